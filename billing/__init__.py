@@ -1,0 +1,1 @@
+"""Billing: the ledger, commission contracts, settlement, billing runs, payouts and reconciliation."""

@@ -1,0 +1,1 @@
+"""Demand: the buyers, what they purchase, and the orders that merchants fulfil."""

@@ -1,0 +1,143 @@
+"""Tables of demand: buyers, purchases, and the merchants' orders that a purchase splits into."""
+
+from sqlalchemy import text
+
+from marketplace.core.tables import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Instant,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    buyer_table,
+    lookup_table,
+    merchant_table,
+)
+
+buyer = buyer_table(
+    "buyer",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("buyer_ref", Text, nullable=False),
+    Column("city", Text, nullable=False, server_default=text("''")),
+    Column("region", Text, nullable=False, server_default=text("''")),
+    Column("created_at", Instant, nullable=False),
+    schema="demand",
+)
+
+buyer_ref = lookup_table(
+    "buyer_ref",
+    Column("buyer_ref", Text, primary_key=True),
+    Column("buyer_id", BigInteger, nullable=False),
+    schema="demand",
+    key="buyer_ref",
+)
+
+purchase = buyer_table(
+    "purchase",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("purchase_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_ref", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("source_state", Text, nullable=False),
+    Column("placed_at", Instant, nullable=False),
+    schema="demand",
+)
+"""What a buyer bought at once, under the source's own order id; one merchant order per merchant follows from it."""
+
+purchase_ref = lookup_table(
+    "purchase_ref",
+    Column("order_ref", Text, primary_key=True),
+    Column("purchase_id", BigInteger, nullable=False),
+    Column("buyer_id", BigInteger, nullable=False),
+    schema="demand",
+    key="order_ref",
+)
+
+merchant_order = merchant_table(
+    "merchant_order",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_ref", Text, nullable=False),
+    Column("purchase_id", BigInteger, nullable=False),
+    Column("buyer_id", BigInteger, nullable=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("store_id", BigInteger),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("goods_minor", BigInteger, nullable=False),
+    Column("freight_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False, server_default="0"),
+    Column("placed_at", Instant, nullable=False),
+    Column("purchased_on", Date, nullable=False),
+    Column("delivered_at", Instant),
+    UniqueConstraint("merchant_id", "order_ref"),
+    CheckConstraint("state IN ('placed', 'paid', 'delivered', 'settled', 'cancelled')", name="state"),
+    CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND discount_minor >= 0", name="amounts"),
+    CheckConstraint("discount_minor <= goods_minor", name="discount"),
+    Index(None, "merchant_id", "placed_at"),
+    schema="demand",
+    postgresql_with={"fillfactor": "80"},  # settlement changes the state in place
+)
+"""What one merchant has to deliver of a purchase. discount_minor is the merchant's own discount on the goods."""
+
+order_line = merchant_table(
+    "order_line",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("product_id", BigInteger),
+    Column("category", Text),
+    Column("quantity", Integer, nullable=False),
+    Column("goods_minor", BigInteger, nullable=False),
+    Column("freight_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False, server_default="0"),
+    Column("refunded_goods_minor", BigInteger, nullable=False, server_default="0"),
+    Column("refunded_freight_minor", BigInteger, nullable=False, server_default="0"),
+    Column("contract_id", BigInteger),
+    ForeignKeyConstraint(
+        ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
+    ),
+    CheckConstraint("quantity > 0", name="quantity"),
+    CheckConstraint(
+        "goods_minor >= 0 AND freight_minor >= 0 AND discount_minor BETWEEN 0 AND goods_minor", name="amounts"
+    ),
+    CheckConstraint(
+        "refunded_goods_minor BETWEEN 0 AND goods_minor - discount_minor"
+        " AND refunded_freight_minor BETWEEN 0 AND freight_minor",
+        name="refunded",
+    ),
+    schema="demand",
+    postgresql_with={"fillfactor": "90"},
+)
+"""contract_id: the commission contract frozen at the sale, or at settlement where none existed at the sale."""
+
+order_due = merchant_table(
+    "order_due",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("settles_at", Instant, nullable=False),
+    Column("settles_on", Date, nullable=False),
+    schema="demand",
+)
+"""Delivered orders that wait for settlement: a queue, emptied by the pass that settles them."""
+
+refund = merchant_table(
+    "refund",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("refund_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("goods_minor", BigInteger, nullable=False),
+    Column("freight_minor", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("refunded_at", Instant, nullable=False),
+    ForeignKeyConstraint(
+        ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
+    ),
+    CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND goods_minor + freight_minor > 0", name="amounts"),
+    schema="demand",
+)

@@ -1,0 +1,1 @@
+"""Incentives: rebate and threshold promotions. The chart of accounts and the statement already carry their columns."""

@@ -1,0 +1,180 @@
+"""The database: one way to read, one way to write, one place that commits.
+
+A transaction is opened for a *scope*: the database role that may see what the caller may see, and the tenant's id
+that the row policies compare with. Role and id are set with SET LOCAL in the same message as BEGIN, so they cost no
+round trip and end with the transaction.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import asyncpg
+import msgspec
+from sqlalchemy import Executable, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from marketplace.core.clock import Clock
+
+_RETRIES_MAX = 5
+_RETRYABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Role(StrEnum):
+    """Database roles (decision D5a): each has one policy per table; none may update or delete a journal entry."""
+
+    MERCHANT = "app_merchant"
+    BUYER = "app_buyer"
+    PAYER = "app_payer"
+    STAFF = "app_staff"
+    WORKER = "app_worker"
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """As whom the database is asked: a role and, for the tenant roles, the tenant's id."""
+
+    role: Role
+    tenant_id: int | None = None
+
+    def begin(self, *, read_only: bool) -> str:
+        """The message that opens the transaction. Ids are formatted by us as integers, never passed as text."""
+        parts = ["BEGIN READ ONLY" if read_only else "BEGIN", f"SET LOCAL ROLE {self.role.value}"]
+        if self.tenant_id is not None:
+            setting = {Role.MERCHANT: "merchant", Role.BUYER: "buyer", Role.PAYER: "payer"}[self.role]
+            parts.append(f"SET LOCAL app.{setting}_id = '{int(self.tenant_id):d}'")
+        return "; ".join(parts)
+
+
+STAFF = Scope(Role.STAFF)
+WORKER = Scope(Role.WORKER)
+
+
+class Tx:
+    """An open transaction: the connection, the instant every row of it carries, and who acts."""
+
+    def __init__(self, connection: AsyncConnection, raw: asyncpg.Connection, now: datetime, actor: str) -> None:
+        self.connection = connection
+        self.raw = raw
+        self.now = now
+        self.actor = actor
+
+    async def execute(
+        self, statement: Executable | str, parameters: dict[str, Any] | Sequence[dict[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Run a Core statement, or SQL text with `:named` parameters."""
+        if isinstance(statement, str):
+            statement = text(statement)
+        return await self.connection.execute(statement, parameters)
+
+    async def rows(self, statement: Executable | str, **parameters: Any) -> Sequence[Any]:
+        """All rows of a query."""
+        return (await self.execute(statement, parameters)).all()
+
+    async def row(self, statement: Executable | str, **parameters: Any) -> Any | None:
+        """The first row of a query, or None."""
+        return (await self.execute(statement, parameters)).first()
+
+    async def scalar(self, statement: Executable | str, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        return (await self.execute(statement, parameters)).scalar()
+
+    async def copy(
+        self, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]], *, schema: str | None = None
+    ) -> None:
+        """Load `records` with COPY; they are consumed as a stream, so memory does not grow with their number."""
+        await self.raw.copy_records_to_table(table, schema_name=schema, columns=list(columns), records=records)
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, clock: Clock, *, pool_size: int = 8) -> None:
+        self.url = url
+        self.clock = clock
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see Scope.begin
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            connect_args={"server_settings": {"jit": "off", "timezone": "UTC"}, "prepared_statement_cache_size": 500},
+        )
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def read(self, scope: Scope) -> AsyncIterator[Tx]:
+        """A read-only transaction: all its queries of one statement each see one state of the data."""
+        async with self._transaction(scope, read_only=True, actor="") as tx:
+            yield tx
+
+    async def write(
+        self,
+        scope: Scope,
+        actor: str,
+        work: Callable[Concatenate[Tx, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `work(tx, …)` in a transaction and commit it, then return: nothing is reported that is not stored.
+
+        A deadlock or serialization failure is retried at most five times with a growing pause, so `work` must do no
+        I/O but the database. Every other failure rolls back and is raised.
+        """
+        for attempt in range(_RETRIES_MAX + 1):
+            try:
+                async with self._transaction(scope, read_only=False, actor=actor) as tx:
+                    result = await work(tx, *args, **kwargs)
+                return result
+            except (DBAPIError, asyncpg.PostgresError) as fault:
+                if sqlstate(fault) not in _RETRYABLE or attempt == _RETRIES_MAX:
+                    raise
+                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311  # jitter, not a secret
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _transaction(self, scope: Scope, *, read_only: bool, actor: str) -> AsyncIterator[Tx]:
+        async with self.engine.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(raw, asyncpg.Connection)
+            try:
+                await raw.execute(scope.begin(read_only=read_only))
+                yield Tx(connection, raw, self.clock.now(), actor)
+                outcome = await raw.execute("COMMIT")
+            except BaseException:
+                await _rollback(connection, raw)
+                raise
+            if outcome != "COMMIT":  # PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, without an error
+                raise RuntimeError("the transaction had failed and was rolled back by the server")
+
+
+async def _rollback(connection: AsyncConnection, raw: asyncpg.Connection) -> None:
+    """Leave the connection clean, or throw it away: a pooled connection must never carry another's transaction."""
+    if raw.is_closed():
+        await connection.invalidate()
+        return
+    try:
+        await asyncio.shield(raw.execute("ROLLBACK"))
+    except BaseException:
+        raw.terminate()
+        await connection.invalidate()
+
+
+def sqlstate(fault: BaseException) -> str | None:
+    """The five-character SQLSTATE of a database error, wherever the layers above have put it."""
+    for candidate in (fault, getattr(fault, "orig", None), getattr(getattr(fault, "orig", None), "__cause__", None)):
+        state = getattr(candidate, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None

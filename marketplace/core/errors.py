@@ -1,0 +1,65 @@
+"""What can go wrong, in words a caller can act on.
+
+Every refusal of this product is an `AppError`: a stable `code`, an HTTP `status` below 500, a `title` that is the
+same for every occurrence and a `detail` that names the field and the reason of this one.
+"""
+
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """A refusal with a reason. `extra` becomes members of the problem document (RFC 9457, section 3.2)."""
+
+    code: ClassVar[str] = "refused"
+    status: ClassVar[int] = 400
+    title: ClassVar[str] = "The request was refused"
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class Invalid(AppError):
+    """The input breaks a rule; `pointer` (JSON Pointer, RFC 6901) names the field where one is known."""
+
+    code = "invalid-input"
+    status = 422
+    title = "The input is not valid"
+
+
+class NotFound(AppError):
+    code = "not-found"
+    status = 404
+    title = "There is no such thing"
+
+
+class Conflict(AppError):
+    """The request is well formed but does not fit the present state."""
+
+    code = "conflict"
+    status = 409
+    title = "The present state does not allow this"
+
+
+class Unauthenticated(AppError):
+    code = "unauthenticated"
+    status = 401
+    title = "Sign in first"
+
+
+class Forbidden(AppError):
+    code = "forbidden"
+    status = 403
+    title = "You may not do this"
+
+
+class TooLarge(AppError):
+    code = "too-large"
+    status = 413
+    title = "The request is too large"
+
+
+class PeriodClosed(Conflict):
+    code = "period-closed"
+    title = "The period is closed"

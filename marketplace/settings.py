@@ -1,0 +1,58 @@
+"""Everything that can be set from outside, read once from the environment and passed down; never a global."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from marketplace.core.clock import Clock, FixedClock, SystemClock
+from marketplace.core.errors import Invalid
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one process.
+
+    home: folder of the embedded server and of files this product writes on its own account.
+    database_url: `postgresql+asyncpg://…` of a server of your own; None means the embedded one.
+    citus: create distributed tables on migration; the server at `database_url` must be a Citus coordinator.
+    host, port: where the web server listens.
+    cookie_secure: send the session cookie over HTTPS only; off by default because the first run is on loopback.
+    clock_at: a fixed instant instead of the system clock, for replays and tests.
+    user: who writes when the command line names nobody with `--as`.
+    pool_size: connections of one process.
+    """
+
+    home: Path
+    database_url: str | None = None
+    citus: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8000
+    cookie_secure: bool = False
+    clock_at: datetime | None = None
+    user: str | None = None
+    pool_size: int = 8
+
+    def clock(self) -> Clock:
+        return FixedClock(self.clock_at) if self.clock_at else SystemClock()
+
+
+def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+    """Settings from `MARKETPLACE_*` variables; `overrides` that are not None win. Raises Invalid naming the variable."""
+    values: dict[str, object] = {"home": Path(env.get("MARKETPLACE_HOME") or Path.home() / ".marketplace")}
+    fields = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    for name, kind in fields.items():
+        text = env.get(f"MARKETPLACE_{name.upper()}")
+        if text and name != "home":
+            try:
+                values[name] = msgspec.convert(text, kind, strict=False)
+            except msgspec.ValidationError as fault:
+                raise Invalid(f"MARKETPLACE_{name.upper()}: {fault}") from fault
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    settings = Settings(**values)  # type: ignore[arg-type]  # msgspec.convert checked each value above
+    if settings.database_url and not settings.database_url.startswith("postgresql+asyncpg://"):
+        raise Invalid("MARKETPLACE_DATABASE_URL: must start with postgresql+asyncpg://")
+    if settings.clock_at and settings.clock_at.tzinfo is None:
+        raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
+    return settings

@@ -1,0 +1,1 @@
+"""Supply: the merchants, their stores and what they offer."""

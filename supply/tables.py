@@ -1,0 +1,79 @@
+"""Tables of supply: merchants, their stores, the catalogue and what each merchant offers of it."""
+
+from sqlalchemy import text
+
+from marketplace.core.tables import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Instant,
+    Integer,
+    Text,
+    merchant_table,
+    reference_table,
+)
+
+merchant = merchant_table(
+    "merchant",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("merchant_ref", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default="live"),
+    Column("city", Text, nullable=False, server_default=text("''")),
+    Column("region", Text, nullable=False, server_default=text("''")),
+    Column("joined_on", Date),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("state IN ('onboarding', 'live', 'suspended', 'closed')", name="state"),
+    schema="supply",
+)
+
+merchant_ref = reference_table(
+    "merchant_ref",
+    Column("merchant_ref", Text, primary_key=True),
+    Column("merchant_id", BigInteger, nullable=False, unique=True),
+    schema="supply",
+)
+
+store = merchant_table(
+    "store",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("store_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
+    schema="supply",
+)
+
+category = reference_table(
+    "category",
+    Column("category", Text, primary_key=True),
+    Column("name_en", Text, nullable=False),
+    schema="supply",
+    readable_by=("app_merchant", "app_buyer"),
+)
+
+product = reference_table(
+    "product",
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("product_ref", Text, nullable=False, unique=True),
+    Column("category", Text),
+    schema="supply",
+    readable_by=("app_merchant", "app_buyer"),
+)
+
+offer = merchant_table(
+    "offer",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, nullable=False),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default="listed"),
+    Column("updated_at", Instant, nullable=False),
+    ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
+    CheckConstraint("price_minor >= 0", name="price"),
+    CheckConstraint("state IN ('listed', 'hidden')", name="state"),
+    schema="supply",
+)
+
