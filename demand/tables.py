@@ -129,8 +129,8 @@ order_due = merchant_table(
 refund = merchant_table(
     "refund",
     Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("refund_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("refund_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, nullable=False),
     Column("goods_minor", BigInteger, nullable=False),
     Column("freight_minor", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
@@ -139,5 +139,6 @@ refund = merchant_table(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
     CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND goods_minor + freight_minor > 0", name="amounts"),
+    Index(None, "merchant_id", "order_id"),
     schema="demand",
 )

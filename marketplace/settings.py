@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
-    """Settings from `MARKETPLACE_*` variables; `overrides` that are not None win. Raises Invalid naming the variable."""
+    """Settings from `MARKETPLACE_*` variables; `overrides` that are not None win. Invalid names a bad variable."""
     values: dict[str, object] = {"home": Path(env.get("MARKETPLACE_HOME") or Path.home() / ".marketplace")}
     fields = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     for name, kind in fields.items():

@@ -76,4 +76,3 @@ offer = merchant_table(
     CheckConstraint("state IN ('listed', 'hidden')", name="state"),
     schema="supply",
 )
-

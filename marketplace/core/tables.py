@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import SchemaItem
@@ -47,6 +48,7 @@ __all__ = [
     "SmallInteger",
     "Text",
     "UniqueConstraint",
+    "text",
 ]
 
 SCHEMAS = ("core", "supply", "demand", "billing")
@@ -207,7 +209,7 @@ outbox = local_table(
     Column("payload", JSONB, nullable=False),
     Column("occurred_at", Instant, nullable=False),
     Column("dispatched_at", Instant),
-    Index("ix_outbox_waiting", "event_id", postgresql_where="dispatched_at IS NULL"),
+    Index("ix_outbox_waiting", "event_id", postgresql_where=text("dispatched_at IS NULL")),
     schema="core",
 )
 
@@ -256,6 +258,6 @@ work_item = local_table(
     Column("error", Text),
     ForeignKeyConstraint(["batch_id"], ["core.work_batch.batch_id"], ondelete="CASCADE"),
     CheckConstraint("state IN ('todo', 'done', 'parked')", name="state"),
-    Index("ix_work_item_todo", "batch_id", "item_no", postgresql_where="state = 'todo'"),
+    Index("ix_work_item_todo", "batch_id", "item_no", postgresql_where=text("state = 'todo'")),
     schema="core",
 )

@@ -1,0 +1,416 @@
+"""Tables of billing: the ledger, contracts and commission, runs and statements, payouts, external files."""
+
+from marketplace.core.tables import (
+    ARRAY,
+    JSONB,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Instant,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    local_table,
+    lookup_table,
+    merchant_table,
+    reference_table,
+    text,
+)
+
+entity = reference_table(
+    "entity",
+    Column("entity_id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("house_merchant_id", BigInteger, nullable=False, unique=True),
+    Column("closed_through", Date),
+    schema="billing",
+    readable_by=("app_merchant",),
+)
+"""A legal entity of the platform. Its own accounts (bank, suspense, stock) are the books of a reserved merchant id."""
+
+account = reference_table(
+    "account",
+    Column("code", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("nature", Text, nullable=False),
+    Column("dimension", Text),
+    CheckConstraint("nature IN ('asset', 'liability', 'revenue', 'expense')", name="nature"),
+    schema="billing",
+    readable_by=("app_merchant", "app_payer"),
+)
+
+processor = reference_table(
+    "processor",
+    Column("processor_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+    schema="billing",
+    readable_by=("app_merchant",),
+)
+
+ledger_head = merchant_table(
+    "ledger_head",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("last_entry_no", BigInteger, nullable=False, server_default="0"),
+    Column("closed_through", Date),
+    schema="billing",
+    postgresql_with={"fillfactor": "70"},
+)
+"""The only row that a posting to a merchant's books updates: it numbers the entries without gaps."""
+
+entry = merchant_table(
+    "entry",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("source_id", BigInteger, nullable=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("effective_on", Date, nullable=False),
+    Column("prior_period", Boolean, nullable=False),
+    Column("accounts", ARRAY(Integer), nullable=False),
+    Column("dimensions", ARRAY(BigInteger), nullable=False),
+    Column("amounts", ARRAY(BigInteger), nullable=False),
+    Column("posted_at", Instant, nullable=False),
+    Column("posted_by", Text, nullable=False),
+    UniqueConstraint("merchant_id", "kind", "source_id"),
+    CheckConstraint(
+        "cardinality(accounts) >= 2 AND cardinality(accounts) = cardinality(amounts)"
+        " AND cardinality(dimensions) = cardinality(amounts)",
+        name="legs",
+    ),
+    CheckConstraint("array_position(accounts, NULL) IS NULL", name="accounts_named"),
+    CheckConstraint("array_position(dimensions, NULL) IS NULL", name="dimensions_named"),
+    CheckConstraint("billing.is_balanced(amounts)", name="balanced"),
+    schema="billing",
+)
+"""A journal entry: one row, legs as parallel arrays; amounts in minor units, debit positive, credit negative.
+
+kind and source_id say which business fact it books, and make posting a fact twice impossible. effective_on decides
+the period; prior_period marks an entry moved to the first open day. Append-only: no role may update or delete it.
+"""
+
+account_day = merchant_table(
+    "account_day",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account", Integer, primary_key=True, autoincrement=False),
+    Column("dimension", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, primary_key=True),
+    Column("effective_on", Date, primary_key=True),
+    Column("debit_minor", BigInteger, nullable=False),
+    Column("credit_minor", BigInteger, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    Column("first_entry_no", BigInteger, nullable=False),
+    Column("last_entry_no", BigInteger, nullable=False),
+    Index(None, "account", "effective_on"),
+    schema="billing",
+)
+"""The journal rolled up by day: a cache behind the heads, which may be dropped and rebuilt at any time."""
+
+ledger_roll = merchant_table(
+    "ledger_roll",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rolled_no", BigInteger, nullable=False),
+    Column("rolling_no", BigInteger, nullable=False),
+    schema="billing",
+    postgresql_with={"fillfactor": "70"},
+)
+"""How far a merchant's journal is rolled up; rolling_no pins the end of the roll that is under way."""
+
+book_day = local_table(
+    "book_day",
+    Column("entity_id", Integer, primary_key=True, autoincrement=False),
+    Column("account", Integer, primary_key=True, autoincrement=False),
+    Column("currency", Text, primary_key=True),
+    Column("effective_on", Date, primary_key=True),
+    Column("debit_minor", BigInteger, nullable=False),
+    Column("credit_minor", BigInteger, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    schema="billing",
+)
+"""account_day summed over all merchants of an entity: what the platform's trial balance reads."""
+
+balance_snapshot = merchant_table(
+    "balance_snapshot",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("upto_entry_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("account", Integer, primary_key=True, autoincrement=False),
+    Column("dimension", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, primary_key=True),
+    Column("balance_minor", BigInteger, nullable=False),
+    schema="billing",
+)
+"""Balances as of an entry number, taken now and then so that such a question reads few entries. A cache."""
+
+contract = reference_table(
+    "contract",
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_until", Date),
+    Column("negotiated", Boolean, nullable=False),
+    Column("categories", ARRAY(Text)),
+    Column("base", Text, nullable=False),
+    Column("rate_ppm", Integer),
+    Column("tier_from_minor", ARRAY(BigInteger)),
+    Column("tier_rate_ppm", ARRAY(Integer)),
+    Column("tier_reached_ppm", ARRAY(BigInteger)),
+    Column("fixed_minor", BigInteger, nullable=False),
+    Column("min_minor", BigInteger),
+    Column("max_minor", BigInteger),
+    Column("vat_ppm", Integer, nullable=False),
+    Column("applied_at", Instant, nullable=False),
+    Column("applied_by", Text, nullable=False),
+    UniqueConstraint("name", "valid_from"),
+    CheckConstraint("valid_until > valid_from", name="validity"),
+    CheckConstraint("base IN ('goods', 'goods_and_freight')", name="base"),
+    CheckConstraint("(rate_ppm IS NULL) = (tier_from_minor IS NOT NULL)", name="rate"),
+    CheckConstraint("rate_ppm BETWEEN 0 AND 1000000 AND vat_ppm BETWEEN 0 AND 1000000", name="ppm"),
+    schema="billing",
+)
+"""A version of a commission contract. tier_reached_ppm: commission in minor units times 10**6 at each tier's start.
+
+negotiated: it names merchants (contract_merchant_ref, contract_merchant) and only those may read its terms.
+"""
+
+contract_merchant_ref = reference_table(
+    "contract_merchant_ref",
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("merchant_ref", Text, primary_key=True),
+    Index(None, "merchant_ref"),
+    schema="billing",
+)
+"""The merchants that a contract names, by their own ids, known already or not."""
+
+contract_merchant = merchant_table(
+    "contract_merchant",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("terms", JSONB, nullable=False),
+    schema="billing",
+)
+"""What was negotiated with one merchant, for that merchant's eyes only; `contract` is what rating reads."""
+
+commission_line = merchant_table(
+    "commission_line",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("effective_on", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("goods_minor", BigInteger, nullable=False),
+    Column("freight_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("base_minor", BigInteger, nullable=False),
+    Column("commission_minor", BigInteger, nullable=False),
+    Column("vat_minor", BigInteger, nullable=False),
+    CheckConstraint("kind IN ('sale', 'refund')", name="kind"),
+    Index(None, "merchant_id", "order_id"),
+    schema="billing",
+)
+"""What an entry earned under one contract: written once, at settlement, negative when a refund takes it back."""
+
+commission_month = merchant_table(
+    "commission_month",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("month", Date, primary_key=True),
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("base_minor", BigInteger, nullable=False),
+    Column("commission_minor", BigInteger, nullable=False),
+    schema="billing",
+)
+"""Cumulative base and commission of the sales settled in a calendar month: where tiers and VAT stand."""
+
+parked_order = merchant_table(
+    "parked_order",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_ref", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("parked_at", Instant, nullable=False),
+    schema="billing",
+)
+
+billing_run = local_table(
+    "billing_run",
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("from_on", Date, nullable=False),
+    Column("to_on", Date, nullable=False),
+    Column("payout_on", Date, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("batch_id", BigInteger),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Instant),
+    Column("single_operator", Boolean, nullable=False, server_default="false"),
+    Column("finalised_at", Instant),
+    Column("reversed_by", Text),
+    Column("reversed_at", Instant),
+    Column("closed_before", Date),
+    CheckConstraint("to_on > from_on", name="period"),
+    CheckConstraint(
+        "state IN ('draft', 'previewed', 'approved', 'finalising', 'finalised', 'reversing', 'reversed', 'aborted')",
+        name="state",
+    ),
+    Index(
+        "uq_billing_run_live",
+        "entity_id",
+        "from_on",
+        unique=True,
+        postgresql_where=text("state NOT IN ('reversed', 'aborted')"),
+    ),
+    schema="billing",
+)
+
+statement = merchant_table(
+    "statement",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, primary_key=True),
+    Column("from_on", Date, nullable=False),
+    Column("to_on", Date, nullable=False),
+    Column("to_no", BigInteger, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("opening_minor", BigInteger, nullable=False),
+    Column("goods_minor", BigInteger, nullable=False),
+    Column("freight_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("refund_minor", BigInteger, nullable=False),
+    Column("commission_minor", BigInteger, nullable=False),
+    Column("vat_minor", BigInteger, nullable=False),
+    Column("incentive_minor", BigInteger, nullable=False),
+    Column("ads_minor", BigInteger, nullable=False),
+    Column("products_minor", BigInteger, nullable=False),
+    Column("other_minor", BigInteger, nullable=False),
+    Column("payout_minor", BigInteger, nullable=False),
+    Column("closing_minor", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    CheckConstraint("state IN ('preview', 'final', 'parked', 'reversed')", name="state"),
+    CheckConstraint(
+        "state = 'parked' OR closing_minor = opening_minor + goods_minor + freight_minor + discount_minor + refund_minor"
+        " + commission_minor + vat_minor + incentive_minor + ads_minor + products_minor + other_minor + payout_minor",
+        name="ties",
+    ),
+    Index(None, "merchant_id", "from_on"),
+    schema="billing",
+)
+"""A merchant's payable account over a period, signed from the merchant's view; the columns sum to the closing."""
+
+billing_window = merchant_table(
+    "billing_window",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("charge", Text, primary_key=True),
+    Column("to_on", Date, primary_key=True),
+    Column("follows_on", Date),
+    Column("from_on", Date, nullable=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("closed_before", Date),
+    ForeignKeyConstraint(
+        ["merchant_id", "charge", "follows_on"],
+        ["billing.billing_window.merchant_id", "billing.billing_window.charge", "billing.billing_window.to_on"],
+        name="fk_billing_window_chain",
+    ),
+    UniqueConstraint(
+        "merchant_id", "charge", "follows_on", name="uq_billing_window_chain", postgresql_nulls_not_distinct=True
+    ),
+    CheckConstraint("to_on > from_on", name="forward"),
+    CheckConstraint("follows_on IS NULL OR follows_on = from_on", name="contiguous"),
+    schema="billing",
+)
+"""The windows [from_on, to_on) billed for a charge, each chained to the one before: no overlap and no gap (D6).
+
+follows_on is the previous window's to_on, NULL only in the opening one.
+"""
+
+billing_window_history = merchant_table(
+    "billing_window_history",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("charge", Text, primary_key=True),
+    Column("to_on", Date, primary_key=True),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("from_on", Date, nullable=False),
+    Column("reversed_at", Instant, nullable=False),
+    Column("reversed_by", Text, nullable=False),
+    schema="billing",
+)
+
+payout = merchant_table(
+    "payout",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payout_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("instructed_on", Date, nullable=False),
+    Column("state", Text, nullable=False),
+    CheckConstraint("amount_minor > 0", name="amount"),
+    CheckConstraint("state IN ('instructed', 'confirmed', 'returned', 'cancelled')", name="state"),
+    schema="billing",
+)
+
+payout_item = merchant_table(
+    "payout_item",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payout_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["merchant_id", "payout_id"], ["billing.payout.merchant_id", "billing.payout.payout_id"], ondelete="CASCADE"
+    ),
+    schema="billing",
+)
+"""What a payout pays: the amount of each run's statement. A payout is the sum of its items."""
+
+payment_line = lookup_table(
+    "payment_line",
+    Column("order_ref", Text, primary_key=True),
+    Column("line_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("processor_id", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("instalments", SmallInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("paid_on", Date, nullable=False),
+    Column("import_id", BigInteger, nullable=False),
+    CheckConstraint("amount_minor >= 0", name="amount"),
+    schema="billing",
+    key="order_ref",
+)
+"""What the processor says the buyer paid: an external line, matched with orders and never posted as such."""
+
+payment_share = merchant_table(
+    "payment_share",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_no", SmallInteger, primary_key=True, autoincrement=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    schema="billing",
+)
+"""A processor line divided over the merchants' orders of the purchase, by largest remainder, once."""
+
+data_import = local_table(
+    "data_import",
+    Column("import_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("summary", Text, nullable=False),
+    Column("imported_at", Instant, nullable=False),
+    Column("imported_by", Text, nullable=False),
+    schema="billing",
+)

@@ -1,0 +1,10 @@
+"""The command line: `marketplace …`. Every command takes `--json`; what writes takes `--as LOGIN`."""
+
+from marketplace.cli.root import cli
+
+
+def main() -> None:
+    cli()
+
+
+__all__ = ["main"]

@@ -1,0 +1,61 @@
+"""Database roles, what each may do, and the row policies: derived from the kind of every table (decisions D5, D5a)."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import MetaData, Table
+
+from marketplace.core.db import Role
+from marketplace.core.tables import SCHEMAS, placement, qualified
+
+APPEND_ONLY = frozenset({"billing.entry", "core.audit"})
+"""Tables of which no application role may ever change or remove a row."""
+
+_TENANT_SETTING = {"merchant_id": (Role.MERCHANT, "app.merchant_id"), "buyer_id": (Role.BUYER, "app.buyer_id")}
+
+# The one reference table with something to hide: a merchant sees list plans here, and what was negotiated with itself
+# in contract_merchant. (A policy with a sub-query would be refused by Citus.)
+_OWN_POLICIES = {"billing.contract": {Role.MERCHANT: "NOT negotiated"}}
+
+
+def role_statements() -> Iterator[str]:
+    """Create the application roles where they are missing, and open the schemas to them.
+
+    They may log in, without a password: on Citus the coordinator reaches its workers as the role that is set.
+    """
+    for role in Role:
+        yield (
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN"
+            f" CREATE ROLE {role} LOGIN NOBYPASSRLS; END IF; END $$"
+        )
+        yield f"GRANT {role} TO CURRENT_USER"
+    for schema in SCHEMAS:
+        yield f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(Role)}"
+
+
+def table_statements(table: Table) -> Iterator[str]:
+    """Privileges and policies of one table: one policy per role, forced on the owner too."""
+    name, kept_by = qualified(table), placement(table)
+    writes = "SELECT, INSERT" if name in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+    yield f"GRANT {writes} ON {name} TO {Role.STAFF}, {Role.WORKER}"
+    for reader in kept_by.readable_by:
+        yield f"GRANT SELECT ON {name} TO {reader}"
+    policies = dict(_OWN_POLICIES.get(name, {}))
+    if kept_by.distributed_by in _TENANT_SETTING:
+        role, setting = _TENANT_SETTING[kept_by.distributed_by]
+        policies[role] = f"{kept_by.distributed_by} = nullif(current_setting('{setting}', true), '')::bigint"
+    if not policies:
+        return
+    yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"
+    yield f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"
+    for staff in (Role.STAFF, Role.WORKER):
+        yield f"CREATE POLICY {staff} ON {name} TO {staff} USING (true) WITH CHECK (true)"
+    for role, condition in policies.items():
+        yield f"GRANT SELECT ON {name} TO {role}"
+        yield f"CREATE POLICY {role} ON {name} FOR SELECT TO {role} USING ({condition})"
+
+
+def security_statements(metadata: MetaData) -> Iterator[str]:
+    """Everything, in an order that can be executed after the tables exist."""
+    yield from role_statements()
+    for table in metadata.sorted_tables:
+        yield from table_statements(table)

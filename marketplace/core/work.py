@@ -1,0 +1,165 @@
+"""Exactly-once work (decision D10): items of a batch, each claimed, done and marked done in one transaction.
+
+A process that dies takes its transaction with it, so an item is either done or untouched; there is no lease and no
+heartbeat. Any number of processes may work on one batch. An item that fails is tried again alone, later, and parked
+after a few attempts: the rest of the batch does not wait for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import func, insert, select, update
+
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.ids import time_ordered_id
+from marketplace.core.tables import work_batch, work_item
+
+_ATTEMPTS_MAX = 3
+_POLL_S = 0.2
+
+log = structlog.get_logger(__name__)
+
+Handle = Callable[[Tx, Any], Awaitable[Any]]
+"""Does one item inside the transaction that marks it done; returns its result, or MORE when it is not through."""
+
+
+class More(msgspec.Struct, frozen=True):
+    """An item's result while it still has more to do: the item stays open and its transaction is committed."""
+
+
+MORE = More()
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a batch is, in items."""
+
+    done: int
+    parked: int
+    todo: int
+
+    @property
+    def total(self) -> int:
+        return self.done + self.parked + self.todo
+
+
+async def plan(tx: Tx, kind: str, parameters: dict[str, Any], payloads: Sequence[Any]) -> int:
+    """Store a batch with one item per payload (JSON values) and return its id."""
+    batch_id = time_ordered_id(tx.now)
+    await tx.execute(
+        insert(work_batch),
+        {
+            "batch_id": batch_id,
+            "kind": kind,
+            "parameters": msgspec.to_builtins(parameters),
+            "made_by": tx.actor,
+            "made_at": tx.now,
+        },
+    )
+    if payloads:
+        items = [
+            {"batch_id": batch_id, "item_no": number, "payload": msgspec.to_builtins(payload)}
+            for number, payload in enumerate(payloads, start=1)
+        ]
+        await tx.execute(insert(work_item), items)
+    return batch_id
+
+
+async def progress(tx: Tx, batch_id: int) -> Progress:
+    counts = dict(
+        (state, count)
+        for state, count in await tx.rows(
+            select(work_item.c.state, func.count()).where(work_item.c.batch_id == batch_id).group_by(work_item.c.state)
+        )
+    )
+    return Progress(done=counts.get("done", 0), parked=counts.get("parked", 0), todo=counts.get("todo", 0))
+
+
+async def open_batch(tx: Tx, kind: str) -> int | None:
+    """The oldest batch of this kind that still has something to do, for a process that resumes."""
+    batch_id: int | None = await tx.scalar(
+        select(func.min(work_item.c.batch_id))
+        .join(work_batch, work_batch.c.batch_id == work_item.c.batch_id)
+        .where(work_batch.c.kind == kind, work_item.c.state == "todo")
+    )
+    return batch_id
+
+
+async def drain(
+    db: Database,
+    batch_id: int,
+    actor: str,
+    handle: Handle,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_commit: Callable[[], None] = lambda: None,
+) -> Progress:
+    """Work on a batch until nothing is left to claim and nobody else holds an item; returns how it ended."""
+    while True:
+        claimed = await _one(db, batch_id, actor, handle)
+        async with db.read(WORKER) as tx:
+            state = await progress(tx, batch_id)
+        on_progress(state)
+        if claimed:
+            on_commit()
+        elif state.todo == 0:
+            return state
+        else:  # another process holds the rest, or a failed item waits for its next attempt
+            await asyncio.sleep(_POLL_S)
+
+
+async def _one(db: Database, batch_id: int, actor: str, handle: Handle) -> bool:
+    """Claim and do one item. False when there was none to claim."""
+    claimed: list[int] = []
+    try:
+        return await db.write(WORKER, actor, _claim_and_do, batch_id, handle, claimed)
+    except Exception as fault:
+        if not claimed:
+            raise
+        log.warning("work item failed", batch_id=batch_id, item_no=claimed[-1], error=str(fault))
+        return await db.write(WORKER, actor, _fail, batch_id, claimed[-1], fault)
+
+
+async def _claim_and_do(tx: Tx, batch_id: int, handle: Handle, claimed: list[int]) -> bool:
+    row = await tx.row(
+        select(work_item.c.item_no, work_item.c.payload)
+        .where(
+            work_item.c.batch_id == batch_id,
+            work_item.c.state == "todo",
+            func.coalesce(work_item.c.not_before, tx.now) <= tx.now,
+        )
+        .order_by(work_item.c.item_no)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if row is None:
+        return False
+    claimed.append(row.item_no)
+    result = await handle(tx, row.payload)
+    if result is not MORE:
+        await tx.execute(
+            update(work_item)
+            .where(work_item.c.batch_id == batch_id, work_item.c.item_no == row.item_no)
+            .values(state="done", result=msgspec.to_builtins(result))
+        )
+    return True
+
+
+async def _fail(tx: Tx, batch_id: int, item_no: int, fault: Exception) -> bool:
+    attempts = await tx.scalar(
+        select(work_item.c.attempts).where(work_item.c.batch_id == batch_id, work_item.c.item_no == item_no)
+    )
+    last = attempts + 1 >= _ATTEMPTS_MAX
+    await tx.execute(
+        update(work_item)
+        .where(work_item.c.batch_id == batch_id, work_item.c.item_no == item_no)
+        .values(
+            attempts=attempts + 1,
+            state="parked" if last else "todo",
+            not_before=tx.now + timedelta(seconds=2**attempts),
+            error=f"{type(fault).__name__}: {fault}",
+        )
+    )
+    return True

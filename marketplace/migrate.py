@@ -1,0 +1,72 @@
+"""Bring a database to the newest schema version. There is no way back but a backup."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from marketplace.core.errors import Conflict
+
+
+def alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def newest_version() -> str:
+    """The schema version this code was written for."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(
+        connection, opts={"version_table": "schema_version", "version_table_schema": "public"}
+    ).get_current_revision()
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    before, newest = _current(connection), newest_version()
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if before is not None and before not in known:
+        raise Conflict(
+            f"the database is at schema version {before}, newer than this program's {newest}: downgrades are refused;"
+            " use the newer program, or restore a backup made before the upgrade"
+        )
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return before, newest
+
+
+async def migrate(url: str) -> tuple[str | None, str]:
+    """Upgrade the database at `url` as its owner; returns the version before (None: empty) and after.
+
+    Raises Conflict when the database is newer than this program.
+    """
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_lock(hashtext('marketplace.migrate'))"))
+            await connection.commit()
+            versions = await connection.run_sync(_upgrade)
+            await connection.commit()
+            return versions
+    finally:
+        await engine.dispose()
+
+
+async def current_version(url: str) -> str | None:
+    """The schema version of the database at `url`, None when it has none."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_current)
+    finally:
+        await engine.dispose()

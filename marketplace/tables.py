@@ -1,0 +1,8 @@
+"""All tables of the house: importing this module fills the metadata."""
+
+import billing.tables
+import demand.tables
+import supply.tables
+from marketplace.core.tables import metadata
+
+__all__ = ["billing", "demand", "metadata", "supply"]

@@ -1,0 +1,110 @@
+"""One embedded server per test run, one migrated template, one database per test that needs its own.
+
+`db` is a fresh copy of the template: tests commit for real, so races, triggers of constraints and roles behave as in
+production. Copying the template takes some 60 ms.
+"""
+
+import asyncio
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import fasteners
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from sqlalchemy import make_url
+
+from marketplace.bootstrap import create_database, ensure_basics
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database
+from marketplace.core.pgembed import embedded_url, start_embedded
+from marketplace.migrate import migrate
+
+NOW = datetime(2018, 9, 3, 12, 0, tzinfo=UTC)
+"""The instant at which tests happen unless they say otherwise."""
+
+TEMPLATE = "marketplace_template"
+
+hypothesis_settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Path:
+    """Where the run's server lives: shared by all xdist workers of one run, new in the next one."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
+    return Path(tempfile.gettempdir()) / f"marketplace-tests-{run}"
+
+
+@pytest.fixture(scope="session")
+def maintenance_url(server_home: Path) -> str:
+    server = start_embedded(server_home)
+    url = embedded_url(server, "postgres")
+    with fasteners.InterProcessLock(server_home / ".template.lock"):
+        ready = server_home / ".template.ready"
+        if not ready.exists():
+            asyncio.run(_make_template(url))
+            ready.touch()
+    return url
+
+
+async def _make_template(url: str) -> None:
+    await create_database(url, TEMPLATE)
+    template_url = named(url, TEMPLATE)
+    await migrate(template_url)
+    db = Database(template_url, FixedClock(NOW), pool_size=1)
+    await db.write(WORKER, "bootstrap", ensure_basics, embedded=True)
+    await db.close()
+
+
+def named(url: str, database: str) -> str:
+    """The same server's address of another database."""
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """A bare connection, for what is outside the product: creating and dropping databases."""
+    return await asyncpg.connect(url.replace("+asyncpg", "", 1))
+
+
+async def copy_template(maintenance_url: str) -> str:
+    """A new database made from the template; returns its address."""
+    name = f"test_{uuid.uuid4().hex}"
+    connection = await connect(maintenance_url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    finally:
+        await connection.close()
+    return named(maintenance_url, name)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+async def db(maintenance_url: str, clock: FixedClock) -> AsyncIterator[Database]:
+    """A database of this test's own."""
+    url = await copy_template(maintenance_url)
+    database = Database(url, clock, pool_size=16)
+    yield database
+    await database.close()
+    connection = await connect(maintenance_url)
+    await connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+    await connection.close()
