@@ -36,7 +36,7 @@ async def open_database(settings: Settings, *, migrating: bool = False) -> Async
         if settings.database_url and not migrating:
             raise Conflict("the database is not at this program's schema version: run `marketplace migrate` first")
         await migrate(url)
-    db = Database(url, settings.clock(), pool_size=settings.pool_size)
+    db = Database(url, settings.clock(), pool_size=settings.pool_size, citus=settings.citus)
     try:
         await db.write(WORKER, "bootstrap", ensure_basics, embedded=settings.database_url is None)
         yield db

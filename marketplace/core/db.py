@@ -46,13 +46,13 @@ class Scope(msgspec.Struct, frozen=True):
     role: Role
     tenant_id: int | None = None
 
-    def begin(self, *, read_only: bool) -> str:
-        """The message that opens the transaction. Ids are formatted by us as integers, never passed as text."""
+    def begin(self, *, read_only: bool) -> list[str]:
+        """The statements that open the transaction. Ids are formatted by us as integers, never passed as text."""
         parts = ["BEGIN READ ONLY" if read_only else "BEGIN", f"SET LOCAL ROLE {self.role.value}"]
         if self.tenant_id is not None:
             setting = {Role.MERCHANT: "merchant", Role.BUYER: "buyer", Role.PAYER: "payer"}[self.role]
             parts.append(f"SET LOCAL app.{setting}_id = '{int(self.tenant_id):d}'")
-        return "; ".join(parts)
+        return parts
 
 
 STAFF = Scope(Role.STAFF)
@@ -96,11 +96,16 @@ class Tx:
 
 
 class Database:
-    """A pool of connections to one database."""
+    """A pool of connections to one database.
 
-    def __init__(self, url: str, clock: Clock, *, pool_size: int = 8) -> None:
+    citus: the server is a Citus coordinator. It forwards to its workers the whole message in which a SET LOCAL came,
+    BEGIN included, so there each opening statement is a message of its own.
+    """
+
+    def __init__(self, url: str, clock: Clock, *, pool_size: int = 8, citus: bool = False) -> None:
         self.url = url
         self.clock = clock
+        self.citus = citus
         self.engine: AsyncEngine = create_async_engine(
             url,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see Scope.begin
@@ -135,8 +140,7 @@ class Database:
         for attempt in range(_RETRIES_MAX + 1):
             try:
                 async with self._transaction(scope, read_only=False, actor=actor) as tx:
-                    result = await work(tx, *args, **kwargs)
-                return result
+                    return await work(tx, *args, **kwargs)
             except (DBAPIError, asyncpg.PostgresError) as fault:
                 if sqlstate(fault) not in _RETRYABLE or attempt == _RETRIES_MAX:
                     raise
@@ -149,7 +153,9 @@ class Database:
             raw = (await connection.get_raw_connection()).driver_connection
             assert isinstance(raw, asyncpg.Connection)
             try:
-                await raw.execute(scope.begin(read_only=read_only))
+                opening = scope.begin(read_only=read_only)
+                for message in opening if self.citus else ["; ".join(opening)]:
+                    await raw.execute(message)
                 yield Tx(connection, raw, self.clock.now(), actor)
                 outcome = await raw.execute("COMMIT")
             except BaseException:
@@ -166,7 +172,7 @@ async def _rollback(connection: AsyncConnection, raw: asyncpg.Connection) -> Non
         return
     try:
         await asyncio.shield(raw.execute("ROLLBACK"))
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # whatever it was, this connection is not trusted again
         raw.terminate()
         await connection.invalidate()
 
