@@ -111,7 +111,7 @@ account_day = merchant_table(
     Column("lines", BigInteger, nullable=False),
     Column("first_entry_no", BigInteger, nullable=False),
     Column("last_entry_no", BigInteger, nullable=False),
-    Index(None, "account", "effective_on"),
+    Index(None, "account", "effective_on", "merchant_id"),
     schema="billing",
 )
 """The journal rolled up by day: a cache behind the heads, which may be dropped and rebuilt at any time."""
@@ -303,8 +303,9 @@ statement = merchant_table(
     Column("reason", Text),
     CheckConstraint("state IN ('preview', 'final', 'parked', 'reversed')", name="state"),
     CheckConstraint(
-        "state = 'parked' OR closing_minor = opening_minor + goods_minor + freight_minor + discount_minor + refund_minor"
-        " + commission_minor + vat_minor + incentive_minor + ads_minor + products_minor + other_minor + payout_minor",
+        "state = 'parked' OR closing_minor = opening_minor + goods_minor + freight_minor + discount_minor"
+        " + refund_minor + commission_minor + vat_minor + incentive_minor + ads_minor + products_minor"
+        " + other_minor + payout_minor",
         name="ties",
     ),
     Index(None, "merchant_id", "from_on"),

@@ -27,7 +27,6 @@ CRASH_POINTS = frozenset(
         "payout.planned",
         "payout.before-commit",
         "payout.committed",
-        "roll.before-commit",
         "roll.committed",
     }
 )

@@ -88,6 +88,11 @@ class Tx:
         """The first column of the first row, or None."""
         return (await self.execute(statement, parameters)).scalar()
 
+    async def plan_in_bulk(self) -> None:
+        """Have every statement of this transaction planned for its own parameters, with memory for large sorts."""
+        await self.raw.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        await self.raw.execute("SET LOCAL work_mem = '128MB'")
+
     async def copy(
         self, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]], *, schema: str | None = None
     ) -> None:
@@ -146,6 +151,12 @@ class Database:
                     raise
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311  # jitter, not a secret
         raise AssertionError("unreachable")
+
+    async def analyze(self, *tables: str) -> None:
+        """Refresh the planner's statistics after a bulk load, as the role that owns the tables."""
+        async with self.engine.connect() as connection:
+            for table in tables:
+                await connection.execute(text(f"ANALYZE {table}"))
 
     @asynccontextmanager
     async def _transaction(self, scope: Scope, *, read_only: bool, actor: str) -> AsyncIterator[Tx]:

@@ -15,7 +15,7 @@ MINOR_DIGITS: dict[str, int] = {
 }  # fmt: skip
 """Digits of the minor unit by currency (ISO 4217): the currencies this platform accepts."""
 
-AMOUNT_MAX = 10**13
+AMOUNT_MAX = 10**12
 """The largest amount one field may carry, in minor units: products with a rate in ppm still fit 64 bits."""
 
 

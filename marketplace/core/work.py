@@ -69,12 +69,10 @@ async def plan(tx: Tx, kind: str, parameters: dict[str, Any], payloads: Sequence
 
 
 async def progress(tx: Tx, batch_id: int) -> Progress:
-    counts = dict(
-        (state, count)
-        for state, count in await tx.rows(
-            select(work_item.c.state, func.count()).where(work_item.c.batch_id == batch_id).group_by(work_item.c.state)
-        )
+    rows = await tx.rows(
+        select(work_item.c.state, func.count()).where(work_item.c.batch_id == batch_id).group_by(work_item.c.state)
     )
+    counts: dict[str, int] = {state: count for state, count in rows}
     return Progress(done=counts.get("done", 0), parked=counts.get("parked", 0), todo=counts.get("todo", 0))
 
 

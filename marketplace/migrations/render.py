@@ -1,4 +1,6 @@
-"""Write the SQL of a first version from the metadata: `python -m marketplace.migrations.render > sql/0001_foundation.sql`.
+"""Write the SQL of a first version from the metadata:
+
+    python -m marketplace.migrations.render > marketplace/migrations/sql/0001_foundation.sql
 
 Run once per schema that has no released version yet; a released version's file is never written again.
 """
@@ -35,4 +37,4 @@ def statements(tables: MetaData) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(SEPARATOR.join(statement.strip().replace("\t", "    ") for statement in statements(metadata)))
+    print(SEPARATOR.join(statement.strip().replace("\t", "    ") for statement in statements(metadata)))  # noqa: T201

@@ -48,7 +48,7 @@ CREATE TABLE billing.account_day (
     CONSTRAINT pk_account_day PRIMARY KEY (merchant_id, account, dimension, currency, effective_on)
 )
 ;;
-CREATE INDEX ix_account_day_account_effective_on ON billing.account_day (account, effective_on)
+CREATE INDEX ix_account_day_account_effective_on_merchant_id ON billing.account_day (account, effective_on, merchant_id)
 ;;
 CREATE TABLE billing.balance_snapshot (
     merchant_id BIGINT NOT NULL, 

@@ -1,0 +1,235 @@
+"""What proves who calls: session tokens of browsers and API keys of programs. Only hashes of either are stored."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import BYTEA
+
+from marketplace.core import audit
+from marketplace.core.db import Tx
+from marketplace.core.errors import Invalid, NotFound
+from marketplace.core.tables import api_key, app_user, session
+
+SESSION_MAX = timedelta(days=7)
+SESSION_IDLE_MAX = timedelta(hours=12)
+_SEEN_EVERY = timedelta(minutes=5)
+API_KEY_MAX = timedelta(days=366)
+ROTATION_OVERLAP_MAX = timedelta(days=30)
+_KEY_NAME_LENGTH_MAX = 100
+_USER_AGENT_LENGTH_MAX = 300
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """A session just opened: the token is shown once, to its owner."""
+
+    token: str
+    user_id: int
+    expires_at: datetime
+
+
+class SessionInfo(msgspec.Struct, frozen=True):
+    """An open session as its owner sees it; session_id is part of the token's hash and opens nothing."""
+
+    session_id: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+
+
+class KeyInfo(msgspec.Struct, frozen=True):
+    """An API key as its owner sees it, without the secret."""
+
+    key_id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """An API key just made: `key` is shown once."""
+
+    key_id: str
+    key: str
+    name: str
+    expires_at: datetime | None
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Whom a valid credential belongs to, and whether its last use should be noted again."""
+
+    user_id: int
+    login: str
+    name: str
+    roles: list[str]
+    merchant_id: int | None
+    locale: str
+    note_use: bool
+
+
+_HOLDER = [app_user.c[name] for name in ("user_id", "login", "name", "roles", "merchant_id", "locale")]
+
+
+def hash_secret(secret: str) -> bytes:
+    """SHA-256: enough for 256 random bits, which nobody can guess from a table of hashes."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def open_session(tx: Tx, user_id: int, *, address: str, user_agent: str) -> SignedIn:
+    """A new session of the user, with a token of 256 random bits."""
+    token = secrets.token_urlsafe(32)
+    expires_at = tx.now + SESSION_MAX
+    await tx.execute(
+        insert(session),
+        {
+            "token_hash": hash_secret(token),
+            "user_id": user_id,
+            "created_at": tx.now,
+            "last_seen_at": tx.now,
+            "expires_at": expires_at,
+            "address": address,
+            "user_agent": user_agent[:_USER_AGENT_LENGTH_MAX],
+        },
+    )
+    return SignedIn(token, user_id, expires_at)
+
+
+async def find_session(tx: Tx, token: str) -> Holder | None:
+    """Whose session the token opens; None when there is none, it has expired or its user was shut out."""
+    row = await tx.row(
+        select(*_HOLDER, session.c.last_seen_at)
+        .join(app_user, app_user.c.user_id == session.c.user_id)
+        .where(
+            session.c.token_hash == hash_secret(token),
+            session.c.expires_at > tx.now,
+            session.c.last_seen_at > tx.now - SESSION_IDLE_MAX,
+            app_user.c.active,
+        )
+    )
+    return None if row is None else Holder(*row[:-1], note_use=row.last_seen_at <= tx.now - _SEEN_EVERY)
+
+
+async def note_session_use(tx: Tx, token: str) -> None:
+    await tx.execute(update(session).where(session.c.token_hash == hash_secret(token)).values(last_seen_at=tx.now))
+
+
+async def close_session(tx: Tx, token: str) -> None:
+    """Sign out: the token opens nothing from now on."""
+    await tx.execute(delete(session).where(session.c.token_hash == hash_secret(token)))
+
+
+async def list_sessions(tx: Tx, user_id: int) -> list[SessionInfo]:
+    """The user's live sessions, the latest seen first."""
+    rows = await tx.rows(
+        select(_session_id().label("session_id"), *(session.c[name] for name in SessionInfo.__struct_fields__[1:]))
+        .where(
+            session.c.user_id == user_id,
+            session.c.expires_at > tx.now,
+            session.c.last_seen_at > tx.now - SESSION_IDLE_MAX,
+        )
+        .order_by(session.c.last_seen_at.desc(), session.c.token_hash)
+    )
+    return [SessionInfo(*row) for row in rows]
+
+
+async def revoke_session(tx: Tx, user_id: int, session_id: str) -> None:
+    """End one session of the user. Raises NotFound."""
+    gone = await tx.execute(delete(session).where(session.c.user_id == user_id, _session_id() == session_id))
+    if gone.rowcount == 0:
+        raise NotFound(f"session_id: you have no open session {session_id!r}")
+    await audit.record(tx, "session revoked", f"session:{session_id}")
+
+
+def _session_id() -> "func.encode":
+    return func.encode(func.substring(session.c.token_hash, 1, 8, type_=BYTEA), "hex")
+
+
+async def create_api_key(tx: Tx, user_id: int, name: str, expires_at: datetime | None = None) -> NewKey:
+    """A new API key of the user. Raises Invalid for a bad name or an expiry that is past or over a year away."""
+    if not 0 < len(name.strip()) <= _KEY_NAME_LENGTH_MAX:
+        raise Invalid(f"name: must have 1 to {_KEY_NAME_LENGTH_MAX} characters", pointer="/name")
+    if expires_at is not None and not tx.now < expires_at <= tx.now + API_KEY_MAX:
+        raise Invalid(f"expires_at: must be in the next {API_KEY_MAX.days} days", pointer="/expires_at")
+    key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    row = {"key_id": key_id, "user_id": user_id, "name": name.strip(), "secret_hash": hash_secret(secret)}
+    await tx.execute(insert(api_key), row | {"created_at": tx.now, "expires_at": expires_at})
+    await audit.record(tx, "API key created", f"api_key:{key_id}", name=name.strip())
+    return NewKey(key_id, f"mk_{key_id}_{secret}", name.strip(), expires_at)
+
+
+async def find_api_key(tx: Tx, key: str) -> Holder | None:
+    """Whose key this is; None when it is malformed, unknown, wrong, expired, revoked or its user was shut out."""
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    if prefix != "mk" or not secret:
+        return None
+    row = await tx.row(
+        select(*_HOLDER, api_key.c.secret_hash, api_key.c.last_used_at)
+        .join(app_user, app_user.c.user_id == api_key.c.user_id)
+        .where(
+            api_key.c.key_id == key_id,
+            api_key.c.revoked_at.is_(None),
+            func.coalesce(api_key.c.expires_at > tx.now, True),
+            app_user.c.active,
+        )
+    )
+    if row is None or not hmac.compare_digest(row.secret_hash, hash_secret(secret)):
+        return None
+    return Holder(*row[:-2], note_use=row.last_used_at is None or row.last_used_at <= tx.now - _SEEN_EVERY)
+
+
+async def note_api_key_use(tx: Tx, key: str) -> None:
+    await tx.execute(update(api_key).where(api_key.c.key_id == key.split("_", 2)[1]).values(last_used_at=tx.now))
+
+
+async def list_api_keys(tx: Tx, user_id: int) -> list[KeyInfo]:
+    """The user's API keys, revoked ones too, the newest first."""
+    columns = [api_key.c[name] for name in KeyInfo.__struct_fields__]
+    rows = await tx.rows(
+        select(*columns).where(api_key.c.user_id == user_id).order_by(api_key.c.created_at.desc(), api_key.c.key_id)
+    )
+    return [KeyInfo(*row) for row in rows]
+
+
+async def revoke_api_key(tx: Tx, user_id: int, key_id: str) -> None:
+    """Make a key worthless at once. Raises NotFound when the user has no such live key."""
+    own = (api_key.c.key_id == key_id) & (api_key.c.user_id == user_id) & api_key.c.revoked_at.is_(None)
+    if (await tx.execute(update(api_key).where(own).values(revoked_at=tx.now))).rowcount == 0:
+        raise NotFound(f"key_id: you have no live API key {key_id!r}")
+    await audit.record(tx, "API key revoked", f"api_key:{key_id}")
+
+
+async def rotate_api_key(tx: Tx, user_id: int, key_id: str, overlap: timedelta) -> NewKey:
+    """A new key under the old one's name; the old one keeps working for `overlap`, so that callers can change over.
+
+    Raises NotFound, or Invalid when the overlap is negative or longer than 30 days.
+    """
+    if not timedelta(0) <= overlap <= ROTATION_OVERLAP_MAX:
+        raise Invalid(f"overlap_s: must be 0 to {ROTATION_OVERLAP_MAX.days} days", pointer="/overlap_s")
+    old = await tx.row(
+        select(api_key.c.name, api_key.c.created_at, api_key.c.expires_at)
+        .where(api_key.c.key_id == key_id, api_key.c.user_id == user_id, api_key.c.revoked_at.is_(None))
+        .with_for_update()
+    )
+    if old is None:
+        raise NotFound(f"key_id: you have no live API key {key_id!r}")
+    lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+    new = await create_api_key(tx, user_id, old.name, None if lifetime is None else tx.now + lifetime)
+    ends_at = tx.now + overlap
+    if old.expires_at is None or old.expires_at > ends_at:
+        await tx.execute(update(api_key).where(api_key.c.key_id == key_id).values(expires_at=ends_at))
+    await audit.record(tx, "API key rotated", f"api_key:{key_id}", replaced_by=new.key_id)
+    return new
+
+
+async def remove_expired_sessions(tx: Tx) -> int:
+    """Delete sessions that are over; returns how many. For a daily job."""
+    over = (session.c.expires_at <= tx.now) | (session.c.last_seen_at <= tx.now - SESSION_IDLE_MAX)
+    return (await tx.execute(delete(session).where(over))).rowcount

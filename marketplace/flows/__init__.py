@@ -1,0 +1,1 @@
+"""One file per process that crosses packages, named by what it does."""
