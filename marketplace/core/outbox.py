@@ -1,13 +1,29 @@
 """Events for the world outside, stored with what they tell of and delivered afterwards by the worker."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.tables import outbox
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event as it was emitted. merchant_id: the only merchant that may be told, None for the platform alone."""
+
+    event_id: int
+    topic: str
+    merchant_id: int | None
+    payload: Any
+    occurred_at: datetime
+
+
+Delivery = Callable[[Tx, Event], Awaitable[None]]
+"""Passes one event on inside the transaction that marks it dispatched, so it may only write to the database."""
 
 
 async def emit(tx: Tx, topic: str, payload: Any, *, merchant_id: int | None = None) -> None:
@@ -22,3 +38,22 @@ async def emit(tx: Tx, topic: str, payload: Any, *, merchant_id: int | None = No
             "occurred_at": tx.now,
         },
     )
+
+
+async def dispatch(tx: Tx, deliveries: Mapping[str, Delivery], limit: int) -> int:
+    """Deliver up to `limit` waiting events of the named topics, oldest first; returns how many.
+
+    Events of a topic that has no delivery stay waiting. Several workers may dispatch at once: each takes its own.
+    """
+    rows = await tx.rows(
+        select(outbox.c.event_id, outbox.c.topic, outbox.c.merchant_id, outbox.c.payload, outbox.c.occurred_at)
+        .where(outbox.c.dispatched_at.is_(None), outbox.c.topic.in_(list(deliveries)))
+        .order_by(outbox.c.event_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    for row in rows:
+        await deliveries[row.topic](tx, Event(**row._mapping))
+    done = [row.event_id for row in rows]
+    await tx.execute(update(outbox).where(outbox.c.event_id.in_(done)).values(dispatched_at=tx.now))
+    return len(done)

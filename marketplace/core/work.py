@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import func, insert, select, update
 
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.tables import work_batch, work_item
 
@@ -32,6 +33,16 @@ class More(msgspec.Struct, frozen=True):
 
 
 MORE = More()
+
+
+class BatchFailed(Conflict):
+    """Items of a batch kept failing and were parked; their errors are in core.work_item."""
+
+    code = "work-parked"
+    title = "Some of the work could not be done"
+
+    def __init__(self, batch_id: int, parked: int, error: str | None) -> None:
+        super().__init__(f"{parked} items of work batch {batch_id} are parked: {error}")
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -72,7 +83,7 @@ async def progress(tx: Tx, batch_id: int) -> Progress:
     rows = await tx.rows(
         select(work_item.c.state, func.count()).where(work_item.c.batch_id == batch_id).group_by(work_item.c.state)
     )
-    counts: dict[str, int] = {state: count for state, count in rows}
+    counts: dict[str, int] = {row[0]: row[1] for row in rows}
     return Progress(done=counts.get("done", 0), parked=counts.get("parked", 0), todo=counts.get("todo", 0))
 
 
@@ -86,6 +97,12 @@ async def open_batch(tx: Tx, kind: str) -> int | None:
     return batch_id
 
 
+async def maker(tx: Tx, batch_id: int) -> str:
+    """Who planned the batch, and so in whose name a worker does its items."""
+    login: str = await tx.scalar(select(work_batch.c.made_by).where(work_batch.c.batch_id == batch_id))
+    return login
+
+
 async def drain(
     db: Database,
     batch_id: int,
@@ -93,8 +110,12 @@ async def drain(
     handle: Handle,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_commit: Callable[[], None] = lambda: None,
+    until: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Work on a batch until nothing is left to claim and nobody else holds an item; returns how it ended."""
+    """Work on a batch until nothing is left to claim and nobody else holds an item; returns how it ended.
+
+    until: asked between items; once true, the rest is left to others.
+    """
     while True:
         claimed = await _one(db, batch_id, actor, handle)
         async with db.read(WORKER) as tx:
@@ -102,10 +123,21 @@ async def drain(
         on_progress(state)
         if claimed:
             on_commit()
-        elif state.todo == 0:
+        if until() or not (claimed or state.todo):
             return state
-        else:  # another process holds the rest, or a failed item waits for its next attempt
+        if not claimed:  # another process holds the rest, or a failed item waits for its next attempt
             await asyncio.sleep(_POLL_S)
+
+
+async def _failure(db: Database, batch_id: int, parked: int) -> BatchFailed:
+    async with db.read(WORKER) as tx:
+        error = await tx.scalar(
+            select(work_item.c.error)
+            .where(work_item.c.batch_id == batch_id, work_item.c.state == "parked")
+            .order_by(work_item.c.item_no)
+            .limit(1)
+        )
+    return BatchFailed(batch_id, parked, error)
 
 
 async def _one(db: Database, batch_id: int, actor: str, handle: Handle) -> bool:

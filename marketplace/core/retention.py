@@ -1,0 +1,34 @@
+"""What is kept for how long: rows that have served their purpose and would only grow."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, text
+
+from marketplace.core.db import Tx
+from marketplace.core.tables import idempotency_key, outbox, session, sign_in_attempt
+
+KEPT_IDEMPOTENCY_KEYS = timedelta(days=7)
+"""How long a repeated request gets the stored answer instead of being done again."""
+
+KEPT_SIGN_IN_ATTEMPTS = timedelta(days=1)
+KEPT_DISPATCHED_EVENTS = timedelta(days=30)
+KEPT_JOB_LOG = timedelta(days=30)
+
+
+async def clean_up(tx: Tx) -> dict[str, int]:
+    """Remove what has outlived its time; returns how many rows of what."""
+    removals = {
+        "sessions": delete(session).where(session.c.expires_at < tx.now),
+        "idempotency_keys": delete(idempotency_key).where(
+            idempotency_key.c.created_at < tx.now - KEPT_IDEMPOTENCY_KEYS
+        ),
+        "sign_in_attempts": delete(sign_in_attempt).where(
+            sign_in_attempt.c.window_starts_at < tx.now - KEPT_SIGN_IN_ATTEMPTS
+        ),
+        "events": delete(outbox).where(outbox.c.dispatched_at < tx.now - KEPT_DISPATCHED_EVENTS),
+    }
+    removed = {noun: (await tx.execute(statement)).rowcount for noun, statement in removals.items()}
+    for table in ("job_log", "job_statistics"):
+        old = text(f"DELETE FROM core.{table} WHERE created < :before")
+        removed[table] = (await tx.execute(old, {"before": tx.now - KEPT_JOB_LOG})).rowcount
+    return removed

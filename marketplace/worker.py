@@ -1,0 +1,156 @@
+"""The worker: runs jobs, keeps the clock's appointments, and does its share of every open batch of work.
+
+Any number of workers on any number of machines may run against one database. A worker may be killed at any moment:
+what it had claimed is rolled back or started again by another.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from marketplace.core import jobs, outbox, retention, work
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.jobs import Job
+from marketplace.core.log import bound
+from marketplace.core.outbox import Delivery, Event
+from marketplace.flows import roll_ledger
+
+ACTOR = "worker"
+"""Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
+
+_EVENTS_PER_COMMIT = 500
+_IDLE_S = 1.0
+_GRACE_S = 30.0
+_RECONNECT_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+async def _log_event(tx: Tx, event: Event) -> None:
+    log.info("event", event_id=event.event_id, topic=event.topic, merchant_id=event.merchant_id, payload=event.payload)
+
+
+DELIVERIES: Mapping[str, Delivery] = {}
+"""What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
+
+BATCHES: Mapping[str, work.Handle] = {}
+"""How an item of each kind of batch is done."""
+
+
+async def _dispatch_outbox(db: Database, _: Any) -> None:
+    while await db.write(WORKER, ACTOR, outbox.dispatch, DELIVERIES, _EVENTS_PER_COMMIT) == _EVENTS_PER_COMMIT:
+        pass
+
+
+async def _roll_ledger(db: Database, _: Any) -> None:
+    rolled = await roll_ledger.roll_ledger(db, ACTOR)
+    if rolled:
+        log.info("ledger rolled forward", entries=rolled)
+
+
+async def _clean_up(db: Database, _: Any) -> None:
+    log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
+
+
+JOBS: Mapping[str, Job] = {
+    "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
+    "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+    "clean_up": Job(_clean_up, cron="17 3 * * *"),
+}
+
+
+async def run_worker(
+    db: Database,
+    stop: asyncio.Event,
+    *,
+    jobs_by_name: Mapping[str, Job] = JOBS,
+    batches: Mapping[str, work.Handle] = BATCHES,
+) -> None:
+    """Work until `stop` is set, then finish the job and the item in hand and return.
+
+    What is not finished half a minute later is rolled back and left to the next worker. A lost connection is made
+    again; any other failure of the worker itself, as opposed to one of a job or an item, is raised.
+    """
+    log.info("worker started", jobs=sorted(jobs_by_name), batches=sorted(batches))
+    loops = [_run_jobs(db, stop, jobs_by_name), *(_share_batches(db, stop, kind, batches[kind]) for kind in batches)]
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait(tasks, timeout=_GRACE_S)
+    finally:
+        await _end([stopped, *tasks])
+    for task in tasks:
+        if not task.cancelled() and (fault := task.exception()):
+            raise fault
+    log.info("worker stopped")
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set, for the running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _run_jobs(db: Database, stop: asyncio.Event, jobs_by_name: Mapping[str, Job]) -> None:
+    async def run() -> None:
+        connection = await jobs.connect(db.url)
+        runner = jobs.runner(connection, db, jobs_by_name)
+        relay = asyncio.create_task(_relay(stop, runner.shutdown))
+        try:
+            await runner.run()
+        finally:
+            await _end([relay])
+            await connection.close()
+
+    await _reconnecting(run, stop)
+
+
+async def _relay(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
+    await stop.wait()
+    shutdown.set()
+
+
+async def _share_batches(db: Database, stop: asyncio.Event, kind: str, handle: work.Handle) -> None:
+    async def run() -> None:
+        while not stop.is_set():
+            async with db.read(WORKER) as tx:
+                batch_id = await work.open_batch(tx, kind)
+                maker = await work.maker(tx, batch_id) if batch_id else ""
+            if batch_id is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _IDLE_S)
+                continue
+            with bound(batch_id=batch_id, kind=kind, actor=maker):
+                left = await work.drain(db, batch_id, maker, handle, until=stop.is_set)
+                log.info("batch left", done=left.done, parked=left.parked, todo=left.todo)
+
+    await _reconnecting(run, stop)
+
+
+async def _reconnecting(run: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Run until `stop`, again and again while the database cannot be reached."""
+    while not stop.is_set():
+        try:
+            await run()
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, DBAPIError) as fault:
+            if isinstance(fault, DBAPIError) and not fault.connection_invalidated:
+                raise
+            log.warning("database out of reach, trying again", error=str(fault))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RECONNECT_S)
