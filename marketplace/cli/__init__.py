@@ -1,5 +1,6 @@
 """The command line: `marketplace …`. Every command takes `--json`; what writes takes `--as LOGIN`."""
 
+from marketplace.cli import data
 from marketplace.cli.root import cli
 
 
@@ -7,4 +8,4 @@ def main() -> None:
     cli()
 
 
-__all__ = ["main"]
+__all__ = ["data", "main"]

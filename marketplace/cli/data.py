@@ -1,0 +1,28 @@
+"""`marketplace import …`: getting data in, and `marketplace reconcile …`: proving it against the processor's lines."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from marketplace.cli.base import Outcome, Session, command, progress_bar
+from marketplace.cli.root import cli
+from marketplace.flows.import_olist import CURRENCY
+from marketplace.flows.import_olist import import_olist as import_folder
+
+
+@cli.group("import")
+def import_group() -> None:
+    """Get data of other systems in."""
+
+
+@command(import_group, "olist", roles=("finance", "ops"))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--currency", default=CURRENCY, show_default=True, help="The currency of the amounts (ISO 4217).")
+async def import_olist(session: Session, folder: Path, currency: str) -> Outcome:
+    """Import the Olist orders: categories, products, sellers, customers, orders, items and payments of one folder.
+
+    One bad row anywhere, and every bad row is reported and nothing is stored. The same files again change nothing.
+    """
+    with progress_bar("Olist") as show:
+        loaded = await import_folder(session.db, session.actor, folder, currency=currency, on_progress=show)
+    return Outcome(loaded)
