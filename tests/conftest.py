@@ -9,6 +9,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -98,13 +99,22 @@ def clock() -> FixedClock:
     return FixedClock(NOW)
 
 
+@asynccontextmanager
+async def fresh_database(maintenance_url: str, clock: FixedClock | None = None) -> AsyncIterator[Database]:
+    """A copy of the template for the length of the block: for property tests, whose examples each need one."""
+    url = await copy_template(maintenance_url)
+    database = Database(url, clock or FixedClock(NOW), pool_size=16)
+    try:
+        yield database
+    finally:
+        await database.close()
+        connection = await connect(maintenance_url)
+        await connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+        await connection.close()
+
+
 @pytest.fixture
 async def db(maintenance_url: str, clock: FixedClock) -> AsyncIterator[Database]:
     """A database of this test's own."""
-    url = await copy_template(maintenance_url)
-    database = Database(url, clock, pool_size=16)
-    yield database
-    await database.close()
-    connection = await connect(maintenance_url)
-    await connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
-    await connection.close()
+    async with fresh_database(maintenance_url, clock) as database:
+        yield database

@@ -87,6 +87,12 @@ async def progress(tx: Tx, batch_id: int) -> Progress:
     return Progress(done=counts.get("done", 0), parked=counts.get("parked", 0), todo=counts.get("todo", 0))
 
 
+async def results(tx: Tx, batch_id: int) -> list[Any]:
+    """What the items of a batch returned, in item order."""
+    query = select(work_item.c.result).where(work_item.c.batch_id == batch_id, work_item.c.state == "done")
+    return [row.result for row in await tx.rows(query.order_by(work_item.c.item_no))]
+
+
 async def open_batch(tx: Tx, kind: str) -> int | None:
     """The oldest batch of this kind that still has something to do, for a process that resumes."""
     batch_id: int | None = await tx.scalar(

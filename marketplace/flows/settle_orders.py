@@ -1,0 +1,187 @@
+"""Settle delivered orders: rate the commission, release the money to the merchant's payable balance.
+
+A pass is planned as buckets of merchants, about a second of work each, and every bucket is one commit; a merchant with
+very many orders is cut along the settlement instant. Interrupted passes are resumed, by any process.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from marketplace.core import audit, outbox, work
+from marketplace.core.crash import crash_point
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows import settle_orders_sql as sql
+from marketplace.flows.freeze_contracts import freeze_at_settlement
+from marketplace.flows.roll_ledger import batches, roll_ledger
+
+KIND = "settle_orders"
+ORDERS_PER_BUCKET = 20_000
+_PASSES_MAX = 100  # interrupted passes that one call finishes before its own
+_FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """Merchants to settle, and of the largest ones only the orders up to an instant."""
+
+    merchants: list[int]
+    until: datetime = _FOREVER
+
+
+class Earned(msgspec.Struct, frozen=True):
+    """Orders settled in a currency, and the commission and VAT that they earned, in minor units."""
+
+    currency: str
+    orders: int = 0
+    commission_minor: int = 0
+    vat_minor: int = 0
+
+    def __add__(self, other: "Earned") -> "Earned":
+        return Earned(
+            self.currency,
+            self.orders + other.orders,
+            self.commission_minor + other.commission_minor,
+            self.vat_minor + other.vat_minor,
+        )
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """An order that stays due, and why."""
+
+    order_ref: str
+    reason: str
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What a pass did: orders settled by it, and those it had to leave, by name."""
+
+    orders: int
+    earned: list[Earned]
+    parked: int
+    parked_orders: list[Parked]
+
+
+async def settle_through(
+    db: Database, actor: str, through: date, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> Settled:
+    """Settle every delivered order up to the local date `through`; resumes a pass that was interrupted.
+
+    Orders of a merchant are taken by (settlement instant, order ref). An order with a line that no contract covers is
+    parked by name and stays due; the rest settle.
+    """
+    batches_done: list[int] = []
+    for _ in range(_PASSES_MAX):
+        batch_id, fresh = await db.write(WORKER, actor, _plan, through)
+        crash_point("settle.planned")
+        if batch_id is None:
+            break
+        await work.drain(
+            db,
+            batch_id,
+            actor,
+            HANDLERS[KIND],
+            on_progress=lambda state: on_progress(state.done + state.parked, state.total),
+            on_commit=lambda: crash_point("settle.committed"),
+        )
+        batches_done.append(batch_id)
+        if fresh:
+            break
+    await roll_ledger(db, actor)
+    return await _result(db, through, batches_done)
+
+
+async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:
+    """The batch to work on and whether it is new: an interrupted one first, then one over everything that is due."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('settle_orders'))")
+    interrupted = await work.open_batch(tx, KIND)
+    if interrupted is not None:
+        return interrupted, False
+    due = await tx.rows(_DUE, through=through)
+    if not due:
+        return None, True
+    small = [(row.merchant_id, row.orders) for row in due if row.orders <= ORDERS_PER_BUCKET]
+    buckets = [Bucket(merchants) for merchants in batches(small, ORDERS_PER_BUCKET)]
+    for row in due:
+        if row.orders > ORDERS_PER_BUCKET:
+            cuts = await tx.rows(_CUTS, merchant=row.merchant_id, through=through, every=ORDERS_PER_BUCKET)
+            buckets += [Bucket([row.merchant_id], cut.settles_at) for cut in cuts]
+            buckets.append(Bucket([row.merchant_id]))
+    batch_id = await work.plan(tx, KIND, {"through": through}, [{"through": through, "bucket": b} for b in buckets])
+    await audit.record(tx, "settlement planned", f"work_batch:{batch_id}", through=through, buckets=len(buckets))
+    return batch_id, True
+
+
+_DUE = """
+SELECT merchant_id, count(*) AS orders FROM demand.order_due WHERE settles_on <= :through
+GROUP BY merchant_id ORDER BY merchant_id
+"""
+_CUTS = """
+SELECT settles_at FROM (
+    SELECT settles_at, row_number() OVER (ORDER BY settles_at) AS position
+    FROM demand.order_due WHERE merchant_id = :merchant AND settles_on <= :through
+) AS due
+WHERE position % :every = 0 ORDER BY settles_at
+"""
+
+
+async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: datetime = _FOREVER) -> list[Earned]:
+    """Settle what is due of these merchants through a local date; returns what that earned, by currency.
+
+    One order is settled by the same statements as a million. The caller's transaction makes it all or nothing.
+    """
+    await tx.plan_in_bulk()
+    bound = {"merchants": sorted(merchants)}
+    due = {**bound, "through": through, "until": until}
+    await tx.execute(sql.LOCK_HEADS, bound)
+    await freeze_at_settlement(tx, merchants, through)
+    if (await tx.execute(sql.CLOSE_EMPTY, due)).rowcount:
+        await tx.execute(sql.DROP_EMPTY, bound)
+    await tx.execute(sql.RATE, due)
+    crash_point("settle.rated")
+    await tx.execute(sql.POST, {**bound, "now": tx.now, "actor": tx.actor})
+    crash_point("settle.posted")
+    for statement in (sql.ADD_TO_MONTH, sql.MARK_ORDERS, sql.EMPTY_QUEUE, sql.UNPARK):
+        await tx.execute(statement, bound)
+    await tx.execute(sql.PARK, {**due, "now": tx.now})
+    earned = [Earned(*row) for row in (await tx.execute(sql.EARNED, bound)).all()]
+    await tx.execute(sql.ADVANCE_HEADS, bound)
+    crash_point("settle.before-commit")
+    return earned
+
+
+async def _handle(tx: Tx, payload: Any) -> list[Earned]:
+    bucket = msgspec.convert(payload["bucket"], Bucket)
+    earned = await settle_bucket(tx, bucket.merchants, date.fromisoformat(payload["through"]), bucket.until)
+    if earned:
+        await outbox.emit(tx, "billing.orders_settled.v1", {"merchants": bucket.merchants, "earned": earned})
+    return earned
+
+
+HANDLERS: dict[str, work.Handle] = {KIND: _handle}
+"""What a worker process does with the items of a pass."""
+
+
+async def _result(db: Database, through: date, batch_ids: Sequence[int]) -> Settled:
+    """The sum over the batches' items, whoever did them, and what is parked now."""
+    totals: dict[str, Earned] = {}
+    async with db.read(WORKER) as tx:
+        for batch_id in batch_ids:
+            for result in await work.results(tx, batch_id):
+                for earned in msgspec.convert(result, list[Earned]):
+                    totals[earned.currency] = totals.get(earned.currency, Earned(earned.currency)) + earned
+        parked = await tx.rows(
+            """
+            SELECT p.order_ref, p.reason FROM billing.parked_order p
+            JOIN demand.order_due d ON d.merchant_id = p.merchant_id AND d.order_id = p.order_id
+            WHERE d.settles_on <= :through ORDER BY p.order_ref, p.merchant_id
+            """,
+            through=through,
+        )
+    return Settled(
+        orders=sum(earned.orders for earned in totals.values()),
+        earned=[totals[currency] for currency in sorted(totals)],
+        parked=len(parked),
+        parked_orders=[Parked(row.order_ref, row.reason) for row in parked],
+    )
