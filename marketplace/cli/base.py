@@ -68,14 +68,35 @@ def command(group: click.Group, name: str, *, roles: Sequence[str] = (), migrati
     return register
 
 
+def bare_command(group: click.Group, name: str) -> Any:
+    """Register an async function `(settings, **options) -> Outcome` that sees to the database itself, not opened yet."""
+
+    def register(function: Command) -> Any:
+        @functools.wraps(function)
+        def run(as_json: bool, **options: Any) -> None:
+            sys.exit(asyncio.run(_answer(lambda settings: function(settings, **options), as_json)))
+
+        wrapped = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")(run)
+        return group.command(name, help=inspect.getdoc(function))(wrapped)
+
+    return register
+
+
 async def _run(
     function: Command, as_json: bool, user: str | None, roles: Sequence[str], migrating: bool, options: dict[str, Any]
 ) -> int:
-    try:
-        settings = load_settings()
+    async def open_and_run(settings: Settings) -> Outcome:
         async with open_database(settings, migrating=migrating) as db:
             actor = await acting_user(db, settings, user, roles) if roles else ""
-            outcome = await function(Session(db, actor, settings), **options)
+            return await function(Session(db, actor, settings), **options)
+
+    return await _answer(open_and_run, as_json)
+
+
+async def _answer(work: Callable[[Settings], Awaitable[Outcome]], as_json: bool) -> int:
+    """Do the work, print its outcome or why it was refused, and return the exit status."""
+    try:
+        outcome = await work(load_settings())
     except AppError as refusal:
         return report_refusal(refusal, as_json)
     if as_json:

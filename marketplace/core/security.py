@@ -18,7 +18,7 @@ _OWN_POLICIES = {"billing.contract": {Role.MERCHANT: "NOT negotiated"}}
 
 
 def role_statements() -> Iterator[str]:
-    """Create the application roles where they are missing, and open the schemas to them.
+    """Create the application roles where they are missing, for the whole server.
 
     They may log in, without a password: on Citus the coordinator reaches its workers as the role that is set.
     """
@@ -28,8 +28,6 @@ def role_statements() -> Iterator[str]:
             f" CREATE ROLE {role} LOGIN NOBYPASSRLS; END IF; END $$"
         )
         yield f"GRANT {role} TO CURRENT_USER"
-    for schema in SCHEMAS:
-        yield f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(Role)}"
 
 
 def table_statements(table: Table) -> Iterator[str]:
@@ -57,5 +55,7 @@ def table_statements(table: Table) -> Iterator[str]:
 def security_statements(metadata: MetaData) -> Iterator[str]:
     """Everything, in an order that can be executed after the tables exist."""
     yield from role_statements()
+    for schema in SCHEMAS:
+        yield f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(Role)}"
     for table in metadata.sorted_tables:
         yield from table_statements(table)
