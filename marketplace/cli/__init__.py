@@ -1,6 +1,6 @@
 """The command line: `marketplace …`. Every command takes `--json`; what writes takes `--as LOGIN`."""
 
-from marketplace.cli import data
+from marketplace.cli import data, serve
 from marketplace.cli.root import cli
 
 
@@ -8,4 +8,4 @@ def main() -> None:
     cli()
 
 
-__all__ = ["data", "main"]
+__all__ = ["data", "main", "serve"]

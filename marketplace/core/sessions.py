@@ -4,9 +4,10 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Text, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import BYTEA
 
 from marketplace.core import audit
@@ -113,7 +114,11 @@ async def find_session(tx: Tx, token: str) -> Holder | None:
             app_user.c.active,
         )
     )
-    return None if row is None else Holder(*row[:-1], note_use=row.last_seen_at <= tx.now - _SEEN_EVERY)
+    return None if row is None else _holder(row, row.last_seen_at <= tx.now - _SEEN_EVERY)
+
+
+def _holder(row: Any, note_use: bool) -> Holder:
+    return Holder(row.user_id, row.login, row.name, row.roles, row.merchant_id, row.locale, note_use)
 
 
 async def note_session_use(tx: Tx, token: str) -> None:
@@ -147,8 +152,8 @@ async def revoke_session(tx: Tx, user_id: int, session_id: str) -> None:
     await audit.record(tx, "session revoked", f"session:{session_id}")
 
 
-def _session_id() -> "func.encode":
-    return func.encode(func.substring(session.c.token_hash, 1, 8, type_=BYTEA), "hex")
+def _session_id() -> ColumnElement[str]:
+    return func.encode(func.substring(session.c.token_hash, 1, 8, type_=BYTEA), "hex", type_=Text)
 
 
 async def create_api_key(tx: Tx, user_id: int, name: str, expires_at: datetime | None = None) -> NewKey:
@@ -182,7 +187,7 @@ async def find_api_key(tx: Tx, key: str) -> Holder | None:
     )
     if row is None or not hmac.compare_digest(row.secret_hash, hash_secret(secret)):
         return None
-    return Holder(*row[:-2], note_use=row.last_used_at is None or row.last_used_at <= tx.now - _SEEN_EVERY)
+    return _holder(row, row.last_used_at is None or row.last_used_at <= tx.now - _SEEN_EVERY)
 
 
 async def note_api_key_use(tx: Tx, key: str) -> None:
@@ -227,9 +232,3 @@ async def rotate_api_key(tx: Tx, user_id: int, key_id: str, overlap: timedelta) 
         await tx.execute(update(api_key).where(api_key.c.key_id == key_id).values(expires_at=ends_at))
     await audit.record(tx, "API key rotated", f"api_key:{key_id}", replaced_by=new.key_id)
     return new
-
-
-async def remove_expired_sessions(tx: Tx) -> int:
-    """Delete sessions that are over; returns how many. For a daily job."""
-    over = (session.c.expires_at <= tx.now) | (session.c.last_seen_at <= tx.now - SESSION_IDLE_MAX)
-    return (await tx.execute(delete(session).where(over))).rowcount

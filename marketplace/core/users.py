@@ -213,9 +213,3 @@ async def _admit(
             await tx.execute(update(sign_in_attempt).where(own).values(failures=sign_in_attempt.c.failures - 1))
     await audit.record(tx, "signed in", f"user:{tx.actor}", address=address)
     return await open_session(tx, user_id, address=address, user_agent=user_agent)
-
-
-async def remove_expired_attempts(tx: Tx) -> int:
-    """Forget counts whose window is over; returns how many. For a daily job."""
-    old = sign_in_attempt.c.window_starts_at <= tx.now - _ATTEMPT_WINDOW
-    return (await tx.execute(delete(sign_in_attempt).where(old))).rowcount

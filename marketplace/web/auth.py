@@ -1,0 +1,128 @@
+"""Who calls: a browser's session cookie or a program's API key becomes `request.user`, an Actor, or None.
+
+Only finds out; what a caller may do is decided by guards. A credential that is given but not valid is refused for an
+API key (a program should learn that its key is dead) and ignored for a cookie (a person should reach the sign-in).
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import Cookie, State
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
+
+from marketplace.core import db as database
+from marketplace.core.db import STAFF, WORKER, Database, Role
+from marketplace.core.errors import Forbidden, Unauthenticated
+from marketplace.core.sessions import (
+    SESSION_MAX,
+    Holder,
+    find_api_key,
+    find_session,
+    note_api_key_use,
+    note_session_use,
+)
+from marketplace.core.users import STAFF_ROLES
+
+SESSION_COOKIE = "marketplace_session"
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """The signed-in caller. roles are values of `UserRole`; merchant_id is None for the house's own people."""
+
+    user_id: int
+    login: str
+    name: str
+    roles: frozenset[str]
+    merchant_id: int | None
+    locale: str
+
+    @property
+    def is_staff(self) -> bool:
+        return self.merchant_id is None and bool(self.roles & STAFF_ROLES)
+
+    @property
+    def scope(self) -> database.Scope:
+        """As whom the database is asked on this caller's behalf. Never from a path or a body: only from here."""
+        if self.merchant_id is not None:
+            return database.Scope(Role.MERCHANT, self.merchant_id)
+        if self.is_staff:
+            return STAFF
+        raise Forbidden("this role has no books to look at")
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """How the caller proved who it is: a session's token or an API key."""
+
+    secret: str
+    is_cookie: bool
+
+
+ActorRequest = Request[Actor, Credential, State]
+"""A request behind a guard: `request.user` is an Actor."""
+
+
+class Authentication(ASGIMiddleware):
+    """Sets `scope["user"]` to the Actor and `scope["auth"]` to its Credential, or both to None."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        scope["user"] = scope["auth"] = None
+        credential = given_credential(scope)
+        if credential is not None:
+            holder = await _holder(scope["litestar_app"].state["db"], credential)
+            if holder is None and not credential.is_cookie:
+                raise Unauthenticated("authorization: the API key is not valid (unknown, expired or revoked)")
+            if holder is not None:
+                scope["user"], scope["auth"] = _actor(holder), credential
+                scope["actor"] = holder.login  # type: ignore[typeddict-unknown-key]  # read by the request log
+                bind_contextvars(actor=holder.login)
+        await next_app(scope, receive, send)
+
+
+def given_credential(scope: Scope) -> Credential | None:
+    """The credential in the headers; an API key wins over a cookie. Raises Unauthenticated for another scheme."""
+    request: Request[Any, Any, Any] = Request(scope)
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, key = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("authorization: must be `Bearer mk_…`, an API key")
+        return Credential(key.strip(), is_cookie=False)
+    token = request.cookies.get(SESSION_COOKIE)
+    return Credential(token, is_cookie=True) if token else None
+
+
+async def _holder(db: Database, credential: Credential) -> Holder | None:
+    find, note = (find_session, note_session_use) if credential.is_cookie else (find_api_key, note_api_key_use)
+    async with db.read(WORKER) as tx:
+        holder = await find(tx, credential.secret)
+    if holder is not None and holder.note_use:
+        await db.write(WORKER, holder.login, note, credential.secret)
+    return holder
+
+
+def _actor(holder: Holder) -> Actor:
+    return Actor(holder.user_id, holder.login, holder.name, frozenset(holder.roles), holder.merchant_id, holder.locale)
+
+
+def session_cookie(token: str, *, secure: bool) -> Cookie:
+    """The cookie that carries a session; scripts cannot read it, and other sites cannot post with it."""
+    return Cookie(
+        key=SESSION_COOKIE,
+        value=token,
+        path="/",
+        max_age=int(SESSION_MAX.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
+
+
+def no_session_cookie(*, secure: bool) -> Cookie:
+    """The cookie that takes a session away."""
+    return Cookie(key=SESSION_COOKIE, value="", path="/", max_age=0, httponly=True, samesite="lax", secure=secure)

@@ -1,0 +1,62 @@
+"""Who may call what: every handler either names the roles it needs or says that it is public. Nothing is by default."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Guard
+
+from marketplace.core.errors import Forbidden, Unauthenticated
+from marketplace.core.users import FINANCE_ROLES, MERCHANT_ROLES, OPS_ROLES, STAFF_ROLES, UserRole
+
+Role = UserRole
+
+MERCHANT = MERCHANT_ROLES
+STAFF = STAFF_ROLES
+FINANCE = FINANCE_ROLES | {Role.ADMIN}
+OPS = OPS_ROLES | {Role.ADMIN}
+EVERYBODY = frozenset(Role)
+
+
+class Needs:
+    """A guard that lets in callers with at least one of `roles`; Litestar runs it before body and handler."""
+
+    def __init__(self, roles: frozenset[Role]) -> None:
+        self.roles = roles
+
+    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        actor = connection.scope["user"]
+        if actor is None:
+            raise Unauthenticated("sign in, or send an API key")
+        if not actor.roles & self.roles:
+            raise Forbidden(f"this needs one of the roles {', '.join(sorted(self.roles))}")
+
+
+def needs(*roles: Role | Iterable[Role]) -> Needs:
+    """A guard for roles and sets of roles: `needs(Role.CONTROLLER, MERCHANT)`."""
+    wanted: set[Role] = set()
+    for role in roles:
+        wanted |= {role} if isinstance(role, Role) else set(role)
+    return Needs(frozenset(wanted))
+
+
+def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """The guard of what anybody may see: it lets everyone in, and says that this is meant."""
+
+
+signed_in = needs(EVERYBODY)
+"""The guard of what every signed-in person may do with what is their own."""
+
+
+def roles_of(guards: Iterable[Guard]) -> frozenset[str] | None:
+    """The roles that a handler's guards let in, None when it is public.
+
+    Raises ValueError when no guard speaks to it: such a handler must not go into service.
+    """
+    needed = [guard.roles for guard in guards if isinstance(guard, Needs)]
+    if needed:
+        return frozenset.intersection(*(frozenset(str(role) for role in roles) for roles in needed))
+    if public in guards:
+        return None
+    raise ValueError("the handler has no guard and is not public")

@@ -1,0 +1,142 @@
+"""The API's description (OpenAPI 3.1): what Litestar derives from the handlers, completed with what it cannot see.
+
+Litestar does not know our refusals, our guards and the Idempotency-Key. The description is made from an application
+of its own that is never served, so that none of Litestar's documentation pages exist in the one that is.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Router
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import HTTPRoute
+
+from marketplace.web.auth import SESSION_COOKIE
+from marketplace.web.guards import roles_of
+from marketplace.web.problems import PROBLEM_JSON
+
+ONCE = {"once": True}
+"""`opt` of a handler that answers through `once`: it needs an Idempotency-Key."""
+
+ALSO = "also"
+"""Key of `opt` for statuses that only this handler refuses with."""
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "A problem document (RFC 9457). Further members depend on the type.",
+    "required": ["type", "title", "status", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "request_id": {"type": "string"},
+        "incident_id": {"type": "string", "description": "To be quoted when a fault (5xx) is reported."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "The refused field (RFC 6901)."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+_REASONS = {
+    400: "The request cannot be read, or a required header is missing.",
+    401: "Nobody is signed in, or the API key is not valid.",
+    403: "The caller may not do this.",
+    404: "There is no such thing, or it is another's.",
+    409: "The present state does not allow this.",
+    413: "The body is larger than 1 MiB.",
+    415: "The body is not JSON.",
+    422: "A field is not valid; `errors` names it.",
+    429: "Too many failed attempts; `Retry-After` says when to try again.",
+    500: "A fault of ours; `incident_id` names it in the log.",
+    503: "The database does not answer.",
+}
+
+_ONCE_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "New for every new request; the same again gets the same answer without doing it again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"},
+}
+
+
+def describe(api: Router) -> bytes:
+    """The description of the API as JSON, the same bytes for the same code."""
+    app = Litestar([api], openapi_config=_config(), logging_config=None)
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    schema["components"].setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    for path, method, handler in documented(app):
+        _complete(schema["paths"][path][method], handler)
+    return msgspec.json.encode(schema, order="sorted")
+
+
+def documented(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Every described operation: path template, method in lower case, its handler."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if handler.resolve_include_in_schema() and method != "OPTIONS":
+                    yield route.path_format, method.lower(), handler
+
+
+def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    roles = roles_of(handler.resolve_guards())
+    if roles is None:
+        operation["security"] = []
+    else:
+        operation["x-roles"] = sorted(roles)
+    if handler.opt.get("once"):
+        operation.setdefault("parameters", []).append(_ONCE_HEADER)
+    responses = operation["responses"]
+    responses.pop("400", None)  # Litestar's own shape, which our problems replace
+    for status in _refusals(operation, handler, is_public=roles is None):
+        responses[str(status)] = {
+            "description": _REASONS[status],
+            "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+
+
+def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public: bool) -> list[int]:
+    parameters = operation.get("parameters", [])
+    found = {401, 500, 503, *handler.opt.get(ALSO, ())}
+    if not is_public:
+        found.add(403)
+    if any(parameter["in"] == "path" for parameter in parameters):
+        found.add(404)
+    if parameters:
+        found.add(422)
+    if "requestBody" in operation:
+        found |= {400, 413, 415, 422}
+    if "GET" not in handler.http_methods:
+        found |= {403, 409}
+    if handler.opt.get("once"):
+        found.add(400)
+    return sorted(found)
+
+
+def _config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Marketplace operations",
+        version="1",
+        use_handler_docstrings=True,
+        security=[{"session": []}, {"apiKey": []}],
+        components=Components(
+            security_schemes={
+                "session": SecurityScheme(type="apiKey", security_scheme_in="cookie", name=SESSION_COOKIE),
+                "apiKey": SecurityScheme(type="http", scheme="bearer", bearer_format="mk_<id>_<secret>"),
+            }
+        ),
+    )
