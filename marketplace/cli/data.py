@@ -6,8 +6,10 @@ import rich_click as click
 
 from marketplace.cli.base import Outcome, Session, command, progress_bar
 from marketplace.cli.root import cli
+from marketplace.core.db import STAFF
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
+from marketplace.flows.reconcile_payments import reconcile_payments as reconcile
 
 
 @cli.group("import")
@@ -26,3 +28,20 @@ async def import_olist(session: Session, folder: Path, currency: str) -> Outcome
     with progress_bar("Olist") as show:
         loaded = await import_folder(session.db, session.actor, folder, currency=currency, on_progress=show)
     return Outcome(loaded)
+
+
+@cli.group("reconcile")
+def reconcile_group() -> None:
+    """Hold what we booked against what others say."""
+
+
+@command(reconcile_group, "payments")
+@click.option("--currency", help="Needed when legal entities keep several.")
+async def reconcile_payments(session: Session, currency: str | None) -> Outcome:
+    """Payments against orders, counted per purchase: what matches, what lies within tolerance, and breaks by kind.
+
+    The four that do not match sum to the bridge: payments less price and freight.
+    """
+    async with session.db.read(STAFF) as tx:
+        found = await reconcile(tx, currency)
+    return Outcome(found)
