@@ -41,15 +41,16 @@ def create_app(
         db: Database = state["db"]
         return db
 
+    dependencies = {
+        "db": Provide(get_db),
+        "settings": Provide(lambda: settings, sync_to_thread=False),
+        "schema_version": Provide(lambda: schema_version, sync_to_thread=False),
+    }
     app = Litestar(
         route_handlers=[*system.HANDLERS, routes.API],
         lifespan=[with_database],
-        state=State({"metrics": metrics, "openapi": describe(routes.API)}),
-        dependencies={
-            "db": Provide(get_db),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
-            "schema_version": Provide(lambda: schema_version, sync_to_thread=False),
-        },
+        state=State({"metrics": metrics, "openapi": describe(routes.API, dependencies)}),
+        dependencies=dependencies,
         middleware=[SameOrigin(), Authentication()],
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[safety_headers(https=settings.cookie_secure)],

@@ -25,7 +25,7 @@ class Needs:
     def __init__(self, roles: frozenset[Role]) -> None:
         self.roles = roles
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         actor = connection.scope["user"]
         if actor is None:
             raise Unauthenticated("sign in, or send an API key")
@@ -41,7 +41,7 @@ def needs(*roles: Role | Iterable[Role]) -> Needs:
     return Needs(frozenset(wanted))
 
 
-def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """The guard of what anybody may see: it lets everyone in, and says that this is meant."""
 
 

@@ -4,11 +4,12 @@ Litestar does not know our refusals, our guards and the Idempotency-Key. The des
 of its own that is never served, so that none of Litestar's documentation pages exist in the one that is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Router
+from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -73,9 +74,9 @@ _ONCE_HEADER = {
 }
 
 
-def describe(api: Router) -> bytes:
+def describe(api: Router, dependencies: Mapping[str, Provide]) -> bytes:
     """The description of the API as JSON, the same bytes for the same code."""
-    app = Litestar([api], openapi_config=_config(), logging_config=None)
+    app = Litestar([api], dependencies=dict(dependencies), openapi_config=_config(), logging_config=None)
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     schema["components"].setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
     for path, method, handler in documented(app):

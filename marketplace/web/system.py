@@ -100,7 +100,7 @@ async def problem_kind(request: Request[None, None, State], code: FromPath[str])
     """What a problem's code means, from the class that raises it."""
     for kind in all_errors():
         if kind.code == code:
-            return ProblemKind(code, kind.status, kind.title, inspect.getdoc(kind) or kind.title)
+            return ProblemKind(code, kind.status, kind.title, inspect.cleandoc(kind.__doc__ or kind.title))
     raise NotFound(f"code: there is no kind of problem {code!r}")
 
 
