@@ -21,6 +21,8 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.money import check_currency
 from marketplace.flows import load_orders_sql as sql
+from marketplace.flows.apply_contracts import GIVE_TERMS
+from marketplace.flows.freeze_contracts import freeze_at_sale
 
 REJECTIONS_SHOWN_MAX = 100
 _PROGRESS_EVERY = 1000
@@ -361,13 +363,22 @@ async def _fill_parties(tx: Tx, source: OrderSource, ids: dict[str, int], loaded
     await tx.execute(sql.NUMBER_PURCHASES, {"base": base})
     await tx.raw.execute(sql.ANALYZE_RESOLVED)
     await _run_all(tx, sql.PARTIES, entity=ids["entity"], currency=source.currency, now=tx.now)
+    # A contract applied meanwhile would not see these merchants: it waits for this commit, or we for it.
+    await tx.execute("SELECT pg_advisory_xact_lock_shared(hashtext('billing.contract'))")
+    new = [row.merchant_id for row in await tx.rows("SELECT merchant_id FROM load_merchant_id WHERE NOT known")]
+    await tx.execute(GIVE_TERMS, {"contracts": None, "merchants": new})
 
 
 async def _fill_orders(tx: Tx, source: OrderSource, ids: dict[str, int], loaded: Loaded) -> None:
-    await _numbered(tx, "order", sql.COUNT_ORDERS, sql.NUMBER_ORDERS)
+    first, last = await _numbered(tx, "order", sql.COUNT_ORDERS, sql.NUMBER_ORDERS)
     await tx.raw.execute("ANALYZE load_order")
     await _numbered(tx, "refund", sql.COUNT_REFUNDS, sql.NUMBER_REFUNDS)
     await _run_all(tx, sql.ORDERS, entity=ids["entity"], currency=source.currency)
+    sellers = [row.merchant_id for row in await tx.rows("SELECT DISTINCT merchant_id FROM load_order")]
+    # These tables have no statistics yet, and without any the planner takes a nested loop over all lines for cheap.
+    await tx.execute("SET LOCAL enable_nestloop = off")
+    await freeze_at_sale(tx, sellers, after_order_id=first, upto_order_id=last)
+    await tx.execute("SET LOCAL enable_nestloop = on")
 
 
 async def _fill_books(tx: Tx, source: OrderSource, ids: dict[str, int]) -> None:
@@ -382,10 +393,12 @@ async def _fill_books(tx: Tx, source: OrderSource, ids: dict[str, int]) -> None:
     await _run_all(tx, (*statements, sql.PAYMENT_LINES, sql.PAYMENT_SHARES), **known)
 
 
-async def _numbered(tx: Tx, noun: str, count: str, number: str) -> None:
-    """Reserve ids for what is new and give them out."""
-    base = await reserve(tx, noun, await tx.scalar(count))
+async def _numbered(tx: Tx, noun: str, count: str, number: str) -> tuple[int, int]:
+    """Reserve ids for what is new and give them out; returns the block (first, last], first excluded."""
+    wanted = await tx.scalar(count)
+    base = await reserve(tx, noun, wanted)
     await tx.execute(number, {"base": base})
+    return base, base + wanted
 
 
 async def _run_all(tx: Tx, statements: Iterable[str], **known: Any) -> None:
