@@ -46,15 +46,16 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 Command = Callable[..., Awaitable[Outcome]]
+Register = Callable[[Command], click.Command]
 
 
-def command(group: click.Group, name: str, *, roles: Sequence[str] = (), migrating: bool = False) -> Any:
+def command(group: click.Group, name: str, *, roles: Sequence[str] = (), migrating: bool = False) -> Register:
     """Register an async function `(session, **options) -> Outcome` as a command of `group`.
 
     roles: who may act; naming any makes it a write, which takes `--as`. An administrator may always act.
     """
 
-    def register(function: Command) -> Any:
+    def register(function: Command) -> click.Command:
         @functools.wraps(function)
         def run(as_json: bool, **options: Any) -> None:
             user = options.pop("as_user", None)
@@ -68,10 +69,10 @@ def command(group: click.Group, name: str, *, roles: Sequence[str] = (), migrati
     return register
 
 
-def bare_command(group: click.Group, name: str) -> Any:
-    """Register an async function `(settings, **options) -> Outcome` that sees to the database itself, not opened yet."""
+def bare_command(group: click.Group, name: str) -> Register:
+    """Register an async function `(settings, **options) -> Outcome` about the database itself, not opened yet."""
 
-    def register(function: Command) -> Any:
+    def register(function: Command) -> click.Command:
         @functools.wraps(function)
         def run(as_json: bool, **options: Any) -> None:
             sys.exit(asyncio.run(_answer(lambda settings: function(settings, **options), as_json)))
