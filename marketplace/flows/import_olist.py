@@ -19,13 +19,13 @@ import msgspec
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency, minor_from_text
-from marketplace.flows.load_orders import (
+from marketplace.flows.load_orders import OnProgress, load_orders
+from marketplace.flows.load_orders_model import (
     Buyer,
     Category,
     Fate,
     Loaded,
     Merchant,
-    OnProgress,
     OrderLine,
     OrderSource,
     PaymentLine,
@@ -34,7 +34,6 @@ from marketplace.flows.load_orders import (
     Purchase,
     Rejections,
     Streams,
-    load_orders,
 )
 
 ZONE = "America/Sao_Paulo"
