@@ -321,7 +321,6 @@ billing_window = merchant_table(
     Column("follows_on", Date),
     Column("from_on", Date, nullable=False),
     Column("run_id", BigInteger, nullable=False),
-    Column("closed_before", Date),
     ForeignKeyConstraint(
         ["merchant_id", "charge", "follows_on"],
         ["billing.billing_window.merchant_id", "billing.billing_window.charge", "billing.billing_window.to_on"],

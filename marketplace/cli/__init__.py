@@ -1,11 +1,13 @@
 """The command line: `marketplace …`. Every command takes `--json`; what writes takes `--as LOGIN`."""
 
-from marketplace.cli import data, serve
+from marketplace.cli import billing, data, db, policy, serve, system, user
 from marketplace.cli.root import cli
+from marketplace.core.log import configure_logging
 
 
 def main() -> None:
+    configure_logging()
     cli()
 
 
-__all__ = ["data", "main", "serve"]
+__all__ = ["billing", "data", "db", "main", "policy", "serve", "system", "user"]

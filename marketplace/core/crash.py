@@ -20,13 +20,12 @@ CRASH_POINTS = frozenset(
         "run.previewing",
         "run.previewed",
         "run.approved",
-        "run.closing",
         "run.finalising",
         "run.before-commit",
+        "run.bucket-committed",
         "run.finalised",
-        "payout.planned",
-        "payout.before-commit",
-        "payout.committed",
+        "payout.instructed",
+        "payout.posted",
         "roll.committed",
     }
 )

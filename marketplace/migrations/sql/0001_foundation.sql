@@ -91,7 +91,6 @@ CREATE TABLE billing.billing_window (
     follows_on DATE, 
     from_on DATE NOT NULL, 
     run_id BIGINT NOT NULL, 
-    closed_before DATE, 
     CONSTRAINT pk_billing_window PRIMARY KEY (merchant_id, charge, to_on), 
     CONSTRAINT fk_billing_window_chain FOREIGN KEY(merchant_id, charge, follows_on) REFERENCES billing.billing_window (merchant_id, charge, to_on), 
     CONSTRAINT uq_billing_window_chain UNIQUE NULLS NOT DISTINCT (merchant_id, charge, follows_on), 

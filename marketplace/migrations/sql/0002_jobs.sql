@@ -130,3 +130,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON core.job_statistics TO app_staff, app_wo
 GRANT SELECT, INSERT, UPDATE, DELETE ON core.job_schedule TO app_staff, app_worker
 ;;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA core TO app_staff, app_worker
+;;
+GRANT SELECT ON public.schema_version TO app_staff, app_worker

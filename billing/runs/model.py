@@ -1,0 +1,178 @@
+"""Runs, statements and payouts as values, and the moves a run may make. Pure."""
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from marketplace.core.errors import Conflict, Invalid
+
+
+class RunState(StrEnum):
+    DRAFT = "draft"
+    PREVIEWED = "previewed"
+    APPROVED = "approved"
+    FINALISING = "finalising"
+    FINALISED = "finalised"
+    REVERSING = "reversing"
+    REVERSED = "reversed"
+    ABORTED = "aborted"
+
+
+# finalising -> previewed: entries posted after the approval changed some statements, which must be approved again.
+MOVES: dict[RunState, frozenset[RunState]] = {
+    RunState.DRAFT: frozenset({RunState.PREVIEWED, RunState.ABORTED}),
+    RunState.PREVIEWED: frozenset({RunState.DRAFT, RunState.APPROVED, RunState.ABORTED}),
+    RunState.APPROVED: frozenset({RunState.DRAFT, RunState.FINALISING, RunState.ABORTED}),
+    RunState.FINALISING: frozenset({RunState.PREVIEWED, RunState.FINALISED}),
+    RunState.FINALISED: frozenset({RunState.REVERSING}),
+    RunState.REVERSING: frozenset({RunState.REVERSED}),
+    RunState.REVERSED: frozenset(),
+    RunState.ABORTED: frozenset(),
+}
+
+
+def check_move(run_id: int, now: RunState, then: RunState) -> None:
+    """Raise Conflict when a run in state `now` cannot go to `then`."""
+    if then not in MOVES[now]:
+        raise Conflict(f"run {run_id} is {now}; it cannot become {then}")
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A calendar month, half-open."""
+
+    from_on: date
+    to_on: date
+
+    @property
+    def name(self) -> str:
+        return f"{self.from_on:%Y-%m}"
+
+    @property
+    def last_on(self) -> date:
+        return self.to_on - timedelta(days=1)
+
+
+def period_named(name: str) -> Period:
+    """The period "YYYY-MM". Raises Invalid."""
+    try:
+        if len(name) != len("YYYY-MM"):
+            raise ValueError
+        from_on = date.fromisoformat(f"{name}-01")
+    except ValueError:
+        raise Invalid(f"period: {name!r} is not a month written YYYY-MM", field="period") from None
+    return Period(from_on, (from_on + timedelta(days=32)).replace(day=1))
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A billing run. single_operator: maker and checker were one person, under the policy of that name."""
+
+    run_id: int
+    entity_id: int
+    from_on: date
+    to_on: date
+    payout_on: date
+    state: RunState
+    batch_id: int | None
+    made_by: str
+    made_at: datetime
+    approved_by: str | None
+    approved_at: datetime | None
+    single_operator: bool
+    finalised_at: datetime | None
+    reversed_by: str | None
+    reversed_at: datetime | None
+    closed_before: date | None
+
+    @property
+    def period(self) -> Period:
+        return Period(self.from_on, self.to_on)
+
+
+COLUMNS = (
+    "goods_minor",
+    "freight_minor",
+    "discount_minor",
+    "refund_minor",
+    "commission_minor",
+    "vat_minor",
+    "incentive_minor",
+    "ads_minor",
+    "products_minor",
+    "other_minor",
+    "payout_minor",
+)
+"""What stands between opening and closing."""
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant's payable account over a period: minor units, signed from the merchant's view.
+
+    closing = opening + the COLUMNS. to_no: the merchant's last entry when the statement was computed.
+    """
+
+    merchant_id: int
+    run_id: int
+    currency: str
+    from_on: date
+    to_on: date
+    to_no: int
+    orders: int
+    opening_minor: int
+    goods_minor: int
+    freight_minor: int
+    discount_minor: int
+    refund_minor: int
+    commission_minor: int
+    vat_minor: int
+    incentive_minor: int
+    ads_minor: int
+    products_minor: int
+    other_minor: int
+    payout_minor: int
+    closing_minor: int
+    state: str
+    reason: str | None
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's statements and payouts in one currency, summed."""
+
+    currency: str
+    statements: int
+    orders: int
+    opening_minor: int
+    goods_minor: int
+    freight_minor: int
+    discount_minor: int
+    refund_minor: int
+    commission_minor: int
+    vat_minor: int
+    incentive_minor: int
+    ads_minor: int
+    products_minor: int
+    other_minor: int
+    payout_minor: int
+    closing_minor: int
+    payouts: int
+    payouts_minor: int
+
+
+class Payout(msgspec.Struct, frozen=True, kw_only=True):
+    """An instruction to pay a merchant, in minor units."""
+
+    merchant_id: int
+    payout_id: int
+    run_id: int
+    currency: str
+    amount_minor: int
+    instructed_on: date
+    state: str
+
+
+PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")
+INCENTIVE_KINDS = ("incentive_vested", "incentive_clawed_back")
+AD_KINDS = ("ad_topped_up", "ad_credited")
+PRODUCT_KINDS = ("product_netted", "product_credited")
+ORDER_KINDS = ("order_settled", "order_refunded")
+"""Entry kinds by statement column; goods to vat come from the commission lines, every kind not named here is other."""

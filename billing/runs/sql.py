@@ -1,0 +1,222 @@
+"""The set-based statements of a run over a bucket of merchants."""
+
+from sqlalchemy import ARRAY, BigInteger, bindparam, text
+from sqlalchemy.sql.elements import TextClause
+
+from billing.runs.model import AD_KINDS, COLUMNS, INCENTIVE_KINDS, ORDER_KINDS, PAYOUT_KINDS, PRODUCT_KINDS
+
+
+def _bucket(sql: str) -> TextClause:
+    return text(sql).bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
+
+
+def _any_of(kinds: tuple[str, ...]) -> str:
+    return "kind IN (" + ", ".join(f"'{kind}'" for kind in kinds) + ")"
+
+
+# For each merchant and currency of the bucket with anything to show:
+#   span      which of its entries can belong to the period (from the roll-up; what is not rolled up yet is included)
+#   held      the payable account before the period and at its end, from the ledger alone
+#   rated     orders, goods to VAT, from the commission lines
+#   moved     every other movement of the payable account, by entry kind
+# closing is what the ledger says; a statement whose columns do not reach it is parked, never adjusted.
+COMPUTED = f"""
+SELECT held.merchant_id, held.currency, held.to_no, coalesce(rated.orders, 0) AS orders,
+       held.opening_minor, held.closing_minor,
+       coalesce(rated.goods_minor, 0) AS goods_minor, coalesce(rated.freight_minor, 0) AS freight_minor,
+       coalesce(rated.discount_minor, 0) AS discount_minor, coalesce(rated.refund_minor, 0) AS refund_minor,
+       coalesce(rated.commission_minor, 0) AS commission_minor, coalesce(rated.vat_minor, 0) AS vat_minor,
+       coalesce(moved.incentive_minor, 0) AS incentive_minor, coalesce(moved.ads_minor, 0) AS ads_minor,
+       coalesce(moved.products_minor, 0) AS products_minor, coalesce(moved.other_minor, 0) AS other_minor,
+       coalesce(moved.payout_minor, 0) AS payout_minor
+FROM (
+    SELECT merchant_id, currency, max(to_no) AS to_no, max(windowed) AS windowed, sum(movements) AS movements,
+           (-coalesce(sum(balance) FILTER (WHERE effective_on < :from_on), 0))::bigint AS opening_minor,
+           (-coalesce(sum(balance), 0))::bigint AS closing_minor
+    FROM (
+        SELECT d.merchant_id, d.currency, d.effective_on, d.debit_minor - d.credit_minor AS balance,
+               h.last_entry_no AS to_no, 0 AS windowed,
+               CASE WHEN d.effective_on >= :from_on THEN d.lines ELSE 0 END AS movements
+        FROM billing.account_day d JOIN billing.ledger_head h ON h.merchant_id = d.merchant_id
+        WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000 AND d.effective_on < :to_on
+        UNION ALL
+        SELECT e.merchant_id, e.currency, e.effective_on, leg.amount, h.last_entry_no, 0,
+               CASE WHEN e.effective_on >= :from_on THEN 1 ELSE 0 END
+        FROM billing.ledger_head h
+        JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+        JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
+             unnest(e.accounts, e.amounts) AS leg (account, amount)
+        WHERE h.merchant_id = ANY(:merchants) AND leg.account = 2000 AND e.effective_on < :to_on
+        UNION ALL
+        SELECT w.merchant_id, right(w.charge, 3), w.to_on, 0, h.last_entry_no, 1, 0
+        FROM billing.billing_window w JOIN billing.ledger_head h ON h.merchant_id = w.merchant_id
+        WHERE w.merchant_id = ANY(:merchants) AND w.to_on = :from_on AND w.charge LIKE 'statement:%'
+    ) AS movement
+    GROUP BY merchant_id, currency
+) AS held
+LEFT JOIN (
+    SELECT c.merchant_id, c.currency, count(DISTINCT c.entry_no) FILTER (WHERE c.kind = 'sale') AS orders,
+           sum(c.goods_minor) FILTER (WHERE c.kind = 'sale')::bigint AS goods_minor,
+           sum(c.freight_minor) FILTER (WHERE c.kind = 'sale')::bigint AS freight_minor,
+           -sum(c.discount_minor) FILTER (WHERE c.kind = 'sale')::bigint AS discount_minor,
+           sum(c.goods_minor + c.freight_minor - c.discount_minor) FILTER (WHERE c.kind = 'refund')::bigint
+               AS refund_minor,
+           -sum(c.commission_minor)::bigint AS commission_minor, -sum(c.vat_minor)::bigint AS vat_minor
+    FROM ({{span}}) AS span
+    JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
+     AND c.entry_no BETWEEN span.first_no AND span.last_no
+    WHERE c.effective_on >= :from_on AND c.effective_on < :to_on
+    GROUP BY c.merchant_id, c.currency
+) AS rated ON rated.merchant_id = held.merchant_id AND rated.currency = held.currency
+LEFT JOIN (
+    SELECT e.merchant_id, e.currency,
+           -sum(leg.amount) FILTER (WHERE {_any_of(PAYOUT_KINDS)})::bigint AS payout_minor,
+           -sum(leg.amount) FILTER (WHERE {_any_of(INCENTIVE_KINDS)})::bigint AS incentive_minor,
+           -sum(leg.amount) FILTER (WHERE {_any_of(AD_KINDS)})::bigint AS ads_minor,
+           -sum(leg.amount) FILTER (WHERE {_any_of(PRODUCT_KINDS)})::bigint AS products_minor,
+           -sum(leg.amount) FILTER (
+               WHERE NOT {_any_of((*PAYOUT_KINDS, *INCENTIVE_KINDS, *AD_KINDS, *PRODUCT_KINDS))})::bigint AS other_minor
+    FROM ({{span}}) AS span
+    JOIN billing.entry e ON e.merchant_id = span.merchant_id AND e.entry_no BETWEEN span.first_no AND span.last_no,
+         unnest(e.accounts, e.amounts) AS leg (account, amount)
+    WHERE e.effective_on >= :from_on AND e.effective_on < :to_on AND leg.account = 2000
+      AND e.kind NOT IN ('order_paid', {", ".join(f"'{kind}'" for kind in ORDER_KINDS)})
+    GROUP BY e.merchant_id, e.currency
+) AS moved ON moved.merchant_id = held.merchant_id AND moved.currency = held.currency
+WHERE held.windowed = 1 OR held.movements > 0 OR held.opening_minor <> 0
+"""
+_SPAN = """
+SELECT merchant_id, min(first_no) AS first_no, max(last_no) AS last_no
+FROM (
+    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no
+    FROM billing.account_day d
+    WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000
+      AND d.effective_on >= :from_on AND d.effective_on < :to_on
+    GROUP BY d.merchant_id
+    UNION ALL
+    SELECT h.merchant_id, r.rolled_no + 1, h.last_entry_no
+    FROM billing.ledger_head h
+    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+    WHERE h.merchant_id = ANY(:merchants)
+) AS part
+GROUP BY merchant_id"""
+COMPUTED = COMPUTED.format(span=_SPAN)
+
+_COLUMNS = ", ".join(COLUMNS)
+_SUM = " + ".join(COLUMNS)
+
+COMPUTE = _bucket(COMPUTED)
+
+FORGET_PREVIEW = _bucket("""
+DELETE FROM billing.statement
+WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state IN ('preview', 'parked')
+""")
+
+PREVIEW = _bucket(f"""
+INSERT INTO billing.statement (merchant_id, run_id, currency, from_on, to_on, to_no, orders, opening_minor,
+    {_COLUMNS}, closing_minor, state, reason)
+SELECT merchant_id, :run_id, currency, :from_on, :to_on, to_no, orders, opening_minor, {_COLUMNS}, closing_minor,
+       CASE WHEN closing_minor = opening_minor + {_SUM} THEN 'preview' ELSE 'parked' END,
+       CASE WHEN closing_minor <> opening_minor + {_SUM}
+            THEN 'the ledger closes at ' || closing_minor || ', the columns at ' || (opening_minor + {_SUM}) END
+FROM ({COMPUTED}) AS computed
+""")
+
+LOCK_HEADS = _bucket("""
+UPDATE billing.ledger_head SET last_entry_no = last_entry_no WHERE merchant_id = ANY(:merchants)
+""")
+
+# Merchants whose books moved since their preview, or that had nothing to show then.
+MOVED = _bucket("""
+SELECT h.merchant_id FROM billing.ledger_head h
+WHERE h.merchant_id = ANY(:merchants) AND NOT EXISTS (
+    SELECT FROM billing.statement s
+    WHERE s.merchant_id = h.merchant_id AND s.run_id = :run_id AND s.to_no = h.last_entry_no)
+ORDER BY h.merchant_id
+""")
+
+FLIP = _bucket("""
+UPDATE billing.statement AS s SET state = 'final', to_no = h.last_entry_no
+FROM billing.ledger_head h
+WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'preview' AND h.merchant_id = s.merchant_id
+""")
+
+OPEN_WINDOWS = _bucket("""
+INSERT INTO billing.billing_window (merchant_id, charge, to_on, follows_on, from_on, run_id)
+SELECT s.merchant_id, 'statement:' || s.currency, s.to_on, before.to_on, s.from_on, s.run_id
+FROM billing.statement s
+LEFT JOIN billing.billing_window before ON before.merchant_id = s.merchant_id
+ AND before.charge = 'statement:' || s.currency AND before.to_on = s.from_on
+WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'final'
+""")
+
+# Never more than the statement closes at, never more than the merchant still has: later refunds count.
+PAY = _bucket("""
+INSERT INTO billing.payout (merchant_id, payout_id, run_id, currency, amount_minor, instructed_on, state)
+SELECT merchant_id, :run_id * 100 + row_number() OVER (PARTITION BY merchant_id ORDER BY currency) - 1, :run_id,
+       currency, least(closing_minor, available), :payout_on, 'instructed'
+FROM (
+    SELECT s.merchant_id, s.currency, s.closing_minor, (-sum(movement.balance))::bigint AS available
+    FROM billing.statement s
+    JOIN (
+        SELECT d.merchant_id, d.currency, d.debit_minor - d.credit_minor AS balance
+        FROM billing.account_day d WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000
+        UNION ALL
+        SELECT e.merchant_id, e.currency, leg.amount
+        FROM billing.ledger_roll r
+        JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
+             unnest(e.accounts, e.amounts) AS leg (account, amount)
+        WHERE r.merchant_id = ANY(:merchants) AND leg.account = 2000
+    ) AS movement ON movement.merchant_id = s.merchant_id AND movement.currency = s.currency
+    WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'final'
+    GROUP BY s.merchant_id, s.currency, s.closing_minor
+) AS owed
+WHERE least(closing_minor, available) > 0
+""")
+
+ITEMISE = _bucket("""
+INSERT INTO billing.payout_item (merchant_id, payout_id, run_id, amount_minor)
+SELECT merchant_id, payout_id, run_id, amount_minor FROM billing.payout
+WHERE merchant_id = ANY(:merchants) AND run_id = :run_id
+""")
+
+# Postings K and its mirror: payable to payout in transit, and back. The books may be closed beyond the day wished for.
+_POST = """
+INSERT INTO billing.entry (merchant_id, entry_no, kind, source_id, entity_id, currency, occurred_at, effective_on,
+    prior_period, accounts, dimensions, amounts, posted_at, posted_by)
+SELECT p.merchant_id, h.last_entry_no + row_number() OVER (PARTITION BY p.merchant_id ORDER BY p.payout_id),
+       '{kind}', p.payout_id, h.entity_id, p.currency, :now, greatest(p.instructed_on, h.closed_through + 1),
+       coalesce(p.instructed_on <= h.closed_through, false), ARRAY[2000, 2020], ARRAY[0, 0]::bigint[],
+       ARRAY[{sign}p.amount_minor, -({sign}p.amount_minor)], :now, :actor
+FROM billing.payout p JOIN billing.ledger_head h ON h.merchant_id = p.merchant_id
+WHERE p.merchant_id = ANY(:merchants) AND p.run_id = :run_id AND p.state = 'instructed'
+"""
+POST_PAYOUTS = _bucket(_POST.format(kind="payout_instructed", sign=""))
+POST_CANCELLATIONS = _bucket(_POST.format(kind="payout_cancelled", sign="-"))
+
+ADVANCE_HEADS = _bucket("""
+UPDATE billing.ledger_head AS head SET last_entry_no = head.last_entry_no + posted.entries
+FROM (
+    SELECT merchant_id, count(*) AS entries FROM billing.payout
+    WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state = 'instructed' GROUP BY merchant_id
+) AS posted
+WHERE head.merchant_id = posted.merchant_id
+""")
+
+CLOSE_HEADS = _bucket("UPDATE billing.ledger_head SET closed_through = :closed WHERE merchant_id = ANY(:merchants)")
+
+CANCEL_PAYOUTS = _bucket("""
+UPDATE billing.payout SET state = 'cancelled'
+WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state = 'instructed'
+""")
+
+KEEP_WINDOWS = _bucket("""
+INSERT INTO billing.billing_window_history (merchant_id, charge, to_on, run_id, from_on, reversed_at, reversed_by)
+SELECT merchant_id, charge, to_on, run_id, from_on, :now, :actor FROM billing.billing_window
+WHERE merchant_id = ANY(:merchants) AND run_id = :run_id
+""")
+DROP_WINDOWS = _bucket("DELETE FROM billing.billing_window WHERE merchant_id = ANY(:merchants) AND run_id = :run_id")
+REVERSE_STATEMENTS = _bucket("""
+UPDATE billing.statement SET state = 'reversed'
+WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state = 'final'
+""")

@@ -1,0 +1,177 @@
+"""Every statement on runs, statements and payouts that is not part of a bucket's work."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
+from billing.tables import billing_run, entity, payout, statement
+from marketplace.core.blocks import reserve
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, NotFound
+
+PAGE_MAX = 200
+_LIVE = billing_run.c.state.not_in([RunState.REVERSED, RunState.ABORTED])
+
+
+async def get_run(tx: Tx, run_id: int) -> Run:
+    """One run. Raises NotFound."""
+    row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id))
+    if row is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    return _run(row)
+
+
+async def list_runs(tx: Tx, *, limit: int = 50, before_id: int | None = None) -> list[Run]:
+    """Runs, the newest first."""
+    query = select(billing_run).order_by(billing_run.c.run_id.desc()).limit(min(limit, PAGE_MAX))
+    if before_id is not None:
+        query = query.where(billing_run.c.run_id < before_id)
+    return [_run(row) for row in await tx.rows(query)]
+
+
+async def find_live_run(tx: Tx, entity_id: int, period: Period) -> Run | None:
+    """The run of this period that is neither reversed nor aborted, if there is one."""
+    row = await tx.row(
+        select(billing_run).where(billing_run.c.entity_id == entity_id, billing_run.c.from_on == period.from_on, _LIVE)
+    )
+    return _run(row) if row is not None else None
+
+
+async def find_newest_run(tx: Tx, entity_id: int) -> Run | None:
+    """The live run of the latest period, if there is one."""
+    query = select(billing_run).where(billing_run.c.entity_id == entity_id, _LIVE)
+    row = await tx.row(query.order_by(billing_run.c.from_on.desc()).limit(1))
+    return _run(row) if row is not None else None
+
+
+def _run(row: Any) -> Run:
+    values = dict(row._mapping)  # SQLAlchemy's documented way to a row as a mapping
+    return Run(**{**values, "state": RunState(values["state"])})
+
+
+async def insert_run(tx: Tx, entity_id: int, period: Period, payout_on: date) -> Run:
+    """Draft a run; the unique index keeps a period to one live run."""
+    closed_before = await tx.scalar(select(entity.c.closed_through).where(entity.c.entity_id == entity_id))
+    run_id = await reserve(tx, "billing_run", 1) + 1
+    row = {
+        "run_id": run_id,
+        "entity_id": entity_id,
+        "from_on": period.from_on,
+        "to_on": period.to_on,
+        "payout_on": payout_on,
+        "state": RunState.DRAFT,
+        "made_by": tx.actor,
+        "made_at": tx.now,
+        "closed_before": closed_before,
+    }
+    await tx.execute(insert(billing_run), row)
+    return await get_run(tx, run_id)
+
+
+async def move_run(tx: Tx, run_id: int, then: RunState, **values: Any) -> Run:
+    """Take a run to another state, under its row lock. Raises Conflict when the move is not allowed."""
+    row = await tx.row(select(billing_run.c.state).where(billing_run.c.run_id == run_id).with_for_update())
+    if row is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    check_move(run_id, RunState(row.state), then)
+    await tx.execute(update(billing_run).where(billing_run.c.run_id == run_id).values(state=then, **values))
+    return await get_run(tx, run_id)
+
+
+async def set_batch(tx: Tx, run_id: int, batch_id: int) -> None:
+    """Note which work batch carries the run's present step."""
+    await tx.execute(update(billing_run).where(billing_run.c.run_id == run_id).values(batch_id=batch_id))
+
+
+async def count_parked(tx: Tx, run_id: int) -> list[tuple[int, str]]:
+    """(merchant, reason) of the statements that do not tie."""
+    query = select(statement.c.merchant_id, statement.c.reason)
+    rows = await tx.rows(query.where(statement.c.run_id == run_id, statement.c.state == "parked"))
+    return [(row.merchant_id, row.reason) for row in rows]
+
+
+async def get_statement(tx: Tx, merchant_id: int, run_id: int, currency: str | None = None) -> Statement:
+    """A merchant's statement of a run (its first currency unless one is named). Raises NotFound."""
+    query = select(statement).where(statement.c.merchant_id == merchant_id, statement.c.run_id == run_id)
+    if currency is not None:
+        query = query.where(statement.c.currency == currency)
+    row = await tx.row(query.order_by(statement.c.currency).limit(1))
+    if row is None:
+        raise NotFound(f"merchant {merchant_id} has no statement in run {run_id}")
+    return Statement(**row._mapping)
+
+
+async def list_statements(
+    tx: Tx,
+    *,
+    run_id: int | None = None,
+    merchant_id: int | None = None,
+    limit: int = 50,
+    after: tuple[int, str] = (0, ""),
+) -> list[Statement]:
+    """Statements of a run by (merchant, currency) behind `after`, or of a merchant, the newest period first."""
+    query = select(statement).limit(min(limit, PAGE_MAX))
+    if merchant_id is not None:
+        query = query.where(statement.c.merchant_id == merchant_id, statement.c.state != "reversed")
+    if run_id is not None:
+        key = func.row(statement.c.merchant_id, statement.c.currency)
+        query = query.where(statement.c.run_id == run_id, key > func.row(*after))
+        query = query.order_by(statement.c.merchant_id, statement.c.currency)
+    else:
+        query = query.order_by(statement.c.from_on.desc(), statement.c.run_id.desc(), statement.c.currency)
+    return [Statement(**row._mapping) for row in await tx.rows(query)]
+
+
+async def list_payouts(
+    tx: Tx,
+    *,
+    run_id: int | None = None,
+    merchant_id: int | None = None,
+    limit: int = 50,
+    after: tuple[int, int] = (0, 0),
+) -> list[Payout]:
+    """Payouts by (merchant, payout) behind `after`."""
+    query = select(payout).where(func.row(payout.c.merchant_id, payout.c.payout_id) > func.row(*after))
+    if run_id is not None:
+        query = query.where(payout.c.run_id == run_id)
+    if merchant_id is not None:
+        query = query.where(payout.c.merchant_id == merchant_id)
+    rows = await tx.rows(query.order_by(payout.c.merchant_id, payout.c.payout_id).limit(min(limit, PAGE_MAX)))
+    return [Payout(**row._mapping) for row in rows]
+
+
+async def totals(tx: Tx, run_id: int) -> list[Totals]:
+    """A run's statements and payouts summed by currency."""
+    sums = ", ".join(f"sum({column})::bigint AS {column}" for column in ("opening_minor", *COLUMNS, "closing_minor"))
+    rows = await tx.rows(
+        f"""
+        SELECT s.*, coalesce(p.payouts, 0) AS payouts, coalesce(p.payouts_minor, 0) AS payouts_minor
+        FROM (
+            SELECT currency, count(*) AS statements, sum(orders)::bigint AS orders, {sums}
+            FROM billing.statement WHERE run_id = :run_id AND state <> 'parked' GROUP BY currency
+        ) AS s
+        LEFT JOIN (
+            SELECT currency, count(*) AS payouts, sum(amount_minor)::bigint AS payouts_minor
+            FROM billing.payout WHERE run_id = :run_id AND state <> 'cancelled' GROUP BY currency
+        ) AS p ON p.currency = s.currency
+        ORDER BY s.currency
+        """,
+        run_id=run_id,
+    )
+    return [Totals(**row._mapping) for row in rows]
+
+
+async def only_entity(tx: Tx, entity_id: int | None) -> int:
+    """The entity asked for, or the only one there is. Raises Conflict when that is not clear, NotFound for none."""
+    known: Sequence[int] = [row.entity_id for row in await tx.rows(select(entity.c.entity_id).order_by("entity_id"))]
+    if entity_id is None:
+        if len(known) == 1:
+            return known[0]
+        if known:
+            raise Conflict(f"which entity? there are {', '.join(map(str, known))}")
+    elif entity_id in known:
+        return entity_id
+    raise NotFound("there is no such legal entity: import orders first")

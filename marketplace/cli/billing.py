@@ -1,0 +1,155 @@
+"""`marketplace apply`, `settle`, `billing …`, `verify`: the month, from contracts to proofs."""
+
+from datetime import date
+from pathlib import Path
+
+import rich_click as click
+from rich.table import Table
+
+from billing.runs import store
+from billing.runs.model import COLUMNS, RunState, period_named
+from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, out, progress_bar
+from marketplace.cli.root import cli
+from marketplace.core.db import STAFF
+from marketplace.core.errors import Invalid
+from marketplace.core.money import text_from_minor
+from marketplace.flows import run_billing
+from marketplace.flows.apply_contracts import apply_file
+from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.verify_books import Verified, verify_books
+
+FINANCE = ("accountant", "controller")
+
+
+@command(cli, "apply", roles=("controller",))
+@click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
+async def apply(session: Session, file: Path) -> Outcome:
+    """Apply the [[contract]] tables of a file: all or none; applying it again changes nothing."""
+    return Outcome(await apply_file(session.db, session.actor, _document(file)))
+
+
+def _document(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as fault:
+        raise Invalid(f"{file}: {fault.strerror}") from fault
+
+
+@command(cli, "settle", roles=FINANCE)
+@click.option("--through", required=True, metavar="YYYY-MM-DD", help="The last local delivery date to settle.")
+async def settle(session: Session, through: str) -> Outcome:
+    """Settle every delivered order up to a local date. Exit status 3 when orders had to be parked."""
+    with progress_bar("Settling") as show:
+        settled = await settle_through(session.db, session.actor, day(through, "--through"), show)
+    return Outcome(settled, EXIT_INCOMPLETE if settled.parked else 0)
+
+
+def day(text: str, option: str) -> date:
+    """The date written YYYY-MM-DD. Raises Invalid naming the option."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{option}: {text!r} is not a date written YYYY-MM-DD", field=option) from None
+
+
+@cli.group("billing")
+def billing() -> None:
+    """Billing runs: preview, approve, finalise, reverse."""
+
+
+@command(billing, "run", roles=FINANCE)
+@click.option("--period", required=True, metavar="YYYY-MM", help="The calendar month.")
+@click.option("--entity", "entity_id", type=int, help="The legal entity, where there are several.")
+@click.option("--payout-on", metavar="YYYY-MM-DD", help="The day payouts are booked on [first day after the period].")
+@click.option("--finalise", is_flag=True, help="Also approve and finalise it.")
+async def run(session: Session, period: str, entity_id: int | None, payout_on: str | None, finalise: bool) -> Outcome:
+    """Draft and preview the run of a month; with --finalise also approve and finalise it. Resumes after a kill."""
+    db, actor = session.db, session.actor
+    with progress_bar("Previewing") as show:
+        result = await run_billing.run_period(
+            db,
+            actor,
+            period_named(period),
+            entity_id=entity_id,
+            payout_on=day(payout_on, "--payout-on") if payout_on else None,
+            on_progress=show,
+        )
+    if not finalise:
+        return _shown(result)
+    if result.run.state == RunState.PREVIEWED:
+        result = await run_billing.approve_run(db, actor, result.run.run_id)
+    with progress_bar("Finalising") as show:
+        return _shown(await run_billing.finalise_run(db, actor, result.run.run_id, show))
+
+
+@command(billing, "approve", roles=FINANCE)
+@click.argument("run_id", metavar="RUN", type=int)
+async def approve(session: Session, run_id: int) -> Outcome:
+    """Approve a previewed run, as another person than its maker."""
+    return _shown(await run_billing.approve_run(session.db, session.actor, run_id))
+
+
+@command(billing, "finalise", roles=FINANCE)
+@click.argument("run_id", metavar="RUN", type=int)
+async def finalise(session: Session, run_id: int) -> Outcome:
+    """Make an approved run final: statements, windows, payouts, and the period closed."""
+    with progress_bar("Finalising") as show:
+        return _shown(await run_billing.finalise_run(session.db, session.actor, run_id, show))
+
+
+@command(billing, "reverse", roles=("controller",))
+@click.argument("run_id", metavar="RUN", type=int)
+async def reverse(session: Session, run_id: int) -> Outcome:
+    """Undo the newest finalised run."""
+    with progress_bar("Reversing") as show:
+        return _shown(await run_billing.reverse_run(session.db, session.actor, run_id, show))
+
+
+@command(billing, "list")
+async def list_runs(session: Session) -> Outcome:
+    """The billing runs, the newest first."""
+    async with session.db.read(STAFF) as tx:
+        runs = await store.list_runs(tx, limit=store.PAGE_MAX)
+
+    def show() -> None:
+        for run in runs:
+            out.print(f"{run.run_id}  {run.period.name}  {run.state}")
+
+    return Outcome({"runs": runs}, show=show)
+
+
+def _shown(result: run_billing.RunResult) -> Outcome:
+    run = result.run
+    value = {"period": run.period.name, "run": run, "totals": result.totals}
+
+    def show() -> None:
+        out.print(f"Run {run.run_id} of {run.period.name} is [bold]{run.state}[/].")
+        if run.single_operator:
+            out.print(f"[yellow]Made and approved by one person, {run.approved_by}, under single_operator.[/]")
+        table = Table("", *(total.currency for total in result.totals), box=None)
+        for name in ("statements", "orders", "payouts"):
+            table.add_row(name, *(f"{getattr(total, name):,}" for total in result.totals))
+        for name in ("opening_minor", *COLUMNS, "closing_minor", "payouts_minor"):
+            amounts = [text_from_minor(getattr(total, name), total.currency) for total in result.totals]
+            table.add_row(name.removesuffix("_minor"), *amounts)
+        out.print(table)
+
+    return Outcome(value, show=show)
+
+
+@command(cli, "verify")
+async def verify(session: Session) -> Outcome:
+    """Prove the books: every invariant as SQL over the stored rows. Exit status 3 when one does not hold."""
+    verified = await verify_books(session.db)
+    return Outcome(verified, 0 if verified.ok else EXIT_INCOMPLETE, lambda: _show_proofs(verified))
+
+
+def _show_proofs(verified: Verified) -> None:
+    table = Table("", "invariant", "states", box=None)
+    for proof in verified.proofs:
+        mark = "[green]holds[/]" if proof.ok else f"[red]{proof.violations} against[/]"
+        table.add_row(mark, proof.name, proof.states)
+        for example in proof.examples:
+            table.add_row("", "", f"[red]{example}[/]")
+    out.print(table)
+    out.print(f"{verified.entries:,} entries; open: {verified.open_items}", highlight=False)

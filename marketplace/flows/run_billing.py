@@ -1,0 +1,368 @@
+"""A billing run from draft to finalised, and back: every step may be killed and started again.
+
+    draft -> previewed -> approved -> finalising -> finalised -> reversing -> reversed
+
+The preview stores the very rows that finalising makes final. Finalising takes buckets of merchants: it holds their
+heads, makes sure that nothing moved since the preview, makes the statements final, chains the billing windows,
+instructs payouts and closes the books through the period's end, all in one commit per bucket. A merchant whose books
+moved is previewed anew instead, and the run waits for a second approval of what changed.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from billing.runs import sql, store
+from billing.runs.model import COLUMNS, Period, Run, RunState, Totals
+from marketplace.core import audit, outbox, policies, work
+from marketplace.core.crash import crash_point
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Conflict
+from marketplace.flows.roll_ledger import batches, roll_ledger
+
+ENTRIES_PER_BUCKET = 50_000
+OnProgress = Callable[[int, int], None]
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """A run and what it comes to, by currency."""
+
+    run: Run
+    totals: list[Totals]
+
+
+async def run_period(
+    db: Database,
+    actor: str,
+    period: Period,
+    *,
+    entity_id: int | None = None,
+    payout_on: date | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> RunResult:
+    """Draft a run for a period and preview it; a run that is not approved yet is previewed afresh.
+
+    payout_on: the day payouts are booked on, by default the first day after the period.
+    Raises Conflict when the period before it is not finalised, or a later one is.
+    """
+    await roll_ledger(db, actor)
+    run = await db.write(WORKER, actor, _draft, period, entity_id, payout_on)
+    crash_point("run.drafted")
+    if run.state == RunState.DRAFT:
+        assert run.batch_id is not None
+        await _drain(db, actor, run.batch_id, PREVIEW, on_progress)
+        run = await db.write(WORKER, actor, _previewed, run.run_id)
+        crash_point("run.previewed")
+    return await result(db, run.run_id)
+
+
+async def approve_run(db: Database, actor: str, run_id: int) -> RunResult:
+    """Approve a previewed run, as another person than its maker.
+
+    Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie.
+    """
+    await db.write(WORKER, actor, _approve, run_id)
+    crash_point("run.approved")
+    return await result(db, run_id)
+
+
+async def finalise_run(
+    db: Database, actor: str, run_id: int, on_progress: OnProgress = lambda done, total: None
+) -> RunResult:
+    """Make an approved run final; resumes one that was interrupted, and changes nothing when it is final already.
+
+    Raises Conflict when books moved since the approval: those statements are previewed anew and the run is back in
+    state previewed; what did not move is final.
+    """
+    await roll_ledger(db, actor)
+    for _ in range(_ROUNDS_MAX):
+        run = await db.write(WORKER, actor, _start_finalising, run_id)
+        crash_point("run.finalising")
+        if run.state == RunState.FINALISED:
+            return await result(db, run_id)
+        assert run.batch_id is not None
+        await _drain(db, actor, run.batch_id, FINALISE, on_progress)
+        run = await db.write(WORKER, actor, _finish, run_id)
+        if run.state == RunState.PREVIEWED:
+            changed = await _changed(db, run.batch_id)
+            raise Conflict(
+                f"run {run_id}: entries were posted to {len(changed)} merchants since the approval; their statements"
+                " were previewed anew, look at them and approve the run again",
+                merchants=changed[:100],
+            )
+        if run.state == RunState.FINALISED:
+            crash_point("run.finalised")
+            await roll_ledger(db, actor)
+            return await result(db, run_id)
+    raise Conflict(f"run {run_id}: merchants keep joining while it is finalised; start it again")
+
+
+_ROUNDS_MAX = 20
+
+
+async def reverse_run(
+    db: Database, actor: str, run_id: int, on_progress: OnProgress = lambda done, total: None
+) -> RunResult:
+    """Undo the newest finalised run: payouts are cancelled by mirror entries, windows freed, the period reopened.
+
+    Raises Conflict for any other run, or when a payout of it has left the house.
+    """
+    run = await db.write(WORKER, actor, _start_reversing, run_id)
+    if run.state == RunState.REVERSING:
+        assert run.batch_id is not None
+        await _drain(db, actor, run.batch_id, REVERSE, on_progress)
+        await db.write(WORKER, actor, _finish_reversing, run_id)
+        await roll_ledger(db, actor)
+    return await result(db, run_id)
+
+
+async def result(db: Database, run_id: int) -> RunResult:
+    """A run and its totals."""
+    async with db.read(WORKER) as tx:
+        return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
+
+
+async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress: OnProgress) -> None:
+    await work.drain(
+        db,
+        batch_id,
+        actor,
+        HANDLERS[kind],
+        on_progress=lambda state: on_progress(state.done + state.parked, state.total),
+        on_commit=lambda: crash_point("run.bucket-committed"),
+    )
+
+
+async def _plan(tx: Tx, run: Run, kind: str, *, only_open: bool) -> None:
+    """A batch over the entity's merchants (those whose books are still open in the run's period, or all).
+
+    Its buckets hold about ENTRIES_PER_BUCKET journal entries each.
+    """
+    heads = await tx.rows(
+        f"""
+        SELECT merchant_id, last_entry_no + 1 AS entries FROM billing.ledger_head
+        WHERE entity_id = :entity {"AND (closed_through IS NULL OR closed_through < :closed)" if only_open else ""}
+        ORDER BY merchant_id
+        """,
+        entity=run.entity_id,
+        **({"closed": run.period.last_on} if only_open else {}),
+    )
+    buckets = batches(((row.merchant_id, row.entries) for row in heads), ENTRIES_PER_BUCKET)
+    payloads = [{"run_id": run.run_id, "merchants": merchants} for merchants in buckets]
+    batch_id = await work.plan(tx, kind, {"run_id": run.run_id}, payloads)
+    await store.set_batch(tx, run.run_id, batch_id)
+
+
+async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date | None) -> Run:
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('billing_run'))")
+    entity_id = await store.only_entity(tx, entity_id)
+    run = await store.find_live_run(tx, entity_id, period)
+    if run is None:
+        await _check_follows(tx, entity_id, period)
+        run = await store.insert_run(tx, entity_id, period, payout_on or period.to_on)
+        await audit.record(tx, "billing run drafted", f"billing_run:{run.run_id}", period=period.name)
+    elif run.state == RunState.DRAFT and run.batch_id is not None:
+        return run  # interrupted while previewing
+    elif run.state == RunState.PREVIEWED:
+        await store.move_run(tx, run.run_id, RunState.DRAFT)
+    elif run.state != RunState.DRAFT:
+        return run
+    await _plan(tx, run, PREVIEW, only_open=True)
+    return await store.get_run(tx, run.run_id)
+
+
+async def _previewed(tx: Tx, run_id: int) -> Run:
+    run = await store.get_run(tx, run_id)
+    return run if run.state == RunState.PREVIEWED else await store.move_run(tx, run_id, RunState.PREVIEWED)
+
+
+async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
+    """Windows are contiguous: a period is billed after the one before it, and never before a later one."""
+    newest = await store.find_newest_run(tx, entity_id)
+    if newest is None:
+        return
+    if newest.state != RunState.FINALISED:
+        raise Conflict(f"run {newest.run_id} of {newest.period.name} is {newest.state}: finalise it first")
+    if newest.to_on != period.from_on:
+        raise Conflict(
+            f"{newest.period.name} is the last period billed, so the next one is {newest.to_on:%Y-%m},"
+            f" not {period.name}"
+        )
+
+
+async def _approve(tx: Tx, run_id: int) -> None:
+    run = await store.get_run(tx, run_id)
+    parked = await store.count_parked(tx, run_id)
+    if parked:
+        merchant_id, reason = parked[0]
+        raise Conflict(f"run {run_id}: {len(parked)} statements do not tie, such as merchant {merchant_id}: {reason}")
+    single = await policies.check_second_person(tx, run.made_by, f"billing run {run_id}")
+    await store.move_run(
+        tx, run_id, RunState.APPROVED, approved_by=tx.actor, approved_at=tx.now, single_operator=single
+    )
+    await audit.record(tx, "billing run approved", f"billing_run:{run_id}", single_operator=single)
+
+
+async def _start_finalising(tx: Tx, run_id: int) -> Run:
+    run = await store.get_run(tx, run_id)
+    if run.state in {RunState.FINALISING, RunState.FINALISED}:
+        return run
+    run = await store.move_run(tx, run_id, RunState.FINALISING)
+    await _plan(tx, run, FINALISE, only_open=True)
+    await audit.record(tx, "billing run finalising", f"billing_run:{run_id}", single_operator=run.single_operator)
+    return await store.get_run(tx, run_id)
+
+
+async def _finish(tx: Tx, run_id: int) -> Run:
+    """Close the entity when every head of it is closed; else another round, or back to the approver."""
+    run = await store.get_run(tx, run_id)
+    if run.state != RunState.FINALISING:
+        return run
+    closing = {"entity": run.entity_id, "closed": run.period.last_on}
+    await tx.execute("SELECT entity_id FROM billing.entity WHERE entity_id = :entity FOR UPDATE", closing)
+    if await _changed_items(tx, run.batch_id):
+        return await store.move_run(tx, run_id, RunState.PREVIEWED)
+    still_open = await tx.scalar(
+        """
+        SELECT count(*) FROM billing.ledger_head
+        WHERE entity_id = :entity AND (closed_through IS NULL OR closed_through < :closed)
+        """,
+        **closing,
+    )
+    if still_open:
+        await _plan(tx, run, FINALISE, only_open=True)
+        return await store.get_run(tx, run_id)
+    await tx.execute("UPDATE billing.entity SET closed_through = :closed WHERE entity_id = :entity", closing)
+    run = await store.move_run(tx, run_id, RunState.FINALISED, finalised_at=tx.now)
+    sums = await store.totals(tx, run_id)
+    await audit.record(
+        tx, "billing run finalised", f"billing_run:{run_id}", single_operator=run.single_operator, totals=sums
+    )
+    await outbox.emit(tx, "billing.run_finalised.v1", {"run_id": run_id, "period": run.period.name, "totals": sums})
+    return run
+
+
+async def _start_reversing(tx: Tx, run_id: int) -> Run:
+    run = await store.get_run(tx, run_id)
+    if run.state in {RunState.REVERSING, RunState.REVERSED}:
+        return run
+    newest = await store.find_newest_run(tx, run.entity_id)
+    if newest is None or newest.run_id != run_id:
+        raise Conflict(f"run {run_id} is not the newest: reverse {newest.run_id if newest else 'none'} first")
+    left = await tx.scalar(
+        "SELECT count(*) FROM billing.payout WHERE run_id = :run_id AND state NOT IN ('instructed', 'cancelled')",
+        run_id=run_id,
+    )
+    if left:
+        raise Conflict(f"run {run_id}: {left} of its payouts have been confirmed or returned by the bank")
+    run = await store.move_run(tx, run_id, RunState.REVERSING, reversed_by=tx.actor, reversed_at=tx.now)
+    await tx.execute(
+        "UPDATE billing.entity SET closed_through = :closed WHERE entity_id = :entity",
+        {"closed": run.closed_before, "entity": run.entity_id},
+    )
+    await _plan(tx, run, REVERSE, only_open=False)
+    await audit.record(tx, "billing run reversing", f"billing_run:{run_id}")
+    return await store.get_run(tx, run_id)
+
+
+async def _finish_reversing(tx: Tx, run_id: int) -> None:
+    await store.move_run(tx, run_id, RunState.REVERSED)
+    await audit.record(tx, "billing run reversed", f"billing_run:{run_id}")
+    await outbox.emit(tx, "billing.run_reversed.v1", {"run_id": run_id})
+
+
+async def _preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
+    run = await store.get_run(tx, payload["run_id"])
+    count = await _preview(tx, run, payload["merchants"])
+    crash_point("run.previewing")
+    return {"statements": count}
+
+
+async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
+    await tx.plan_in_bulk()
+    bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
+    await tx.execute(sql.FORGET_PREVIEW, bound)
+    period = {"from_on": run.from_on, "to_on": run.to_on}
+    return (await tx.execute(sql.PREVIEW, {**bound, **period})).rowcount
+
+
+async def _finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
+    """One bucket's part of finalising; merchants whose statement changed are left open and named."""
+    run = await store.get_run(tx, payload["run_id"])
+    await tx.plan_in_bulk()
+    merchants: list[int] = sorted(payload["merchants"])
+    await tx.execute(sql.LOCK_HEADS, {"merchants": merchants})
+    changed = await _preview_moved(tx, run, merchants)
+    closing = [merchant for merchant in merchants if merchant not in changed]
+    bound = {"merchants": closing, "run_id": run.run_id}
+    await tx.execute(sql.FLIP, bound)
+    await tx.execute(sql.OPEN_WINDOWS, bound)
+    await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
+    await tx.execute(sql.ITEMISE, bound)
+    crash_point("payout.instructed")
+    await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})
+    await tx.execute(sql.POST_PAYOUTS, {**bound, "now": tx.now, "actor": tx.actor})
+    crash_point("payout.posted")
+    await tx.execute(sql.ADVANCE_HEADS, bound)
+    crash_point("run.before-commit")
+    return {"changed": sorted(changed)}
+
+
+async def _preview_moved(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]:
+    """Preview anew the merchants whose books moved; returns those whose statement is another one now."""
+    moved = [row.merchant_id for row in await tx.rows(sql.MOVED, merchants=list(merchants), run_id=run.run_id)]
+    moved = [merchant for merchant in moved if merchant > 0]
+    if not moved:
+        return set()
+    before = await _figures(tx, run.run_id, moved)
+    await _preview(tx, run, moved)
+    after = await _figures(tx, run.run_id, moved)
+    return {merchant_id for merchant_id, *_ in before ^ after}
+
+
+async def _figures(tx: Tx, run_id: int, merchants: Sequence[int]) -> set[tuple[Any, ...]]:
+    columns = ", ".join(("merchant_id", "currency", "orders", "opening_minor", *COLUMNS, "closing_minor", "state"))
+    rows = await tx.rows(
+        f"SELECT {columns} FROM billing.statement WHERE run_id = :run_id AND merchant_id = ANY(:merchants)",
+        run_id=run_id,
+        merchants=list(merchants),
+    )
+    return {tuple(row) for row in rows}
+
+
+async def _reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
+    run = await store.get_run(tx, payload["run_id"])
+    await tx.plan_in_bulk()
+    bound = {"merchants": sorted(payload["merchants"]), "run_id": run.run_id}
+    by = {"now": tx.now, "actor": tx.actor}
+    await tx.execute(sql.LOCK_HEADS, {"merchants": bound["merchants"]})
+    await tx.execute(sql.CLOSE_HEADS, {"merchants": bound["merchants"], "closed": run.closed_before})
+    posted = (await tx.execute(sql.POST_CANCELLATIONS, {**bound, **by})).rowcount
+    for statement in (sql.ADVANCE_HEADS, sql.CANCEL_PAYOUTS):
+        await tx.execute(statement, bound)
+    await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
+    for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS):
+        await tx.execute(statement, bound)
+    crash_point("run.before-commit")
+    return {"cancelled": posted}
+
+
+async def _changed(db: Database, batch_id: int | None) -> list[int]:
+    async with db.read(WORKER) as tx:
+        return await _changed_items(tx, batch_id)
+
+
+async def _changed_items(tx: Tx, batch_id: int | None) -> list[int]:
+    assert batch_id is not None
+    return [merchant for item in await work.results(tx, batch_id) for merchant in item["changed"]]
+
+
+PREVIEW, FINALISE, REVERSE = "preview_run", "finalise_run", "reverse_run"
+HANDLERS: dict[str, work.Handle] = {
+    PREVIEW: _preview_bucket,
+    FINALISE: _finalise_bucket,
+    REVERSE: _reverse_bucket,
+}
+"""What a worker process does with the items of each step."""
