@@ -2,9 +2,11 @@
 
 from litestar import Router
 
-from marketplace.routes import session
+from marketplace.routes import contracts, ledger, reconciliation, session, settlement, trade
 from marketplace.routes.figures import FIGURES
 
-API = Router("/api/v1", route_handlers=[*session.HANDLERS])
+_NOUNS = (session, trade, contracts, settlement, ledger, reconciliation)
+
+API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 
 __all__ = ["API", "FIGURES"]

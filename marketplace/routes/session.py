@@ -6,7 +6,7 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from marketplace.core import sessions, users
 from marketplace.core.db import WORKER, Database
@@ -58,7 +58,7 @@ async def sign_in(
     request: Request[None, None, State],
     db: NamedDependency[Database],
     settings: NamedDependency[Settings],
-    data: SignIn,
+    data: JSONBody[SignIn],
 ) -> Response[OpenedSession]:
     """Sign in with login and password; the answer sets the session cookie."""
     opened = await users.sign_in(
@@ -112,7 +112,7 @@ async def list_keys(request: ActorRequest, db: NamedDependency[Database]) -> lis
 
 
 @post("/api-keys", dto=StrictBody[CreateKey], guards=[signed_in], status_code=201)
-async def create_key(request: ActorRequest, db: NamedDependency[Database], data: CreateKey) -> NewKey:
+async def create_key(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[CreateKey]) -> NewKey:
     """A new API key that may do what the caller may do. It is shown in this answer and never again."""
     actor = request.user
     return await db.write(WORKER, actor.login, sessions.create_api_key, actor.user_id, data.name, data.expires_at)
@@ -120,7 +120,7 @@ async def create_key(request: ActorRequest, db: NamedDependency[Database], data:
 
 @post("/api-keys/{key_id:str}/rotate", dto=StrictBody[RotateKey], guards=[signed_in], status_code=201)
 async def rotate_key(
-    request: ActorRequest, db: NamedDependency[Database], key_id: FromPath[str], data: RotateKey
+    request: ActorRequest, db: NamedDependency[Database], key_id: FromPath[str], data: JSONBody[RotateKey]
 ) -> NewKey:
     """Replace an API key by a new one; the old one works a little longer, so that callers can change over."""
     actor, overlap = request.user, timedelta(seconds=data.overlap_s)

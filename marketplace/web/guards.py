@@ -14,6 +14,8 @@ Role = UserRole
 
 MERCHANT = MERCHANT_ROLES
 STAFF = STAFF_ROLES
+MERCHANT_BOOKS = frozenset({Role.MERCHANT_OWNER, Role.MERCHANT_MANAGER})
+"""Who of a merchant sees its money; a cashier sees its orders."""
 FINANCE = FINANCE_ROLES | {Role.ADMIN}
 OPS = OPS_ROLES | {Role.ADMIN}
 EVERYBODY = frozenset(Role)

@@ -55,7 +55,7 @@ async def once(
     work: Callable[Concatenate[Tx, P], Awaitable[Any]],
     *args: P.args,
     **kwargs: P.kwargs,
-) -> Response[bytes]:
+) -> Response[Any]:
     """Run `work(tx, …)` as the caller and answer with its result as JSON, or replay what was answered before.
 
     Long work that commits by itself through `db` may ignore `tx`: it must then be safe to run again, because a crash
