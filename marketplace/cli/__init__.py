@@ -1,6 +1,5 @@
 """The command line: `marketplace …`. Every command takes `--json`; what writes takes `--as LOGIN`."""
 
-from marketplace.cli import billing, data, db, policy, serve, system, user
 from marketplace.cli.root import cli
 from marketplace.core.log import configure_logging
 
@@ -10,4 +9,4 @@ def main() -> None:
     cli()
 
 
-__all__ = ["billing", "data", "db", "main", "policy", "serve", "system", "user"]
+__all__ = ["main"]

@@ -1,8 +1,43 @@
-"""The root group; each module of commands adds itself to it on import."""
+"""The root group. A command's module is imported when the command is asked for, so that no command pays for another.
+
+Each module adds its commands to `cli` when it is imported; MODULES says where to look for a name.
+"""
+
+from importlib import import_module
 
 import rich_click as click
 
+MODULES = {
+    "demo": "demo",
+    "serve": "serve",
+    "worker": "system",
+    "migrate": "system",
+    "import": "data",
+    "reconcile": "data",
+    "apply": "billing",
+    "settle": "billing",
+    "billing": "billing",
+    "verify": "billing",
+    "export": "export",
+    "user": "user",
+    "policy": "policy",
+    "db": "db",
+}
+"""Command name to module of `marketplace.cli`, in the order that help lists them."""
 
-@click.group()
+
+class CommandsOnDemand(click.RichGroup):
+    """A group that knows its commands by name and imports them by need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in MODULES:
+            import_module(f"marketplace.cli.{MODULES[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=CommandsOnDemand)
 def cli() -> None:
     """The operations backend of a two-sided marketplace."""

@@ -1,0 +1,50 @@
+"""`marketplace export …`: files for finance."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from billing.runs.model import period_named
+from marketplace.cli.base import Outcome, Session, command
+from marketplace.cli.root import cli
+from marketplace.flows import export_books
+
+_output = click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+_period = click.option("--period", required=True, metavar="YYYY-MM", help="The calendar month.")
+_csv = click.option("--format", "file_format", type=click.Choice(["csv"]), default="csv", show_default=True)
+
+
+@cli.group("export")
+def export() -> None:
+    """Files for finance: complete or not there at all."""
+
+
+@command(export, "statements")
+@_period
+@_csv
+@_output
+@click.option("--entity", "entity_id", type=int, help="The legal entity, where there are several.")
+async def statements(session: Session, period: str, file_format: str, output: Path, entity_id: int | None) -> Outcome:
+    """The statements of a finalised month, one row per merchant and currency, in minor units."""
+    rows = await export_books.export_statements(session.db, period_named(period), output, entity_id=entity_id)
+    return Outcome({"file": str(output), "format": file_format, "rows": rows})
+
+
+@command(export, "orders")
+@_period
+@_csv
+@_output
+async def orders(session: Session, period: str, file_format: str, output: Path) -> Outcome:
+    """The orders settled in a month, one row per merchant, order and contract, in minor units."""
+    rows = await export_books.export_orders(session.db, period_named(period), output)
+    return Outcome({"file": str(output), "format": file_format, "rows": rows})
+
+
+@command(export, "journal")
+@click.option("--format", "file_format", type=click.Choice(["beancount", "csv"]), required=True)
+@_output
+async def journal(session: Session, file_format: str, output: Path) -> Outcome:
+    """The whole journal: a Beancount ledger with month-end balances, or every leg as CSV."""
+    write = export_books.export_beancount if file_format == "beancount" else export_books.export_journal_csv
+    rows = await write(session.db, output)
+    return Outcome({"file": str(output), "format": file_format, "rows": rows})
