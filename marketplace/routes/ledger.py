@@ -70,7 +70,7 @@ async def list_account_lines(
 
 
 @get("/trial-balance", guards=[needs(FINANCE)])
-async def trial_balance(
+async def get_trial_balance(
     request: ActorRequest,
     db: NamedDependency[Database],
     entity_id: QueryEntity = None,
@@ -82,7 +82,7 @@ async def trial_balance(
 
 
 @get("/merchants/{merchant_id:int}/balances", guards=[needs(FINANCE, MERCHANT_BOOKS)])
-async def balances(
+async def get_balances(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: PathId,
@@ -123,4 +123,4 @@ async def get_entry(
         return await store.get_entry(tx, merchant_id, entry_no)
 
 
-HANDLERS = [list_accounts, list_account_lines, trial_balance, balances, list_entries, get_entry]
+HANDLERS = [list_accounts, list_account_lines, get_trial_balance, get_balances, list_entries, get_entry]

@@ -19,7 +19,7 @@ from marketplace.web.guards import FINANCE, needs
 
 
 @get("/reconciliation/payments", guards=[needs(FINANCE)])
-async def payments(
+async def reconcile(
     request: ActorRequest, db: NamedDependency[Database], currency: FromQuery[str | None] = None
 ) -> Reconciliation:
     """Every purchase counted once by how its payments fit its orders, and the bridge between the two sums."""
@@ -28,7 +28,7 @@ async def payments(
 
 
 @get("/reconciliation/payments/breaks", guards=[needs(FINANCE)])
-async def breaks(
+async def list_breaks(
     request: ActorRequest,
     db: NamedDependency[Database],
     kind: FromQuery[MatchKind | None] = None,
@@ -43,4 +43,4 @@ async def breaks(
     return page(rows, limit, lambda row: row, lambda row: (row.order_ref,))
 
 
-HANDLERS = [payments, breaks]
+HANDLERS = [reconcile, list_breaks]

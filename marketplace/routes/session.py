@@ -85,7 +85,7 @@ async def sign_out(
 
 
 @get("/me", guards=[signed_in])
-async def me(request: ActorRequest) -> Me:
+async def get_me(request: ActorRequest) -> Me:
     """Who the caller is."""
     actor = request.user
     return Me(actor.login, actor.name, sorted(actor.roles), actor.merchant_id, actor.locale)
@@ -133,4 +133,4 @@ async def revoke_key(request: ActorRequest, db: NamedDependency[Database], key_i
     await db.write(WORKER, request.user.login, sessions.revoke_api_key, request.user.user_id, key_id)
 
 
-HANDLERS = [sign_in, sign_out, me, list_sessions, revoke_session, list_keys, create_key, rotate_key, revoke_key]
+HANDLERS = [sign_in, sign_out, get_me, list_sessions, revoke_session, list_keys, create_key, rotate_key, revoke_key]

@@ -101,6 +101,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation["x-roles"] = sorted(roles)
     if handler.opt.get("once"):
         operation.setdefault("parameters", []).append(_ONCE_HEADER)
+    for parameter in operation.get("parameters", ()):
+        _make_bounds_exact(parameter["schema"])
     responses = operation["responses"]
     responses.pop("400", None)  # Litestar's own shape, which our problems replace
     for status in _refusals(operation, handler, is_public=roles is None):
@@ -108,6 +110,13 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
             "description": _REASONS[status],
             "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+
+
+def _make_bounds_exact(schema: dict[str, Any]) -> None:
+    """Litestar writes integer bounds as floats, which at 64 bits are other numbers."""
+    for bound in ("minimum", "maximum"):
+        if bound in schema:
+            schema[bound] = max(-(2**63), min(int(schema[bound]), 2**63 - 1))
 
 
 def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public: bool) -> list[int]:
@@ -133,6 +142,7 @@ def _config() -> OpenAPIConfig:
         title="Marketplace operations",
         version="1",
         use_handler_docstrings=True,
+        operation_id_creator=lambda handler, method, path: handler.handler_name,
         security=[{"session": []}, {"apiKey": []}],
         components=Components(
             security_schemes={

@@ -1,0 +1,112 @@
+"""Billing runs, from draft to final and back."""
+
+from datetime import date
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from billing.runs import store
+from billing.runs.model import Run, period_named
+from marketplace.core.db import Database, Tx
+from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
+from marketplace.flows import run_billing
+from marketplace.flows.run_billing import RunResult
+from marketplace.flows.verify_books import Verified, verify_books
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
+from marketplace.web.auth import ActorRequest
+from marketplace.web.body import StrictBody
+from marketplace.web.guards import FINANCE, Role, needs
+from marketplace.web.once import once
+from marketplace.web.openapi import ONCE
+
+# Each step commits bucket by bucket through `db` and resumes where it stopped; the transaction of `once` only holds
+# the key and stores the answer. See marketplace.flows.run_billing.
+
+
+class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """period: a calendar month, "YYYY-MM". entity_id: needed where there are several legal entities.
+
+    payout_on: the day payouts are booked on; by default the first day after the period.
+    """
+
+    period: str
+    entity_id: int | None = None
+    payout_on: date | None = None
+
+
+@get("/billing-runs", guards=[needs(FINANCE)])
+async def list_runs(
+    request: ActorRequest, db: NamedDependency[Database], limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[Run]:
+    """Runs, the newest first."""
+    (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    size = min(limit, LIMIT_MAX - 1)
+    async with db.read(request.user.scope) as tx:
+        rows = await store.list_runs(tx, limit=size + 1, before_id=before)
+    return page(rows, size, lambda run: run, lambda run: (run.run_id,))
+
+
+@get("/billing-runs/{run_id:int}", guards=[needs(FINANCE)])
+async def get_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> RunResult:
+    """A run and what its statements and payouts come to, by currency."""
+    async with db.read(request.user.scope) as tx:
+        return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
+
+
+@post("/billing-runs", dto=StrictBody[StartRun], guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+async def start_run(
+    request: ActorRequest, db: NamedDependency[Database], data: JSONBody[StartRun]
+) -> Response[RunResult]:
+    """Draft and preview the run of a month. One that is not approved yet is previewed afresh."""
+    period = period_named(data.period)
+
+    async def work(tx: Tx) -> RunResult:
+        return await run_billing.run_period(db, tx.actor, period, entity_id=data.entity_id, payout_on=data.payout_on)
+
+    return await once(request, db, work)
+
+
+@post("/billing-runs/{run_id:int}/approve", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+async def approve_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> Response[RunResult]:
+    """Approve a previewed run, as another person than its maker."""
+
+    async def work(tx: Tx) -> RunResult:
+        return await run_billing.approve_run(db, tx.actor, run_id)
+
+    return await once(request, db, work)
+
+
+@post("/billing-runs/{run_id:int}/finalise", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+async def finalise_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> Response[RunResult]:
+    """Make an approved run final: statements, payout instructions, and the period closed."""
+
+    async def work(tx: Tx) -> RunResult:
+        return await run_billing.finalise_run(db, tx.actor, run_id)
+
+    return await once(request, db, work)
+
+
+@post(
+    "/billing-runs/{run_id:int}/reverse",
+    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    status_code=200,
+    opt=ONCE,
+)
+async def reverse_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> Response[RunResult]:
+    """Undo the newest finalised run, as long as no payout of it has left the house."""
+
+    async def work(tx: Tx) -> RunResult:
+        return await run_billing.reverse_run(db, tx.actor, run_id)
+
+    return await once(request, db, work)
+
+
+@get("/proofs", guards=[needs(FINANCE)])
+async def prove_books(db: NamedDependency[Database]) -> Verified:
+    """Every invariant of the books, proved anew over the stored rows. Reads all of them."""
+    return await verify_books(db)
+
+
+HANDLERS = [list_runs, get_run, start_run, approve_run, finalise_run, reverse_run, prove_books]
