@@ -14,7 +14,6 @@ from marketplace.cli.base import err, report_refusal
 from marketplace.cli.root import cli
 from marketplace.core.db import Database
 from marketplace.core.errors import AppError
-from marketplace.core.log import configure_logging
 from marketplace.settings import Settings, load_settings
 
 _DRAIN_S = 20
@@ -41,7 +40,6 @@ async def serve_until_stopped(settings: Settings, db: Database) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: MARKETPLACE_PORT or 8000).")
 def serve(host: str | None, port: int | None) -> None:
     """Serve the consoles and the API until stopped."""
-    configure_logging()
     try:
         settings = load_settings(host=host, port=port)
         with asyncio.Runner(loop_factory=auto_loop_factory(use_subprocess=False)) as runner:
