@@ -38,6 +38,17 @@ ON CONFLICT (merchant_id) DO NOTHING
 """).bindparams(_merchants)
 
 
+async def lock_books(tx: Tx, merchant_id: int) -> None:
+    """Hold a merchant's books until the transaction ends: before reading what a posting to them depends on.
+
+    Everything that posts takes the head first and other rows of the merchant after it, so no two wait for each other.
+    """
+    await tx.execute(
+        "UPDATE billing.ledger_head SET last_entry_no = last_entry_no WHERE merchant_id = :merchant",
+        {"merchant": merchant_id},
+    )
+
+
 async def post(tx: Tx, entries: Sequence[NewEntry]) -> list[int]:
     """Post entries and return their numbers, in the order given.
 

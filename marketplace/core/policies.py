@@ -8,7 +8,10 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Forbidden, Invalid
 from marketplace.core.tables import policy
 
-POLICIES = {"single_operator": "one person may both make and approve; every such deed is marked in the audit trail"}
+POLICIES = {
+    "single_operator": "one person may both make and approve; every such deed is marked in the audit trail",
+    "demonstration": "the data are made up, and the sign-in page names the users that come with them",
+}
 
 
 async def is_on(tx: Tx, name: str) -> bool:

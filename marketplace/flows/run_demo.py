@@ -1,0 +1,233 @@
+"""The demonstration: a marketplace with users, orders, contracts, refunds, and its closed months billed."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from billing.runs.model import Period, period_named
+from marketplace.core import policies
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.users import UserRole, create_user
+from marketplace.flows import run_billing
+from marketplace.flows.apply_contracts import apply_file
+from marketplace.flows.demo_market import SEED, demo_contracts, load_demo_market, make_market
+from marketplace.flows.import_olist import import_olist
+from marketplace.flows.reconcile_payments import Reconciliation, reconcile_payments
+from marketplace.flows.refund_order import RefundOrder, refund_order
+from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.verify_books import verify_books
+
+PASSWORD = "demonstration"  # noqa: S105  # shown on the sign-in page, on made-up data only
+_REFUNDS_PER_MILLE = 15
+
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""Opens a progress bar with a title."""
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """A user of the demonstration."""
+
+    login: str
+    password: str
+    role: str
+
+
+class Demo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the demonstration holds when it is ready."""
+
+    orders: int
+    merchants: int
+    gmv_minor: int
+    settled: int
+    refunds: int
+    periods: list[str]
+    statements: int
+    payouts: int
+    payouts_minor: int
+    reconciliation: Reconciliation
+    verified: bool
+    sign_ins: list[SignIn]
+
+
+async def run_demo(db: Database, actor: str, bar: Bar, *, olist: Path | None = None) -> Demo:
+    """Load a demonstration marketplace (made up, or the Olist folder) and bill its closed months; prove the books.
+
+    Interrupted at any point it goes on where it stopped; run again it changes nothing.
+    """
+    await db.write(WORKER, actor, _set_policies)
+    if olist is None:
+        market = make_market(db.clock.now())
+        with bar("Orders") as show:
+            loaded = await load_demo_market(db, actor, market, show)
+        contracts = demo_contracts(market)
+        last_on = market.last_on
+    else:
+        with bar("Olist") as show:
+            loaded = await import_olist(db, actor, olist, on_progress=show)
+        contracts = _OLIST_CONTRACTS
+        last_on = await _last_delivery(db)
+    await apply_file(db, actor, contracts.encode())
+    with bar("Settling") as show:
+        await settle_through(db, actor, last_on, show)
+    refunds = await _refund_some(db, actor, last_on, bar) if olist is None else 0
+    periods = closed_periods(await _first_settlement(db), last_on)
+    for period in periods:
+        await _bill(db, actor, period, bar)
+    await db.write(WORKER, actor, _ensure_users)
+    return await _summary(db, loaded.orders, loaded.merchants, loaded.gmv_minor, refunds, periods)
+
+
+def closed_periods(first_on: date, last_on: date) -> list[Period]:
+    """The calendar months that are over by `last_on`, the newest three at most, from the month of `first_on`."""
+    periods: list[Period] = []
+    period = period_named(f"{first_on:%Y-%m}")
+    while period.last_on <= last_on:
+        periods.append(period)
+        period = period_named(f"{period.to_on:%Y-%m}")
+    return periods[-3:]
+
+
+async def _set_policies(tx: Tx) -> None:
+    for name in ("single_operator", "demonstration"):
+        if not await policies.is_on(tx, name):
+            await policies.switch(tx, name, on=True)
+
+
+async def _bill(db: Database, actor: str, period: Period, bar: Bar) -> None:
+    with bar(f"Billing {period.name}") as show:
+        result = await run_billing.run_period(db, actor, period, on_progress=show)
+        if result.run.state == "previewed":
+            await run_billing.approve_run(db, actor, result.run.run_id)
+        await run_billing.finalise_run(db, actor, result.run.run_id, show)
+
+
+async def _first_settlement(db: Database) -> date:
+    async with db.read(WORKER) as tx:
+        first: date = await tx.scalar("SELECT min(effective_on) FROM billing.commission_line")
+    return first
+
+
+async def _last_delivery(db: Database) -> date:
+    async with db.read(WORKER) as tx:
+        last: date = await tx.scalar("SELECT max(settles_on) FROM demand.order_due")
+        if last is None:  # everything is settled already
+            last = await tx.scalar("SELECT max(effective_on) FROM billing.commission_line")
+    return last
+
+
+async def _refund_some(db: Database, actor: str, last_on: date, bar: Bar) -> int:
+    """Refund some settled orders whole, days after their settlement; the same ones whenever it is asked."""
+    async with db.read(WORKER) as tx:
+        settled = await tx.rows(_REFUNDABLE)
+        done = {(row.merchant_id, row.order_id) for row in await tx.rows(_REFUNDED)}
+    rng = Random(SEED)  # noqa: S311  # a demonstration, not a secret
+    wanted = []
+    for row in settled:
+        drawn, days = rng.randrange(1000), rng.randint(2, 12)
+        at = row.delivered_at + timedelta(days=days)
+        if drawn < _REFUNDS_PER_MILLE and at.date() <= last_on:
+            wanted.append((row, at))
+    with bar("Refunds") as show:
+        for number, (row, at) in enumerate(wanted, start=1):
+            if (row.merchant_id, row.order_id) not in done:
+                reason = ("damaged", "not as described", "changed mind")[number % 3]
+                refund = RefundOrder(merchant_id=row.merchant_id, order_id=row.order_id, reason=reason, refunded_at=at)
+                await db.write(WORKER, actor, refund_order, refund)
+            show(number, len(wanted))
+    return len(wanted)
+
+
+_REFUNDABLE = """
+SELECT merchant_id, order_id, delivered_at FROM demand.merchant_order
+WHERE state = 'settled' AND delivered_at IS NOT NULL ORDER BY merchant_id, order_id
+"""
+_REFUNDED = """
+SELECT r.merchant_id, r.order_id FROM demand.refund r
+JOIN demand.merchant_order o ON o.merchant_id = r.merchant_id AND o.order_id = r.order_id AND o.state = 'settled'
+"""
+
+
+async def _ensure_users(tx: Tx) -> None:
+    """The three people of the demonstration; the merchant is the one with the most orders."""
+    known = {row.login for row in await tx.rows("SELECT login FROM core.app_user")}
+    largest = await tx.row(
+        """
+        SELECT m.merchant_id, m.name FROM supply.merchant m
+        JOIN (SELECT merchant_id, count(*) AS orders FROM demand.merchant_order GROUP BY merchant_id) AS o
+          ON o.merchant_id = m.merchant_id
+        ORDER BY o.orders DESC, m.merchant_id LIMIT 1
+        """
+    )
+    assert largest is not None
+    people: tuple[tuple[str, str, list[str], dict[str, Any]], ...] = (
+        ("merchant", largest.name, [UserRole.MERCHANT_OWNER], {"merchant_id": largest.merchant_id}),
+        ("ops", "Olivia Ops", [UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER], {}),
+        ("finance", "Felix Finance", [UserRole.ACCOUNTANT, UserRole.CONTROLLER], {}),
+    )
+    for login, name, roles, more in people:
+        if login not in known:
+            await create_user(tx, login, name, [str(role) for role in roles], password=PASSWORD, **more)
+
+
+async def _summary(
+    db: Database, orders: int, merchants: int, gmv_minor: int, refunds: int, periods: list[Period]
+) -> Demo:
+    verified = await verify_books(db)
+    async with db.read(WORKER) as tx:
+        settled = await tx.scalar("SELECT count(*) FROM demand.merchant_order WHERE state = 'settled'")
+        statements = await tx.scalar("SELECT count(*) FROM billing.statement WHERE state = 'final'")
+        payouts = await tx.row(
+            "SELECT count(*) AS payouts, coalesce(sum(amount_minor), 0)::bigint AS minor FROM billing.payout"
+        )
+        reconciliation = await reconcile_payments(tx)
+    assert payouts is not None
+    return Demo(
+        orders=orders,
+        merchants=merchants,
+        gmv_minor=gmv_minor,
+        settled=settled,
+        refunds=refunds,
+        periods=[period.name for period in periods],
+        statements=statements,
+        payouts=payouts.payouts,
+        payouts_minor=payouts.minor,
+        reconciliation=reconciliation,
+        verified=verified.ok,
+        sign_ins=[
+            SignIn("merchant", PASSWORD, "merchant owner"),
+            SignIn("ops", PASSWORD, "growth, incentives, approver"),
+            SignIn("finance", PASSWORD, "accountant, controller"),
+        ],
+    )
+
+
+_OLIST_CONTRACTS = """
+[[contract]]
+name = "Standard"
+currency = "BRL"
+valid_from = 2016-01-01
+base = "goods"
+tiers = [
+    { from_minor = 0, rate_ppm = 160000 },
+    { from_minor = 200000, rate_ppm = 140000 },
+    { from_minor = 1000000, rate_ppm = 110000 },
+]
+min_minor = 200
+vat_ppm = 50000
+
+[[contract]]
+name = "Furniture"
+currency = "BRL"
+valid_from = 2016-01-01
+categories = ["moveis_decoracao", "moveis_escritorio", "moveis_sala"]
+base = "goods_and_freight"
+rate_ppm = 95000
+fixed_minor = 300
+max_minor = 9000
+vat_ppm = 50000
+"""

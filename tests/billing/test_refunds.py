@@ -1,0 +1,123 @@
+"""Refunds before and after settlement: postings E, E1 and E3 to the cent, and nothing lost in any partition."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.contracts.terms import Terms
+from billing.ledger.model import Balance
+from billing.ledger.store import balances, get_entry
+from billing.rating import refund_share
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.apply_contracts import apply_versions
+from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.verify_books import verify_books
+from tests.builders import Line, Order, add_market, add_orders
+
+TEN_PERCENT = Terms(name="ten", currency="EUR", valid_from=date(2018, 1, 1), rate_ppm=100_000, vat_ppm=200_000)
+
+
+async def _market(tx: Tx, order: Order, terms: Terms = TEN_PERCENT) -> None:
+    await add_market(tx, [1])
+    await add_orders(tx, [order])
+    await apply_versions(tx, [terms])
+
+
+async def _refund(db: Database, *lines: RefundLine, order_id: int = 1) -> dict[int, int]:
+    """Refund (everything when no line is named) and return the entry's legs."""
+    cmd = RefundOrder(merchant_id=1, order_id=order_id, reason="test", lines=lines or None)
+    done = await db.write(WORKER, "test", refund_order, cmd)
+    async with db.read(WORKER) as tx:
+        entry = await get_entry(tx, 1, done.entry_no)
+    return {leg.account: leg.amount_minor for leg in entry.legs}
+
+
+async def _balances(db: Database) -> dict[int, int]:
+    async with db.read(WORKER) as tx:
+        found: list[Balance] = await balances(tx, 1)
+    return {balance.account: balance.balance_minor for balance in found}
+
+
+async def test_a_full_refund_before_settlement_empties_pending(db: Database) -> None:
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=12_000),)))
+    assert await _refund(db) == {2005: 12_000, 2400: -12_000}
+    assert (await settle_through(db, "test", date(2018, 6, 30))).orders == 0
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT state FROM demand.merchant_order") == "cancelled"
+    assert (await verify_books(db)).ok
+
+
+async def test_a_full_refund_after_settlement_returns_commission_and_vat(db: Database) -> None:
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=12_000),)))
+    await settle_through(db, "test", date(2018, 6, 30))
+    assert await _balances(db) == {1020: 12_000, 2000: -10_560, 2300: -240, 4000: -1_200}
+    assert await _refund(db) == {2000: 10_560, 4000: 1_200, 2300: 240, 2400: -12_000}
+    assert await _balances(db) == {1020: 12_000, 2400: -12_000}
+    assert (await verify_books(db)).ok
+
+
+async def test_a_third_before_settlement_is_settled_on_the_rest(db: Database) -> None:
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=12_000),)))
+    assert await _refund(db, RefundLine(1, 4_000)) == {2005: 4_000, 2400: -4_000}
+    await settle_through(db, "test", date(2018, 6, 30))
+    assert await _balances(db) == {1020: 12_000, 2000: -7_040, 2300: -160, 2400: -4_000, 4000: -800}
+    assert (await verify_books(db)).ok
+
+
+async def test_thirds_after_settlement_return_every_cent_of_a_fixed_fee(db: Database) -> None:
+    terms = Terms(
+        name="fixed", currency="EUR", valid_from=date(2018, 1, 1), rate_ppm=33_333, fixed_minor=50, vat_ppm=190_000
+    )
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=10_001),)), terms)
+    await settle_through(db, "test", date(2018, 6, 30))
+    for goods in (3_333, 3_334, 3_334):
+        await _refund(db, RefundLine(1, goods))
+    assert await _balances(db) == {1020: 10_001, 2400: -10_001}
+    assert (await verify_books(db)).ok
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (RefundLine(2, 1), "line_no"),
+        (RefundLine(1, 12_001), "goods_minor"),
+        (RefundLine(1, -1), "goods_minor"),
+        (RefundLine(1, 1, 1), "freight_minor"),
+        (RefundLine(1, 0), "nothing is given back"),
+    ],
+)
+async def test_what_cannot_be_refunded_is_refused_and_nothing_is_stored(
+    db: Database, line: RefundLine, field: str
+) -> None:
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=12_000),)))
+    with pytest.raises(Invalid, match=field):
+        await _refund(db, line)
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT count(*) FROM demand.refund") == 0
+        assert await tx.scalar("SELECT count(*) FROM billing.entry") == 1
+
+
+async def test_nothing_is_refunded_twice(db: Database) -> None:
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=12_000),)))
+    await _refund(db)
+    with pytest.raises(Conflict, match="cancelled"):
+        await _refund(db)
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**6), st.lists(st.integers(1, 10**6), min_size=1, max_size=12))
+def test_any_partition_of_a_full_refund_returns_exactly_what_was_earned(
+    commission: int, vat: int, parts: list[int]
+) -> None:
+    base = sum(parts)
+    for earned in (commission, vat):
+        returned, upto = 0, 0
+        for part in parts:
+            upto += part
+            share = refund_share(earned, returned, upto, base)
+            assert share >= 0
+            returned += share
+        assert returned == earned
