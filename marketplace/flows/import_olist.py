@@ -221,13 +221,14 @@ Row = tuple[int, Sequence[str], Faults]
 
 def _rows(folder: Path, table: Table, *, rejections: Rejections) -> Iterator[Row]:
     """The rows of a file; one that the consumer finds a fault in is rejected as it asks for the next."""
-    bad_lines: list[int] = []
+    odd: list[str] = []
     with (folder / table.file).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(_checked_lines(file, bad_lines), strict=True)
+        reader = csv.reader(_checked_lines(file, odd), strict=True)
         header = next(reader)
         pick = [header.index(name) for name in table.columns]
         while True:
             line = reader.line_num + 1
+            odd.clear()
             try:
                 cells = next(reader, None)
             except csv.Error as fault:
@@ -236,9 +237,7 @@ def _rows(folder: Path, table: Table, *, rejections: Rejections) -> Iterator[Row
             if cells is None:
                 return
             faults = Faults()
-            if bad_lines:
-                faults.found.append("the row is not UTF-8 text")
-                bad_lines.clear()
+            faults.found += odd
             if len(cells) == len(header):
                 yield line, [cells[place] for place in pick], faults
             elif cells:  # an empty line holds nothing to lose
@@ -247,14 +246,14 @@ def _rows(folder: Path, table: Table, *, rejections: Rejections) -> Iterator[Row
                 rejections.add(table.file, line, "; ".join(faults.found))
 
 
-def _checked_lines(file: Iterator[str], bad_lines: list[int]) -> Iterator[str]:
-    """The lines as they are, noting those that held bytes which are no UTF-8, or a NUL, which no text column takes."""
-    for number, line in enumerate(file, start=1):
+def _checked_lines(file: Iterator[str], odd: list[str]) -> Iterator[str]:
+    """The lines, saying in `odd` of those just read that they held what no text column takes."""
+    for line in file:
         if not line.isascii() and any("\udc80" <= character <= "\udcff" for character in line):
-            bad_lines.append(number)
+            odd.append("the row is not UTF-8 text")
             yield line.encode("utf-8", "replace").decode()
         elif "\0" in line:
-            bad_lines.append(number)
+            odd.append("the row holds a NUL")
             yield line.replace("\0", "?")
         else:
             yield line

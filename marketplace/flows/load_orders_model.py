@@ -120,12 +120,12 @@ class Rejections:
         """Raise Invalid carrying what was rejected, in the form a caller prints."""
         if not self.count:
             return
-        worst = self.first[0]
+        shown = sorted(self.first, key=lambda rejection: (rejection.file, rejection.line))
         raise Invalid(
             f"{source}: {self.count} bad rows, nothing was stored; the first is"
-            f" {worst.file}:{worst.line}: {worst.reason}",
+            f" {shown[0].file}:{shown[0].line}: {shown[0].reason}",
             rejected=self.count,
-            rejections=msgspec.to_builtins(self.first),
+            rejections=msgspec.to_builtins(shown),
         )
 
 

@@ -1,0 +1,1 @@
+"""How orders of another system get in."""
