@@ -1,5 +1,6 @@
 """Bring a database to the newest schema version. There is no way back but a backup."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +11,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from marketplace.core.errors import Conflict
+
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the version
 
 
 def alembic_config() -> Config:
@@ -31,14 +35,19 @@ def _current(connection: Connection) -> str | None:
     ).get_current_revision()
 
 
+def check_known(version: str | None, holder: str) -> None:
+    """Raise Conflict when `holder` is at a schema version that this program does not know."""
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if version is not None and version not in known:
+        raise Conflict(
+            f"{holder} is at schema version {version}, newer than this program's {newest_version()}: downgrades are"
+            " refused; use the newer program, or a backup made before the upgrade"
+        )
+
+
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
     before, newest = _current(connection), newest_version()
-    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    if before is not None and before not in known:
-        raise Conflict(
-            f"the database is at schema version {before}, newer than this program's {newest}: downgrades are refused;"
-            " use the newer program, or restore a backup made before the upgrade"
-        )
+    check_known(before, "the database")
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

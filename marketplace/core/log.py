@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
 
-_QUIET = {"pgqueuer": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING, "faker": logging.WARNING}
+_QUIET = ("alembic", "httpcore", "httpx", "pgqueuer")
 """Libraries whose informational lines tell an operator nothing."""
 
 
@@ -44,8 +44,8 @@ def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name, quiet in _QUIET.items():
-        logging.getLogger(name).setLevel(max(level, quiet))
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
