@@ -1,0 +1,357 @@
+"""A merchant's orders, statements and payouts, from the sum on a statement down to the single order."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from marketplace.consoles import books_sql as sql
+from marketplace.core.db import Tx
+from marketplace.core.errors import NotFound
+
+LINES_MAX = 50
+LISTED_MAX = 100
+
+STATEMENT_COLUMNS = (
+    "goods", "freight", "discount", "refund", "commission", "vat", "incentive", "ads", "products", "other", "payout",
+)  # fmt: skip
+
+
+class Merchant(msgspec.Struct, frozen=True):
+    """A merchant, with the currency and the clocks of its legal entity."""
+
+    merchant_id: int
+    merchant_ref: str
+    name: str
+    city: str
+    region: str
+    state: str
+    entity_id: int
+    entity_name: str
+    currency: str
+    zone: str
+
+
+class StatementRow(msgspec.Struct, frozen=True):
+    run_id: int
+    currency: str
+    from_on: date
+    to_on: date
+    orders: int
+    opening_minor: int
+    payout_minor: int
+    closing_minor: int
+    state: str
+
+    @property
+    def last_on(self) -> date:
+        return self.to_on - timedelta(days=1)
+
+    @property
+    def earned_minor(self) -> int:
+        """What the period added, before payouts."""
+        return self.closing_minor - self.opening_minor - self.payout_minor
+
+
+class PayoutRow(msgspec.Struct, frozen=True):
+    payout_id: int
+    run_id: int
+    currency: str
+    amount_minor: int
+    instructed_on: date
+    state: str
+
+
+class StatementsPage(msgspec.Struct, frozen=True):
+    merchant: Merchant
+    statements: Sequence[StatementRow]
+
+
+class PayoutsPage(msgspec.Struct, frozen=True):
+    merchant: Merchant
+    payouts: Sequence[PayoutRow]
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    order_id: int
+    order_ref: str
+    state: str
+    currency: str
+    goods_minor: int
+    freight_minor: int
+    discount_minor: int
+    placed_at: datetime
+    purchased_on: date
+    delivered_at: datetime | None
+
+
+class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which orders: purchased on the days from `first` to `last`, in `state`; None leaves a side open."""
+
+    first: date | None = None
+    last: date | None = None
+    state: str | None = None
+
+
+class OrdersPage(msgspec.Struct, frozen=True):
+    """Orders, newest first, and the sums of all that the filter finds. `older` is the key of the next page."""
+
+    merchant: Merchant
+    wanted: OrderFilter
+    count_all: int
+    goods_minor: int
+    freight_minor: int
+    discount_minor: int
+    rows: Sequence[OrderRow]
+    older: int | None
+
+
+class OrderLineRow(msgspec.Struct, frozen=True):
+    line_no: int
+    category: str | None
+    quantity: int
+    goods_minor: int
+    freight_minor: int
+    discount_minor: int
+    refunded_minor: int
+
+
+class CommissionRow(msgspec.Struct, frozen=True):
+    """What an entry earned under one contract; `contract` is None when its terms are not this reader's to see."""
+
+    entry_no: int
+    order_id: int
+    order_ref: str
+    kind: str
+    effective_on: date
+    contract: str | None
+    goods_minor: int
+    freight_minor: int
+    discount_minor: int
+    base_minor: int
+    commission_minor: int
+    vat_minor: int
+
+
+class BookedRow(msgspec.Struct, frozen=True):
+    """A journal entry in one line; `payable_minor` is what it did to the payable account, the merchant's way round."""
+
+    entry_no: int
+    kind: str
+    effective_on: date
+    moved_minor: int
+    payable_minor: int
+
+
+class OrderPage(msgspec.Struct, frozen=True):
+    merchant: Merchant
+    order: OrderRow
+    lines: Sequence[OrderLineRow]
+    commissions: Sequence[CommissionRow]
+    entries: Sequence[BookedRow]
+    paid_minor: int
+    refunded_minor: int
+    parked_because: str | None
+
+
+class StatementPage(msgspec.Struct, frozen=True):
+    """A statement, what makes it up, and the proof: movements of the payable account in the journal, by kind.
+
+    columns: (name, amount) in the order of the identity; they sum to the closing balance.
+    """
+
+    merchant: Merchant
+    run_id: int
+    currency: str
+    from_on: date
+    to_on: date
+    state: str
+    reason: str | None
+    orders: int
+    opening_minor: int
+    columns: Sequence[tuple[str, int]]
+    closing_minor: int
+    movements: Sequence["Movement"]
+    lines: Sequence[CommissionRow]
+    older: int | None
+    payouts: Sequence[PayoutRow]
+
+    @property
+    def last_on(self) -> date:
+        return self.to_on - timedelta(days=1)
+
+    @property
+    def journal_minor(self) -> int:
+        """The closing balance as the journal has it."""
+        return self.opening_minor + sum(movement.amount_minor for movement in self.movements)
+
+    @property
+    def ties(self) -> bool:
+        return self.journal_minor == self.closing_minor
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """What entries of one kind did to the payable account in a period, the merchant's way round."""
+
+    kind: str
+    entries: int
+    amount_minor: int
+
+
+class PayoutPage(msgspec.Struct, frozen=True):
+    merchant: Merchant
+    payout: PayoutRow
+    items: Sequence["PayoutItem"]
+    entries: Sequence[BookedRow]
+
+
+class PayoutItem(msgspec.Struct, frozen=True):
+    run_id: int
+    from_on: date
+    to_on: date
+    amount_minor: int
+
+    @property
+    def last_on(self) -> date:
+        return self.to_on - timedelta(days=1)
+
+
+async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
+    """Raises NotFound; another merchant's id is not found, because the database shows nothing of it."""
+    row = await tx.row(sql.MERCHANT, merchant=merchant_id)
+    if row is None:
+        raise NotFound(f"there is no merchant {merchant_id}")
+    return Merchant(*row)
+
+
+async def list_statements(tx: Tx, merchant_id: int, *, limit: int = LISTED_MAX) -> list[StatementRow]:
+    """Final and reversed statements, newest first: a preview is not yet the merchant's to read."""
+    return [StatementRow(*row) for row in await tx.rows(sql.STATEMENTS, merchant=merchant_id, limit=limit)]
+
+
+async def list_payouts(tx: Tx, merchant_id: int, *, limit: int = LISTED_MAX) -> list[PayoutRow]:
+    rows = await tx.rows(
+        f"{sql.PAYOUTS} ORDER BY instructed_on DESC, payout_id DESC LIMIT :limit", merchant=merchant_id, limit=limit
+    )
+    return [PayoutRow(*row) for row in rows]
+
+
+async def statements_page(tx: Tx, merchant_id: int) -> StatementsPage:
+    return StatementsPage(await get_merchant(tx, merchant_id), await list_statements(tx, merchant_id))
+
+
+async def payouts_page(tx: Tx, merchant_id: int) -> PayoutsPage:
+    return PayoutsPage(await get_merchant(tx, merchant_id), await list_payouts(tx, merchant_id))
+
+
+async def orders_page(tx: Tx, merchant_id: int, wanted: OrderFilter, before: int | None) -> OrdersPage:
+    """One page of orders below the order id `before` in (placed_at, order_id)."""
+    merchant = await get_merchant(tx, merchant_id)
+    bound: dict[str, Any] = {
+        "merchant": merchant_id,
+        "currency": merchant.currency,
+        "first": wanted.first or date(1, 1, 1),
+        "last": wanted.last or date(9999, 12, 31),
+        "state": wanted.state,
+    }
+    sums = await tx.row(sql.ORDER_SUMS, **bound)
+    assert sums is not None
+    rows = await tx.rows(sql.ORDERS, **bound, before=before, limit=LINES_MAX + 1)
+    return OrdersPage(
+        merchant=merchant,
+        wanted=wanted,
+        count_all=sums.orders,
+        goods_minor=int(sums.goods_minor),
+        freight_minor=int(sums.freight_minor),
+        discount_minor=int(sums.discount_minor),
+        rows=[OrderRow(*row) for row in rows[:LINES_MAX]],
+        older=rows[LINES_MAX - 1].order_id if len(rows) > LINES_MAX else None,
+    )
+
+
+async def order_page(tx: Tx, merchant_id: int, order_id: int) -> OrderPage:
+    """One order with everything that was booked for it. Raises NotFound."""
+    merchant = await get_merchant(tx, merchant_id)
+    key = {"merchant": merchant_id, "order": order_id}
+    row = await tx.row(sql.ORDER, **key)
+    if row is None:
+        raise NotFound(f"there is no order {order_id}")
+    refunds = [refund.refund_id for refund in await tx.rows(sql.REFUNDS, **key)]
+    return OrderPage(
+        merchant=merchant,
+        order=OrderRow(*row),
+        lines=[OrderLineRow(*line) for line in await tx.rows(sql.ORDER_LINES, **key)],
+        commissions=[CommissionRow(*line) for line in await tx.rows(sql.ORDER_COMMISSIONS, **key)],
+        entries=await _booked(tx, merchant_id, [("order_paid", order_id), ("order_settled", order_id)], refunds),
+        paid_minor=int(await tx.scalar(sql.PAID, **key)),
+        refunded_minor=int(await tx.scalar(sql.REFUNDED, **key)),
+        parked_because=await tx.scalar(sql.PARKED, **key),
+    )
+
+
+async def _booked(
+    tx: Tx, merchant_id: int, facts: Sequence[tuple[str, int]], refund_ids: Sequence[int]
+) -> list[BookedRow]:
+    """The entries of these facts (kind, source id), in the order they were posted."""
+    wanted = [*facts, *(("order_refunded", refund_id) for refund_id in refund_ids)]
+    rows = await tx.rows(
+        sql.BOOKED, merchant=merchant_id, kinds=[kind for kind, _ in wanted], sources=[source for _, source in wanted]
+    )
+    return [BookedRow(row.entry_no, row.kind, row.effective_on, int(row.moved), int(row.payable)) for row in rows]
+
+
+async def statement_page(tx: Tx, merchant_id: int, run_id: int, currency: str, before: int | None) -> StatementPage:
+    """One statement with a page of its commission lines below the entry `before`. Raises NotFound."""
+    merchant = await get_merchant(tx, merchant_id)
+    row = await tx.row(sql.STATEMENT, merchant=merchant_id, run=run_id, currency=currency)
+    if row is None:
+        raise NotFound(f"there is no statement of run {run_id} in {currency}")
+    window = {"merchant": merchant_id, "currency": currency, "from_on": row.from_on, "to_on": row.to_on}
+    bounds = await tx.row(sql.ENTRY_BOUNDS, **window, to_no=row.to_no)
+    assert bounds is not None
+    within = window | {"first_no": bounds.first_no, "to_no": row.to_no}
+    lines = await tx.rows(sql.STATEMENT_LINES, **within, before=before, limit=LINES_MAX + 1)
+    shown, older = _whole_entries(lines)
+    return StatementPage(
+        merchant=merchant,
+        run_id=run_id,
+        currency=currency,
+        from_on=row.from_on,
+        to_on=row.to_on,
+        state=row.state,
+        reason=row.reason,
+        orders=row.orders,
+        opening_minor=row.opening_minor,
+        columns=[(name, getattr(row, f"{name}_minor")) for name in STATEMENT_COLUMNS],
+        closing_minor=row.closing_minor,
+        movements=[Movement(m.kind, m.entries, int(m.amount)) for m in await tx.rows(sql.MOVEMENTS, **within)],
+        lines=[CommissionRow(*line) for line in shown],
+        older=older,
+        payouts=[PayoutRow(*p) for p in await tx.rows(sql.PAYOUTS_OF_RUN, merchant=merchant_id, run=run_id)],
+    )
+
+
+def _whole_entries(lines: Sequence[Any]) -> tuple[Sequence[Any], int | None]:
+    """At most LINES_MAX lines, never cutting an entry in two, and the entry that the next page begins below."""
+    if len(lines) <= LINES_MAX:
+        return lines, None
+    cut = lines[LINES_MAX].entry_no
+    shown = [line for line in lines if line.entry_no > cut]
+    return shown, shown[-1].entry_no
+
+
+async def payout_page(tx: Tx, merchant_id: int, payout_id: int) -> PayoutPage:
+    """One payout: what it pays, and its entries. Raises NotFound."""
+    merchant = await get_merchant(tx, merchant_id)
+    row = await tx.row(f"{sql.PAYOUTS} AND payout_id = :payout", merchant=merchant_id, payout=payout_id)
+    if row is None:
+        raise NotFound(f"there is no payout {payout_id}")
+    facts = [(kind, payout_id) for kind in ("payout_instructed", "payout_confirmed", "payout_returned")]
+    items = await tx.rows(sql.PAYOUT_ITEMS, merchant=merchant_id, payout=payout_id, currency=row.currency)
+    return PayoutPage(
+        merchant=merchant,
+        payout=PayoutRow(*row),
+        items=[PayoutItem(*item) for item in items],
+        entries=await _booked(tx, merchant_id, facts, []),
+    )

@@ -1,0 +1,98 @@
+"""The pages of finance: runs, the ledger, payments against orders, and the proofs of it all."""
+
+from datetime import date
+
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from marketplace.consoles import finance_queries, ledger_queries, ops_queries
+from marketplace.consoles.layout import Nothing, send
+from marketplace.core.db import STAFF, Database
+from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.flows.reconcile_payments import MatchKind
+from marketplace.flows.verify_books import verify_books
+from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import FINANCE, needs
+
+RUN_STEPS = ("draft", "previewed", "approved", "finalised")
+"""The way of a run, as its stepper shows it."""
+
+
+@get("/")
+async def home(
+    request: ActorRequest, db: NamedDependency[Database], entity: FromQuery[int | None] = None
+) -> Response[str]:
+    """Billing runs, the trial balance, and how payments fit the orders."""
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "home")
+        page = await finance_queries.home(tx, shown)
+    return send(request, "finance/home.html", page, "home", kinds=list(MatchKind))
+
+
+@get("/runs/{run_id:int}")
+async def run(
+    request: ActorRequest, db: NamedDependency[Database], run_id: FromPath[int], after: FromQuery[str | None] = None
+) -> Response[str]:
+    """One billing run: how far it is, its totals, and its statements."""
+    key = decode_cursor(after, tuple[int])
+    async with db.read(STAFF) as tx:
+        page = await finance_queries.run_page(tx, run_id, key[0] if key else None)
+    older = encode_cursor((page.older,)) if page.older is not None else None
+    return send(request, "finance/run.html", page, "home", steps=RUN_STEPS, cursor=older)
+
+
+@get("/accounts/{code:int}")
+async def account(
+    request: ActorRequest, db: NamedDependency[Database], code: FromPath[int], before: FromQuery[str | None] = None
+) -> Response[str]:
+    """One account over all books: its totals and its newest lines."""
+    key = decode_cursor(before, tuple[date, int, int])
+    async with db.read(STAFF) as tx:
+        page = await ledger_queries.platform_account_page(tx, code, key)
+    older = encode_cursor(page.older) if page.older else None
+    return send(request, "finance/account.html", page, "home", cursor=older)
+
+
+@get("/reconciliation")
+async def reconciliation(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    entity: FromQuery[int | None] = None,
+    kind: FromQuery[MatchKind] = MatchKind.AMOUNT_BREAK,
+    after: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Payments against orders, by class, and the orders of one class."""
+    key = decode_cursor(after, tuple[str])
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "reconciliation")
+        page = await finance_queries.reconciliation_page(tx, shown, kind, key[0] if key else "")
+    older = encode_cursor((page.older,)) if page.older is not None else None
+    return send(request, "finance/reconciliation.html", page, "reconciliation", kinds=list(MatchKind), cursor=older)
+
+
+@get("/purchases/{order_ref:str}")
+async def purchase(request: ActorRequest, db: NamedDependency[Database], order_ref: FromPath[str]) -> Response[str]:
+    """One purchase: the merchants' orders, and what was paid for them."""
+    async with db.read(STAFF) as tx:
+        page = await finance_queries.purchase_page(tx, order_ref)
+    return send(request, "finance/purchase.html", page, "reconciliation")
+
+
+@get("/proofs")
+async def proofs(request: ActorRequest, db: NamedDependency[Database]) -> Response[str]:
+    """Every invariant of the books, checked now."""
+    return send(request, "finance/proofs.html", await verify_books(db), "proofs")
+
+
+PAGES = [
+    Router(
+        "/finance",
+        route_handlers=[home, run, account, reconciliation, purchase, proofs],
+        guards=[needs(FINANCE)],
+    )
+]

@@ -1,0 +1,298 @@
+"""What the finance console shows: runs, the trial balance, payments against orders. Sums are made in SQL."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from billing.ledger.model import TrialLine
+from billing.ledger.store import trial_balance
+from marketplace.consoles.books_queries import STATEMENT_COLUMNS
+from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
+from marketplace.core import policies
+from marketplace.core.db import Tx
+from marketplace.core.errors import NotFound
+from marketplace.flows.reconcile_payments import (
+    MatchKind,
+    PaymentBreak,
+    Reconciliation,
+    list_payment_breaks,
+    reconcile_payments,
+)
+
+RUNS_MAX = 12
+DEEDS_MAX = 6
+DEEDS_LOOKED_AT_MAX = 1000
+LISTED_MAX = 100
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A billing run with the totals of its statements in one currency; a run without statements has none."""
+
+    run_id: int
+    from_on: date
+    to_on: date
+    payout_on: date
+    state: str
+    made_by: str
+    made_at: datetime
+    approved_by: str | None
+    approved_at: datetime | None
+    single_operator: bool
+    finalised_at: datetime | None
+    reversed_by: str | None
+    reversed_at: datetime | None
+    currency: str
+    statements: int
+    parked: int
+    orders: int
+    opening_minor: int
+    columns: Sequence[tuple[str, int]]
+    closing_minor: int
+
+    @property
+    def last_on(self) -> date:
+        return self.to_on - timedelta(days=1)
+
+    def column(self, name: str) -> int:
+        """The run's total of one statement column."""
+        return dict(self.columns)[name]
+
+    @property
+    def earned_minor(self) -> int:
+        """What the platform charged the merchants for commission, without VAT."""
+        return -self.column("commission")
+
+
+class Deed(msgspec.Struct, frozen=True):
+    """Something that one person both made and approved, as the policy single_operator allows."""
+
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+
+
+class FinanceHome(msgspec.Struct, frozen=True):
+    entity: Entity
+    entities: Sequence[Entity]
+    runs: Sequence[Run]
+    trial: Sequence[TrialLine]
+    reconciliation: Reconciliation
+    single_operator: bool
+    deeds: Sequence[Deed]
+
+    @property
+    def debit_minor(self) -> int:
+        return sum(line.debit_minor for line in self.trial)
+
+    @property
+    def credit_minor(self) -> int:
+        return sum(line.credit_minor for line in self.trial)
+
+    @property
+    def breaks(self) -> int:
+        """Orders whose payments do not match, beyond the tolerance."""
+        found = self.reconciliation
+        return found.amount_break.count + found.payment_without_items.count + found.order_without_payment.count
+
+
+class RunStatement(msgspec.Struct, frozen=True):
+    merchant_id: int
+    merchant_name: str
+    orders: int
+    opening_minor: int
+    commission_minor: int
+    vat_minor: int
+    payout_minor: int
+    closing_minor: int
+    state: str
+    reason: str | None
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """A run in one currency and a page of its statements by merchant. `older`: the last merchant shown."""
+
+    entity: Entity
+    run: Run
+    statements: Sequence[RunStatement]
+    older: int | None
+
+
+class ReconciliationPage(msgspec.Struct, frozen=True):
+    """Payments against orders by class, and the orders of one class by their refs. `older`: the last ref shown."""
+
+    entity: Entity
+    reconciliation: Reconciliation
+    wanted: MatchKind
+    breaks: Sequence[PaymentBreak]
+    older: str | None
+
+
+class PurchaseOrder(msgspec.Struct, frozen=True):
+    merchant_id: int
+    merchant_name: str
+    order_id: int
+    state: str
+    currency: str
+    due_minor: int
+
+
+class PaymentLine(msgspec.Struct, frozen=True):
+    line_no: int
+    method: str
+    instalments: int
+    currency: str
+    amount_minor: int
+    paid_on: date
+
+
+class PurchasePage(msgspec.Struct, frozen=True):
+    """What a buyer bought at once: the merchants' orders, and what the processor says was paid for them."""
+
+    order_ref: str
+    currency: str
+    orders: Sequence[PurchaseOrder]
+    payments: Sequence[PaymentLine]
+    house_merchant_id: int | None
+    house_entry_no: int | None
+
+    @property
+    def due_minor(self) -> int:
+        return sum(order.due_minor for order in self.orders)
+
+    @property
+    def paid_minor(self) -> int:
+        return sum(line.amount_minor for line in self.payments)
+
+
+async def home(tx: Tx, entity: Entity) -> FinanceHome:
+    return FinanceHome(
+        entity=entity,
+        entities=await list_entities(tx),
+        runs=await list_runs(tx, entity),
+        trial=[
+            line
+            for line in await trial_balance(tx, entity_id=entity.entity_id)
+            if line.currency == entity.currency and (line.debit_minor or line.credit_minor)
+        ],
+        reconciliation=await reconcile_payments(tx, entity.currency),
+        single_operator=await policies.is_on(tx, "single_operator"),
+        deeds=[Deed(*row) for row in await tx.rows(_DEEDS, looked_at=DEEDS_LOOKED_AT_MAX, limit=DEEDS_MAX)],
+    )
+
+
+async def list_runs(tx: Tx, entity: Entity) -> list[Run]:
+    """The newest runs, aborted ones left out."""
+    rows = await tx.rows(
+        _RUNS.format(wanted="r.entity_id = :entity AND r.state <> 'aborted'"),
+        entity=entity.entity_id,
+        currency=entity.currency,
+        limit=RUNS_MAX,
+    )
+    return [_run(row) for row in rows]
+
+
+async def run_page(tx: Tx, run_id: int, after: int | None) -> RunPage:
+    """One run with a page of its statements, by merchant. Raises NotFound."""
+    entity_id = await tx.scalar("SELECT entity_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
+    entity = await get_entity(tx, entity_id) if entity_id is not None else None
+    if entity is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    row = await tx.row(_RUNS.format(wanted="r.run_id = :run"), run=run_id, currency=entity.currency, limit=1)
+    statements = await tx.rows(_RUN_STATEMENTS, run=run_id, currency=entity.currency, after=after, limit=LISTED_MAX + 1)
+    shown = [RunStatement(*statement) for statement in statements[:LISTED_MAX]]
+    return RunPage(entity, _run(row), shown, shown[-1].merchant_id if len(statements) > LISTED_MAX else None)
+
+
+async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind, after: str) -> ReconciliationPage:
+    """The classes, and the orders of the class `wanted` whose refs follow `after`; matched ones are not listed."""
+    listed = (
+        []
+        if wanted is MatchKind.MATCHED
+        else await list_payment_breaks(tx, wanted, currency=entity.currency, limit=LISTED_MAX + 1, after=after)
+    )
+    return ReconciliationPage(
+        entity=entity,
+        reconciliation=await reconcile_payments(tx, entity.currency),
+        wanted=wanted,
+        breaks=listed[:LISTED_MAX],
+        older=listed[LISTED_MAX - 1].order_ref if len(listed) > LISTED_MAX else None,
+    )
+
+
+async def purchase_page(tx: Tx, order_ref: str) -> PurchasePage:
+    """One purchase by the source's order id. Raises NotFound."""
+    orders = [PurchaseOrder(*row) for row in await tx.rows(_PURCHASE_ORDERS, order_ref=order_ref)]
+    payments = [PaymentLine(*row) for row in await tx.rows(_PURCHASE_PAYMENTS, order_ref=order_ref)]
+    if not orders and not payments:
+        raise NotFound(f"there is no purchase {order_ref!r}")
+    booked = await tx.row(_UNASSIGNED, order_ref=order_ref)
+    return PurchasePage(
+        order_ref=order_ref,
+        currency=orders[0].currency if orders else payments[0].currency,
+        orders=orders,
+        payments=payments,
+        house_merchant_id=booked.merchant_id if booked else None,
+        house_entry_no=booked.entry_no if booked else None,
+    )
+
+
+def _run(row: Any) -> Run:
+    fields = {name: getattr(row, name) for name in Run.__struct_fields__ if name != "columns"}
+    totals = {name: int(fields[name]) for name in ("statements", "parked", "orders", "opening_minor", "closing_minor")}
+    columns = [(name, int(getattr(row, f"{name}_minor"))) for name in STATEMENT_COLUMNS]
+    return Run(**(fields | totals), columns=columns)
+
+
+_TOTALS = ",\n".join(
+    f"coalesce(s.{name}_minor, 0) AS {name}_minor" for name in ("opening", *STATEMENT_COLUMNS, "closing")
+)
+_SUMS = ", ".join(f"sum({name}_minor) AS {name}_minor" for name in ("opening", *STATEMENT_COLUMNS, "closing"))
+_RUNS = f"""
+SELECT r.*, CAST(:currency AS text) AS currency, coalesce(s.statements, 0) AS statements,
+       coalesce(s.parked, 0) AS parked, coalesce(s.orders, 0) AS orders, {_TOTALS}
+FROM (
+    SELECT * FROM billing.billing_run r WHERE {{wanted}} ORDER BY from_on DESC, run_id DESC LIMIT :limit
+) AS r
+LEFT JOIN (
+    SELECT run_id, count(*) AS statements, count(*) FILTER (WHERE state = 'parked') AS parked,
+           sum(orders) AS orders, {_SUMS}
+    FROM billing.statement WHERE currency = :currency GROUP BY run_id
+) AS s ON s.run_id = r.run_id
+ORDER BY r.from_on DESC, r.run_id DESC
+"""
+_RUN_STATEMENTS = """
+SELECT s.merchant_id, coalesce(m.name, e.name), s.orders, s.opening_minor, s.commission_minor, s.vat_minor,
+       s.payout_minor, s.closing_minor, s.state, s.reason
+FROM billing.statement s
+LEFT JOIN supply.merchant m ON m.merchant_id = s.merchant_id
+LEFT JOIN billing.entity e ON e.house_merchant_id = s.merchant_id
+WHERE s.run_id = :run AND s.currency = :currency
+  AND (CAST(:after AS bigint) IS NULL OR s.merchant_id > :after)
+ORDER BY s.merchant_id LIMIT :limit
+"""
+_DEEDS = """
+SELECT at, actor, action, subject
+FROM (SELECT * FROM core.audit ORDER BY audit_id DESC LIMIT :looked_at) AS newest
+WHERE single_operator ORDER BY audit_id DESC LIMIT :limit
+"""
+
+_PURCHASE_ORDERS = """
+SELECT o.merchant_id, m.name, o.order_id, o.state, o.currency, o.goods_minor + o.freight_minor - o.discount_minor
+FROM demand.merchant_order o JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+WHERE o.order_ref = :order_ref ORDER BY o.merchant_id
+"""
+_PURCHASE_PAYMENTS = """
+SELECT line_no, method, instalments, currency, amount_minor, paid_on FROM billing.payment_line
+WHERE order_ref = :order_ref ORDER BY line_no
+"""
+_UNASSIGNED = """
+SELECT e.merchant_id, e.entry_no
+FROM demand.purchase_ref p
+JOIN billing.entity y ON true
+JOIN billing.entry e ON e.merchant_id = y.house_merchant_id AND e.kind = 'payment_unassigned'
+     AND e.source_id = p.purchase_id
+WHERE p.order_ref = :order_ref
+"""

@@ -1,0 +1,97 @@
+"""What every page shares: whose data it shows, the frame around it, and how it is sent."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Response
+
+from marketplace.core.db import Scope
+from marketplace.core.errors import NotFound
+from marketplace.web.auth import Actor, ActorRequest
+from marketplace.web.guards import FINANCE, MERCHANT, OPS
+from marketplace.web.templating import render
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Whose books a page shows, as whom they are read, and the address that all pages about them begin with."""
+
+    merchant_id: int
+    scope: Scope
+    base: str
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """A page that has nothing to show yet."""
+
+
+class Tab(msgspec.Struct, frozen=True):
+    """One door of the navigation; `key` names its words."""
+
+    key: str
+    href: str
+
+
+_MERCHANT_PAGES = (
+    ("home", ""),
+    ("orders", "/orders"),
+    ("statements", "/statements"),
+    ("payouts", "/payouts"),
+    ("balance", "/accounts/2000"),
+)
+_TABS = {
+    "merchant": tuple(Tab(key, f"/merchant{path}") for key, path in _MERCHANT_PAGES),
+    "ops": (Tab("home", "/ops"), Tab("merchants", "/ops/merchants"), Tab("parked", "/ops/parked")),
+    "finance": (
+        Tab("home", "/finance"),
+        Tab("reconciliation", "/finance/reconciliation"),
+        Tab("proofs", "/finance/proofs"),
+    ),
+}
+"""The tabs of each console, in the order of a working day."""
+
+_ENTRANCE = {"merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """What surrounds a page: the console, its tabs and the open one, and who is signed in.
+
+    about: the tabs of the merchant whose books staff look at.
+    """
+
+    console: str
+    consoles: Sequence[str]
+    tabs: Sequence[Tab]
+    tab: str
+    about: Sequence[Tab]
+    person: str
+    path: str
+
+
+def consoles_of(actor: Actor) -> list[str]:
+    """The consoles that the actor's roles open, in the order of _TABS."""
+    return [console for console, roles in _ENTRANCE.items() if actor.roles & roles]
+
+
+def send(
+    request: ActorRequest, template: str, page: msgspec.Struct, tab: str, place: Place | None = None, **more: Any
+) -> Response[str]:
+    """The page in its frame, in the language of the one who asked. `place` gives its templates `base`."""
+    actor = request.user
+    open_to = consoles_of(actor)
+    wanted = request.url.path.split("/")[1]
+    console = wanted if wanted in open_to else next(iter(reversed(open_to)), "")
+    if not console:
+        raise NotFound("there is no page for this role yet")
+    foreign = place is not None and console != "merchant"
+    frame = Frame(
+        console=console,
+        consoles=open_to,
+        tabs=_TABS[console],
+        tab="" if foreign else tab,
+        about=[Tab(key, f"{place.base}{path}") for key, path in _MERCHANT_PAGES] if place and foreign else [],
+        person=actor.name,
+        path=request.url.path,
+    )
+    content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)
+    return Response(content, media_type=MediaType.HTML)

@@ -1,0 +1,186 @@
+"""The merchant's pages. Staff see the same pages about any merchant, under another address and their own scope."""
+
+from datetime import date
+from typing import Annotated
+
+from litestar import Response, Router, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from marketplace.consoles import books_queries, ledger_queries, merchant_queries
+from marketplace.consoles.books_queries import OrderFilter
+from marketplace.consoles.layout import Place, send
+from marketplace.consoles.merchant_queries import MerchantHome
+from marketplace.consoles.trend import Chart, Column, bars, top
+from marketplace.core.db import STAFF as STAFF_SCOPE
+from marketplace.core.db import Database
+from marketplace.core.errors import Forbidden, Invalid
+from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import MERCHANT, STAFF, needs
+from marketplace.web.i18n import Speech, speech
+
+ORDER_STATES = ("placed", "paid", "delivered", "settled", "cancelled")
+
+
+async def own_place(request: ActorRequest) -> Place:
+    """A merchant's own books: the id comes from the session, never from the address."""
+    merchant_id = request.user.merchant_id
+    if merchant_id is None:
+        raise Forbidden("these pages are a merchant's own")
+    return Place(merchant_id, request.user.scope, "/merchant")
+
+
+async def any_place(merchant_id: FromPath[int]) -> Place:
+    """Any merchant's books, as staff see them; a house's books have a negative id."""
+    return Place(merchant_id, STAFF_SCOPE, f"/books/{merchant_id}")
+
+
+@get("/")
+async def home(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    place: NamedDependency[Place],
+    on: FromQuery[date | None] = None,
+) -> Response[str]:
+    """Sales of the month and why they changed, what is to be paid out, the latest statement and payouts."""
+    async with db.read(place.scope) as tx:
+        page = await merchant_queries.home(tx, place.merchant_id, on)
+    chart = sales_chart(page, place.base, speech(request.user.locale))
+    return send(request, "merchant/home.html", page, "home", place, chart=chart)
+
+
+def sales_chart(page: MerchantHome, base: str, say: Speech) -> Chart:
+    """The month's sales by day, last month's behind; each column leads to its day's orders."""
+    columns = [
+        Column(
+            value=day.goods_minor,
+            earlier=day.earlier_minor,
+            words=say.text(
+                "chart.day_orders",
+                day=say.day(day.on),
+                sales=say.money(day.goods_minor, page.merchant.currency),
+                orders=say.count("count.orders", day.orders),
+            ),
+            href=f"{base}/orders?first={day.on}&last={day.on}",
+        )
+        for day in page.chart
+    ]
+    title = say.text("merchant.home.chart", month=say.month(page.on))
+    return Chart(bars(columns, title), top(columns), page.days.first, page.days.last)
+
+
+@get("/orders")
+async def orders(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    place: NamedDependency[Place],
+    first: FromQuery[date | None] = None,
+    last: FromQuery[date | None] = None,
+    order_state: Annotated[str | None, QueryParameter(query="state")] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Orders of a stretch of days, newest first, with the sums of all that were found."""
+    if order_state and order_state not in ORDER_STATES:
+        raise Invalid(f"state: must be one of {', '.join(ORDER_STATES)}", pointer="/state")
+    key = decode_cursor(before, tuple[int])
+    wanted = OrderFilter(first=first, last=last, state=order_state or None)
+    async with db.read(place.scope) as tx:
+        page = await books_queries.orders_page(tx, place.merchant_id, wanted, key[0] if key else None)
+    older = encode_cursor((page.older,)) if page.older else None
+    return send(request, "books/orders.html", page, "orders", place, states=ORDER_STATES, cursor=older)
+
+
+@get("/orders/{order_id:int}")
+async def order(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], order_id: FromPath[int]
+) -> Response[str]:
+    """One order: its lines, what was paid, the commission on it, and every entry booked for it."""
+    async with db.read(place.scope) as tx:
+        page = await books_queries.order_page(tx, place.merchant_id, order_id)
+    return send(request, "books/order.html", page, "orders", place)
+
+
+@get("/statements")
+async def statements(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]
+) -> Response[str]:
+    """The merchant's statements, newest first."""
+    async with db.read(place.scope) as tx:
+        page = await books_queries.statements_page(tx, place.merchant_id)
+    return send(request, "books/statements.html", page, "statements", place)
+
+
+@get("/statements/{run_id:int}/{currency:str}")
+async def statement(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    place: NamedDependency[Place],
+    run_id: FromPath[int],
+    currency: FromPath[str],
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """One statement: its columns, the journal's proof of it, and the orders it is made of."""
+    key = decode_cursor(before, tuple[int])
+    async with db.read(place.scope) as tx:
+        page = await books_queries.statement_page(tx, place.merchant_id, run_id, currency, key[0] if key else None)
+    older = encode_cursor((page.older,)) if page.older else None
+    return send(request, "books/statement.html", page, "statements", place, cursor=older)
+
+
+@get("/payouts")
+async def payouts(request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]) -> Response[str]:
+    """The merchant's payouts and their state, newest first."""
+    async with db.read(place.scope) as tx:
+        page = await books_queries.payouts_page(tx, place.merchant_id)
+    return send(request, "books/payouts.html", page, "payouts", place)
+
+
+@get("/payouts/{payout_id:int}")
+async def payout(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], payout_id: FromPath[int]
+) -> Response[str]:
+    """One payout: the statements it pays, and its entries."""
+    async with db.read(place.scope) as tx:
+        page = await books_queries.payout_page(tx, place.merchant_id, payout_id)
+    return send(request, "books/payout.html", page, "payouts", place)
+
+
+@get("/accounts/{code:int}")
+async def account(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    place: NamedDependency[Place],
+    code: FromPath[int],
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """One account of the merchant's books: the newest lines, with the balance after each."""
+    key = decode_cursor(before, tuple[date, int, int])
+    async with db.read(place.scope) as tx:
+        page = await ledger_queries.account_page(tx, place.merchant_id, code, key)
+        balances = await ledger_queries.list_balances(tx, place.merchant_id)
+    older = encode_cursor(page.older) if page.older else None
+    return send(request, "books/account.html", page, "balance", place, cursor=older, balances=balances)
+
+
+@get("/entries/{entry_no:int}")
+async def entry(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], entry_no: FromPath[int]
+) -> Response[str]:
+    """One journal entry: its legs, and what each account stood at after it."""
+    async with db.read(place.scope) as tx:
+        page = await ledger_queries.entry_page(tx, place.merchant_id, entry_no)
+    return send(request, "books/entry.html", page, "balance", place)
+
+
+_PAGES = [home, orders, order, statements, statement, payouts, payout, account, entry]
+
+PAGES = [
+    Router("/merchant", route_handlers=_PAGES, guards=[needs(MERCHANT)], dependencies={"place": Provide(own_place)}),
+    Router(
+        "/books/{merchant_id:int}",
+        route_handlers=_PAGES,
+        guards=[needs(STAFF)],
+        dependencies={"place": Provide(any_place)},
+    ),
+]

@@ -1,0 +1,94 @@
+"""The pages of platform operations: how the marketplace moves, and what is stuck."""
+
+from datetime import date, datetime
+
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from marketplace.consoles import ops_queries
+from marketplace.consoles.layout import Nothing, send
+from marketplace.consoles.ops_queries import OpsHome
+from marketplace.consoles.trend import Chart, Column, bars, sparkline, top
+from marketplace.core.db import STAFF, Database
+from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import OPS, needs
+from marketplace.web.i18n import Speech, speech
+
+
+@get("/")
+async def home(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    on: FromQuery[date | None] = None,
+    entity: FromQuery[int | None] = None,
+) -> Response[str]:
+    """GMV and orders, who is active, who moved most, and the orders that are stuck."""
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "home")
+        page = await ops_queries.home(tx, shown, on)
+    chart = gmv_chart(page, speech(request.user.locale))
+    spark = sparkline([day.orders for day in page.trend])
+    return send(request, "ops/home.html", page, "home", chart=chart, spark=spark)
+
+
+def gmv_chart(page: OpsHome, say: Speech) -> Chart:
+    """GMV by day; each column leads to the page as of its day."""
+    columns = [
+        Column(
+            value=day.goods_minor,
+            words=say.text(
+                "chart.day_orders",
+                day=say.day(day.on),
+                sales=say.money(day.goods_minor, page.entity.currency),
+                orders=say.count("count.orders", day.orders),
+            ),
+            href=f"/ops?entity={page.entity.entity_id}&on={day.on}",
+        )
+        for day in page.trend
+    ]
+    title = say.count("ops.home.chart", ops_queries.TREND_WEEKS)
+    return Chart(bars(columns, title), top(columns), page.trend[0].on, page.trend[-1].on)
+
+
+@get("/merchants")
+async def merchants(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    on: FromQuery[date | None] = None,
+    entity: FromQuery[int | None] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Merchants by GMV in the window."""
+    key = decode_cursor(before, tuple[int, int])
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "merchants")
+        page = await ops_queries.merchants_page(tx, shown, on, key)
+    older = encode_cursor(page.older) if page.older else None
+    return send(request, "ops/merchants.html", page, "merchants", cursor=older)
+
+
+@get("/parked")
+async def parked(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    entity: FromQuery[int | None] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Orders that settlement had to leave, each with its reason."""
+    key = decode_cursor(before, tuple[datetime, int, int])
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "parked")
+        page = await ops_queries.parked_page(tx, shown, key)
+    older = encode_cursor(page.older) if page.older else None
+    return send(request, "ops/parked.html", page, "parked", cursor=older)
+
+
+PAGES = [Router("/ops", route_handlers=[home, merchants, parked], guards=[needs(OPS)])]

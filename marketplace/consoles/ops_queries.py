@@ -1,0 +1,317 @@
+"""What the ops console shows: the marketplace in days and merchants, and what is stuck. Sums are made in SQL."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from marketplace.consoles.figures import Change, Days, weeks_to
+from marketplace.core.clock import local_date
+from marketplace.core.db import Tx
+from marketplace.core.errors import NotFound
+from marketplace.core.rates import divide_half_even
+
+TREND_WEEKS = 12
+WINDOW_WEEKS = 4
+MOVERS_MAX = 5
+REASONS_MAX = 6
+IMPORTS_MAX = 4
+LISTED_MAX = 100
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """A legal entity: figures are of one entity, because currencies are not added up."""
+
+    entity_id: int
+    name: str
+    currency: str
+    zone: str
+    closed_through: date | None
+
+
+class DayFigures(msgspec.Struct, frozen=True):
+    """Orders purchased on a day and their goods (GMV placed: before discounts, without freight)."""
+
+    on: date
+    orders: int
+    goods_minor: int
+
+
+class Mover(msgspec.Struct, frozen=True):
+    """A merchant's GMV in the window and in the one before."""
+
+    merchant_id: int
+    name: str
+    city: str
+    region: str
+    orders: int
+    goods: Change
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """Orders that settlement had to leave, by reason."""
+
+    reason: str
+    orders: int
+    goods_minor: int
+
+
+class ParkedOrder(msgspec.Struct, frozen=True):
+    merchant_id: int
+    merchant_name: str
+    order_id: int
+    order_ref: str
+    reason: str
+    parked_at: datetime
+    currency: str
+    goods_minor: int
+
+
+class Import(msgspec.Struct, frozen=True):
+    source: str
+    summary: str
+    imported_at: datetime
+    imported_by: str
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Orders that wait for something: how many, and their goods."""
+
+    orders: int
+    goods_minor: int
+
+
+class OpsHome(msgspec.Struct, frozen=True):
+    entity: Entity
+    entities: Sequence[Entity]
+    on: date
+    is_today: bool
+    days: Days
+    goods: Change
+    orders: Change
+    active: Change
+    live_merchants: int
+    trend: Sequence[DayFigures]
+    risers: Sequence[Mover]
+    fallers: Sequence[Mover]
+    unpaid: Waiting
+    undelivered: Waiting
+    due: Waiting
+    parked: Waiting
+    parked_reasons: Sequence[Parked]
+    imports: Sequence[Import]
+
+    @property
+    def average(self) -> Change:
+        """GMV per order."""
+        return Change(
+            *(
+                divide_half_even(goods, orders) if orders else 0
+                for goods, orders in ((self.goods.now, self.orders.now), (self.goods.earlier, self.orders.earlier))
+            )
+        )
+
+
+class MerchantsPage(msgspec.Struct, frozen=True):
+    """Merchants by GMV in the window, largest first. `older` is the key of the next page: (GMV, merchant id)."""
+
+    entity: Entity
+    on: date
+    days: Days
+    rows: Sequence[Mover]
+    older: tuple[int, int] | None
+
+
+class ParkedPage(msgspec.Struct, frozen=True):
+    """Parked orders, newest first, and how many there are. `older`: (parked_at, merchant id, order id)."""
+
+    entity: Entity
+    total: Waiting
+    rows: Sequence[ParkedOrder]
+    older: tuple[datetime, int, int] | None
+
+
+async def list_entities(tx: Tx) -> list[Entity]:
+    rows = await tx.rows(
+        "SELECT entity_id, name, currency, zone, closed_through FROM billing.entity ORDER BY entity_id"
+    )
+    return [Entity(*row) for row in rows]
+
+
+async def get_entity(tx: Tx, entity_id: int | None) -> Entity | None:
+    """The entity asked for, or the first one; None when there is none yet. Raises NotFound for an unknown id."""
+    entities = await list_entities(tx)
+    if entity_id is None:
+        return entities[0] if entities else None
+    found = [entity for entity in entities if entity.entity_id == entity_id]
+    if not found:
+        raise NotFound(f"there is no legal entity {entity_id}")
+    return found[0]
+
+
+async def day_shown(tx: Tx, entity: Entity, wished: date | None) -> date:
+    """The day a page is about: the one wished for, else today, else the newest day with orders if that is long ago."""
+    if wished:
+        return wished
+    today = local_date(tx.now, entity.zone)
+    newest: date | None = await tx.scalar(_NEWEST_DAY, entity=entity.entity_id)
+    return today if newest is None or newest > today - timedelta(weeks=WINDOW_WEEKS) else newest
+
+
+async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
+    on = await day_shown(tx, entity, wished)
+    days = weeks_to(on, WINDOW_WEEKS)
+    stretch = _stretch(entity, days)
+    sums = await tx.row(_SUMS, **stretch)
+    states = {row.state: Waiting(row.orders, int(row.goods_minor)) for row in await tx.rows(_STATES, **_of(entity))}
+    active = await tx.row(_ACTIVE, **stretch)
+    due = await tx.row(_DUE, **_of(entity))
+    parked = await tx.row(_PARKED_TOTAL, **_of(entity))
+    assert sums is not None
+    assert active is not None
+    assert due is not None
+    assert parked is not None
+    trend = weeks_to(on, TREND_WEEKS)
+    by_day = await tx.rows(_DAYS, **_of(entity), first=trend.first, last=trend.last)
+    return OpsHome(
+        entity=entity,
+        entities=await list_entities(tx),
+        on=on,
+        is_today=on == local_date(tx.now, entity.zone),
+        days=days,
+        goods=Change(int(sums.goods_minor), int(sums.earlier_minor)),
+        orders=Change(sums.orders, sums.earlier_orders),
+        active=Change(active.now, active.earlier),
+        live_merchants=await tx.scalar(_LIVE, entity=entity.entity_id),
+        trend=_every_day(trend, by_day),
+        risers=[_mover(row) for row in await tx.rows(_MOVERS.format(order="DESC", sign=">"), **stretch)],
+        fallers=[_mover(row) for row in await tx.rows(_MOVERS.format(order="ASC", sign="<"), **stretch)],
+        unpaid=states.get("placed", Waiting(0, 0)),
+        undelivered=states.get("paid", Waiting(0, 0)),
+        due=Waiting(due.orders, int(due.goods_minor)),
+        parked=Waiting(parked.orders, int(parked.goods_minor)),
+        parked_reasons=[
+            Parked(row.reason, row.orders, int(row.goods_minor))
+            for row in await tx.rows(_PARKED_REASONS, **_of(entity), limit=REASONS_MAX)
+        ],
+        imports=[Import(*row) for row in await tx.rows(_IMPORTS, limit=IMPORTS_MAX)],
+    )
+
+
+async def merchants_page(tx: Tx, entity: Entity, wished: date | None, before: tuple[int, int] | None) -> MerchantsPage:
+    on = await day_shown(tx, entity, wished)
+    days = weeks_to(on, WINDOW_WEEKS)
+    goods, merchant_id = before or (2**62, 2**62)
+    rows = await tx.rows(_MERCHANTS, **_stretch(entity, days), goods=goods, merchant=merchant_id, limit=LISTED_MAX + 1)
+    movers = [_mover(row) for row in rows[:LISTED_MAX]]
+    last = movers[-1] if len(rows) > LISTED_MAX else None
+    return MerchantsPage(entity, on, days, movers, (last.goods.now, last.merchant_id) if last else None)
+
+
+async def parked_page(tx: Tx, entity: Entity, before: tuple[datetime, int, int] | None) -> ParkedPage:
+    total = await tx.row(_PARKED_TOTAL, **_of(entity))
+    assert total is not None
+    at, merchant_id, order_id = before or (None, 0, 0)
+    rows = await tx.rows(_PARKED, **_of(entity), at=at, merchant=merchant_id, order=order_id, limit=LISTED_MAX + 1)
+    orders = [ParkedOrder(*row) for row in rows[:LISTED_MAX]]
+    last = orders[-1] if len(rows) > LISTED_MAX else None
+    return ParkedPage(
+        entity=entity,
+        total=Waiting(total.orders, int(total.goods_minor)),
+        rows=orders,
+        older=(last.parked_at, last.merchant_id, last.order_id) if last else None,
+    )
+
+
+def _of(entity: Entity) -> dict[str, Any]:
+    return {"entity": entity.entity_id, "currency": entity.currency}
+
+
+def _stretch(entity: Entity, days: Days) -> dict[str, Any]:
+    return _of(entity) | {"first": days.first, "last": days.last, "earlier_first": days.earlier_first}
+
+
+def _mover(row: Any) -> Mover:
+    goods = Change(int(row.goods_minor), int(row.earlier_minor))
+    return Mover(row.merchant_id, row.name, row.city, row.region, row.orders, goods)
+
+
+def _every_day(days: Days, rows: Sequence[Any]) -> list[DayFigures]:
+    by_day = {row.purchased_on: DayFigures(row.purchased_on, row.orders, int(row.goods_minor)) for row in rows}
+    every = (days.first + timedelta(days=number) for number in range(days.count))
+    return [by_day.get(on, DayFigures(on, 0, 0)) for on in every]
+
+
+_OF_ENTITY = "o.entity_id = :entity AND o.currency = :currency"
+
+_NEWEST_DAY = "SELECT max(purchased_on) FROM demand.merchant_order WHERE entity_id = :entity"
+_SUMS = f"""
+SELECT count(*) FILTER (WHERE purchased_on >= :first) AS orders,
+       coalesce(sum(goods_minor) FILTER (WHERE purchased_on >= :first), 0) AS goods_minor,
+       count(*) FILTER (WHERE purchased_on < :first) AS earlier_orders,
+       coalesce(sum(goods_minor) FILTER (WHERE purchased_on < :first), 0) AS earlier_minor
+FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last
+"""
+_DAYS = f"""
+SELECT purchased_on, count(*) AS orders, sum(goods_minor) AS goods_minor
+FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :first AND :last GROUP BY purchased_on
+"""
+_STATES = f"""
+SELECT state, count(*) AS orders, sum(goods_minor) AS goods_minor
+FROM demand.merchant_order o WHERE {_OF_ENTITY} AND state IN ('placed', 'paid') GROUP BY state
+"""
+
+# Active: at least one order of the window was completed, that is delivered or settled and not cancelled.
+_ACTIVE = f"""
+SELECT count(DISTINCT merchant_id) FILTER (WHERE purchased_on >= :first) AS now,
+       count(DISTINCT merchant_id) FILTER (WHERE purchased_on < :first) AS earlier
+FROM demand.merchant_order o
+WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last AND state IN ('delivered', 'settled')
+"""
+_LIVE = "SELECT count(*) FROM supply.merchant WHERE entity_id = :entity AND state = 'live'"
+_BY_MERCHANT = f"""
+SELECT merchant_id, count(*) FILTER (WHERE purchased_on >= :first) AS orders,
+       coalesce(sum(goods_minor) FILTER (WHERE purchased_on >= :first), 0) AS goods_minor,
+       coalesce(sum(goods_minor) FILTER (WHERE purchased_on < :first), 0) AS earlier_minor
+FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last
+GROUP BY merchant_id
+"""
+_MOVERS = f"""
+SELECT m.merchant_id, m.name, m.city, m.region, figures.orders, figures.goods_minor, figures.earlier_minor
+FROM ({_BY_MERCHANT}) AS figures JOIN supply.merchant m ON m.merchant_id = figures.merchant_id
+WHERE figures.goods_minor {{sign}} figures.earlier_minor
+ORDER BY figures.goods_minor - figures.earlier_minor {{order}}, m.merchant_id LIMIT {MOVERS_MAX}
+"""
+_MERCHANTS = f"""
+SELECT m.merchant_id, m.name, m.city, m.region, coalesce(figures.orders, 0) AS orders,
+       coalesce(figures.goods_minor, 0) AS goods_minor, coalesce(figures.earlier_minor, 0) AS earlier_minor
+FROM supply.merchant m LEFT JOIN ({_BY_MERCHANT}) AS figures ON figures.merchant_id = m.merchant_id
+WHERE m.entity_id = :entity AND (coalesce(figures.goods_minor, 0), -m.merchant_id) < (:goods, -:merchant)
+ORDER BY coalesce(figures.goods_minor, 0) DESC, m.merchant_id LIMIT :limit
+"""
+_DUE = f"""
+SELECT count(*) AS orders, coalesce(sum(o.goods_minor), 0) AS goods_minor
+FROM demand.order_due d
+JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
+LEFT JOIN billing.parked_order p ON p.merchant_id = d.merchant_id AND p.order_id = d.order_id
+WHERE p.order_id IS NULL AND {_OF_ENTITY}
+"""
+_PARKED_ORDERS = f"""
+billing.parked_order p JOIN demand.merchant_order o ON o.merchant_id = p.merchant_id AND o.order_id = p.order_id
+WHERE {_OF_ENTITY}
+"""
+_PARKED_TOTAL = f"SELECT count(*) AS orders, coalesce(sum(o.goods_minor), 0) AS goods_minor FROM {_PARKED_ORDERS}"
+_PARKED_REASONS = f"""
+SELECT p.reason, count(*) AS orders, sum(o.goods_minor) AS goods_minor FROM {_PARKED_ORDERS}
+GROUP BY p.reason ORDER BY count(*) DESC, p.reason LIMIT :limit
+"""
+_PARKED = f"""
+SELECT p.merchant_id, m.name, p.order_id, p.order_ref, p.reason, p.parked_at, o.currency, o.goods_minor
+FROM supply.merchant m, {_PARKED_ORDERS} AND m.merchant_id = p.merchant_id
+  AND (CAST(:at AS timestamptz) IS NULL OR (p.parked_at, p.merchant_id, p.order_id) < (:at, :merchant, :order))
+ORDER BY p.parked_at DESC, p.merchant_id DESC, p.order_id DESC LIMIT :limit
+"""
+_IMPORTS = """
+SELECT source, summary, imported_at, imported_by FROM billing.data_import ORDER BY imported_at DESC LIMIT :limit
+"""

@@ -1,0 +1,1 @@
+"""What the web server needs of every page and every route."""
