@@ -1,6 +1,7 @@
 """Billing runs, from draft to final and back."""
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
@@ -19,7 +20,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 # Each step commits bucket by bucket through `db` and resumes where it stopped; the transaction of `once` only holds
 # the key and stores the answer. See marketplace.flows.run_billing.
@@ -32,7 +33,7 @@ class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """
 
     period: str
-    entity_id: int | None = None
+    entity_id: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     payout_on: date | None = None
 
 
@@ -55,7 +56,13 @@ async def get_run(request: ActorRequest, db: NamedDependency[Database], run_id: 
         return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
 
 
-@post("/billing-runs", dto=StrictBody[StartRun], guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+@post(
+    "/billing-runs",
+    dto=StrictBody[StartRun],
+    guards=[needs(FINANCE)],
+    status_code=200,
+    opt={**ONCE, ALSO: (404,)},
+)
 async def start_run(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[StartRun]
 ) -> Response[RunResult]:

@@ -1,13 +1,14 @@
 """Commission contracts: their versions, and applying new ones with the fields of the file."""
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from billing.contracts.terms import Terms, check_overlaps, check_terms, normalised
+from billing.contracts.terms import CONTRACTS_MAX, Terms, check_overlaps, check_terms, normalised
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_contracts import Applied, apply_versions
@@ -24,7 +25,7 @@ from marketplace.web.openapi import ONCE
 class ApplyContracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The same tables as the file's `[[contract]]`; all are applied or none."""
 
-    contract: list[Terms]
+    contract: Annotated[list[Terms], msgspec.Meta(min_length=1, max_length=CONTRACTS_MAX)]
 
 
 @get("/contracts", guards=[needs(STAFF, MERCHANT_BOOKS)])

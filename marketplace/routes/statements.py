@@ -81,7 +81,7 @@ async def statement_lines(
     name = f"statement-{statement.from_on:%Y-%m}-{merchant_id}-{statement.currency}.csv"
     return Stream(
         _csv_of_lines(db, request.user.scope, statement),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
 

@@ -58,9 +58,11 @@ def all_errors(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
 
 
 def from_app_error(error: AppError) -> Problem:
-    """`pointer` and `detail` of a refused field also appear as the one member of `errors`."""
+    """A refused field, given as `pointer` or by its bare name as `field`, becomes the one member of `errors`."""
     extra = dict(error.extra)
     headers = {}
+    if "field" in extra:
+        extra["pointer"] = f"/{extra.pop('field')}"
     if "pointer" in extra:
         extra["errors"] = [{"pointer": extra.pop("pointer"), "detail": error.detail}]
     if "retry_after_s" in extra:

@@ -1,0 +1,63 @@
+"""A small market with two merchants, and its month taken to the end over HTTP."""
+
+from itertools import count
+from typing import Any
+
+import httpx
+
+from marketplace.core.db import WORKER, Database, Tx
+from tests.builders import Line, Order, add_market, add_orders
+
+ALPHA, BETA = 11, 22
+CONTRACTS: dict[str, list[dict[str, Any]]] = {
+    "contract": [
+        {"name": "standard", "currency": "EUR", "valid_from": "2018-01-01", "rate_ppm": 100_000, "vat_ppm": 200_000},
+        {
+            "name": "for beta",
+            "currency": "EUR",
+            "valid_from": "2018-01-01",
+            "merchants": [f"m{BETA}"],
+            "tiers": [{"from_minor": 0, "rate_ppm": 50_000}, {"from_minor": 10_000, "rate_ppm": 40_000}],
+        },
+    ]
+}
+_keys = count(1)
+
+
+async def _add(tx: Tx) -> None:
+    await add_market(tx, [ALPHA, BETA])
+    await add_orders(
+        tx,
+        [
+            Order(merchant_id=ALPHA, order_id=1, order_ref="alpha-1", lines=(Line(goods_minor=10_000),)),
+            Order(merchant_id=ALPHA, order_id=2, order_ref="alpha-2", lines=(Line(goods_minor=2_550),)),
+            Order(merchant_id=BETA, order_id=3, order_ref="beta-3", lines=(Line(goods_minor=12_000),)),
+            Order(merchant_id=BETA, order_id=4, order_ref="beta-4", lines=(Line(goods_minor=700),), settles_at=None),
+        ],
+    )
+
+
+async def add_small_market(db: Database) -> None:
+    """Two merchants; three delivered orders of May 2018, and one that is only paid."""
+    await db.write(WORKER, "test", _add)
+
+
+async def send(client: httpx.AsyncClient, path: str, body: object = None, key: str | None = None) -> httpx.Response:
+    """POST with an Idempotency-Key, a new one unless named."""
+    headers = {"Idempotency-Key": key or f"test-{next(_keys)}"}
+    if body is None:
+        return await client.post(f"/api/v1{path}", headers=headers)
+    return await client.post(f"/api/v1{path}", json=body, headers=headers)
+
+
+async def close_month(client: httpx.AsyncClient) -> int:
+    """Contracts, settlement and the finalised run of May 2018; returns the run's id."""
+    assert (await send(client, "/contracts", CONTRACTS)).status_code == 200
+    assert (await send(client, "/settlements", {"through": "2018-05-31"})).json()["orders"] == 3
+    started = await send(client, "/billing-runs", {"period": "2018-05"})
+    assert started.status_code == 200, started.text
+    run_id: int = started.json()["run"]["run_id"]
+    assert (await send(client, f"/billing-runs/{run_id}/approve")).status_code == 200
+    final = await send(client, f"/billing-runs/{run_id}/finalise")
+    assert final.json()["run"]["state"] == "finalised", final.text
+    return run_id
