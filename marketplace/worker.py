@@ -19,7 +19,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
-from marketplace.flows import roll_ledger
+from marketplace.flows import roll_ledger, run_billing, settle_orders
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -36,10 +36,15 @@ async def _log_event(tx: Tx, event: Event) -> None:
     log.info("event", event_id=event.event_id, topic=event.topic, merchant_id=event.merchant_id, payload=event.payload)
 
 
-DELIVERIES: Mapping[str, Delivery] = {}
+DELIVERIES: Mapping[str, Delivery] = {
+    "billing.orders_settled.v1": _log_event,
+    "billing.run_finalised.v1": _log_event,
+    "billing.run_reversed.v1": _log_event,
+    "demand.order_refunded.v1": _log_event,
+}
 """What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
 
-BATCHES: Mapping[str, work.Handle] = {}
+BATCHES: Mapping[str, work.Handle] = settle_orders.HANDLERS | run_billing.HANDLERS
 """How an item of each kind of batch is done."""
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import itertools
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import insert, select, text
 
+from marketplace import worker
 from marketplace.core import jobs, outbox, retention, work
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
@@ -47,7 +50,7 @@ async def test_a_job_runs_once_it_is_committed_and_not_before(db: Database) -> N
             raise LookupError
 
     stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(db, stop, jobs_by_name={"note": Job(note)}, batches={}))
+    running = asyncio.create_task(run_worker(db, stop, jobs_by_name={"note": Job(note)}, batches={}))
     with pytest.raises(LookupError):
         await db.write(WORKER, "t", ask, {"n": 1}, fail=True)
     await db.write(WORKER, "t", ask, {"n": 2}, fail=False)
@@ -57,7 +60,7 @@ async def test_a_job_runs_once_it_is_committed_and_not_before(db: Database) -> N
 
     await until(seen)
     stop.set()
-    await worker
+    await running
     assert ran == [{"n": 2}]
 
 
@@ -70,7 +73,7 @@ async def test_a_failing_job_is_tried_again(db: Database) -> None:
             raise OSError("the outside world is away")
 
     stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(db, stop, jobs_by_name={"flaky": Job(flaky)}, batches={}))
+    running = asyncio.create_task(run_worker(db, stop, jobs_by_name={"flaky": Job(flaky)}, batches={}))
     await db.write(WORKER, "t", jobs.enqueue, "flaky", 7)
 
     async def twice() -> bool:
@@ -78,7 +81,7 @@ async def test_a_failing_job_is_tried_again(db: Database) -> None:
 
     await until(twice)
     stop.set()
-    await worker
+    await running
     assert attempts == [7, 7]
 
 
@@ -178,3 +181,14 @@ async def test_clean_up_removes_only_what_has_outlived_its_time(db: Database, cl
     assert (removed["sessions"], removed["idempotency_keys"]) == (0, 1)
     async with db.read(WORKER) as tx:
         assert await tx.scalar(select(session.c.token_hash)) == b"new"
+
+
+def test_every_topic_that_is_emitted_has_a_delivery() -> None:
+    root = Path(worker.__file__).parents[1]
+    emitted = {
+        topic
+        for package in ("marketplace", "supply", "demand", "incentives", "billing")
+        for file in (root / package).rglob("*.py")
+        for topic in re.findall(r'outbox\.emit\(\s*tx,\s*"([^"]+)"', file.read_text())
+    }
+    assert emitted == set(worker.DELIVERIES)
