@@ -88,10 +88,16 @@ class Tx:
         """The first column of the first row, or None."""
         return (await self.execute(statement, parameters)).scalar()
 
-    async def plan_in_bulk(self) -> None:
-        """Have every statement of this transaction planned for its own parameters, with memory for large sorts."""
+    async def plan_in_bulk(self, *, brings_rows: bool = False) -> None:
+        """Have every statement of this transaction planned for its own parameters, with memory for large sorts.
+
+        brings_rows: some rows come from outside (COPY, temporary tables). On a cluster all others run on many shards
+        at once, which must then read from the shards alone; see Database on why.
+        """
         await self.raw.execute("SET LOCAL plan_cache_mode = force_custom_plan")
         await self.raw.execute("SET LOCAL work_mem = '128MB'")
+        if not brings_rows:
+            await self.raw.execute("SET LOCAL citus.multi_shard_modify_mode = 'parallel'")  # elsewhere a mere name
 
     async def copy(
         self, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]], *, schema: str | None = None
@@ -104,20 +110,25 @@ class Database:
     """A pool of connections to one database.
 
     citus: the server is a Citus coordinator. It forwards to its workers the whole message in which a SET LOCAL came,
-    BEGIN included, so there each opening statement is a message of its own.
+    BEGIN included, so there each opening statement is a message of its own. And it writes rows that come from the
+    coordinator (COPY, temporary tables) over a connection per shard, after which it cannot put shards together again
+    in that transaction; so it is told to take one shard after another, see also Tx.plan_in_bulk.
     """
 
     def __init__(self, url: str, clock: Clock, *, pool_size: int = 8, citus: bool = False) -> None:
         self.url = url
         self.clock = clock
         self.citus = citus
+        settings = {"jit": "off", "timezone": "UTC"}
+        if citus:
+            settings["citus.multi_shard_modify_mode"] = "sequential"
         self.engine: AsyncEngine = create_async_engine(
             url,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see Scope.begin
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=30,
-            connect_args={"server_settings": {"jit": "off", "timezone": "UTC"}, "prepared_statement_cache_size": 500},
+            connect_args={"server_settings": settings, "prepared_statement_cache_size": 500},
         )
 
     async def close(self) -> None:
