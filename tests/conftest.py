@@ -8,7 +8,7 @@ import asyncio
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,21 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 hypothesis_settings.load_profile("suite")
+
+
+MUST_RUN = frozenset(filter(None, os.environ.get("MARKETPLACE_TESTS_MUST_RUN", "").split(",")))
+"""Markers whose tests may not skip here, because whoever runs them has provided what they need."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make a skipped test that must run a failed one."""
+    report = yield
+    needed = MUST_RUN & {marker.name for marker in item.iter_markers()}
+    if report.skipped and needed and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but {', '.join(sorted(needed))} tests must run here: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
