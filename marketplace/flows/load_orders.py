@@ -5,7 +5,6 @@ payment lines; what they must satisfy together (no id twice, no reference into n
 staging tables, so memory stays flat however many orders there are. Either all of a source is stored or nothing.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -56,6 +55,7 @@ async def load_orders(
 
 async def _load(tx: Tx, source: OrderSource, on_progress: OnProgress) -> Loaded:
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('marketplace.load_orders'))")  # one load at a time
+    await tx.plan_in_bulk(brings_rows=True)
     stored = await tx.scalar("SELECT summary FROM billing.data_import WHERE digest = :digest", digest=source.digest)
     if stored is not None:
         return msgspec.json.decode(stored, type=Loaded)
@@ -251,11 +251,13 @@ async def _numbered(tx: Tx, noun: str, count: str, number: str) -> tuple[int, in
     return base, base + wanted
 
 
-async def _run_all(tx: Tx, statements: Iterable[str], **known: Any) -> None:
-    """Run the statements in turn, each with those of the known values that it names."""
-    for statement in statements:
-        await tx.execute(statement, {name: value for name, value in known.items() if f":{name}" in statement})
-        await asyncio.sleep(0)
+async def _run_all(tx: Tx, inserts: Iterable[sql.Insert], **known: Any) -> None:
+    """Run the statements in turn, each with those of the known values that it names, and count what they store."""
+    for insert in inserts:
+        bound = {name: value for name, value in known.items() if f":{name}" in insert.statement}
+        stored = (await tx.execute(insert.statement, bound)).rowcount
+        if insert.rows is not None and stored != (due := await tx.scalar(insert.rows)):
+            raise RuntimeError(f"{stored} rows were stored where there are {due}: {insert.statement.strip()[:60]}")
 
 
 async def _remember(tx: Tx, source: OrderSource, import_id: int, loaded: Loaded) -> None:

@@ -5,6 +5,8 @@ resolved there first, so every INSERT into a distributed table reads staging and
 is always by code point (COLLATE "C"): the same load gives the same ids on every server.
 """
 
+import msgspec
+
 from billing.ledger.chart import Account
 
 STAGING = """
@@ -130,8 +132,25 @@ FROM load_purchase p
 JOIN load_buyer c ON c.customer_ref = p.customer_ref
 JOIN load_buyer_id b ON b.buyer_ref = c.buyer_ref"""
 
-PARTIES = (
+
+class Insert(msgspec.Struct, frozen=True):
+    """A statement and, where it must store a known number of rows, the query for that number."""
+
+    statement: str
+    rows: str | None = None
+
+
+def _new(key: str, rows: str, statement: str) -> Insert:
+    """An INSERT of new rows into a table under a row policy.
+
+    A cluster fills such a table from the coordinator only when the statement may meet a conflict: without ON CONFLICT
+    it would COPY into the shards, which PostgreSQL refuses under a policy. Nothing may conflict, so rows are counted.
     """
+    return Insert(f"{statement}\nON CONFLICT ({key}) DO NOTHING", rows)
+
+
+PARTIES = (
+    Insert("""
 INSERT INTO supply.category (category, name_en)
 SELECT category, min(name_en) FROM (
     SELECT category, name_en FROM load_category
@@ -139,11 +158,14 @@ SELECT category, min(name_en) FROM (
     SELECT p.category, replace(p.category, '_', ' ') FROM load_product p
     WHERE p.category IS NOT NULL AND NOT EXISTS (SELECT FROM load_category c WHERE c.category = p.category)
 ) AS named GROUP BY category
-ON CONFLICT (category) DO NOTHING""",
-    """
+ON CONFLICT (category) DO NOTHING"""),
+    Insert("""
 INSERT INTO supply.product (product_id, product_ref, category)
-SELECT product_id, product_ref, category FROM load_product_id WHERE NOT known""",
-    """
+SELECT product_id, product_ref, category FROM load_product_id WHERE NOT known"""),
+    _new(
+        "merchant_id",
+        "SELECT count(*) FROM load_merchant_id WHERE NOT known",
+        """
 INSERT INTO supply.merchant (merchant_id, merchant_ref, name, entity_id, city, region, joined_on, created_at)
 SELECT i.merchant_id, m.merchant_ref, m.name, :entity, m.city, m.region, coalesce(m.joined_on, f.first_on), :now
 FROM load_merchant m
@@ -151,11 +173,12 @@ JOIN load_merchant_id i ON i.merchant_ref = m.merchant_ref AND NOT i.known
 LEFT JOIN (SELECT l.merchant_ref, min(p.placed_on) AS first_on
            FROM load_line l JOIN load_purchase p ON p.order_ref = l.order_ref GROUP BY l.merchant_ref
 ) AS f ON f.merchant_ref = m.merchant_ref""",
-    """
+    ),
+    Insert("""
 INSERT INTO supply.merchant_ref (merchant_ref, merchant_id)
-SELECT merchant_ref, merchant_id FROM load_merchant_id WHERE NOT known""",
+SELECT merchant_ref, merchant_id FROM load_merchant_id WHERE NOT known"""),
     # What a merchant last sold a product for is what it offers it for.
-    """
+    Insert("""
 INSERT INTO supply.offer (merchant_id, product_id, currency, price_minor, updated_at)
 SELECT DISTINCT ON (m.merchant_id, p.product_id)
        m.merchant_id, p.product_id, :currency, l.goods_minor / l.quantity, o.placed_at
@@ -166,15 +189,19 @@ JOIN load_purchase o ON o.order_ref = l.order_ref
 ORDER BY m.merchant_id, p.product_id, o.placed_at DESC, l.order_ref COLLATE "C" DESC, l.line_no DESC
 ON CONFLICT (merchant_id, product_id) DO UPDATE
 SET currency = excluded.currency, price_minor = excluded.price_minor, updated_at = excluded.updated_at
-WHERE offer.updated_at <= excluded.updated_at""",
-    """
+WHERE offer.updated_at <= excluded.updated_at"""),
+    _new(
+        "buyer_id",
+        "SELECT count(*) FROM load_buyer_id WHERE NOT known",
+        """
 INSERT INTO demand.buyer (buyer_id, buyer_ref, city, region, created_at)
 SELECT DISTINCT ON (i.buyer_id) i.buyer_id, i.buyer_ref, b.city, b.region, :now
 FROM load_buyer b JOIN load_buyer_id i ON i.buyer_ref = b.buyer_ref AND NOT i.known
 ORDER BY i.buyer_id, b.line DESC""",
-    """
+    ),
+    Insert("""
 INSERT INTO demand.buyer_ref (buyer_ref, buyer_id)
-SELECT buyer_ref, buyer_id FROM load_buyer_id WHERE NOT known""",
+SELECT buyer_ref, buyer_id FROM load_buyer_id WHERE NOT known"""),
 )
 
 NUMBER_ORDERS = """
@@ -198,20 +225,31 @@ FROM (SELECT order_id, row_number() OVER (ORDER BY order_id) AS no FROM load_ord
 WHERE n.order_id = o.order_id"""
 
 ORDERS = (
-    """
+    _new(
+        "buyer_id, purchase_id",
+        "SELECT count(*) FROM load_purchase",
+        """
 INSERT INTO demand.purchase (buyer_id, purchase_id, order_ref, currency, source_state, placed_at)
 SELECT i.buyer_id, i.purchase_id, p.order_ref, :currency, p.source_state, p.placed_at
 FROM load_purchase p JOIN load_purchase_id i ON i.order_ref = p.order_ref""",
-    """
+    ),
+    Insert("""
 INSERT INTO demand.purchase_ref (order_ref, purchase_id, buyer_id)
-SELECT order_ref, purchase_id, buyer_id FROM load_purchase_id""",
-    """
+SELECT order_ref, purchase_id, buyer_id FROM load_purchase_id"""),
+    _new(
+        "merchant_id, order_id",
+        "SELECT count(*) FROM load_order",
+        """
 INSERT INTO demand.merchant_order (merchant_id, order_id, order_ref, purchase_id, buyer_id, entity_id, currency, state,
        goods_minor, freight_minor, placed_at, purchased_on, delivered_at)
 SELECT merchant_id, order_id, order_ref, purchase_id, buyer_id, :entity, :currency, state, goods_minor, freight_minor,
        placed_at, placed_on, delivered_at
 FROM load_order ORDER BY merchant_id, order_id""",
-    """
+    ),
+    _new(
+        "merchant_id, order_id, line_no",
+        "SELECT count(*) FROM load_line",
+        """
 INSERT INTO demand.order_line (merchant_id, order_id, line_no, product_id, category, quantity, goods_minor,
        freight_minor, refunded_goods_minor, refunded_freight_minor)
 SELECT o.merchant_id, o.order_id, l.line_no, p.product_id, p.category, l.quantity, l.goods_minor, l.freight_minor,
@@ -221,17 +259,26 @@ FROM load_line l
 JOIN load_order o ON o.order_ref = l.order_ref AND o.merchant_ref = l.merchant_ref
 JOIN load_product_id p ON p.product_ref = l.product_ref
 ORDER BY o.merchant_id, o.order_id, l.line_no""",
-    """
+    ),
+    _new(
+        "merchant_id, order_id",
+        "SELECT count(*) FROM load_order WHERE state = 'delivered'",
+        """
 INSERT INTO demand.order_due (merchant_id, order_id, settles_at, settles_on)
 SELECT merchant_id, order_id, delivered_at, delivered_on FROM load_order WHERE state = 'delivered'""",
-    """
+    ),
+    _new(
+        "merchant_id, refund_id",
+        "SELECT count(*) FROM load_order WHERE refund_id IS NOT NULL",
+        """
 INSERT INTO demand.refund (merchant_id, refund_id, order_id, goods_minor, freight_minor, reason, refunded_at)
 SELECT o.merchant_id, o.refund_id, o.order_id, o.goods_minor, o.freight_minor, p.source_state, o.placed_at
 FROM load_order o JOIN load_purchase p ON p.order_ref = o.order_ref WHERE o.refund_id IS NOT NULL""",
+    ),
 )
 
 # What each fact books (domain.md, postings A and E): 2400 stays open, no processor line says it was paid back.
-FACTS = f"""
+FACTS = Insert(f"""
 INSERT INTO load_fact
 SELECT merchant_id, row_number() OVER (PARTITION BY merchant_id ORDER BY occurred_at, order_ref COLLATE "C", kind),
        kind, source_id, order_ref, occurred_at, local_on, accounts, dimensions, amounts
@@ -254,10 +301,10 @@ FROM (
     JOIN load_purchase p ON p.order_ref = s.order_ref
     JOIN load_purchase_id i ON i.order_ref = s.order_ref
     WHERE s.paid_minor > 0 AND NOT EXISTS (SELECT FROM load_line l WHERE l.order_ref = s.order_ref)
-) AS fact"""
+) AS fact""")
 
 # New heads begin behind what their entity has closed; all are taken in merchant order, as every posting does.
-RESERVE_ENTRY_NUMBERS = """
+RESERVE_ENTRY_NUMBERS = Insert("""
 INSERT INTO billing.ledger_head (merchant_id, entity_id, last_entry_no, closed_through)
 SELECT books.merchant_id, :entity, coalesce(counted.entries, 0), e.closed_through
 FROM (SELECT merchant_id FROM load_merchant_id UNION ALL SELECT :house) AS books
@@ -265,18 +312,21 @@ JOIN billing.entity e ON e.entity_id = :entity
 LEFT JOIN (SELECT merchant_id, count(*) AS entries FROM load_fact GROUP BY merchant_id) AS counted
        ON counted.merchant_id = books.merchant_id
 ORDER BY books.merchant_id
-ON CONFLICT (merchant_id) DO UPDATE SET last_entry_no = ledger_head.last_entry_no + excluded.last_entry_no"""
-OPEN_ROLLS = """
+ON CONFLICT (merchant_id) DO UPDATE SET last_entry_no = ledger_head.last_entry_no + excluded.last_entry_no""")
+OPEN_ROLLS = Insert("""
 INSERT INTO billing.ledger_roll (merchant_id, rolled_no, rolling_no)
 SELECT merchant_id, 0, 0 FROM (SELECT merchant_id FROM load_merchant_id UNION ALL SELECT :house) AS books
-ON CONFLICT (merchant_id) DO NOTHING"""
-READ_HEADS = """
+ON CONFLICT (merchant_id) DO NOTHING""")
+READ_HEADS = Insert("""
 INSERT INTO load_head
 SELECT h.merchant_id, f.entries, h.last_entry_no, h.closed_through
 FROM billing.ledger_head h
 JOIN (SELECT merchant_id, count(*) AS entries FROM load_fact GROUP BY merchant_id) AS f
-  ON f.merchant_id = h.merchant_id"""
-ENTRIES = """
+  ON f.merchant_id = h.merchant_id""")
+ENTRIES = _new(
+    "merchant_id, entry_no",
+    "SELECT count(*) FROM load_fact",
+    """
 INSERT INTO billing.entry (merchant_id, entry_no, kind, source_id, entity_id, currency, occurred_at, effective_on,
        prior_period, accounts, dimensions, amounts, posted_at, posted_by)
 SELECT f.merchant_id, h.last_entry_no - h.reserved + f.entry_no, f.kind, f.source_id, :entity, :currency,
@@ -284,17 +334,23 @@ SELECT f.merchant_id, h.last_entry_no - h.reserved + f.entry_no, f.kind, f.sourc
        CASE WHEN f.local_on <= h.closed_through THEN h.closed_through + 1 ELSE f.local_on END,
        coalesce(f.local_on <= h.closed_through, false), f.accounts, f.dimensions, f.amounts, :now, :actor
 FROM load_fact f JOIN load_head h ON h.merchant_id = f.merchant_id
-ORDER BY f.merchant_id, f.entry_no"""
+ORDER BY f.merchant_id, f.entry_no""",
+)
 
-PAYMENT_LINES = """
+PAYMENT_LINES = Insert("""
 INSERT INTO billing.payment_line (order_ref, line_no, processor_id, method, instalments, currency, amount_minor,
        paid_on, import_id)
 SELECT s.order_ref, s.line_no, :processor, s.method, s.instalments, :currency, s.amount_minor, p.placed_on, :import
-FROM load_payment s JOIN load_purchase p ON p.order_ref = s.order_ref"""
+FROM load_payment s JOIN load_purchase p ON p.order_ref = s.order_ref""")
 
 # core.money.allocate as one statement: floor shares, then one unit each to the largest remainders, ties to the order
 # that comes first by merchant_ref. The products need more than 64 bits.
-PAYMENT_SHARES = """
+PAYMENT_SHARES = _new(
+    "merchant_id, order_id, line_no",
+    """
+SELECT count(*) FROM load_payment s JOIN load_order o ON o.order_ref = s.order_ref
+WHERE EXISTS (SELECT FROM load_order t WHERE t.order_ref = s.order_ref AND t.goods_minor + t.freight_minor > 0)""",
+    """
 INSERT INTO billing.payment_share (merchant_id, order_id, line_no, amount_minor)
 SELECT merchant_id, order_id, line_no,
        share + CASE WHEN amount_minor - sum(share) OVER line >= row_number() OVER (
@@ -308,4 +364,5 @@ FROM (
                  sum(goods_minor + freight_minor) OVER (PARTITION BY order_ref) AS total
           FROM load_order) AS o ON o.order_ref = s.order_ref AND o.total > 0
 ) AS divided
-WINDOW line AS (PARTITION BY order_ref, line_no)"""
+WINDOW line AS (PARTITION BY order_ref, line_no)""",
+)

@@ -110,12 +110,15 @@ def write(files: Files, folder: Path, *, bom: Iterable[str] = (CATEGORIES,)) -> 
     return folder
 
 
+_RANDOM = ("audit_id", "user_id")
+
+
 async def contents(db: Database) -> dict[str, list[str]]:
-    """Every row of every table as text, but for the random ids of the audit trail."""
+    """Every row of every table as text, but for random ids."""
     held: dict[str, list[str]] = {}
     async with db.read(WORKER) as tx:
         for table in metadata.sorted_tables:
-            columns = ", ".join(column.name for column in table.columns if column.name != "audit_id")
+            columns = ", ".join(column.name for column in table.columns if column.name not in _RANDOM)
             rows: Any = await tx.rows(f"SELECT row({columns})::text AS line FROM {qualified(table)} ORDER BY 1")
             held[qualified(table)] = [row.line for row in rows]
     return held

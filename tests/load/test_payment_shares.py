@@ -30,7 +30,7 @@ async def divide(tx: Tx, divisions: list[Division]) -> dict[tuple[int, int], lis
     )
     await tx.copy("load_payment", ("order_ref", "line_no", "amount_minor"), paid)
     await tx.execute("DELETE FROM billing.payment_share")
-    await tx.execute(sql.PAYMENT_SHARES)
+    await tx.execute(sql.PAYMENT_SHARES.statement)
     shares: dict[tuple[int, int], list[int]] = {}
     for row in await tx.rows("SELECT * FROM billing.payment_share ORDER BY merchant_id, line_no, order_id DESC"):
         shares.setdefault((row.merchant_id, row.line_no), []).append(row.amount_minor)
