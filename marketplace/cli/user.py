@@ -5,14 +5,12 @@ from datetime import timedelta
 
 import rich_click as click
 from rich.table import Table
-from sqlalchemy import select
 
 from marketplace.cli.base import Outcome, Session, acting_user, command, out
 from marketplace.cli.root import cli
 from marketplace.core import sessions, users
 from marketplace.core.db import STAFF
 from marketplace.core.errors import Invalid
-from marketplace.core.tables import app_user
 
 _FIRST = "bootstrap"
 """Who makes the first user of a database that has none: whoever can reach it with the owner's address."""
@@ -36,8 +34,8 @@ def _password(from_stdin: bool) -> str:
 
 async def _maker(session: Session, login: str | None) -> str:
     async with session.db.read(STAFF) as tx:
-        empty = await tx.scalar(select(app_user.c.user_id).limit(1)) is None
-    return _FIRST if empty else await acting_user(session.db, session.settings, login, ("admin",))
+        known = await users.list_users(tx)
+    return _FIRST if not known else await acting_user(session.db, session.settings, login, ("admin",))
 
 
 @command(user, "add")
