@@ -43,8 +43,9 @@ async def rebuild(tx: Tx) -> None:
 
 
 # Pinning locks the roll row, so two rollers of one merchant follow each other; a head that moves on is left behind.
+# A roller that waited for another sees the roll as that one left it, but the head as it was before: never pin back.
 _PIN = text("""
-UPDATE billing.ledger_roll r SET rolling_no = h.last_entry_no
+UPDATE billing.ledger_roll r SET rolling_no = greatest(h.last_entry_no, r.rolled_no)
 FROM billing.ledger_head h
 WHERE h.merchant_id = r.merchant_id AND r.merchant_id = ANY(:merchants)
 """).bindparams(_merchants)

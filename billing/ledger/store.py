@@ -250,7 +250,8 @@ async def account_lines(
 ) -> list[AccountLine]:
     """The newest lines on an account, of one merchant or of all books, newest day first.
 
-    Keyset: pass the last line's (effective_on, merchant_id, entry_no) as `before` for the next page.
+    Keyset: pass the last line's (effective_on, merchant_id, entry_no) as `before` for the next page. An entry is never
+    cut in two: the last one's lines on the account all come, even beyond `limit`.
     """
     on, merchant, entry_no = before or (date.max, 2**63 - 1, 2**63 - 1)
     rows = await tx.rows(
@@ -265,17 +266,23 @@ async def account_lines(
     return [AccountLine(*row) for row in rows]
 
 
-# Every row of the roll-up stands for at least one line, so the newest `limit` rows cover the newest `limit` lines, and
-# first_entry_no and last_entry_no bound where in the journal they are: a rare account costs no more than a busy one.
+# Every row of the roll-up stands for at least one line, so the newest `limit` rows cover the newest `limit` lines (the
+# rows of the day and books where the page before ended may be used up: they come on top), and first_entry_no and
+# last_entry_no bound where in the journal they are: a rare account costs no more than a busy one.
 _ACCOUNT_LINES_FORM = """
 SELECT merchant_id, entry_no, effective_on, occurred_at, kind, source_id, currency, dimension, amount
 FROM (
     SELECT found.*
     FROM (
+        (SELECT merchant_id, dimension, currency, effective_on, first_entry_no, last_entry_no
+         FROM billing.account_day
+         WHERE account = :account AND (effective_on, merchant_id) < (:before_on, :before_merchant) {of_merchant}
+         ORDER BY effective_on DESC, merchant_id DESC LIMIT :limit)
+        UNION ALL
         SELECT merchant_id, dimension, currency, effective_on, first_entry_no, last_entry_no
         FROM billing.account_day
-        WHERE account = :account AND (effective_on, merchant_id) <= (:before_on, :before_merchant) {of_merchant}
-        ORDER BY effective_on DESC, merchant_id DESC LIMIT :limit
+        WHERE account = :account AND effective_on = :before_on AND merchant_id = :before_merchant
+          AND first_entry_no < :before_no {of_merchant}
     ) AS day,
     LATERAL (
         SELECT e.merchant_id, e.entry_no, e.effective_on, e.occurred_at, e.kind, e.source_id, e.currency,
@@ -285,7 +292,7 @@ FROM (
           AND e.effective_on = day.effective_on AND e.currency = day.currency
           AND leg.account = :account AND leg.dimension = day.dimension
           AND (e.effective_on, e.merchant_id, e.entry_no) < (:before_on, :before_merchant, :before_no)
-        ORDER BY e.entry_no DESC LIMIT :limit
+        ORDER BY e.entry_no DESC FETCH FIRST :limit ROWS WITH TIES
     ) AS found
     UNION ALL
     SELECT e.merchant_id, e.entry_no, e.effective_on, e.occurred_at, e.kind, e.source_id, e.currency,
@@ -297,7 +304,7 @@ FROM (
     WHERE leg.account = :account {of_merchant_tail}
       AND (e.effective_on, e.merchant_id, e.entry_no) < (:before_on, :before_merchant, :before_no)
 ) AS line
-ORDER BY effective_on DESC, merchant_id DESC, entry_no DESC LIMIT :limit
+ORDER BY effective_on DESC, merchant_id DESC, entry_no DESC FETCH FIRST :limit ROWS WITH TIES
 """
 _ACCOUNT_LINES = text(_ACCOUNT_LINES_FORM.format(of_merchant="", of_merchant_tail=""))
 _ACCOUNT_LINES_OF_MERCHANT = text(
