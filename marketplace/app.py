@@ -9,6 +9,7 @@ from litestar.di import Provide
 
 from marketplace import routes
 from marketplace.bootstrap import open_database
+from marketplace.consoles import page_handlers
 from marketplace.core.db import Database
 from marketplace.migrate import newest_version
 from marketplace.settings import Settings
@@ -47,7 +48,7 @@ def create_app(
         "schema_version": Provide(lambda: schema_version, sync_to_thread=False),
     }
     app = Litestar(
-        route_handlers=[*system.HANDLERS, routes.API],
+        route_handlers=[*system.HANDLERS, routes.API, *page_handlers],
         lifespan=[with_database],
         state=State({"metrics": metrics, "openapi": describe(routes.API, dependencies)}),
         dependencies=dependencies,

@@ -1,0 +1,148 @@
+"""Every route against every role: a route that nobody listed here fails, and so does one that lets in more or fewer."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+import httpx
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from marketplace.core.db import Database
+from marketplace.core.users import UserRole
+from marketplace.web import system
+from marketplace.web.guards import roles_of
+from tests.http.conftest import api_key, make_client
+from tests.http.market import ALPHA, add_small_market
+
+Make = Callable[..., Awaitable[httpx.AsyncClient]]
+
+ALL = frozenset(UserRole)
+CASHIER = {UserRole.MERCHANT_CASHIER}
+BOOKS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
+OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
+CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
+FINANCE = CONTROL | {UserRole.ACCOUNTANT}
+STAFF = FINANCE | OPS
+PUBLIC = None
+
+ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
+    "GET /health/live": PUBLIC,
+    "GET /health/ready": PUBLIC,
+    "GET /openapi.json": PUBLIC,
+    "GET /problems/{code}": PUBLIC,
+    "GET /metrics": STAFF,
+    "POST /api/v1/session": PUBLIC,
+    "DELETE /api/v1/session": ALL,
+    "GET /api/v1/me": ALL,
+    "GET /api/v1/sessions": ALL,
+    "DELETE /api/v1/sessions/{session_id}": ALL,
+    "GET /api/v1/api-keys": ALL,
+    "POST /api/v1/api-keys": ALL,
+    "POST /api/v1/api-keys/{key_id}/rotate": ALL,
+    "DELETE /api/v1/api-keys/{key_id}": ALL,
+    "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/contracts": STAFF | BOOKS,
+    "POST /api/v1/contracts": CONTROL,
+    "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
+    "POST /api/v1/settlements": FINANCE,
+    "GET /api/v1/billing-runs": FINANCE,
+    "POST /api/v1/billing-runs": FINANCE,
+    "GET /api/v1/billing-runs/{run_id}": FINANCE,
+    "POST /api/v1/billing-runs/{run_id}/approve": FINANCE,
+    "POST /api/v1/billing-runs/{run_id}/finalise": FINANCE,
+    "POST /api/v1/billing-runs/{run_id}/reverse": CONTROL,
+    "GET /api/v1/proofs": FINANCE,
+    "GET /api/v1/statements": FINANCE | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/statements/{run_id}": FINANCE | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/statements/{run_id}/lines.csv": FINANCE | BOOKS,
+    "GET /api/v1/payouts": FINANCE | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/payouts/{payout_id}": FINANCE | BOOKS,
+    "GET /api/v1/accounts": FINANCE | BOOKS,
+    "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,
+    "GET /api/v1/trial-balance": FINANCE,
+    "GET /api/v1/merchants/{merchant_id}/balances": FINANCE | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/entries": FINANCE | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/entries/{entry_no}": FINANCE | BOOKS,
+    "GET /api/v1/reconciliation/payments": FINANCE,
+    "GET /api/v1/reconciliation/payments/breaks": FINANCE,
+}
+MERCHANTS = BOOKS | CASHIER
+WITHOUT_ONCE = {
+    "POST /api/v1/session",
+    "POST /api/v1/api-keys",
+    "POST /api/v1/api-keys/{key_id}/rotate",
+}
+"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored."""
+
+
+def machine_routes(app: Litestar) -> dict[str, frozenset[str] | None]:
+    """Method and path of everything that is no page, with the roles let in. Pages have a list of their own."""
+    ours = {id(handler.fn) for handler in system.HANDLERS}
+    found = {}
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for method, (handler, _) in route.route_handler_map.items():
+            is_api = route.path_format.startswith("/api/")
+            if method != "OPTIONS" and (is_api or id(handler.fn) in ours):
+                found[f"{method} {route.path_format}"] = roles_of(handler.resolve_guards())
+    return found
+
+
+async def test_every_route_is_listed_with_its_roles(app: Litestar) -> None:
+    listed = {name: None if roles is None else frozenset(map(str, roles)) for name, roles in ROUTES.items()}
+    assert machine_routes(app) == listed
+
+
+async def test_every_handler_at_all_has_a_guard_or_is_public(app: Litestar) -> None:
+    for route in app.routes:
+        assert isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items():
+            if method != "OPTIONS":
+                roles_of(handler.resolve_guards())
+
+
+async def test_whatever_writes_by_post_does_so_once(app: Litestar) -> None:
+    for route in app.routes:
+        assert isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items():
+            name = f"{method} {route.path_format}"
+            if name.startswith("POST /api/"):
+                assert bool(handler.opt.get("once")) is (name not in WITHOUT_ONCE), name
+            else:
+                assert not handler.opt.get("once"), name
+
+
+def filled(path: str) -> str:
+    """The path with plausible ids: ALPHA's own books, and things that need not exist."""
+    path = path.replace("{merchant_id}", str(ALPHA)).replace("{account}", "2000").replace("{code}", "conflict")
+    return re.sub(r"\{\w+\}", "1", path)
+
+
+async def test_the_guards_do_what_the_list_says(app: Litestar, db: Database) -> None:
+    await add_small_market(db)
+    async with make_client(app) as nobody:
+        for name, roles in ROUTES.items():
+            method, path = name.split()
+            answer = await nobody.request(method, filled(path))
+            assert (answer.status_code == 401) is (roles is not None), name
+    for role in UserRole:
+        key = await api_key(db, f"the-{role}", [role], ALPHA if role in MERCHANTS else None)
+        async with make_client(app, Authorization=f"Bearer {key}") as client:
+            for name, roles in ROUTES.items():
+                if name in {"POST /api/v1/session", "POST /api/v1/api-keys"}:
+                    continue
+                method, path = name.split()
+                answer = await client.request(method, filled(path))
+                let_in = roles is None or role in roles
+                assert (answer.status_code == 403) is not let_in, (name, role, answer.text)
+                assert answer.status_code not in {401, 405, 500}, (name, role, answer.text)
+
+
+async def test_a_guard_speaks_before_the_body_is_read(caller: Make) -> None:
+    cashier = await caller("cash", "merchant_cashier", merchant_id=ALPHA)
+    answer = await cashier.post("/api/v1/settlements", content=b"not json")
+    assert answer.status_code == 403
