@@ -1,6 +1,8 @@
 """`marketplace migrate`, `db …`, `user …`, `policy …`: as processes, on an embedded server and on one of one's own."""
 
 import asyncio
+import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from marketplace.core.errors import AppError, Conflict
 from marketplace.core.pgembed import embedded_url, start_embedded
 from marketplace.core.tables import policy, qualified
 from marketplace.core.users import create_user
+from marketplace.flows.import_olist import import_olist
+from marketplace.flows.roll_ledger import roll_ledger
 from marketplace.migrate import migrate, newest_version
 from marketplace.tables import metadata
 from supply.tables import merchant, merchant_ref, store
@@ -74,7 +78,7 @@ async def test_a_restored_backup_is_equal_table_by_table(
     written = await back_up(filled.url, tmp_path / "b.dump", embedded=True)
     assert written.schema_version == newest_version()
     assert not (tmp_path / "b.dump.partial").exists()
-    target = await empty_database(maintenance_url, "restored_equal")
+    target = await empty_database(maintenance_url, f"restored_{uuid.uuid4().hex}")
     await restore(target, tmp_path / "b.dump", embedded=True, replace=False)
     assert await contents(target) == before
     restored = Database(target, SystemClock(), pool_size=1)
@@ -129,7 +133,7 @@ async def test_an_owner_that_policies_bind_still_backs_up_every_row(maintenance_
         await bare.fetch("SELECT * FROM supply.merchant")
     await bare.close()
     await back_up(as_owner, tmp_path / "b.dump", embedded=True)
-    target = await empty_database(maintenance_url, "restored_plain")
+    target = await empty_database(maintenance_url, f"restored_{uuid.uuid4().hex}")
     await restore(target, tmp_path / "b.dump", embedded=True, replace=False)
     assert await contents(target) == await contents(source)
     await drop_database(target, maintenance_url)
@@ -176,7 +180,7 @@ def test_from_nothing_to_a_restored_database(tmp_path: Path) -> None:
 
 
 async def test_the_first_user_of_a_server_of_ones_own_is_an_admin(maintenance_url: str, tmp_path: Path) -> None:
-    url = await empty_database(maintenance_url, "own_server")
+    url = await empty_database(maintenance_url, f"own_{uuid.uuid4().hex}")
 
     def run(*arguments: str) -> tuple[int, object]:
         answer = marketplace(*arguments, home=tmp_path, MARKETPLACE_DATABASE_URL=url)
@@ -232,3 +236,21 @@ async def _fill_old_server(maintenance_url: str) -> None:
     db = Database(url, SystemClock(), pool_size=1)
     await db.write(STAFF, "t", create_user, "from-before", "From Before", ["admin"])
     await db.close()
+
+
+@pytest.mark.real_data
+async def test_a_month_of_real_orders_survives_the_round_trip(
+    db: Database, maintenance_url: str, tmp_path: Path
+) -> None:
+    data = os.environ.get("MARKETPLACE_DATA")
+    if not data:
+        pytest.skip("MARKETPLACE_DATA is not set: no backup of real orders was taken and restored")
+    await import_olist(db, "operator", Path(data) / "olist")
+    await roll_ledger(db, "operator")
+    before = await contents(db.url)
+    assert before["demand.merchant_order"].startswith("33213:")
+    await back_up(db.url, tmp_path / "b.dump", embedded=True)
+    target = await empty_database(maintenance_url, f"restored_{uuid.uuid4().hex}")
+    await restore(target, tmp_path / "b.dump", embedded=True, replace=False)
+    assert await contents(target) == before
+    await drop_database(target, maintenance_url)
