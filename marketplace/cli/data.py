@@ -17,7 +17,7 @@ def import_group() -> None:
     """Get data of other systems in."""
 
 
-@command(import_group, "olist", roles=("finance", "ops"))
+@command(import_group, "olist", roles=("accountant", "controller"))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--currency", default=CURRENCY, show_default=True, help="The currency of the amounts (ISO 4217).")
 async def import_olist(session: Session, folder: Path, currency: str) -> Outcome:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import insert, make_url
 
 from marketplace.core.clock import FixedClock
 from marketplace.core.crash import CRASH_POINTS
-from marketplace.core.db import Database
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.tables import app_user
 from tests.conftest import NOW, connect, copy_template
 from tests.load.folders import contents, small_market, write
 
@@ -86,4 +87,24 @@ async def test_a_refusal_says_where_and_why(maintenance_url: str, tmp_path: Path
     else:
         assert done.stdout == ""
         assert "olist_order_items_dataset.csv:4: price: '-5.00' is negative" in done.stderr
+    await drop(maintenance_url, url)
+
+
+async def test_only_finance_imports(maintenance_url: str, tmp_path: Path) -> None:
+    """An import books entries: an accountant may, a growth manager may not."""
+    url = await copy_template(maintenance_url)
+    db = Database(url, FixedClock(NOW), pool_size=1)
+
+    async def hire(tx: Tx) -> None:
+        for number, role in enumerate(("accountant", "growth"), start=1):
+            person = {"user_id": number, "login": role, "name": role, "roles": [role], "created_at": tx.now}
+            await tx.execute(insert(app_user), person)
+
+    await db.write(WORKER, "operator", hire)
+    await db.close()
+    folder = write(small_market(), tmp_path)
+    refused = run(url, folder, "--as", "growth")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "needs one of accountant, controller" in " ".join(refused.stderr.split())
+    assert run(url, folder, "--as", "accountant").returncode == 0
     await drop(maintenance_url, url)
