@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import finance_queries, ledger_queries, ops_queries
-from marketplace.consoles.layout import Nothing, send
+from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.reconcile_payments import MatchKind
@@ -34,7 +34,7 @@ async def home(
 
 @get("/runs/{run_id:int}")
 async def run(
-    request: ActorRequest, db: NamedDependency[Database], run_id: FromPath[int], after: FromQuery[str | None] = None
+    request: ActorRequest, db: NamedDependency[Database], run_id: PathId, after: FromQuery[str | None] = None
 ) -> Response[str]:
     """One billing run: how far it is, its totals, and its statements."""
     key = decode_cursor(after, tuple[int])
@@ -46,7 +46,7 @@ async def run(
 
 @get("/accounts/{code:int}")
 async def account(
-    request: ActorRequest, db: NamedDependency[Database], code: FromPath[int], before: FromQuery[str | None] = None
+    request: ActorRequest, db: NamedDependency[Database], code: PathId, before: FromQuery[str | None] = None
 ) -> Response[str]:
     """One account over all books: its totals and its newest lines."""
     key = decode_cursor(before, tuple[date, int, int])
@@ -94,5 +94,6 @@ PAGES = [
         "/finance",
         route_handlers=[home, run, account, reconciliation, purchase, proofs],
         guards=[needs(FINANCE)],
+        include_in_schema=False,
     )
 ]

@@ -28,7 +28,11 @@ LISTED_MAX = 100
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A billing run with the totals of its statements in one currency; a run without statements has none."""
+    """A billing run with the totals of its statements in one currency; a run without statements has none.
+
+    instructed_minor: the payouts that this run instructed. The column `payout` is what the period's books hold of
+    payouts, which were instructed by the run before.
+    """
 
     run_id: int
     from_on: date
@@ -47,6 +51,7 @@ class Run(msgspec.Struct, frozen=True):
     statements: int
     parked: int
     orders: int
+    instructed_minor: int
     opening_minor: int
     columns: Sequence[tuple[str, int]]
     closing_minor: int
@@ -241,18 +246,20 @@ async def purchase_page(tx: Tx, order_ref: str) -> PurchasePage:
 
 def _run(row: Any) -> Run:
     fields = {name: getattr(row, name) for name in Run.__struct_fields__ if name != "columns"}
-    totals = {name: int(fields[name]) for name in ("statements", "parked", "orders", "opening_minor", "closing_minor")}
+    totals = {name: int(fields[name]) for name in (*_COUNTED, "opening_minor", "closing_minor")}
     columns = [(name, int(getattr(row, f"{name}_minor"))) for name in STATEMENT_COLUMNS]
     return Run(**(fields | totals), columns=columns)
 
 
+_COUNTED = ("statements", "parked", "orders", "instructed_minor")
 _TOTALS = ",\n".join(
     f"coalesce(s.{name}_minor, 0) AS {name}_minor" for name in ("opening", *STATEMENT_COLUMNS, "closing")
 )
 _SUMS = ", ".join(f"sum({name}_minor) AS {name}_minor" for name in ("opening", *STATEMENT_COLUMNS, "closing"))
 _RUNS = f"""
 SELECT r.*, CAST(:currency AS text) AS currency, coalesce(s.statements, 0) AS statements,
-       coalesce(s.parked, 0) AS parked, coalesce(s.orders, 0) AS orders, {_TOTALS}
+       coalesce(s.parked, 0) AS parked, coalesce(s.orders, 0) AS orders,
+       coalesce(p.instructed_minor, 0) AS instructed_minor, {_TOTALS}
 FROM (
     SELECT * FROM billing.billing_run r WHERE {{wanted}} ORDER BY from_on DESC, run_id DESC LIMIT :limit
 ) AS r
@@ -261,6 +268,10 @@ LEFT JOIN (
            sum(orders) AS orders, {_SUMS}
     FROM billing.statement WHERE currency = :currency GROUP BY run_id
 ) AS s ON s.run_id = r.run_id
+LEFT JOIN (
+    SELECT run_id, sum(amount_minor) AS instructed_minor FROM billing.payout
+    WHERE currency = :currency AND state <> 'cancelled' GROUP BY run_id
+) AS p ON p.run_id = r.run_id
 ORDER BY r.from_on DESC, r.run_id DESC
 """
 _RUN_STATEMENTS = """

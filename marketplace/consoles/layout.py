@@ -1,16 +1,20 @@
 """What every page shares: whose data it shows, the frame around it, and how it is sent."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import MediaType, Response
+from litestar.params import PathParameter
 
 from marketplace.core.db import Scope
 from marketplace.core.errors import NotFound
 from marketplace.web.auth import Actor, ActorRequest
-from marketplace.web.guards import FINANCE, MERCHANT, OPS
+from marketplace.web.guards import FINANCE, MERCHANT, MERCHANT_BOOKS, OPS
 from marketplace.web.templating import render
+
+PathId = Annotated[int, PathParameter(ge=-(2**63), le=2**63 - 1)]
+"""A number in an address: what the database can hold, so that a longer one is refused by name."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -39,8 +43,8 @@ _MERCHANT_PAGES = (
     ("payouts", "/payouts"),
     ("balance", "/accounts/2000"),
 )
+_WITHOUT_BOOKS = frozenset({"home", "orders"})
 _TABS = {
-    "merchant": tuple(Tab(key, f"/merchant{path}") for key, path in _MERCHANT_PAGES),
     "ops": (Tab("home", "/ops"), Tab("merchants", "/ops/merchants"), Tab("parked", "/ops/parked")),
     "finance": (
         Tab("home", "/finance"),
@@ -56,7 +60,7 @@ _ENTRANCE = {"merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
 class Frame(msgspec.Struct, frozen=True):
     """What surrounds a page: the console, its tabs and the open one, and who is signed in.
 
-    about: the tabs of the merchant whose books staff look at.
+    about: the tabs of the merchant whose books staff look at. books: whether this person sees a merchant's money.
     """
 
     console: str
@@ -64,6 +68,7 @@ class Frame(msgspec.Struct, frozen=True):
     tabs: Sequence[Tab]
     tab: str
     about: Sequence[Tab]
+    books: bool
     person: str
     path: str
 
@@ -84,12 +89,15 @@ def send(
     if not console:
         raise NotFound("there is no page for this role yet")
     foreign = place is not None and console != "merchant"
+    books = bool(actor.roles & (MERCHANT_BOOKS | FINANCE))
+    theirs = [(key, path) for key, path in _MERCHANT_PAGES if books or key in _WITHOUT_BOOKS]
     frame = Frame(
         console=console,
         consoles=open_to,
-        tabs=_TABS[console],
+        tabs=[Tab(key, f"/merchant{path}") for key, path in theirs] if console == "merchant" else _TABS[console],
         tab="" if foreign else tab,
-        about=[Tab(key, f"{place.base}{path}") for key, path in _MERCHANT_PAGES] if place and foreign else [],
+        about=[Tab(key, f"{place.base}{path}") for key, path in theirs] if place and foreign else [],
+        books=books,
         person=actor.name,
         path=request.url.path,
     )

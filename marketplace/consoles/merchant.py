@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
 from marketplace.consoles.books_queries import OrderFilter
-from marketplace.consoles.layout import Place, send
+from marketplace.consoles.layout import PathId, Place, send
 from marketplace.consoles.merchant_queries import MerchantHome
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF as STAFF_SCOPE
@@ -17,8 +17,11 @@ from marketplace.core.db import Database
 from marketplace.core.errors import Forbidden, Invalid
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import MERCHANT, STAFF, needs
+from marketplace.web.guards import FINANCE, MERCHANT, MERCHANT_BOOKS, STAFF, needs
 from marketplace.web.i18n import Speech, speech
+
+keepers = needs(MERCHANT_BOOKS, FINANCE)
+"""Who sees a merchant's money; cashiers and operations see its orders."""
 
 ORDER_STATES = ("placed", "paid", "delivered", "settled", "cancelled")
 
@@ -31,7 +34,7 @@ async def own_place(request: ActorRequest) -> Place:
     return Place(merchant_id, request.user.scope, "/merchant")
 
 
-async def any_place(merchant_id: FromPath[int]) -> Place:
+async def any_place(merchant_id: PathId) -> Place:
     """Any merchant's books, as staff see them; a house's books have a negative id."""
     return Place(merchant_id, STAFF_SCOPE, f"/books/{merchant_id}")
 
@@ -47,7 +50,7 @@ async def home(
     async with db.read(place.scope) as tx:
         page = await merchant_queries.home(tx, place.merchant_id, on)
     chart = sales_chart(page, place.base, speech(request.user.locale))
-    return send(request, "merchant/home.html", page, "home", place, chart=chart)
+    return send(request, "merchant/home.html", page, "home", place, drawn=chart)
 
 
 def sales_chart(page: MerchantHome, base: str, say: Speech) -> Chart:
@@ -77,7 +80,7 @@ async def orders(
     place: NamedDependency[Place],
     first: FromQuery[date | None] = None,
     last: FromQuery[date | None] = None,
-    order_state: Annotated[str | None, QueryParameter(query="state")] = None,
+    order_state: Annotated[str | None, QueryParameter(name="state")] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """Orders of a stretch of days, newest first, with the sums of all that were found."""
@@ -93,7 +96,7 @@ async def orders(
 
 @get("/orders/{order_id:int}")
 async def order(
-    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], order_id: FromPath[int]
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], order_id: PathId
 ) -> Response[str]:
     """One order: its lines, what was paid, the commission on it, and every entry booked for it."""
     async with db.read(place.scope) as tx:
@@ -101,7 +104,7 @@ async def order(
     return send(request, "books/order.html", page, "orders", place)
 
 
-@get("/statements")
+@get("/statements", guards=[keepers])
 async def statements(
     request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]
 ) -> Response[str]:
@@ -111,12 +114,12 @@ async def statements(
     return send(request, "books/statements.html", page, "statements", place)
 
 
-@get("/statements/{run_id:int}/{currency:str}")
+@get("/statements/{run_id:int}/{currency:str}", guards=[keepers])
 async def statement(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[Place],
-    run_id: FromPath[int],
+    run_id: PathId,
     currency: FromPath[str],
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
@@ -128,7 +131,7 @@ async def statement(
     return send(request, "books/statement.html", page, "statements", place, cursor=older)
 
 
-@get("/payouts")
+@get("/payouts", guards=[keepers])
 async def payouts(request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]) -> Response[str]:
     """The merchant's payouts and their state, newest first."""
     async with db.read(place.scope) as tx:
@@ -136,9 +139,9 @@ async def payouts(request: ActorRequest, db: NamedDependency[Database], place: N
     return send(request, "books/payouts.html", page, "payouts", place)
 
 
-@get("/payouts/{payout_id:int}")
+@get("/payouts/{payout_id:int}", guards=[keepers])
 async def payout(
-    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], payout_id: FromPath[int]
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], payout_id: PathId
 ) -> Response[str]:
     """One payout: the statements it pays, and its entries."""
     async with db.read(place.scope) as tx:
@@ -146,12 +149,12 @@ async def payout(
     return send(request, "books/payout.html", page, "payouts", place)
 
 
-@get("/accounts/{code:int}")
+@get("/accounts/{code:int}", guards=[keepers])
 async def account(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[Place],
-    code: FromPath[int],
+    code: PathId,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """One account of the merchant's books: the newest lines, with the balance after each."""
@@ -163,9 +166,9 @@ async def account(
     return send(request, "books/account.html", page, "balance", place, cursor=older, balances=balances)
 
 
-@get("/entries/{entry_no:int}")
+@get("/entries/{entry_no:int}", guards=[keepers])
 async def entry(
-    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], entry_no: FromPath[int]
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], entry_no: PathId
 ) -> Response[str]:
     """One journal entry: its legs, and what each account stood at after it."""
     async with db.read(place.scope) as tx:
@@ -176,11 +179,12 @@ async def entry(
 _PAGES = [home, orders, order, statements, statement, payouts, payout, account, entry]
 
 PAGES = [
-    Router("/merchant", route_handlers=_PAGES, guards=[needs(MERCHANT)], dependencies={"place": Provide(own_place)}),
     Router(
-        "/books/{merchant_id:int}",
+        path,
         route_handlers=_PAGES,
-        guards=[needs(STAFF)],
-        dependencies={"place": Provide(any_place)},
-    ),
+        guards=[needs(roles)],
+        dependencies={"place": Provide(place)},
+        include_in_schema=False,
+    )
+    for path, roles, place in (("/merchant", MERCHANT, own_place), ("/books/{merchant_id:int}", STAFF, any_place))
 ]

@@ -59,7 +59,7 @@ class MerchantHome(msgspec.Struct, frozen=True):
     days: Days
     today: Sales
     yesterday: Sales
-    month: Sales
+    this_month: Sales
     earlier: Sales
     cancelled: Sales
     chart: Sequence[DaySales]
@@ -74,15 +74,15 @@ class MerchantHome(msgspec.Struct, frozen=True):
 
     @property
     def sales(self) -> Change:
-        return Change(self.month.goods_minor, self.earlier.goods_minor)
+        return Change(self.this_month.goods_minor, self.earlier.goods_minor)
 
     @property
     def orders(self) -> Change:
-        return Change(self.month.orders, self.earlier.orders)
+        return Change(self.this_month.orders, self.earlier.orders)
 
     @property
     def average(self) -> Change:
-        return Change(self.month.average_minor, self.earlier.average_minor)
+        return Change(self.this_month.average_minor, self.earlier.average_minor)
 
     @property
     def by_orders_minor(self) -> int:
@@ -127,7 +127,7 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
         days=days,
         today=Sales(sums.today_orders, int(sums.today_minor)),
         yesterday=Sales(sums.yesterday_orders, int(sums.yesterday_minor)),
-        month=Sales(sums.month_orders, int(sums.month_minor)),
+        this_month=Sales(sums.month_orders, int(sums.month_minor)),
         earlier=Sales(sums.earlier_orders, int(sums.earlier_minor)),
         cancelled=Sales(sums.cancelled_orders, int(sums.cancelled_minor)),
         chart=_calendar(days, await tx.rows(_DAYS, **stretch)),

@@ -32,7 +32,7 @@ async def home(
         page = await ops_queries.home(tx, shown, on)
     chart = gmv_chart(page, speech(request.user.locale))
     spark = sparkline([day.orders for day in page.trend])
-    return send(request, "ops/home.html", page, "home", chart=chart, spark=spark)
+    return send(request, "ops/home.html", page, "home", drawn=chart, spark=spark)
 
 
 def gmv_chart(page: OpsHome, say: Speech) -> Chart:
@@ -91,4 +91,4 @@ async def parked(
     return send(request, "ops/parked.html", page, "parked", cursor=older)
 
 
-PAGES = [Router("/ops", route_handlers=[home, merchants, parked], guards=[needs(OPS)])]
+PAGES = [Router("/ops", route_handlers=[home, merchants, parked], guards=[needs(OPS)], include_in_schema=False)]

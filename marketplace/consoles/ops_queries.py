@@ -69,8 +69,10 @@ class ParkedOrder(msgspec.Struct, frozen=True):
 
 
 class Import(msgspec.Struct, frozen=True):
+    """A load of outside data; `counts` are what it brought, by name."""
+
     source: str
-    summary: str
+    counts: dict[str, int]
     imported_at: datetime
     imported_by: str
 
@@ -151,12 +153,12 @@ async def get_entity(tx: Tx, entity_id: int | None) -> Entity | None:
 
 
 async def day_shown(tx: Tx, entity: Entity, wished: date | None) -> date:
-    """The day a page is about: the one wished for, else today, else the newest day with orders if that is long ago."""
+    """The day a page is about: the one wished for, else today, else the newest with orders, if a week has had none."""
     if wished:
         return wished
     today = local_date(tx.now, entity.zone)
     newest: date | None = await tx.scalar(_NEWEST_DAY, entity=entity.entity_id)
-    return today if newest is None or newest > today - timedelta(weeks=WINDOW_WEEKS) else newest
+    return today if newest is None or newest > today - timedelta(days=7) else newest
 
 
 async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
@@ -195,7 +197,10 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
             Parked(row.reason, row.orders, int(row.goods_minor))
             for row in await tx.rows(_PARKED_REASONS, **_of(entity), limit=REASONS_MAX)
         ],
-        imports=[Import(*row) for row in await tx.rows(_IMPORTS, limit=IMPORTS_MAX)],
+        imports=[
+            Import(row.source, _counts(row.summary), row.imported_at, row.imported_by)
+            for row in await tx.rows(_IMPORTS, limit=IMPORTS_MAX)
+        ],
     )
 
 
@@ -230,6 +235,12 @@ def _of(entity: Entity) -> dict[str, Any]:
 
 def _stretch(entity: Entity, days: Days) -> dict[str, Any]:
     return _of(entity) | {"first": days.first, "last": days.last, "earlier_first": days.earlier_first}
+
+
+def _counts(summary: str) -> dict[str, int]:
+    """What an import's summary counts; sums of money are left out, they have pages of their own."""
+    counted: dict[str, Any] = msgspec.json.decode(summary)
+    return {name: value for name, value in counted.items() if isinstance(value, int) and not name.endswith("_minor")}
 
 
 def _mover(row: Any) -> Mover:
@@ -287,7 +298,8 @@ _MERCHANTS = f"""
 SELECT m.merchant_id, m.name, m.city, m.region, coalesce(figures.orders, 0) AS orders,
        coalesce(figures.goods_minor, 0) AS goods_minor, coalesce(figures.earlier_minor, 0) AS earlier_minor
 FROM supply.merchant m LEFT JOIN ({_BY_MERCHANT}) AS figures ON figures.merchant_id = m.merchant_id
-WHERE m.entity_id = :entity AND (coalesce(figures.goods_minor, 0), -m.merchant_id) < (:goods, -:merchant)
+WHERE m.entity_id = :entity
+  AND (coalesce(figures.goods_minor, 0), -m.merchant_id) < (CAST(:goods AS numeric), -CAST(:merchant AS bigint))
 ORDER BY coalesce(figures.goods_minor, 0) DESC, m.merchant_id LIMIT :limit
 """
 _DUE = f"""

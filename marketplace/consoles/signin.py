@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import MediaType, Request, Response, get, post
+from litestar import MediaType, Request, Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
@@ -18,7 +18,7 @@ from marketplace.core.tables import app_user
 from marketplace.flows.run_demo import PASSWORD
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest, no_session_cookie, session_cookie
-from marketplace.web.guards import public, signed_in
+from marketplace.web.guards import MERCHANT_BOOKS, public, signed_in
 from marketplace.web.i18n import LANGUAGES, negotiate
 from marketplace.web.problems import SIGN_IN_PATH
 from marketplace.web.templating import render
@@ -55,6 +55,8 @@ def home_of(request: ActorRequest) -> str:
     open_to = consoles_of(request.user)
     if not open_to:
         raise NotFound("there is no page for this role yet")
+    if open_to == ["merchant"] and not request.user.roles & MERCHANT_BOOKS:
+        return "/merchant/orders"
     return f"/{open_to[-1]}"
 
 
@@ -62,7 +64,7 @@ def home_of(request: ActorRequest) -> str:
 async def sign_in_page(
     request: AnyRequest,
     db: NamedDependency[Database],
-    next_path: Annotated[str, QueryParameter(query="next")] = "/",
+    next_path: Annotated[str, QueryParameter(name="next")] = "/",
     lang: FromQuery[str] = "",
 ) -> Response[str]:
     """The form to sign in with; on demonstration data also its three people."""
@@ -163,4 +165,6 @@ async def _set_locale(tx: Tx, user_id: int, code: str) -> None:
     await tx.execute(update(app_user).where(app_user.c.user_id == user_id).values(locale=code))
 
 
-PAGES = [entrance, sign_in_page, sign_in, sign_out, choose_language]
+PAGES = [
+    Router("/", route_handlers=[entrance, sign_in_page, sign_in, sign_out, choose_language], include_in_schema=False)
+]

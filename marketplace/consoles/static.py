@@ -11,7 +11,7 @@ _TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "te
 _FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
 
 
-@get("/static/{name:str}", guards=[public], sync_to_thread=False)
+@get("/static/{name:str}", guards=[public], sync_to_thread=False, include_in_schema=False)
 def static_file(name: FromPath[str]) -> Response[bytes]:
     """One of our own static files."""
     path = _FILES.get(name)

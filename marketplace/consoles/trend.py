@@ -14,6 +14,7 @@ _HEIGHT = 1000
 _STEP = 100
 _BAR = 64
 _GHOST = 84
+_ROUND = (10, 12, 16, 20, 30, 40, 50, 60, 80)
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -35,10 +36,10 @@ class Chart(msgspec.Struct, frozen=True):
 
 
 def ceiling(value: int) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50 … that is not below `value`: the top of an axis. At least 1."""
+    """The top of an axis: the smallest round number not below `value` whose half is round, too. At least 10."""
     step = 1
     while True:
-        for factor in (1, 2, 5):
+        for factor in _ROUND:
             if factor * step >= value:
                 return factor * step
         step *= 10

@@ -34,9 +34,14 @@ def environment() -> Environment:
 
 
 def render(template: str, language: str, page: msgspec.Struct, **context: Any) -> str:
-    """The template filled with a page, whose fields it sees by name, and `say`: the language's messages and forms."""
-    fields = {name: getattr(page, name) for name in page.__struct_fields__}
+    """The template filled with a page, whose fields and properties it sees by name, and the language's vocabulary."""
+    fields = {name: getattr(page, name) for name in (*page.__struct_fields__, *_properties(type(page)))}
     return environment().get_template(template).render(**fields, **context, **_vocabulary(speech(language)))
+
+
+@lru_cache
+def _properties(page: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name, member in vars(page).items() if isinstance(member, property))
 
 
 def _vocabulary(say: Speech) -> dict[str, Any]:

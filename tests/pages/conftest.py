@@ -1,0 +1,128 @@
+"""A small billed market behind the real application, and people who sign in to it with a browser's cookies."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+from sqlalchemy import make_url
+
+from marketplace.consoles import page_handlers
+from marketplace.core import policies
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.users import create_user
+from marketplace.flows import run_billing
+from marketplace.flows.apply_contracts import apply_file
+from marketplace.flows.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
+from marketplace.flows.run_demo import PASSWORD, closed_periods
+from marketplace.flows.settle_orders import settle_through
+from tests.conftest import connect, copy_template
+from tests.http.conftest import make_client, running
+
+MARKET_NOW = datetime(2018, 9, 3, 12, 0, tzinfo=UTC)
+PEOPLE: dict[str, list[str]] = {
+    "merchant": ["merchant_owner"],
+    "cashier": ["merchant_cashier"],
+    "other": ["merchant_owner"],
+    "ops": ["growth", "approver"],
+    "finance": ["accountant", "controller"],
+    "admin": ["admin"],
+    "payer": ["payer"],
+}
+MINE, OTHERS = 1, 2
+"""The merchants of the users `merchant` and `cashier`, and of the user `other`."""
+
+
+@asynccontextmanager
+async def billed_market(maintenance_url: str) -> AsyncIterator[Database]:
+    """A database with a quarter of 600 orders of 12 merchants: settled, and its closed months billed."""
+    url = await copy_template(maintenance_url)
+    db = Database(url, FixedClock(MARKET_NOW), pool_size=8)
+    market = make_market(MARKET_NOW, orders=600, merchants=12)
+    await _bill(db, market)
+    yield db
+    await db.close()
+    connection = await connect(maintenance_url)
+    await connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+    await connection.close()
+
+
+async def _bill(db: Database, market: DemoMarket) -> None:
+    await db.write(WORKER, "test", _switch_on)
+    await load_demo_market(db, "test", market)
+    await apply_file(db, "test", demo_contracts(market).encode())
+    await settle_through(db, "test", market.last_on)
+    for period in closed_periods(market.first_on, market.last_on)[:2]:
+        result = await run_billing.run_period(db, "test", period)
+        await run_billing.approve_run(db, "test", result.run.run_id)
+        await run_billing.finalise_run(db, "test", result.run.run_id)
+    await db.write(WORKER, "test", _people)
+
+
+async def _switch_on(tx: Tx) -> None:
+    for name in ("single_operator", "demonstration"):
+        await policies.switch(tx, name, on=True)
+
+
+async def _people(tx: Tx) -> None:
+    for login, roles in PEOPLE.items():
+        merchant_id = {"merchant": MINE, "cashier": MINE, "other": OTHERS}.get(login)
+        await create_user(tx, login, f"{login.title()} <Person>", roles, merchant_id=merchant_id, password=PASSWORD)
+
+
+@pytest.fixture(scope="module")
+async def market(maintenance_url: str) -> AsyncIterator[Database]:
+    """The billed market, shared by a module's tests, which only read it."""
+    async with billed_market(maintenance_url) as db:
+        yield db
+
+
+@asynccontextmanager
+async def running_pages(db: Database, home: Path) -> AsyncIterator[Litestar]:
+    """The application with its pages, which are put in here as long as it does not bring them itself."""
+    async with running(db, home) as app:
+        if not any(route.path == "/sign-in" for route in app.routes):
+            for handler in page_handlers:
+                app.register(handler)
+        yield app
+
+
+@pytest.fixture(scope="module")
+async def app(market: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Litestar]:
+    async with running_pages(market, tmp_path_factory.mktemp("home")) as app:
+        yield app
+
+
+SignIn = Callable[[str], Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture(scope="module")
+async def sign_in(app: Litestar) -> AsyncIterator[SignIn]:
+    """`await sign_in("finance")`: a browser with that person's session; one for each person and module."""
+    async with AsyncExitStack() as stack:
+        browsers: dict[str, httpx.AsyncClient] = {}
+
+        async def enter(login: str) -> httpx.AsyncClient:
+            if login not in browsers:
+                browser = await stack.enter_async_context(make_client(app))
+                answer = await browser.post("/sign-in", data={"login": login, "password": PASSWORD, "next": "/"})
+                assert answer.status_code == 303, answer.text
+                browsers[login] = browser
+            return browsers[login]
+
+        yield enter
+
+
+def plain(html: str) -> str:
+    """The words of a page: tags away, white space folded."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def links(html: str) -> list[str]:
+    """The local addresses that a page leads to."""
+    return [href.replace("&amp;", "&") for href in re.findall(r'href="(/[^"]*)"', html)]

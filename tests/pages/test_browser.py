@@ -1,0 +1,91 @@
+"""In a real Chromium: each person signs in, nothing complains, nothing leaves the site, nothing overflows a phone."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from litestar import Litestar
+from playwright.async_api import Browser, Page, async_playwright
+
+from marketplace.core.db import Database
+from marketplace.flows.run_demo import PASSWORD
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER TESTED: install chromium (apt-get install chromium)"),
+]
+
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
+
+
+@pytest.fixture
+async def address(app: Litestar, market: Database) -> AsyncIterator[str]:
+    """The application on a free port of the loopback."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.02)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.parametrize("person", ["merchant", "ops", "finance"])
+async def test_a_person_signs_in_and_follows_a_figure(
+    address: str, browser: Browser, person: str, scheme: str, *, script: bool
+) -> None:
+    context = await browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport={"width": DESK["width"], "height": DESK["height"]},
+        java_script_enabled=script,
+        locale="en-GB",
+    )
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda said: faults.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda sent: None if sent.url.startswith(address) else faults.append(sent.url))
+    await page.goto(f"{address}/")
+    await page.locator("input[name=login]:visible").fill(person)
+    await page.locator("input[type=password]").fill(PASSWORD)
+    await page.locator("button.primary").click()
+    await page.wait_for_url(f"{address}/{person}")
+    assert await page.locator("h1").count() == 1
+    await _fits_a_phone(page)
+    for path in {
+        "merchant": ["/merchant/orders", "/merchant/statements", "/merchant/accounts/2000", "/merchant/entries/1"],
+        "ops": ["/ops/merchants", "/ops/parked", "/books/1"],
+        "finance": ["/finance/reconciliation", "/finance/proofs", "/finance/accounts/4000", "/books/1/entries/1"],
+    }[person]:
+        await page.goto(address + path)
+        await _fits_a_phone(page)
+    await page.locator("details.person summary").click()
+    await page.locator(".menu .quiet").click()
+    await page.wait_for_url(f"{address}/sign-in")
+    assert faults == []
+    await context.close()
+
+
+async def _fits_a_phone(page: Page) -> None:
+    """No sideways scrolling at 360 px: the root is no wider than the window; wide tables scroll in their own frame."""
+    await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    assert await page.locator("html").evaluate("root => root.scrollWidth") <= PHONE["width"], page.url
+    await page.set_viewport_size({"width": DESK["width"], "height": DESK["height"]})

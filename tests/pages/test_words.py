@@ -1,0 +1,148 @@
+"""Catalogues: every key in every language, each used; and numbers, dates and money as the languages write them."""
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import CheckConstraint
+
+from billing.ledger.chart import Account
+from billing.runs.model import RunState
+from billing.tables import commission_line, payout, statement
+from demand.tables import merchant_order
+from marketplace.core.money import MINOR_DIGITS, text_from_minor
+from marketplace.flows.reconcile_payments import MatchKind
+from marketplace.flows.verify_books import OPEN_ITEMS, PROOFS
+from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
+from marketplace.web.templating import TEMPLATES, environment
+
+CONSOLES = Path(__file__).parents[2] / "marketplace" / "consoles"
+CALL = re.compile(r"""\b(?:t|text)\(\s*"([^"]+)"\s*[,)]""")
+COUNT = re.compile(r"""\bcount\(\s*"([^"]+)\"""")
+FAMILY = re.compile(r"""\b(?:label|name_of|pill)\(\s*"([^"]+)\"""")
+EMPTY = re.compile(r"""ui\.empty\("([^"]+)"\)""")
+
+
+def source() -> str:
+    files = [*TEMPLATES.rglob("*.html"), *CONSOLES.glob("*.py")]
+    return "\n".join(path.read_text() for path in files)
+
+
+def messages(catalogue: Catalog) -> dict[str, Message]:
+    return {(m.id[0] if isinstance(m.id, tuple) else str(m.id)): m for m in catalogue if m.id}
+
+
+def written(message: Message) -> list[str]:
+    """The message's text, or each of its plural forms."""
+    return [str(message.string)] if isinstance(message.id, str) else [str(form) for form in message.string or ()]
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_language_has_every_key_with_the_same_places(code: str) -> None:
+    ours, english = messages(read_catalogue(code)), messages(read_catalogue("en"))
+    assert ours.keys() == english.keys()
+    for key, message in ours.items():
+        forms = written(message)
+        assert all(forms), key
+        places = {frozenset(re.findall(r"\{(\w+)\}", form)) for form in forms}
+        assert places == {frozenset(re.findall(r"\{(\w+)\}", written(english[key])[-1]))}, key
+
+
+def test_every_key_that_is_used_exists_and_every_key_is_used() -> None:
+    text, known = source(), set(keys(read_catalogue("en")))
+    direct, families = set(CALL.findall(text)) | set(COUNT.findall(text)), set(FAMILY.findall(text))
+    assert direct <= known
+    assert {key.split(".")[0] for key in known - direct} <= families | {"empty", "empty_next"}
+    assert set(EMPTY.findall(text)) | {"runs"} == {k.split(".")[1] for k in known if k.startswith("empty.")}
+
+
+def test_every_member_of_a_closed_family_has_a_word() -> None:
+    known = set(keys(read_catalogue("en")))
+    wanted = {
+        "account": {str(int(account)) for account in Account},
+        "nature": {account.nature.name for account in Account},
+        "order_state": states(merchant_order),
+        "payout_state": states(payout),
+        "statement_state": states(statement),
+        "commission_kind": states(commission_line, "kind"),
+        "run_state": {str(state) for state in RunState},
+        "rec_kind": {str(kind) for kind in MatchKind},
+        "proof": {name for name, _, _ in PROOFS},
+        "open_item": set(OPEN_ITEMS),
+    }
+    for family, members in wanted.items():
+        assert {key.partition(".")[2] for key in known if key.startswith(f"{family}.")} == members, family
+
+
+def states(table: object, column: str = "state") -> set[str]:
+    """The values that a table's CHECK allows in a column."""
+    checks = [c for c in table.constraints if isinstance(c, CheckConstraint)]  # type: ignore[attr-defined]
+    clause = next(str(c.sqltext) for c in checks if str(c.sqltext).startswith(f"{column} IN"))
+    return set(re.findall(r"'(\w+)'", clause))
+
+
+def test_no_words_outside_the_catalogue() -> None:
+    for path in TEMPLATES.rglob("*.html"):
+        text = path.read_text()
+        for code in (r"\{#.*?#\}", r"\{%.*?%\}", r"\{\{.*?\}\}", r"<[^>]*>"):
+            text = re.sub(code, " ", text, flags=re.DOTALL)
+        assert not re.findall(r"[^\W\d_]{2,}", text), path
+
+
+def test_an_unknown_key_is_loud() -> None:
+    with pytest.raises(KeyError, match=r"no message 'nothing\.here'"):
+        speech("en").text("nothing.here")
+    assert speech("en").name("entry_kind", "something_new") == "something new"
+
+
+@given(st.integers(-(10**15), 10**15), st.sampled_from(sorted(MINOR_DIGITS)), st.sampled_from(sorted(LANGUAGES)))
+def test_an_amount_keeps_every_digit_in_every_language(minor: int, currency: str, code: str) -> None:
+    say = speech(code)
+    point = {"en": ".", "zh": ".", "pt": ","}[code]
+    written = say.amount(minor, currency)
+    assert re.fullmatch(r"−?\d{1,3}([.,]\d{3})*([.,]\d+)?", written)
+    plain = "".join(c for c in written.replace(MINUS, "-") if c.isdigit() or c in {"-", point}).replace(point, ".")
+    assert plain == text_from_minor(minor, currency)
+    assert written in say.money(minor, currency).replace(MINUS, "") or minor < 0
+
+
+def test_forms_of_the_languages() -> None:
+    on, at = date(2026, 9, 3), datetime(2026, 9, 3, 23, 30, tzinfo=UTC)
+    shown = {
+        code: (
+            say.money(-123456, "BRL"),
+            say.percent(123_456),
+            say.change(-400),
+            say.day(on),
+            say.month(on),
+            say.count("count.orders", 1),
+            say.count("count.orders", 1234),
+            say.instant(at, "Asia/Shanghai").replace("\N{NARROW NO-BREAK SPACE}", " "),
+        )
+        for code, say in ((code, speech(code)) for code in LANGUAGES)
+    }
+    assert shown == {
+        "en": ("−R$1,234.56", "12.3%", "0.0%", "Sep 3, 2026", "September 2026", "1 order", "1,234 orders",
+               "Sep 4, 2026 7:30 AM"),
+        "zh": ("−R$1,234.56", "12.3%", "0.0%", "2026年9月3日", "2026年9月", "1 笔订单", "1,234 笔订单",
+               "2026年9月4日 07:30"),
+        "pt": ("−R$\N{NO-BREAK SPACE}1.234,56", "12,3%", "0,0%", "3 de set. de 2026", "setembro de 2026", "1 pedido",
+               "1.234 pedidos", "4 de set. de 2026 07:30"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("fr, pt-BR;q=0.5, en;q=0.1", "pt"), ("", "en"), ("zh;q=0, pt;q=oops", "en")],
+)
+def test_a_browser_gets_the_language_it_asks_for_first(header: str, code: str) -> None:
+    assert negotiate(header) == code
+
+
+def test_every_template_compiles() -> None:
+    for path in TEMPLATES.rglob("*.html"):
+        environment().get_template(str(path.relative_to(TEMPLATES)))
