@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from billing.ledger.chart import Account
-from billing.tables import account
+from billing.ledger.tables import account
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict

@@ -1,5 +1,6 @@
 """All tables of the house: importing this module fills the metadata."""
 
+import billing.ledger.tables
 import billing.tables
 import demand.tables
 import supply.tables

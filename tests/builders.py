@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
-from billing.tables import entity, processor
+from billing.ledger.tables import entity, processor
 from demand.tables import merchant_order, order_due, order_line
 from marketplace.core.db import Tx
 from supply.tables import merchant, merchant_ref

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, bindparam, insert, text
 
 from billing.ledger.model import AccountLine, Balance, Entry, Leg, NewEntry, TrialLine
-from billing.tables import entry as entry_table
+from billing.ledger.tables import entry as entry_table
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 
@@ -19,6 +19,8 @@ LINES_MAX = 200
 
 async def open_books(tx: Tx, merchant_ids: Sequence[int], entity_id: int) -> None:
     """Give each merchant a ledger head, closed through whatever the entity has closed. Books that exist stay."""
+    # A run that closes the period meanwhile would leave the new heads open: it waits for this commit, or we for it.
+    await tx.execute("SELECT FROM billing.entity WHERE entity_id = :entity FOR SHARE", {"entity": entity_id})
     # A run that closes a period meanwhile would leave these heads open: it waits for this commit, or we for it.
     await tx.execute("SELECT entity_id FROM billing.entity WHERE entity_id = :entity FOR SHARE", {"entity": entity_id})
     await tx.execute(_OPEN_HEADS, {"merchants": list(merchant_ids), "entity": entity_id})

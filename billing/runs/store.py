@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
+from billing.ledger.tables import entity
 from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
-from billing.tables import billing_run, entity, payout, statement
+from billing.tables import billing_run, payout, statement
 from marketplace.core.blocks import reserve
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
@@ -19,6 +20,14 @@ _LIVE = billing_run.c.state.not_in([RunState.REVERSED, RunState.ABORTED])
 async def get_run(tx: Tx, run_id: int) -> Run:
     """One run. Raises NotFound."""
     row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id))
+    if row is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    return _run(row)
+
+
+async def lock_run(tx: Tx, run_id: int) -> Run:
+    """One run, locked until the transaction ends, so that what is decided on its state still holds. Raises NotFound."""
+    row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id).with_for_update())
     if row is None:
         raise NotFound(f"there is no billing run {run_id}")
     return _run(row)
@@ -73,10 +82,7 @@ async def insert_run(tx: Tx, entity_id: int, period: Period, payout_on: date) ->
 
 async def move_run(tx: Tx, run_id: int, then: RunState, **values: Any) -> Run:
     """Take a run to another state, under its row lock. Raises Conflict when the move is not allowed."""
-    row = await tx.row(select(billing_run.c.state).where(billing_run.c.run_id == run_id).with_for_update())
-    if row is None:
-        raise NotFound(f"there is no billing run {run_id}")
-    check_move(run_id, RunState(row.state), then)
+    check_move(run_id, (await lock_run(tx, run_id)).state, then)
     await tx.execute(update(billing_run).where(billing_run.c.run_id == run_id).values(state=then, **values))
     return await get_run(tx, run_id)
 

@@ -14,7 +14,7 @@ from billing.ledger import roll
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, NewEntry
-from billing.tables import entry
+from billing.ledger.tables import entry
 from marketplace.core.db import STAFF, WORKER, Database, Role, Scope, Tx, sqlstate
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.tables import placement, qualified

@@ -16,7 +16,7 @@ from billing.ledger import roll
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import AccountLine, Leg, NewEntry
-from billing.tables import entity
+from billing.ledger.tables import entity
 from marketplace.core.db import WORKER, Database, Tx
 from tests.billing.model_ledger import ModelLedger, line_key
 from tests.conftest import fresh_database

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 
-from billing.tables import billing_run, entity, entry
+from billing.ledger.tables import entity, entry
+from billing.tables import billing_run
 from marketplace.cluster import distribute, placed_tables
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
