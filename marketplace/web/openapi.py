@@ -104,6 +104,7 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     for parameter in operation.get("parameters", ()):
         _make_bounds_exact(parameter["schema"])
     responses = operation["responses"]
+    responses.get("204", {}).pop("content", None)
     responses.pop("400", None)  # Litestar's own shape, which our problems replace
     for status in _refusals(operation, handler, is_public=roles is None):
         responses[str(status)] = {

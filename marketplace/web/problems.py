@@ -96,14 +96,14 @@ def _explain(message: str) -> tuple[str, str]:
     return reason, f"{pointer}/{named.group(1)}" if named else pointer
 
 
-def from_http_exception(error: HTTPException) -> Problem:
+def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
     """Litestar's own refusals; a parameter of path or query that does not convert is named."""
     status = HTTPStatus(error.status_code)
     extra: dict[str, Any] = {}
     detail = error.detail or status.phrase
     if isinstance(error, ValidationException):
         faults: list[Any] = error.extra if isinstance(error.extra, list) else []
-        extra["errors"] = [_refused_parameter(fault) for fault in faults]
+        extra["errors"] = [_refused_parameter(request, fault) for fault in faults]
         if extra["errors"]:
             first = extra["errors"][0]
             detail = f"{first['pointer'][1:] or 'body'}: {first['detail']}"
@@ -115,10 +115,13 @@ def from_http_exception(error: HTTPException) -> Problem:
     )
 
 
-def _refused_parameter(fault: dict[str, Any]) -> dict[str, str]:
+def _refused_parameter(request: Request[Any, Any, Any], fault: dict[str, Any]) -> dict[str, str]:
     if fault.get("key") == "data":  # an absent body is an absent argument to Litestar
         return {"pointer": "", "detail": "the body is missing"}
-    return {"pointer": f"/{fault.get('key', '')}", "detail": fault.get("message", "")}
+    key = fault.get("key", "")
+    declared = request.route_handler.parsed_fn_signature.parameters.get(key)
+    name = getattr(declared.kwarg_definition, "name", None) if declared else None
+    return {"pointer": f"/{name or key}", "detail": fault.get("message", "")}
 
 
 def from_fault(request: Request[Any, Any, Any], error: Exception) -> Problem:
@@ -160,7 +163,7 @@ def respond(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         "title": problem.title,
         "status": int(problem.status),
         "detail": problem.detail,
-        "instance": request.scope["path"],
+        "instance": quote(request.scope["path"]),
         "request_id": _request_id(request),
         **problem.extra,
     }
@@ -233,7 +236,7 @@ def _on_msgspec(request: Request[Any, Any, Any], error: msgspec.DecodeError) -> 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if error.status_code >= 500:  # Litestar's own words about our mistakes are for the log
         return respond(request, from_fault(request, error))
-    return respond(request, from_http_exception(error))
+    return respond(request, from_http_exception(request, error))
 
 
 def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -51,7 +51,7 @@ BAD = [
     ("cursor", encode_cursor(["2018-01-01T00:00:00Z", 2**70, 1])),
     ("merchant_id", 2**63),
     ("merchant_id", "abc"),
-    ("merchant_id", "1.0"),
+    ("merchant_id", "1.5"),
     ("state", "lost"),
 ]
 
