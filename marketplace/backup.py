@@ -6,6 +6,7 @@ database, or with the database as it was.
 
 import asyncio
 import os
+import re
 import shutil
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
@@ -43,16 +44,15 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 class _Target(msgspec.Struct, frozen=True):
-    """How PostgreSQL's programs reach a database: tools of our own, or of PATH for a server of somebody's own."""
+    """How PostgreSQL's programs reach a database, and which ones: those in `tools`, None for those of PATH."""
 
     url: str
-    embedded: bool
+    tools: Path | None
 
     def tool(self, name: str) -> str:
-        found = None if self.embedded else shutil.which(name)
-        found = found or shutil.which(name, path=str(TOOLS))
+        found = shutil.which(name, path=str(self.tools) if self.tools else None)
         if found is None:
-            raise Conflict(f"{name} is neither on PATH nor in the embedded PostgreSQL")
+            raise Conflict(f"{name} is not in {self.tools or 'PATH'}")
         return found
 
     def address(self) -> list[str]:
@@ -68,17 +68,33 @@ class _Target(msgspec.Struct, frozen=True):
         return dict(os.environ) | ({"PGPASSWORD": password} if password else {})
 
 
+async def _target(url: str, *, embedded: bool) -> _Target:
+    """The programs of PATH where they are of the server's own major version; else those of the embedded PostgreSQL."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
+    try:
+        server = int(await connection.fetchval("SHOW server_version_num")) // 10_000
+    finally:
+        await connection.close()
+    own = None if embedded else shutil.which("pg_dump")
+    if own is None:
+        return _Target(url, TOOLS)
+    process = await asyncio.create_subprocess_exec(own, "--version", stdout=PIPE)
+    said, _ = await process.communicate()
+    version = re.search(rb"\) (\d+)", said)
+    return _Target(url, None if version and int(version[1]) == server else TOOLS)
+
+
 async def back_up(url: str, file: Path, *, embedded: bool, citus: bool = False) -> Backup:
     """Write the whole database into `file`, as of one instant, while it goes on working.
 
     Raises Conflict when there is nothing to back up, `file` exists already, or the tool fails.
     """
     _check_new(file)
-    target = _Target(url, embedded)
+    target = await _target(url, embedded=embedded)
     partial = file.with_name(file.name + ".partial")
     options = ["--format=custom", f"--file={partial}", *await _reading_as(url)]
     if citus:
-        options.append("--exclude-extension=citus*")  # the target may be one server, or a cluster of another shape
+        options.append("--extension=plpgsql")  # the target may be one server, or a cluster of another shape
     await _run([target.tool("pg_dump"), *options, *target.address()], target)
     version = await _version_in(partial, target)
     return Backup(str(file), _finish(partial, file), version)
@@ -91,7 +107,7 @@ async def restore(url: str, file: Path, *, embedded: bool, replace: bool) -> Res
     marketplace and `replace` does not say to drop that first.
     """
     _check_present(file)
-    target = _Target(url, embedded)
+    target = await _target(url, embedded=embedded)
     version = await _version_in(file, target)
     check_known(version, f"{file}: the backup")
     await _make_ready(url, replace=replace)

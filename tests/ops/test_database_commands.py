@@ -248,7 +248,7 @@ async def test_a_month_of_real_orders_survives_the_round_trip(
     await import_olist(db, "operator", Path(data) / "olist")
     await roll_ledger(db, "operator")
     before = await contents(db.url)
-    assert before["demand.merchant_order"].startswith("33213:")
+    assert before["billing.payment_line"].startswith("34779:")
     await back_up(db.url, tmp_path / "b.dump", embedded=True)
     target = await empty_database(maintenance_url, f"restored_{uuid.uuid4().hex}")
     await restore(target, tmp_path / "b.dump", embedded=True, replace=False)
