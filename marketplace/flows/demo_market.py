@@ -59,6 +59,9 @@ _BREAKS_PER_MILLE = {
     MatchKind.ORDER_WITHOUT_PAYMENT: 1,
 }
 _FREE_FREIGHT_FROM_MINOR = 9900
+_QUARTER_DAYS_MIN = 76
+SOURCE = "demo"
+"""How the source of a demonstration market begins; see billing.data_import."""
 _NAMES = {
     "categories": Place("demo categories", {"category": "category"}),
     "products": Place("demo products", {"product": "product_ref"}),
@@ -147,16 +150,16 @@ class DemoMarket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def quarter_before(now: datetime, zone: str = ZONE) -> tuple[date, date]:
-    """First and last day of the three months that end with the last closed month before `now`."""
-    last_on = local_date(now, zone).replace(day=1) - timedelta(days=1)
-    first_on = last_on.replace(day=1)
-    for _ in range(2):
-        first_on = (first_on - timedelta(days=1)).replace(day=1)
-    return first_on, last_on
+    """About a quarter that ends yesterday: from the first of a month, some 80 to 105 days, two whole months at least.
+
+    So there is always a closed month with one before it to compare, and trade in the present one.
+    """
+    last_on = local_date(now, zone) - timedelta(days=1)
+    return (last_on - timedelta(days=_QUARTER_DAYS_MIN)).replace(day=1), last_on
 
 
 def make_market(now: datetime, *, seed: int = SEED, orders: int = 20_000, merchants: int = 200) -> DemoMarket:
-    """The market of the quarter before `now`."""
+    """The market of about a quarter that ends the day before `now`."""
     first_on, last_on = quarter_before(now)
     rng = Random(seed)  # noqa: S311  # a demonstration, not a secret
     shops = tuple(_shop(rng, rank, merchants, first_on, last_on) for rank in range(1, merchants + 1))
@@ -177,11 +180,11 @@ async def load_demo_market(
     db: Database, actor: str, market: DemoMarket, on_progress: OnProgress = lambda done, total: None
 ) -> Loaded:
     """Load the market as any other source of orders; the same market again changes nothing."""
-    sizes = f"{market.seed} {market.first_on} {market.orders} {len(market.shops)}"
+    sizes = f"{market.seed} {market.first_on} {market.last_on} {market.orders} {len(market.shops)}"
     products = sum(len(shop.products) for shop in market.shops)
     source = OrderSource(
-        name=f"demo {market.first_on:%Y-%m} to {market.last_on:%Y-%m}",
-        digest=hashlib.sha256(f"demo market 1: {sizes}".encode()).digest(),
+        name=f"{SOURCE} {market.first_on} to {market.last_on}",
+        digest=hashlib.sha256(f"demo market 2: {sizes}".encode()).digest(),
         entity=ENTITY,
         currency=CURRENCY,
         zone=ZONE,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.users import UserRole, create_user
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import SEED, demo_contracts, load_demo_market, make_market
+from marketplace.flows.demo_market import SEED, SOURCE, demo_contracts, load_demo_market, make_market
 from marketplace.flows.import_olist import import_olist
 from marketplace.flows.reconcile_payments import Reconciliation, reconcile_payments
 from marketplace.flows.refund_order import RefundOrder, refund_order
@@ -61,7 +61,7 @@ async def run_demo(db: Database, actor: str, bar: Bar, *, olist: Path | None = N
     """
     await db.write(WORKER, actor, _set_policies)
     if olist is None:
-        market = make_market(db.clock.now())
+        market = make_market(await _loaded_at(db) or db.clock.now())
         with bar("Orders") as show:
             loaded = await load_demo_market(db, actor, market, show)
         contracts = demo_contracts(market)
@@ -90,6 +90,15 @@ def closed_periods(first_on: date, last_on: date) -> list[Period]:
         periods.append(period)
         period = period_named(f"{period.to_on:%Y-%m}")
     return periods[-3:]
+
+
+async def _loaded_at(db: Database) -> datetime | None:
+    """When the demonstration's market was loaded, if it was: run again on another day it is still that market."""
+    async with db.read(WORKER) as tx:
+        at: datetime | None = await tx.scalar(
+            "SELECT min(imported_at) FROM billing.data_import WHERE source LIKE :source", source=f"{SOURCE} %"
+        )
+    return at
 
 
 async def _set_policies(tx: Tx) -> None:

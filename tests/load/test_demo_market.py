@@ -31,13 +31,14 @@ def small() -> DemoMarket:
 @pytest.mark.parametrize(
     ("now", "quarter"),
     [
-        (datetime(2018, 9, 3, 12, tzinfo=UTC), (date(2018, 6, 1), date(2018, 8, 31))),
-        (datetime(2018, 2, 28, 12, tzinfo=UTC), (date(2017, 11, 1), date(2018, 1, 31))),
-        (datetime(2018, 3, 31, 21, 59, tzinfo=UTC), (date(2017, 12, 1), date(2018, 2, 28))),
+        (datetime(2018, 9, 3, 12, tzinfo=UTC), (date(2018, 6, 1), date(2018, 9, 2))),
+        (datetime(2018, 3, 1, 12, tzinfo=UTC), (date(2017, 12, 1), date(2018, 2, 28))),
+        (datetime(2018, 11, 30, 12, tzinfo=UTC), (date(2018, 9, 1), date(2018, 11, 29))),
+        (datetime(2018, 3, 31, 21, 59, tzinfo=UTC), (date(2018, 1, 1), date(2018, 3, 30))),
         (datetime(2018, 3, 31, 22, 0, tzinfo=UTC), (date(2018, 1, 1), date(2018, 3, 31))),  # April in Berlin
     ],
 )
-def test_the_quarter_ends_with_the_last_closed_month(now: datetime, quarter: tuple[date, date]) -> None:
+def test_the_quarter_ends_yesterday_and_holds_two_closed_months(now: datetime, quarter: tuple[date, date]) -> None:
     assert quarter_before(now) == quarter
 
 
