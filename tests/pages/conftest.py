@@ -4,14 +4,12 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
 from litestar import Litestar
 from sqlalchemy import make_url
 
-from marketplace.consoles import page_handlers
 from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
@@ -82,19 +80,9 @@ async def market(maintenance_url: str) -> AsyncIterator[Database]:
         yield db
 
 
-@asynccontextmanager
-async def running_pages(db: Database, home: Path) -> AsyncIterator[Litestar]:
-    """The application with its pages, which are put in here as long as it does not bring them itself."""
-    async with running(db, home) as app:
-        if not any(route.path == "/sign-in" for route in app.routes):
-            for handler in page_handlers:
-                app.register(handler)
-        yield app
-
-
 @pytest.fixture(scope="module")
 async def app(market: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Litestar]:
-    async with running_pages(market, tmp_path_factory.mktemp("home")) as app:
+    async with running(market, tmp_path_factory.mktemp("home")) as app:
         yield app
 
 

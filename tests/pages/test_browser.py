@@ -23,7 +23,7 @@ pytestmark = [
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def address(app: Litestar, market: Database) -> AsyncIterator[str]:
     """The application on a free port of the loopback."""
     with socket.socket() as listening:
@@ -31,14 +31,14 @@ async def address(app: Litestar, market: Database) -> AsyncIterator[str]:
         config = uvicorn.Config(app, log_level="warning", lifespan="off")
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
             await asyncio.sleep(0.02)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True
         await task
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -46,8 +46,35 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("script", [True, False])
+CONTRASTS = """() => {
+    const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const rgba = colour => {
+        paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+        return paint.getImageData(0, 0, 1, 1).data;
+    };
+    const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = node => {
+        for (; node; node = node.parentElement) {
+            const found = rgba(getComputedStyle(node).backgroundColor);
+            if (found[3] === 255) return found;
+        }
+        return [255, 255, 255];
+    };
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), poor = [];
+    while (walker.nextNode()) {
+        const node = walker.currentNode.parentElement;
+        if (!walker.currentNode.data.trim() || !node.checkVisibility() || node.closest("svg")) continue;
+        const [a, b] = [light(rgba(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);
+        if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(walker.currentNode.data.trim() + " " + (a + 0.05) / (b + 0.05));
+    }
+    return poor;
+}"""
+"""Texts whose contrast with what is behind them is below the 4.5 of WCAG AA."""
+
+
+@pytest.mark.parametrize(("scheme", "script"), [("light", True), ("dark", False)])
 @pytest.mark.parametrize("person", ["merchant", "ops", "finance"])
 async def test_a_person_signs_in_and_follows_a_figure(
     address: str, browser: Browser, person: str, scheme: str, *, script: bool
@@ -64,19 +91,20 @@ async def test_a_person_signs_in_and_follows_a_figure(
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda sent: None if sent.url.startswith(address) else faults.append(sent.url))
     await page.goto(f"{address}/")
+    assert await page.evaluate(CONTRASTS) == []
     await page.locator("input[name=login]:visible").fill(person)
     await page.locator("input[type=password]").fill(PASSWORD)
     await page.locator("button.primary").click()
     await page.wait_for_url(f"{address}/{person}")
     assert await page.locator("h1").count() == 1
-    await _fits_a_phone(page)
+    await _looks_right(page)
     for path in {
         "merchant": ["/merchant/orders", "/merchant/statements", "/merchant/accounts/2000", "/merchant/entries/1"],
         "ops": ["/ops/merchants", "/ops/parked", "/books/1"],
         "finance": ["/finance/reconciliation", "/finance/proofs", "/finance/accounts/4000", "/books/1/entries/1"],
     }[person]:
         await page.goto(address + path)
-        await _fits_a_phone(page)
+        await _looks_right(page)
     await page.locator("details.person summary").click()
     await page.locator(".menu .quiet").click()
     await page.wait_for_url(f"{address}/sign-in")
@@ -84,8 +112,9 @@ async def test_a_person_signs_in_and_follows_a_figure(
     await context.close()
 
 
-async def _fits_a_phone(page: Page) -> None:
-    """No sideways scrolling at 360 px: the root is no wider than the window; wide tables scroll in their own frame."""
+async def _looks_right(page: Page) -> None:
+    """No sideways scrolling at 360 px (wide tables scroll in their own frame), and every text is legible."""
     await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     assert await page.locator("html").evaluate("root => root.scrollWidth") <= PHONE["width"], page.url
     await page.set_viewport_size({"width": DESK["width"], "height": DESK["height"]})
+    assert await page.evaluate(CONTRASTS) == [], page.url

@@ -13,8 +13,8 @@ from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.users import UserRole, create_user
 from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
-from tests.http.conftest import make_client
-from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain, running_pages
+from tests.http.conftest import make_client, running
+from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
 
 PAGES_MAX = 120
 EN = speech("en")
@@ -328,7 +328,7 @@ async def test_a_bad_address_gets_a_page_that_says_so(sign_in: SignIn, path: str
 
 
 async def test_an_empty_marketplace_says_what_to_do_next(db: Database, tmp_path: Path) -> None:
-    async with running_pages(db, tmp_path) as app:
+    async with running(db, tmp_path) as app:
         await db.write(WORKER, "test", _admin)
         async with make_client(app) as browser:
             page = await browser.get("/sign-in")
