@@ -1,6 +1,7 @@
 """The house on a Citus cluster: placement, row policies on the workers, checks, and statements that are pushed down."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from billing.ledger.tables import entity, entry
 from billing.tables import billing_run
+from marketplace.backup import back_up, restore
 from marketplace.cluster import distribute, placed_tables
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
@@ -187,3 +189,19 @@ async def test_local_tables_join_reference_and_distributed_tables(citus_db: Data
 async def test_a_server_without_citus_is_refused(db: Database) -> None:
     with pytest.raises(Conflict, match="no extension citus"):
         await distribute(db.url)
+
+
+async def test_a_backup_of_a_cluster_fills_one_server_and_the_cluster_again(
+    citus_db: Database, db: Database, tmp_path: Path
+) -> None:
+    await citus_db.write(WORKER, "t", fill)
+    await back_up(citus_db.url, tmp_path / "b.dump", embedded=False, citus=True)
+    for target in (db, citus_db):
+        await restore(target.url, tmp_path / "b.dump", embedded=False, replace=True)
+        await target.engine.dispose()
+    await distribute(citus_db.url)
+    for target in (db, citus_db):
+        async with target.read(Scope(Role.MERCHANT, 7)) as tx:
+            assert await tx.scalar("SELECT count(*) FROM billing.entry") == 2
+        async with target.read(WORKER) as tx:
+            assert await tx.scalar("SELECT count(*) FROM billing.entry") == 2 * MERCHANTS
