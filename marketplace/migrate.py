@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from marketplace.core.errors import Conflict
 
-
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the version
 
 
