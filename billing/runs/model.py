@@ -59,9 +59,9 @@ def period_named(name: str) -> Period:
         if len(name) != len("YYYY-MM"):
             raise ValueError
         from_on = date.fromisoformat(f"{name}-01")
-    except ValueError:
+        return Period(from_on, (from_on + timedelta(days=32)).replace(day=1))
+    except (ValueError, OverflowError):  # the calendar ends with 9999-12
         raise Invalid(f"period: {name!r} is not a month written YYYY-MM", field="period") from None
-    return Period(from_on, (from_on + timedelta(days=32)).replace(day=1))
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -135,7 +135,10 @@ async def drain(
             await asyncio.sleep(_POLL_S)
 
 
-async def _failure(db: Database, batch_id: int, parked: int) -> BatchFailed:
+async def check_done(db: Database, batch_id: int, ended: Progress) -> None:
+    """Raise BatchFailed with the first error when a batch ended with parked items: its work is not whole."""
+    if not ended.parked:
+        return
     async with db.read(WORKER) as tx:
         error = await tx.scalar(
             select(work_item.c.error)
@@ -143,7 +146,16 @@ async def _failure(db: Database, batch_id: int, parked: int) -> BatchFailed:
             .order_by(work_item.c.item_no)
             .limit(1)
         )
-    return BatchFailed(batch_id, parked, error)
+    raise BatchFailed(batch_id, ended.parked, error)
+
+
+async def retry_parked(tx: Tx, batch_id: int) -> None:
+    """Give the parked items of a batch all their attempts again: somebody starts the work anew."""
+    await tx.execute(
+        update(work_item)
+        .where(work_item.c.batch_id == batch_id, work_item.c.state == "parked")
+        .values(state="todo", attempts=0, not_before=None)
+    )
 
 
 async def _one(db: Database, batch_id: int, actor: str, handle: Handle) -> bool:

@@ -125,7 +125,7 @@ async def result(db: Database, run_id: int) -> RunResult:
 
 
 async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress: OnProgress) -> None:
-    await work.drain(
+    ended = await work.drain(
         db,
         batch_id,
         actor,
@@ -133,6 +133,7 @@ async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress
         on_progress=lambda state: on_progress(state.done + state.parked, state.total),
         on_commit=lambda: crash_point("run.bucket-committed"),
     )
+    await work.check_done(db, batch_id, ended)
 
 
 async def _plan(tx: Tx, run: Run, kind: str, *, only_open: bool) -> None:
@@ -163,8 +164,9 @@ async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date 
         await _check_follows(tx, entity_id, period)
         run = await store.insert_run(tx, entity_id, period, payout_on or period.to_on)
         await audit.record(tx, "billing run drafted", f"billing_run:{run.run_id}", period=period.name)
-    elif run.state == RunState.DRAFT and run.batch_id is not None:
-        return run  # interrupted while previewing
+    elif run.state == RunState.DRAFT and run.batch_id is not None:  # interrupted while previewing
+        await work.retry_parked(tx, run.batch_id)
+        return run
     elif run.state == RunState.PREVIEWED:
         await store.move_run(tx, run.run_id, RunState.DRAFT)
     elif run.state != RunState.DRAFT:
@@ -174,8 +176,10 @@ async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date 
 
 
 async def _previewed(tx: Tx, run_id: int) -> Run:
-    run = await store.get_run(tx, run_id)
-    return run if run.state == RunState.PREVIEWED else await store.move_run(tx, run_id, RunState.PREVIEWED)
+    run = await store.lock_run(tx, run_id)
+    if run.state != RunState.DRAFT:  # another process has seen to it
+        return run
+    return await store.move_run(tx, run_id, RunState.PREVIEWED)
 
 
 async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
@@ -193,7 +197,7 @@ async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
 
 
 async def _approve(tx: Tx, run_id: int) -> None:
-    run = await store.get_run(tx, run_id)
+    run = await store.lock_run(tx, run_id)
     parked = await store.count_parked(tx, run_id)
     if parked:
         merchant_id, reason = parked[0]
@@ -206,7 +210,9 @@ async def _approve(tx: Tx, run_id: int) -> None:
 
 
 async def _start_finalising(tx: Tx, run_id: int) -> Run:
-    run = await store.get_run(tx, run_id)
+    run = await store.lock_run(tx, run_id)
+    if run.state == RunState.FINALISING and run.batch_id is not None:
+        await work.retry_parked(tx, run.batch_id)
     if run.state in {RunState.FINALISING, RunState.FINALISED}:
         return run
     run = await store.move_run(tx, run_id, RunState.FINALISING)
@@ -217,8 +223,11 @@ async def _start_finalising(tx: Tx, run_id: int) -> Run:
 
 async def _finish(tx: Tx, run_id: int) -> Run:
     """Close the entity when every head of it is closed; else another round, or back to the approver."""
-    run = await store.get_run(tx, run_id)
+    run = await store.lock_run(tx, run_id)
     if run.state != RunState.FINALISING:
+        return run
+    assert run.batch_id is not None
+    if (await work.progress(tx, run.batch_id)).todo:  # another process has planned a further round
         return run
     closing = {"entity": run.entity_id, "closed": run.period.last_on}
     await tx.execute("SELECT entity_id FROM billing.entity WHERE entity_id = :entity FOR UPDATE", closing)
@@ -245,7 +254,9 @@ async def _finish(tx: Tx, run_id: int) -> Run:
 
 
 async def _start_reversing(tx: Tx, run_id: int) -> Run:
-    run = await store.get_run(tx, run_id)
+    run = await store.lock_run(tx, run_id)
+    if run.state == RunState.REVERSING and run.batch_id is not None:
+        await work.retry_parked(tx, run.batch_id)
     if run.state in {RunState.REVERSING, RunState.REVERSED}:
         return run
     newest = await store.find_newest_run(tx, run.entity_id)
@@ -268,6 +279,8 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
 
 
 async def _finish_reversing(tx: Tx, run_id: int) -> None:
+    if (await store.lock_run(tx, run_id)).state == RunState.REVERSED:  # another process has seen to it
+        return
     await store.move_run(tx, run_id, RunState.REVERSED)
     await audit.record(tx, "billing run reversed", f"billing_run:{run_id}")
     await outbox.emit(tx, "billing.run_reversed.v1", {"run_id": run_id})

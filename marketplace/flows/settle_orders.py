@@ -69,7 +69,8 @@ async def settle_through(
     """Settle every delivered order up to the local date `through`; resumes a pass that was interrupted.
 
     Orders of a merchant are taken by (settlement instant, order ref). An order with a line that no contract covers is
-    parked by name and stays due; the rest settle.
+    parked by name and stays due; the rest settle. Raises BatchFailed when a bucket could not be settled: its orders
+    are still due, and the next pass takes them.
     """
     batches_done: list[int] = []
     for _ in range(_PASSES_MAX):
@@ -77,7 +78,7 @@ async def settle_through(
         crash_point("settle.planned")
         if batch_id is None:
             break
-        await work.drain(
+        ended = await work.drain(
             db,
             batch_id,
             actor,
@@ -85,6 +86,7 @@ async def settle_through(
             on_progress=lambda state: on_progress(state.done + state.parked, state.total),
             on_commit=lambda: crash_point("settle.committed"),
         )
+        await work.check_done(db, batch_id, ended)
         batches_done.append(batch_id)
         if fresh:
             break

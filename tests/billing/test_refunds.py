@@ -80,6 +80,24 @@ async def test_thirds_after_settlement_return_every_cent_of_a_fixed_fee(db: Data
     assert (await verify_books(db)).ok
 
 
+async def test_a_full_refund_returns_the_commission_on_freight_too(db: Database) -> None:
+    terms = Terms(
+        name="freight",
+        currency="EUR",
+        valid_from=date(2018, 1, 1),
+        base="goods_and_freight",
+        rate_ppm=100_000,
+        vat_ppm=200_000,
+    )
+    order = Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=10_000, freight_minor=2_000),))
+    await db.write(WORKER, "test", _market, order, terms)
+    await settle_through(db, "test", date(2018, 6, 30))
+    assert await _refund(db, RefundLine(1, 5_000, 2_000)) == {2000: 6_160, 4000: 700, 2300: 140, 2400: -7_000}
+    await _refund(db)
+    assert await _balances(db) == {1020: 12_000, 2400: -12_000}
+    assert (await verify_books(db)).ok
+
+
 @pytest.mark.parametrize(
     ("line", "field"),
     [
