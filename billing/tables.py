@@ -181,6 +181,7 @@ statement = merchant_table(
         name="ties",
     ),
     Index(None, "merchant_id", "from_on"),
+    Index(None, "run_id", "merchant_id", "currency"),
     schema="billing",
 )
 """A merchant's payable account over a period, signed from the merchant's view; the columns sum to the closing."""

@@ -80,6 +80,7 @@ merchant_order = merchant_table(
     CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND discount_minor >= 0", name="amounts"),
     CheckConstraint("discount_minor <= goods_minor", name="discount"),
     Index(None, "merchant_id", "placed_at"),
+    Index(None, "placed_at", "merchant_id", "order_id"),
     schema="demand",
     postgresql_with={"fillfactor": "80"},  # settlement changes the state in place
 )

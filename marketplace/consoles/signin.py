@@ -8,13 +8,11 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect
-from sqlalchemy import update
 
 from marketplace.consoles.layout import consoles_of
 from marketplace.core import policies, sessions, users
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Invalid, NotFound
-from marketplace.core.tables import app_user
 from marketplace.flows.run_demo import PASSWORD
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest, no_session_cookie, session_cookie
@@ -156,13 +154,9 @@ async def choose_language(request: ActorRequest, db: NamedDependency[Database]) 
     code = str(form.get("language", ""))
     if code not in LANGUAGES:
         raise Invalid(f"language: must be one of {', '.join(LANGUAGES)}", pointer="/language")
-    await db.write(WORKER, request.user.login, _set_locale, request.user.user_id, code)
+    await db.write(WORKER, request.user.login, users.set_locale, request.user.login, code)
     back = local_path(str(form.get("next", "/")))
     return Redirect(back, status_code=303, cookies=[_language_cookie(code)])
-
-
-async def _set_locale(tx: Tx, user_id: int, code: str) -> None:
-    await tx.execute(update(app_user).where(app_user.c.user_id == user_id).values(locale=code))
 
 
 PAGES = [

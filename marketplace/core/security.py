@@ -16,6 +16,9 @@ _TENANT_SETTING = {"merchant_id": (Role.MERCHANT, "app.merchant_id"), "buyer_id"
 # in contract_merchant. (A policy with a sub-query would be refused by Citus.)
 _OWN_POLICIES = {"billing.contract": {Role.MERCHANT: "NOT negotiated"}}
 
+# What a tenant sees of its own rows only once it is settled: a preview is not the merchant's to read yet.
+_OWN_ONCE = {"billing.statement": "state IN ('final', 'reversed')"}
+
 
 def role_statements() -> Iterator[str]:
     """Create the application roles where they are missing, for the whole server.
@@ -40,7 +43,8 @@ def table_statements(table: Table) -> Iterator[str]:
     policies = dict(_OWN_POLICIES.get(name, {}))
     if kept_by.distributed_by in _TENANT_SETTING:
         role, setting = _TENANT_SETTING[kept_by.distributed_by]
-        policies[role] = f"{kept_by.distributed_by} = nullif(current_setting('{setting}', true), '')::bigint"
+        own = f"{kept_by.distributed_by} = nullif(current_setting('{setting}', true), '')::bigint"
+        policies[role] = f"{own} AND {_OWN_ONCE[name]}" if name in _OWN_ONCE else own
     if not policies:
         return
     yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"

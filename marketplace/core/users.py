@@ -95,8 +95,7 @@ async def create_user(
         raise Invalid(f"login: must have 1 to {_LOGIN_LENGTH_MAX} printable characters", pointer="/login")
     if not 0 < len(name.strip()) <= _NAME_LENGTH_MAX:
         raise Invalid(f"name: must have 1 to {_NAME_LENGTH_MAX} characters", pointer="/name")
-    if locale not in LOCALES:
-        raise Invalid(f"locale: must be one of {', '.join(LOCALES)}", pointer="/locale")
+    _check_locale(locale)
     check_roles(roles, merchant_id)
     user = User(time_ordered_id(tx.now), login, name.strip(), sorted(set(roles)), merchant_id, locale, active=True)
     row = msgspec.structs.asdict(user) | {"created_at": tx.now}
@@ -147,6 +146,17 @@ async def set_password(tx: Tx, login: str, password: str) -> None:
     await tx.execute(update(app_user).where(app_user.c.user_id == user.user_id).values(password_hash=hashed))
     await tx.execute(delete(session).where(session.c.user_id == user.user_id))
     await audit.record(tx, "password set", f"user:{login}")
+
+
+async def set_locale(tx: Tx, login: str, locale: str) -> None:
+    """Choose the language a user's pages are in. Raises Invalid for one there is no catalogue of."""
+    _check_locale(locale)
+    await tx.execute(update(app_user).where(app_user.c.login == login).values(locale=locale))
+
+
+def _check_locale(locale: str) -> None:
+    if locale not in LOCALES:
+        raise Invalid(f"locale: must be one of {', '.join(LOCALES)}", pointer="/locale")
 
 
 async def set_active(tx: Tx, login: str, *, active: bool) -> None:

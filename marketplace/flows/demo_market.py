@@ -150,10 +150,7 @@ class DemoMarket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def quarter_before(now: datetime, zone: str = ZONE) -> tuple[date, date]:
-    """About a quarter that ends yesterday: from the first of a month, some 80 to 105 days, two whole months at least.
-
-    So there is always a closed month with one before it to compare, and trade in the present one.
-    """
+    """About a quarter that ends yesterday: from the first of a month on, 76 to 106 days, two whole months at least."""
     last_on = local_date(now, zone) - timedelta(days=1)
     return (last_on - timedelta(days=_QUARTER_DAYS_MIN)).replace(day=1), last_on
 

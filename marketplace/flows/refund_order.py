@@ -154,7 +154,7 @@ async def _take_back(
     """The commission lines that undo the refunded share of what the sale earned, one per contract."""
     earned = await tx.rows(
         """
-        SELECT c.contract_id, c.currency, k.base,
+        SELECT c.contract_id, c.currency, k.base AS base_rule,
                sum(c.base_minor) FILTER (WHERE c.kind = 'sale')::bigint AS base,
                sum(c.commission_minor) FILTER (WHERE c.kind = 'sale')::bigint AS commission,
                sum(c.vat_minor) FILTER (WHERE c.kind = 'sale')::bigint AS vat,
@@ -175,7 +175,7 @@ async def _take_back(
             continue
         goods = sum(line.goods_minor for line in lines)
         freight = sum(line.freight_minor for line in lines)
-        base = goods + (freight if sale.base == "goods_and_freight" else 0)
+        base = goods + (freight if sale.base_rule == "goods_and_freight" else 0)
         upto = sale.base_back + base
         parts.append(
             {

@@ -130,6 +130,14 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                OR (e.kind = 'order_settled' AND c.gross <> e.released)""",
     ),
     (
+        "refunds-return-commission",
+        "an order refunded in full has earned neither commission nor VAT",
+        """SELECT merchant_id, order_id, sum(commission_minor), sum(vat_minor) FROM billing.commission_line
+           GROUP BY merchant_id, order_id
+           HAVING sum(goods_minor + freight_minor - discount_minor) = 0
+              AND (sum(commission_minor) <> 0 OR sum(vat_minor) <> 0)""",
+    ),
+    (
         "month-is-lines",
         "where tiers and VAT stand equals the sales settled in the month",
         """SELECT coalesce(m.merchant_id, c.merchant_id), coalesce(m.month, c.month)

@@ -335,6 +335,8 @@ CREATE TABLE billing.statement (
 ;;
 CREATE INDEX ix_statement_merchant_id_from_on ON billing.statement (merchant_id, from_on)
 ;;
+CREATE INDEX ix_statement_run_id_merchant_id_currency ON billing.statement (run_id, merchant_id, currency)
+;;
 CREATE TABLE core.app_user (
     user_id BIGINT NOT NULL, 
     login TEXT NOT NULL, 
@@ -457,6 +459,8 @@ CREATE TABLE demand.merchant_order (
  WITH (fillfactor = 80)
 ;;
 CREATE INDEX ix_merchant_order_merchant_id_placed_at ON demand.merchant_order (merchant_id, placed_at)
+;;
+CREATE INDEX ix_merchant_order_placed_at_merchant_id_order_id ON demand.merchant_order (placed_at, merchant_id, order_id)
 ;;
 CREATE TABLE demand.order_due (
     merchant_id BIGINT NOT NULL, 
@@ -895,7 +899,7 @@ CREATE POLICY app_worker ON billing.statement TO app_worker USING (true) WITH CH
 ;;
 GRANT SELECT ON billing.statement TO app_merchant
 ;;
-CREATE POLICY app_merchant ON billing.statement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+CREATE POLICY app_merchant ON billing.statement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND state IN ('final', 'reversed'))
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON core.app_user TO app_staff, app_worker
 ;;
