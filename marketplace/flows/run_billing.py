@@ -114,7 +114,7 @@ async def reverse_run(
         assert run.batch_id is not None
         await _drain(db, actor, run.batch_id, REVERSE, on_progress)
         await db.write(WORKER, actor, _finish_reversing, run_id)
-        await roll_ledger(db, actor)
+    await roll_ledger(db, actor)
     return await result(db, run_id)
 
 
