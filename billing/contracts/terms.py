@@ -102,6 +102,9 @@ def _faults(terms: Terms) -> Iterator[tuple[str, str]]:
     for field, named in (("merchants", terms.merchants), ("categories", terms.categories)):
         if named is not None and (not all(named) or not 0 < len(named) == len(set(named))):
             yield field, "must name at least one, each once; leave it out for all"
+    for field, texts in (("name", [terms.name]), ("merchants", terms.merchants), ("categories", terms.categories)):
+        if any("\0" in text for text in texts or ()):
+            yield field, "holds a NUL character, which cannot be stored"
     yield from _rate_faults(terms)
 
 
