@@ -19,6 +19,8 @@ from marketplace.flows.roll_ledger import batches, roll_ledger
 
 KIND = "settle_orders"
 ORDERS_PER_BUCKET = 20_000
+MOSTLY_DUE = 10
+"""A bucket is worked on as a whole when at least one of so many entries of its merchants' books is an order due."""
 _PASSES_MAX = 100  # interrupted passes that one call finishes before its own
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -137,18 +139,28 @@ async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: 
     bound = {"merchants": sorted(merchants)}
     due = {**bound, "through": through, "until": until}
     await tx.execute(sql.LOCK_HEADS, bound)
+    counted = await tx.row(sql.COUNTED, **due)
+    assert counted is not None
+    whole = counted.due * MOSTLY_DUE > counted.booked
+    # A merge join on the merchant alone looks cheap to the planner and is quadratic in a large merchant's orders.
+    await tx.execute("SET LOCAL enable_mergejoin = off")
     await freeze_at_settlement(tx, merchants, through)
-    if (await tx.execute(sql.CLOSE_EMPTY, due)).rowcount:
-        await tx.execute(sql.DROP_EMPTY, bound)
-    await tx.execute(sql.RATE, due)
+    if whole:
+        await tx.execute("SET LOCAL enable_nestloop = off")
+    await tx.execute(sql.RATE[whole], due)
     crash_point("settle.rated")
-    await tx.execute(sql.POST, {**bound, "now": tx.now, "actor": tx.actor})
+    await tx.execute(sql.POST[whole], {**bound, "now": tx.now, "actor": tx.actor})
     crash_point("settle.posted")
-    for statement in (sql.ADD_TO_MONTH, sql.MARK_ORDERS, sql.EMPTY_QUEUE, sql.UNPARK):
-        await tx.execute(statement, bound)
-    await tx.execute(sql.PARK, {**due, "now": tx.now})
-    earned = [Earned(*row) for row in (await tx.execute(sql.EARNED, bound)).all()]
-    await tx.execute(sql.ADVANCE_HEADS, bound)
+    for statement in (sql.ADD_TO_MONTH, sql.MARK_ORDERS, sql.UNPARK):
+        await tx.execute(statement[whole], bound)
+    settled = (await tx.execute(sql.EMPTY_QUEUE[whole], bound)).rowcount
+    earned = [Earned(*row) for row in (await tx.execute(sql.EARNED[whole], bound)).all()]
+    await tx.execute(sql.ADVANCE_HEADS[whole], bound)
+    if settled < counted.due:
+        await tx.execute("SET LOCAL enable_nestloop = on")
+        if (await tx.execute(sql.CLOSE_EMPTY, due)).rowcount:
+            await tx.execute(sql.DROP_EMPTY, bound)
+        await tx.execute(sql.PARK, {**due, "now": tx.now})
     crash_point("settle.before-commit")
     return earned
 
