@@ -86,17 +86,17 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "rollup-is-journal",
         "the roll-up equals the journal up to where it was rolled",
         f"""SELECT coalesce(d.merchant_id, j.merchant_id), coalesce(d.account, j.account), d.debit_minor, j.debit
-            FROM (SELECT merchant_id, account, dimension, currency, effective_on, debit_minor, credit_minor, lines
-                  FROM billing.account_day) AS d
+            FROM billing.account_day d
             FULL JOIN (SELECT e.merchant_id, leg.account, leg.dimension, e.currency, e.effective_on,
                               sum(greatest(leg.amount, 0)) AS debit, sum(greatest(-leg.amount, 0)) AS credit,
-                              count(*) AS lines
+                              count(*) AS lines, min(e.entry_no) AS first, max(e.entry_no) AS last
                        FROM billing.ledger_roll r, {_LEGS}
                        WHERE e.merchant_id = r.merchant_id AND e.entry_no <= r.rolled_no
                        GROUP BY 1, 2, 3, 4, 5) AS j
               ON j.merchant_id = d.merchant_id AND j.account = d.account AND j.dimension = d.dimension
              AND j.currency = d.currency AND j.effective_on = d.effective_on
-            WHERE (d.debit_minor, d.credit_minor, d.lines) IS DISTINCT FROM (j.debit, j.credit, j.lines)""",
+            WHERE (d.debit_minor, d.credit_minor, d.lines, d.first_entry_no, d.last_entry_no)
+                  IS DISTINCT FROM (j.debit, j.credit, j.lines, j.first, j.last)""",
     ),
     (
         "book-days-are-rollup",
@@ -167,11 +167,20 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         """SELECT s.merchant_id, s.run_id, s.currency, s.commission_minor, c.commission
            FROM billing.statement s
            LEFT JOIN LATERAL (
-               SELECT -coalesce(sum(l.commission_minor), 0) AS commission, -coalesce(sum(l.vat_minor), 0) AS vat
+               SELECT count(DISTINCT l.entry_no) FILTER (WHERE l.kind = 'sale') AS orders,
+                      coalesce(sum(l.goods_minor) FILTER (WHERE l.kind = 'sale'), 0) AS goods,
+                      coalesce(sum(l.freight_minor) FILTER (WHERE l.kind = 'sale'), 0) AS freight,
+                      -coalesce(sum(l.discount_minor) FILTER (WHERE l.kind = 'sale'), 0) AS discount,
+                      coalesce(sum(l.goods_minor + l.freight_minor - l.discount_minor)
+                               FILTER (WHERE l.kind = 'refund'), 0) AS refund,
+                      -coalesce(sum(l.commission_minor), 0) AS commission, -coalesce(sum(l.vat_minor), 0) AS vat
                FROM billing.commission_line l
                WHERE l.merchant_id = s.merchant_id AND l.currency = s.currency
                  AND l.effective_on >= s.from_on AND l.effective_on < s.to_on) AS c ON true
-           WHERE s.state = 'final' AND (s.commission_minor, s.vat_minor) IS DISTINCT FROM (c.commission, c.vat)""",
+           WHERE s.state = 'final'
+             AND (s.orders, s.goods_minor, s.freight_minor, s.discount_minor, s.refund_minor, s.commission_minor,
+                  s.vat_minor)
+                 IS DISTINCT FROM (c.orders, c.goods, c.freight, c.discount, c.refund, c.commission, c.vat)""",
     ),
     (
         "statements-continue",
@@ -206,14 +215,14 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "payouts-are-entries",
-        "every payout is booked once, for its amount",
-        f"""SELECT p.merchant_id, p.payout_id, p.amount_minor, e.amount
+        "every payout is booked once, for its amount, and nothing is booked as a payout that is none",
+        f"""SELECT coalesce(p.merchant_id, e.merchant_id), coalesce(p.payout_id, e.source_id), p.amount_minor, e.amount
             FROM billing.payout p
-            LEFT JOIN (SELECT e.merchant_id, e.source_id, sum(leg.amount) AS amount FROM {_LEGS}
+            FULL JOIN (SELECT e.merchant_id, e.source_id, sum(leg.amount) AS amount FROM {_LEGS}
                        WHERE e.kind IN ('payout_instructed', 'payout_cancelled') AND leg.account = 2000
                        GROUP BY e.merchant_id, e.source_id) AS e
               ON e.merchant_id = p.merchant_id AND e.source_id = p.payout_id
-            WHERE coalesce(e.amount, 0) <> CASE WHEN p.state = 'cancelled' THEN 0 ELSE p.amount_minor END""",
+            WHERE coalesce(e.amount, 0) <> CASE WHEN p.state <> 'cancelled' THEN p.amount_minor ELSE 0 END""",
     ),
     (
         "control-accounts-zero",

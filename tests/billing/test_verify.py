@@ -1,0 +1,227 @@
+"""Each proof of `marketplace verify` fails when what it states is not so: a proof that cannot fail proves nothing.
+
+The database's owner puts checks and policies aside, plants one corruption, and takes it back after the proofs ran.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import date
+
+import msgspec
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from billing.ledger import store as ledger
+from billing.ledger.chart import Account
+from billing.ledger.model import legs
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.verify_books import PROOFS, verify_books
+from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
+from tests.conftest import fresh_database
+
+JULY_3, JULY_9 = date(2018, 7, 3), date(2018, 7, 9)
+LAST = "merchant_id = 1 AND kind = 'goodwill'"
+"""The newest entry of merchant 1, not rolled up and after every closed period."""
+COPY = (
+    "INSERT INTO billing.entry SELECT {}, kind, {}, entity_id, currency, occurred_at, {}, prior_period, accounts,"
+    " dimensions, amounts, posted_at, posted_by FROM billing.entry WHERE " + LAST
+)
+BAD_SUM = "UPDATE billing.entry SET amounts = ARRAY[{}, {}] WHERE {} AND kind = 'goodwill'"
+STATEMENT = "UPDATE billing.statement SET {} WHERE merchant_id = 1 AND from_on = '2018-06-01'"
+ZERO_LEG = f"""UPDATE billing.entry SET accounts = accounts || 4010, dimensions = dimensions || 0::bigint,
+    amounts = amounts || 0::bigint WHERE {LAST}"""
+BOOK_DAYS = """UPDATE billing.book_day b SET debit_minor = d.debit
+    FROM (SELECT account, effective_on, sum(debit_minor) AS debit FROM billing.account_day GROUP BY 1, 2) d
+    WHERE d.account = b.account AND d.effective_on = b.effective_on"""
+REFUNDED = f"""INSERT INTO billing.commission_line
+    SELECT merchant_id, entry_no, 99, order_id, 'refund', effective_on, currency, -goods_minor, -freight_minor,
+           -discount_minor, -base_minor, 0, 0 FROM billing.commission_line WHERE effective_on = '{JULY_3}'"""
+BALANCES = {"entries-balance", "books-balance", "platform-balances"}
+
+CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
+    "a zero leg": (
+        [ZERO_LEG],
+        {"entries-balance"},
+    ),
+    "legs that do not sum to zero": ([BAD_SUM.format(7, -6, "merchant_id = 1")], BALANCES),
+    "two wrongs in two books": (
+        [BAD_SUM.format(7, -6, "merchant_id = 1"), BAD_SUM.format(6, -7, "merchant_id = 2")],
+        BALANCES - {"platform-balances"},
+    ),
+    "an account that is none": (
+        [f"UPDATE billing.entry SET accounts = ARRAY[9999, 6920] WHERE {LAST}"], {"codes-in-chart"},
+    ),
+    "a head ahead of its entries": (
+        ["UPDATE billing.ledger_head SET last_entry_no = last_entry_no + 1 WHERE merchant_id = 1"], {"numbers-dense"},
+    ),
+    "a gap": (
+        [f"UPDATE billing.entry SET entry_no = entry_no + 1 WHERE {LAST}",
+         "UPDATE billing.ledger_head SET last_entry_no = last_entry_no + 1 WHERE merchant_id = 1"],
+        {"numbers-dense"},
+    ),
+    "an entry that was removed": (
+        [f"DELETE FROM billing.entry WHERE {LAST}"], {"numbers-dense"},
+    ),
+    "books without a head": ([COPY.format("99, 1", "1", "effective_on")], {"heads-exist"}),
+    "a roll-up that is off": (
+        ["UPDATE billing.account_day SET debit_minor = debit_minor + 1 WHERE merchant_id = 1 AND account = 4000",
+         BOOK_DAYS],
+        {"rollup-is-journal"},
+    ),
+    "a roll-up that says where lines are and is wrong": (
+        ["UPDATE billing.account_day SET first_entry_no = first_entry_no + 1 WHERE merchant_id = 1 AND account = 4000"],
+        {"rollup-is-journal"},
+    ),
+    "a day that was not rolled up": (
+        ["DELETE FROM billing.account_day WHERE merchant_id = 1 AND account = 4000"],
+        {"rollup-is-journal", "book-days-are-rollup"},
+    ),
+    "a platform's roll-up that is off": (
+        ["UPDATE billing.book_day SET credit_minor = credit_minor + 1 WHERE account = 4000"], {"book-days-are-rollup"},
+    ),
+    "VAT that was never booked": (
+        [f"UPDATE billing.commission_line SET vat_minor = vat_minor + 1 WHERE effective_on = '{JULY_3}'"],
+        {"commission-lines-are-legs"},
+    ),
+    "goods that were never released": (
+        [f"UPDATE billing.commission_line SET goods_minor = goods_minor + 1 WHERE effective_on = '{JULY_3}'"],
+        {"commission-lines-are-legs"},
+    ),
+    "commission without a line": (
+        [f"DELETE FROM billing.commission_line WHERE effective_on = '{JULY_3}'",
+         "DELETE FROM billing.commission_month WHERE month = '2018-07-01'"],
+        {"commission-lines-are-legs"},
+    ),
+    "a refund that kept the commission": (
+        [REFUNDED], {"refunds-return-commission", "commission-lines-are-legs"},
+    ),
+    "a month whose base is off": (
+        ["UPDATE billing.commission_month SET base_minor = base_minor + 1"], {"month-is-lines"},
+    ),
+    "a month that is forgotten": (["DELETE FROM billing.commission_month"], {"month-is-lines"}),
+    "a closing that the ledger does not know": (
+        [STATEMENT.format("other_minor = other_minor + 1, closing_minor = closing_minor + 1")],
+        {"statements-are-ledger"},
+    ),
+    "an opening that the last closing is not": (
+        [STATEMENT.format("other_minor = other_minor - 1, opening_minor = opening_minor + 1")],
+        {"statements-are-ledger", "statements-continue"},
+    ),
+    **{
+        f"a statement's {column} under another name": (
+            [STATEMENT.format(f"other_minor = other_minor - 1, {column}_minor = {column}_minor + 1")],
+            {"statements-are-lines"},
+        )
+        for column in ("goods", "freight", "discount", "refund", "commission", "vat")
+    },
+    "an order too many": ([STATEMENT.format("orders = orders + 1")], {"statements-are-lines"}),
+    "a statement without a window": (
+        ["DELETE FROM billing.billing_window WHERE merchant_id = 1 AND to_on = '2018-07-01'"],
+        {"windows-are-statements"},
+    ),
+    "a window without a statement": (
+        ["UPDATE billing.billing_window SET run_id = 77 WHERE merchant_id = 1 AND to_on = '2018-07-01'"],
+        {"windows-are-statements"},
+    ),
+    "a gap between windows": (
+        ["DELETE FROM billing.billing_window WHERE merchant_id = 1 AND to_on = '2018-06-01'",
+         "UPDATE billing.statement SET state = 'reversed' WHERE merchant_id = 1 AND from_on = '2018-05-01'"],
+        {"windows-are-statements"},
+    ),
+    "an item that is not in the payout": (
+        ["UPDATE billing.payout_item SET amount_minor = amount_minor + 1 WHERE merchant_id = 1"],
+        {"payouts-are-items"},
+    ),
+    "a payout without items": (["DELETE FROM billing.payout_item WHERE merchant_id = 1"], {"payouts-are-items"}),
+    "a payout of another amount than booked": (
+        ["UPDATE billing.payout SET amount_minor = amount_minor + 1 WHERE merchant_id = 1",
+         "UPDATE billing.payout_item SET amount_minor = amount_minor + 1 WHERE merchant_id = 1"],
+        {"payouts-are-entries"},
+    ),
+    "a payout cancelled but not in the books": (
+        ["UPDATE billing.payout SET state = 'cancelled' WHERE merchant_id = 1"], {"payouts-are-entries"},
+    ),
+    "a payout booked that is none": (
+        ["DELETE FROM billing.payout_item WHERE merchant_id = 1", "DELETE FROM billing.payout WHERE merchant_id = 1"],
+        {"payouts-are-entries"},
+    ),
+    "half a batch": (
+        [f"UPDATE billing.entry SET accounts = ARRAY[1030, 6920], dimensions = ARRAY[8, 0] WHERE {LAST}"],
+        {"control-accounts-zero"},
+    ),
+    "an order that vanished from pending": (
+        ["UPDATE demand.merchant_order SET state = 'cancelled' WHERE order_id = 6"], {"pending-is-unsettled"},
+    ),
+    "an entry slipped into a closed month": (
+        [COPY.format("merchant_id, entry_no + 1", "77", "'2018-05-31'"),
+         "UPDATE billing.entry SET accounts = ARRAY[5210, 6920] WHERE source_id = 77",
+         "UPDATE billing.ledger_head SET last_entry_no = last_entry_no + 1 WHERE merchant_id = 1"],
+        {"closed-stays-closed"},
+    ),
+}  # fmt: skip
+
+
+def test_every_proof_is_put_to_the_test() -> None:
+    assert {name for _, names in CORRUPTIONS.values() for name in names} == {name for name, _, _ in PROOFS}
+
+
+@pytest.fixture(scope="module")
+async def books(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
+    """The owner's connection to two billed months, a third begun, a batch through a control account; no checks."""
+    async with fresh_database(maintenance_url) as db:
+        days = [date(2018, 5, 10), date(2018, 5, 20), date(2018, 6, 5), JULY_3]
+        orders = [order(1 + number // 4, number + 1, day) for number, day in enumerate([*days, days[0]])]
+        await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9)])
+        await db.write(WORKER, MAKER, _batch)
+        await settle_through(db, MAKER, JULY_3)
+        await billed(db, MAY)
+        await billed(db, JUNE)
+        await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
+        await check_books(db)
+        async with db.engine.connect() as owner:
+            await owner.execute(text("SET session_replication_role = replica"))
+            checks = await owner.execute(
+                text(
+                    "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0"
+                )
+            )
+            for table, name in [tuple(row) for row in checks if row[0].startswith(("billing.", "demand."))]:
+                await owner.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"'))
+            yield owner
+
+
+async def _batch(tx: Tx) -> None:
+    """Posting L: the processor settles an order, into the house's bank account."""
+    for merchant, account in ((1, Account.PROCESSOR_CLEARING), (-1, Account.BANK)):
+        sign = 1 if merchant == 1 else -1
+        batch = legs({Account.CONTROL: sign * 99, account: sign * -99}, dimensions={Account.CONTROL: 7})
+        entry = goodwill(merchant, 50, date(2018, 5, 11), 1)
+        await ledger.post(tx, [msgspec.structs.replace(entry, kind="batch_settled", legs=batch)])
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+async def test_the_proof_fails_and_only_that_one(books: AsyncConnection, corruption: str) -> None:
+    statements, wanted = CORRUPTIONS[corruption]
+    await books.execute(text("BEGIN"))
+    try:
+        for statement in statements:
+            assert (await books.execute(text(statement))).rowcount > 0, statement
+        failed = {name for name, _, query in PROOFS if (await books.execute(text(query))).first() is not None}
+    finally:
+        await books.execute(text("ROLLBACK"))
+    assert failed == wanted
+
+
+async def test_what_a_proof_finds_is_named_and_counted(db: Database) -> None:
+    await db.write(WORKER, MAKER, prepare, [order(1, 1, date(2018, 5, 10)), order(3, 2, date(2018, 5, 10))])
+    whole = await verify_books(db)
+    assert (whole.ok, whole.entries, {proof.violations for proof in whole.proofs}) == (True, 2, {0})
+    assert whole.open_items["entries_not_rolled_up"] == 2
+    head = "UPDATE billing.ledger_head SET last_entry_no = 9 WHERE merchant_id > 0 AND last_entry_no > 0"
+    await db.write(WORKER, "test", Tx.execute, head)
+    broken = await verify_books(db)
+    assert not broken.ok
+    failed = [proof for proof in broken.proofs if not proof.ok]
+    assert [(proof.name, proof.violations) for proof in failed] == [("numbers-dense", 2)]
+    assert failed[0].examples == ["1 9 1 1", "3 9 1 1"]
