@@ -35,6 +35,19 @@ from marketplace.flows.load_orders_model import (
 )
 
 _PROGRESS_EVERY = 1000
+_ANALYZED_FROM = 2_000  # lines; without statistics the planner takes the settlement of a large load for a small one
+_LOADED = (
+    "supply.merchant",
+    "demand.purchase",
+    "demand.merchant_order",
+    "demand.order_line",
+    "demand.order_due",
+    "billing.ledger_head",
+    "billing.ledger_roll",
+    "billing.entry",
+    "billing.payment_line",
+    "billing.payment_share",
+)
 
 OnProgress = Callable[[int, int], None]
 
@@ -50,6 +63,8 @@ async def load_orders(
     check_currency(source.currency)
     loaded = await db.write(WORKER, actor, _load, source, on_progress)
     crash_point("import.committed")
+    if loaded.order_lines >= _ANALYZED_FROM:
+        await db.analyze(*_LOADED)
     return loaded
 
 

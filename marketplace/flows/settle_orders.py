@@ -22,6 +22,17 @@ ORDERS_PER_BUCKET = 20_000
 MOSTLY_DUE = 10
 """A bucket is worked on as a whole when at least one of so many entries of its merchants' books is an order due."""
 _PASSES_MAX = 100  # interrupted passes that one call finishes before its own
+_ANALYZED_FROM = 2_000  # orders; a run over tables without statistics is planned as if they were small
+_WRITTEN = (
+    "demand.merchant_order",
+    "demand.order_due",
+    "billing.entry",
+    "billing.commission_line",
+    "billing.commission_month",
+    "billing.account_day",
+    "billing.ledger_head",
+    "billing.ledger_roll",
+)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -93,7 +104,10 @@ async def settle_through(
         if fresh:
             break
     await roll_ledger(db, actor)
-    return await _result(db, through, batches_done)
+    settled = await _result(db, through, batches_done)
+    if settled.orders >= _ANALYZED_FROM:
+        await db.analyze(*_WRITTEN)
+    return settled
 
 
 async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:
