@@ -47,7 +47,10 @@ async def settle(session: Session, through: str) -> Outcome:
 def day(text: str, option: str) -> date:
     """The date written YYYY-MM-DD. Raises Invalid naming the option."""
     try:
-        return date.fromisoformat(text)
+        written = date.fromisoformat(text)
+        if written.isoformat() != text:  # it reads 20180531 and 2018-W22-4, too
+            raise ValueError
+        return written
     except ValueError:
         raise Invalid(f"{option}: {text!r} is not a date written YYYY-MM-DD", field=option) from None
 

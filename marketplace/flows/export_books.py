@@ -86,10 +86,13 @@ async def _replacing(output: Path, write: Callable[[Path], Awaitable[int]]) -> i
         raise Invalid(f"--output: {output.parent} is no folder", field="output")
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        count = await write(part)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            count = await write(part)
+            part.replace(output)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as fault:
+        raise Invalid(f"--output: {output} cannot be written: {fault.strerror}", field="output") from fault
     return count
 
 
@@ -113,15 +116,18 @@ async def export_beancount(db: Database, output: Path) -> int:
 
 
 async def _beancount(tx: Tx) -> AsyncIterator[tuple[str, int]]:
-    """Pieces of the file, each with the number of transactions in it."""
+    """Pieces of the file, each with the number of transactions in it; all of one state of the books."""
+    await tx.raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     span = await tx.row("SELECT min(effective_on) AS first, max(effective_on) AS last FROM billing.entry")
     assert span is not None
-    used = await tx.rows("SELECT DISTINCT entity_id, account, currency FROM billing.book_day ORDER BY 1, 2, 3")
+    currencies: dict[str, list[str]] = {}
+    for line in await trial_balance(tx):
+        currencies.setdefault(_account_name(line.entity_id, line.account), []).append(line.currency)
     yield 'option "title" "Marketplace journal"\n', 0
     if span.first is None:
         return
-    for row in used:
-        yield f"{span.first} open {_account_name(row.entity_id, row.account)} {row.currency}\n", 0
+    for name in sorted(currencies):
+        yield f"{span.first} open {name} {','.join(currencies[name])}\n", 0
     cursor = tx.raw.cursor(_JOURNAL, prefetch=_FETCH)
     async for row in cursor:
         yield _transaction(row), 1
@@ -138,9 +144,10 @@ _JOURNAL = """
 
 
 def _transaction(row: Any) -> str:
+    merchant_ref = row["merchant_ref"].replace("\\", "\\\\").replace('"', '\\"')
     lines = [
-        f'\n{row["effective_on"]} * "{row["kind"]}" "{row["merchant_ref"]} {row["entry_no"]}"',
-        f'  merchant: "{row["merchant_ref"]}"',
+        f'\n{row["effective_on"]} * "{row["kind"]}" "{merchant_ref} {row["entry_no"]}"',
+        f'  merchant: "{merchant_ref}"',
         f"  entry: {row['entry_no']}",
         f'  source: "{row["source_id"]}"',
     ]
@@ -152,10 +159,13 @@ def _transaction(row: Any) -> str:
 
 
 async def _month_end(tx: Tx, first_of_next: date) -> str:
-    """Balance directives; Beancount asserts at the beginning of the day, so the end of a month is the next first."""
+    """Balance directives; Beancount asserts at the beginning of the day, so the end of a month is the next first.
+
+    Without a tolerance of its own (`~ 0`) an assertion would let two last digits pass.
+    """
     lines = [
         f"{first_of_next} balance {_account_name(line.entity_id, line.account)}"
-        f"  {text_from_minor(line.balance_minor, line.currency)} {line.currency}"
+        f"  {text_from_minor(line.balance_minor, line.currency)} ~ 0 {line.currency}"
         for line in await trial_balance(tx, as_of=first_of_next - timedelta(days=1))
     ]
     return "\n" + "\n".join(lines) + "\n"

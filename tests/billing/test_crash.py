@@ -13,9 +13,8 @@ from sqlalchemy import make_url
 from marketplace.core.clock import FixedClock
 from marketplace.core.crash import CRASH_POINTS
 from marketplace.core.db import WORKER, Database
-from marketplace.core.tables import qualified
-from marketplace.tables import metadata
 from tests.billing.commands import Answer, Run, command_line
+from tests.billing.contents import contents
 from tests.billing.market import MAKER, check_books, order, prepare
 from tests.builders import Line, Order
 from tests.conftest import NOW, connect, copy_template, named
@@ -32,8 +31,6 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     *[(REVERSE, point) for point in ("run.before-commit:2", "run.bucket-committed")],
     *[(command, point) for command in (SETTLE, BILL, REVERSE) for point in ("roll.committed",)],
 ]
-IGNORED_TABLES = {"core.work_batch", "core.work_item", "core.audit", "core.outbox"}
-IGNORED_COLUMNS = {"batch_id"}
 
 
 def point_name(point: str) -> str:
@@ -100,27 +97,6 @@ def _orders() -> list[Order]:
         for number in range(1, 16)
     ]
     return [*orders, Order(merchant_id=2, order_id=99, lines=(Line(goods_minor=5),), placed_at=NOW.replace(year=2017))]
-
-
-async def contents(url: str) -> dict[str, list[str]]:
-    """Every row of every business table as text, and the deeds in the audit trail, whatever their ids."""
-    db = Database(url, FixedClock(NOW), pool_size=1)
-    found: dict[str, list[str]] = {}
-    async with db.read(WORKER) as tx:
-        for table in metadata.sorted_tables:
-            if qualified(table) in IGNORED_TABLES:
-                continue
-            columns = ", ".join(column.name for column in table.columns if column.name not in IGNORED_COLUMNS)
-            rows = await tx.rows(f"SELECT row({columns})::text AS line FROM {qualified(table)} ORDER BY 1")
-            found[qualified(table)] = [row.line for row in rows]
-        # A settlement that resumes looks once more for what is due, and plans a pass for what stays parked.
-        for name, query in {
-            "deeds": "SELECT action || subject || detail AS line FROM core.audit WHERE action <> 'settlement planned'",
-            "events": "SELECT topic || payload AS line FROM core.outbox",
-        }.items():
-            found[name] = sorted(row.line for row in await tx.rows(query))
-    await db.close()
-    return found
 
 
 @pytest.fixture(scope="module")
