@@ -6,6 +6,7 @@ production. Copying the template takes some 60 ms.
 
 import asyncio
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Generator
@@ -44,6 +45,25 @@ MUST_RUN = frozenset(filter(None, os.environ.get("MARKETPLACE_TESTS_MUST_RUN", "
 """Markers whose tests may not skip here, because whoever runs them has provided what they need."""
 
 
+_HOME = "MARKETPLACE_TESTS_HOME"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the run's folder once, before the xdist workers start and inherit its name."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_HOME] = tempfile.mkdtemp(prefix="marketplace-tests-")
+        Path(os.environ[_HOME]).chmod(0o755)  # run by root, the server is another user's
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the run's server, whoever left it running, and leave nothing behind."""
+    if not hasattr(config, "workerinput"):
+        home = Path(os.environ[_HOME])
+        if (home / "postgresql").exists():
+            start_embedded(home).stop()
+        shutil.rmtree(home)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Make a skipped test that must run a failed one."""
@@ -63,8 +83,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def server_home() -> Path:
     """Where the run's server lives: shared by all xdist workers of one run, new in the next one."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
-    return Path(tempfile.gettempdir()) / f"marketplace-tests-{run}"
+    return Path(os.environ[_HOME])
 
 
 @pytest.fixture(scope="session")
