@@ -150,26 +150,29 @@ LEFT JOIN billing.billing_window before ON before.merchant_id = s.merchant_id
 WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'final'
 """)
 
-# Never more than the statement closes at, never more than the merchant still has: later refunds count.
+# Never more than the statement closes at, never more than the merchant still has: later refunds count. Statements are
+# counted in, not joined: they are fresh, and without statistics a join would read the movements once for each of them.
 PAY = _bucket("""
 INSERT INTO billing.payout (merchant_id, payout_id, run_id, currency, amount_minor, instructed_on, state)
 SELECT merchant_id, :run_id * 100 + row_number() OVER (PARTITION BY merchant_id ORDER BY currency) - 1, :run_id,
        currency, least(closing_minor, available), :payout_on, 'instructed'
 FROM (
-    SELECT s.merchant_id, s.currency, s.closing_minor, (-sum(movement.balance))::bigint AS available
-    FROM billing.statement s
-    JOIN (
-        SELECT d.merchant_id, d.currency, d.debit_minor - d.credit_minor AS balance
+    SELECT merchant_id, currency, max(closing_minor) AS closing_minor, (-sum(balance))::bigint AS available
+    FROM (
+        SELECT s.merchant_id, s.currency, s.closing_minor, 0 AS balance FROM billing.statement s
+        WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'final'
+        UNION ALL
+        SELECT d.merchant_id, d.currency, NULL, d.debit_minor - d.credit_minor
         FROM billing.account_day d WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000
         UNION ALL
-        SELECT e.merchant_id, e.currency, leg.amount
-        FROM billing.ledger_roll r
+        SELECT e.merchant_id, e.currency, NULL, leg.amount
+        FROM billing.ledger_head h
+        JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
         JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
              unnest(e.accounts, e.amounts) AS leg (account, amount)
-        WHERE r.merchant_id = ANY(:merchants) AND leg.account = 2000
-    ) AS movement ON movement.merchant_id = s.merchant_id AND movement.currency = s.currency
-    WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'final'
-    GROUP BY s.merchant_id, s.currency, s.closing_minor
+        WHERE h.merchant_id = ANY(:merchants) AND leg.account = 2000
+    ) AS found
+    GROUP BY merchant_id, currency HAVING max(closing_minor) IS NOT NULL
 ) AS owed
 WHERE least(closing_minor, available) > 0
 """)

@@ -103,7 +103,7 @@ CREATE UNLOGGED TABLE bench.sale AS
 SELECT row_number() OVER (ORDER BY placed_at, merchant_id, position) AS order_id, merchant_id, placed_at
 FROM (
     SELECT merchant_id, position, timestamptz '2018-05-01 00:00:00+00'
-           + make_interval(secs => (hashint8extended(merchant_id * 1000003 + position, 1) & 1048575) * 2.0) AS placed_at
+           + make_interval(secs => (hashint8extended(merchant_id::bigint * 1000003 + position, 1) & 1048575) * 2.0) AS placed_at
     FROM bench.size, generate_series(1, orders) AS position
     ORDER BY merchant_id, position LIMIT {orders}
 ) AS placed
