@@ -56,11 +56,10 @@ Run = Callable[..., Answer]
 
 
 @contextmanager
-def command_line() -> Iterator[Run]:
+def command_line(*, small_buckets: bool = False) -> Iterator[Run]:
     """Calls `marketplace ARGUMENTS --json` as the user operator; `env` adds to the environment of that process."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.billing.commands"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT
-    ) as server:
+    command = [sys.executable, "-m", "tests.billing.commands", *(["small"] if small_buckets else [])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT) as server:
         assert server.stdin
         assert server.stdout
 
@@ -79,12 +78,12 @@ def command_line() -> Iterator[Run]:
         server.stdin.close()
 
 
-def _serve() -> None:
+def _serve(constants: dict[str, int]) -> None:
     """Read orders, fork a child for each, and tell how it ended."""
     cli = import_module("marketplace.cli")
     for module in _MODULES:
         import_module(f"marketplace.cli.{module}")
-    for name, value in _SMALL.items():
+    for name, value in constants.items():
         module, _, constant = name.rpartition(".")
         assert isinstance(getattr(import_module(module), constant), int)
         setattr(import_module(module), constant, value)
@@ -110,4 +109,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(_SMALL if sys.argv[1:] == ["small"] else {})

@@ -101,7 +101,7 @@ def _orders() -> list[Order]:
 
 @pytest.fixture(scope="module")
 def prepared(maintenance_url: str) -> Iterator[Prepared]:
-    with command_line() as run:
+    with command_line(small_buckets=True) as run:
         made = Prepared(maintenance_url, run)
         try:
             asyncio.run(made.make())
