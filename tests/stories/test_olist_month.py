@@ -95,12 +95,10 @@ def test_two_months_to_the_centavo(run: Run, market: str, tmp_path: Path, contra
     verified = done("verify").value
     assert [proof["name"] for proof in verified["proofs"] if not proof["ok"]] == []
     assert verified["open_items"]["parked_orders"] == settled["parked"]
+    if contracts != "tiers":  # once is enough of Beancount, which reads a minute's worth of transactions
+        return
     journal = tmp_path / "journal.beancount"
-    assert (
-        done("export", "journal", "--format", "beancount", "--output", str(journal)).value["rows"]
-        == (verified["entries"])
-    )
-    if contracts == "tiers":
-        entries, errors, _ = loader.load_file(str(journal))
-        assert errors == []
-        assert sum(isinstance(one, Transaction) for one in entries) == verified["entries"]
+    exported = done("export", "journal", "--format", "beancount", "--output", str(journal)).value["rows"]
+    entries, errors, _ = loader.load_file(str(journal))
+    assert errors == []
+    assert sum(isinstance(one, Transaction) for one in entries) == exported == verified["entries"]
