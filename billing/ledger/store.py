@@ -19,8 +19,6 @@ LINES_MAX = 200
 
 async def open_books(tx: Tx, merchant_ids: Sequence[int], entity_id: int) -> None:
     """Give each merchant a ledger head, closed through whatever the entity has closed. Books that exist stay."""
-    # A run that closes the period meanwhile would leave the new heads open: it waits for this commit, or we for it.
-    await tx.execute("SELECT FROM billing.entity WHERE entity_id = :entity FOR SHARE", {"entity": entity_id})
     # A run that closes a period meanwhile would leave these heads open: it waits for this commit, or we for it.
     await tx.execute("SELECT entity_id FROM billing.entity WHERE entity_id = :entity FOR SHARE", {"entity": entity_id})
     await tx.execute(_OPEN_HEADS, {"merchants": list(merchant_ids), "entity": entity_id})
@@ -279,7 +277,7 @@ FROM (
         (SELECT merchant_id, dimension, currency, effective_on, first_entry_no, last_entry_no
          FROM billing.account_day
          WHERE account = :account AND (effective_on, merchant_id) < (:before_on, :before_merchant) {of_merchant}
-         ORDER BY effective_on DESC, merchant_id DESC LIMIT :limit)
+         ORDER BY effective_on DESC, merchant_id DESC FETCH FIRST :limit ROWS WITH TIES)
         UNION ALL
         SELECT merchant_id, dimension, currency, effective_on, first_entry_no, last_entry_no
         FROM billing.account_day

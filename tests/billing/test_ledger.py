@@ -256,9 +256,8 @@ _ANY: dict[type, Callable[[], Any]] = {
 
 
 def _any_row(table: Table, merchant_id: int) -> dict[str, Any]:
-    return {
-        column.name: merchant_id if column.name == "merchant_id" else _any_value(column) for column in table.columns
-    }
+    known = {"merchant_id": merchant_id, "state": "final"}  # of its statements a merchant sees those that are final
+    return {column.name: known[column.name] if column.name in known else _any_value(column) for column in table.columns}
 
 
 def _any_value(column: Column[Any]) -> Any:
