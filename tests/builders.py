@@ -86,7 +86,8 @@ async def add_orders(tx: Tx, orders: Sequence[Order], *, currency: str = "EUR") 
         ]
         await tx.execute(insert(order_line), lines)
         if order.settles_at is not None:
-            due = {**key, "settles_at": order.settles_at, "settles_on": order.settles_at.date()}
+            named = {"order_ref": order.ref, "currency": currency}
+            due = {**key, **named, "settles_at": order.settles_at, "settles_on": order.settles_at.date()}
             await tx.execute(insert(order_due), due)
     await ledger.post(tx, [paid(order, currency) for order in orders if order.gross_minor])
 

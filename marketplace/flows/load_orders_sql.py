@@ -264,8 +264,9 @@ ORDER BY o.merchant_id, o.order_id, l.line_no""",
         "merchant_id, order_id",
         "SELECT count(*) FROM load_order WHERE state = 'delivered'",
         """
-INSERT INTO demand.order_due (merchant_id, order_id, settles_at, settles_on)
-SELECT merchant_id, order_id, delivered_at, delivered_on FROM load_order WHERE state = 'delivered'""",
+INSERT INTO demand.order_due (merchant_id, order_id, order_ref, currency, settles_at, settles_on)
+SELECT merchant_id, order_id, order_ref, :currency, delivered_at, delivered_on
+FROM load_order WHERE state = 'delivered'""",
     ),
     _new(
         "merchant_id, refund_id",

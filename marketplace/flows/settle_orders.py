@@ -4,6 +4,7 @@ A pass is planned as buckets of merchants, about a second of work each, and ever
 very many orders is cut along the settlement instant. Interrupted passes are resumed, by any process.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -21,6 +22,7 @@ KIND = "settle_orders"
 ORDERS_PER_BUCKET = 20_000
 MOSTLY_DUE = 10
 """A bucket is worked on as a whole when at least one of so many entries of its merchants' books is an order due."""
+_CONNECTIONS = 2
 _PASSES_MAX = 100  # interrupted passes that one call finishes before its own
 _ANALYZED_FROM = 2_000  # orders; a run over tables without statistics is planned as if they were small
 _WRITTEN = (
@@ -91,15 +93,7 @@ async def settle_through(
         crash_point("settle.planned")
         if batch_id is None:
             break
-        ended = await work.drain(
-            db,
-            batch_id,
-            actor,
-            HANDLERS[KIND],
-            on_progress=lambda state: on_progress(state.done + state.parked, state.total),
-            on_commit=lambda: crash_point("settle.committed"),
-        )
-        await work.check_done(db, batch_id, ended)
+        await _drain(db, batch_id, actor, on_progress)
         batches_done.append(batch_id)
         if fresh:
             break
@@ -108,6 +102,23 @@ async def settle_through(
     if settled.orders >= _ANALYZED_FROM:
         await db.analyze(*_WRITTEN)
     return settled
+
+
+async def _drain(db: Database, batch_id: int, actor: str, on_progress: Callable[[int, int], None]) -> None:
+    """Work on the batch over several connections, so that the server's cores share the buckets."""
+    drains = (
+        work.drain(
+            db,
+            batch_id,
+            actor,
+            HANDLERS[KIND],
+            on_progress=lambda state: on_progress(state.done + state.parked, state.total),
+            on_commit=lambda: crash_point("settle.committed"),
+        )
+        for _ in range(_CONNECTIONS)
+    )
+    for ended in await asyncio.gather(*drains):
+        await work.check_done(db, batch_id, ended)
 
 
 async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:

@@ -54,7 +54,8 @@ _VAT_BEFORE = "billing.divide_half_even((taxed_after - commission_minor) * vat_p
 _MONTH = "{day} - (extract(day FROM {day})::integer - 1)"
 
 _PART = """
-SELECT d.merchant_id, d.order_id, l.contract_id, min(d.settles_at) AS settles_at, min(d.settles_on) AS settles_on,
+SELECT d.merchant_id, d.order_id, l.contract_id, min(d.order_ref) AS order_ref, min(d.currency) AS currency,
+       min(d.settles_at) AS settles_at, min(d.settles_on) AS settles_on,
        sum(l.goods_minor - l.refunded_goods_minor)::bigint AS goods_minor,
        sum(l.freight_minor - l.refunded_freight_minor)::bigint AS freight_minor,
        sum(l.discount_minor)::bigint AS discount_minor,
@@ -69,19 +70,18 @@ GROUP BY d.merchant_id, d.order_id, l.contract_id
 WINDOW of_order AS (PARTITION BY d.merchant_id, d.order_id)
 """
 _BASED = f"""
-SELECT part.merchant_id, part.order_id, part.contract_id, o.currency, part.goods_minor, part.freight_minor,
+SELECT part.merchant_id, part.order_id, part.contract_id, part.currency, part.goods_minor, part.freight_minor,
        part.discount_minor, part.goods_minor - part.discount_minor
            + CASE WHEN k.base = 'goods_and_freight' THEN part.freight_minor ELSE 0 END AS base_minor,
        greatest(part.settles_on, h.closed_through + 1) AS effective_on,
        {_MONTH.format(day="greatest(part.settles_on, h.closed_through + 1)")} AS month,
        h.last_entry_no + dense_rank() OVER (
-           PARTITION BY part.merchant_id ORDER BY part.settles_at, o.order_ref COLLATE "C") AS entry_no
+           PARTITION BY part.merchant_id ORDER BY part.settles_at, part.order_ref COLLATE "C") AS entry_no
 FROM ({_PART}) AS part
 JOIN billing.ledger_head h ON h.merchant_id = part.merchant_id
-JOIN demand.merchant_order o ON o.merchant_id = part.merchant_id AND o.order_id = part.order_id
 JOIN billing.contract k ON k.contract_id = part.contract_id
 WHERE NOT part.uncovered AND part.order_minor <> 0
-  AND h.merchant_id = ANY(:merchants) AND o.merchant_id = ANY(:merchants) -- whole
+  AND h.merchant_id = ANY(:merchants) -- whole
 """
 _PLACED = f"""
 SELECT based.*, coalesce(so_far.base_minor, 0) + sum(based.base_minor) OVER (

@@ -103,7 +103,8 @@ CREATE UNLOGGED TABLE bench.sale AS
 SELECT row_number() OVER (ORDER BY placed_at, merchant_id, position) AS order_id, merchant_id, placed_at
 FROM (
     SELECT merchant_id, position, timestamptz '2018-05-01 00:00:00+00'
-           + make_interval(secs => (hashint8extended(merchant_id::bigint * 1000003 + position, 1) & 1048575) * 2.0) AS placed_at
+           + make_interval(secs => (hashint8extended(merchant_id::bigint * 1000003 + position, 1) & 1048575) * 2.0)
+               AS placed_at
     FROM bench.size, generate_series(1, orders) AS position
     ORDER BY merchant_id, position LIMIT {orders}
 ) AS placed
@@ -138,8 +139,8 @@ SELECT merchant_id, order_id, line_no, 'c' || category, 1, goods_minor, freight_
 FROM bench.line ORDER BY order_id, line_no
 """,
     """
-INSERT INTO demand.order_due (merchant_id, order_id, settles_at, settles_on)
-SELECT merchant_id, order_id, delivered_at, (delivered_at AT TIME ZONE 'UTC')::date
+INSERT INTO demand.order_due (merchant_id, order_id, order_ref, currency, settles_at, settles_on)
+SELECT merchant_id, order_id, order_ref, currency, delivered_at, (delivered_at AT TIME ZONE 'UTC')::date
 FROM demand.merchant_order ORDER BY order_id
 """,
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -28,8 +29,10 @@ async def measure(orders: int, merchants: int) -> dict[str, Any]:
         note(f"market built in {watch.seconds} s")
         done, seconds, rolled, waits = await _pass(db, merchants)
         note(f"settled in {seconds} s, of which {rolled} s for the roll-up")
-        bare, bytes_written = await _bare(db)
-        note(f"bare inserts in {bare} s")
+        bare, bytes_written = await _bare(db, tuple(_ROWS))
+        note(f"bare inserts of every row version in {bare} s")
+        bare_new, _ = await _bare(db, _INSERTED)
+        note(f"bare inserts of the new rows alone in {bare_new} s")
         biggest = await ask_owner(db, "SELECT max(orders) FROM bench.size")
     return {
         "orders": done,
@@ -38,6 +41,10 @@ async def measure(orders: int, merchants: int) -> dict[str, Any]:
         "orders_per_bucket": settle_orders.ORDERS_PER_BUCKET,
         "pass": {"seconds": seconds, "orders_per_second": round(done / seconds), "roll_up_seconds": rolled},
         "bare": {"seconds": bare, "orders_per_second": round(done / bare)},
+        "bare_new_rows_only": {
+            "seconds": bare_new,
+            "against_the_pass_without_roll_up": round(bare_new / (seconds - rolled), 3),
+        },
         "bytes": bytes_written,
         "placements": {"count": len(waits), "longest_wait_seconds": round(max(waits), 3)},
         "bars": {
@@ -93,23 +100,35 @@ async def _one_placement(tx: Tx, merchant_id: int, source_id: int) -> None:
     await ledger.post(tx, [new])
 
 
-# What the pass wrote, in copies with the bucket of each row, and empty tables built like the real ones.
+# What the pass wrote, in copies with the bucket of each row, and empty tables built like the real ones: the rows it
+# inserts, the day rows that its roll-up inserts or updates, and the orders whose state it updates, which PostgreSQL
+# writes as new versions.
 _ROWS = {
-    "entry": "SELECT e.* FROM billing.entry e WHERE e.kind = 'order_settled'",
-    "commission_line": "SELECT c.* FROM billing.commission_line c",
-    "commission_month": "SELECT m.* FROM billing.commission_month m",
+    "entry": ("billing", "SELECT e.* FROM billing.entry e WHERE e.kind = 'order_settled'"),
+    "commission_line": ("billing", "SELECT c.* FROM billing.commission_line c"),
+    "commission_month": ("billing", "SELECT m.* FROM billing.commission_month m"),
+    "account_day": ("billing", "SELECT d.* FROM billing.account_day d WHERE d.account IN (2000, 2005, 2300, 4000)"),
+    "merchant_order": ("demand", "SELECT o.* FROM demand.merchant_order o WHERE o.state = 'settled'"),
 }
+_INSERTED = ("entry", "commission_line", "commission_month")
 _KEYS = {
     "entry": "merchant_id, entry_no",
     "commission_line": "merchant_id, entry_no, contract_id",
     "commission_month": "merchant_id, month, contract_id",
+    "account_day": "merchant_id, account, dimension, currency, effective_on",
+    "merchant_order": "merchant_id, order_id",
 }
 
 
-async def _bare(db: Database) -> tuple[float, dict[str, int]]:
-    """Insert the same rows again, bucket by bucket, by nothing but INSERT…SELECT; returns seconds and table sizes."""
+async def _bare(db: Database, tables: Sequence[str]) -> tuple[float, dict[str, int]]:
+    """Insert the rows of these tables again, bucket by bucket, by nothing but INSERT…SELECT.
+
+    Returns the seconds and the sizes of the tables.
+    """
+    await as_owner(db, *(f"DROP TABLE IF EXISTS bench.{table}, bench.{table}_copy" for table in tables))
     buckets = await ask_owner(db, "SELECT count(*) FROM core.work_item WHERE state = 'done'")
-    for table, rows in _ROWS.items():
+    for table in tables:
+        schema, rows = _ROWS[table]
         await as_owner(
             db,
             f"""
@@ -119,16 +138,16 @@ async def _bare(db: Database) -> tuple[float, dict[str, int]]:
             """,
             f"CREATE INDEX ON bench.{table}_copy (bucket)",
             f"ANALYZE bench.{table}_copy",
-            f"CREATE TABLE bench.{table} (LIKE billing.{table} INCLUDING ALL)",
+            f"CREATE TABLE bench.{table} (LIKE {schema}.{table} INCLUDING ALL)",
         )
     await as_owner(db, "CHECKPOINT")
     columns = {
         table: await ask_owner(
             db,
             "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
-            f" WHERE attrelid = 'billing.{table}'::regclass AND attnum > 0 AND NOT attisdropped",
+            f" WHERE attrelid = '{_ROWS[table][0]}.{table}'::regclass AND attnum > 0 AND NOT attisdropped",
         )
-        for table in _ROWS
+        for table in tables
     }
     watch = Stopwatch()
     async with db.engine.connect() as connection:
@@ -139,7 +158,7 @@ async def _bare(db: Database) -> tuple[float, dict[str, int]]:
                 await connection.execute(text(f"{insert} WHERE bucket = :bucket"), {"bucket": bucket})
             await connection.execute(text("COMMIT"))
     seconds = watch.seconds
-    sizes = {table: await ask_owner(db, f"SELECT pg_total_relation_size('bench.{table}')") for table in _ROWS}
+    sizes = {table: await ask_owner(db, f"SELECT pg_total_relation_size('bench.{table}')") for table in tables}
     return seconds, sizes
 
 

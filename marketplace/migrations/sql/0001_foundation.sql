@@ -465,6 +465,8 @@ CREATE INDEX ix_merchant_order_placed_at_merchant_id_order_id ON demand.merchant
 CREATE TABLE demand.order_due (
     merchant_id BIGINT NOT NULL, 
     order_id BIGINT NOT NULL, 
+    order_ref TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
     settles_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     settles_on DATE NOT NULL, 
     CONSTRAINT pk_order_due PRIMARY KEY (merchant_id, order_id)
@@ -596,6 +598,8 @@ CREATE TABLE demand.order_line (
     CONSTRAINT ck_order_line_refunded CHECK (refunded_goods_minor BETWEEN 0 AND goods_minor - discount_minor AND refunded_freight_minor BETWEEN 0 AND freight_minor)
 )
  WITH (fillfactor = 90)
+;;
+CREATE INDEX ix_order_line_without_contract ON demand.order_line (merchant_id, order_id) WHERE contract_id IS NULL
 ;;
 CREATE TABLE demand.refund (
     merchant_id BIGINT NOT NULL, 
