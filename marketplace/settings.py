@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secure: send the session cookie over HTTPS only; off by default because the first run is on loopback.
     clock_at: a fixed instant instead of the system clock, for replays and tests.
     user: who writes when the command line names nobody with `--as`.
-    pool_size: connections of one process.
+    pool_size: connections of one process, at least 2: a long request holds one and works through others.
     """
 
     home: Path
@@ -53,6 +53,8 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
     settings = Settings(**values)  # type: ignore[arg-type]  # msgspec.convert checked each value above
     if settings.database_url and not settings.database_url.startswith("postgresql+asyncpg://"):
         raise Invalid("MARKETPLACE_DATABASE_URL: must start with postgresql+asyncpg://")
+    if settings.pool_size < 2:
+        raise Invalid("MARKETPLACE_POOL_SIZE: must be at least 2, because a long request needs two connections")
     if settings.clock_at and settings.clock_at.tzinfo is None:
         raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
     return settings

@@ -109,6 +109,9 @@ class Tx:
 class Database:
     """A pool of connections to one database.
 
+    outer: whoever keeps a transaction open while others run through the same pool takes one of these first. There are
+    half as many as connections, so each holder finds a second one and they never wait for each other.
+
     citus: the server is a Citus coordinator. It forwards to its workers the whole message in which a SET LOCAL came,
     BEGIN included, so there each opening statement is a message of its own. And it writes rows that come from the
     coordinator (COPY, temporary tables) over a connection per shard, after which it cannot put shards together again
@@ -119,6 +122,7 @@ class Database:
         self.url = url
         self.clock = clock
         self.citus = citus
+        self.outer = asyncio.Semaphore(max(pool_size // 2, 1))
         settings = {"jit": "off", "timezone": "UTC"}
         if citus:
             settings["citus.multi_shard_modify_mode"] = "sequential"

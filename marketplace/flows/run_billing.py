@@ -63,9 +63,9 @@ async def approve_run(db: Database, actor: str, run_id: int) -> RunResult:
 
     Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie.
     """
-    await db.write(WORKER, actor, _approve, run_id)
+    approved = await db.write(WORKER, actor, approve, run_id)
     crash_point("run.approved")
-    return await result(db, run_id)
+    return approved
 
 
 async def finalise_run(
@@ -121,7 +121,11 @@ async def reverse_run(
 async def result(db: Database, run_id: int) -> RunResult:
     """A run and its totals."""
     async with db.read(WORKER) as tx:
-        return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
+        return await _result(tx, run_id)
+
+
+async def _result(tx: Tx, run_id: int) -> RunResult:
+    return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
 
 
 async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress: OnProgress) -> None:
@@ -196,7 +200,8 @@ async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
         )
 
 
-async def _approve(tx: Tx, run_id: int) -> None:
+async def approve(tx: Tx, run_id: int) -> RunResult:
+    """`approve_run` within a transaction of the caller's."""
     run = await store.lock_run(tx, run_id)
     parked = await store.count_parked(tx, run_id)
     if parked:
@@ -207,6 +212,7 @@ async def _approve(tx: Tx, run_id: int) -> None:
         tx, run_id, RunState.APPROVED, approved_by=tx.actor, approved_at=tx.now, single_operator=single
     )
     await audit.record(tx, "billing run approved", f"billing_run:{run_id}", single_operator=single)
+    return await _result(tx, run_id)
 
 
 async def _start_finalising(tx: Tx, run_id: int) -> Run:

@@ -22,8 +22,8 @@ from marketplace.web.guards import FINANCE, Role, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
-# Each step commits bucket by bucket through `db` and resumes where it stopped; the transaction of `once` only holds
-# the key and stores the answer. See marketplace.flows.run_billing.
+# Approving is one transaction, that of `once`. Every other step commits bucket by bucket through `db` and resumes
+# where it stopped; there that transaction only holds the key and stores the answer. See marketplace.flows.run_billing.
 
 
 class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,11 +78,7 @@ async def start_run(
 @post("/billing-runs/{run_id:int}/approve", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
 async def approve_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> Response[RunResult]:
     """Approve a previewed run, as another person than its maker."""
-
-    async def work(tx: Tx) -> RunResult:
-        return await run_billing.approve_run(db, tx.actor, run_id)
-
-    return await once(request, db, work)
+    return await once(request, db, run_billing.approve, run_id)
 
 
 @post("/billing-runs/{run_id:int}/finalise", guards=[needs(FINANCE)], status_code=200, opt=ONCE)

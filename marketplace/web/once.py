@@ -60,7 +60,8 @@ async def once(
 
     Long work that commits by itself through `db` may ignore `tx`: it must then be safe to run again, because a crash
     between its last commit and the storing of the answer makes the repeated request run it again. While it runs, the
-    open transaction holds nothing but the key.
+    open transaction holds the key and a connection of the pool: so no more than half of the pool's connections are
+    lent at once to requests like this one, and the rest wait here for their turn. See Database.outer.
     """
     key = request.headers.get(HEADER, "")
     if not 0 < len(key) <= _KEY_LENGTH_MAX or not (key.isascii() and key.isprintable()):
@@ -81,7 +82,8 @@ async def once(
         await tx.execute(insert(idempotency_key), row | {"headers": {}, "created_at": tx.now})
         return Stored(status, body, replayed=False)
 
-    answer = await db.write(WORKER, request.user.login, run)
+    async with db.outer:
+        answer = await db.write(WORKER, request.user.login, run)
     return Response(
         answer.body,
         status_code=answer.status,

@@ -1,7 +1,7 @@
 """A request that moves money happens once, however often it is sent and whatever happens between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from marketplace.core import outbox
+from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.web.auth import ActorRequest
@@ -20,6 +21,10 @@ from marketplace.web.guards import signed_in
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 from tests.http.conftest import api_key, make_client, running
+from tests.http.market import CONTRACTS, add_small_market
+from tests.http.market import send as send_step
+
+Make = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 class Pay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -153,3 +158,43 @@ async def test_a_crash_before_the_commit_leaves_the_key_free(payer: httpx.AsyncC
     assert await effects(db) == 0
     assert (await send(payer, "k1")).status_code == 201
     assert await effects(db) == 1
+
+
+async def test_a_crash_while_approving_leaves_the_run_to_be_approved_under_the_same_key(
+    caller: Make, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_small_market(db)
+    maker, approver = await caller("fay", "accountant"), await caller("con", "controller")
+    assert (await send_step(approver, "/contracts", CONTRACTS)).status_code == 200
+    assert (await send_step(maker, "/settlements", {"through": "2018-05-31"})).status_code == 200
+    started = await send_step(maker, "/billing-runs", {"period": "2018-05"})
+    path = f"/billing-runs/{started.json()['run']['run_id']}/approve"
+
+    def lost(table: object) -> object:
+        raise ConnectionError("the server went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("marketplace.web.once.insert", lost)
+        assert (await send_step(approver, path, key="k1")).status_code == 503
+    again = await send_step(approver, path, key="k1")
+    assert again.status_code == 200, again.text
+    assert again.json()["run"]["state"] == "approved"
+
+
+async def test_more_long_requests_at_once_than_connections_all_come_to_their_end(
+    db: Database, tmp_path: Path, clock: FixedClock
+) -> None:
+    await add_small_market(db)
+    small = Database(db.url, clock, pool_size=2)
+    try:
+        async with running(small, tmp_path) as app:
+            key = await api_key(db, "fay", ["controller"])
+            async with make_client(app, Authorization=f"Bearer {key}") as client:
+                await send_step(client, "/contracts", CONTRACTS)
+                async with asyncio.timeout(20):  # less than a request waits for a connection
+                    settled = [send_step(client, "/settlements", {"through": "2018-05-31"}) for _ in range(4)]
+                    answers = await asyncio.gather(*settled)
+    finally:
+        await small.close()
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert sum(answer.json()["orders"] for answer in answers) == 3
