@@ -11,6 +11,7 @@ from billing.ledger.store import account_lines, balances, get_entry, trial_balan
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
+from marketplace.core.paging import cut
 
 LINES_MAX = 50
 
@@ -144,10 +145,11 @@ async def account_page(tx: Tx, merchant_id: int, code: int, before: Key | None) 
     merchant = await get_merchant(tx, merchant_id)
     account = _account(code)
     standing = [line for line in await balances(tx, merchant_id) if line.account == code]
-    lines = await account_lines(tx, code, merchant_id=merchant_id, limit=LINES_MAX + 1, before=before)
+    found = await account_lines(tx, code, merchant_id=merchant_id, limit=LINES_MAX + 1, before=before)
+    lines, older = cut(found, LINES_MAX, _key)
     balance = await _balance_before(tx, merchant_id, code, before)
     rows = []
-    for line in lines[:LINES_MAX]:
+    for line in lines:
         rows.append(_book_line(line, merchant.name, balance.get(line.currency, 0)))
         balance[line.currency] = balance.get(line.currency, 0) - line.amount_minor
     return AccountPage(
@@ -157,7 +159,7 @@ async def account_page(tx: Tx, merchant_id: int, code: int, before: Key | None) 
         dimension=account.dimension,
         totals=_totals(standing, merchant.currency),
         lines=rows,
-        older=_key(lines),
+        older=older,
     )
 
 
@@ -174,7 +176,8 @@ async def platform_account_page(tx: Tx, code: int, before: Key | None) -> Accoun
     """One account over all books. Raises NotFound for a code of no chart."""
     account = _account(code)
     sums = [line for line in await trial_balance(tx) if line.account == code]
-    lines = await account_lines(tx, code, limit=LINES_MAX + 1, before=before)
+    found = await account_lines(tx, code, limit=LINES_MAX + 1, before=before)
+    lines, older = cut(found, LINES_MAX, _key)
     names = {
         row.merchant_id: row.name for row in await tx.rows(_NAMES, merchants=list({line.merchant_id for line in lines}))
     }
@@ -184,8 +187,8 @@ async def platform_account_page(tx: Tx, code: int, before: Key | None) -> Accoun
         nature=account.nature.name,
         dimension=account.dimension,
         totals=[AccountTotal(s.currency, s.debit_minor, s.credit_minor, s.balance_minor) for s in sums],
-        lines=[_book_line(line, names.get(line.merchant_id, ""), None) for line in lines[:LINES_MAX]],
-        older=_key(lines),
+        lines=[_book_line(line, names.get(line.merchant_id, ""), None) for line in lines],
+        older=older,
     )
 
 
@@ -231,12 +234,8 @@ def _book_line(line: AccountLine, merchant_name: str, balance_minor: int | None)
     )
 
 
-def _key(lines: Sequence[AccountLine]) -> Key | None:
-    """The key of the next page, when one line more than a page was found."""
-    if len(lines) <= LINES_MAX:
-        return None
-    last = lines[LINES_MAX - 1]
-    return last.effective_on, last.merchant_id, last.entry_no
+def _key(line: AccountLine) -> Key:
+    return line.effective_on, line.merchant_id, line.entry_no
 
 
 _LINKS = """

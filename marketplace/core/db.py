@@ -48,7 +48,8 @@ class Scope(msgspec.Struct, frozen=True):
 
     def begin(self, *, read_only: bool) -> list[str]:
         """The statements that open the transaction. Ids are formatted by us as integers, never passed as text."""
-        parts = ["BEGIN READ ONLY" if read_only else "BEGIN", f"SET LOCAL ROLE {self.role.value}"]
+        kind = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "BEGIN"
+        parts = [kind, f"SET LOCAL ROLE {self.role.value}"]
         if self.tenant_id is not None:
             setting = {Role.MERCHANT: "merchant", Role.BUYER: "buyer", Role.PAYER: "payer"}[self.role]
             parts.append(f"SET LOCAL app.{setting}_id = '{int(self.tenant_id):d}'")
@@ -131,6 +132,7 @@ class Database:
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see Scope.begin
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,  # an error is logged with its statement, never with what people wrote
             pool_timeout=30,
             connect_args={"server_settings": settings, "prepared_statement_cache_size": 500},
         )
@@ -140,7 +142,10 @@ class Database:
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[Tx]:
-        """A read-only transaction: all its queries of one statement each see one state of the data."""
+        """A read-only transaction: all its queries see the data as committed when the first of them began.
+
+        On a cluster that holds shard by shard: each worker has a state of its own that stays as it is.
+        """
         async with self._transaction(scope, read_only=True, actor="") as tx:
             yield tx
 

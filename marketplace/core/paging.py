@@ -29,15 +29,6 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
-def check_limit(limit: int | None) -> int:
-    """The page size asked for, or the default. Raises Invalid outside 1 to LIMIT_MAX."""
-    if limit is None:
-        return LIMIT_DEFAULT
-    if not 1 <= limit <= LIMIT_MAX:
-        raise Invalid(f"limit: must be 1 to {LIMIT_MAX}", pointer="/limit")
-    return limit
-
-
 def encode_cursor(key: Sequence[Any]) -> str:
     """The cursor of the row with this sort key (integers, text, dates, instants)."""
     return base64.urlsafe_b64encode(msgspec.json.encode(list(key))).decode().rstrip("=")
@@ -59,7 +50,20 @@ def decode_cursor(cursor: str | None, kind: type[Key]) -> Key | None:
     return key
 
 
-def page(rows: Sequence[Row], limit: int, item: Callable[[Row], T], key: Callable[[Row], Sequence[Any]]) -> Page[T]:
-    """A page of `rows`, of which the query asked for one more than `limit` to know whether more follow."""
-    more = len(rows) > limit
-    return Page([item(row) for row in rows[:limit]], encode_cursor(key(rows[limit - 1])) if more else None)
+def cut(rows: Sequence[Row], limit: int, key: Callable[[Row], Key]) -> tuple[Sequence[Row], Key | None]:
+    """The rows of a page, and the key of its last one when more follow.
+
+    The query asked for one row more than `limit`, and for all that tie with the last one: rows of one key are never
+    parted. So a page may be shorter than `limit`, and longer only where all its rows have one key.
+    """
+    if len(rows) <= limit:
+        return rows, None
+    following = key(rows[limit])
+    shown = [row for row in rows if key(row) != following] or rows
+    return shown, key(shown[-1])
+
+
+def page(rows: Sequence[Row], limit: int, item: Callable[[Row], T], key: Callable[[Row], Key]) -> Page[T]:
+    """A page of `rows`, as `cut` cuts it."""
+    shown, last = cut(rows, limit, key)
+    return Page([item(row) for row in shown], encode_cursor(last) if last is not None else None)

@@ -117,7 +117,6 @@ async def export_beancount(db: Database, output: Path) -> int:
 
 async def _beancount(tx: Tx) -> AsyncIterator[tuple[str, int]]:
     """Pieces of the file, each with the number of transactions in it; all of one state of the books."""
-    await tx.raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     span = await tx.row("SELECT min(effective_on) AS first, max(effective_on) AS last FROM billing.entry")
     assert span is not None
     currencies: dict[str, list[str]] = {}

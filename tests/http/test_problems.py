@@ -9,10 +9,11 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar, get, post
-from litestar.params import JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from structlog.testing import capture_logs
 
-from marketplace.core.db import Database
+from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
 from marketplace.web.guards import public
@@ -39,6 +40,14 @@ async def fault() -> None:
     raise RuntimeError("secret: the password of the database is hunter2")
 
 
+@get(["/api/database/{way:str}", "/database/{way:str}"], guards=[public], media_type="application/json")
+async def database_fault(db: NamedDependency[Database], way: FromPath[str]) -> None:
+    async with db.read(WORKER) as tx:
+        if way == "driver":
+            await tx.raw.execute("SELECT * FROM no_such_table WHERE x = 'hunter2'")
+        await tx.rows("SELECT CAST(:secret || 'x' AS integer) AS secret_column", secret="hunter2")
+
+
 @get(["/api/refused", "/refused"], guards=[public], media_type="application/json")
 async def refused() -> None:
     raise Conflict("the run is <b>final</b>", run_id=7)
@@ -48,7 +57,7 @@ async def refused() -> None:
 async def probe(db: Database, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application with a few routes added that go wrong."""
     async with running(db, tmp_path) as app:
-        for handler in (echo, fault, refused):
+        for handler in (echo, fault, database_fault, refused):
             app.register(handler)
         async with make_client(app) as client:
             yield client
@@ -127,6 +136,19 @@ async def test_a_fault_says_nothing_but_its_incident_id(probe: httpx.AsyncClient
     (line,) = [line for line in logs if line["event"] == "unexpected fault"]
     assert line["incident_id"] == problem["incident_id"] == answer.headers["x-request-id"]
     assert "hunter2" in str(line["exc_info"])
+
+
+@pytest.mark.parametrize("path", ["/api/database/driver", "/database/driver", "/api/database/sql", "/database/sql"])
+async def test_what_the_database_says_is_for_the_log_and_what_people_wrote_for_nobody(
+    probe: httpx.AsyncClient, path: str
+) -> None:
+    with capture_logs() as logs:
+        answer = await probe.get(path)
+    assert answer.status_code == 500
+    for word in ("hunter2", "SELECT", "secret_column", "no_such_table", "asyncpg", "sqlalchemy"):
+        assert word not in answer.text
+    (line,) = [line for line in logs if line["event"] == "unexpected fault"]
+    assert "[parameters:" not in str(line["exc_info"])
 
 
 async def test_a_person_gets_a_page_and_a_program_a_document(probe: httpx.AsyncClient) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from litestar import Litestar
 
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Invalid
+from marketplace.settings import load_settings
 from tests.conftest import NOW
 from tests.http.conftest import make_client, running
 from tests.http.market import add_small_market, close_month
@@ -79,3 +82,9 @@ async def test_the_figures_tell_of_trouble(caller: Make, db: Database) -> None:
     shown = figures((await staff.get("/metrics")).text)
     assert shown['marketplace_ledger_imbalance_minor{currency="EUR"}'] > 0
     assert shown['marketplace_work_items_open{state="parked"}'] > 0
+
+
+def test_a_pool_too_small_for_a_long_request_is_refused_by_name() -> None:
+    assert load_settings({"MARKETPLACE_POOL_SIZE": "2"}).pool_size == 2
+    with pytest.raises(Invalid, match=r"^MARKETPLACE_POOL_SIZE: must be at least 2"):
+        load_settings({"MARKETPLACE_POOL_SIZE": "1"})
