@@ -18,14 +18,6 @@ async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
     return _merchant(row)
 
 
-async def find_merchant_id(tx: Tx, merchant_ref: str) -> int | None:
-    """The merchant that another system calls `merchant_ref`, or None."""
-    found: int | None = await tx.scalar(
-        "SELECT merchant_id FROM supply.merchant_ref WHERE merchant_ref = :ref", ref=merchant_ref
-    )
-    return found
-
-
 async def list_merchants(tx: Tx, *, limit: int, after: int = 0) -> Sequence[Merchant]:
     """At most `limit` merchants in the order of their ids, those behind the id `after`."""
     rows = await tx.rows(

@@ -16,6 +16,12 @@ from marketplace.core.errors import Conflict, NotFound
 PAGE_MAX = 200
 _LIVE = billing_run.c.state.not_in([RunState.REVERSED, RunState.ABORTED])
 
+StatementKey = tuple[date, int, int, str]
+"""(from_on, run_id, merchant_id, currency)."""
+
+PayoutKey = tuple[date, int, int]
+"""(instructed_on, merchant_id, payout_id)."""
+
 
 async def get_run(tx: Tx, run_id: int) -> Run:
     """One run. Raises NotFound."""
@@ -99,11 +105,15 @@ async def count_parked(tx: Tx, run_id: int) -> list[tuple[int, str]]:
     return [(row.merchant_id, row.reason) for row in rows]
 
 
-async def get_statement(tx: Tx, merchant_id: int, run_id: int, currency: str | None = None) -> Statement:
-    """A merchant's statement of a run (its first currency unless one is named). Raises NotFound."""
+async def get_statement(
+    tx: Tx, merchant_id: int, run_id: int, currency: str | None = None, *, only_final: bool = False
+) -> Statement:
+    """A statement, in its first currency unless one is named. Raises NotFound."""
     query = select(statement).where(statement.c.merchant_id == merchant_id, statement.c.run_id == run_id)
     if currency is not None:
         query = query.where(statement.c.currency == currency)
+    if only_final:
+        query = query.where(statement.c.state == "final")
     row = await tx.row(query.order_by(statement.c.currency).limit(1))
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no statement in run {run_id}")
@@ -113,40 +123,57 @@ async def get_statement(tx: Tx, merchant_id: int, run_id: int, currency: str | N
 async def list_statements(
     tx: Tx,
     *,
-    run_id: int | None = None,
     merchant_id: int | None = None,
+    run_id: int | None = None,
+    only_final: bool = False,
     limit: int = 50,
-    after: tuple[int, str] = (0, ""),
-) -> list[Statement]:
-    """Statements of a run by (merchant, currency) behind `after`, or of a merchant, the newest period first."""
-    query = select(statement).limit(min(limit, PAGE_MAX))
+    after: StatementKey | None = None,
+) -> Sequence[Statement]:
+    """At most `limit` statements, the newest period first, those behind the key `after`.
+
+    Reversed ones come only when a run is named.
+    """
+    key = [statement.c[name] for name in ("from_on", "run_id", "merchant_id", "currency")]
+    query = select(statement).order_by(*(column.desc() for column in key)).limit(limit)
     if merchant_id is not None:
-        query = query.where(statement.c.merchant_id == merchant_id, statement.c.state != "reversed")
+        query = query.where(statement.c.merchant_id == merchant_id)
     if run_id is not None:
-        key = func.row(statement.c.merchant_id, statement.c.currency)
-        query = query.where(statement.c.run_id == run_id, key > func.row(*after))
-        query = query.order_by(statement.c.merchant_id, statement.c.currency)
+        query = query.where(statement.c.run_id == run_id)
     else:
-        query = query.order_by(statement.c.from_on.desc(), statement.c.run_id.desc(), statement.c.currency)
+        query = query.where(statement.c.state != "reversed")
+    if only_final:
+        query = query.where(statement.c.state == "final")
+    if after is not None:
+        query = query.where(func.row(*key) < func.row(*after))
     return [Statement(**row._mapping) for row in await tx.rows(query)]
 
 
 async def list_payouts(
     tx: Tx,
     *,
-    run_id: int | None = None,
     merchant_id: int | None = None,
+    run_id: int | None = None,
     limit: int = 50,
-    after: tuple[int, int] = (0, 0),
-) -> list[Payout]:
-    """Payouts by (merchant, payout) behind `after`."""
-    query = select(payout).where(func.row(payout.c.merchant_id, payout.c.payout_id) > func.row(*after))
-    if run_id is not None:
-        query = query.where(payout.c.run_id == run_id)
+    after: PayoutKey | None = None,
+) -> Sequence[Payout]:
+    """At most `limit` payouts, the newest first, those behind the key `after`."""
+    key: list[Any] = [payout.c[name] for name in ("instructed_on", "merchant_id", "payout_id")]
+    query = select(payout).order_by(*(column.desc() for column in key)).limit(limit)
     if merchant_id is not None:
         query = query.where(payout.c.merchant_id == merchant_id)
-    rows = await tx.rows(query.order_by(payout.c.merchant_id, payout.c.payout_id).limit(min(limit, PAGE_MAX)))
-    return [Payout(**row._mapping) for row in rows]
+    if run_id is not None:
+        query = query.where(payout.c.run_id == run_id)
+    if after is not None:
+        query = query.where(func.row(*key) < func.row(*after))
+    return [Payout(**row._mapping) for row in await tx.rows(query)]
+
+
+async def get_payout(tx: Tx, merchant_id: int, payout_id: int) -> Payout:
+    """One payout. Raises NotFound."""
+    row = await tx.row(select(payout).where(payout.c.merchant_id == merchant_id, payout.c.payout_id == payout_id))
+    if row is None:
+        raise NotFound(f"merchant {merchant_id} has no payout {payout_id}")
+    return Payout(**row._mapping)
 
 
 async def totals(tx: Tx, run_id: int) -> list[Totals]:

@@ -52,14 +52,3 @@ class Forbidden(AppError):
     code = "forbidden"
     status = 403
     title = "You may not do this"
-
-
-class TooLarge(AppError):
-    code = "too-large"
-    status = 413
-    title = "The request is too large"
-
-
-class PeriodClosed(Conflict):
-    code = "period-closed"
-    title = "The period is closed"

@@ -19,8 +19,3 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 def apply_half_even(amount: int, rate_ppm: int) -> int:
     """`amount` (minor units) times `rate_ppm`, half-even, in minor units."""
     return divide_half_even(amount * rate_ppm, PPM)
-
-
-def apply_floor(amount: int, rate_ppm: int) -> int:
-    """`amount` (minor units) times `rate_ppm`, rounded down, in minor units."""
-    return amount * rate_ppm // PPM

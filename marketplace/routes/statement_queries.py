@@ -1,23 +1,13 @@
-"""What the API reads of statements and payouts, in pages that a merchant and finance can both walk."""
+"""The entries of a statement, each with the order it comes from: what crosses billing and demand."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
 
 from billing.ledger.chart import Account
-from billing.runs.model import Payout, Statement
-from billing.tables import payout, statement
+from billing.runs.model import Statement
 from marketplace.core.db import Tx
-from marketplace.core.errors import NotFound
-
-StatementKey = tuple[date, int, int, str]
-"""(from_on, run_id, merchant_id, currency)."""
-
-PayoutKey = tuple[date, int, int]
-"""(instructed_on, merchant_id, payout_id)."""
 
 
 class StatementLine(msgspec.Struct, frozen=True):
@@ -30,44 +20,6 @@ class StatementLine(msgspec.Struct, frozen=True):
     order_ref: str | None
     currency: str
     amount_minor: int
-
-
-async def list_statements(
-    tx: Tx,
-    *,
-    merchant_id: int | None,
-    run_id: int | None,
-    only_final: bool,
-    limit: int,
-    after: StatementKey | None,
-) -> Sequence[Statement]:
-    """At most `limit` statements, the newest period first, those behind the key `after`."""
-    key = [statement.c[name] for name in ("from_on", "run_id", "merchant_id", "currency")]
-    query = select(statement).order_by(*(column.desc() for column in key)).limit(limit)
-    if merchant_id is not None:
-        query = query.where(statement.c.merchant_id == merchant_id)
-    if run_id is not None:
-        query = query.where(statement.c.run_id == run_id)
-    else:
-        query = query.where(statement.c.state != "reversed")
-    if only_final:
-        query = query.where(statement.c.state == "final")
-    if after is not None:
-        query = query.where(func.row(*key) < func.row(*after))
-    return [Statement(**row._mapping) for row in await tx.rows(query)]
-
-
-async def get_statement(tx: Tx, merchant_id: int, run_id: int, currency: str | None, *, only_final: bool) -> Statement:
-    """A statement, in its first currency unless one is named. Raises NotFound."""
-    query = select(statement).where(statement.c.merchant_id == merchant_id, statement.c.run_id == run_id)
-    if currency is not None:
-        query = query.where(statement.c.currency == currency)
-    if only_final:
-        query = query.where(statement.c.state == "final")
-    row = await tx.row(query.order_by(statement.c.currency).limit(1))
-    if row is None:
-        raise NotFound(f"merchant {merchant_id} has no statement in run {run_id}")
-    return Statement(**row._mapping)
 
 
 # The roll-up says where the period's entries begin, so the journal of earlier years is not read.
@@ -107,26 +59,3 @@ async def list_lines(tx: Tx, of: Statement, *, limit: int, after_no: int = 0) ->
         limit=limit,
     )
     return [StatementLine(*row) for row in rows]
-
-
-async def list_payouts(
-    tx: Tx, *, merchant_id: int | None, run_id: int | None, limit: int, after: PayoutKey | None
-) -> Sequence[Payout]:
-    """At most `limit` payouts, the newest first, those behind the key `after`."""
-    key: list[Any] = [payout.c[name] for name in ("instructed_on", "merchant_id", "payout_id")]
-    query = select(payout).order_by(*(column.desc() for column in key)).limit(limit)
-    if merchant_id is not None:
-        query = query.where(payout.c.merchant_id == merchant_id)
-    if run_id is not None:
-        query = query.where(payout.c.run_id == run_id)
-    if after is not None:
-        query = query.where(func.row(*key) < func.row(*after))
-    return [Payout(**row._mapping) for row in await tx.rows(query)]
-
-
-async def get_payout(tx: Tx, merchant_id: int, payout_id: int) -> Payout:
-    """One payout. Raises NotFound."""
-    row = await tx.row(select(payout).where(payout.c.merchant_id == merchant_id, payout.c.payout_id == payout_id))
-    if row is None:
-        raise NotFound(f"merchant {merchant_id} has no payout {payout_id}")
-    return Payout(**row._mapping)

@@ -12,12 +12,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from billing.runs import store
 from billing.runs.model import Payout, Statement
 from marketplace.core.db import Database, Scope
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.routes import statement_queries
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, QueryNo, check_books, own_or
-from marketplace.routes.statement_queries import StatementLine
+from marketplace.routes.statement_queries import StatementLine, list_lines
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, needs
 
@@ -42,7 +42,7 @@ async def list_statements(
     after = decode_cursor(cursor, tuple[date, int, int, str])
     merchant = own_or(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        rows = await statement_queries.list_statements(
+        rows = await store.list_statements(
             tx, merchant_id=merchant, run_id=run_id, only_final=_sees_final(request.user), limit=limit + 1, after=after
         )
     return page(rows, limit, lambda row: row, lambda row: (row.from_on, row.run_id, row.merchant_id, row.currency))
@@ -89,7 +89,7 @@ async def statement_lines(
 async def _statement(actor: Actor, db: Database, merchant_id: int, run_id: int, currency: str | None) -> Statement:
     check_books(actor, merchant_id)
     async with db.read(actor.scope) as tx:
-        return await statement_queries.get_statement(tx, merchant_id, run_id, currency, only_final=_sees_final(actor))
+        return await store.get_statement(tx, merchant_id, run_id, currency, only_final=_sees_final(actor))
 
 
 def _sees_final(actor: Actor) -> bool:
@@ -103,7 +103,7 @@ async def _csv_of_lines(db: Database, scope: Scope, statement: Statement) -> Asy
     after = 0
     while True:
         async with db.read(scope) as tx:
-            lines = await statement_queries.list_lines(tx, statement, limit=_LINES_PER_CHUNK, after_no=after)
+            lines = await list_lines(tx, statement, limit=_LINES_PER_CHUNK, after_no=after)
         if lines:
             yield _csv_bytes([tuple(getattr(line, name) for name in line.__struct_fields__) for line in lines])
             after = lines[-1].entry_no
@@ -130,9 +130,7 @@ async def list_payouts(
     after = decode_cursor(cursor, tuple[date, int, int])
     merchant = own_or(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        rows = await statement_queries.list_payouts(
-            tx, merchant_id=merchant, run_id=run_id, limit=limit + 1, after=after
-        )
+        rows = await store.list_payouts(tx, merchant_id=merchant, run_id=run_id, limit=limit + 1, after=after)
     return page(rows, limit, lambda row: row, lambda row: (row.instructed_on, row.merchant_id, row.payout_id))
 
 
@@ -143,7 +141,7 @@ async def get_payout(
     """One payout instruction."""
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        return await statement_queries.get_payout(tx, merchant_id, payout_id)
+        return await store.get_payout(tx, merchant_id, payout_id)
 
 
 HANDLERS = [list_statements, get_statement, statement_lines, list_payouts, get_payout]

@@ -25,8 +25,6 @@ async def test_merchants(market: Database) -> None:
         assert [merchant.merchant_ref for merchant in await supply.list_merchants(tx, limit=2)] == ["s1", "s2"]
         assert [merchant.merchant_ref for merchant in await supply.list_merchants(tx, limit=2, after=2)] == ["s3"]
         assert (await supply.get_merchant(tx, 2)).city == "são paulo"
-        assert await supply.find_merchant_id(tx, "s2") == 2
-        assert await supply.find_merchant_id(tx, "nobody") is None
         with pytest.raises(NotFound, match="no merchant 9"):
             await supply.get_merchant(tx, 9)
 
