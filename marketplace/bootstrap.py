@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from billing.ledger.chart import Account
 from billing.ledger.tables import account
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import Conflict, Unreachable
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.pgembed import embedded_url, start_embedded
 from marketplace.core.tables import app_user
@@ -32,7 +33,11 @@ async def open_database(settings: Settings, *, migrating: bool = False) -> Async
     `marketplace migrate` (`migrating` says that this is it), else Conflict is raised.
     """
     url = await database_url(settings)
-    if await current_version(url) != newest_version():
+    try:
+        version = await current_version(url)
+    except (OSError, DBAPIError) as fault:
+        raise Unreachable(f"the database cannot be reached: {getattr(fault, 'orig', None) or fault}") from fault
+    if version != newest_version():
         if settings.database_url and not migrating:
             raise Conflict("the database is not at this program's schema version: run `marketplace migrate` first")
         await migrate(url)
@@ -48,7 +53,10 @@ async def database_url(settings: Settings, database: str = DATABASE) -> str:
     """The address of the database; an embedded one is started, and created when missing."""
     if settings.database_url:
         return settings.database_url
-    server = start_embedded(settings.home)
+    try:
+        server = start_embedded(settings.home)
+    except OSError as fault:
+        raise Unreachable(f"MARKETPLACE_HOME: {settings.home} cannot be used: {fault.strerror}") from fault
     await create_database(embedded_url(server, "postgres"), database)
     return embedded_url(server, database)
 

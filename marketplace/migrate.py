@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from marketplace.core.errors import Conflict
 
@@ -53,6 +53,16 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
     return before, newest
 
 
+_SERVER_MIN = 16
+
+
+async def _check_server(connection: AsyncConnection) -> None:
+    """Raise Conflict for a server that is too old for this schema."""
+    major = int((await connection.execute(text("SHOW server_version_num"))).scalar_one()) // 10_000
+    if major < _SERVER_MIN:
+        raise Conflict(f"the server is PostgreSQL {major}; this program needs {_SERVER_MIN} or newer")
+
+
 async def migrate(url: str) -> tuple[str | None, str]:
     """Upgrade the database at `url` as its owner; returns the version before (None: empty) and after.
 
@@ -61,6 +71,7 @@ async def migrate(url: str) -> tuple[str | None, str]:
     engine = create_async_engine(url)
     try:
         async with engine.connect() as connection:
+            await _check_server(connection)
             await connection.execute(text("SELECT pg_advisory_lock(hashtext('marketplace.migrate'))"))
             await connection.commit()
             versions = await connection.run_sync(_upgrade)

@@ -19,7 +19,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
-from marketplace.flows import roll_ledger, run_billing, settle_orders
+from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -44,7 +44,7 @@ DELIVERIES: Mapping[str, Delivery] = {
 }
 """What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
 
-BATCHES: Mapping[str, work.Handle] = settle_orders.HANDLERS | run_billing.HANDLERS
+BATCHES: Mapping[str, work.Handle] = settle_orders.HANDLERS | run_billing_buckets.HANDLERS
 """How an item of each kind of batch is done."""
 
 

@@ -37,9 +37,11 @@ async def roll_forward(tx: Tx, merchant_ids: Sequence[int]) -> None:
 
 async def rebuild(tx: Tx) -> None:
     """Drop the whole roll-up; the next rolls build it again from the journal."""
+    await tx.execute(
+        "UPDATE billing.ledger_roll SET rolled_no = 0, rolling_no = 0"
+    )  # first: rollers at work end before
     for table in ("billing.account_day", "billing.book_day", "billing.balance_snapshot"):
         await tx.execute(f"DELETE FROM {table}")
-    await tx.execute("UPDATE billing.ledger_roll SET rolled_no = 0, rolling_no = 0")
 
 
 # Pinning locks the roll row, so two rollers of one merchant follow each other; a head that moves on is left behind.

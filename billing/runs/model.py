@@ -64,6 +64,12 @@ def period_named(name: str) -> Period:
         raise Invalid(f"period: {name!r} is not a month written YYYY-MM", field="period") from None
 
 
+def check_payout_day(period: Period, payout_on: date) -> None:
+    """Raise Invalid unless payouts for the period may be booked on that day: after it, within a year."""
+    if not period.to_on <= payout_on <= period.to_on + timedelta(days=365):
+        raise Invalid(f"payout_on: {payout_on} is not within a year after {period.name}", field="payout_on")
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A billing run. single_operator: maker and checker were one person, under the policy of that name."""
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from billing.ledger.tables import entity
 from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
 from billing.tables import billing_run, payout, statement
 from marketplace.core.blocks import reserve
+from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 
@@ -34,6 +35,14 @@ async def get_run(tx: Tx, run_id: int) -> Run:
 async def lock_run(tx: Tx, run_id: int) -> Run:
     """One run, locked until the transaction ends, so that what is decided on its state still holds. Raises NotFound."""
     row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id).with_for_update())
+    if row is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    return _run(row)
+
+
+async def share_run(tx: Tx, run_id: int) -> Run:
+    """One run, kept in its state until the transaction ends, by any number of transactions at once."""
+    row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id).with_for_update(read=True))
     if row is None:
         raise NotFound(f"there is no billing run {run_id}")
     return _run(row)
@@ -96,6 +105,33 @@ async def move_run(tx: Tx, run_id: int, then: RunState, **values: Any) -> Run:
 async def set_batch(tx: Tx, run_id: int, batch_id: int) -> None:
     """Note which work batch carries the run's present step."""
     await tx.execute(update(billing_run).where(billing_run.c.run_id == run_id).values(batch_id=batch_id))
+
+
+async def set_payout_day(tx: Tx, run_id: int, payout_on: date) -> Run:
+    """Book the payouts on another day. Raises Conflict once the run is approved."""
+    run = await lock_run(tx, run_id)
+    if run.state not in {RunState.DRAFT, RunState.PREVIEWED}:
+        raise Conflict(f"run {run_id} is {run.state}: its payouts are booked on {run.payout_on}")
+    await tx.execute(update(billing_run).where(billing_run.c.run_id == run_id).values(payout_on=payout_on))
+    return await get_run(tx, run_id)
+
+
+async def local_today(tx: Tx, entity_id: int) -> date:
+    """Today in the entity's market."""
+    zone: str = await tx.scalar(select(entity.c.zone).where(entity.c.entity_id == entity_id))
+    return local_date(tx.now, zone)
+
+
+async def count_statements(tx: Tx, run_id: int, state: str) -> int:
+    query = select(func.count()).where(statement.c.run_id == run_id, statement.c.state == state)
+    return int(await tx.scalar(query))
+
+
+async def drop_previews(tx: Tx, run_id: int) -> None:
+    """Forget the statements of a run that is given up."""
+    await tx.execute(
+        delete(statement).where(statement.c.run_id == run_id, statement.c.state.in_(["preview", "parked"]))
+    )
 
 
 async def count_parked(tx: Tx, run_id: int) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """`marketplace apply`, `settle`, `billing …`, `verify`: the month, from contracts to proofs."""
 
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.settle_orders import Settled, settle_through
 from marketplace.flows.verify_books import Verified, verify_books
 
 FINANCE = ("accountant", "controller")
@@ -41,7 +42,29 @@ async def settle(session: Session, through: str) -> Outcome:
     """Settle every delivered order up to a local date. Exit status 3 when orders had to be parked."""
     with progress_bar("Settling") as show:
         settled = await settle_through(session.db, session.actor, day(through, "--through"), show)
-    return Outcome(settled, EXIT_INCOMPLETE if settled.parked else 0)
+    return Outcome(settled, EXIT_INCOMPLETE if settled.parked else 0, lambda: _show_settled(settled))
+
+
+_SHOWN_REASONS = 10
+
+
+def _show_settled(settled: Settled) -> None:
+    """What was earned, and of what was parked the commonest reasons with an example each."""
+    for earned in settled.earned:
+        commission, vat = (
+            text_from_minor(minor, earned.currency) for minor in (earned.commission_minor, earned.vat_minor)
+        )
+        out.print(f"{earned.orders:,} orders settled; commission {commission}, VAT {vat} {earned.currency}")
+    if not settled.earned:
+        out.print("Nothing was due that a contract covers.")
+    reasons = Counter(parked.reason for parked in settled.parked_orders)
+    examples = {parked.reason: parked.order_ref for parked in settled.parked_orders}
+    if reasons:
+        out.print(f"[yellow]{settled.parked:,} orders are parked and stay due (--json lists them all):[/]")
+    for reason, count in reasons.most_common(_SHOWN_REASONS):
+        out.print(f"  {count:,} {reason}, such as {examples[reason]}", highlight=False)
+    if len(reasons) > _SHOWN_REASONS:
+        out.print(f"  and {len(reasons) - _SHOWN_REASONS:,} other reasons")
 
 
 def day(text: str, option: str) -> date:
@@ -100,10 +123,17 @@ async def finalise(session: Session, run_id: int) -> Outcome:
         return _shown(await run_billing.finalise_run(session.db, session.actor, run_id, show))
 
 
+@command(billing, "abort", roles=FINANCE)
+@click.argument("run_id", metavar="RUN", type=int)
+async def abort(session: Session, run_id: int) -> Outcome:
+    """Give up a run that is not final yet; its month can be drafted again."""
+    return _shown(await run_billing.abort_run(session.db, session.actor, run_id))
+
+
 @command(billing, "reverse", roles=("controller",))
 @click.argument("run_id", metavar="RUN", type=int)
 async def reverse(session: Session, run_id: int) -> Outcome:
-    """Undo the newest finalised run."""
+    """Undo the newest finalised run: its payouts are cancelled by mirror entries and its month is open again."""
     with progress_bar("Reversing") as show:
         return _shown(await run_billing.reverse_run(session.db, session.actor, run_id, show))
 
@@ -130,11 +160,13 @@ def _shown(result: run_billing.RunResult) -> Outcome:
         if run.single_operator:
             out.print(f"[yellow]Made and approved by one person, {run.approved_by}, under single_operator.[/]")
         table = Table("", *(total.currency for total in result.totals), box=None)
-        for name in ("statements", "orders", "payouts"):
+        for name in ("statements", "orders"):
             table.add_row(name, *(f"{getattr(total, name):,}" for total in result.totals))
-        for name in ("opening_minor", *COLUMNS, "closing_minor", "payouts_minor"):
+        for name in ("opening_minor", *COLUMNS, "closing_minor"):
             amounts = [text_from_minor(getattr(total, name), total.currency) for total in result.totals]
             table.add_row(name.removesuffix("_minor"), *amounts)
+        to_pay = [f"{t.payouts:,} of {text_from_minor(t.payouts_minor, t.currency)}" for t in result.totals]
+        table.add_row("instructed to pay", *to_pay)
         out.print(table)
 
     return Outcome(value, show=show)

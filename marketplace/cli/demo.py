@@ -1,6 +1,7 @@
 """`marketplace demo`: from nothing to a running marketplace with a closed month."""
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import rich_click as click
 from rich.table import Table
 
 from marketplace.bootstrap import OPERATOR, open_database
-from marketplace.cli.base import EXIT_INCOMPLETE, err, out, print_json, progress_bar, report_refusal
+from marketplace.cli.base import EXIT_INCOMPLETE, out, print_json, progress_bar, report_refusal
 from marketplace.cli.root import cli
 from marketplace.cli.serve import serve_until_stopped
 from marketplace.core.db import Database
 from marketplace.core.errors import AppError
+from marketplace.core.log import configure_logging
 from marketplace.core.money import text_from_minor
 from marketplace.flows.run_demo import Demo, run_demo
 from marketplace.settings import Settings, load_settings
@@ -49,14 +51,16 @@ async def _demo(settings: Settings, olist: Path | None, *, serving: bool, as_jso
 
 async def _serve(settings: Settings, db: Database) -> None:
     """Serve here and work in a process of its own, until one of the two ends."""
-    worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "marketplace", "worker")
-    try:
-        err.print(f"Serving http://{settings.host}:{settings.port} (Ctrl+C ends)", highlight=False)
-        await serve_until_stopped(settings, db)
-    finally:
-        if worker.returncode is None:
-            worker.terminate()
-        await worker.wait()
+    configure_logging(level=logging.WARNING)  # a demonstration's terminal is for the person before it
+    with (settings.home / "worker.log").open("ab") as worker_log:
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "marketplace", "worker", stderr=worker_log)
+        try:
+            out.print(f"Open http://{settings.host}:{settings.port} in a browser.", highlight=False)
+            await serve_until_stopped(settings, db)
+        finally:
+            if worker.returncode is None:
+                worker.terminate()
+            await worker.wait()
 
 
 def _show(demo: Demo) -> None:

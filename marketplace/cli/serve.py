@@ -1,6 +1,7 @@
 """`marketplace serve`: the web server, in this process."""
 
 import asyncio
+import socket
 import sys
 from contextlib import nullcontext
 
@@ -13,7 +14,7 @@ from marketplace.bootstrap import open_database
 from marketplace.cli.base import err, report_refusal
 from marketplace.cli.root import cli
 from marketplace.core.db import Database
-from marketplace.core.errors import AppError
+from marketplace.core.errors import AppError, Conflict
 from marketplace.settings import Settings, load_settings
 
 _DRAIN_S = 20
@@ -22,6 +23,8 @@ _DRAIN_S = 20
 
 async def serve_until_stopped(settings: Settings, db: Database) -> None:
     """Answer requests until SIGINT or SIGTERM; those under way are finished first."""
+    listening = listen(settings.host, settings.port)
+    err.print(f"Serving http://{settings.host}:{listening.getsockname()[1]} (Ctrl+C ends)", highlight=False)
     config = uvicorn.Config(
         create_app(settings, lambda: nullcontext(db)),
         host=settings.host,
@@ -32,7 +35,18 @@ async def serve_until_stopped(settings: Settings, db: Database) -> None:
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
     )
-    await uvicorn.Server(config).serve()
+    try:
+        await uvicorn.Server(config).serve(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises Conflict naming the address when something else does already."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as fault:
+        raise Conflict(f"cannot listen on {host}:{port}: {fault.strerror}; name another with --port") from fault
 
 
 @cli.command("serve")
@@ -52,5 +66,4 @@ def serve(host: str | None, port: int | None) -> None:
 
 async def _serve(settings: Settings) -> None:
     async with open_database(settings) as db:
-        err.print(f"Serving http://{settings.host}:{settings.port}", highlight=False)
         await serve_until_stopped(settings, db)

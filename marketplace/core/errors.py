@@ -48,6 +48,14 @@ class Unauthenticated(AppError):
     title = "Sign in first"
 
 
+class Unreachable(AppError):
+    """The database, or a file this program needs, cannot be reached."""
+
+    code = "unreachable"
+    status = 400
+    title = "Something this needs cannot be reached"
+
+
 class Forbidden(AppError):
     code = "forbidden"
     status = 403

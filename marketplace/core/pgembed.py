@@ -10,6 +10,8 @@ from typing import Any
 from unittest.mock import patch
 
 import fasteners
+import msgspec
+import psutil
 import structlog
 
 from marketplace.core.errors import Conflict
@@ -61,6 +63,7 @@ def start_embedded(home: Path) -> PostgresServer:
         if not (data / "PG_VERSION").exists():
             server.ensure_pgdata_inited()
             _tune(data)
+        _forget_dead_users(data)
         for attempt in range(1, _START_ATTEMPTS + 1):
             try:
                 server.start()
@@ -98,6 +101,16 @@ def _run_in_own_folder(command: str, args: Sequence[str], bin_path: Path, **opti
         shutil.chown(options["cwd"], options["user"])
     output: str = pgexec(command, args, bin_path, **options)
     return output
+
+
+def _forget_dead_users(data: Path) -> None:
+    """Strike processes that were killed off the server's list of users, or it would never see its last one go."""
+    users = data / ".handle_pids.json"
+    try:
+        pids = msgspec.json.decode(users.read_bytes(), type=list[int])
+    except FileNotFoundError:
+        return
+    users.write_bytes(msgspec.json.encode([pid for pid in pids if psutil.pid_exists(pid)]))
 
 
 def _data_folder(home: Path) -> Path:

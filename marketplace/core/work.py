@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
@@ -25,14 +25,13 @@ _POLL_S = 0.2
 log = structlog.get_logger(__name__)
 
 Handle = Callable[[Tx, Any], Awaitable[Any]]
-"""Does one item inside the transaction that marks it done; returns its result, or MORE when it is not through."""
+"""Does one item inside the transaction that marks it done; returns its result, or More when it is not through."""
 
 
 class More(msgspec.Struct, frozen=True):
-    """An item's result while it still has more to do: the item stays open and its transaction is committed."""
+    """What an item returns while it still has more to do: what it did is committed, and it goes on with `payload`."""
 
-
-MORE = More()
+    payload: Any
 
 
 class BatchFailed(Conflict):
@@ -41,8 +40,11 @@ class BatchFailed(Conflict):
     code = "work-parked"
     title = "Some of the work could not be done"
 
-    def __init__(self, batch_id: int, parked: int, error: str | None) -> None:
-        super().__init__(f"{parked} items of work batch {batch_id} are parked: {error}")
+    def __init__(self, batch_id: int, parked: int) -> None:
+        super().__init__(
+            f"{parked} items of work batch {batch_id} failed {_ATTEMPTS_MAX} times and are parked; the log and"
+            " core.work_item say why; starting the work again tries them again"
+        )
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -135,18 +137,10 @@ async def drain(
             await asyncio.sleep(_POLL_S)
 
 
-async def check_done(db: Database, batch_id: int, ended: Progress) -> None:
-    """Raise BatchFailed with the first error when a batch ended with parked items: its work is not whole."""
-    if not ended.parked:
-        return
-    async with db.read(WORKER) as tx:
-        error = await tx.scalar(
-            select(work_item.c.error)
-            .where(work_item.c.batch_id == batch_id, work_item.c.state == "parked")
-            .order_by(work_item.c.item_no)
-            .limit(1)
-        )
-    raise BatchFailed(batch_id, ended.parked, error)
+def check_done(batch_id: int, ended: Progress) -> None:
+    """Raise BatchFailed when a batch ended with parked items: its work is not whole."""
+    if ended.parked:
+        raise BatchFailed(batch_id, ended.parked)
 
 
 async def retry_parked(tx: Tx, batch_id: int) -> None:
@@ -166,7 +160,7 @@ async def _one(db: Database, batch_id: int, actor: str, handle: Handle) -> bool:
     except Exception as fault:
         if not claimed:
             raise
-        log.warning("work item failed", batch_id=batch_id, item_no=claimed[-1], error=str(fault))
+        log.warning("work item failed", batch_id=batch_id, item_no=claimed[-1], error=reason(fault))
         return await db.write(WORKER, actor, _fail, batch_id, claimed[-1], fault)
 
 
@@ -176,7 +170,7 @@ async def _claim_and_do(tx: Tx, batch_id: int, handle: Handle, claimed: list[int
         .where(
             work_item.c.batch_id == batch_id,
             work_item.c.state == "todo",
-            func.coalesce(work_item.c.not_before, tx.now) <= tx.now,
+            func.coalesce(work_item.c.not_before, func.now()) <= func.now(),
         )
         .order_by(work_item.c.item_no)
         .limit(1)
@@ -186,28 +180,37 @@ async def _claim_and_do(tx: Tx, batch_id: int, handle: Handle, claimed: list[int
         return False
     claimed.append(row.item_no)
     result = await handle(tx, row.payload)
-    if result is not MORE:
-        await tx.execute(
-            update(work_item)
-            .where(work_item.c.batch_id == batch_id, work_item.c.item_no == row.item_no)
-            .values(state="done", result=msgspec.to_builtins(result))
-        )
+    outcome = (
+        {"payload": msgspec.to_builtins(result.payload)}
+        if isinstance(result, More)
+        else {"state": "done", "result": msgspec.to_builtins(result)}
+    )
+    await tx.execute(
+        update(work_item).where(work_item.c.batch_id == batch_id, work_item.c.item_no == row.item_no).values(outcome)
+    )
     return True
 
 
 async def _fail(tx: Tx, batch_id: int, item_no: int, fault: Exception) -> bool:
-    attempts = await tx.scalar(
-        select(work_item.c.attempts).where(work_item.c.batch_id == batch_id, work_item.c.item_no == item_no)
-    )
-    last = attempts + 1 >= _ATTEMPTS_MAX
+    """Count a failed attempt, unless another process has done the item meanwhile: what is done stays done.
+
+    The pause before the next attempt is by the server's clock, which moves on where a fixed one stands still.
+    """
+    attempts = work_item.c.attempts + 1
     await tx.execute(
         update(work_item)
-        .where(work_item.c.batch_id == batch_id, work_item.c.item_no == item_no)
+        .where(work_item.c.batch_id == batch_id, work_item.c.item_no == item_no, work_item.c.state == "todo")
         .values(
-            attempts=attempts + 1,
-            state="parked" if last else "todo",
-            not_before=tx.now + timedelta(seconds=2**attempts),
-            error=f"{type(fault).__name__}: {fault}",
+            attempts=attempts,
+            state=case((attempts >= _ATTEMPTS_MAX, "parked"), else_="todo"),
+            not_before=func.now() + timedelta(seconds=1) * attempts,
+            error=reason(fault),
         )
     )
     return True
+
+
+def reason(fault: Exception) -> str:
+    """What went wrong in one line: for a database error the server's own words, without statement and values."""
+    said = str(getattr(fault, "orig", None) or fault).strip().splitlines()
+    return f"{type(fault).__name__}: {said[0] if said else ''}"

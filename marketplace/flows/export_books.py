@@ -80,10 +80,17 @@ async def _copy_csv(tx: Tx, query: str, arguments: tuple[Any, ...], output: Path
     return await _replacing(output, write)
 
 
-async def _replacing(output: Path, write: Callable[[Path], Awaitable[int]]) -> int:
-    """Let `write` fill a file beside `output`, then put it there; on any failure nothing is left behind."""
+def _check_output(output: Path) -> None:
+    """Raise Invalid unless a file can stand there: a device or a folder is not replaced."""
     if not output.parent.is_dir():
         raise Invalid(f"--output: {output.parent} is no folder", field="output")
+    if output.exists() and not output.is_file():
+        raise Invalid(f"--output: {output} is no ordinary file", field="output")
+
+
+async def _replacing(output: Path, write: Callable[[Path], Awaitable[int]]) -> int:
+    """Let `write` fill a file beside `output`, then put it there; on any failure nothing is left behind."""
+    _check_output(output)
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         try:

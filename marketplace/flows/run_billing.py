@@ -8,21 +8,21 @@ instructs payouts and closes the books through the period's end, all in one comm
 moved is previewed anew instead, and the run waits for a second approval of what changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import msgspec
 
-from billing.runs import sql, store
-from billing.runs.model import COLUMNS, Period, Run, RunState, Totals
+from billing.runs import store
+from billing.runs.model import Period, Run, RunState, Totals, check_move, check_payout_day
 from marketplace.core import audit, outbox, policies, work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.roll_ledger import batches, roll_ledger
+from marketplace.flows.run_billing_buckets import FINALISE, HANDLERS, PREVIEW, REVERSE
 
-ENTRIES_PER_BUCKET = 50_000
+ENTRIES_PER_BUCKET = 150_000
 OnProgress = Callable[[int, int], None]
 
 
@@ -45,12 +45,15 @@ async def run_period(
     """Draft a run for a period and preview it; a run that is not approved yet is previewed afresh.
 
     payout_on: the day payouts are booked on, by default the first day after the period.
-    Raises Conflict when the period before it is not finalised, or a later one is.
+    Raises Conflict when the period has not begun, when the one before it is not finalised, or a later one is; Invalid
+    for a payout day before the period's end.
     """
     await roll_ledger(db, actor)
     run = await db.write(WORKER, actor, _draft, period, entity_id, payout_on)
     crash_point("run.drafted")
-    if run.state == RunState.DRAFT:
+    for _ in range(_ROUNDS_MAX):
+        if run.state != RunState.DRAFT:
+            break
         assert run.batch_id is not None
         await _drain(db, actor, run.batch_id, PREVIEW, on_progress)
         run = await db.write(WORKER, actor, _previewed, run.run_id)
@@ -102,6 +105,15 @@ async def finalise_run(
 _ROUNDS_MAX = 20
 
 
+async def abort_run(db: Database, actor: str, run_id: int) -> RunResult:
+    """Give up a run that is not final, not even in part; its period can be drafted again.
+
+    Raises Conflict for any other run.
+    """
+    await db.write(WORKER, actor, _abort, run_id)
+    return await result(db, run_id)
+
+
 async def reverse_run(
     db: Database, actor: str, run_id: int, on_progress: OnProgress = lambda done, total: None
 ) -> RunResult:
@@ -137,7 +149,7 @@ async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress
         on_progress=lambda state: on_progress(state.done + state.parked, state.total),
         on_commit=lambda: crash_point("run.bucket-committed"),
     )
-    await work.check_done(db, batch_id, ended)
+    work.check_done(batch_id, ended)
 
 
 async def _plan(tx: Tx, run: Run, kind: str, *, only_open: bool) -> None:
@@ -160,20 +172,28 @@ async def _plan(tx: Tx, run: Run, kind: str, *, only_open: bool) -> None:
     await store.set_batch(tx, run.run_id, batch_id)
 
 
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('billing_run'))"  # which run is the newest is decided alone
+
+
 async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date | None) -> Run:
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('billing_run'))")
+    await tx.execute(_ONE_AT_A_TIME)
     entity_id = await store.only_entity(tx, entity_id)
     run = await store.find_live_run(tx, entity_id, period)
+    if payout_on is not None:
+        check_payout_day(period, payout_on)
     if run is None:
+        await _check_begun(tx, entity_id, period)
         await _check_follows(tx, entity_id, period)
         run = await store.insert_run(tx, entity_id, period, payout_on or period.to_on)
         await audit.record(tx, "billing run drafted", f"billing_run:{run.run_id}", period=period.name)
-    elif run.state == RunState.DRAFT and run.batch_id is not None:  # interrupted while previewing
+    elif payout_on is not None and payout_on != run.payout_on:
+        run = await store.set_payout_day(tx, run.run_id, payout_on)
+    if run.state == RunState.DRAFT and run.batch_id is not None:  # interrupted while previewing
         await work.retry_parked(tx, run.batch_id)
         return run
-    elif run.state == RunState.PREVIEWED:
-        await store.move_run(tx, run.run_id, RunState.DRAFT)
-    elif run.state != RunState.DRAFT:
+    if run.state == RunState.PREVIEWED:
+        run = await store.move_run(tx, run.run_id, RunState.DRAFT)
+    if run.state != RunState.DRAFT:
         return run
     await _plan(tx, run, PREVIEW, only_open=True)
     return await store.get_run(tx, run.run_id)
@@ -181,9 +201,27 @@ async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date 
 
 async def _previewed(tx: Tx, run_id: int) -> Run:
     run = await store.lock_run(tx, run_id)
-    if run.state != RunState.DRAFT:  # another process has seen to it
-        return run
+    assert run.batch_id is not None
+    if run.state != RunState.DRAFT or (await work.progress(tx, run.batch_id)).todo:
+        return run  # another process has seen to it, or asked for a fresh preview that is at work
     return await store.move_run(tx, run_id, RunState.PREVIEWED)
+
+
+async def _check_begun(tx: Tx, entity_id: int, period: Period) -> None:
+    today = await store.local_today(tx, entity_id)
+    if period.from_on > today:
+        raise Conflict(f"{period.name} has not begun: today is {today}")
+
+
+async def _abort(tx: Tx, run_id: int) -> None:
+    await tx.execute(_ONE_AT_A_TIME)
+    check_move(run_id, (await store.lock_run(tx, run_id)).state, RunState.ABORTED)
+    final = await store.count_statements(tx, run_id, "final")
+    if final:
+        raise Conflict(f"run {run_id}: {final} of its statements are final already; finish it, then reverse it")
+    await store.move_run(tx, run_id, RunState.ABORTED)
+    await store.drop_previews(tx, run_id)
+    await audit.record(tx, "billing run aborted", f"billing_run:{run_id}")
 
 
 async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
@@ -192,7 +230,7 @@ async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
     if newest is None:
         return
     if newest.state != RunState.FINALISED:
-        raise Conflict(f"run {newest.run_id} of {newest.period.name} is {newest.state}: finalise it first")
+        raise Conflict(f"run {newest.run_id} of {newest.period.name} is {newest.state}: finalise or abort it first")
     if newest.to_on != period.from_on:
         raise Conflict(
             f"{newest.period.name} is the last period billed, so the next one is {newest.to_on:%Y-%m},"
@@ -207,6 +245,9 @@ async def approve(tx: Tx, run_id: int) -> RunResult:
     if parked:
         merchant_id, reason = parked[0]
         raise Conflict(f"run {run_id}: {len(parked)} statements do not tie, such as merchant {merchant_id}: {reason}")
+    today = await store.local_today(tx, run.entity_id)
+    if run.to_on > today:
+        raise Conflict(f"run {run_id}: {run.period.name} is not over, today is {today}; until then it can be previewed")
     single = await policies.check_second_person(tx, run.made_by, f"billing run {run_id}")
     await store.move_run(
         tx, run_id, RunState.APPROVED, approved_by=tx.actor, approved_at=tx.now, single_operator=single
@@ -249,6 +290,9 @@ async def _finish(tx: Tx, run_id: int) -> Run:
     if still_open:
         await _plan(tx, run, FINALISE, only_open=True)
         return await store.get_run(tx, run_id)
+    left = await store.count_statements(tx, run_id, "preview") + await store.count_statements(tx, run_id, "parked")
+    if left:
+        raise RuntimeError(f"run {run_id}: every head is closed, but {left} statements are not final")
     await tx.execute("UPDATE billing.entity SET closed_through = :closed WHERE entity_id = :entity", closing)
     run = await store.move_run(tx, run_id, RunState.FINALISED, finalised_at=tx.now)
     sums = await store.totals(tx, run_id)
@@ -260,6 +304,7 @@ async def _finish(tx: Tx, run_id: int) -> Run:
 
 
 async def _start_reversing(tx: Tx, run_id: int) -> Run:
+    await tx.execute(_ONE_AT_A_TIME)
     run = await store.lock_run(tx, run_id)
     if run.state == RunState.REVERSING and run.batch_id is not None:
         await work.retry_parked(tx, run.batch_id)
@@ -292,82 +337,6 @@ async def _finish_reversing(tx: Tx, run_id: int) -> None:
     await outbox.emit(tx, "billing.run_reversed.v1", {"run_id": run_id})
 
 
-async def _preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
-    run = await store.get_run(tx, payload["run_id"])
-    count = await _preview(tx, run, payload["merchants"])
-    crash_point("run.previewing")
-    return {"statements": count}
-
-
-async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
-    await tx.plan_in_bulk()
-    bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
-    await tx.execute(sql.FORGET_PREVIEW, bound)
-    period = {"from_on": run.from_on, "to_on": run.to_on}
-    return (await tx.execute(sql.PREVIEW, {**bound, **period})).rowcount
-
-
-async def _finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
-    """One bucket's part of finalising; merchants whose statement changed are left open and named."""
-    run = await store.get_run(tx, payload["run_id"])
-    await tx.plan_in_bulk()
-    merchants: list[int] = sorted(payload["merchants"])
-    await tx.execute(sql.LOCK_HEADS, {"merchants": merchants})
-    changed = await _preview_moved(tx, run, merchants)
-    closing = [merchant for merchant in merchants if merchant not in changed]
-    bound = {"merchants": closing, "run_id": run.run_id}
-    await tx.execute(sql.FLIP, bound)
-    await tx.execute(sql.OPEN_WINDOWS, bound)
-    await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
-    await tx.execute(sql.ITEMISE, bound)
-    crash_point("payout.instructed")
-    await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})
-    await tx.execute(sql.POST_PAYOUTS, {**bound, "now": tx.now, "actor": tx.actor})
-    crash_point("payout.posted")
-    await tx.execute(sql.ADVANCE_HEADS, bound)
-    crash_point("run.before-commit")
-    return {"changed": sorted(changed)}
-
-
-async def _preview_moved(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]:
-    """Preview anew the merchants whose books moved; returns those whose statement is another one now."""
-    moved = [row.merchant_id for row in await tx.rows(sql.MOVED, merchants=list(merchants), run_id=run.run_id)]
-    moved = [merchant for merchant in moved if merchant > 0]
-    if not moved:
-        return set()
-    before = await _figures(tx, run.run_id, moved)
-    await _preview(tx, run, moved)
-    after = await _figures(tx, run.run_id, moved)
-    return {merchant_id for merchant_id, *_ in before ^ after}
-
-
-async def _figures(tx: Tx, run_id: int, merchants: Sequence[int]) -> set[tuple[Any, ...]]:
-    columns = ", ".join(("merchant_id", "currency", "orders", "opening_minor", *COLUMNS, "closing_minor", "state"))
-    rows = await tx.rows(
-        f"SELECT {columns} FROM billing.statement WHERE run_id = :run_id AND merchant_id = ANY(:merchants)",
-        run_id=run_id,
-        merchants=list(merchants),
-    )
-    return {tuple(row) for row in rows}
-
-
-async def _reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
-    run = await store.get_run(tx, payload["run_id"])
-    await tx.plan_in_bulk()
-    bound = {"merchants": sorted(payload["merchants"]), "run_id": run.run_id}
-    by = {"now": tx.now, "actor": tx.actor}
-    await tx.execute(sql.LOCK_HEADS, {"merchants": bound["merchants"]})
-    await tx.execute(sql.CLOSE_HEADS, {"merchants": bound["merchants"], "closed": run.closed_before})
-    posted = (await tx.execute(sql.POST_CANCELLATIONS, {**bound, **by})).rowcount
-    for statement in (sql.ADVANCE_HEADS, sql.CANCEL_PAYOUTS):
-        await tx.execute(statement, bound)
-    await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
-    for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS):
-        await tx.execute(statement, bound)
-    crash_point("run.before-commit")
-    return {"cancelled": posted}
-
-
 async def _changed(db: Database, batch_id: int | None) -> list[int]:
     async with db.read(WORKER) as tx:
         return await _changed_items(tx, batch_id)
@@ -376,12 +345,3 @@ async def _changed(db: Database, batch_id: int | None) -> list[int]:
 async def _changed_items(tx: Tx, batch_id: int | None) -> list[int]:
     assert batch_id is not None
     return [merchant for item in await work.results(tx, batch_id) for merchant in item["changed"]]
-
-
-PREVIEW, FINALISE, REVERSE = "preview_run", "finalise_run", "reverse_run"
-HANDLERS: dict[str, work.Handle] = {
-    PREVIEW: _preview_bucket,
-    FINALISE: _finalise_bucket,
-    REVERSE: _reverse_bucket,
-}
-"""What a worker process does with the items of each step."""

@@ -12,6 +12,7 @@ import msgspec
 from billing.runs.model import Period, period_named
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Conflict
 from marketplace.core.users import UserRole, create_user
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
@@ -59,6 +60,7 @@ async def run_demo(db: Database, actor: str, bar: Bar, *, olist: Path | None = N
 
     Interrupted at any point it goes on where it stopped; run again it changes nothing.
     """
+    await _check_alone(db, olist)
     await db.write(WORKER, actor, _set_policies)
     if olist is None:
         market = make_market(await _loaded_at(db) or db.clock.now())
@@ -90,6 +92,19 @@ def closed_periods(first_on: date, last_on: date) -> list[Period]:
         periods.append(period)
         period = period_named(f"{period.to_on:%Y-%m}")
     return periods[-3:]
+
+
+async def _check_alone(db: Database, olist: Path | None) -> None:
+    """Raise Conflict, before anything is written, when these books hold anything but this demonstration."""
+    async with db.read(WORKER) as tx:
+        demonstration = await policies.is_on(tx, "demonstration")
+        sources = [row.source for row in await tx.rows("SELECT source FROM billing.data_import ORDER BY import_id")]
+    made_up = [source for source in sources if source.startswith(f"{SOURCE} ")]
+    if sources and (not demonstration or bool(made_up) != (olist is None)):
+        raise Conflict(
+            f"these books hold {sources[0]!r} already; a demonstration needs books of its own: set MARKETPLACE_HOME to"
+            " an empty folder"
+        )
 
 
 async def _loaded_at(db: Database) -> datetime | None:

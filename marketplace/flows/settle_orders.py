@@ -39,10 +39,14 @@ _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Bucket(msgspec.Struct, frozen=True):
-    """Merchants to settle, and of the largest ones only the orders up to an instant."""
+    """Merchants to settle in one commit; or one of very many orders, in several: up to each instant of `cuts`, in turn.
+
+    earned: what the commits so far have earned.
+    """
 
     merchants: list[int]
-    until: datetime = _FOREVER
+    cuts: list[datetime] = []
+    earned: list["Earned"] = []
 
 
 class Earned(msgspec.Struct, frozen=True):
@@ -118,7 +122,7 @@ async def _drain(db: Database, batch_id: int, actor: str, on_progress: Callable[
         for _ in range(_CONNECTIONS)
     )
     for ended in await asyncio.gather(*drains):
-        await work.check_done(db, batch_id, ended)
+        work.check_done(batch_id, ended)
 
 
 async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:
@@ -135,8 +139,7 @@ async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:
     for row in due:
         if row.orders > ORDERS_PER_BUCKET:
             cuts = await tx.rows(_CUTS, merchant=row.merchant_id, through=through, every=ORDERS_PER_BUCKET)
-            buckets += [Bucket([row.merchant_id], cut.settles_at) for cut in cuts]
-            buckets.append(Bucket([row.merchant_id]))
+            buckets.append(Bucket([row.merchant_id], [cut.settles_at for cut in cuts]))
     batch_id = await work.plan(tx, KIND, {"through": through}, [{"through": through, "bucket": b} for b in buckets])
     await audit.record(tx, "settlement planned", f"work_batch:{batch_id}", through=through, buckets=len(buckets))
     return batch_id, True
@@ -161,6 +164,8 @@ async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: 
     One order is settled by the same statements as a million. The caller's transaction makes it all or nothing.
     """
     await tx.plan_in_bulk()
+    # Terms that are being rated under do not change meanwhile: applying contracts waits for this commit.
+    await tx.execute("SELECT pg_advisory_xact_lock_shared(hashtext('billing.contract'))")
     bound = {"merchants": sorted(merchants)}
     due = {**bound, "through": through, "until": until}
     await tx.execute(sql.LOCK_HEADS, bound)
@@ -190,12 +195,16 @@ async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: 
     return earned
 
 
-async def _handle(tx: Tx, payload: Any) -> list[Earned]:
+async def _handle(tx: Tx, payload: Any) -> list[Earned] | work.More:
     bucket = msgspec.convert(payload["bucket"], Bucket)
-    earned = await settle_bucket(tx, bucket.merchants, date.fromisoformat(payload["through"]), bucket.until)
+    until, *later = [*bucket.cuts, _FOREVER]
+    earned = await settle_bucket(tx, bucket.merchants, date.fromisoformat(payload["through"]), until)
     if earned:
         await outbox.emit(tx, "billing.orders_settled.v1", {"merchants": bucket.merchants, "earned": earned})
-    return earned
+    so_far = [*bucket.earned, *earned]
+    if later:
+        return work.More({**payload, "bucket": Bucket(bucket.merchants, later[:-1], so_far)})
+    return so_far
 
 
 HANDLERS: dict[str, work.Handle] = {KIND: _handle}

@@ -1,0 +1,104 @@
+"""What a run does with one bucket of merchants: preview it, make it final, or undo it, each in one transaction.
+
+Every bucket holds its run in the state it was planned for; one that comes too late does nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from billing.runs import sql, store
+from billing.runs.model import COLUMNS, Run, RunState
+from marketplace.core import work
+from marketplace.core.crash import crash_point
+from marketplace.core.db import Tx
+
+
+async def preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
+    run = await store.share_run(tx, payload["run_id"])
+    if run.state != RunState.DRAFT:
+        return {"statements": 0}
+    count = await _preview(tx, run, payload["merchants"])
+    crash_point("run.previewing")
+    return {"statements": count}
+
+
+async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
+    await tx.plan_in_bulk()
+    bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
+    await tx.execute(sql.FORGET_PREVIEW, bound)
+    period = {"from_on": run.from_on, "to_on": run.to_on}
+    return (await tx.execute(sql.PREVIEW, {**bound, **period})).rowcount
+
+
+async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
+    """One bucket's part of finalising; merchants whose statement changed are left open and named."""
+    run = await store.share_run(tx, payload["run_id"])
+    if run.state != RunState.FINALISING:
+        return {"changed": []}
+    await tx.plan_in_bulk()
+    merchants: list[int] = sorted(payload["merchants"])
+    await tx.execute(sql.LOCK_HEADS, {"merchants": merchants})
+    changed = await _preview_moved(tx, run, merchants)
+    closing = [merchant for merchant in merchants if merchant not in changed]
+    bound = {"merchants": closing, "run_id": run.run_id}
+    await tx.execute(sql.FLIP, bound)
+    await tx.execute(sql.OPEN_WINDOWS, bound)
+    await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
+    await tx.execute(sql.ITEMISE, bound)
+    crash_point("payout.instructed")
+    await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})
+    await tx.execute(sql.POST_PAYOUTS, {**bound, "now": tx.now, "actor": tx.actor})
+    crash_point("payout.posted")
+    await tx.execute(sql.ADVANCE_HEADS, bound)
+    crash_point("run.before-commit")
+    return {"changed": sorted(changed)}
+
+
+async def _preview_moved(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]:
+    """Preview anew the merchants whose books moved; returns those whose statement is another one now."""
+    moved = [row.merchant_id for row in await tx.rows(sql.MOVED, merchants=list(merchants), run_id=run.run_id)]
+    moved = [merchant for merchant in moved if merchant > 0]
+    if not moved:
+        return set()
+    before = await _figures(tx, run.run_id, moved)
+    await _preview(tx, run, moved)
+    after = await _figures(tx, run.run_id, moved)
+    return {merchant_id for merchant_id, *_ in before ^ after}
+
+
+async def _figures(tx: Tx, run_id: int, merchants: Sequence[int]) -> set[tuple[Any, ...]]:
+    columns = ", ".join(("merchant_id", "currency", "orders", "opening_minor", *COLUMNS, "closing_minor", "state"))
+    rows = await tx.rows(
+        f"SELECT {columns} FROM billing.statement WHERE run_id = :run_id AND merchant_id = ANY(:merchants)",
+        run_id=run_id,
+        merchants=list(merchants),
+    )
+    return {tuple(row) for row in rows}
+
+
+async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
+    run = await store.share_run(tx, payload["run_id"])
+    if run.state != RunState.REVERSING:
+        return {"cancelled": 0}
+    await tx.plan_in_bulk()
+    bound = {"merchants": sorted(payload["merchants"]), "run_id": run.run_id}
+    by = {"now": tx.now, "actor": tx.actor}
+    await tx.execute(sql.LOCK_HEADS, {"merchants": bound["merchants"]})
+    await tx.execute(sql.CLOSE_HEADS, {"merchants": bound["merchants"], "closed": run.closed_before})
+    posted = (await tx.execute(sql.POST_CANCELLATIONS, {**bound, **by})).rowcount
+    for statement in (sql.ADVANCE_HEADS, sql.CANCEL_PAYOUTS):
+        await tx.execute(statement, bound)
+    await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
+    for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS):
+        await tx.execute(statement, bound)
+    crash_point("run.before-commit")
+    return {"cancelled": posted}
+
+
+PREVIEW, FINALISE, REVERSE = "preview_run", "finalise_run", "reverse_run"
+HANDLERS: dict[str, work.Handle] = {
+    PREVIEW: preview_bucket,
+    FINALISE: finalise_bucket,
+    REVERSE: reverse_bucket,
+}
+"""What a worker process does with the items of each step."""
