@@ -21,6 +21,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     discount_minor: int = 0
 
     @property
+    def worth_minor(self) -> int:
+        """What the buyer paid for these lines and was not given back."""
+        return self.goods_minor - self.discount_minor + self.freight_minor
+
+    @property
     def base_minor(self) -> int:
         """What the rate applies to: goods less the merchant's own discount, with the freight if the contract says."""
         freight = self.freight_minor if self.contract.base == "goods_and_freight" else 0
@@ -50,10 +55,10 @@ class Rated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthSoFar(msgspec.Struct):
-    """Where a merchant's calendar month stands: cumulative base per contract and commission per VAT rate."""
+    """Where a merchant's calendar month stands: cumulative base per contract, commission per currency and VAT rate."""
 
     base: dict[Terms, int] = msgspec.field(default_factory=dict)
-    commission: dict[int, int] = msgspec.field(default_factory=dict)
+    commission: dict[tuple[str, int], int] = msgspec.field(default_factory=dict)
 
 
 def tiered_commission(contract: Terms, cumulative_base: int) -> int:
@@ -87,19 +92,20 @@ def settle(orders: Iterable[DueOrder], months: Mapping[tuple[str, date], MonthSo
 
     months: where (merchant, first of month) stood before this pass; it is not changed. A pass over many orders gives
     what the same orders give one by one in the same order, because every share is the difference of a cumulative
-    function: of the base for tiers, of the commission for VAT.
+    function: of the base for tiers, of the commission for VAT. A part worth nothing owes nothing, no fee either.
     """
     standing = {key: MonthSoFar(dict(month.base), dict(month.commission)) for key, month in (months or {}).items()}
     rated: list[Rated] = []
     for order in sorted(orders, key=lambda order: (order.merchant_ref, order.settles_at, order.order_ref)):
         month = standing.setdefault((order.merchant_ref, order.settles_on.replace(day=1)), MonthSoFar())
-        for part in sorted(order.parts, key=lambda part: (part.contract.name, part.contract.valid_from)):
+        charged = [part for part in order.parts if part.worth_minor != 0]
+        for part in sorted(charged, key=lambda part: (part.contract.name, part.contract.valid_from)):
             base_before = month.base.get(part.contract, 0)
             amount = commission(part, base_before)
-            vat_ppm = part.contract.vat_ppm
-            taxed_before = month.commission.get(vat_ppm, 0)
+            currency, vat_ppm = part.contract.currency, part.contract.vat_ppm
+            taxed_before = month.commission.get((currency, vat_ppm), 0)
             month.base[part.contract] = base_before + part.base_minor
-            month.commission[vat_ppm] = taxed_before + amount
+            month.commission[currency, vat_ppm] = taxed_before + amount
             rated.append(
                 Rated(
                     merchant_ref=order.merchant_ref,

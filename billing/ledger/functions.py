@@ -1,5 +1,10 @@
 """The few SQL functions of the ledger, IMMUTABLE so that a cluster pushes them down, and the view finance reads."""
 
+# The millions of an amount and the rest of it apart: their product with a rate leaves 64 bits for no amount that fits
+# them, and numeric would cost a multiple.
+_WHOLE = "(amount / 1000000 * rate_ppm + reached_ppm / 1000000)"
+_REST = "(amount % 1000000 * rate_ppm + reached_ppm % 1000000)"
+
 FUNCTIONS = (
     # A loop costs 1.5 % of an insert; the same as a SQL function over unnest doubles it (decision D3).
     """
@@ -17,11 +22,15 @@ BEGIN
     END LOOP;
     RETURN total = 0;
 END $$""",
-    # n / d to the nearest integer, ties to even, for n >= 0 and d > 0: `core.rates.divide_half_even`.
-    """
-CREATE OR REPLACE FUNCTION billing.divide_half_even(n bigint, d bigint) RETURNS bigint
+    # (reached_ppm + amount * rate_ppm) / 10**6 to the nearest integer, ties to even, for nothing negative and rates up
+    # to 10**6: `core.rates.divide_half_even`.
+    f"""
+CREATE OR REPLACE FUNCTION billing.at_rate(amount bigint, rate_ppm bigint, reached_ppm bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    n / d + CASE WHEN 2 * (n % d) > d OR (2 * (n % d) = d AND (n / d) % 2 = 1) THEN 1 ELSE 0 END""",
+    {_WHOLE} + {_REST} / 1000000
+    + CASE WHEN {_REST} % 1000000 > 500000 THEN 1
+           WHEN {_REST} % 1000000 = 500000 THEN ({_WHOLE} + {_REST} / 1000000) % 2
+           ELSE 0 END""",
 )
 
 POSTING_VIEW = """

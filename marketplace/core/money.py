@@ -16,7 +16,10 @@ MINOR_DIGITS: dict[str, int] = {
 """Digits of the minor unit by currency (ISO 4217): the currencies this platform accepts."""
 
 AMOUNT_MAX = 10**12
-"""The largest amount one field may carry, in minor units: products with a rate in ppm still fit 64 bits."""
+"""The largest amount one field may carry, in minor units: nine million of them still sum within 64 bits.
+
+Their product with a rate in ppm does too, but that of a sum of ten does not: `billing.at_rate` takes care of it in SQL.
+"""
 
 
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

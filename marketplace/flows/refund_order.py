@@ -62,9 +62,11 @@ async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
     _check(given_back, {line.line_no: line for line in lines})
     gross = sum(line.goods_minor + line.freight_minor for line in given_back)
     refund_id = time_ordered_id(tx.now)
+    left = sum(line.goods_left + line.freight_left for line in lines) - gross
     parts: list[dict[str, Any]] = []
     if order.state == "settled":
-        parts = await _take_back(tx, cmd, given_back, {line.line_no: line.contract_id for line in lines})
+        contract_of = {line.line_no: line.contract_id for line in lines}
+        parts = await _take_back(tx, cmd, given_back, contract_of, nothing_left=left == 0)
     commission = -sum(part["commission_minor"] for part in parts)
     vat = -sum(part["vat_minor"] for part in parts)
     legs = (
@@ -77,7 +79,6 @@ async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
     if parts:
         numbered = [{**part, "entry_no": entry_no, "effective_on": effective_on} for part in parts]
         await tx.execute(insert(commission_line), numbered)
-    left = sum(line.goods_left + line.freight_left for line in lines) - gross
     if left == 0 and order.state != "settled":
         await _cancel(tx, cmd)
     subject = f"order:{cmd.merchant_id}/{cmd.order_id}"
@@ -149,9 +150,12 @@ def _check(given_back: Sequence[RefundLine], lines: dict[int, Any]) -> None:
 
 
 async def _take_back(
-    tx: Tx, cmd: RefundOrder, given_back: Sequence[RefundLine], contract_of: dict[int, int]
+    tx: Tx, cmd: RefundOrder, given_back: Sequence[RefundLine], contract_of: dict[int, int], *, nothing_left: bool
 ) -> list[dict[str, Any]]:
-    """The commission lines that undo the refunded share of what the sale earned, one per contract."""
+    """The commission lines that undo the refunded share of what the sale earned, one per contract.
+
+    When nothing is left of the order, every contract returns whatever it still holds of it.
+    """
     earned = await tx.rows(
         """
         SELECT c.contract_id, c.currency, k.base AS base_rule,
@@ -171,12 +175,22 @@ async def _take_back(
     parts = []
     for sale in earned:
         lines = [line for line in given_back if contract_of[line.line_no] == sale.contract_id]
-        if not lines:
+        commission_held = sale.commission - sale.commission_back
+        vat_held = sale.vat - sale.vat_back
+        if not lines and not (nothing_left and (commission_held or vat_held)):
             continue
         goods = sum(line.goods_minor for line in lines)
         freight = sum(line.freight_minor for line in lines)
         base = goods + (freight if sale.base_rule == "goods_and_freight" else 0)
         upto = sale.base_back + base
+        commission, vat = (
+            (commission_held, vat_held)
+            if nothing_left
+            else (
+                refund_share(sale.commission, sale.commission_back, upto, sale.base),
+                refund_share(sale.vat, sale.vat_back, upto, sale.base),
+            )
+        )
         parts.append(
             {
                 "merchant_id": cmd.merchant_id,
@@ -188,8 +202,8 @@ async def _take_back(
                 "freight_minor": -freight,
                 "discount_minor": 0,
                 "base_minor": -base,
-                "commission_minor": -refund_share(sale.commission, sale.commission_back, upto, sale.base),
-                "vat_minor": -refund_share(sale.vat, sale.vat_back, upto, sale.base),
+                "commission_minor": -commission,
+                "vat_minor": -vat,
             }
         )
     return parts

@@ -38,19 +38,17 @@ SELECT (SELECT count(*) FROM demand.order_due d
 # One row per order and contract. From the inside out:
 #   part      what is left of the order's lines under each contract, and of the order altogether
 #   based     the base, the month that the entry will belong to, and its number: orders that are covered whole and owe
-#             something take their numbers in (settlement instant, order ref) order
+#             something take their numbers in (settlement instant, order ref) order; a part worth nothing owes no fee
 #   placed    the month's base under the contract before this part
 #   rated     half-even of the flat rate, or the difference of the graduated cumulative function
 #   clamped   plus fixed, then min, then max
-#   taxed     the month's commission at the VAT rate before this part, in (entry, contract name) order
+#   taxed     the month's commission in the currency at the VAT rate, up to this part, in (entry, contract name) order
 # What the windows do not need is joined after them, so that they sort narrow rows.
-_CUMULATIVE = """billing.divide_half_even(
-    tier_reached_ppm[width_bucket({base}, tier_from_minor)]
-    + ({base} - tier_from_minor[width_bucket({base}, tier_from_minor)])
-    * tier_rate_ppm[width_bucket({base}, tier_from_minor)], 1000000)"""
+_CUMULATIVE = """billing.at_rate({base} - tier_from_minor[width_bucket({base}, tier_from_minor)],
+    tier_rate_ppm[width_bucket({base}, tier_from_minor)], tier_reached_ppm[width_bucket({base}, tier_from_minor)])"""
 _AFTER, _BEFORE = _CUMULATIVE.format(base="base_after"), _CUMULATIVE.format(base="(base_after - base_minor)")
-_VAT_AFTER = "billing.divide_half_even(taxed_after * vat_ppm, 1000000)"
-_VAT_BEFORE = "billing.divide_half_even((taxed_after - commission_minor) * vat_ppm, 1000000)"
+_VAT_AFTER = "billing.at_rate(taxed_after, vat_ppm, 0)"
+_VAT_BEFORE = "billing.at_rate(taxed_after - commission_minor, vat_ppm, 0)"
 _MONTH = "{day} - (extract(day FROM {day})::integer - 1)"
 
 _PART = """
@@ -81,6 +79,7 @@ FROM ({_PART}) AS part
 JOIN billing.ledger_head h ON h.merchant_id = part.merchant_id
 JOIN billing.contract k ON k.contract_id = part.contract_id
 WHERE NOT part.uncovered AND part.order_minor <> 0
+  AND part.goods_minor - part.discount_minor + part.freight_minor <> 0
   AND h.merchant_id = ANY(:merchants) -- whole
 """
 _PLACED = f"""
@@ -95,24 +94,24 @@ _CLAMPED = f"""
 SELECT rated.*, least(greatest(raw_minor + fixed_minor, min_minor), max_minor) AS commission_minor
 FROM (
     SELECT placed.*, k.name, k.valid_from, k.fixed_minor, k.min_minor, k.max_minor, k.vat_ppm,
-           CASE WHEN rate_ppm IS NOT NULL THEN billing.divide_half_even(base_minor * rate_ppm, 1000000)
+           CASE WHEN rate_ppm IS NOT NULL THEN billing.at_rate(base_minor, rate_ppm, 0)
                 ELSE {_AFTER} - {_BEFORE} END AS raw_minor
     FROM ({_PLACED}) AS placed JOIN billing.contract k ON k.contract_id = placed.contract_id
 ) AS rated
 """
 _TAXED = f"""
 SELECT clamped.*, coalesce(vat_month.commission_minor, 0) + sum(clamped.commission_minor) OVER (
-           PARTITION BY clamped.merchant_id, clamped.month, clamped.vat_ppm
+           PARTITION BY clamped.merchant_id, clamped.month, clamped.currency, clamped.vat_ppm
            ORDER BY clamped.entry_no, clamped.name COLLATE "C", clamped.valid_from
            ROWS UNBOUNDED PRECEDING)::bigint AS taxed_after
 FROM ({_CLAMPED}) AS clamped
 LEFT JOIN (
-    SELECT m.merchant_id, m.month, k.vat_ppm, sum(m.commission_minor)::bigint AS commission_minor
+    SELECT m.merchant_id, m.month, k.currency, k.vat_ppm, sum(m.commission_minor)::bigint AS commission_minor
     FROM billing.commission_month m JOIN billing.contract k ON k.contract_id = m.contract_id
     WHERE m.merchant_id = ANY(:merchants)
-    GROUP BY m.merchant_id, m.month, k.vat_ppm
+    GROUP BY m.merchant_id, m.month, k.currency, k.vat_ppm
 ) AS vat_month ON vat_month.merchant_id = clamped.merchant_id AND vat_month.month = clamped.month
-    AND vat_month.vat_ppm = clamped.vat_ppm
+    AND vat_month.currency = clamped.currency AND vat_month.vat_ppm = clamped.vat_ppm
 """
 RATE = _both_ways(f"""
 INSERT INTO billing.commission_line (merchant_id, entry_no, contract_id, order_id, kind, effective_on, currency,

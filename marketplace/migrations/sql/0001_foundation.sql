@@ -21,9 +21,12 @@ BEGIN
     RETURN total = 0;
 END $$
 ;;
-CREATE OR REPLACE FUNCTION billing.divide_half_even(n bigint, d bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION billing.at_rate(amount bigint, rate_ppm bigint, reached_ppm bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    n / d + CASE WHEN 2 * (n % d) > d OR (2 * (n % d) = d AND (n / d) % 2 = 1) THEN 1 ELSE 0 END
+    (amount / 1000000 * rate_ppm + reached_ppm / 1000000) + (amount % 1000000 * rate_ppm + reached_ppm % 1000000) / 1000000
+    + CASE WHEN (amount % 1000000 * rate_ppm + reached_ppm % 1000000) % 1000000 > 500000 THEN 1
+           WHEN (amount % 1000000 * rate_ppm + reached_ppm % 1000000) % 1000000 = 500000 THEN ((amount / 1000000 * rate_ppm + reached_ppm / 1000000) + (amount % 1000000 * rate_ppm + reached_ppm % 1000000) / 1000000) % 2
+           ELSE 0 END
 ;;
 CREATE TABLE billing.account (
     code INTEGER NOT NULL, 
