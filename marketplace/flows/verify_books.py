@@ -41,6 +41,11 @@ async def _prove(tx: Tx, name: str, states: str, query: str) -> Proof:
     return Proof(name, states, not rows, len(rows), [" ".join(map(str, row)) for row in rows[:SAMPLE]])
 
 
+# The snapshots of each merchant in turn: after_no, the one before (0 for the first); next_no, the one that follows.
+_TAKEN = """(SELECT merchant_id, upto_entry_no, lag(upto_entry_no, 1, 0::bigint) OVER of_merchant AS after_no,
+                    lead(upto_entry_no) OVER of_merchant AS next_no
+             FROM (SELECT DISTINCT merchant_id, upto_entry_no FROM billing.balance_snapshot) AS snapshot
+             WINDOW of_merchant AS (PARTITION BY merchant_id ORDER BY upto_entry_no)) AS t"""
 _LEGS = "billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)"
 
 PROOFS: tuple[tuple[str, str, str], ...] = (
@@ -112,6 +117,24 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            WHERE (b.debit_minor, b.credit_minor) IS DISTINCT FROM (d.debit, d.credit)""",
     ),
     (
+        "snapshots-are-journal",
+        "every balance snapshot equals the one before it and the entries since",
+        f"""SELECT merchant_id, upto_entry_no, account, sum(minor)
+            FROM (SELECT merchant_id, upto_entry_no, account, dimension, currency, balance_minor AS minor
+                  FROM billing.balance_snapshot
+                  UNION ALL
+                  SELECT s.merchant_id, t.next_no, s.account, s.dimension, s.currency, -s.balance_minor
+                  FROM billing.balance_snapshot s
+                  JOIN {_TAKEN} ON t.merchant_id = s.merchant_id AND t.upto_entry_no = s.upto_entry_no
+                  WHERE t.next_no IS NOT NULL
+                  UNION ALL
+                  SELECT e.merchant_id, t.upto_entry_no, leg.account, leg.dimension, e.currency, -leg.amount
+                  FROM {_TAKEN}, {_LEGS}
+                  WHERE e.merchant_id = t.merchant_id AND e.entry_no > t.after_no AND e.entry_no <= t.upto_entry_no
+                 ) AS moved
+            GROUP BY merchant_id, upto_entry_no, account, dimension, currency HAVING sum(minor) <> 0""",
+    ),
+    (
         "commission-lines-are-legs",
         "commission and VAT of the lines equal the legs of their entries",
         f"""SELECT coalesce(c.merchant_id, e.merchant_id), coalesce(c.entry_no, e.entry_no)
@@ -123,11 +146,13 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                               -coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2300), 0) AS vat,
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2005), 0) AS released,
                               e.kind
-                       FROM {_LEGS} WHERE e.kind = 'order_settled' OR 4000 = ANY(e.accounts)
+                       FROM {_LEGS}
+                       WHERE e.kind IN ('order_settled', 'order_refunded') OR 4000 = ANY(e.accounts)
                        GROUP BY e.merchant_id, e.entry_no, e.kind) AS e
               ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
-            WHERE (c.commission, c.vat) IS DISTINCT FROM (e.commission, e.vat)
-               OR (e.kind = 'order_settled' AND c.gross <> e.released)""",
+            WHERE e.entry_no IS NULL
+               OR (coalesce(c.commission, 0), coalesce(c.vat, 0)) <> (e.commission, e.vat)
+               OR (e.kind = 'order_settled' AND coalesce(c.gross, 0) <> e.released)""",
     ),
     (
         "refunds-return-commission",

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import verify_books
+from tests.billing.market import check_books
 from tests.builders import Line, Order, add_market, add_orders
 
 TEN_PERCENT = Terms(name="ten", currency="EUR", valid_from=date(2018, 1, 1), rate_ppm=100_000, vat_ppm=200_000)
@@ -96,6 +98,33 @@ async def test_a_full_refund_returns_the_commission_on_freight_too(db: Database)
     await _refund(db)
     assert await _balances(db) == {1020: 12_000, 2400: -12_000}
     assert (await verify_books(db)).ok
+
+
+async def test_freight_that_earned_nothing_comes_back_alone_and_the_books_still_prove(db: Database) -> None:
+    order = Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=10_000, freight_minor=500),))
+    await db.write(WORKER, "test", _market, order)
+    await settle_through(db, "test", date(2018, 6, 30))
+    assert await _refund(db, RefundLine(1, 0, 500)) == {2000: 500, 2400: -500}
+    await check_books(db)
+    assert await _refund(db) == {2000: 8_800, 4000: 1_000, 2300: 200, 2400: -10_000}
+    await check_books(db)
+
+
+async def test_what_a_contract_still_holds_comes_back_with_the_last_of_the_order(db: Database) -> None:
+    """A fee on a part worth nothing, as books may hold it that were settled before no fee was due on one."""
+    lines = (Line(goods_minor=10_000, category="toys"), Line(goods_minor=0, category="books"))
+    await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=lines))
+    fee = msgspec.structs.replace(TEN_PERCENT, name="fee", categories=("books",), fixed_minor=500)
+    await db.write(WORKER, "test", apply_versions, [fee])
+    await settle_through(db, "test", date(2018, 6, 30))
+    charged = """
+        INSERT INTO billing.commission_line
+        SELECT merchant_id, entry_no, k.contract_id, order_id, kind, effective_on, c.currency, 0, 0, 0, 0, 500, 100
+        FROM billing.commission_line c, billing.contract k WHERE k.name = 'fee'
+        """
+    await db.write(WORKER, "test", Tx.execute, charged)
+    assert await _refund(db, RefundLine(1, 4_000)) == {2000: 3_520, 4000: 400, 2300: 80, 2400: -4_000}
+    assert await _refund(db) == {2000: 4_680, 4000: 1_100, 2300: 220, 2400: -6_000}
 
 
 @pytest.mark.parametrize(

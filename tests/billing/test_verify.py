@@ -4,6 +4,7 @@ The database's owner puts checks and policies aside, plants one corruption, and 
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 
 import msgspec
@@ -11,13 +12,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from billing.ledger import roll
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import legs
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
+from tests.builders import Line
 from tests.conftest import fresh_database
 
 JULY_3, JULY_9 = date(2018, 7, 3), date(2018, 7, 9)
@@ -79,6 +83,27 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a platform's roll-up that is off": (
         ["UPDATE billing.book_day SET credit_minor = credit_minor + 1 WHERE account = 4000"], {"book-days-are-rollup"},
+    ),
+    "a snapshot that is off": (
+        ["UPDATE billing.balance_snapshot SET balance_minor = balance_minor + 1 WHERE merchant_id = 1"],
+        {"snapshots-are-journal"},
+    ),
+    "a later snapshot that forgets an account": (
+        ["""DELETE FROM billing.balance_snapshot s WHERE merchant_id = 1 AND account = 1020 AND upto_entry_no =
+            (SELECT max(upto_entry_no) FROM billing.balance_snapshot WHERE merchant_id = 1)"""],
+        {"snapshots-are-journal"},
+    ),
+    "a snapshot of books that are not there": (
+        ["INSERT INTO billing.balance_snapshot VALUES (77, 1, 4000, 0, 'EUR', -5)"], {"snapshots-are-journal"},
+    ),
+    "a refund's VAT that was never booked": (
+        ["UPDATE billing.commission_line SET vat_minor = vat_minor - 1 WHERE kind = 'refund'"],
+        {"commission-lines-are-legs"},
+    ),
+    "a refund line without an entry": (
+        ["""INSERT INTO billing.commission_line SELECT merchant_id, 999, contract_id, order_id, 'refund', effective_on,
+            currency, 0, 0, 0, 0, 0, 0 FROM billing.commission_line WHERE kind = 'refund' LIMIT 1"""],
+        {"commission-lines-are-legs"},
     ),
     "VAT that was never booked": (
         [f"UPDATE billing.commission_line SET vat_minor = vat_minor + 1 WHERE effective_on = '{JULY_3}'"],
@@ -168,15 +193,30 @@ def test_every_proof_is_put_to_the_test() -> None:
 
 @pytest.fixture(scope="module")
 async def books(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
-    """The owner's connection to two billed months, a third begun, a batch through a control account; no checks."""
+    """The owner's connection to two billed months, a third begun, a batch through a control account; no checks.
+
+    Some of merchant 3 is refunded, and every roll takes a snapshot.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roll, "_SNAPSHOT", roll._SNAPSHOT.bindparams(every=1))
+        async with _billed(maintenance_url) as owner:
+            yield owner
+
+
+@asynccontextmanager
+async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
     async with fresh_database(maintenance_url) as db:
         days = [date(2018, 5, 10), date(2018, 5, 20), date(2018, 6, 5), JULY_3]
         orders = [order(1 + number // 4, number + 1, day) for number, day in enumerate([*days, days[0]])]
-        await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9)])
+        freight = msgspec.structs.replace(order(3, 7, JULY_3), lines=(Line(goods_minor=9_000, freight_minor=500),))
+        await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9), freight])
         await db.write(WORKER, MAKER, _batch)
         await settle_through(db, MAKER, JULY_3)
         await billed(db, MAY)
         await billed(db, JUNE)
+        for line in (RefundLine(1, 0, 500), RefundLine(1, 5_000)):  # on freight no commission was earned
+            refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
+            await db.write(WORKER, MAKER, refund_order, refund)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:
