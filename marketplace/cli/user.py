@@ -115,7 +115,7 @@ async def enable(session: Session, login: str) -> Outcome:
 @click.argument("login")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read it from the first line of standard input.")
 async def password(session: Session, login: str, from_stdin: bool) -> Outcome:
-    """Give the user LOGIN a new password and end its sessions."""
+    """Give the user LOGIN a new password and end its sessions; its API keys go on working."""
     await session.db.write(STAFF, session.actor, users.set_password, login, _password(from_stdin))
     return Outcome({"login": login, "password": "set"})
 

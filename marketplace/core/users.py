@@ -140,7 +140,11 @@ async def list_users(tx: Tx) -> list[User]:
 
 
 async def set_password(tx: Tx, login: str, password: str) -> None:
-    """Give a user a (new) password and end the sessions opened with the old one. Raises NotFound, Invalid."""
+    """Give a user a (new) password and end the sessions opened with the old one. Raises NotFound, Invalid.
+
+    API keys stay: programs do not know the password, and a routine change must not stop them. A key that leaked is
+    revoked by its id, a user who left is shut out by `set_active`, which ends both.
+    """
     user = await get_user(tx, login)
     hashed = await hash_password(password)
     await tx.execute(update(app_user).where(app_user.c.user_id == user.user_id).values(password_hash=hashed))

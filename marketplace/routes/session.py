@@ -14,7 +14,7 @@ from marketplace.core.sessions import KeyInfo, NewKey, SessionInfo
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest, no_session_cookie, session_cookie
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import public, signed_in
+from marketplace.web.guards import in_person, public, signed_in
 from marketplace.web.openapi import ALSO
 
 
@@ -111,18 +111,25 @@ async def list_keys(request: ActorRequest, db: NamedDependency[Database]) -> lis
         return await sessions.list_api_keys(tx, request.user.user_id)
 
 
-@post("/api-keys", dto=StrictBody[CreateKey], guards=[signed_in], status_code=201)
+@post("/api-keys", dto=StrictBody[CreateKey], guards=[signed_in, in_person], status_code=201)
 async def create_key(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[CreateKey]) -> NewKey:
-    """A new API key that may do what the caller may do. It is shown in this answer and never again."""
+    """A new API key that may do what the caller may do. It is shown in this answer and never again.
+
+    Only within a session: an API key cannot make another that outlives it. A key lives until it expires or is revoked;
+    a new password ends the sessions of the old one, not the keys.
+    """
     actor = request.user
     return await db.write(WORKER, actor.login, sessions.create_api_key, actor.user_id, data.name, data.expires_at)
 
 
-@post("/api-keys/{key_id:str}/rotate", dto=StrictBody[RotateKey], guards=[signed_in], status_code=201)
+@post("/api-keys/{key_id:str}/rotate", dto=StrictBody[RotateKey], guards=[signed_in, in_person], status_code=201)
 async def rotate_key(
     request: ActorRequest, db: NamedDependency[Database], key_id: FromPath[str], data: JSONBody[RotateKey]
 ) -> NewKey:
-    """Replace an API key by a new one; the old one works a little longer, so that callers can change over."""
+    """Replace an API key by a new one; the old one works a little longer, so that callers can change over.
+
+    Only within a session, as for a new key.
+    """
     actor, overlap = request.user, timedelta(seconds=data.overlap_s)
     return await db.write(WORKER, actor.login, sessions.rotate_api_key, actor.user_id, key_id, overlap)
 

@@ -51,6 +51,12 @@ signed_in = needs(EVERYBODY)
 """The guard of what every signed-in person may do with what is their own."""
 
 
+async def in_person(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """The guard, after `signed_in`, of what an API key may not do: make keys that live on when it has ended."""
+    if not connection.scope["auth"].is_cookie:
+        raise Forbidden("an API key makes no API keys: sign in with login and password for that")
+
+
 def roles_of(guards: Iterable[Guard]) -> frozenset[str] | None:
     """The roles that a handler's guards let in, None when it is public.
 

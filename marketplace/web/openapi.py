@@ -16,7 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
 
 from marketplace.web.auth import SESSION_COOKIE
-from marketplace.web.guards import roles_of
+from marketplace.web.guards import in_person, roles_of
 from marketplace.web.problems import PROBLEM_JSON
 
 ONCE = {"once": True}
@@ -99,6 +99,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation["security"] = []
     else:
         operation["x-roles"] = sorted(roles)
+    if in_person in handler.resolve_guards():
+        operation["security"] = [{"session": []}]
     if handler.opt.get("once"):
         operation.setdefault("parameters", []).append(_ONCE_HEADER)
     for parameter in operation.get("parameters", ()):

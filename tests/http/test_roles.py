@@ -133,7 +133,7 @@ async def test_the_guards_do_what_the_list_says(app: Litestar, db: Database) -> 
         key = await api_key(db, f"the-{role}", [role], ALPHA if role in MERCHANTS else None)
         async with make_client(app, Authorization=f"Bearer {key}") as client:
             for name, roles in ROUTES.items():
-                if name in {"POST /api/v1/session", "POST /api/v1/api-keys"}:
+                if name in WITHOUT_ONCE:  # signing in, and what an API key may not do whoever holds it
                     continue
                 method, path = name.split()
                 answer = await client.request(method, filled(path))

@@ -27,6 +27,11 @@ async def sign_in(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/api/v1/session", json=GOOD)
 
 
+def with_key(app: Litestar, made: dict[str, str]) -> httpx.AsyncClient:
+    """A program that uses an API key just made."""
+    return make_client(app, Authorization=f"Bearer {made['key']}")
+
+
 async def test_a_session_opens_with_login_and_password_and_closes(
     client: httpx.AsyncClient, anna: users.User, db: Database
 ) -> None:
@@ -131,12 +136,15 @@ async def test_a_new_password_and_a_shut_out_user_end_sessions(
     assert (await client.post("/api/v1/session", json=again)).status_code == 401
 
 
-async def test_an_api_key_is_made_rotated_and_revoked(app: Litestar, caller: Make, clock: FixedClock) -> None:
-    first = await caller("robot", "accountant")
-    old = (await first.get("/api/v1/api-keys")).json()[0]
-    new = (await first.post(f"/api/v1/api-keys/{old['key_id']}/rotate", json={"overlap_s": 60})).json()
-    async with make_client(app, Authorization=f"Bearer {new['key']}") as second:
-        assert (await second.get("/api/v1/me")).json()["login"] == "robot"
+async def test_an_api_key_is_made_rotated_and_revoked(
+    client: httpx.AsyncClient, app: Litestar, anna: users.User, clock: FixedClock
+) -> None:
+    await sign_in(client)
+    old = (await client.post("/api/v1/api-keys", json={"name": "robot"})).json()
+    assert (await client.get("/api/v1/api-keys")).json()[0]["name"] == "robot"
+    new = (await client.post(f"/api/v1/api-keys/{old['key_id']}/rotate", json={"overlap_s": 60})).json()
+    async with with_key(app, old) as first, with_key(app, new) as second:
+        assert (await second.get("/api/v1/me")).json()["login"] == "anna"
         assert (await first.get("/api/v1/me")).status_code == 200
         clock.move_to(NOW + timedelta(seconds=61))
         assert (await first.get("/api/v1/me")).status_code == 401
@@ -149,17 +157,42 @@ async def test_an_api_key_is_made_rotated_and_revoked(app: Litestar, caller: Mak
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_an_api_key_expires(caller: Make, app: Litestar, clock: FixedClock) -> None:
-    robot = await caller("robot", "accountant")
+async def test_an_api_key_expires(
+    client: httpx.AsyncClient, app: Litestar, anna: users.User, clock: FixedClock
+) -> None:
+    await sign_in(client)
     body = {"name": "short", "expires_at": (NOW + timedelta(hours=1)).isoformat()}
-    key = (await robot.post("/api/v1/api-keys", json=body)).json()["key"]
-    async with make_client(app, Authorization=f"Bearer {key}") as short:
+    made = (await client.post("/api/v1/api-keys", json=body)).json()
+    async with with_key(app, made) as short:
         assert (await short.get("/api/v1/me")).status_code == 200
         clock.move_to(NOW + timedelta(hours=1))
         assert (await short.get("/api/v1/me")).status_code == 401
     late = {"name": "late", "expires_at": NOW.isoformat()}
-    refused = await robot.post("/api/v1/api-keys", json=late)
+    refused = await client.post("/api/v1/api-keys", json=late)
     assert refused.json()["errors"][0]["pointer"] == "/expires_at"
+
+
+async def test_an_api_key_makes_no_key_that_could_outlive_it(caller: Make) -> None:
+    robot = await caller("robot", "admin")
+    own = (await robot.get("/api/v1/api-keys")).json()[0]["key_id"]
+    for path, body in (("/api-keys", {"name": "forever"}), (f"/api-keys/{own}/rotate", {"overlap_s": 60})):
+        answer = await robot.post(f"/api/v1{path}", json=body)
+        assert answer.status_code == 403
+        assert "sign in" in answer.json()["detail"]
+    assert len((await robot.get("/api/v1/api-keys")).json()) == 1
+
+
+async def test_a_new_password_leaves_the_api_keys_and_a_shut_out_user_has_none(
+    client: httpx.AsyncClient, app: Litestar, anna: users.User, db: Database
+) -> None:
+    await sign_in(client)
+    made = (await client.post("/api/v1/api-keys", json={"name": "robot"})).json()
+    await db.write(WORKER, "test", users.set_password, "anna", "another long password")
+    async with with_key(app, made) as robot:
+        assert (await client.get("/api/v1/me")).status_code == 401
+        assert (await robot.get("/api/v1/me")).status_code == 200
+        await db.write(WORKER, "test", users.set_active, "anna", active=False)
+        assert (await robot.get("/api/v1/me")).status_code == 401
 
 
 @pytest.mark.parametrize(
