@@ -95,6 +95,8 @@ def _faults(terms: Terms) -> Iterator[tuple[str, str]]:
     """(field, reason) of everything that is wrong with the terms."""
     if not 0 < len(terms.name.strip()) <= NAME_MAX:
         yield "name", f"must have 1 to {NAME_MAX} characters"
+    elif not terms.name[0].isalnum():
+        yield "name", f"{terms.name!r} must begin with a letter or digit"
     if terms.currency not in MINOR_DIGITS:
         yield "currency", f"{terms.currency!r} is not a currency this platform accepts"
     if terms.valid_until is not None and terms.valid_until <= terms.valid_from:

@@ -343,9 +343,10 @@ def _payments(rows: Iterator[Row], money: Callable[[str, str, Faults], int]) -> 
 
 def _ref(cell: str, column: str, faults: Faults) -> str:
     """An id of the source; "" for one that cannot be used, which the checks on staged rows pass over."""
-    if 0 < len(cell) <= REF_LENGTH_MAX:
+    if 0 < len(cell) <= REF_LENGTH_MAX and cell[0].isalnum():  # so no spreadsheet takes it for a formula
         return cell
-    faults.add(column, "is empty" if not cell else f"is longer than {REF_LENGTH_MAX} characters")
+    reason = f"{cell!r} must begin with a letter or digit" if cell else "is empty"
+    faults.add(column, reason if len(cell) <= REF_LENGTH_MAX else f"is longer than {REF_LENGTH_MAX} characters")
     return ""
 
 

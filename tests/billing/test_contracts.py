@@ -47,6 +47,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "unknown field": (changed(colour='"red"'), r"contract\[0\].*colour"),
     "missing field": (changed(currency=""), r"contract\[0\].*currency"),
     "empty name": (changed(name='"  "'), r"contract\[0\].name"),
+    "a formula for a name": (changed(name='"=1+1"'), r"contract\[0\].name: '=1\+1' must begin"),
+    "a space before the name": (changed(name='" a"'), r"contract\[0\].name: ' a' must begin"),
     "long name": (changed(name=f'"{"x" * 201}"'), r"contract\[0\].name"),
     "name with NUL": (changed(name='"a\\u0000b"'), r"contract\[0\].name"),
     "category with NUL": (changed(categories='["a\\u0000b"]'), r"contract\[0\].categories"),
