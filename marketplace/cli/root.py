@@ -3,8 +3,11 @@
 Each module adds its commands to `cli` when it is imported; MODULES says where to look for a name.
 """
 
+import sys
 from importlib import import_module
+from typing import Any
 
+import msgspec
 import rich_click as click
 
 MODULES = {
@@ -27,7 +30,22 @@ MODULES = {
 
 
 class CommandsOnDemand(click.RichGroup):
-    """A group that knows its commands by name and imports them by need."""
+    """A group that knows its commands by name and imports them by need.
+
+    Wrong usage of a command that was asked for `--json` is told as one JSON object, too.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if "--json" not in (kwargs.get("args") or sys.argv[1:]):
+            return super().main(*args, **kwargs)
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as fault:
+            error = {"code": "usage", "title": "The command was called wrongly", "detail": fault.format_message()}
+            sys.stdout.write(msgspec.json.encode({"error": error}).decode() + "\n")
+            sys.exit(fault.exit_code)
+        except click.Abort:
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(MODULES)
