@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 from marketplace.consoles import ops_queries
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import OpsHome
-from marketplace.consoles.trend import Chart, Column, bars, sparkline, top
+from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.web.auth import ActorRequest
@@ -31,8 +31,7 @@ async def home(
             return send(request, "empty.html", Nothing(), "home")
         page = await ops_queries.home(tx, shown, on)
     chart = gmv_chart(page, speech(request.user.locale))
-    spark = sparkline([day.orders for day in page.trend])
-    return send(request, "ops/home.html", page, "home", drawn=chart, spark=spark)
+    return send(request, "ops/home.html", page, "home", drawn=chart)
 
 
 def gmv_chart(page: OpsHome, say: Speech) -> Chart:

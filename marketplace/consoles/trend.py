@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import msgspec
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 _HEIGHT = 1000
 _STEP = 100
@@ -82,19 +82,3 @@ def _rect(kind: str, x: int, width: int, value: int, edge: int) -> Markup:
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
         kind, x, _HEIGHT - height, width, height
     )
-
-
-def sparkline(values: Sequence[int]) -> Markup:
-    """A line without axes, decorative: the figure beside it says what it is."""
-    low, high = min(values, default=0), max(values, default=0)
-    span = max(high - low, 1)
-    last = max(len(values) - 1, 1)
-    points = " ".join(
-        f"{number * 1000 // last},{280 - (value - low) * 260 // span}" for number, value in enumerate(values)
-    )
-    if not values:
-        points = "0,280"
-    return Markup(
-        '<svg class="spark" viewBox="0 0 1000 300" preserveAspectRatio="none" aria-hidden="true">'
-        '<polygon points="0,300 {} 1000,300"/><polyline points="{}"/></svg>'
-    ).format(escape(points), escape(points))
