@@ -208,6 +208,13 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  IS DISTINCT FROM (c.orders, c.goods, c.freight, c.discount, c.refund, c.commission, c.vat)""",
     ),
     (
+        "final-runs-are-final",
+        "a final run has final statements only",
+        """SELECT s.merchant_id, s.run_id, s.currency, s.state FROM billing.statement s
+           JOIN billing.billing_run r ON r.run_id = s.run_id
+           WHERE r.state = 'finalised' AND s.state <> 'final'""",
+    ),
+    (
         "statements-continue",
         "a statement opens where the one before it closed",
         """SELECT later.merchant_id, later.run_id, earlier.closing_minor, later.opening_minor

@@ -152,7 +152,11 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a gap between windows": (
         ["DELETE FROM billing.billing_window WHERE merchant_id = 1 AND to_on = '2018-06-01'",
          "UPDATE billing.statement SET state = 'reversed' WHERE merchant_id = 1 AND from_on = '2018-05-01'"],
-        {"windows-are-statements"},
+        {"windows-are-statements", "final-runs-are-final"},
+    ),
+    "a statement of a final run that is still a preview": (
+        ["UPDATE billing.statement SET state = 'preview' WHERE merchant_id = 1"],
+        {"final-runs-are-final", "windows-are-statements"},
     ),
     "an item that is not in the payout": (
         ["UPDATE billing.payout_item SET amount_minor = amount_minor + 1 WHERE merchant_id = 1"],
