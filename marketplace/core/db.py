@@ -111,7 +111,7 @@ class Database:
     """A pool of connections to one database.
 
     outer: whoever keeps a transaction open while others run through the same pool takes one of these first. There are
-    half as many as connections, so each holder finds a second one and they never wait for each other.
+    half as many as connections, so that holders always find connections to get on with.
 
     citus: the server is a Citus coordinator. It forwards to its workers the whole message in which a SET LOCAL came,
     BEGIN included, so there each opening statement is a message of its own. And it writes rows that come from the

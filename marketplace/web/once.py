@@ -1,5 +1,6 @@
 """A request that moves money happens once: its Idempotency-Key, its effect and its answer are one commit.
 
+Work of many commits is repeatable instead, see `once`.
 The same key again gets the stored answer, byte for byte; with another body it is refused (422); while the first is
 still at work, too (409). A refusal or a crash stores nothing, so the same key may be tried again.
 (IETF draft-ietf-httpapi-idempotency-key-header.)
