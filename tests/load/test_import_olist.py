@@ -74,8 +74,8 @@ async def test_wall_clock_times_are_read_in_the_markets_zone(db: Database, folde
     ]
     due = await ask(
         db,
-        "SELECT order_ref, merchant_ref, settles_at, settles_on FROM demand.order_due"
-        " JOIN demand.merchant_order USING (merchant_id, order_id) JOIN supply.merchant USING (merchant_id)"
+        "SELECT o.order_ref, merchant_ref, settles_at, settles_on FROM demand.order_due"
+        " JOIN demand.merchant_order o USING (merchant_id, order_id) JOIN supply.merchant USING (merchant_id)"
         " ORDER BY 1, 2",
     )
     delivered = (datetime(2018, 5, 9, 10, 47, 38, tzinfo=UTC), date(2018, 5, 9))
