@@ -131,7 +131,7 @@ def report_refusal(refusal: AppError, as_json: bool) -> int:
     if as_json:
         print_json({"error": {"code": refusal.code, "title": refusal.title, "detail": refusal.detail}, **refusal.extra})
     else:
-        err.print(f"[bold red]{refusal.title}:[/] ", refusal.detail, highlight=False)
+        err.print(f"[bold red]{refusal.title}:[/]", refusal.detail, highlight=False)
         for line in refusal.extra.get("rejections", []):
             err.print(f"  {line['file']}:{line['line']}: {line['reason']}", highlight=False, markup=False)
     return EXIT_REFUSED

@@ -147,6 +147,8 @@ async def list_runs(session: Session) -> Outcome:
     def show() -> None:
         for run in runs:
             out.print(f"{run.run_id}  {run.period.name}  {run.state}")
+        if not runs:
+            out.print("No billing runs yet: `marketplace billing run --period YYYY-MM` drafts the first.")
 
     return Outcome({"runs": runs}, show=show)
 

@@ -117,7 +117,7 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
     causes = [Cause(row.category, int(row.by_minor)) for row in await tx.rows(_CATEGORIES, **stretch)]
     standing = {
         line.account: -line.balance_minor
-        for line in await balances(tx, merchant_id)
+        for line in await balances(tx, merchant_id, as_of=None if on == today else on)
         if line.currency == merchant.currency
     }
     return MerchantHome(

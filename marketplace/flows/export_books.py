@@ -64,7 +64,7 @@ async def export_orders(db: Database, period: Period, output: Path) -> int:
 async def export_journal_csv(db: Database, output: Path) -> int:
     """Every leg of every entry; amounts in minor units, debit positive. Returns the number of legs."""
     query = """
-        SELECT m.merchant_ref, p.* FROM billing.posting p
+        SELECT coalesce(m.merchant_ref, 'house') AS merchant_ref, p.* FROM billing.posting p
         LEFT JOIN supply.merchant m ON m.merchant_id = p.merchant_id
         ORDER BY p.merchant_id, p.entry_no, p.leg_no
     """

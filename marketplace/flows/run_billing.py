@@ -110,8 +110,7 @@ async def abort_run(db: Database, actor: str, run_id: int) -> RunResult:
 
     Raises Conflict for any other run.
     """
-    await db.write(WORKER, actor, _abort, run_id)
-    return await result(db, run_id)
+    return await db.write(WORKER, actor, abort, run_id)
 
 
 async def reverse_run(
@@ -213,7 +212,8 @@ async def _check_begun(tx: Tx, entity_id: int, period: Period) -> None:
         raise Conflict(f"{period.name} has not begun: today is {today}")
 
 
-async def _abort(tx: Tx, run_id: int) -> None:
+async def abort(tx: Tx, run_id: int) -> RunResult:
+    """`abort_run` within a transaction of the caller's."""
     await tx.execute(_ONE_AT_A_TIME)
     check_move(run_id, (await store.lock_run(tx, run_id)).state, RunState.ABORTED)
     final = await store.count_statements(tx, run_id, "final")
@@ -222,6 +222,7 @@ async def _abort(tx: Tx, run_id: int) -> None:
     await store.move_run(tx, run_id, RunState.ABORTED)
     await store.drop_previews(tx, run_id)
     await audit.record(tx, "billing run aborted", f"billing_run:{run_id}")
+    return await _result(tx, run_id)
 
 
 async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:

@@ -91,6 +91,12 @@ async def finalise_run(request: ActorRequest, db: NamedDependency[Database], run
     return await once(request, db, work)
 
 
+@post("/billing-runs/{run_id:int}/abort", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+async def abort_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> Response[RunResult]:
+    """Give up a run that is not final, not even in part; its period can be drafted again."""
+    return await once(request, db, run_billing.abort, run_id)
+
+
 @post(
     "/billing-runs/{run_id:int}/reverse",
     guards=[needs(Role.CONTROLLER, Role.ADMIN)],
@@ -112,4 +118,4 @@ async def prove_books(db: NamedDependency[Database]) -> Verified:
     return await verify_books(db)
 
 
-HANDLERS = [list_runs, get_run, start_run, approve_run, finalise_run, reverse_run, prove_books]
+HANDLERS = [list_runs, get_run, start_run, approve_run, finalise_run, abort_run, reverse_run, prove_books]

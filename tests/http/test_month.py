@@ -98,6 +98,8 @@ async def test_a_run_is_reversed_and_run_again(finance: httpx.AsyncClient) -> No
     assert again.json()["run"]["run_id"] != run_id
     runs = await get(finance, "/billing-runs")
     assert [run["state"] for run in runs["items"]] == ["previewed", "reversed"]
+    given_up = await send(finance, f"/billing-runs/{again.json()['run']['run_id']}/abort")
+    assert (given_up.json()["run"]["state"], given_up.json()["totals"]) == ("aborted", [])
 
 
 async def test_maker_is_not_checker_unless_the_policy_says_so(

@@ -53,6 +53,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/billing-runs/{run_id}": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/approve": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/finalise": FINANCE,
+    "POST /api/v1/billing-runs/{run_id}/abort": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/reverse": CONTROL,
     "GET /api/v1/proofs": FINANCE,
     "GET /api/v1/statements": FINANCE | BOOKS,
