@@ -69,7 +69,7 @@ REFUSED: list[tuple[tuple[str, ...], str, str]] = [
         for what in (("orders", "--period", "2018-05"), ("journal", "--format", "beancount"))
         for output, reason in (
             ("FOLDER/missing/out.csv", "FOLDER/missing is no folder"),
-            ("FOLDER/taken", "FOLDER/taken cannot be written: Is a directory"),
+            ("FOLDER/taken", "FOLDER/taken is no ordinary file"),
             ("FOLDER/" + "x" * 250, "FOLDER/" + "x" * 250 + " cannot be written: File name too long"),
         )
     ],
@@ -152,7 +152,9 @@ def test_steps_out_of_turn_are_refused_and_change_nothing(run: Run, database: st
     done("billing", "run", "--period", MAY.name)
     refused("billing", "finalise", "1", because="run 1 is previewed")
     refused("billing", "reverse", "1", because="run 1 is previewed")
-    refused("billing", "run", "--period", "2018-06", because="run 1 of 2018-05 is previewed: finalise it first")
+    refused(
+        "billing", "run", "--period", "2018-06", because="run 1 of 2018-05 is previewed: finalise or abort it first"
+    )
     refused(*statements, because="run 1 of 2018-05 is previewed; statements are exported once it is final")
     done("billing", "approve", "1")
     refused("billing", "approve", "1", because="run 1 is approved")
