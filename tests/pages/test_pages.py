@@ -148,11 +148,11 @@ async def test_the_merchant_home_shows_the_books_figures(sign_in: SignIn, market
 
 
 async def _standing(tx: Tx, merchant_id: int, account: Account) -> int:
-    """The balance of an account straight from the journal."""
+    """The balance of an account at the end of August, straight from the journal."""
     return int(
         await tx.scalar(
             "SELECT coalesce(sum(amount_minor), 0) FROM billing.posting"
-            " WHERE merchant_id = :merchant AND account = :code",
+            " WHERE merchant_id = :merchant AND account = :code AND effective_on <= '2018-08-31'",
             merchant=merchant_id,
             code=int(account),
         )
