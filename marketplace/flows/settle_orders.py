@@ -22,7 +22,7 @@ KIND = "settle_orders"
 ORDERS_PER_BUCKET = 20_000
 MOSTLY_DUE = 10
 """A bucket is worked on as a whole when at least one of so many entries of its merchants' books is an order due."""
-_CONNECTIONS = 2
+CONNECTIONS = 2
 _PASSES_MAX = 100  # interrupted passes that one call finishes before its own
 _ANALYZED_FROM = 2_000  # orders; a run over tables without statistics is planned as if they were small
 _WRITTEN = (
@@ -119,7 +119,7 @@ async def _drain(db: Database, batch_id: int, actor: str, on_progress: Callable[
             on_progress=lambda state: on_progress(state.done + state.parked, state.total),
             on_commit=lambda: crash_point("settle.committed"),
         )
-        for _ in range(_CONNECTIONS)
+        for _ in range(CONNECTIONS)
     )
     for ended in await asyncio.gather(*drains):
         work.check_done(batch_id, ended)
