@@ -105,8 +105,6 @@ COMPUTED = COMPUTED.format(span=_SPAN)
 _COLUMNS = ", ".join(COLUMNS)
 _SUM = " + ".join(COLUMNS)
 
-COMPUTE = _bucket(COMPUTED)
-
 FORGET_PREVIEW = _bucket("""
 DELETE FROM billing.statement
 WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state IN ('preview', 'parked')

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from billing.ledger.tables import entity
 from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
@@ -26,23 +26,25 @@ PayoutKey = tuple[date, int, int]
 
 async def get_run(tx: Tx, run_id: int) -> Run:
     """One run. Raises NotFound."""
-    row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id))
-    if row is None:
-        raise NotFound(f"there is no billing run {run_id}")
-    return _run(row)
+    return await _only(tx, run_id, _of(run_id))
 
 
 async def lock_run(tx: Tx, run_id: int) -> Run:
     """One run, locked until the transaction ends, so that what is decided on its state still holds. Raises NotFound."""
-    row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id).with_for_update())
-    if row is None:
-        raise NotFound(f"there is no billing run {run_id}")
-    return _run(row)
+    return await _only(tx, run_id, _of(run_id).with_for_update())
 
 
 async def share_run(tx: Tx, run_id: int) -> Run:
     """One run, kept in its state until the transaction ends, by any number of transactions at once."""
-    row = await tx.row(select(billing_run).where(billing_run.c.run_id == run_id).with_for_update(read=True))
+    return await _only(tx, run_id, _of(run_id).with_for_update(read=True))
+
+
+def _of(run_id: int) -> Select[Any]:
+    return select(billing_run).where(billing_run.c.run_id == run_id)
+
+
+async def _only(tx: Tx, run_id: int, query: Select[Any]) -> Run:
+    row = await tx.row(query)
     if row is None:
         raise NotFound(f"there is no billing run {run_id}")
     return _run(row)
