@@ -1,5 +1,6 @@
 """Money, rates and the transaction runner."""
 
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from marketplace.core.db import WORKER, Database
+from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 from marketplace.core.rates import divide_half_even
 from marketplace.core.tables import app_user
@@ -25,6 +27,15 @@ def test_allocation_loses_nothing_and_is_never_a_unit_off(amount: int, weights: 
     for share, weight in zip(shares, weights, strict=True):
         assert abs(share * total - amount * weight) < total
         assert weight or not share
+
+
+def test_ids_of_one_millisecond_differ_and_ids_follow_time() -> None:
+    now = datetime(2018, 9, 3, tzinfo=UTC)
+    made = [time_ordered_id(now) for _ in range(20_000)]
+    assert len(set(made)) == len(made)
+    assert made == sorted(made)
+    assert made[-1] < time_ordered_id(now + timedelta(seconds=1))
+    assert 2**40 < time_ordered_id(now - timedelta(days=1)) < made[0]
 
 
 async def test_a_fresh_database_has_one_operator(db: Database) -> None:

@@ -7,10 +7,21 @@ _EPOCH = datetime(2010, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 21
 
 
-def time_ordered_id(now: datetime) -> int:
-    """A new identifier, ordered by the millisecond of `now`, with 21 random bits: 63 bits until the year 2149.
+_newest: dict[int, int] = {}
+"""The last id given out, by its millisecond; only the latest millisecond is kept."""
 
+
+def time_ordered_id(now: datetime) -> int:
+    """A new identifier, ordered by the millisecond of `now`: 63 bits until the year 2149.
+
+    The first of a millisecond carries 21 random bits, so that processes differ; those after it in this process count
+    on from there, so that no two are equal, however many a standing clock asks for.
     Ids of bulk loads come densely from `core.id_block` instead and stay below 2**40, so the two never meet.
     """
     milliseconds = int((now - _EPOCH).total_seconds() * 1000)
-    return (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    if milliseconds in _newest:
+        _newest[milliseconds] += 1
+    else:
+        _newest.clear()
+        _newest[milliseconds] = (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    return _newest[milliseconds]
