@@ -41,7 +41,10 @@ async def fill(tx: Tx) -> None:
 
 async def plan_one_item_a_merchant(tx: Tx) -> int:
     through = date(2018, 12, 31)
-    items = [{"through": through, "bucket": settle_orders.Bucket([merchant])} for merchant in MERCHANTS]
+    items = [
+        {"since": date(2018, 1, 1), "through": through, "bucket": settle_orders.Bucket([merchant])}
+        for merchant in MERCHANTS
+    ]
     return await work.plan(tx, settle_orders.KIND, {"through": through}, items)
 
 
@@ -63,10 +66,12 @@ async def state_of(db: Database, batch_id: int) -> work.Progress:
 async def test_workers_share_a_pass_though_one_is_killed(db: Database, tmp_path: Path) -> None:
     await db.write(WORKER, "operator", fill)
     await apply_file(db, "operator", CONTRACT)
-    batch_id = await db.write(WORKER, "operator", plan_one_item_a_merchant)
     workers = [start_worker(db, tmp_path) for _ in range(3)]
     try:
         async with asyncio.timeout(60):
+            # One that is told to stop while Python still starts has nothing to finish: wait until all are at work.
+            started = [await asyncio.to_thread(worker.stderr.readline) for worker in workers if worker.stderr]
+            batch_id = await db.write(WORKER, "operator", plan_one_item_a_merchant)
             while not (await state_of(db, batch_id)).done:  # noqa: ASYNC110  # the workers tell nobody but the database
                 await asyncio.sleep(0.01)
             workers[0].kill()
@@ -81,9 +86,8 @@ async def test_workers_share_a_pass_though_one_is_killed(db: Database, tmp_path:
     assert workers[0].returncode == -signal.SIGKILL
     for worker, (out, err) in zip(workers[1:], said[1:], strict=True):
         assert (worker.returncode, json.loads(out)) == (0, {"stopped": True}), err
-        events = [json.loads(line)["event"] for line in err.splitlines()]
-        assert events[0] == "worker started"
-        assert events[-1] == "worker stopped"
+        assert json.loads(err.splitlines()[-1])["event"] == "worker stopped"
+    assert {json.loads(line)["event"] for line in started} == {"worker started"}
     assert (await state_of(db, batch_id)).done == len(MERCHANTS)
     async with db.read(WORKER) as tx:
         settled = await tx.scalar("SELECT count(*) FROM billing.entry WHERE kind = 'order_settled'")
