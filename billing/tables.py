@@ -81,6 +81,8 @@ commission_line = merchant_table(
     Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
     Column("order_id", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("occurred_on", Date, nullable=False),
     Column("effective_on", Date, nullable=False),
     Column("currency", Text, nullable=False),
     Column("goods_minor", BigInteger, nullable=False),
@@ -93,7 +95,10 @@ commission_line = merchant_table(
     Index(None, "merchant_id", "order_id"),
     schema="billing",
 )
-"""What an entry earned under one contract: written once, at settlement, negative when a refund takes it back."""
+"""What an entry earned under one contract: written once, at settlement, negative when a refund takes it back.
+
+occurred_on: the local date of occurred_at; effective_on: the day it counts in, later where the period was closed.
+"""
 
 commission_month = merchant_table(
     "commission_month",
@@ -102,9 +107,10 @@ commission_month = merchant_table(
     Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
     Column("base_minor", BigInteger, nullable=False),
     Column("commission_minor", BigInteger, nullable=False),
+    Column("vat_minor", BigInteger, nullable=False),
     schema="billing",
 )
-"""Cumulative base and commission of the sales settled in a calendar month: where tiers and VAT stand."""
+"""Cumulative base, commission and VAT of the sales settled in a calendar month: where tiers and VAT stand."""
 
 parked_order = merchant_table(
     "parked_order",

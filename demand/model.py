@@ -18,7 +18,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What one merchant has to deliver of a purchase.
 
     order_ref is the source's id of the whole purchase, which several merchants' orders may share. purchased_on is the
-    local date in the market's zone. discount_minor is the merchant's own discount on the goods.
+    local date in the market's zone. discount_minor is the merchant's own discount on the goods. A delivered order
+    that no longer waits for settlement is settled.
     """
 
     merchant_id: int

@@ -1,14 +1,24 @@
 """Every statement of demand."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, bindparam, text
 
 from demand.model import Order, OrderDetail, OrderLine, OrderState, Refund
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 
-_ORDER_COLUMNS = ", ".join(Order.__struct_fields__)
+# Settlement is a fact of the ledger; of an order it says no more than that the order no longer waits for it.
+ORDER_STATE = """CASE WHEN o.state = 'delivered' AND NOT EXISTS (
+    SELECT FROM demand.order_due d WHERE d.merchant_id = o.merchant_id AND d.order_id = o.order_id)
+    THEN 'settled' ELSE o.state END"""
+"""The state of the order `o` as people speak of it."""
+
+_ORDER_COLUMNS = ", ".join(
+    f"{ORDER_STATE} AS state" if field == "state" else f"o.{field}" for field in Order.__struct_fields__
+)
 _LINE_COLUMNS = ", ".join(OrderLine.__struct_fields__)
 _REFUND_COLUMNS = ", ".join(Refund.__struct_fields__)
 
@@ -20,7 +30,7 @@ async def get_order(tx: Tx, merchant_id: int, order_id: int) -> OrderDetail:
     """A merchant's order with its lines and refunds. Raises NotFound."""
     bound = {"merchant": merchant_id, "order": order_id}
     of_order = "WHERE merchant_id = :merchant AND order_id = :order"
-    row = await tx.row(f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order {of_order}", **bound)
+    row = await tx.row(f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o {of_order}", **bound)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no order {order_id}")
     lines = await tx.rows(f"SELECT {_LINE_COLUMNS} FROM demand.order_line {of_order} ORDER BY line_no", **bound)
@@ -47,13 +57,13 @@ async def list_orders(
         wanted.append("merchant_id = :merchant")
         bound["merchant"] = merchant_id
     if state is not None:
-        wanted.append("state = :state")
+        wanted.append(f"{ORDER_STATE} = :state")
         bound["state"] = state.value
     if after is not None:
         wanted.append("(placed_at, merchant_id, order_id) < (:placed_at, :after_merchant, :after_order)")
         bound |= dict(zip(("placed_at", "after_merchant", "after_order"), after, strict=True))
     rows = await tx.rows(
-        f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order WHERE {' AND '.join(wanted)}"
+        f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o WHERE {' AND '.join(wanted)}"
         " ORDER BY placed_at DESC, merchant_id DESC, order_id DESC LIMIT :limit",
         **bound,
     )
@@ -62,3 +72,69 @@ async def list_orders(
 
 def _order(row: Any) -> Order:
     return Order(**{**row._mapping, "state": OrderState(row.state)})
+
+
+# The queue of delivered orders that wait for settlement: filled at delivery, kept level with the orders' lines.
+_merchants = bindparam("merchants", type_=ARRAY(BigInteger))
+_FILL = """
+INSERT INTO demand.order_due AS due (merchant_id, order_id, contract_id, settles_at, settles_on, goods_minor,
+    freight_minor, discount_minor, order_ref)
+SELECT o.merchant_id, o.order_id, coalesce(l.contract_id, 0) AS contract_id, min(o.settles_at), min(o.settles_on),
+       sum(l.goods_minor - l.refunded_goods_minor), sum(l.freight_minor - l.refunded_freight_minor),
+       sum(l.discount_minor), min(o.order_ref)
+FROM ({orders}) AS o JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+GROUP BY o.merchant_id, o.order_id, coalesce(l.contract_id, 0)
+"""
+_REFRESH = """
+ON CONFLICT (merchant_id, order_id, contract_id) DO UPDATE SET goods_minor = excluded.goods_minor,
+    freight_minor = excluded.freight_minor, discount_minor = excluded.discount_minor
+"""
+_DROP_STALE = """
+DELETE FROM demand.order_due AS due
+WHERE {wanted} AND NOT EXISTS (
+    SELECT FROM demand.order_line l
+    WHERE l.merchant_id = due.merchant_id AND l.order_id = due.order_id
+      AND coalesce(l.contract_id, 0) = due.contract_id)
+"""
+_DELIVERED = """
+SELECT merchant_id, order_id, delivered_at AS settles_at, delivered_on AS settles_on, order_ref
+FROM demand.merchant_order
+WHERE merchant_id = ANY(:merchants) AND order_id > :after AND order_id <= :upto AND state = 'delivered'
+"""
+_QUEUED = (
+    "SELECT DISTINCT merchant_id, order_id, settles_at, settles_on, order_ref FROM demand.order_due WHERE {wanted}"
+)
+_OF_ORDER = "merchant_id = :merchant AND order_id = :order"
+_UNCOVERED = "merchant_id = ANY(:merchants) AND contract_id = 0 AND settles_on <= :through"
+
+_FILL_DELIVERED = text(_FILL.format(orders=_DELIVERED)).bindparams(_merchants)
+_REFRESH_ORDER = text(_FILL.format(orders=_QUEUED.format(wanted=_OF_ORDER)) + _REFRESH)
+_DROP_OF_ORDER = text(_DROP_STALE.format(wanted=_OF_ORDER))
+_REFRESH_UNCOVERED = text(_FILL.format(orders=_QUEUED.format(wanted=_UNCOVERED)) + _REFRESH).bindparams(_merchants)
+_DROP_COVERED = text(_DROP_STALE.format(wanted=_UNCOVERED)).bindparams(_merchants)
+
+
+async def queue_delivered(tx: Tx, merchant_ids: Sequence[int], *, after_order_id: int, upto_order_id: int) -> None:
+    """Queue new orders for settlement: the delivered ones of these merchants with ids in (after, upto]."""
+    bound = {"merchants": list(merchant_ids), "after": after_order_id, "upto": upto_order_id}
+    await tx.execute(_FILL_DELIVERED, bound)
+
+
+async def refresh_due_order(tx: Tx, merchant_id: int, order_id: int) -> None:
+    """Bring an order's rows in the queue level with its lines; one that is not due has none and gets none."""
+    bound = {"merchant": merchant_id, "order": order_id}
+    await tx.execute(_REFRESH_ORDER, bound)
+    await tx.execute(_DROP_OF_ORDER, bound)
+
+
+async def refresh_due_uncovered(tx: Tx, merchant_ids: Sequence[int], through: date) -> None:
+    """Bring what no contract covered and is due through a local date level with its lines."""
+    bound = {"merchants": list(merchant_ids), "through": through}
+    await tx.execute(_REFRESH_UNCOVERED, bound)
+    await tx.execute(_DROP_COVERED, bound)
+
+
+async def remove_due_order(tx: Tx, merchant_id: int, order_id: int) -> None:
+    """Take an order out of the queue without settling it."""
+    bound = {"merchant": merchant_id, "order": order_id}
+    await tx.execute("DELETE FROM demand.order_due WHERE merchant_id = :merchant AND order_id = :order", bound)

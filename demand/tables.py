@@ -75,16 +75,22 @@ merchant_order = merchant_table(
     Column("placed_at", Instant, nullable=False),
     Column("purchased_on", Date, nullable=False),
     Column("delivered_at", Instant),
+    Column("delivered_on", Date),
     UniqueConstraint("merchant_id", "order_ref"),
-    CheckConstraint("state IN ('placed', 'paid', 'delivered', 'settled', 'cancelled')", name="state"),
+    CheckConstraint("state IN ('placed', 'paid', 'delivered', 'cancelled')", name="state"),
+    CheckConstraint("(delivered_at IS NULL) = (delivered_on IS NULL)", name="delivered"),
     CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND discount_minor >= 0", name="amounts"),
     CheckConstraint("discount_minor <= goods_minor", name="discount"),
     Index(None, "merchant_id", "placed_at"),
     Index(None, "placed_at", "merchant_id", "order_id"),
     schema="demand",
-    postgresql_with={"fillfactor": "80"},  # settlement changes the state in place
+    postgresql_with={"fillfactor": "90"},  # the state changes in place
 )
-"""What one merchant has to deliver of a purchase. discount_minor is the merchant's own discount on the goods."""
+"""What one merchant has to deliver of a purchase. discount_minor is the merchant's own discount on the goods.
+
+purchased_on and delivered_on are local dates in the market's zone. Whether a delivered order is settled already is
+said by `order_due`, once: see `demand.store.ORDER_STATE`.
+"""
 
 order_line = merchant_table(
     "order_line",
@@ -122,15 +128,27 @@ order_due = merchant_table(
     "order_due",
     Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("order_ref", Text, nullable=False),
-    Column("currency", Text, nullable=False),
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
     Column("settles_at", Instant, nullable=False),
     Column("settles_on", Date, nullable=False),
+    Column("goods_minor", BigInteger, nullable=False),
+    Column("freight_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("order_ref", Text, nullable=False),
+    CheckConstraint("discount_minor BETWEEN 0 AND goods_minor AND freight_minor >= 0", name="amounts"),
+    Index(
+        "ix_order_due_odd",
+        "merchant_id",
+        "order_id",
+        postgresql_where=text("contract_id = 0 OR goods_minor - discount_minor + freight_minor = 0"),
+    ),
     schema="demand",
 )
-"""Delivered orders that wait for settlement: a queue, emptied by the pass that settles them.
+"""Delivered orders that wait for settlement, one row per order and contract: a queue, emptied by the pass.
 
-It carries what the pass needs of an order, so that settling a million does not read a million orders.
+It carries all that the pass needs of an order, so that settling a million reads neither orders nor their lines. The
+amounts are those of the lines under the contract, less what was given back; contract_id is 0 for lines that no contract
+covers yet. Whatever changes the lines of an order that is due refreshes its rows (`demand.store`); `verify` compares.
 """
 
 refund = merchant_table(

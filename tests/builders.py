@@ -10,7 +10,8 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
 from billing.ledger.tables import entity, processor
-from demand.tables import merchant_order, order_due, order_line
+from demand.store import queue_delivered
+from demand.tables import merchant_order, order_line
 from marketplace.core.db import Tx
 from supply.tables import merchant, merchant_ref
 
@@ -78,6 +79,7 @@ async def add_orders(tx: Tx, orders: Sequence[Order], *, currency: str = "EUR") 
             "placed_at": order.placed_at,
             "purchased_on": order.placed_at.date(),
             "delivered_at": order.settles_at,
+            "delivered_on": order.settles_at.date() if order.settles_at else None,
         }
         await tx.execute(insert(merchant_order), row)
         lines = [
@@ -85,10 +87,7 @@ async def add_orders(tx: Tx, orders: Sequence[Order], *, currency: str = "EUR") 
             for number, line in enumerate(order.lines, start=1)
         ]
         await tx.execute(insert(order_line), lines)
-        if order.settles_at is not None:
-            named = {"order_ref": order.ref, "currency": currency}
-            due = {**key, **named, "settles_at": order.settles_at, "settles_on": order.settles_at.date()}
-            await tx.execute(insert(order_due), due)
+        await queue_delivered(tx, [order.merchant_id], after_order_id=order.order_id - 1, upto_order_id=order.order_id)
     await ledger.post(tx, [paid(order, currency) for order in orders if order.gross_minor])
 
 

@@ -31,6 +31,22 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
     + CASE WHEN {_REST} % 1000000 > 500000 THEN 1
            WHEN {_REST} % 1000000 = 500000 THEN ({_WHOLE} + {_REST} / 1000000) % 2
            ELSE 0 END""",
+    # The sum of what stays within 64 bits, which `sum` would turn into numeric, row by row in a window.
+    "CREATE AGGREGATE billing.total(bigint) (sfunc = int8pl, stype = bigint, initcond = 0, parallel = safe)",
+    # The difference that `base` makes to `billing.rating.tiered_commission`; tier_reached_ppm as in billing.contract.
+    # In plpgsql: as an expression the planner would repeat each step for every use of it.
+    """
+CREATE OR REPLACE FUNCTION billing.tiered(base bigint, base_before bigint,
+    tier_from bigint[], tier_rate_ppm integer[], tier_reached_ppm bigint[]) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    tier integer := width_bucket(base_before + base, tier_from);
+    tier_before integer := width_bucket(base_before, tier_from);
+BEGIN
+    RETURN billing.at_rate(base_before + base - tier_from[tier], tier_rate_ppm[tier], tier_reached_ppm[tier])
+        - billing.at_rate(base_before - tier_from[tier_before], tier_rate_ppm[tier_before],
+                          tier_reached_ppm[tier_before]);
+END $$""",
 )
 
 POSTING_VIEW = """

@@ -31,7 +31,8 @@ async def merchants_behind(tx: Tx) -> list[tuple[int, int]]:
 async def roll_forward(tx: Tx, merchant_ids: Sequence[int]) -> None:
     """Roll these merchants' journals up to where their heads stand."""
     bound = {"merchants": sorted(merchant_ids)}
-    for statement in (_PIN, _ADD_DAYS, _ADD_BOOK_DAYS, _SNAPSHOT, _ADVANCE):
+    # The platform's days last: they are the only rows that rollers of different merchants share.
+    for statement in (_PIN, _ADD_DAYS, _SNAPSHOT, _ADD_BOOK_DAYS, _ADVANCE):
         await tx.execute(statement, bound)
 
 

@@ -50,13 +50,15 @@ _SHOWN_REASONS = 10
 
 def _show_settled(settled: Settled) -> None:
     """What was earned, and of what was parked the commonest reasons with an example each."""
+    if settled.orders:
+        out.print(f"{settled.orders:,} orders settled.")
+    else:
+        out.print("Nothing was due that a contract covers.")
     for earned in settled.earned:
         commission, vat = (
             text_from_minor(minor, earned.currency) for minor in (earned.commission_minor, earned.vat_minor)
         )
-        out.print(f"{earned.orders:,} orders settled; commission {commission}, VAT {vat} {earned.currency}")
-    if not settled.earned:
-        out.print("Nothing was due that a contract covers.")
+        out.print(f"Commission {commission}, VAT {vat} {earned.currency}")
     reasons = Counter(parked.reason for parked in settled.parked_orders)
     examples = {parked.reason: parked.order_ref for parked in settled.parked_orders}
     if reasons:

@@ -1,6 +1,7 @@
 """The statements behind `books_queries`."""
 
 from billing.ledger.chart import Account
+from demand.store import ORDER_STATE
 
 MERCHANT = """
 SELECT m.merchant_id, m.merchant_ref, m.name, m.city, m.region, m.state, e.entity_id, e.name, e.currency, e.zone
@@ -34,13 +35,13 @@ JOIN billing.statement s ON s.merchant_id = i.merchant_id AND s.run_id = i.run_i
 WHERE i.merchant_id = :merchant AND i.payout_id = :payout
 ORDER BY s.from_on
 """
-ORDER_COLUMNS = """
-o.order_id, o.order_ref, o.state, o.currency, o.goods_minor, o.freight_minor, o.discount_minor, o.placed_at,
-o.purchased_on, o.delivered_at
+ORDER_COLUMNS = f"""
+o.order_id, o.order_ref, {ORDER_STATE} AS state, o.currency, o.goods_minor, o.freight_minor, o.discount_minor,
+o.placed_at, o.purchased_on, o.delivered_at
 """
-WANTED = """
+WANTED = f"""
 o.merchant_id = :merchant AND o.currency = :currency AND o.purchased_on BETWEEN :first AND :last
-AND (CAST(:state AS text) IS NULL OR o.state = :state)
+AND (CAST(:state AS text) IS NULL OR {ORDER_STATE} = :state)
 """
 ORDER_SUMS = f"""
 SELECT count(*) AS orders, coalesce(sum(goods_minor), 0) AS goods_minor,

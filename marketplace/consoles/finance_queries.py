@@ -8,6 +8,7 @@ import msgspec
 
 from billing.ledger.model import TrialLine
 from billing.ledger.store import trial_balance
+from demand.store import ORDER_STATE
 from marketplace.consoles.books_queries import STATEMENT_COLUMNS
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core import policies
@@ -290,8 +291,9 @@ FROM (SELECT * FROM core.audit ORDER BY audit_id DESC LIMIT :looked_at) AS newes
 WHERE single_operator ORDER BY audit_id DESC LIMIT :limit
 """
 
-_PURCHASE_ORDERS = """
-SELECT o.merchant_id, m.name, o.order_id, o.state, o.currency, o.goods_minor + o.freight_minor - o.discount_minor
+_PURCHASE_ORDERS = f"""
+SELECT o.merchant_id, m.name, o.order_id, {ORDER_STATE} AS state, o.currency,
+       o.goods_minor + o.freight_minor - o.discount_minor
 FROM demand.merchant_order o JOIN supply.merchant m ON m.merchant_id = o.merchant_id
 WHERE o.order_ref = :order_ref ORDER BY o.merchant_id
 """

@@ -273,12 +273,12 @@ SELECT state, count(*) AS orders, sum(goods_minor) AS goods_minor
 FROM demand.merchant_order o WHERE {_OF_ENTITY} AND state IN ('placed', 'paid') GROUP BY state
 """
 
-# Active: at least one order of the window was completed, that is delivered or settled and not cancelled.
+# Active: at least one order of the window was completed, that is delivered and not cancelled.
 _ACTIVE = f"""
 SELECT count(DISTINCT merchant_id) FILTER (WHERE purchased_on >= :first) AS now,
        count(DISTINCT merchant_id) FILTER (WHERE purchased_on < :first) AS earlier
 FROM demand.merchant_order o
-WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last AND state IN ('delivered', 'settled')
+WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last AND state = 'delivered'
 """
 _LIVE = "SELECT count(*) FROM supply.merchant WHERE entity_id = :entity AND state = 'live'"
 _BY_MERCHANT = f"""
@@ -304,7 +304,7 @@ ORDER BY coalesce(figures.goods_minor, 0) DESC, m.merchant_id LIMIT :limit
 """
 _DUE = f"""
 SELECT count(*) AS orders, coalesce(sum(o.goods_minor), 0) AS goods_minor
-FROM demand.order_due d
+FROM (SELECT DISTINCT merchant_id, order_id FROM demand.order_due) AS d
 JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
 LEFT JOIN billing.parked_order p ON p.merchant_id = d.merchant_id AND p.order_id = d.order_id
 WHERE p.order_id IS NULL AND {_OF_ENTITY}

@@ -9,6 +9,7 @@ from datetime import date
 
 from sqlalchemy import ARRAY, BigInteger, bindparam, text
 
+from demand.store import refresh_due_uncovered
 from marketplace.core.db import Tx
 
 # A line that nothing covers keeps NULL. DISTINCT ON sorts the covering contracts, the best first.
@@ -36,7 +37,7 @@ _AT_SETTLEMENT = text(
     _CHOOSE.format(
         orders="""(SELECT o.* FROM demand.order_due d
                JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
-               WHERE d.settles_on <= :through)"""
+               WHERE d.contract_id = 0 AND d.settles_on <= :through)"""
     )
 ).bindparams(_merchants)
 
@@ -50,3 +51,4 @@ async def freeze_at_sale(tx: Tx, merchant_ids: Sequence[int], *, after_order_id:
 async def freeze_at_settlement(tx: Tx, merchant_ids: Sequence[int], through: date) -> None:
     """Freeze contracts on what is due through a local date and was sold before any contract covered it."""
     await tx.execute(_AT_SETTLEMENT, {"merchants": list(merchant_ids), "through": through})
+    await refresh_due_uncovered(tx, merchant_ids, through)

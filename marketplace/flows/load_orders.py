@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from demand.store import queue_delivered
 from marketplace.core import audit
 from marketplace.core.blocks import reserve
 from marketplace.core.crash import crash_point
@@ -243,6 +244,7 @@ async def _fill_orders(tx: Tx, source: OrderSource, ids: dict[str, int], loaded:
     # These tables have no statistics yet, and without any the planner takes a nested loop over all lines for cheap.
     await tx.execute("SET LOCAL enable_nestloop = off")
     await freeze_at_sale(tx, sellers, after_order_id=first, upto_order_id=last)
+    await queue_delivered(tx, sellers, after_order_id=first, upto_order_id=last)
     await tx.execute("SET LOCAL enable_nestloop = on")
 
 

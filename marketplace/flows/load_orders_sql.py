@@ -241,9 +241,9 @@ SELECT order_ref, purchase_id, buyer_id FROM load_purchase_id"""),
         "SELECT count(*) FROM load_order",
         """
 INSERT INTO demand.merchant_order (merchant_id, order_id, order_ref, purchase_id, buyer_id, entity_id, currency, state,
-       goods_minor, freight_minor, placed_at, purchased_on, delivered_at)
+       goods_minor, freight_minor, placed_at, purchased_on, delivered_at, delivered_on)
 SELECT merchant_id, order_id, order_ref, purchase_id, buyer_id, :entity, :currency, state, goods_minor, freight_minor,
-       placed_at, placed_on, delivered_at
+       placed_at, placed_on, delivered_at, delivered_on
 FROM load_order ORDER BY merchant_id, order_id""",
     ),
     _new(
@@ -259,14 +259,6 @@ FROM load_line l
 JOIN load_order o ON o.order_ref = l.order_ref AND o.merchant_ref = l.merchant_ref
 JOIN load_product_id p ON p.product_ref = l.product_ref
 ORDER BY o.merchant_id, o.order_id, l.line_no""",
-    ),
-    _new(
-        "merchant_id, order_id",
-        "SELECT count(*) FROM load_order WHERE state = 'delivered'",
-        """
-INSERT INTO demand.order_due (merchant_id, order_id, order_ref, currency, settles_at, settles_on)
-SELECT merchant_id, order_id, order_ref, :currency, delivered_at, delivered_on
-FROM load_order WHERE state = 'delivered'""",
     ),
     _new(
         "merchant_id, refund_id",

@@ -9,9 +9,10 @@ from sqlalchemy import insert
 
 from billing import postings
 from billing.ledger import store as ledger
-from billing.ledger.model import Leg, NewEntry
+from billing.ledger.model import Entry, Leg, NewEntry
 from billing.rating import refund_share
 from billing.tables import commission_line
+from demand.store import ORDER_STATE, refresh_due_order, remove_due_order
 from demand.tables import refund as refund_table
 from marketplace.core import audit, outbox
 from marketplace.core.clock import local_date
@@ -74,17 +75,24 @@ async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
         if order.state == "settled"
         else postings.refunded_before_settlement(gross)
     )
-    entry_no, effective_on = await _post(tx, cmd, order, refund_id, legs)
+    entry = await _post(tx, cmd, order, refund_id, legs)
     await _store(tx, cmd, refund_id, given_back)
     if parts:
-        numbered = [{**part, "entry_no": entry_no, "effective_on": effective_on} for part in parts]
-        await tx.execute(insert(commission_line), numbered)
+        booked = {
+            "entry_no": entry.entry_no,
+            "occurred_at": entry.occurred_at,
+            "occurred_on": local_date(entry.occurred_at, order.zone),
+            "effective_on": entry.effective_on,
+        }
+        await tx.execute(insert(commission_line), [{**part, **booked} for part in parts])
+    if order.state == "delivered":
+        await refresh_due_order(tx, cmd.merchant_id, cmd.order_id)
     if left == 0 and order.state != "settled":
         await _cancel(tx, cmd)
     subject = f"order:{cmd.merchant_id}/{cmd.order_id}"
     await audit.record(tx, "order refunded", subject, refund_id=refund_id, gross_minor=gross, reason=cmd.reason)
     result = Refunded(
-        refund_id=refund_id, entry_no=entry_no, gross_minor=gross, commission_minor=commission, vat_minor=vat
+        refund_id=refund_id, entry_no=entry.entry_no, gross_minor=gross, commission_minor=commission, vat_minor=vat
     )
     await outbox.emit(tx, "demand.order_refunded.v1", result, merchant_id=cmd.merchant_id)
     return result
@@ -92,8 +100,8 @@ async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
 
 async def _lock_order(tx: Tx, cmd: RefundOrder) -> Any:
     order = await tx.row(
-        """
-        SELECT o.state, o.currency, e.zone FROM demand.merchant_order o
+        f"""
+        SELECT {ORDER_STATE} AS state, o.currency, e.zone FROM demand.merchant_order o
         JOIN billing.entity e ON e.entity_id = o.entity_id
         WHERE o.merchant_id = :merchant AND o.order_id = :order FOR UPDATE OF o
         """,
@@ -209,7 +217,7 @@ async def _take_back(
     return parts
 
 
-async def _post(tx: Tx, cmd: RefundOrder, order: Any, refund_id: int, legs: tuple[Leg, ...]) -> tuple[int, Any]:
+async def _post(tx: Tx, cmd: RefundOrder, order: Any, refund_id: int, legs: tuple[Leg, ...]) -> Entry:
     at = cmd.refunded_at or tx.now
     entry = NewEntry(
         merchant_id=cmd.merchant_id,
@@ -221,7 +229,7 @@ async def _post(tx: Tx, cmd: RefundOrder, order: Any, refund_id: int, legs: tupl
         legs=legs,
     )
     [entry_no] = await ledger.post(tx, [entry])
-    return entry_no, (await ledger.get_entry(tx, cmd.merchant_id, entry_no)).effective_on
+    return await ledger.get_entry(tx, cmd.merchant_id, entry_no)
 
 
 async def _store(tx: Tx, cmd: RefundOrder, refund_id: int, given_back: Sequence[RefundLine]) -> None:
@@ -260,5 +268,5 @@ async def _cancel(tx: Tx, cmd: RefundOrder) -> None:
     await tx.execute(
         "UPDATE demand.merchant_order SET state = 'cancelled' WHERE merchant_id = :merchant AND order_id = :order", key
     )
-    await tx.execute("DELETE FROM demand.order_due WHERE merchant_id = :merchant AND order_id = :order", key)
+    await remove_due_order(tx, cmd.merchant_id, cmd.order_id)
     await tx.execute("DELETE FROM billing.parked_order WHERE merchant_id = :merchant AND order_id = :order", key)

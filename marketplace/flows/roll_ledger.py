@@ -1,5 +1,6 @@
 """Roll the journal up in steps of about a second, each its own commit."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 
 from billing.ledger import roll
@@ -7,15 +8,21 @@ from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database
 
 ENTRIES_PER_STEP = 50_000
+CONNECTIONS = 2
 
 
 async def roll_ledger(db: Database, actor: str) -> int:
     """Bring the roll-up level with the heads as they stand now; returns how many entries were rolled up."""
     async with db.read(WORKER) as tx:
         behind = await roll.merchants_behind(tx)
-    for merchants in batches(behind, ENTRIES_PER_STEP):
-        await db.write(WORKER, actor, roll.roll_forward, merchants)
-        crash_point("roll.committed")
+    steps = batches(behind, ENTRIES_PER_STEP)
+
+    async def share() -> None:
+        for merchants in steps:
+            await db.write(WORKER, actor, roll.roll_forward, merchants)
+            crash_point("roll.committed")
+
+    await asyncio.gather(*(share() for _ in range(CONNECTIONS)))
     return sum(entries for _, entries in behind)
 
 

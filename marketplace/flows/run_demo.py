@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from billing.runs.model import Period, period_named
+from demand.store import ORDER_STATE
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
@@ -166,13 +167,13 @@ async def _refund_some(db: Database, actor: str, last_on: date, bar: Bar) -> int
     return len(wanted)
 
 
-_REFUNDABLE = """
-SELECT merchant_id, order_id, delivered_at FROM demand.merchant_order
-WHERE state = 'settled' AND delivered_at IS NOT NULL ORDER BY merchant_id, order_id
+_REFUNDABLE = f"""
+SELECT o.merchant_id, o.order_id, o.delivered_at FROM demand.merchant_order o
+WHERE {ORDER_STATE} = 'settled' ORDER BY o.merchant_id, o.order_id
 """
-_REFUNDED = """
+_REFUNDED = f"""
 SELECT r.merchant_id, r.order_id FROM demand.refund r
-JOIN demand.merchant_order o ON o.merchant_id = r.merchant_id AND o.order_id = r.order_id AND o.state = 'settled'
+JOIN demand.merchant_order o ON o.merchant_id = r.merchant_id AND o.order_id = r.order_id AND {ORDER_STATE} = 'settled'
 """
 
 
@@ -203,7 +204,7 @@ async def _summary(
 ) -> Demo:
     verified = await verify_books(db)
     async with db.read(WORKER) as tx:
-        settled = await tx.scalar("SELECT count(*) FROM demand.merchant_order WHERE state = 'settled'")
+        settled = await tx.scalar(f"SELECT count(*) FROM demand.merchant_order o WHERE {ORDER_STATE} = 'settled'")
         statements = await tx.scalar("SELECT count(*) FROM billing.statement WHERE state = 'final'")
         payouts = await tx.row(
             "SELECT count(*) AS payouts, coalesce(sum(amount_minor), 0)::bigint AS minor FROM billing.payout"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from marketplace.core import audit, outbox, work
@@ -19,14 +20,12 @@ from marketplace.flows.freeze_contracts import freeze_at_settlement
 from marketplace.flows.roll_ledger import batches, roll_ledger
 
 KIND = "settle_orders"
-ORDERS_PER_BUCKET = 20_000
-MOSTLY_DUE = 10
-"""A bucket is worked on as a whole when at least one of so many entries of its merchants' books is an order due."""
+PARTS_PER_BUCKET = 40_000
+"""About a second of work on one connection; a part is what an order has under one contract."""
 CONNECTIONS = 2
 _PASSES_MAX = 100  # interrupted passes that one call finishes before its own
 _ANALYZED_FROM = 2_000  # orders; a run over tables without statistics is planned as if they were small
 _WRITTEN = (
-    "demand.merchant_order",
     "demand.order_due",
     "billing.entry",
     "billing.commission_line",
@@ -38,32 +37,37 @@ _WRITTEN = (
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
+class Earned(msgspec.Struct, frozen=True):
+    """The commission and VAT that settled orders of a currency earned, in minor units."""
+
+    currency: str
+    commission_minor: int
+    vat_minor: int
+
+
+class Done(msgspec.Struct, frozen=True):
+    """How many orders were settled, and what that earned by currency."""
+
+    orders: int = 0
+    earned: tuple[Earned, ...] = ()
+
+    def __add__(self, other: "Done") -> "Done":
+        sums: dict[str, tuple[int, int]] = {}
+        for each in (*self.earned, *other.earned):
+            commission, vat = sums.get(each.currency, (0, 0))
+            sums[each.currency] = commission + each.commission_minor, vat + each.vat_minor
+        return Done(self.orders + other.orders, tuple(Earned(currency, *sums[currency]) for currency in sorted(sums)))
+
+
 class Bucket(msgspec.Struct, frozen=True):
     """Merchants to settle in one commit; or one of very many orders, in several: up to each instant of `cuts`, in turn.
 
-    earned: what the commits so far have earned.
+    done: what the commits so far have settled.
     """
 
     merchants: list[int]
     cuts: list[datetime] = []
-    earned: list["Earned"] = []
-
-
-class Earned(msgspec.Struct, frozen=True):
-    """Orders settled in a currency, and the commission and VAT that they earned, in minor units."""
-
-    currency: str
-    orders: int = 0
-    commission_minor: int = 0
-    vat_minor: int = 0
-
-    def __add__(self, other: "Earned") -> "Earned":
-        return Earned(
-            self.currency,
-            self.orders + other.orders,
-            self.commission_minor + other.commission_minor,
-            self.vat_minor + other.vat_minor,
-        )
+    done: Done = Done()
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -134,19 +138,22 @@ async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:
     due = await tx.rows(_DUE, through=through)
     if not due:
         return None, True
-    small = [(row.merchant_id, row.orders) for row in due if row.orders <= ORDERS_PER_BUCKET]
-    buckets = [Bucket(merchants) for merchants in batches(small, ORDERS_PER_BUCKET)]
+    buckets = []
     for row in due:
-        if row.orders > ORDERS_PER_BUCKET:
-            cuts = await tx.rows(_CUTS, merchant=row.merchant_id, through=through, every=ORDERS_PER_BUCKET)
+        if row.parts > PARTS_PER_BUCKET:
+            cuts = await tx.rows(_CUTS, merchant=row.merchant_id, through=through, every=PARTS_PER_BUCKET)
             buckets.append(Bucket([row.merchant_id], [cut.settles_at for cut in cuts]))
-    batch_id = await work.plan(tx, KIND, {"through": through}, [{"through": through, "bucket": b} for b in buckets])
+    # The longest first, so that nobody waits at the end for the one who began it last.
+    small = [(row.merchant_id, row.parts) for row in due if row.parts <= PARTS_PER_BUCKET]
+    buckets += [Bucket(merchants) for merchants in batches(small, PARTS_PER_BUCKET)]
+    days = {"since": min(row.since for row in due), "through": through}
+    batch_id = await work.plan(tx, KIND, {"through": through}, [{**days, "bucket": bucket} for bucket in buckets])
     await audit.record(tx, "settlement planned", f"work_batch:{batch_id}", through=through, buckets=len(buckets))
     return batch_id, True
 
 
 _DUE = """
-SELECT merchant_id, count(*) AS orders FROM demand.order_due WHERE settles_on <= :through
+SELECT merchant_id, count(*) AS parts, min(settles_on) AS since FROM demand.order_due WHERE settles_on <= :through
 GROUP BY merchant_id ORDER BY merchant_id
 """
 _CUTS = """
@@ -158,50 +165,65 @@ WHERE position % :every = 0 ORDER BY settles_at
 """
 
 
-async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: datetime = _FOREVER) -> list[Earned]:
-    """Settle what is due of these merchants through a local date; returns what that earned, by currency.
+async def settle_bucket(
+    tx: Tx, merchants: Sequence[int], through: date, until: datetime = _FOREVER, since: date = date.min
+) -> Done:
+    """Settle what is due of these merchants through a local date, up to an instant; returns what that was.
 
+    since: a local date before which nothing of it is due, which spares the pass the merchants' earlier months.
     One order is settled by the same statements as a million. The caller's transaction makes it all or nothing.
     """
     await tx.plan_in_bulk()
+    # A merge join on the merchant alone looks cheap to the planner and is quadratic in a large merchant's orders.
+    await tx.execute("SET LOCAL enable_mergejoin = off")
     # Terms that are being rated under do not change meanwhile: applying contracts waits for this commit.
     await tx.execute("SELECT pg_advisory_xact_lock_shared(hashtext('billing.contract'))")
     bound = {"merchants": sorted(merchants)}
     due = {**bound, "through": through, "until": until}
     await tx.execute(sql.LOCK_HEADS, bound)
-    counted = await tx.row(sql.COUNTED, **due)
-    assert counted is not None
-    whole = counted.due * MOSTLY_DUE > counted.booked
-    # A merge join on the merchant alone looks cheap to the planner and is quadratic in a large merchant's orders.
-    await tx.execute("SET LOCAL enable_mergejoin = off")
-    await freeze_at_settlement(tx, merchants, through)
-    if whole:
-        await tx.execute("SET LOCAL enable_nestloop = off")
-    await tx.execute(sql.RATE[whole], due)
+    before = await _month_totals(tx, merchants, since)
+    uncovered = (await tx.execute(sql.UNCOVERED, due)).scalar()
+    if uncovered:
+        await freeze_at_settlement(tx, merchants, through)
+    # Against an index probe for every order, which the planner takes for cheap as soon as statistics are old.
+    await tx.execute("SET LOCAL enable_nestloop = off")
+    rated = (await tx.execute(sql.RATE, due)).rowcount
+    await tx.execute("SET LOCAL enable_nestloop = on")
     crash_point("settle.rated")
-    await tx.execute(sql.POST[whole], {**bound, "now": tx.now, "actor": tx.actor})
+    orders = (await tx.execute(sql.POST, {**bound, "now": tx.now, "actor": tx.actor})).rowcount
     crash_point("settle.posted")
-    for statement in (sql.ADD_TO_MONTH, sql.MARK_ORDERS, sql.UNPARK):
-        await tx.execute(statement[whole], bound)
-    settled = (await tx.execute(sql.EMPTY_QUEUE[whole], bound)).rowcount
-    earned = [Earned(*row) for row in (await tx.execute(sql.EARNED[whole], bound)).all()]
-    await tx.execute(sql.ADVANCE_HEADS[whole], bound)
-    if settled < counted.due:
-        await tx.execute("SET LOCAL enable_nestloop = on")
-        if (await tx.execute(sql.CLOSE_EMPTY, due)).rowcount:
-            await tx.execute(sql.DROP_EMPTY, bound)
+    await tx.execute(sql.ADD_TO_MONTH, bound)
+    if (await tx.execute(sql.EMPTY_QUEUE, due)).rowcount != rated:
+        # Seen by one statement and not by the other; the caller's transaction starts again.
+        raise asyncpg.SerializationError("orders became due while the bucket was being settled")
+    await tx.execute(sql.DROP_WORTHLESS, due)
+    if uncovered:
         await tx.execute(sql.PARK, {**due, "now": tx.now})
+    await tx.execute(sql.UNPARK, bound)
+    await tx.execute(sql.ADVANCE_HEADS, bound)
     crash_point("settle.before-commit")
-    return earned
+    earned = [
+        Earned(currency, commission - before.get(currency, (0, 0))[0], vat - before.get(currency, (0, 0))[1])
+        for currency, (commission, vat) in (await _month_totals(tx, merchants, since)).items()
+    ]
+    return Done(orders, tuple(each for each in earned if orders))
 
 
-async def _handle(tx: Tx, payload: Any) -> list[Earned] | work.More:
+async def _month_totals(tx: Tx, merchants: Sequence[int], since: date) -> dict[str, tuple[int, int]]:
+    """Commission and VAT that these merchants' months since then have come to, by currency."""
+    rows = (await tx.execute(sql.MONTH_TOTALS, {"merchants": list(merchants), "since": since})).all()
+    return {row.currency: (row.commission_minor, row.vat_minor) for row in rows}
+
+
+async def _handle(tx: Tx, payload: Any) -> Done | work.More:
     bucket = msgspec.convert(payload["bucket"], Bucket)
     until, *later = [*bucket.cuts, _FOREVER]
-    earned = await settle_bucket(tx, bucket.merchants, date.fromisoformat(payload["through"]), until)
-    if earned:
-        await outbox.emit(tx, "billing.orders_settled.v1", {"merchants": bucket.merchants, "earned": earned})
-    so_far = [*bucket.earned, *earned]
+    since, through = (date.fromisoformat(payload[day]) for day in ("since", "through"))
+    done = await settle_bucket(tx, bucket.merchants, through, until, since)
+    if done.orders:
+        event = {"merchants": bucket.merchants, "orders": done.orders, "earned": done.earned}
+        await outbox.emit(tx, "billing.orders_settled.v1", event)
+    so_far = bucket.done + done
     if later:
         return work.More({**payload, "bucket": Bucket(bucket.merchants, later[:-1], so_far)})
     return so_far
@@ -213,23 +235,22 @@ HANDLERS: dict[str, work.Handle] = {KIND: _handle}
 
 async def _result(db: Database, through: date, batch_ids: Sequence[int]) -> Settled:
     """The sum over the batches' items, whoever did them, and what is parked now."""
-    totals: dict[str, Earned] = {}
+    done = Done()
     async with db.read(WORKER) as tx:
         for batch_id in batch_ids:
             for result in await work.results(tx, batch_id):
-                for earned in msgspec.convert(result, list[Earned]):
-                    totals[earned.currency] = totals.get(earned.currency, Earned(earned.currency)) + earned
+                done += msgspec.convert(result, Done)
         parked = await tx.rows(
             """
             SELECT p.order_ref, p.reason FROM billing.parked_order p
             JOIN demand.order_due d ON d.merchant_id = p.merchant_id AND d.order_id = p.order_id
-            WHERE d.settles_on <= :through ORDER BY p.order_ref, p.merchant_id
+            WHERE d.contract_id = 0 AND d.settles_on <= :through ORDER BY p.order_ref, p.merchant_id
             """,
             through=through,
         )
     return Settled(
-        orders=sum(earned.orders for earned in totals.values()),
-        earned=[totals[currency] for currency in sorted(totals)],
+        orders=done.orders,
+        earned=list(done.earned),
         parked=len(parked),
         parked_orders=[Parked(row.order_ref, row.reason) for row in parked],
     )

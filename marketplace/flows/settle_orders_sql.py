@@ -1,23 +1,16 @@
 """The statements of the settlement pass over a bucket of merchants; `settle_orders` says in which order they run.
 
 Every statement is a set-based INSERT…SELECT, UPDATE or DELETE whose rows stay with their merchant, so a cluster runs
-each on its shards. After RATE, what was settled is what `commission_line` holds above the heads' last entry number.
+each on its shards. They read the queue and what they wrote themselves, never an order, a line or an old entry: after
+RATE, what was settled is what `commission_line` holds above the heads' last entry number.
 """
 
 from sqlalchemy import ARRAY, BigInteger, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
-_merchants = bindparam("merchants", type_=ARRAY(BigInteger))
-
 
 def _statement(sql: str) -> TextClause:
-    return text(sql).bindparams(_merchants)
-
-
-def _both_ways(sql: str) -> dict[bool, TextClause]:
-    """A statement for a bucket that is mostly due (True) or not: the latter leaves out the lines marked `-- whole`."""
-    probing = "\n".join(line for line in sql.splitlines() if not line.endswith("-- whole"))
-    return {True: _statement(sql), False: _statement(probing)}
+    return text(sql).bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
 
 
 # Postings to these merchants wait from here on; the statements that follow see what was committed before.
@@ -25,113 +18,93 @@ LOCK_HEADS = _statement("""
 UPDATE billing.ledger_head SET last_entry_no = last_entry_no WHERE merchant_id = ANY(:merchants)
 """)
 
-# Whether what is due is a good part of all that these merchants ever booked, as it is in a pass over a month. Then each
-# table is best read once for all of them (the lines marked `-- whole`) and joined by hash; otherwise an index is probed
-# for each order. The planner cannot tell: it takes a join on merchant and order for far more selective than it is.
-COUNTED = _statement("""
-SELECT (SELECT count(*) FROM demand.order_due d
-        WHERE d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through) AS due,
-       (SELECT coalesce(sum(last_entry_no), 0)::bigint FROM billing.ledger_head
-        WHERE merchant_id = ANY(:merchants)) AS booked
-""")
+_WORTH = "d.goods_minor - d.discount_minor + d.freight_minor"
+_DUE = "d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through"
+
+# Lines that nobody covers hold back the whole order, unless they are worth nothing.
+_HELD_BACK = """EXISTS (
+    SELECT FROM demand.order_due u
+    WHERE u.merchant_id = d.merchant_id AND u.order_id = d.order_id AND u.merchant_id = ANY(:merchants)
+      AND u.contract_id = 0 AND u.goods_minor - u.discount_minor + u.freight_minor <> 0)"""
+_RATED_PARTS = f"{_DUE} AND {_WORTH} <> 0 AND NOT {_HELD_BACK}"
 
 # One row per order and contract. From the inside out:
-#   part      what is left of the order's lines under each contract, and of the order altogether
-#   based     the base, the month that the entry will belong to, and its number: orders that are covered whole and owe
-#             something take their numbers in (settlement instant, order ref) order; a part worth nothing owes no fee
-#   placed    the month's base under the contract before this part
-#   rated     half-even of the flat rate, or the difference of the graduated cumulative function
-#   clamped   plus fixed, then min, then max
+#   numbered  the base, the month that the entry will belong to, and its number: orders that are covered whole take
+#             their numbers in (settlement instant, order ref) order; a part worth nothing owes no fee
+#   placed    the base under the contract in the month before this part, as far as it is settled with it
+#   rated     half-even of the flat rate, or the difference of the graduated cumulative function; plus fixed, then min,
+#             then max
 #   taxed     the month's commission in the currency at the VAT rate, up to this part, in (entry, contract name) order
 # What the windows do not need is joined after them, so that they sort narrow rows.
-_CUMULATIVE = """billing.at_rate({base} - tier_from_minor[width_bucket({base}, tier_from_minor)],
-    tier_rate_ppm[width_bucket({base}, tier_from_minor)], tier_reached_ppm[width_bucket({base}, tier_from_minor)])"""
-_AFTER, _BEFORE = _CUMULATIVE.format(base="base_after"), _CUMULATIVE.format(base="(base_after - base_minor)")
-_VAT_AFTER = "billing.at_rate(taxed_after, vat_ppm, 0)"
-_VAT_BEFORE = "billing.at_rate(taxed_after - commission_minor, vat_ppm, 0)"
-_MONTH = "{day} - (extract(day FROM {day})::integer - 1)"
-
-_PART = """
-SELECT d.merchant_id, d.order_id, l.contract_id, min(d.order_ref) AS order_ref, min(d.currency) AS currency,
-       min(d.settles_at) AS settles_at, min(d.settles_on) AS settles_on,
-       sum(l.goods_minor - l.refunded_goods_minor)::bigint AS goods_minor,
-       sum(l.freight_minor - l.refunded_freight_minor)::bigint AS freight_minor,
-       sum(l.discount_minor)::bigint AS discount_minor,
-       bool_or(l.contract_id IS NULL) OVER of_order AS uncovered,
-       sum(sum(l.goods_minor - l.refunded_goods_minor - l.discount_minor
-               + l.freight_minor - l.refunded_freight_minor)::bigint) OVER of_order AS order_minor
-FROM demand.order_due d
-JOIN demand.order_line l ON l.merchant_id = d.merchant_id AND l.order_id = d.order_id
-WHERE d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through
-  AND l.merchant_id = ANY(:merchants) -- whole
-GROUP BY d.merchant_id, d.order_id, l.contract_id
-WINDOW of_order AS (PARTITION BY d.merchant_id, d.order_id)
-"""
-_BASED = f"""
-SELECT part.merchant_id, part.order_id, part.contract_id, part.currency, part.goods_minor, part.freight_minor,
-       part.discount_minor, part.goods_minor - part.discount_minor
-           + CASE WHEN k.base = 'goods_and_freight' THEN part.freight_minor ELSE 0 END AS base_minor,
-       greatest(part.settles_on, h.closed_through + 1) AS effective_on,
-       {_MONTH.format(day="greatest(part.settles_on, h.closed_through + 1)")} AS month,
+_NUMBERED = f"""
+SELECT d.merchant_id, d.order_id, d.contract_id, d.settles_at, d.settles_on,
+       d.goods_minor, d.freight_minor, d.discount_minor,
+       d.goods_minor - d.discount_minor + CASE WHEN k.base = 'goods' THEN 0 ELSE d.freight_minor END AS base_minor,
+       greatest(d.settles_on, h.closed_through + 1) AS effective_on,
        h.last_entry_no + dense_rank() OVER (
-           PARTITION BY part.merchant_id ORDER BY part.settles_at, part.order_ref COLLATE "C") AS entry_no
-FROM ({_PART}) AS part
-JOIN billing.ledger_head h ON h.merchant_id = part.merchant_id
-JOIN billing.contract k ON k.contract_id = part.contract_id
-WHERE NOT part.uncovered AND part.order_minor <> 0
-  AND part.goods_minor - part.discount_minor + part.freight_minor <> 0
-  AND h.merchant_id = ANY(:merchants) -- whole
+           PARTITION BY d.merchant_id ORDER BY d.settles_at, d.order_ref COLLATE "C") AS entry_no
+FROM demand.order_due d
+JOIN billing.ledger_head h ON h.merchant_id = d.merchant_id AND h.merchant_id = ANY(:merchants)
+JOIN billing.contract k ON k.contract_id = d.contract_id
+WHERE {_RATED_PARTS}
 """
 _PLACED = f"""
-SELECT based.*, coalesce(so_far.base_minor, 0) + sum(based.base_minor) OVER (
-           PARTITION BY based.merchant_id, based.month, based.contract_id
-           ORDER BY based.entry_no ROWS UNBOUNDED PRECEDING)::bigint AS base_after
-FROM ({_BASED}) AS based
-LEFT JOIN (SELECT * FROM billing.commission_month WHERE merchant_id = ANY(:merchants)) AS so_far
-  ON so_far.merchant_id = based.merchant_id AND so_far.month = based.month AND so_far.contract_id = based.contract_id
-"""
-_CLAMPED = f"""
-SELECT rated.*, least(greatest(raw_minor + fixed_minor, min_minor), max_minor) AS commission_minor
+SELECT dated.*, billing.total(dated.base_minor) OVER (
+           PARTITION BY dated.merchant_id, dated.contract_id, dated.month
+           ORDER BY dated.entry_no ROWS UNBOUNDED PRECEDING) - dated.base_minor AS base_before
 FROM (
-    SELECT placed.*, k.name, k.valid_from, k.fixed_minor, k.min_minor, k.max_minor, k.vat_ppm,
-           CASE WHEN rate_ppm IS NOT NULL THEN billing.at_rate(base_minor, rate_ppm, 0)
-                ELSE {_AFTER} - {_BEFORE} END AS raw_minor
-    FROM ({_PLACED}) AS placed JOIN billing.contract k ON k.contract_id = placed.contract_id
-) AS rated
+    SELECT numbered.*, effective_on - (date_part('day', effective_on)::integer - 1) AS month
+    FROM ({_NUMBERED}) AS numbered
+) AS dated
 """
+_RATED = f"""
+SELECT placed.*, k.currency, k.vat_ppm, k.name, k.valid_from,
+       least(greatest(k.fixed_minor + CASE
+           WHEN k.rate_ppm IS NOT NULL THEN billing.at_rate(placed.base_minor, k.rate_ppm, 0)
+           ELSE billing.tiered(placed.base_minor, placed.base_before + coalesce(so_far.base_minor, 0),
+                               k.tier_from_minor, k.tier_rate_ppm, k.tier_reached_ppm)
+           END, k.min_minor), k.max_minor) AS commission_minor
+FROM ({_PLACED}) AS placed
+JOIN billing.contract k ON k.contract_id = placed.contract_id
+LEFT JOIN (SELECT * FROM billing.commission_month WHERE merchant_id = ANY(:merchants)) AS so_far
+  ON so_far.merchant_id = placed.merchant_id AND so_far.month = placed.month
+ AND so_far.contract_id = placed.contract_id
+"""
+# The order by commission changes no order; it has the planner compute the commission once, below the sort.
 _TAXED = f"""
-SELECT clamped.*, coalesce(vat_month.commission_minor, 0) + sum(clamped.commission_minor) OVER (
-           PARTITION BY clamped.merchant_id, clamped.month, clamped.currency, clamped.vat_ppm
-           ORDER BY clamped.entry_no, clamped.name COLLATE "C", clamped.valid_from
-           ROWS UNBOUNDED PRECEDING)::bigint AS taxed_after
-FROM ({_CLAMPED}) AS clamped
+SELECT rated.*, coalesce(vat_month.commission_minor, 0) + billing.total(rated.commission_minor) OVER (
+           PARTITION BY rated.merchant_id, rated.vat_ppm, rated.currency, rated.month
+           ORDER BY rated.entry_no, rated.name COLLATE "C", rated.valid_from, rated.commission_minor
+           ROWS UNBOUNDED PRECEDING) AS taxed_after
+FROM ({_RATED}) AS rated
 LEFT JOIN (
-    SELECT m.merchant_id, m.month, k.currency, k.vat_ppm, sum(m.commission_minor)::bigint AS commission_minor
+    SELECT m.merchant_id, m.month, k.currency, k.vat_ppm, billing.total(m.commission_minor) AS commission_minor
     FROM billing.commission_month m JOIN billing.contract k ON k.contract_id = m.contract_id
     WHERE m.merchant_id = ANY(:merchants)
     GROUP BY m.merchant_id, m.month, k.currency, k.vat_ppm
-) AS vat_month ON vat_month.merchant_id = clamped.merchant_id AND vat_month.month = clamped.month
-    AND vat_month.currency = clamped.currency AND vat_month.vat_ppm = clamped.vat_ppm
+) AS vat_month ON vat_month.merchant_id = rated.merchant_id AND vat_month.month = rated.month
+    AND vat_month.currency = rated.currency AND vat_month.vat_ppm = rated.vat_ppm
 """
-RATE = _both_ways(f"""
-INSERT INTO billing.commission_line (merchant_id, entry_no, contract_id, order_id, kind, effective_on, currency,
-    goods_minor, freight_minor, discount_minor, base_minor, commission_minor, vat_minor)
-SELECT merchant_id, entry_no, contract_id, order_id, 'sale', effective_on, currency,
-       goods_minor, freight_minor, discount_minor, base_minor, commission_minor, {_VAT_AFTER} - {_VAT_BEFORE}
+RATE = _statement(f"""
+INSERT INTO billing.commission_line (merchant_id, entry_no, contract_id, order_id, kind, occurred_at, occurred_on,
+    effective_on, currency, goods_minor, freight_minor, discount_minor, base_minor, commission_minor, vat_minor)
+SELECT merchant_id, entry_no, contract_id, order_id, 'sale', settles_at, settles_on, effective_on,
+       currency, goods_minor, freight_minor, discount_minor, base_minor, commission_minor,
+       billing.at_rate(taxed_after, vat_ppm, 0) - billing.at_rate(taxed_after - commission_minor, vat_ppm, 0)
 FROM ({_TAXED}) AS taxed
+ORDER BY merchant_id, entry_no
 """)
 
 _SETTLED = """billing.ledger_head h
     JOIN billing.commission_line c ON c.merchant_id = h.merchant_id AND c.entry_no > h.last_entry_no
-     AND c.merchant_id = ANY(:merchants) -- whole
-    """
+     AND c.merchant_id = ANY(:merchants)
+WHERE h.merchant_id = ANY(:merchants)"""
 
 # Posting A1: pending is released, commission and VAT are earned, the rest becomes payable. Zero legs are left out.
-POST = _both_ways(f"""
+POST = _statement(f"""
 INSERT INTO billing.entry (merchant_id, entry_no, kind, source_id, entity_id, currency, occurred_at, effective_on,
     prior_period, accounts, dimensions, amounts, posted_at, posted_by)
-SELECT merchant_id, entry_no, 'order_settled', order_id, entity_id, currency, settles_at, effective_on,
-       effective_on > settles_on,
+SELECT merchant_id, entry_no, 'order_settled', order_id, entity_id, currency, occurred_at, effective_on, prior_period,
        CASE WHEN all_legs THEN ARRAY[2005, 4000, 2300, 2000]
             ELSE array_remove(ARRAY[2005, CASE WHEN commission <> 0 THEN 4000 END, CASE WHEN vat <> 0 THEN 2300 END,
                                     CASE WHEN net <> 0 THEN 2000 END], NULL) END,
@@ -146,71 +119,49 @@ FROM (
            commission <> 0 AND vat <> 0 AND gross - commission - vat <> 0 AS all_legs
     FROM (
         SELECT c.merchant_id, c.entry_no, min(c.order_id) AS order_id, min(h.entity_id) AS entity_id,
-               min(c.currency) AS currency, min(d.settles_at) AS settles_at, min(d.settles_on) AS settles_on,
+               any_value(c.currency) AS currency, min(c.occurred_at) AS occurred_at,
                min(c.effective_on) AS effective_on,
-               sum(c.goods_minor + c.freight_minor - c.discount_minor)::bigint AS gross,
-               sum(c.commission_minor)::bigint AS commission, sum(c.vat_minor)::bigint AS vat
+               bool_or(c.occurred_on < c.effective_on) AS prior_period,
+               billing.total(c.goods_minor + c.freight_minor - c.discount_minor) AS gross,
+               billing.total(c.commission_minor) AS commission, billing.total(c.vat_minor) AS vat
         FROM {_SETTLED}
-        JOIN demand.order_due d ON d.merchant_id = c.merchant_id AND d.order_id = c.order_id
-        WHERE h.merchant_id = ANY(:merchants)
-          AND d.merchant_id = ANY(:merchants) -- whole
         GROUP BY c.merchant_id, c.entry_no
     ) AS summed
 ) AS legs
+ORDER BY merchant_id, entry_no
 """)
 
-ADD_TO_MONTH = _both_ways(f"""
-INSERT INTO billing.commission_month AS so_far (merchant_id, month, contract_id, base_minor, commission_minor)
-SELECT c.merchant_id, c.effective_on - (extract(day FROM c.effective_on)::integer - 1), c.contract_id,
-       sum(c.base_minor), sum(c.commission_minor)
+ADD_TO_MONTH = _statement(f"""
+INSERT INTO billing.commission_month AS so_far (merchant_id, month, contract_id, base_minor, commission_minor,
+    vat_minor)
+SELECT c.merchant_id, c.effective_on - (date_part('day', c.effective_on)::integer - 1), c.contract_id,
+       billing.total(c.base_minor), billing.total(c.commission_minor), billing.total(c.vat_minor)
 FROM {_SETTLED}
-WHERE h.merchant_id = ANY(:merchants)
-GROUP BY c.merchant_id, c.effective_on - (extract(day FROM c.effective_on)::integer - 1), c.contract_id
+GROUP BY c.merchant_id, c.effective_on - (date_part('day', c.effective_on)::integer - 1), c.contract_id
 ON CONFLICT (merchant_id, month, contract_id) DO UPDATE SET
     base_minor = so_far.base_minor + excluded.base_minor,
-    commission_minor = so_far.commission_minor + excluded.commission_minor
+    commission_minor = so_far.commission_minor + excluded.commission_minor,
+    vat_minor = so_far.vat_minor + excluded.vat_minor
 """)
 
-MARK_ORDERS = _both_ways(f"""
-UPDATE demand.merchant_order AS o SET state = 'settled'
-FROM {_SETTLED}
-WHERE h.merchant_id = ANY(:merchants) AND o.merchant_id = c.merchant_id AND o.order_id = c.order_id
-  AND o.merchant_id = ANY(:merchants) -- whole
+# Asked before and after: the difference is what the bucket earned, and no line is read for it.
+MONTH_TOTALS = _statement("""
+SELECT k.currency, billing.total(m.commission_minor) AS commission_minor, billing.total(m.vat_minor) AS vat_minor
+FROM billing.commission_month m JOIN billing.contract k ON k.contract_id = m.contract_id
+WHERE m.merchant_id = ANY(:merchants) AND m.month > CAST(:since AS date) - 31
+GROUP BY k.currency
 """)
 
-EMPTY_QUEUE = _both_ways(f"""
-DELETE FROM demand.order_due AS d USING {_SETTLED}
-WHERE h.merchant_id = ANY(:merchants) AND d.merchant_id = c.merchant_id AND d.order_id = c.order_id
-  AND d.merchant_id = ANY(:merchants) -- whole
+EMPTY_QUEUE = _statement(f"DELETE FROM demand.order_due AS d WHERE {_RATED_PARTS}")
+
+# What owes nothing to anybody has nothing to book, neither an order nor a part of one.
+DROP_WORTHLESS = _statement(f"""
+DELETE FROM demand.order_due AS d WHERE {_DUE} AND {_WORTH} = 0 AND NOT {_HELD_BACK}
 """)
 
-UNPARK = _both_ways(f"""
-DELETE FROM billing.parked_order AS p USING {_SETTLED}
-WHERE h.merchant_id = ANY(:merchants) AND p.merchant_id = c.merchant_id AND p.order_id = c.order_id
-""")
+UNCOVERED = _statement(f"SELECT EXISTS (SELECT FROM demand.order_due d WHERE {_DUE} AND d.contract_id = 0)")
 
-# What is then still due is empty or has a line that no contract covers.
-# An order that owes nothing to anybody has nothing to book.
-CLOSE_EMPTY = _statement("""
-UPDATE demand.merchant_order AS o SET state = 'settled'
-FROM (
-    SELECT d.merchant_id, d.order_id
-    FROM demand.order_due d
-    JOIN demand.order_line l ON l.merchant_id = d.merchant_id AND l.order_id = d.order_id
-    WHERE d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through
-    GROUP BY d.merchant_id, d.order_id
-    HAVING sum(l.goods_minor - l.refunded_goods_minor - l.discount_minor
-               + l.freight_minor - l.refunded_freight_minor) = 0
-) AS empty
-WHERE o.merchant_id = empty.merchant_id AND o.order_id = empty.order_id
-""")
-DROP_EMPTY = _statement("""
-DELETE FROM demand.order_due AS d USING demand.merchant_order AS o
-WHERE d.merchant_id = ANY(:merchants) AND o.merchant_id = d.merchant_id AND o.order_id = d.order_id
-  AND o.state = 'settled'
-""")
-
-PARK = _statement("""
+PARK = _statement(f"""
 INSERT INTO billing.parked_order AS p (merchant_id, order_id, order_ref, reason, parked_at)
 SELECT o.merchant_id, o.order_id, o.order_ref,
        'no contract covers ' || string_agg(DISTINCT coalesce(l.category, 'a line without category'), ', '
@@ -220,26 +171,24 @@ SELECT o.merchant_id, o.order_id, o.order_ref,
 FROM demand.order_due d
 JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
 JOIN demand.order_line l ON l.merchant_id = d.merchant_id AND l.order_id = d.order_id AND l.contract_id IS NULL
-WHERE d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through
+WHERE {_DUE} AND d.contract_id = 0 AND {_WORTH} <> 0
 GROUP BY o.merchant_id, o.order_id, o.order_ref, o.purchased_on, o.currency
 ON CONFLICT (merchant_id, order_id) DO UPDATE SET reason = excluded.reason
 """)
 
-ADVANCE_HEADS = _both_ways(f"""
-UPDATE billing.ledger_head AS head SET last_entry_no = settled.last_entry_no
-FROM (
-    SELECT c.merchant_id, max(c.entry_no) AS last_entry_no FROM {_SETTLED}
-    WHERE h.merchant_id = ANY(:merchants) GROUP BY c.merchant_id
-) AS settled
-WHERE head.merchant_id = settled.merchant_id
+UNPARK = _statement("""
+DELETE FROM billing.parked_order AS p
+WHERE p.merchant_id = ANY(:merchants) AND NOT EXISTS (
+    SELECT FROM demand.order_due d WHERE d.merchant_id = p.merchant_id AND d.order_id = p.order_id)
 """)
 
-EARNED = _both_ways(f"""
-SELECT currency, count(*) AS orders, sum(commission)::bigint AS commission_minor, sum(vat)::bigint AS vat_minor
+ADVANCE_HEADS = _statement("""
+UPDATE billing.ledger_head AS head SET last_entry_no = settled.last_entry_no
 FROM (
-    SELECT min(c.currency) AS currency, sum(c.commission_minor) AS commission, sum(c.vat_minor) AS vat
-    FROM {_SETTLED}
-    WHERE h.merchant_id = ANY(:merchants) GROUP BY c.merchant_id, c.entry_no
+    SELECT h.merchant_id, (SELECT max(c.entry_no) FROM billing.commission_line c WHERE c.merchant_id = h.merchant_id)
+               AS last_entry_no
+    FROM billing.ledger_head h WHERE h.merchant_id = ANY(:merchants)
 ) AS settled
-GROUP BY currency ORDER BY currency
+WHERE head.merchant_id = settled.merchant_id AND head.merchant_id = ANY(:merchants)
+  AND head.last_entry_no < settled.last_entry_no
 """)

@@ -46,6 +46,9 @@ _TAKEN = """(SELECT merchant_id, upto_entry_no, lag(upto_entry_no, 1, 0::bigint)
                     lead(upto_entry_no) OVER of_merchant AS next_no
              FROM (SELECT DISTINCT merchant_id, upto_entry_no FROM billing.balance_snapshot) AS snapshot
              WINDOW of_merchant AS (PARTITION BY merchant_id ORDER BY upto_entry_no)) AS t"""
+_LEFT_OF_LINE = (
+    "(l.goods_minor - l.discount_minor - l.refunded_goods_minor + l.freight_minor - l.refunded_freight_minor)"
+)
 _LEGS = "billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)"
 
 PROOFS: tuple[tuple[str, str, str], ...] = (
@@ -168,10 +171,11 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         """SELECT coalesce(m.merchant_id, c.merchant_id), coalesce(m.month, c.month)
            FROM billing.commission_month m
            FULL JOIN (SELECT merchant_id, effective_on - (extract(day FROM effective_on)::integer - 1) AS month,
-                             contract_id, sum(base_minor) AS base, sum(commission_minor) AS commission
+                             contract_id, sum(base_minor) AS base, sum(commission_minor) AS commission,
+                             sum(vat_minor) AS vat
                       FROM billing.commission_line WHERE kind = 'sale' GROUP BY 1, 2, 3) AS c
              ON c.merchant_id = m.merchant_id AND c.month = m.month AND c.contract_id = m.contract_id
-           WHERE (m.base_minor, m.commission_minor) IS DISTINCT FROM (c.base, c.commission)""",
+           WHERE (m.base_minor, m.commission_minor, m.vat_minor) IS DISTINCT FROM (c.base, c.commission, c.vat)""",
     ),
     (
         "statements-are-ledger",
@@ -268,14 +272,48 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         f"""SELECT coalesce(b.merchant_id, o.merchant_id), b.pending, o.open
             FROM (SELECT e.merchant_id, -sum(leg.amount) AS pending FROM {_LEGS} WHERE leg.account = 2005
                   GROUP BY e.merchant_id HAVING sum(leg.amount) <> 0) AS b
-            FULL JOIN (SELECT o.merchant_id,
-                              sum(l.goods_minor - l.discount_minor - l.refunded_goods_minor
-                                  + l.freight_minor - l.refunded_freight_minor) AS open
-                       FROM demand.merchant_order o
-                       JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
-                       WHERE o.state IN ('paid', 'delivered')
-                       GROUP BY o.merchant_id) AS o ON o.merchant_id = b.merchant_id
+            FULL JOIN (SELECT merchant_id, sum(minor) AS open
+                       FROM (SELECT o.merchant_id, {_LEFT_OF_LINE} AS minor
+                             FROM demand.merchant_order o
+                             JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+                             WHERE o.state = 'paid'
+                             UNION ALL
+                             SELECT merchant_id, goods_minor - discount_minor + freight_minor FROM demand.order_due
+                            ) AS unsettled
+                       GROUP BY merchant_id) AS o ON o.merchant_id = b.merchant_id
             WHERE coalesce(b.pending, 0) <> coalesce(o.open, 0)""",
+    ),
+    (
+        "due-is-lines",
+        "what waits for settlement is what is left of the orders' lines, by contract",
+        """SELECT coalesce(d.merchant_id, l.merchant_id), coalesce(d.order_id, l.order_id), d.contract_id, l.contract_id
+           FROM demand.order_due d
+           FULL JOIN (SELECT l.merchant_id, l.order_id, coalesce(l.contract_id, 0) AS contract_id,
+                             sum(l.goods_minor - l.refunded_goods_minor) AS goods,
+                             sum(l.freight_minor - l.refunded_freight_minor) AS freight,
+                             sum(l.discount_minor) AS discount
+                      FROM (SELECT DISTINCT merchant_id, order_id FROM demand.order_due) AS o
+                      JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+                      GROUP BY 1, 2, 3) AS l
+             ON l.merchant_id = d.merchant_id AND l.order_id = d.order_id AND l.contract_id = d.contract_id
+           WHERE (d.goods_minor, d.freight_minor, d.discount_minor)
+                 IS DISTINCT FROM (l.goods, l.freight, l.discount)""",
+    ),
+    (
+        "settled-or-due",
+        "a delivered order of any worth is either settled, once, or waits for it",
+        f"""SELECT o.merchant_id, o.order_id, o.state, e.entry_no, d.order_id IS NOT NULL AS due
+            FROM demand.merchant_order o
+            LEFT JOIN (SELECT DISTINCT merchant_id, order_id FROM demand.order_due) AS d
+              ON d.merchant_id = o.merchant_id AND d.order_id = o.order_id
+            LEFT JOIN billing.entry e
+              ON e.merchant_id = o.merchant_id AND e.kind = 'order_settled' AND e.source_id = o.order_id
+            LEFT JOIN (SELECT l.merchant_id, l.order_id, sum({_LEFT_OF_LINE}) AS worth
+                       FROM demand.order_line l GROUP BY l.merchant_id, l.order_id) AS l
+              ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+            WHERE CASE WHEN e.entry_no IS NOT NULL OR d.order_id IS NOT NULL
+                       THEN o.state <> 'delivered' OR (e.entry_no IS NOT NULL AND d.order_id IS NOT NULL)
+                       ELSE o.state = 'delivered' AND l.worth <> 0 END""",
     ),
     (
         "closed-stays-closed",

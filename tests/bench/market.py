@@ -122,10 +122,10 @@ FROM (
 """,
     """
 INSERT INTO demand.merchant_order (merchant_id, order_id, order_ref, purchase_id, buyer_id, entity_id, currency, state,
-    goods_minor, freight_minor, discount_minor, placed_at, purchased_on, delivered_at)
+    goods_minor, freight_minor, discount_minor, placed_at, purchased_on, delivered_at, delivered_on)
 SELECT s.merchant_id, order_id, md5(order_id::text), order_id, order_id, 1, '{currency}', 'delivered',
        l.goods_minor, l.freight_minor, l.discount_minor, placed_at, (placed_at AT TIME ZONE 'UTC')::date,
-       placed_at + interval '5 days'
+       placed_at + interval '5 days', (placed_at AT TIME ZONE 'UTC')::date + 5
 FROM bench.sale s
 JOIN (SELECT order_id, sum(goods_minor) AS goods_minor, sum(freight_minor) AS freight_minor,
              sum(discount_minor) AS discount_minor FROM bench.line GROUP BY order_id) AS l USING (order_id)
@@ -138,10 +138,15 @@ SELECT merchant_id, order_id, line_no, 'c' || category, 1, goods_minor, freight_
        category % {contracts} + 1
 FROM bench.line ORDER BY order_id, line_no
 """,
+    # as deliveries fill it: in the order of time, whoever the merchant is
     """
-INSERT INTO demand.order_due (merchant_id, order_id, order_ref, currency, settles_at, settles_on)
-SELECT merchant_id, order_id, order_ref, currency, delivered_at, (delivered_at AT TIME ZONE 'UTC')::date
-FROM demand.merchant_order ORDER BY order_id
+INSERT INTO demand.order_due (merchant_id, order_id, contract_id, settles_at, settles_on, goods_minor, freight_minor,
+    discount_minor, order_ref)
+SELECT o.merchant_id, o.order_id, l.contract_id, o.delivered_at, o.delivered_on, sum(l.goods_minor),
+       sum(l.freight_minor), sum(l.discount_minor), o.order_ref
+FROM demand.merchant_order o
+JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+GROUP BY o.merchant_id, o.order_id, l.contract_id ORDER BY o.order_id
 """,
     """
 INSERT INTO billing.entry (merchant_id, entry_no, kind, source_id, entity_id, currency, occurred_at, effective_on,

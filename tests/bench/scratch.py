@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from marketplace.bootstrap import open_database
 from marketplace.core.db import WORKER, Database
@@ -51,6 +52,15 @@ async def as_owner(db: Database, *statements: str) -> None:
     async with db.engine.connect() as connection:
         for statement in statements:
             await connection.exec_driver_sql(statement)
+
+
+async def as_maintenance(db: Database, *statements: str) -> None:
+    """Run statements about whole databases, from beside them."""
+    beside = create_async_engine(db.engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    async with beside.connect() as connection:
+        for statement in statements:
+            await connection.exec_driver_sql(statement)
+    await beside.dispose()
 
 
 async def ask_owner(db: Database, query: str) -> Any:

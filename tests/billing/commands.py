@@ -23,7 +23,7 @@ _NOW = "2018-09-03T12:00:00+00:00"
 _ROOT = Path(__file__).parents[2]
 _MODULES = ("billing", "export", "data")
 _SMALL = {
-    "marketplace.flows.settle_orders.ORDERS_PER_BUCKET": 2,
+    "marketplace.flows.settle_orders.PARTS_PER_BUCKET": 2,
     "marketplace.flows.run_billing.ENTRIES_PER_BUCKET": 3,
     "marketplace.flows.roll_ledger.ENTRIES_PER_STEP": 3,
 }

@@ -119,7 +119,8 @@ async def test_what_a_contract_still_holds_comes_back_with_the_last_of_the_order
     await settle_through(db, "test", date(2018, 6, 30))
     charged = """
         INSERT INTO billing.commission_line
-        SELECT merchant_id, entry_no, k.contract_id, order_id, kind, effective_on, c.currency, 0, 0, 0, 0, 500, 100
+        SELECT merchant_id, entry_no, k.contract_id, order_id, kind, occurred_at, occurred_on, effective_on, c.currency,
+               0, 0, 0, 0, 500, 100
         FROM billing.commission_line c, billing.contract k WHERE k.name = 'fee'
         """
     await db.write(WORKER, "test", Tx.execute, charged)

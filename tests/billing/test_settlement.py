@@ -12,6 +12,8 @@ from billing.contracts.terms import Terms, Tier, choose
 from billing.ledger.chart import Account
 from billing.ledger.store import balances
 from billing.rating import DueOrder, Part, settle
+from demand.model import OrderState
+from demand.store import list_orders
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.rates import PPM, divide_half_even
@@ -129,6 +131,8 @@ def expected(contracts: list[Terms], sales: list[Sale]) -> dict[tuple[str, str, 
         order = sale.order
         parts: dict[Terms, list[Line]] = {}
         for line in sale.left:
+            if line.goods_minor - line.discount_minor + line.freight_minor == 0:
+                continue  # owes nothing, whoever covers it
             chosen = choose(contracts, f"m{order.merchant_id}", line.category, sale.currency, order.placed_at.date())
             if chosen is None:
                 break
@@ -197,12 +201,12 @@ async def test_the_pass_in_sql_is_the_readable_rule(
     contracts, sales = market
     async with fresh_database(maintenance_url) as db:
         await db.write(WORKER, "test", _prepare, contracts, sales)
-        before = settle_orders.ORDERS_PER_BUCKET
-        settle_orders.ORDERS_PER_BUCKET = bucket  # however the pass is cut, the result is one
+        before = settle_orders.PARTS_PER_BUCKET
+        settle_orders.PARTS_PER_BUCKET = bucket  # however the pass is cut, the result is one
         try:
             settled = await settle_through(db, "test", date(2018, 6, 30))
         finally:
-            settle_orders.ORDERS_PER_BUCKET = before
+            settle_orders.PARTS_PER_BUCKET = before
         wanted = expected(contracts, sales)
         async with db.read(WORKER) as tx:
             stored = {tuple(row[:3]): tuple(row[3:]) for row in await tx.rows(_STORED)}
@@ -250,7 +254,7 @@ async def test_lines_worth_nothing_owe_no_fee(db: Database) -> None:
     assert (await settle_through(db, "test", date(2018, 6, 30))).orders == 2
     assert await _earned(db) == {(1, "EUR", Account.COMMISSION): 2_000}
     async with db.read(WORKER) as tx:
-        assert {row.state for row in await tx.rows("SELECT state FROM demand.merchant_order")} == {"settled"}
+        assert {found.state for found in await list_orders(tx, limit=10)} == {OrderState.SETTLED}
     await check_books(db)
 
 

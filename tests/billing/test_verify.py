@@ -39,8 +39,9 @@ BOOK_DAYS = """UPDATE billing.book_day b SET debit_minor = d.debit
     FROM (SELECT account, effective_on, sum(debit_minor) AS debit FROM billing.account_day GROUP BY 1, 2) d
     WHERE d.account = b.account AND d.effective_on = b.effective_on"""
 REFUNDED = f"""INSERT INTO billing.commission_line
-    SELECT merchant_id, entry_no, 99, order_id, 'refund', effective_on, currency, -goods_minor, -freight_minor,
-           -discount_minor, -base_minor, 0, 0 FROM billing.commission_line WHERE effective_on = '{JULY_3}'"""
+    SELECT merchant_id, entry_no, 99, order_id, 'refund', occurred_at, occurred_on, effective_on, currency,
+           -goods_minor, -freight_minor, -discount_minor, -base_minor, 0, 0
+    FROM billing.commission_line WHERE effective_on = '{JULY_3}'"""
 BALANCES = {"entries-balance", "books-balance", "platform-balances"}
 
 CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
@@ -101,13 +102,14 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"commission-lines-are-legs"},
     ),
     "a refund line without an entry": (
-        ["""INSERT INTO billing.commission_line SELECT merchant_id, 999, contract_id, order_id, 'refund', effective_on,
-            currency, 0, 0, 0, 0, 0, 0 FROM billing.commission_line WHERE kind = 'refund' LIMIT 1"""],
+        ["""INSERT INTO billing.commission_line SELECT merchant_id, 999, contract_id, order_id, 'refund', occurred_at,
+            occurred_on, effective_on, currency, 0, 0, 0, 0, 0, 0
+            FROM billing.commission_line WHERE kind = 'refund' LIMIT 1"""],
         {"commission-lines-are-legs"},
     ),
     "VAT that was never booked": (
         [f"UPDATE billing.commission_line SET vat_minor = vat_minor + 1 WHERE effective_on = '{JULY_3}'"],
-        {"commission-lines-are-legs"},
+        {"commission-lines-are-legs", "month-is-lines"},
     ),
     "goods that were never released": (
         [f"UPDATE billing.commission_line SET goods_minor = goods_minor + 1 WHERE effective_on = '{JULY_3}'"],
@@ -179,8 +181,29 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         [f"UPDATE billing.entry SET accounts = ARRAY[1030, 6920], dimensions = ARRAY[8, 0] WHERE {LAST}"],
         {"control-accounts-zero"},
     ),
-    "an order that vanished from pending": (
-        ["UPDATE demand.merchant_order SET state = 'cancelled' WHERE order_id = 6"], {"pending-is-unsettled"},
+    "an order that is worth more than is pending": (
+        ["UPDATE demand.order_line SET goods_minor = goods_minor + 1 WHERE order_id = 6",
+         "UPDATE demand.order_due SET goods_minor = goods_minor + 1 WHERE order_id = 6"],
+        {"pending-is-unsettled"},
+    ),
+    "a cancelled order that is still due": (
+        ["UPDATE demand.merchant_order SET state = 'cancelled' WHERE order_id = 6"], {"settled-or-due"},
+    ),
+    "an order that is due once more": (
+        ["""INSERT INTO demand.order_due
+            SELECT merchant_id, order_id, contract_id, occurred_at, occurred_on, 0, 0, 0, 'x'
+            FROM billing.commission_line WHERE order_id = 1""",
+         """UPDATE demand.order_line SET refunded_goods_minor = goods_minor, refunded_freight_minor = freight_minor
+            WHERE order_id = 1"""],
+        {"settled-or-due"},
+    ),
+    "an order that nobody will settle": (
+        ["UPDATE billing.entry SET source_id = 999 WHERE kind = 'order_settled' AND source_id = 1"], {"settled-or-due"},
+    ),
+    "a line that the queue did not hear of": (
+        ["""UPDATE demand.order_line SET goods_minor = goods_minor + 1, discount_minor = discount_minor + 1
+            WHERE order_id = 6"""],
+        {"due-is-lines"},
     ),
     "an entry slipped into a closed month": (
         [COPY.format("merchant_id, entry_no + 1", "77", "'2018-05-31'"),

@@ -28,6 +28,20 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
            WHEN (amount % 1000000 * rate_ppm + reached_ppm % 1000000) % 1000000 = 500000 THEN ((amount / 1000000 * rate_ppm + reached_ppm / 1000000) + (amount % 1000000 * rate_ppm + reached_ppm % 1000000) / 1000000) % 2
            ELSE 0 END
 ;;
+CREATE AGGREGATE billing.total(bigint) (sfunc = int8pl, stype = bigint, initcond = 0, parallel = safe)
+;;
+CREATE OR REPLACE FUNCTION billing.tiered(base bigint, base_before bigint,
+    tier_from bigint[], tier_rate_ppm integer[], tier_reached_ppm bigint[]) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    tier integer := width_bucket(base_before + base, tier_from);
+    tier_before integer := width_bucket(base_before, tier_from);
+BEGIN
+    RETURN billing.at_rate(base_before + base - tier_from[tier], tier_rate_ppm[tier], tier_reached_ppm[tier])
+        - billing.at_rate(base_before - tier_from[tier_before], tier_rate_ppm[tier_before],
+                          tier_reached_ppm[tier_before]);
+END $$
+;;
 CREATE TABLE billing.account (
     code INTEGER NOT NULL, 
     name TEXT NOT NULL, 
@@ -129,6 +143,8 @@ CREATE TABLE billing.commission_line (
     contract_id BIGINT NOT NULL, 
     order_id BIGINT NOT NULL, 
     kind TEXT NOT NULL, 
+    occurred_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    occurred_on DATE NOT NULL, 
     effective_on DATE NOT NULL, 
     currency TEXT NOT NULL, 
     goods_minor BIGINT NOT NULL, 
@@ -149,6 +165,7 @@ CREATE TABLE billing.commission_month (
     contract_id BIGINT NOT NULL, 
     base_minor BIGINT NOT NULL, 
     commission_minor BIGINT NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
     CONSTRAINT pk_commission_month PRIMARY KEY (merchant_id, month, contract_id)
 )
 ;;
@@ -453,13 +470,15 @@ CREATE TABLE demand.merchant_order (
     placed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     purchased_on DATE NOT NULL, 
     delivered_at TIMESTAMP WITH TIME ZONE, 
+    delivered_on DATE, 
     CONSTRAINT pk_merchant_order PRIMARY KEY (merchant_id, order_id), 
     CONSTRAINT uq_merchant_order_merchant_id_order_ref UNIQUE (merchant_id, order_ref), 
-    CONSTRAINT ck_merchant_order_state CHECK (state IN ('placed', 'paid', 'delivered', 'settled', 'cancelled')), 
+    CONSTRAINT ck_merchant_order_state CHECK (state IN ('placed', 'paid', 'delivered', 'cancelled')), 
+    CONSTRAINT ck_merchant_order_delivered CHECK ((delivered_at IS NULL) = (delivered_on IS NULL)), 
     CONSTRAINT ck_merchant_order_amounts CHECK (goods_minor >= 0 AND freight_minor >= 0 AND discount_minor >= 0), 
     CONSTRAINT ck_merchant_order_discount CHECK (discount_minor <= goods_minor)
 )
- WITH (fillfactor = 80)
+ WITH (fillfactor = 90)
 ;;
 CREATE INDEX ix_merchant_order_merchant_id_placed_at ON demand.merchant_order (merchant_id, placed_at)
 ;;
@@ -468,12 +487,18 @@ CREATE INDEX ix_merchant_order_placed_at_merchant_id_order_id ON demand.merchant
 CREATE TABLE demand.order_due (
     merchant_id BIGINT NOT NULL, 
     order_id BIGINT NOT NULL, 
-    order_ref TEXT NOT NULL, 
-    currency TEXT NOT NULL, 
+    contract_id BIGINT NOT NULL, 
     settles_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     settles_on DATE NOT NULL, 
-    CONSTRAINT pk_order_due PRIMARY KEY (merchant_id, order_id)
+    goods_minor BIGINT NOT NULL, 
+    freight_minor BIGINT NOT NULL, 
+    discount_minor BIGINT NOT NULL, 
+    order_ref TEXT NOT NULL, 
+    CONSTRAINT pk_order_due PRIMARY KEY (merchant_id, order_id, contract_id), 
+    CONSTRAINT ck_order_due_amounts CHECK (discount_minor BETWEEN 0 AND goods_minor AND freight_minor >= 0)
 )
+;;
+CREATE INDEX ix_order_due_odd ON demand.order_due (merchant_id, order_id) WHERE contract_id = 0 OR goods_minor - discount_minor + freight_minor = 0
 ;;
 CREATE TABLE demand.purchase (
     buyer_id BIGINT NOT NULL, 
