@@ -52,16 +52,23 @@ UPDATE billing.ledger_roll r SET rolling_no = greatest(h.last_entry_no, r.rolled
 FROM billing.ledger_head h
 WHERE h.merchant_id = r.merchant_id AND r.merchant_id = ANY(:merchants)
 """).bindparams(_merchants)
-_ADD_DAYS = text("""
+# The legs are unnested in the select list, side by side: half the time of a function in FROM, which is called anew and
+# materialised for every entry.
+_NEW_LEGS = """(
+    SELECT e.merchant_id, e.entry_no, e.entity_id, e.currency, e.effective_on, unnest(e.accounts) AS account,
+           unnest(e.dimensions) AS dimension, unnest(e.amounts) AS amount
+    FROM billing.ledger_roll r
+    JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no AND e.entry_no <= r.rolling_no
+    WHERE r.merchant_id = ANY(:merchants)
+) AS leg"""
+_ADD_DAYS = text(f"""
 INSERT INTO billing.account_day AS day (merchant_id, account, dimension, currency, effective_on,
                                         debit_minor, credit_minor, lines, first_entry_no, last_entry_no)
-SELECT e.merchant_id, leg.account, leg.dimension, e.currency, e.effective_on,
-       sum(greatest(leg.amount, 0)), sum(greatest(-leg.amount, 0)), count(*), min(e.entry_no), max(e.entry_no)
-FROM billing.ledger_roll r
-JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no AND e.entry_no <= r.rolling_no,
-     unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
-WHERE r.merchant_id = ANY(:merchants)
-GROUP BY e.merchant_id, leg.account, leg.dimension, e.currency, e.effective_on
+SELECT merchant_id, account, dimension, currency, effective_on, billing.total(greatest(amount, 0)),
+       billing.total(greatest(-amount, 0)), count(*), min(entry_no), max(entry_no)
+FROM {_NEW_LEGS}
+GROUP BY merchant_id, account, dimension, currency, effective_on
+ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (merchant_id, account, dimension, currency, effective_on) DO UPDATE SET
     debit_minor = day.debit_minor + excluded.debit_minor,
     credit_minor = day.credit_minor + excluded.credit_minor,
@@ -69,15 +76,12 @@ ON CONFLICT (merchant_id, account, dimension, currency, effective_on) DO UPDATE 
     first_entry_no = least(day.first_entry_no, excluded.first_entry_no),
     last_entry_no = greatest(day.last_entry_no, excluded.last_entry_no)
 """).bindparams(_merchants)
-_ADD_BOOK_DAYS = text("""
+_ADD_BOOK_DAYS = text(f"""
 INSERT INTO billing.book_day AS day (entity_id, account, currency, effective_on, debit_minor, credit_minor, lines)
-SELECT e.entity_id, leg.account, e.currency, e.effective_on,
-       sum(greatest(leg.amount, 0)), sum(greatest(-leg.amount, 0)), count(*)
-FROM billing.ledger_roll r
-JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no AND e.entry_no <= r.rolling_no,
-     unnest(e.accounts, e.amounts) AS leg (account, amount)
-WHERE r.merchant_id = ANY(:merchants)
-GROUP BY e.entity_id, leg.account, e.currency, e.effective_on
+SELECT entity_id, account, currency, effective_on, billing.total(greatest(amount, 0)),
+       billing.total(greatest(-amount, 0)), count(*)
+FROM {_NEW_LEGS}
+GROUP BY entity_id, account, currency, effective_on
 ORDER BY 1, 2, 3, 4
 ON CONFLICT (entity_id, account, currency, effective_on) DO UPDATE SET
     debit_minor = day.debit_minor + excluded.debit_minor,

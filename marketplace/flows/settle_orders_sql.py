@@ -159,7 +159,7 @@ DROP_WORTHLESS = _statement(f"""
 DELETE FROM demand.order_due AS d WHERE {_DUE} AND {_WORTH} = 0 AND NOT {_HELD_BACK}
 """)
 
-UNCOVERED = _statement(f"SELECT EXISTS (SELECT FROM demand.order_due d WHERE {_DUE} AND d.contract_id = 0)")
+UNCOVERED = _statement(f"SELECT count(*) FROM demand.order_due d WHERE {_DUE} AND d.contract_id = 0")
 
 PARK = _statement(f"""
 INSERT INTO billing.parked_order AS p (merchant_id, order_id, order_ref, reason, parked_at)
