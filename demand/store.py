@@ -57,8 +57,9 @@ async def list_orders(
         wanted.append("merchant_id = :merchant")
         bound["merchant"] = merchant_id
     if state is not None:
-        wanted.append(f"{ORDER_STATE} = :state")
-        bound["state"] = state.value
+        wanted += [f"{ORDER_STATE} = :state", "o.state = :stored"]  # the latter spares most of the former
+        stored = OrderState.DELIVERED if state is OrderState.SETTLED else state
+        bound |= {"state": state.value, "stored": stored.value}
     if after is not None:
         wanted.append("(placed_at, merchant_id, order_id) < (:placed_at, :after_merchant, :after_order)")
         bound |= dict(zip(("placed_at", "after_merchant", "after_order"), after, strict=True))

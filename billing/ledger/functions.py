@@ -31,7 +31,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
     + CASE WHEN {_REST} % 1000000 > 500000 THEN 1
            WHEN {_REST} % 1000000 = 500000 THEN ({_WHOLE} + {_REST} / 1000000) % 2
            ELSE 0 END""",
-    # The sum of what stays within 64 bits, which `sum` would turn into numeric, row by row in a window.
+    # The sum of what stays within 64 bits, which `sum` would turn into numeric, row by row in a window. For sums within
+    # one merchant's rows: a cluster can add up over merchants only what it knows, such as `sum`.
     "CREATE AGGREGATE billing.total(bigint) (sfunc = int8pl, stype = bigint, initcond = 0, parallel = safe)",
     # The difference that `base` makes to `billing.rating.tiered_commission`; tier_reached_ppm as in billing.contract.
     # In plpgsql: as an expression the planner would repeat each step for every use of it.

@@ -78,8 +78,7 @@ ON CONFLICT (merchant_id, account, dimension, currency, effective_on) DO UPDATE 
 """).bindparams(_merchants)
 _ADD_BOOK_DAYS = text(f"""
 INSERT INTO billing.book_day AS day (entity_id, account, currency, effective_on, debit_minor, credit_minor, lines)
-SELECT entity_id, account, currency, effective_on, billing.total(greatest(amount, 0)),
-       billing.total(greatest(-amount, 0)), count(*)
+SELECT entity_id, account, currency, effective_on, sum(greatest(amount, 0)), sum(greatest(-amount, 0)), count(*)
 FROM {_NEW_LEGS}
 GROUP BY entity_id, account, currency, effective_on
 ORDER BY 1, 2, 3, 4

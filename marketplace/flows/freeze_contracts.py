@@ -50,5 +50,6 @@ async def freeze_at_sale(tx: Tx, merchant_ids: Sequence[int], *, after_order_id:
 
 async def freeze_at_settlement(tx: Tx, merchant_ids: Sequence[int], through: date) -> None:
     """Freeze contracts on what is due through a local date and was sold before any contract covered it."""
-    await tx.execute(_AT_SETTLEMENT, {"merchants": list(merchant_ids), "through": through})
-    await refresh_due_uncovered(tx, merchant_ids, through)
+    frozen = await tx.execute(_AT_SETTLEMENT, {"merchants": list(merchant_ids), "through": through})
+    if frozen.rowcount:
+        await refresh_due_uncovered(tx, merchant_ids, through)

@@ -1,11 +1,11 @@
 """Roll the journal up in steps of about a second, each its own commit."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
 
 from billing.ledger import roll
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database
+from marketplace.core.together import together
 
 ENTRIES_PER_STEP = 50_000
 CONNECTIONS = 2
@@ -22,7 +22,7 @@ async def roll_ledger(db: Database, actor: str) -> int:
             await db.write(WORKER, actor, roll.roll_forward, merchants)
             crash_point("roll.committed")
 
-    await asyncio.gather(*(share() for _ in range(CONNECTIONS)))
+    await together(*(share() for _ in range(CONNECTIONS)))
     return sum(entries for _, entries in behind)
 
 

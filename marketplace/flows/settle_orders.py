@@ -4,8 +4,8 @@ A pass is planned as buckets of merchants, about a second of work each, and ever
 very many orders is cut along the settlement instant. Interrupted passes are resumed, by any process.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from marketplace.core import audit, outbox, work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.together import together
 from marketplace.flows import settle_orders_sql as sql
 from marketplace.flows.freeze_contracts import freeze_at_settlement
 from marketplace.flows.roll_ledger import batches, roll_ledger
@@ -125,7 +126,7 @@ async def _drain(db: Database, batch_id: int, actor: str, on_progress: Callable[
         )
         for _ in range(CONNECTIONS)
     )
-    for ended in await asyncio.gather(*drains):
+    for ended in await together(*drains):
         work.check_done(batch_id, ended)
 
 
@@ -146,14 +147,14 @@ async def _plan(tx: Tx, through: date) -> tuple[int | None, bool]:
     # The longest first, so that nobody waits at the end for the one who began it last.
     small = [(row.merchant_id, row.parts) for row in due if row.parts <= PARTS_PER_BUCKET]
     buckets += [Bucket(merchants) for merchants in batches(small, PARTS_PER_BUCKET)]
-    days = {"since": min(row.since for row in due), "through": through}
-    batch_id = await work.plan(tx, KIND, {"through": through}, [{**days, "bucket": bucket} for bucket in buckets])
+    items = [{"through": through, "bucket": bucket} for bucket in buckets]
+    batch_id = await work.plan(tx, KIND, {"through": through}, items)
     await audit.record(tx, "settlement planned", f"work_batch:{batch_id}", through=through, buckets=len(buckets))
     return batch_id, True
 
 
 _DUE = """
-SELECT merchant_id, count(*) AS parts, min(settles_on) AS since FROM demand.order_due WHERE settles_on <= :through
+SELECT merchant_id, count(*) AS parts FROM demand.order_due WHERE settles_on <= :through
 GROUP BY merchant_id ORDER BY merchant_id
 """
 _CUTS = """
@@ -165,12 +166,9 @@ WHERE position % :every = 0 ORDER BY settles_at
 """
 
 
-async def settle_bucket(
-    tx: Tx, merchants: Sequence[int], through: date, until: datetime = _FOREVER, since: date = date.min
-) -> Done:
+async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: datetime = _FOREVER) -> Done:
     """Settle what is due of these merchants through a local date, up to an instant; returns what that was.
 
-    since: a local date before which nothing of it is due, which spares the pass the merchants' earlier months.
     One order is settled by the same statements as a million. The caller's transaction makes it all or nothing.
     """
     await tx.plan_in_bulk()
@@ -179,34 +177,48 @@ async def settle_bucket(
     # Terms that are being rated under do not change meanwhile: applying contracts waits for this commit.
     await tx.execute("SELECT pg_advisory_xact_lock_shared(hashtext('billing.contract'))")
     bound = {"merchants": sorted(merchants)}
-    due = {**bound, "through": through, "until": until}
     await tx.execute(sql.LOCK_HEADS, bound)
-    before = await _month_totals(tx, merchants, since)
-    uncovered = (await tx.execute(sql.UNCOVERED, due)).scalar()
-    if uncovered:
+    first = (await tx.execute(sql.FIRST_DUE, {**bound, "through": through, "until": until})).one()
+    if first.since is None:
+        return Done()
+    due = {**bound, "since": first.since, "through": through, "until": until}
+    before = await _month_totals(tx, merchants, first.since)
+    if first.uncovered:
         await freeze_at_settlement(tx, merchants, through)
-    # Against an index probe for every order, which the planner takes for cheap as soon as statistics are old.
-    await tx.execute("SET LOCAL enable_nestloop = off")
-    rated = (await tx.execute(sql.RATE, due)).rowcount
-    await tx.execute("SET LOCAL enable_nestloop = on")
+    async with _joining_by_hash(tx):
+        rated = (await tx.execute(sql.RATE, due)).rowcount
     crash_point("settle.rated")
     orders = (await tx.execute(sql.POST, {**bound, "now": tx.now, "actor": tx.actor})).rowcount
     crash_point("settle.posted")
     await tx.execute(sql.ADD_TO_MONTH, bound)
-    if (await tx.execute(sql.EMPTY_QUEUE, due)).rowcount != rated:
-        # Seen by one statement and not by the other; the caller's transaction starts again.
-        raise asyncpg.SerializationError("orders became due while the bucket was being settled")
-    await tx.execute(sql.DROP_WORTHLESS, due)
-    if uncovered:
+    async with _joining_by_hash(tx):
+        if (await tx.execute(sql.EMPTY_QUEUE, due)).rowcount != rated:
+            # Seen by one statement and not by the other; the caller's transaction starts again.
+            raise asyncpg.SerializationError("orders became due while the bucket was being settled")
+        await tx.execute(sql.DROP_WORTHLESS, due)
+    if first.uncovered:
         await tx.execute(sql.PARK, {**due, "now": tx.now})
     await tx.execute(sql.UNPARK, bound)
     await tx.execute(sql.ADVANCE_HEADS, bound)
     crash_point("settle.before-commit")
-    earned = [
-        Earned(currency, commission - before.get(currency, (0, 0))[0], vat - before.get(currency, (0, 0))[1])
-        for currency, (commission, vat) in (await _month_totals(tx, merchants, since)).items()
-    ]
-    return Done(orders, tuple(each for each in earned if orders))
+    return Done(orders, _difference(before, await _month_totals(tx, merchants, first.since)))
+
+
+@asynccontextmanager
+async def _joining_by_hash(tx: Tx) -> AsyncIterator[None]:
+    """Against an index probe or a scan for every order, which the planner takes for cheap when statistics are old."""
+    await tx.execute("SET LOCAL enable_nestloop = off")
+    yield
+    await tx.execute("SET LOCAL enable_nestloop = on")
+
+
+def _difference(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[Earned, ...]:
+    """What was earned in the currencies in which anything was."""
+    changes = {
+        currency: tuple(now - was for now, was in zip(totals, before.get(currency, (0, 0)), strict=True))
+        for currency, totals in after.items()
+    }
+    return tuple(Earned(currency, *changes[currency]) for currency in sorted(changes) if any(changes[currency]))
 
 
 async def _month_totals(tx: Tx, merchants: Sequence[int], since: date) -> dict[str, tuple[int, int]]:
@@ -218,8 +230,7 @@ async def _month_totals(tx: Tx, merchants: Sequence[int], since: date) -> dict[s
 async def _handle(tx: Tx, payload: Any) -> Done | work.More:
     bucket = msgspec.convert(payload["bucket"], Bucket)
     until, *later = [*bucket.cuts, _FOREVER]
-    since, through = (date.fromisoformat(payload[day]) for day in ("since", "through"))
-    done = await settle_bucket(tx, bucket.merchants, through, until, since)
+    done = await settle_bucket(tx, bucket.merchants, date.fromisoformat(payload["through"]), until)
     if done.orders:
         event = {"merchants": bucket.merchants, "orders": done.orders, "earned": done.earned}
         await outbox.emit(tx, "billing.orders_settled.v1", event)

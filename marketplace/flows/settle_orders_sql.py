@@ -1,16 +1,18 @@
 """The statements of the settlement pass over a bucket of merchants; `settle_orders` says in which order they run.
 
 Every statement is a set-based INSERT…SELECT, UPDATE or DELETE whose rows stay with their merchant, so a cluster runs
-each on its shards. They read the queue and what they wrote themselves, never an order, a line or an old entry: after
-RATE, what was settled is what `commission_line` holds above the heads' last entry number.
+each on its shards. What is settled is read from the queue and from what the pass itself wrote: after RATE, that is what
+`commission_line` holds above the heads' last entry number. Only what no contract covers is looked up in the orders.
 """
 
 from sqlalchemy import ARRAY, BigInteger, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
+MERCHANTS = bindparam("merchants", type_=ARRAY(BigInteger))
+
 
 def _statement(sql: str) -> TextClause:
-    return text(sql).bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
+    return text(sql).bindparams(MERCHANTS)
 
 
 # Postings to these merchants wait from here on; the statements that follow see what was committed before.
@@ -19,7 +21,14 @@ UPDATE billing.ledger_head SET last_entry_no = last_entry_no WHERE merchant_id =
 """)
 
 _WORTH = "d.goods_minor - d.discount_minor + d.freight_minor"
-_DUE = "d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through"
+_DUE = "d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on BETWEEN :since AND :through"
+
+# The first of the local dates, so that the statements that follow need none of the months before it.
+FIRST_DUE = _statement("""
+SELECT min(d.settles_on) AS since, coalesce(bool_or(d.contract_id = 0), false) AS uncovered
+FROM demand.order_due d
+WHERE d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through
+""")
 
 # Lines that nobody covers hold back the whole order, unless they are worth nothing.
 _HELD_BACK = """EXISTS (
@@ -66,7 +75,10 @@ SELECT placed.*, k.currency, k.vat_ppm, k.name, k.valid_from,
            END, k.min_minor), k.max_minor) AS commission_minor
 FROM ({_PLACED}) AS placed
 JOIN billing.contract k ON k.contract_id = placed.contract_id
-LEFT JOIN (SELECT * FROM billing.commission_month WHERE merchant_id = ANY(:merchants)) AS so_far
+LEFT JOIN (
+    SELECT * FROM billing.commission_month
+    WHERE merchant_id = ANY(:merchants) AND month > CAST(:since AS date) - 31
+) AS so_far
   ON so_far.merchant_id = placed.merchant_id AND so_far.month = placed.month
  AND so_far.contract_id = placed.contract_id
 """
@@ -80,7 +92,7 @@ FROM ({_RATED}) AS rated
 LEFT JOIN (
     SELECT m.merchant_id, m.month, k.currency, k.vat_ppm, billing.total(m.commission_minor) AS commission_minor
     FROM billing.commission_month m JOIN billing.contract k ON k.contract_id = m.contract_id
-    WHERE m.merchant_id = ANY(:merchants)
+    WHERE m.merchant_id = ANY(:merchants) AND m.month > CAST(:since AS date) - 31
     GROUP BY m.merchant_id, m.month, k.currency, k.vat_ppm
 ) AS vat_month ON vat_month.merchant_id = rated.merchant_id AND vat_month.month = rated.month
     AND vat_month.currency = rated.currency AND vat_month.vat_ppm = rated.vat_ppm
@@ -95,10 +107,8 @@ FROM ({_TAXED}) AS taxed
 ORDER BY merchant_id, entry_no
 """)
 
-_SETTLED = """billing.ledger_head h
-    JOIN billing.commission_line c ON c.merchant_id = h.merchant_id AND c.entry_no > h.last_entry_no
-     AND c.merchant_id = ANY(:merchants)
-WHERE h.merchant_id = ANY(:merchants)"""
+# Grouped inside the lateral, so that each head probes its own tail and the planner cannot read the history instead.
+_WRITTEN = "FROM billing.commission_line c WHERE c.merchant_id = h.merchant_id AND c.entry_no > h.last_entry_no"
 
 # Posting A1: pending is released, commission and VAT are earned, the rest becomes payable. Zero legs are left out.
 POST = _statement(f"""
@@ -118,14 +128,16 @@ FROM (
     SELECT summed.*, gross - commission - vat AS net,
            commission <> 0 AND vat <> 0 AND gross - commission - vat <> 0 AS all_legs
     FROM (
-        SELECT c.merchant_id, c.entry_no, min(c.order_id) AS order_id, min(h.entity_id) AS entity_id,
-               any_value(c.currency) AS currency, min(c.occurred_at) AS occurred_at,
-               min(c.effective_on) AS effective_on,
-               bool_or(c.occurred_on < c.effective_on) AS prior_period,
-               billing.total(c.goods_minor + c.freight_minor - c.discount_minor) AS gross,
-               billing.total(c.commission_minor) AS commission, billing.total(c.vat_minor) AS vat
-        FROM {_SETTLED}
-        GROUP BY c.merchant_id, c.entry_no
+        SELECT h.merchant_id, h.entity_id, settled.*
+        FROM billing.ledger_head h CROSS JOIN LATERAL (
+            SELECT c.entry_no, min(c.order_id) AS order_id, any_value(c.currency) AS currency,
+                   min(c.occurred_at) AS occurred_at, min(c.effective_on) AS effective_on,
+                   bool_or(c.occurred_on < c.effective_on) AS prior_period,
+                   billing.total(c.goods_minor + c.freight_minor - c.discount_minor) AS gross,
+                   billing.total(c.commission_minor) AS commission, billing.total(c.vat_minor) AS vat
+            {_WRITTEN} GROUP BY c.entry_no
+        ) AS settled
+        WHERE h.merchant_id = ANY(:merchants)
     ) AS summed
 ) AS legs
 ORDER BY merchant_id, entry_no
@@ -134,10 +146,13 @@ ORDER BY merchant_id, entry_no
 ADD_TO_MONTH = _statement(f"""
 INSERT INTO billing.commission_month AS so_far (merchant_id, month, contract_id, base_minor, commission_minor,
     vat_minor)
-SELECT c.merchant_id, c.effective_on - (date_part('day', c.effective_on)::integer - 1), c.contract_id,
-       billing.total(c.base_minor), billing.total(c.commission_minor), billing.total(c.vat_minor)
-FROM {_SETTLED}
-GROUP BY c.merchant_id, c.effective_on - (date_part('day', c.effective_on)::integer - 1), c.contract_id
+SELECT h.merchant_id, settled.*
+FROM billing.ledger_head h CROSS JOIN LATERAL (
+    SELECT c.effective_on - (date_part('day', c.effective_on)::integer - 1), c.contract_id,
+           billing.total(c.base_minor), billing.total(c.commission_minor), billing.total(c.vat_minor)
+    {_WRITTEN} GROUP BY 1, 2
+) AS settled
+WHERE h.merchant_id = ANY(:merchants)
 ON CONFLICT (merchant_id, month, contract_id) DO UPDATE SET
     base_minor = so_far.base_minor + excluded.base_minor,
     commission_minor = so_far.commission_minor + excluded.commission_minor,
@@ -146,7 +161,7 @@ ON CONFLICT (merchant_id, month, contract_id) DO UPDATE SET
 
 # Asked before and after: the difference is what the bucket earned, and no line is read for it.
 MONTH_TOTALS = _statement("""
-SELECT k.currency, billing.total(m.commission_minor) AS commission_minor, billing.total(m.vat_minor) AS vat_minor
+SELECT k.currency, sum(m.commission_minor)::bigint AS commission_minor, sum(m.vat_minor)::bigint AS vat_minor
 FROM billing.commission_month m JOIN billing.contract k ON k.contract_id = m.contract_id
 WHERE m.merchant_id = ANY(:merchants) AND m.month > CAST(:since AS date) - 31
 GROUP BY k.currency
@@ -158,8 +173,6 @@ EMPTY_QUEUE = _statement(f"DELETE FROM demand.order_due AS d WHERE {_RATED_PARTS
 DROP_WORTHLESS = _statement(f"""
 DELETE FROM demand.order_due AS d WHERE {_DUE} AND {_WORTH} = 0 AND NOT {_HELD_BACK}
 """)
-
-UNCOVERED = _statement(f"SELECT count(*) FROM demand.order_due d WHERE {_DUE} AND d.contract_id = 0")
 
 PARK = _statement(f"""
 INSERT INTO billing.parked_order AS p (merchant_id, order_id, order_ref, reason, parked_at)
@@ -173,7 +186,7 @@ JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d
 JOIN demand.order_line l ON l.merchant_id = d.merchant_id AND l.order_id = d.order_id AND l.contract_id IS NULL
 WHERE {_DUE} AND d.contract_id = 0 AND {_WORTH} <> 0
 GROUP BY o.merchant_id, o.order_id, o.order_ref, o.purchased_on, o.currency
-ON CONFLICT (merchant_id, order_id) DO UPDATE SET reason = excluded.reason
+ON CONFLICT (merchant_id, order_id) DO UPDATE SET reason = excluded.reason WHERE p.reason <> excluded.reason
 """)
 
 UNPARK = _statement("""

@@ -158,6 +158,19 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                OR (e.kind = 'order_settled' AND coalesce(c.gross, 0) <> e.released)""",
     ),
     (
+        "lines-are-entries",
+        "a commission line is of the order, currency, instant and day of its entry",
+        """SELECT c.merchant_id, c.entry_no, c.contract_id, c.kind, c.order_id
+           FROM billing.commission_line c
+           JOIN billing.entry e ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
+           LEFT JOIN demand.refund r ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id
+             AND e.kind = 'order_refunded'
+           WHERE (c.currency, c.occurred_at, c.effective_on) <> (e.currency, e.occurred_at, e.effective_on)
+              OR c.order_id IS DISTINCT FROM CASE e.kind WHEN 'order_settled' THEN e.source_id ELSE r.order_id END
+              OR (c.kind = 'sale') <> (e.kind = 'order_settled')
+              OR e.prior_period <> (c.occurred_on < c.effective_on)""",
+    ),
+    (
         "refunds-return-commission",
         "an order refunded in full has earned neither commission nor VAT",
         """SELECT merchant_id, order_id, sum(commission_minor), sum(vat_minor) FROM billing.commission_line

@@ -145,8 +145,8 @@ async def _one_placement(tx: Tx, merchant_id: int, source_id: int) -> None:
 
 
 # What the pass wrote, in copies with the bucket of each row, and empty tables built like the real ones. The bar holds
-# the pass against the rows it inserts; it updates nothing but one head a merchant. The day rows that the roll-up adds
-# behind the heads (decision D3: it is no part of settling, readers add the tail) are measured beside it.
+# the pass against the rows it inserts; that it also deletes the queue's rows and updates the heads is left to the pass
+# alone. The day rows that the roll-up adds behind the heads (decision D3: readers add the tail) are measured beside it.
 _ROWS = {
     "entry": ("billing", "SELECT e.* FROM billing.entry e WHERE e.kind = 'order_settled'"),
     "commission_line": ("billing", "SELECT c.* FROM billing.commission_line c"),

@@ -120,8 +120,17 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
          "DELETE FROM billing.commission_month WHERE month = '2018-07-01'"],
         {"commission-lines-are-legs"},
     ),
+    "a line of another instant than its entry": (
+        [f"""UPDATE billing.commission_line SET occurred_at = occurred_at + interval '40 days'
+             WHERE effective_on = '{JULY_3}'"""],
+        {"lines-are-entries"},
+    ),
+    "a line of another order than its entry": (
+        ["UPDATE billing.commission_line SET order_id = 700 WHERE kind = 'refund'"],
+        {"lines-are-entries"},
+    ),
     "a refund that kept the commission": (
-        [REFUNDED], {"refunds-return-commission", "commission-lines-are-legs"},
+        [REFUNDED], {"refunds-return-commission", "commission-lines-are-legs", "lines-are-entries"},
     ),
     "a month whose base is off": (
         ["UPDATE billing.commission_month SET base_minor = base_minor + 1"], {"month-is-lines"},
@@ -198,7 +207,8 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"settled-or-due"},
     ),
     "an order that nobody will settle": (
-        ["UPDATE billing.entry SET source_id = 999 WHERE kind = 'order_settled' AND source_id = 1"], {"settled-or-due"},
+        ["UPDATE billing.entry SET source_id = 999 WHERE kind = 'order_settled' AND source_id = 1"],
+        {"settled-or-due", "lines-are-entries"},
     ),
     "a line that the queue did not hear of": (
         ["""UPDATE demand.order_line SET goods_minor = goods_minor + 1, discount_minor = discount_minor + 1
