@@ -49,7 +49,7 @@ _SHOWN_REASONS = 10
 
 
 def _show_settled(settled: Settled) -> None:
-    """What was earned, and of what was parked the commonest reasons with an example each."""
+    """What was earned, and of what was parked the commonest reasons, whatever the day, with an example each."""
     if settled.orders:
         out.print(f"{settled.orders:,} orders settled.")
     else:
@@ -59,8 +59,8 @@ def _show_settled(settled: Settled) -> None:
             text_from_minor(minor, earned.currency) for minor in (earned.commission_minor, earned.vat_minor)
         )
         out.print(f"Commission {commission}, VAT {vat} {earned.currency}")
-    reasons = Counter(parked.reason for parked in settled.parked_orders)
-    examples = {parked.reason: parked.order_ref for parked in settled.parked_orders}
+    in_short = [(parked.reason.partition(" bought on ")[0], parked.order_ref) for parked in settled.parked_orders]
+    reasons, examples = Counter(reason for reason, _ in in_short), dict(in_short)
     if reasons:
         out.print(f"[yellow]{settled.parked:,} orders are parked and stay due (--json lists them all):[/]")
     for reason, count in reasons.most_common(_SHOWN_REASONS):
@@ -157,7 +157,7 @@ async def list_runs(session: Session) -> Outcome:
 
 def _shown(result: run_billing.RunResult) -> Outcome:
     run = result.run
-    value = {"period": run.period.name, "run": run, "totals": result.totals}
+    value = {"period": run.period.name, "run": run, "totals": result.totals, "unsettled": result.unsettled}
 
     def show() -> None:
         out.print(f"Run {run.run_id} of {run.period.name} is [bold]{run.state}[/].")
@@ -172,6 +172,9 @@ def _shown(result: run_billing.RunResult) -> Outcome:
         to_pay = [f"{t.payouts:,} of {text_from_minor(t.payouts_minor, t.currency)}" for t in result.totals]
         table.add_row("instructed to pay", *to_pay)
         out.print(table)
+        if result.unsettled:
+            counted = f"{result.unsettled:,} orders delivered by the end of {run.period.name} are not settled"
+            out.print(f"[yellow]{counted}: once the month is closed they count in the next open one.[/]")
 
     return Outcome(value, show=show)
 
@@ -191,4 +194,5 @@ def _show_proofs(verified: Verified) -> None:
         for example in proof.examples:
             table.add_row("", "", f"[red]{example}[/]")
     out.print(table)
-    out.print(f"{verified.entries:,} entries; open: {verified.open_items}", highlight=False)
+    open_items = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in verified.open_items.items())
+    out.print(f"{verified.entries:,} entries; open: {open_items}", highlight=False)

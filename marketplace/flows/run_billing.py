@@ -27,10 +27,15 @@ OnProgress = Callable[[int, int], None]
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """A run and what it comes to, by currency."""
+    """A run and what it comes to, by currency.
+
+    unsettled: merchants' orders delivered by the end of its period that still wait for settlement. Once the period is
+    closed they count in the first open one.
+    """
 
     run: Run
     totals: list[Totals]
+    unsettled: int
 
 
 async def run_period(
@@ -132,11 +137,23 @@ async def reverse_run(
 async def result(db: Database, run_id: int) -> RunResult:
     """A run and its totals."""
     async with db.read(WORKER) as tx:
-        return await _result(tx, run_id)
+        return await read_result(tx, run_id)
 
 
-async def _result(tx: Tx, run_id: int) -> RunResult:
-    return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
+async def read_result(tx: Tx, run_id: int) -> RunResult:
+    """A run, its totals and what its period left unsettled. Raises NotFound."""
+    run = await store.get_run(tx, run_id)
+    unsettled = await tx.scalar(_UNSETTLED, entity=run.entity_id, to_on=run.period.to_on)
+    return RunResult(run, await store.totals(tx, run_id), unsettled)
+
+
+_UNSETTLED = """
+SELECT count(*) FROM (
+    SELECT DISTINCT d.merchant_id, d.order_id
+    FROM demand.order_due d JOIN billing.ledger_head h ON h.merchant_id = d.merchant_id
+    WHERE h.entity_id = :entity AND d.settles_on < :to_on
+) AS waiting
+"""
 
 
 async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress: OnProgress) -> None:
@@ -222,7 +239,7 @@ async def abort(tx: Tx, run_id: int) -> RunResult:
     await store.move_run(tx, run_id, RunState.ABORTED)
     await store.drop_previews(tx, run_id)
     await audit.record(tx, "billing run aborted", f"billing_run:{run_id}")
-    return await _result(tx, run_id)
+    return await read_result(tx, run_id)
 
 
 async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
@@ -254,7 +271,7 @@ async def approve(tx: Tx, run_id: int) -> RunResult:
         tx, run_id, RunState.APPROVED, approved_by=tx.actor, approved_at=tx.now, single_operator=single
     )
     await audit.record(tx, "billing run approved", f"billing_run:{run_id}", single_operator=single)
-    return await _result(tx, run_id)
+    return await read_result(tx, run_id)
 
 
 async def _start_finalising(tx: Tx, run_id: int) -> Run:

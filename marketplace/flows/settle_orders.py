@@ -72,9 +72,10 @@ class Bucket(msgspec.Struct, frozen=True):
 
 
 class Parked(msgspec.Struct, frozen=True):
-    """An order that stays due, and why."""
+    """A merchant's order that stays due, and why. order_ref is the purchase's, which several merchants may share."""
 
     order_ref: str
+    merchant_ref: str
     reason: str
 
 
@@ -253,9 +254,10 @@ async def _result(db: Database, through: date, batch_ids: Sequence[int]) -> Sett
                 done += msgspec.convert(result, Done)
         parked = await tx.rows(
             """
-            SELECT p.order_ref, p.reason FROM billing.parked_order p
+            SELECT p.order_ref, m.merchant_ref, p.reason FROM billing.parked_order p
             JOIN demand.order_due d ON d.merchant_id = p.merchant_id AND d.order_id = p.order_id
-            WHERE d.contract_id = 0 AND d.settles_on <= :through ORDER BY p.order_ref, p.merchant_id
+            JOIN supply.merchant m ON m.merchant_id = p.merchant_id
+            WHERE d.contract_id = 0 AND d.settles_on <= :through ORDER BY p.order_ref, m.merchant_ref
             """,
             through=through,
         )
@@ -263,5 +265,5 @@ async def _result(db: Database, through: date, batch_ids: Sequence[int]) -> Sett
         orders=done.orders,
         earned=list(done.earned),
         parked=len(parked),
-        parked_orders=[Parked(row.order_ref, row.reason) for row in parked],
+        parked_orders=[Parked(*row) for row in parked],
     )

@@ -13,7 +13,7 @@ from billing.runs.model import Run, period_named
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
 from marketplace.flows import run_billing
-from marketplace.flows.run_billing import RunResult
+from marketplace.flows.run_billing import RunResult, read_result
 from marketplace.flows.verify_books import Verified, verify_books
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.web.auth import ActorRequest
@@ -53,7 +53,7 @@ async def list_runs(
 async def get_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> RunResult:
     """A run and what its statements and payouts come to, by currency."""
     async with db.read(request.user.scope) as tx:
-        return RunResult(await store.get_run(tx, run_id), await store.totals(tx, run_id))
+        return await read_result(tx, run_id)
 
 
 @post(

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from billing.contracts.terms import Terms
+from billing.runs.model import period_named
 from demand.model import OrderState
 from demand.store import list_orders, queue_delivered, refresh_due_order
 from marketplace.core import work
@@ -18,6 +19,7 @@ from marketplace.flows import settle_orders
 from marketplace.flows import settle_orders_sql as sql
 from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.run_billing import run_period
 from marketplace.flows.settle_orders import Earned, settle_bucket, settle_through
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import check_books
@@ -132,6 +134,16 @@ async def test_what_stays_parked_is_not_written_again(db: Database) -> None:
         async with db.read(WORKER) as tx:
             seen.append(await tx.row(versions))
     assert seen[0] == seen[1]
+
+
+async def test_a_run_says_what_its_month_leaves_unsettled_and_a_pass_whose_order_it_parked(db: Database) -> None:
+    may, june = date(2018, 5, 3), date(2018, 6, 3)
+    toys = [delivered(1, 1, may, category="toys"), delivered(1, 2, june, category="toys")]
+    listed = msgspec.structs.replace(EUR, categories=("books",))
+    await db.write(WORKER, "test", prepare, [*toys, delivered(2, 3, may, category="books")], [listed])
+    parked = (await settle_through(db, "test", THROUGH)).parked_orders
+    assert [(each.order_ref, each.merchant_ref) for each in parked] == [("order-1", "m1"), ("order-2", "m1")]
+    assert (await run_period(db, "test", period_named("2018-05"))).unsettled == 1
 
 
 @pytest.mark.parametrize("statement", ["POST", "ADD_TO_MONTH"])
