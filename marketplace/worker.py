@@ -6,7 +6,7 @@ what it had claimed is rolled back or started again by another.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
+from marketplace.core.together import end
 from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
 
 ACTOR = "worker"
@@ -91,17 +92,11 @@ async def run_worker(
         stop.set()
         await asyncio.wait(tasks, timeout=_GRACE_S)
     finally:
-        await _end([stopped, *tasks])
+        await end([stopped, *tasks])
     for task in tasks:
         if not task.cancelled() and (fault := task.exception()):
             raise fault
     log.info("worker stopped")
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -120,7 +115,7 @@ async def _run_jobs(db: Database, stop: asyncio.Event, jobs_by_name: Mapping[str
         try:
             await runner.run()
         finally:
-            await _end([relay])
+            await end([relay])
             await connection.close()
 
     await _reconnecting(run, stop)

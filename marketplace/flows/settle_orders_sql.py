@@ -1,6 +1,6 @@
 """The statements of the settlement pass over a bucket of merchants; `settle_orders` says in which order they run.
 
-Every statement is a set-based INSERT…SELECT, UPDATE or DELETE whose rows stay with their merchant, so a cluster runs
+Whatever writes is a set-based INSERT…SELECT, UPDATE or DELETE whose rows stay with their merchant, so a cluster runs
 each on its shards. What is settled is read from the queue and from what the pass itself wrote: after RATE, that is what
 `commission_line` holds above the heads' last entry number. Only what no contract covers is looked up in the orders.
 """
@@ -21,13 +21,13 @@ UPDATE billing.ledger_head SET last_entry_no = last_entry_no WHERE merchant_id =
 """)
 
 _WORTH = "d.goods_minor - d.discount_minor + d.freight_minor"
-_DUE = "d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on BETWEEN :since AND :through"
+_DUE_UPTO = "d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through"
+_DUE = f"{_DUE_UPTO} AND d.settles_on >= :since"
 
 # The first of the local dates, so that the statements that follow need none of the months before it.
-FIRST_DUE = _statement("""
+FIRST_DUE = _statement(f"""
 SELECT min(d.settles_on) AS since, coalesce(bool_or(d.contract_id = 0), false) AS uncovered
-FROM demand.order_due d
-WHERE d.merchant_id = ANY(:merchants) AND d.settles_at <= :until AND d.settles_on <= :through
+FROM demand.order_due d WHERE {_DUE_UPTO}
 """)
 
 # Lines that nobody covers hold back the whole order, unless they are worth nothing.

@@ -229,7 +229,7 @@ async def test_one_users_key_is_not_anothers_to_revoke(caller: Make) -> None:
 async def test_a_user_that_makes_no_sense_is_refused_by_field(db: Database, field: str, bad: dict[str, object]) -> None:
     good: dict[str, object] = {"login": "bert", "name": "Bert", "roles": ["accountant"]}
     with pytest.raises(Invalid) as refusal:
-        await db.write(WORKER, "test", users.create_user, **(good | bad))  # type: ignore[arg-type]
+        await db.write(WORKER, "test", users.create_user, **(good | bad))  # type: ignore[arg-type]  # bad on purpose
     assert refusal.value.detail.startswith(f"{field}:")
     async with db.read(WORKER) as tx:
         assert await tx.scalar("SELECT count(*) FROM core.app_user WHERE login <> 'operator'") == 0

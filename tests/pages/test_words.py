@@ -8,7 +8,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Table
 
 from billing.ledger.chart import Account
 from billing.runs.model import RunState
@@ -78,9 +78,9 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         assert {key.partition(".")[2] for key in known if key.startswith(f"{family}.")} == members, family
 
 
-def states(table: object, column: str = "state") -> set[str]:
+def states(table: Table, column: str = "state") -> set[str]:
     """The values that a table's CHECK allows in a column."""
-    checks = [c for c in table.constraints if isinstance(c, CheckConstraint)]  # type: ignore[attr-defined]
+    checks = [c for c in table.constraints if isinstance(c, CheckConstraint)]
     clause = next(str(c.sqltext) for c in checks if str(c.sqltext).startswith(f"{column} IN"))
     return set(re.findall(r"'(\w+)'", clause))
 
