@@ -2,15 +2,22 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 
 class OrderState(StrEnum):
+    """See `demand.lifecycle` for what leads from one to another. Settled is derived, never stored."""
+
     PLACED = "placed"
     PAID = "paid"
+    ACCEPTED = "accepted"
+    FULFILLING = "fulfilling"
+    PARTLY_DELIVERED = "partly_delivered"
     DELIVERED = "delivered"
     SETTLED = "settled"
+    RETURNED = "returned"
     CANCELLED = "cancelled"
 
 
@@ -19,7 +26,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     order_ref is the source's id of the whole purchase, which several merchants' orders may share. purchased_on is the
     local date in the market's zone. discount_minor is the merchant's own discount on the goods. A delivered order
-    that no longer waits for settlement is settled.
+    that no longer waits for settlement is settled. expires_at: when an order nobody has paid gives its stock back.
+    completes_at: when an order that is shipped counts as delivered. version: counts the order's changes.
     """
 
     merchant_id: int
@@ -37,10 +45,30 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     placed_at: datetime
     purchased_on: date
     delivered_at: datetime | None
+    refund_policy_id: int
+    expires_at: datetime | None
+    completes_at: datetime | None
+    version: int
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """A move an order made: into which state and by whom. version: the order's, after it."""
+
+    merchant_id: int
+    order_id: int
+    order_ref: str
+    move: str
+    party: str
+    state: OrderState
+    version: int
+    detail: dict[str, Any]
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
-    """goods_minor is the price of the whole quantity; contract_id None until a commission contract is chosen."""
+    """goods_minor is the price of the whole quantity; contract_id None until a commission contract is chosen.
+
+    amendment_id: what added the line after the order was paid. Orders imported as delivered have no shipped units.
+    """
 
     line_no: int
     product_id: int | None
@@ -52,6 +80,12 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     refunded_goods_minor: int
     refunded_freight_minor: int
     contract_id: int | None
+    title: str
+    cancelled_quantity: int
+    shipped_quantity: int
+    delivered_quantity: int
+    returned_quantity: int
+    amendment_id: int | None
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, bindparam, insert, text
 
-from demand.model import Order, OrderDetail, OrderLine, OrderState, Refund
+from demand.lifecycle import Move, Party, check_move
+from demand.model import Moved, Order, OrderDetail, OrderLine, OrderState, Refund
+from demand.tables import order_event
+from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 
@@ -73,6 +76,54 @@ async def list_orders(
 
 def _order(row: Any) -> Order:
     return Order(**{**row._mapping, "state": OrderState(row.state)})
+
+
+async def lock_order(tx: Tx, merchant_id: int, order_id: int) -> Order:
+    """An order, held until the transaction ends; whoever also posts locks the books first. Raises NotFound."""
+    row = await tx.row(
+        f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o WHERE merchant_id = :merchant AND order_id = :order"
+        " FOR UPDATE",
+        merchant=merchant_id,
+        order=order_id,
+    )
+    if row is None:
+        raise NotFound(f"merchant {merchant_id} has no order {order_id}")
+    return _order(row)
+
+
+async def move_order(
+    tx: Tx, order: Order, move: Move, party: Party, *, target: OrderState | None = None, **detail: Any
+) -> Moved:
+    """Take a locked order from one state to the next, as `demand.lifecycle` allows it; nothing else changes a state.
+
+    The order's version counts the move, its history records it, and `demand.order_moved.v1` tells the world.
+    Raises Forbidden and Conflict as `check_move` does.
+    """
+    state = check_move(order.state, move, party, target)
+    key = {"merchant": order.merchant_id, "order": order.order_id}
+    version = await tx.scalar(
+        """
+        UPDATE demand.merchant_order SET state = :state, version = version + 1
+        WHERE merchant_id = :merchant AND order_id = :order RETURNING version
+        """,
+        state=state.value,
+        **key,
+    )
+    moved = Moved(
+        merchant_id=order.merchant_id,
+        order_id=order.order_id,
+        order_ref=order.order_ref,
+        move=move.value,
+        party=party.value,
+        state=state,
+        version=version,
+        detail=detail,
+    )
+    row = {"merchant_id": order.merchant_id, "order_id": order.order_id, "event_no": version, "move": move.value}
+    row |= {"party": party.value, "state": state.value, "detail": detail, "at": tx.now, "actor": tx.actor}
+    await tx.execute(insert(order_event), row)
+    await outbox.emit(tx, "demand.order_moved.v1", moved, merchant_id=order.merchant_id)
+    return moved
 
 
 # The queue of delivered orders that wait for settlement: filled at delivery, kept level with the orders' lines.

@@ -3,6 +3,7 @@
 from sqlalchemy import text
 
 from marketplace.core.tables import (
+    JSONB,
     BigInteger,
     CheckConstraint,
     Column,
@@ -26,6 +27,8 @@ buyer = buyer_table(
     Column("city", Text, nullable=False, server_default=text("''")),
     Column("region", Text, nullable=False, server_default=text("''")),
     Column("created_at", Instant, nullable=False),
+    Column("name", Text, nullable=False, server_default=text("''")),
+    Column("version", Integer, nullable=False, server_default="1"),
     schema="demand",
 )
 
@@ -77,19 +80,36 @@ merchant_order = merchant_table(
     Column("delivered_at", Instant),
     Column("delivered_on", Date),
     UniqueConstraint("merchant_id", "order_ref"),
-    CheckConstraint("state IN ('placed', 'paid', 'delivered', 'cancelled')", name="state"),
+    Column("refund_policy_id", BigInteger, nullable=False, server_default="1"),
+    Column("expires_at", Instant),
+    Column("completes_at", Instant),
+    Column("version", Integer, nullable=False, server_default="1"),
+    CheckConstraint(
+        "state IN ('placed', 'paid', 'accepted', 'fulfilling', 'partly_delivered', 'delivered', 'returned',"
+        " 'cancelled')",
+        name="state",
+    ),
     CheckConstraint("(delivered_at IS NULL) = (delivered_on IS NULL)", name="delivered"),
     CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND discount_minor >= 0", name="amounts"),
     CheckConstraint("discount_minor <= goods_minor", name="discount"),
     Index(None, "merchant_id", "placed_at"),
     Index(None, "placed_at", "merchant_id", "order_id"),
+    Index("ix_merchant_order_expiring", "expires_at", postgresql_where=text("state = 'placed'")),
+    Index(
+        "ix_merchant_order_completing",
+        "completes_at",
+        postgresql_where=text("state IN ('fulfilling', 'partly_delivered') AND completes_at IS NOT NULL"),
+    ),
+    Index(None, "buyer_id", "purchase_id"),
     schema="demand",
     postgresql_with={"fillfactor": "90"},  # the state changes in place
 )
 """What one merchant has to deliver of a purchase. discount_minor is the merchant's own discount on the goods.
 
-purchased_on and delivered_on are local dates in the market's zone. Whether a delivered order is settled already is
-said by `order_due`, once: see `demand.store.ORDER_STATE`.
+expires_at: until when a placed order waits for its payment and keeps its stock reserved. completes_at: when an order
+whose last part is shipped counts as delivered although nobody said so. refund_policy_id: frozen at the sale. version:
+counts the changes, for ETags. purchased_on and delivered_on are local dates in the market's zone. Whether a delivered
+order is settled already is said by `order_due`, once: see `demand.store.ORDER_STATE`.
 """
 
 order_line = merchant_table(
@@ -106,10 +126,21 @@ order_line = merchant_table(
     Column("refunded_goods_minor", BigInteger, nullable=False, server_default="0"),
     Column("refunded_freight_minor", BigInteger, nullable=False, server_default="0"),
     Column("contract_id", BigInteger),
+    Column("title", Text, nullable=False, server_default=text("''")),
+    Column("cancelled_quantity", Integer, nullable=False, server_default="0"),
+    Column("shipped_quantity", Integer, nullable=False, server_default="0"),
+    Column("delivered_quantity", Integer, nullable=False, server_default="0"),
+    Column("returned_quantity", Integer, nullable=False, server_default="0"),
+    Column("amendment_id", BigInteger),
     ForeignKeyConstraint(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
     CheckConstraint("quantity > 0", name="quantity"),
+    CheckConstraint(
+        "cancelled_quantity >= 0 AND shipped_quantity >= 0 AND cancelled_quantity + shipped_quantity <= quantity"
+        " AND delivered_quantity BETWEEN 0 AND shipped_quantity AND returned_quantity BETWEEN 0 AND quantity",
+        name="quantities",
+    ),
     CheckConstraint(
         "goods_minor >= 0 AND freight_minor >= 0 AND discount_minor BETWEEN 0 AND goods_minor", name="amounts"
     ),
@@ -122,7 +153,57 @@ order_line = merchant_table(
     schema="demand",
     postgresql_with={"fillfactor": "90"},
 )
-"""contract_id: the commission contract frozen at the sale, or at settlement where none existed at the sale."""
+"""contract_id: the commission contract frozen at the sale, or at settlement where none existed at the sale.
+
+Orders that were imported delivered have no shipped or delivered quantities. amendment_id: what added the line.
+"""
+
+order_event = merchant_table(
+    "order_event",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_no", Integer, primary_key=True, autoincrement=False),
+    Column("move", Text, nullable=False),
+    Column("party", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
+    ),
+    schema="demand",
+)
+"""The moves of an order since it was placed: what, by whom, into which state. event_no is the order's new version."""
+
+cart = buyer_table(
+    "cart",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("cart_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("purchase_id", BigInteger),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    CheckConstraint("state IN ('open', 'placed', 'dropped')", name="state"),
+    CheckConstraint("(state = 'placed') = (purchase_id IS NOT NULL)", name="purchase"),
+    schema="demand",
+    postgresql_with={"fillfactor": "80"},
+)
+
+cart_line = buyer_table(
+    "cart_line",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("cart_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("quantity", Integer, nullable=False),
+    ForeignKeyConstraint(["buyer_id", "cart_id"], ["demand.cart.buyer_id", "demand.cart.cart_id"], ondelete="CASCADE"),
+    CheckConstraint("quantity > 0", name="quantity"),
+    schema="demand",
+)
+"""What a buyer means to buy: no price and no reservation, both come with the quote and the placement."""
 
 order_due = merchant_table(
     "order_due",

@@ -1,6 +1,7 @@
 """All tables of the house: importing this module fills the metadata."""
 
 import billing.ledger.tables
+import billing.payments.tables
 import billing.tables
 import demand.tables
 import supply.tables

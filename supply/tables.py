@@ -11,6 +11,7 @@ from marketplace.core.tables import (
     Instant,
     Integer,
     Text,
+    UniqueConstraint,
     merchant_table,
     reference_table,
 )
@@ -26,6 +27,7 @@ merchant = merchant_table(
     Column("region", Text, nullable=False, server_default=text("''")),
     Column("joined_on", Date),
     Column("created_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
     CheckConstraint("state IN ('onboarding', 'live', 'suspended', 'closed')", name="state"),
     schema="supply",
 )
@@ -42,6 +44,7 @@ store = merchant_table(
     Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
     Column("store_id", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
     schema="supply",
 )
@@ -71,8 +74,33 @@ offer = merchant_table(
     Column("price_minor", BigInteger, nullable=False),
     Column("state", Text, nullable=False, server_default="listed"),
     Column("updated_at", Instant, nullable=False),
+    Column("sku", Text),
+    Column("title", Text, nullable=False, server_default=text("''")),
+    Column("category", Text),
+    Column("freight_minor", BigInteger, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
+    UniqueConstraint("merchant_id", "sku"),
     CheckConstraint("price_minor >= 0", name="price"),
+    CheckConstraint("freight_minor >= 0", name="freight"),
     CheckConstraint("state IN ('listed', 'hidden')", name="state"),
     schema="supply",
 )
+"""What a merchant sells of a product: a listing. Price and freight are of one unit; sku is the merchant's own code."""
+
+stock = merchant_table(
+    "stock",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("on_hand", Integer, nullable=False),
+    Column("reserved", Integer, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    ForeignKeyConstraint(["merchant_id", "product_id"], ["supply.offer.merchant_id", "supply.offer.product_id"]),
+    CheckConstraint("reserved >= 0 AND reserved <= on_hand", name="never_oversold"),
+    schema="supply",
+    postgresql_with={"fillfactor": "50"},  # reserved changes in place with every order
+)
+"""Units of a listing: on the shelf, and promised to orders that are placed and not shipped yet.
+
+A listing without a row is sold uncounted. version counts the merchant's own changes, not the reservations.
+"""

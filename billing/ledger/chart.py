@@ -78,6 +78,7 @@ _DIMENSIONS = {
     Account.PROCESSOR_CLEARING: "processor",
     Account.CONTROL: "batch",
     Account.PAYER_RECEIVABLE: "payer contract",
+    Account.BUYER_CREDIT: "buyer",
     Account.INCENTIVE_COST: "promotion",
     Account.INCENTIVE_PAYABLE: "promotion",
     Account.INCENTIVE_CONTRA_REVENUE: "promotion",

@@ -7,6 +7,7 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from demand.model import OrderState
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
 from marketplace.consoles.books_queries import OrderFilter
 from marketplace.consoles.layout import PathId, Place, send
@@ -23,7 +24,7 @@ from marketplace.web.i18n import Speech, speech
 keepers = needs(MERCHANT_BOOKS, FINANCE)
 """Who sees a merchant's money; cashiers and operations see its orders."""
 
-ORDER_STATES = ("placed", "paid", "delivered", "settled", "cancelled")
+ORDER_STATES = tuple(state.value for state in OrderState)
 
 
 async def own_place(request: ActorRequest) -> Place:

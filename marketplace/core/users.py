@@ -24,7 +24,10 @@ FAILURES_PER_ADDRESS_MAX = 100
 
 
 class UserRole(StrEnum):
-    """What a person may do. The first three belong to one merchant, `payer` to one payer, the others to the house."""
+    """What a caller may do. The first three belong to one merchant, `payer` to one payer, the others to the house.
+
+    `storefront` is no person but the shop that buyers see: its API key acts for the buyers it names.
+    """
 
     MERCHANT_OWNER = "merchant_owner"
     MERCHANT_MANAGER = "merchant_manager"
@@ -35,6 +38,7 @@ class UserRole(StrEnum):
     ACCOUNTANT = "accountant"
     CONTROLLER = "controller"
     PAYER = "payer"
+    STOREFRONT = "storefront"
     ADMIN = "admin"
 
 

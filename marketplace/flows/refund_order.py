@@ -12,6 +12,7 @@ from billing.ledger import store as ledger
 from billing.ledger.model import Entry, Leg, NewEntry
 from billing.rating import refund_share
 from billing.tables import commission_line
+from demand.lifecycle import Party
 from demand.store import ORDER_STATE, refresh_due_order, remove_due_order
 from demand.tables import refund as refund_table
 from marketplace.core import audit, outbox
@@ -36,6 +37,7 @@ class RefundOrder(msgspec.Struct, frozen=True, kw_only=True):
     order_id: int
     reason: str
     lines: tuple[RefundLine, ...] | None = None
+    initiator: Party = Party.PLATFORM
     refunded_at: datetime | None = None
 
 

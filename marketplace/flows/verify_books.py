@@ -289,7 +289,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                        FROM (SELECT o.merchant_id, {_LEFT_OF_LINE} AS minor
                              FROM demand.merchant_order o
                              JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
-                             WHERE o.state = 'paid'
+                             WHERE o.state IN ('paid', 'accepted', 'fulfilling', 'partly_delivered')
                              UNION ALL
                              SELECT merchant_id, goods_minor - discount_minor + freight_minor FROM demand.order_due
                             ) AS unsettled
@@ -325,7 +325,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                        FROM demand.order_line l GROUP BY l.merchant_id, l.order_id) AS l
               ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
             WHERE CASE WHEN e.entry_no IS NOT NULL OR d.order_id IS NOT NULL
-                       THEN o.state <> 'delivered' OR (e.entry_no IS NOT NULL AND d.order_id IS NOT NULL)
+                       THEN o.state NOT IN ('delivered', 'returned')
+                         OR (e.entry_no IS NOT NULL AND d.order_id IS NOT NULL)
                        ELSE o.state = 'delivered' AND l.worth <> 0 END""",
     ),
     (

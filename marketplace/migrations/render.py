@@ -1,40 +1,46 @@
-"""Write the SQL of a first version from the metadata:
+"""Write the SQL of the tables that are new in a version, from the metadata:
 
-    python -m marketplace.migrations.render > marketplace/migrations/sql/0001_foundation.sql
+    python -m marketplace.migrations.render 0003_orders_in_motion
 
-Run once per schema that has no released version yet; a released version's file is never written again.
+New are those that no file of an earlier version creates. What changes in older tables is written by hand, in the
+version's `…_changes.sql`. A released version's files are never written again.
 """
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from sqlalchemy import MetaData
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from billing.ledger.functions import FUNCTIONS, POSTING_VIEW
-from marketplace.core.db import Role
-from marketplace.core.security import security_statements
-from marketplace.core.tables import SCHEMAS
+from marketplace.core.security import table_statements
+from marketplace.core.tables import qualified
 from marketplace.tables import metadata
 
+SQL = Path(__file__).parent / "sql"
 SEPARATOR = "\n;;\n"
 """Between statements; a plain semicolon also stands inside function bodies."""
 
 
-def statements(tables: MetaData) -> Iterator[str]:
-    """Schemas, functions, tables, indexes, the posting view, roles, privileges and policies."""
+def new_tables(version: str) -> list[Table]:
+    """The tables that no earlier version's file creates, in the order of their foreign keys."""
+    earlier = "".join(file.read_text() for file in sorted(SQL.glob("*.sql")) if file.stem < version)
+    return [table for table in metadata.sorted_tables if f"TABLE {qualified(table)} (" not in earlier]
+
+
+def statements(tables: list[Table]) -> Iterator[str]:
+    """Tables and their indexes, then privileges and policies."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not annotate its constructor
-    for schema in SCHEMAS:
-        yield f"CREATE SCHEMA {schema}"
-    yield from FUNCTIONS
-    for table in tables.sorted_tables:
+    for table in tables:
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             yield str(CreateIndex(index).compile(dialect=dialect))
-    yield POSTING_VIEW
-    yield from security_statements(tables)
-    yield f"GRANT SELECT ON billing.posting TO {Role.STAFF}, {Role.WORKER}, {Role.MERCHANT}"
+    for table in tables:
+        yield from table_statements(table)
 
 
 if __name__ == "__main__":
-    print(SEPARATOR.join(statement.strip().replace("\t", "    ") for statement in statements(metadata)))  # noqa: T201
+    [version] = sys.argv[1:]
+    rendered = SEPARATOR.join(statement.strip().replace("\t", "    ") for statement in statements(new_tables(version)))
+    (SQL / f"{version}.sql").write_text(rendered + "\n")

@@ -18,6 +18,8 @@ MERCHANT_BOOKS = frozenset({Role.MERCHANT_OWNER, Role.MERCHANT_MANAGER})
 """Who of a merchant sees its money; a cashier sees its orders."""
 FINANCE = FINANCE_ROLES | {Role.ADMIN}
 OPS = OPS_ROLES | {Role.ADMIN}
+SELLING = OPS | {Role.STOREFRONT}
+"""Who acts for buyers: the shop's own key, and the house's people who help them."""
 EVERYBODY = frozenset(Role)
 
 

@@ -57,10 +57,12 @@ _REASONS = {
     403: "The caller may not do this.",
     404: "There is no such thing, or it is another's.",
     409: "The present state does not allow this.",
+    412: "It has been changed since it was read; `ETag` of a new read is its version.",
     413: "The body is larger than 1 MiB.",
     415: "The body is not JSON.",
     422: "A field is not valid; `errors` names it.",
-    429: "Too many failed attempts; `Retry-After` says when to try again.",
+    428: "The header If-Match is missing.",
+    429: "Too many requests or failed attempts; `Retry-After` says when to try again.",
     500: "A fault of ours; `incident_id` names it in the log.",
     503: "The database does not answer.",
 }
@@ -71,6 +73,14 @@ _ONCE_HEADER = {
     "required": True,
     "description": "New for every new request; the same again gets the same answer without doing it again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"},
+}
+
+_IF_MATCH_HEADER = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of what was read: the edit is refused when it has been changed since.",
+    "schema": {"type": "string", "minLength": 3, "maxLength": 11, "pattern": '^"[0-9]{1,9}"$'},
 }
 
 
@@ -103,6 +113,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation["security"] = [{"session": []}]
     if handler.opt.get("once"):
         operation.setdefault("parameters", []).append(_ONCE_HEADER)
+    if handler.opt.get("if_match"):
+        operation.setdefault("parameters", []).append(_IF_MATCH_HEADER)
     for parameter in operation.get("parameters", ()):
         _make_bounds_exact(parameter["schema"])
     responses = operation["responses"]
@@ -137,6 +149,8 @@ def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public
         found |= {403, 409}
     if handler.opt.get("once"):
         found.add(400)
+    if handler.opt.get("if_match"):
+        found |= {412, 428}
     return sorted(found)
 
 

@@ -1,0 +1,131 @@
+"""Tables of payments: what buyers pay, its parts by order, their credit, and what processors are told."""
+
+from marketplace.core.tables import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Instant,
+    Integer,
+    Text,
+    UniqueConstraint,
+    buyer_table,
+    local_table,
+    merchant_table,
+    text,
+)
+
+payment = buyer_table(
+    "payment",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("purchase_id", BigInteger, nullable=False),
+    Column("merchant_id", BigInteger),
+    Column("amendment_id", BigInteger),
+    Column("processor_id", BigInteger, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("credit_minor", BigInteger, nullable=False, server_default="0"),
+    Column("state", Text, nullable=False),
+    Column("processor_ref", Text),
+    Column("failure", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("authorised_at", Instant),
+    Column("captured_at", Instant),
+    Column("captured_minor", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("state IN ('created', 'authorised', 'captured', 'failed', 'voided')", name="state"),
+    CheckConstraint("amount_minor >= 0 AND credit_minor >= 0 AND amount_minor + credit_minor > 0", name="amounts"),
+    CheckConstraint("captured_minor BETWEEN 0 AND amount_minor", name="captured"),
+    Index(None, "buyer_id", "purchase_id"),
+    schema="billing",
+    postgresql_with={"fillfactor": "80"},
+)
+"""What a buyer pays at once for a purchase, over all its merchants, or for an amendment of one order.
+
+amount_minor goes through the processor, credit_minor comes out of the buyer's credit. captured_minor is less than
+amount_minor where orders were cancelled before the capture. method: the processor's token of card or account.
+"""
+
+payment_part = merchant_table(
+    "payment_part",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("buyer_id", BigInteger, nullable=False),
+    Column("processor_id", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("credit_minor", BigInteger, nullable=False, server_default="0"),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("fee_minor", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("state IN ('open', 'captured', 'released')", name="state"),
+    CheckConstraint("amount_minor >= 0 AND credit_minor >= 0 AND amount_minor + credit_minor > 0", name="amounts"),
+    CheckConstraint("fee_minor >= 0", name="fee"),
+    Index(None, "merchant_id", "order_id"),
+    schema="billing",
+    postgresql_with={"fillfactor": "80"},
+)
+"""An order's part of a payment: open until the money is captured, or released when it will not be.
+
+fee_minor: what the processor has charged for it so far, known from its settlement file.
+"""
+
+credit_account = buyer_table(
+    "credit_account",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, primary_key=True),
+    Column("balance_minor", BigInteger, nullable=False),
+    Column("reserved_minor", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("reserved_minor >= 0 AND reserved_minor <= balance_minor", name="never_overdrawn"),
+    schema="billing",
+    postgresql_with={"fillfactor": "70"},
+)
+"""A buyer's credit with the platform, and what of it is set aside for payments not captured yet.
+
+The balance is what the house's account 2410 says of the buyer (dimension: buyer_id); `verify` compares.
+"""
+
+credit_movement = buyer_table(
+    "credit_movement",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("movement_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("source_id", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    CheckConstraint("kind IN ('granted', 'used', 'refunded', 'expired')", name="kind"),
+    CheckConstraint("amount_minor <> 0", name="amount"),
+    UniqueConstraint("buyer_id", "kind", "source_id"),
+    schema="billing",
+)
+"""Why a buyer's credit changed: what was granted, refunded into it, used for a payment, or expired. Signed."""
+
+payment_command = local_table(
+    "payment_command",
+    Column("command_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("processor_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("buyer_id", BigInteger, nullable=False),
+    Column("payment_id", BigInteger, nullable=False),
+    Column("merchant_id", BigInteger),
+    Column("refund_id", BigInteger),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("method", Text, nullable=False, server_default=text("''")),
+    Column("state", Text, nullable=False, server_default="todo"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", Instant),
+    Column("error", Text),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("kind IN ('authorise', 'capture', 'void', 'refund')", name="kind"),
+    CheckConstraint("state IN ('todo', 'sent', 'parked')", name="state"),
+    Index("ix_payment_command_todo", "command_id", postgresql_where=text("state = 'todo'")),
+    Index(None, "payment_id"),
+    schema="billing",
+)
+"""What a processor still has to be told, written in the transaction that decided it; command_id makes it once."""

@@ -1,0 +1,1 @@
+"""Counted units of listings: on the shelf, and promised to orders."""
