@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secure: send the session cookie over HTTPS only; off by default because the first run is on loopback.
     clock_at: a fixed instant instead of the system clock, for replays and tests.
     user: who writes when the command line names nobody with `--as`.
+    processor: the name of the payment processor that new purchases are paid through.
     pool_size: connections of one process, at least 2: a long request holds one and works through others.
     """
 
@@ -32,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secure: bool = False
     clock_at: datetime | None = None
     user: str | None = None
+    processor: str = "card"
     pool_size: int = 8
 
     def clock(self) -> Clock:

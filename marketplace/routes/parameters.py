@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from marketplace.core.errors import NotFound
@@ -18,6 +19,9 @@ QueryNo = Annotated[int | None, QueryParameter(ge=0, le=_BIGINT_MAX)]
 QueryEntity = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=400)]
+
+Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A line of text in a body: no control characters, which no screen shows and PostgreSQL in part refuses."""
 
 LIMIT = LIMIT_DEFAULT
 

@@ -23,6 +23,7 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
 CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
+SELLING = OPS | {UserRole.ADMIN, UserRole.STOREFRONT}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -40,6 +41,17 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/api-keys": ALL,
     "POST /api/v1/api-keys/{key_id}/rotate": ALL,
     "DELETE /api/v1/api-keys/{key_id}": ALL,
+    "POST /api/v1/buyers": SELLING,
+    "GET /api/v1/buyers": SELLING,
+    "GET /api/v1/buyers/{buyer_id}": SELLING,
+    "PATCH /api/v1/buyers/{buyer_id}": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/carts": SELLING,
+    "GET /api/v1/buyers/{buyer_id}/carts": SELLING,
+    "GET /api/v1/buyers/{buyer_id}/carts/{cart_id}": SELLING,
+    "PUT /api/v1/buyers/{buyer_id}/carts/{cart_id}/lines": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/drop": SELLING,
+    "GET /api/v1/buyers/{buyer_id}/carts/{cart_id}/quote": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/place": SELLING,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,

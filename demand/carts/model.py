@@ -1,0 +1,154 @@
+"""Carts, and the quote that says what a cart costs. Pure. Amounts are minor units of the cart's currency."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+
+import msgspec
+
+from marketplace.core.money import AMOUNT_MAX
+
+LINES_MAX = 100
+QUANTITY_MAX = 9_999
+
+
+class CartLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """So many units of a merchant's listing."""
+
+    merchant_id: int
+    product_id: int
+    quantity: int
+
+
+class Cart(msgspec.Struct, frozen=True, kw_only=True):
+    """A buyer's cart. purchase_id: what it became, once it is placed. version counts its changes."""
+
+    buyer_id: int
+    cart_id: int
+    currency: str
+    state: str
+    purchase_id: int | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    lines: list[CartLine]
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cart line finds in the catalogue: price and freight of one unit, None where there is no such listing.
+
+    free: units that are not promised to others, None where they are not counted.
+    """
+
+    merchant_id: int
+    product_id: int
+    title: str = ""
+    category: str | None = None
+    currency: str | None = None
+    price_minor: int = 0
+    freight_minor: int = 0
+    sold: bool = False
+    entity_id: int = 0
+    free: int | None = None
+
+
+class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
+    """goods_minor and freight_minor are of the whole quantity. problem: why it cannot be bought now, None if it can."""
+
+    merchant_id: int
+    product_id: int
+    title: str
+    category: str | None
+    quantity: int
+    price_minor: int
+    goods_minor: int
+    freight_minor: int
+    problem: str | None
+
+
+class QuotedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One merchant's share of a quote: the order it would become."""
+
+    merchant_id: int
+    goods_minor: int
+    freight_minor: int
+    total_minor: int
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cart costs now. `quote` names exactly these lines at these prices: placing repeats it, so that what is
+    charged is what was shown, or nothing."""
+
+    quote: str
+    currency: str
+    lines: list[QuoteLine]
+    orders: list[QuotedOrder]
+    goods_minor: int
+    freight_minor: int
+    total_minor: int
+    placeable: bool
+
+
+def price(currency: str, lines: Sequence[CartLine], listings: Iterable[Listing]) -> Quote:
+    """The quote of cart lines, in the order of merchant and product."""
+    found = {(listing.merchant_id, listing.product_id): listing for listing in listings}
+    quoted = []
+    for line in sorted(lines, key=_key):
+        listing = found.get(_key(line)) or Listing(merchant_id=line.merchant_id, product_id=line.product_id)
+        quoted.append(
+            QuoteLine(
+                merchant_id=line.merchant_id,
+                product_id=line.product_id,
+                title=listing.title,
+                category=listing.category,
+                quantity=line.quantity,
+                price_minor=listing.price_minor,
+                goods_minor=listing.price_minor * line.quantity,
+                freight_minor=listing.freight_minor * line.quantity,
+                problem=_problem(currency, line, listing),
+            )
+        )
+    orders = [_order(merchant_id, list(group)) for merchant_id, group in groupby(quoted, lambda line: line.merchant_id)]
+    total = sum(order.total_minor for order in orders)
+    entities = {found[_key(line)].entity_id for line in quoted if not line.problem}
+    return Quote(
+        quote=_digest(currency, quoted),
+        currency=currency,
+        lines=quoted,
+        orders=orders,
+        goods_minor=sum(order.goods_minor for order in orders),
+        freight_minor=sum(order.freight_minor for order in orders),
+        total_minor=total,
+        placeable=total <= AMOUNT_MAX
+        and len(entities) == 1
+        and all(order.total_minor > 0 for order in orders)
+        and not any(line.problem for line in quoted),
+    )
+
+
+def _key(line: CartLine | QuoteLine) -> tuple[int, int]:
+    return line.merchant_id, line.product_id
+
+
+def _problem(currency: str, line: CartLine, listing: Listing) -> str | None:
+    if not listing.sold:
+        return "is not for sale"
+    if listing.currency != currency:
+        return f"is sold in {listing.currency}, not in {currency}"
+    if listing.free is not None and listing.free < line.quantity:
+        return f"only {max(listing.free, 0)} left"
+    return None
+
+
+def _order(merchant_id: int, lines: Sequence[QuoteLine]) -> QuotedOrder:
+    goods = sum(line.goods_minor for line in lines)
+    freight = sum(line.freight_minor for line in lines)
+    return QuotedOrder(merchant_id=merchant_id, goods_minor=goods, freight_minor=freight, total_minor=goods + freight)
+
+
+def _digest(currency: str, lines: Sequence[QuoteLine]) -> str:
+    priced = [
+        (line.merchant_id, line.product_id, line.quantity, line.goods_minor, line.freight_minor) for line in lines
+    ]
+    return hashlib.sha256(msgspec.json.encode((currency, priced))).hexdigest()[:32]

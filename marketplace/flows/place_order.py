@@ -1,0 +1,325 @@
+"""Place a cart: one payment, one order per merchant, stock reserved until it is paid or the time to pay is over.
+
+The price is computed again from the catalogue and must be the quoted one. A cart becomes one purchase: whoever places
+it a second time gets the first result, under whatever key.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from demand.carts.model import CartLine, Listing, Quote, QuoteLine, price
+from marketplace.core.clock import local_date
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, Invalid, NotFound
+from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remember, twin_was_first
+from marketplace.core.ids import time_ordered_id
+from marketplace.core.money import allocate
+from marketplace.flows import place_order_sql as sql
+
+TIME_TO_PAY = timedelta(minutes=30)
+"""How long stock stays reserved for a purchase that is not paid."""
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Place this cart at the price of this quote. method: the processor's token of what the buyer pays with.
+
+    processor: the name of the one that is asked for the money. credit_minor: how much of it the buyer pays out of its
+    credit. policy_id: the refund policy that is frozen on the orders.
+    """
+
+    buyer_id: int
+    cart_id: int
+    quote: str
+    method: str
+    credit_minor: int = 0
+    processor: str
+    policy_id: int = 1
+
+
+class PlacedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One merchant's order of a purchase, in minor units."""
+
+    merchant_id: int
+    order_id: int
+    goods_minor: int
+    freight_minor: int
+    total_minor: int
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase as it was placed. pay_minor goes through the processor, credit_minor out of the buyer's credit.
+
+    expires_at: until when the stock waits for the payment.
+    """
+
+    purchase_id: int
+    order_ref: str
+    buyer_id: int
+    currency: str
+    total_minor: int
+    pay_minor: int
+    credit_minor: int
+    payment_id: int
+    expires_at: datetime
+    orders: list[PlacedOrder]
+
+
+class QuoteChanged(Conflict):
+    """What the cart costs, or what is left of it, is not what was quoted; `quote` is the present one."""
+
+    code = "quote-changed"
+    title = "The cart is not what was quoted"
+
+
+async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = False) -> Answer:
+    """Place the cart and store the answer under the request's key, in two round trips.
+
+    Raises NotFound, QuoteChanged, Conflict for a cart that was dropped or credit that is not there, Invalid for more
+    credit than the price. Nothing is stored then.
+    """
+    key = (ticket.lock_number, ticket.actor, ticket.key)
+    rows = await tx.raw.fetch(sql.READ, *key, cmd.buyer_id, cmd.cart_id, tx.now, cmd.processor)
+    earlier = earlier_answer(ticket, rows[0])
+    if earlier is not None:
+        return earlier
+    cart = rows[0]
+    if cart["cart_state"] is None:
+        raise NotFound(f"buyer {cmd.buyer_id} has no cart {cmd.cart_id}")
+    if cart["cart_state"] == "placed":
+        return await remember(tx, ticket, msgspec.json.encode(await read_placed(tx, cmd.buyer_id, cart["purchase_id"])))
+    if cart["cart_state"] != "open":
+        raise Conflict(f"cart {cmd.cart_id} is {cart['cart_state']}", state=cart["cart_state"])
+    quote = _quote(cart["currency"], rows)
+    _check(quote, cmd)
+    if cart["processor_id"] is None:
+        raise Conflict(f"there is no payment processor {cmd.processor!r}")
+    placed = _placed(tx, cmd, quote)
+    values = _values(tx, ticket, cmd, quote, placed, rows)
+    try:
+        counts = await sql.write(tx.raw, values, citus=citus)
+    except asyncpg.UniqueViolationError as fault:
+        raise twin_was_first() from fault  # or an id that another process has made in the same millisecond
+    _check_written(counts, values, cmd)
+    return Answer(ticket.status, values["body"], replayed=False)
+
+
+def _quote(currency: str, rows: Sequence[Any]) -> Quote:
+    lines = [
+        CartLine(merchant_id=row["merchant_id"], product_id=row["product_id"], quantity=row["quantity"])
+        for row in rows
+        if row["merchant_id"] is not None
+    ]
+    return price(currency, lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+
+
+def listing_of(row: Any) -> Listing | None:
+    """What a cart line's row finds in the catalogue, None when that is nothing."""
+    if row["offer_currency"] is None:
+        return None
+    return Listing(
+        merchant_id=row["merchant_id"],
+        product_id=row["product_id"],
+        title=row["title"],
+        category=row["category"],
+        currency=row["offer_currency"],
+        price_minor=row["price_minor"],
+        freight_minor=row["freight_minor"],
+        sold=row["sold"],
+        entity_id=row["entity_id"],
+        free=row["free"],
+    )
+
+
+def _check(quote: Quote, cmd: PlaceOrder) -> None:
+    if not quote.lines:
+        raise Conflict(f"cart {cmd.cart_id} is empty")
+    if quote.quote != cmd.quote or not quote.placeable:
+        problems = [
+            f"product {line.product_id} of merchant {line.merchant_id} {line.problem}"
+            for line in quote.lines
+            if line.problem
+        ]
+        reason = "; ".join(problems) or ("quote: the price has changed" if quote.placeable else _unplaceable(quote))
+        raise QuoteChanged(reason, quote=msgspec.to_builtins(quote))
+    if cmd.credit_minor > quote.total_minor:
+        raise Invalid(f"credit_minor: {cmd.credit_minor} is more than the total {quote.total_minor}")
+
+
+def _unplaceable(quote: Quote) -> str:
+    if any(order.total_minor == 0 for order in quote.orders):
+        return "what it holds of one merchant costs nothing, and nothing cannot be paid"
+    return "its merchants belong to several legal entities, which one payment cannot serve, or it costs too much"
+
+
+def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote) -> Placed:
+    purchase_id = time_ordered_id(tx.now)
+    return Placed(
+        purchase_id=purchase_id,
+        order_ref=order_ref(purchase_id),
+        buyer_id=cmd.buyer_id,
+        currency=quote.currency,
+        total_minor=quote.total_minor,
+        pay_minor=quote.total_minor - cmd.credit_minor,
+        credit_minor=cmd.credit_minor,
+        payment_id=time_ordered_id(tx.now),
+        expires_at=tx.now + TIME_TO_PAY,
+        orders=[
+            PlacedOrder(
+                merchant_id=order.merchant_id,
+                order_id=time_ordered_id(tx.now),
+                goods_minor=order.goods_minor,
+                freight_minor=order.freight_minor,
+                total_minor=order.total_minor,
+            )
+            for order in quote.orders
+        ],
+    )
+
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing that is misread or misheard
+
+
+def order_ref(purchase_id: int) -> str:
+    """The purchase's id as people write it down."""
+    digits = []
+    while purchase_id:
+        purchase_id, digit = divmod(purchase_id, 32)
+        digits.append(_ALPHABET[digit])
+    return "P" + "".join(reversed(digits))
+
+
+def _values(
+    tx: Tx, ticket: Ticket, cmd: PlaceOrder, quote: Quote, placed: Placed, rows: Sequence[Any]
+) -> dict[str, Any]:
+    """The parameters of the writes, by name."""
+    counted = [(row, row["quantity"]) for row in rows if row["free"] is not None]
+    credit_shares = allocate(cmd.credit_minor, [order.total_minor for order in placed.orders])
+    return {
+        "now": tx.now,
+        "today": local_date(tx.now, rows[0]["zone"]),
+        "expires": placed.expires_at,
+        "entity": rows[0]["entity_id"],
+        "buyer": cmd.buyer_id,
+        "cart": cmd.cart_id,
+        "version": rows[0]["version"],
+        "currency": quote.currency,
+        "purchase": placed.purchase_id,
+        "ref": placed.order_ref,
+        "policy": cmd.policy_id,
+        "payment": placed.payment_id,
+        "processor": rows[0]["processor_id"],
+        "method": cmd.method,
+        "amount": placed.pay_minor,
+        "credit": placed.credit_minor,
+        "command": time_ordered_id(tx.now),
+        "event": time_ordered_id(tx.now),
+        "placed": msgspec.json.encode(placed).decode(),
+        "stock_merchants": [row["merchant_id"] for row, _ in counted],
+        "stock_products": [row["product_id"] for row, _ in counted],
+        "stock_quantities": [quantity for _, quantity in counted],
+        "order_merchants": [order.merchant_id for order in placed.orders],
+        "order_ids": [order.order_id for order in placed.orders],
+        "order_goods": [order.goods_minor for order in placed.orders],
+        "order_freights": [order.freight_minor for order in placed.orders],
+        "part_amounts": [
+            order.total_minor - credit for order, credit in zip(placed.orders, credit_shares, strict=True)
+        ],
+        "part_credits": credit_shares,
+        **_line_values(quote.lines, placed, [row["contract_id"] for row in rows]),
+        "actor": ticket.actor,
+        "key": ticket.key,
+        "fingerprint": ticket.fingerprint,
+        "status": ticket.status,
+        "body": msgspec.json.encode(placed),
+    }
+
+
+def _line_values(lines: Sequence[QuoteLine], placed: Placed, contracts: Sequence[int | None]) -> dict[str, list[Any]]:
+    """Lines are numbered within their merchant's order. Quote and rows stand in the same order."""
+    order_of = {order.merchant_id: order.order_id for order in placed.orders}
+    numbers: list[int] = []
+    for position, line in enumerate(lines):
+        same = position > 0 and lines[position - 1].merchant_id == line.merchant_id
+        numbers.append(numbers[-1] + 1 if same else 1)
+    return {
+        "line_merchants": [line.merchant_id for line in lines],
+        "line_orders": [order_of[line.merchant_id] for line in lines],
+        "line_nos": numbers,
+        "line_products": [line.product_id for line in lines],
+        "line_categories": [line.category for line in lines],
+        "line_titles": [line.title for line in lines],
+        "line_quantities": [line.quantity for line in lines],
+        "line_goods": [line.goods_minor for line in lines],
+        "line_freights": [line.freight_minor for line in lines],
+        "line_contracts": list(contracts),
+    }
+
+
+def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrder) -> None:
+    if counts["cart"] == 0:
+        raise Conflict(f"cart {cmd.cart_id} was changed while it was being placed; quote it again")
+    if counts["reserved"] != len(values["stock_products"]):
+        raise Conflict("somebody else has just bought the last of it; quote the cart again")
+    if cmd.credit_minor and counts["credit"] == 0:
+        raise Conflict(
+            f"credit_minor: the buyer's free credit is less than {cmd.credit_minor}", pointer="/credit_minor"
+        )
+
+
+async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
+    """A purchase as it was placed, from its rows."""
+    payment = await tx.row(
+        """
+        SELECT p.order_ref, p.currency, y.payment_id, y.amount_minor, y.credit_minor, y.expires_at
+        FROM demand.purchase p
+        JOIN billing.payment y ON y.buyer_id = p.buyer_id AND y.purchase_id = p.purchase_id AND y.amendment_id IS NULL
+        WHERE p.buyer_id = :buyer AND p.purchase_id = :purchase
+        """,
+        buyer=buyer_id,
+        purchase=purchase_id,
+    )
+    if payment is None:
+        raise NotFound(f"buyer {buyer_id} has no purchase {purchase_id}")
+    orders = await tx.rows(
+        """
+        SELECT merchant_id, order_id, amount_minor + credit_minor AS total FROM billing.payment_part
+        WHERE payment_id = :payment ORDER BY merchant_id
+        """,
+        payment=payment.payment_id,
+    )
+    freights = await tx.rows(
+        """
+        SELECT l.merchant_id, l.order_id, sum(l.goods_minor)::bigint AS goods, sum(l.freight_minor)::bigint AS freight
+        FROM demand.merchant_order o
+        JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.amendment_id IS NULL
+        WHERE o.buyer_id = :buyer AND o.purchase_id = :purchase GROUP BY l.merchant_id, l.order_id
+        """,
+        buyer=buyer_id,
+        purchase=purchase_id,
+    )
+    split = {row.order_id: (row.goods, row.freight) for row in freights}
+    return Placed(
+        purchase_id=purchase_id,
+        order_ref=payment.order_ref,
+        buyer_id=buyer_id,
+        currency=payment.currency,
+        total_minor=payment.amount_minor + payment.credit_minor,
+        pay_minor=payment.amount_minor,
+        credit_minor=payment.credit_minor,
+        payment_id=payment.payment_id,
+        expires_at=payment.expires_at,
+        orders=[
+            PlacedOrder(
+                merchant_id=order.merchant_id,
+                order_id=order.order_id,
+                goods_minor=split[order.order_id][0],
+                freight_minor=split[order.order_id][1],
+                total_minor=order.total,
+            )
+            for order in orders
+        ],
+    )

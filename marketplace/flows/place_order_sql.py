@@ -1,0 +1,148 @@
+"""The two statements of placing an order, and how a cluster takes the second one apart.
+
+READ takes the request's key and reads all that the price depends on; WRITES is what follows from it. On one server the
+writes are one statement, so that placing takes two round trips whatever the cart holds (decision D8); a cluster keeps
+the rows on different nodes and gets them one after another, in the same transaction.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+# The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order.
+READ = """
+WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
+SELECT claim.mine, k.fingerprint, k.status, k.body,
+       c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,
+       o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, s.on_hand - s.reserved AS free,
+       contract.contract_id, (SELECT p.processor_id FROM billing.processor p WHERE p.name = $7) AS processor_id
+FROM claim
+LEFT JOIN core.idempotency_key k ON k.actor = $2 AND k.key = $3
+LEFT JOIN demand.cart c ON c.buyer_id = $4 AND c.cart_id = $5
+LEFT JOIN demand.cart_line l ON l.buyer_id = c.buyer_id AND l.cart_id = c.cart_id
+LEFT JOIN supply.offer o ON o.merchant_id = l.merchant_id AND o.product_id = l.product_id
+LEFT JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+LEFT JOIN billing.entity e ON e.entity_id = m.entity_id
+LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+LEFT JOIN LATERAL (
+    SELECT t.contract_id
+    FROM billing.contract t
+    LEFT JOIN billing.contract_merchant n ON n.merchant_id = o.merchant_id AND n.contract_id = t.contract_id
+    WHERE t.currency = o.currency AND t.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
+      AND (t.valid_until IS NULL OR ($6::timestamptz AT TIME ZONE e.zone)::date < t.valid_until)
+      AND (t.categories IS NULL OR o.category = ANY(t.categories))
+      AND (NOT t.negotiated OR n.contract_id IS NOT NULL)
+    ORDER BY t.negotiated DESC, (t.categories IS NOT NULL) DESC, t.valid_from DESC, t.name COLLATE "C" LIMIT 1
+) AS contract ON o.merchant_id IS NOT NULL
+ORDER BY l.merchant_id, l.product_id
+"""
+
+# Each by its name, with named parameters. The stock rows are locked in the order of their keys; a row somebody else
+# holds is looked at again once it is free, so what is not there any more is not promised.
+WRITES: dict[str, str] = {
+    "reserved": """
+UPDATE supply.stock AS s SET reserved = s.reserved + w.quantity
+FROM (
+    SELECT t.merchant_id, t.product_id, u.quantity FROM supply.stock t
+    JOIN unnest(:stock_merchants::bigint[], :stock_products::bigint[], :stock_quantities::integer[])
+         AS u (merchant_id, product_id, quantity) ON u.merchant_id = t.merchant_id AND u.product_id = t.product_id
+    ORDER BY t.merchant_id, t.product_id FOR UPDATE OF t
+) AS w
+WHERE s.merchant_id = w.merchant_id AND s.product_id = w.product_id AND s.on_hand - s.reserved >= w.quantity
+RETURNING s.product_id""",
+    "cart": """
+UPDATE demand.cart SET state = 'placed', purchase_id = :purchase::bigint, version = version + 1,
+       updated_at = :now::timestamptz
+WHERE buyer_id = :buyer::bigint AND cart_id = :cart::bigint AND state = 'open' AND version = :version::integer
+RETURNING cart_id""",
+    "credit": """
+UPDATE billing.credit_account SET reserved_minor = reserved_minor + :credit::bigint
+WHERE buyer_id = :buyer::bigint AND currency = :currency::text AND :credit::bigint > 0
+  AND balance_minor - reserved_minor >= :credit::bigint
+RETURNING buyer_id""",
+    "purchase": """
+INSERT INTO demand.purchase (buyer_id, purchase_id, order_ref, currency, source_state, placed_at)
+VALUES (:buyer::bigint, :purchase::bigint, :ref::text, :currency::text, 'placed', :now::timestamptz)""",
+    "ref": """
+INSERT INTO demand.purchase_ref (order_ref, purchase_id, buyer_id)
+VALUES (:ref::text, :purchase::bigint, :buyer::bigint)""",
+    "orders": """
+INSERT INTO demand.merchant_order (merchant_id, order_id, order_ref, purchase_id, buyer_id, entity_id, currency, state,
+       goods_minor, freight_minor, placed_at, purchased_on, refund_policy_id, expires_at)
+SELECT merchant_id, order_id, :ref::text, :purchase::bigint, :buyer::bigint, :entity::integer, :currency::text,
+       'placed', goods_minor, freight_minor, :now::timestamptz, :today::date, :policy::bigint, :expires::timestamptz
+FROM unnest(:order_merchants::bigint[], :order_ids::bigint[], :order_goods::bigint[], :order_freights::bigint[])
+     AS o (merchant_id, order_id, goods_minor, freight_minor)""",
+    "lines": """
+INSERT INTO demand.order_line (merchant_id, order_id, line_no, product_id, category, title, quantity, goods_minor,
+       freight_minor, contract_id)
+SELECT * FROM unnest(:line_merchants::bigint[], :line_orders::bigint[], :line_nos::smallint[], :line_products::bigint[],
+       :line_categories::text[], :line_titles::text[], :line_quantities::integer[], :line_goods::bigint[],
+       :line_freights::bigint[], :line_contracts::bigint[])""",
+    "payment": """
+INSERT INTO billing.payment (buyer_id, payment_id, purchase_id, processor_id, method, currency, amount_minor,
+       credit_minor, state, created_at, expires_at)
+VALUES (:buyer::bigint, :payment::bigint, :purchase::bigint, :processor::bigint, :method::text, :currency::text,
+        :amount::bigint, :credit::bigint, 'created', :now::timestamptz, :expires::timestamptz)""",
+    "parts": """
+INSERT INTO billing.payment_part (merchant_id, payment_id, order_id, buyer_id, processor_id, currency, amount_minor,
+       credit_minor)
+SELECT merchant_id, :payment::bigint, order_id, :buyer::bigint, :processor::bigint, :currency::text, amount_minor,
+       credit_minor
+FROM unnest(:order_merchants::bigint[], :order_ids::bigint[], :part_amounts::bigint[], :part_credits::bigint[])
+     AS p (merchant_id, order_id, amount_minor, credit_minor)""",
+    "command": """
+INSERT INTO billing.payment_command (command_id, processor_id, kind, buyer_id, payment_id, currency, amount_minor,
+       method, created_at)
+SELECT :command::bigint, :processor::bigint, 'authorise', :buyer::bigint, :payment::bigint, :currency::text,
+       :amount::bigint, :method::text, :now::timestamptz
+WHERE :amount::bigint > 0""",
+    "event": """
+INSERT INTO core.outbox (event_id, topic, payload, occurred_at)
+VALUES (:event::bigint, 'demand.purchase_placed.v1', :placed::jsonb, :now::timestamptz)""",
+    "answer": """
+INSERT INTO core.idempotency_key (actor, key, fingerprint, status, headers, body, created_at)
+VALUES (:actor::text, :key::text, :fingerprint::bytea, :status::smallint, '{}', :body::bytea, :now::timestamptz)""",
+}
+COUNTED = ("reserved", "cart", "credit")
+"""The writes that may find nothing; how many rows they changed decides whether the order is placed."""
+
+_NAMED = re.compile(r"(?<!:):([a-z_]+)")
+
+
+def _numbered(sql: str, names: list[str]) -> str:
+    """The statement with $1, $2 … for its named parameters, which are appended to `names` where they are new."""
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return _NAMED.sub(number, sql)
+
+
+def _together() -> tuple[str, list[str]]:
+    names: list[str] = []
+    parts = ",".join(f"\n{name}_ AS ({_numbered(sql, names)})" for name, sql in WRITES.items())
+    counts = ", ".join(f"(SELECT count(*) FROM {name}_) AS {name}" for name in COUNTED)
+    return f"WITH {parts}\nSELECT {counts}", names
+
+
+_TOGETHER, _TOGETHER_NAMES = _together()
+
+
+async def write(raw: asyncpg.Connection, values: Mapping[str, Any], *, citus: bool) -> dict[str, int]:
+    """Run the writes; returns how many rows those of COUNTED changed."""
+    if not citus:
+        row = await raw.fetchrow(_TOGETHER, *(values[name] for name in _TOGETHER_NAMES))
+        return dict(row.items())
+    counts = {}
+    for name, sql in WRITES.items():
+        names: list[str] = []
+        rows = await raw.fetch(_numbered(sql, names), *(values[each] for each in names))
+        if name in COUNTED:
+            counts[name] = len(rows)
+    return counts

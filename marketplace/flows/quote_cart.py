@@ -1,0 +1,23 @@
+"""What a cart costs now: its lines against the catalogue, the merchants' states and what is left on the shelves."""
+
+from demand.carts.model import Cart, Quote, price
+from marketplace.core.db import Tx
+from marketplace.flows.place_order import listing_of
+
+
+async def quote_cart(tx: Tx, cart: Cart) -> Quote:
+    """Price a cart as placing it would. Reserves nothing."""
+    rows = await tx.raw.fetch(
+        _LISTINGS, [line.merchant_id for line in cart.lines], [line.product_id for line in cart.lines]
+    )
+    return price(cart.currency, cart.lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+
+
+_LISTINGS = """
+SELECT o.merchant_id, o.product_id, o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, s.on_hand - s.reserved AS free
+FROM unnest($1::bigint[], $2::bigint[]) AS l (merchant_id, product_id)
+JOIN supply.offer o ON o.merchant_id = l.merchant_id AND o.product_id = l.product_id
+JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+"""
