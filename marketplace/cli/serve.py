@@ -1,8 +1,10 @@
-"""`marketplace serve`: the web server, in this process."""
+"""`marketplace serve`: the web server, in this process or in several that share one address."""
 
 import asyncio
+import signal
 import socket
 import sys
+from asyncio.subprocess import Process
 from contextlib import nullcontext
 
 import rich_click as click
@@ -17,14 +19,19 @@ from marketplace.core.db import Database
 from marketplace.core.errors import AppError, Conflict
 from marketplace.settings import Settings, load_settings
 
+_RESTART_PAUSE_S = 1.0
 _DRAIN_S = 20
 """How long requests under way may take to end when the server is told to stop."""
 
 
-async def serve_until_stopped(settings: Settings, db: Database) -> None:
-    """Answer requests until SIGINT or SIGTERM; those under way are finished first."""
-    listening = listen(settings.host, settings.port)
-    err.print(f"Serving http://{settings.host}:{listening.getsockname()[1]} (Ctrl+C ends)", highlight=False)
+async def serve_until_stopped(settings: Settings, db: Database, *, fd: int | None = None) -> None:
+    """Answer requests until SIGINT or SIGTERM; those under way are finished first.
+
+    fd: a socket that another process of ours listens on already.
+    """
+    listening = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
+    if fd is None:
+        _announce(settings, listening)
     config = uvicorn.Config(
         create_app(settings, lambda: nullcontext(db)),
         host=settings.host,
@@ -33,12 +40,57 @@ async def serve_until_stopped(settings: Settings, db: Database) -> None:
         access_log=False,  # our own line says more
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # whoever calls could write them
         timeout_graceful_shutdown=_DRAIN_S,
     )
     try:
         await uvicorn.Server(config).serve(sockets=[listening])
     finally:
         listening.close()
+
+
+def _announce(settings: Settings, listening: socket.socket) -> None:
+    err.print(f"Serving http://{settings.host}:{listening.getsockname()[1]} (Ctrl+C ends)", highlight=False)
+
+
+async def serve_in_processes(settings: Settings, count: int) -> None:
+    """Answer requests in `count` processes that share one socket, until SIGINT or SIGTERM; one that dies is replaced.
+
+    This process answers none: it holds the database and the socket for the others.
+    """
+    listening = listen(settings.host, settings.port)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(_keep_one(listening, stop))
+            _announce(settings, listening)
+    finally:
+        listening.close()
+
+
+async def _keep_one(listening: socket.socket, stop: asyncio.Event) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    while not stop.is_set():
+        child = await _start_one(listening)
+        ended = asyncio.create_task(child.wait())
+        await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            if child.returncode is None:
+                child.terminate()
+            await ended
+            return
+        err.print(f"A server process ended with status {child.returncode}; starting another.", highlight=False)
+        await asyncio.wait([stopping], timeout=_RESTART_PAUSE_S)
+
+
+async def _start_one(listening: socket.socket) -> Process:
+    fd = listening.fileno()
+    command = (sys.executable, "-m", "marketplace", "serve", "--fd", str(fd))
+    # In a session of its own, so that Ctrl+C reaches this process alone, which then stops them in order.
+    return await asyncio.create_subprocess_exec(*command, pass_fds=[fd], start_new_session=True)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -52,18 +104,25 @@ def listen(host: str, port: int) -> socket.socket:
 @cli.command("serve")
 @click.option("--host", help="Address to listen on (default: MARKETPLACE_HOST or 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: MARKETPLACE_PORT or 8000).")
-def serve(host: str | None, port: int | None) -> None:
+@click.option("--processes", type=click.IntRange(1, 64), default=1, help="How many processes answer (default: 1).")
+@click.option(
+    "--fd", type=click.IntRange(3), hidden=True, help="A listening socket inherited from `serve --processes`."
+)
+def serve(host: str | None, port: int | None, processes: int, fd: int | None) -> None:
     """Serve the consoles and the API until stopped."""
     try:
         settings = load_settings(host=host, port=port)
         with asyncio.Runner(loop_factory=auto_loop_factory(use_subprocess=False)) as runner:
-            runner.run(_serve(settings))
+            runner.run(_serve(settings, processes, fd))
     except AppError as refusal:
         sys.exit(report_refusal(refusal, as_json=False))
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, processes: int, fd: int | None) -> None:
     async with open_database(settings) as db:
-        await serve_until_stopped(settings, db)
+        if processes > 1:
+            await serve_in_processes(settings, processes)
+        else:
+            await serve_until_stopped(settings, db, fd=fd)

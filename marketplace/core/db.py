@@ -18,11 +18,15 @@ import msgspec
 from sqlalchemy import Executable, text
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from marketplace.core.clock import Clock
 
 _RETRIES_MAX = 5
+_WAIT_S = 30
+_BESIDE = 2
+"""Connections for what is asked as the owner, beside those for transactions."""
 _RETRYABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 
 
@@ -124,6 +128,9 @@ class Database:
         self.clock = clock
         self.citus = citus
         self.outer = asyncio.Semaphore(max(pool_size // 2, 1))
+        self._free = asyncio.Semaphore(pool_size)
+        self._closed = False
+        self._idle: list[tuple[AsyncConnection, asyncpg.Connection]] = []
         settings = {"jit": "off", "timezone": "UTC"}
         if citus:
             settings["citus.multi_shard_modify_mode"] = "sequential"
@@ -131,14 +138,23 @@ class Database:
             url,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see Scope.begin
             pool_size=pool_size,
-            max_overflow=0,
+            max_overflow=_BESIDE,
             hide_parameters=True,  # an error is logged with its statement, never with what people wrote
-            pool_timeout=30,
+            pool_timeout=_WAIT_S,
             connect_args={"server_settings": settings, "prepared_statement_cache_size": 500},
         )
 
-    async def close(self) -> None:
+    async def disconnect(self) -> None:
+        """Close the connections that nobody uses at the moment; the next transaction makes new ones."""
+        while self._idle:
+            connection, _ = self._idle.pop()
+            await connection.close()
         await self.engine.dispose()
+
+    async def close(self) -> None:
+        """Close every connection; those still in use when they are given back."""
+        self._closed = True
+        await self.disconnect()
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[Tx]:
@@ -183,9 +199,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, scope: Scope, *, read_only: bool, actor: str) -> AsyncIterator[Tx]:
-        async with self.engine.connect() as connection:
-            raw = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(raw, asyncpg.Connection)
+        async with self._lent() as (connection, raw):
             try:
                 opening = scope.begin(read_only=read_only)
                 for message in opening if self.citus else ["; ".join(opening)]:
@@ -197,6 +211,35 @@ class Database:
                 raise
             if outcome != "COMMIT":  # PostgreSQL answers COMMIT of a failed transaction with ROLLBACK, without an error
                 raise RuntimeError("the transaction had failed and was rolled back by the server")
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+        """A connection, given back for the next one unless it is broken.
+
+        They stay checked out of the engine's pool: checking one out anew costs as much as a statement.
+        """
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await self._free.acquire()
+        except TimeoutError as fault:
+            raise PoolTimeout(f"no connection to the database became free within {_WAIT_S} seconds") from fault
+        try:
+            connection, raw = self._idle.pop() if self._idle else await self._connect()
+            try:
+                yield connection, raw
+            finally:
+                if raw.is_closed() or self._closed:
+                    await connection.close()
+                else:
+                    self._idle.append((connection, raw))
+        finally:
+            self._free.release()
+
+    async def _connect(self) -> tuple[AsyncConnection, asyncpg.Connection]:
+        connection = await self.engine.connect()
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(raw, asyncpg.Connection)
+        return connection, raw
 
 
 async def _rollback(connection: AsyncConnection, raw: asyncpg.Connection) -> None:

@@ -81,7 +81,7 @@ async def measure(orders: int, merchants: int, repeats: int) -> dict[str, Any]:
 @asynccontextmanager
 async def _copy(db: Database) -> AsyncIterator[Database]:
     """The same market once more, unsettled and on disk, in a database of its own that is dropped in the end."""
-    await db.engine.dispose()  # a template must have no other user
+    await db.disconnect()  # a template must have no other user
     await as_maintenance(db, "CREATE DATABASE bench_copy TEMPLATE marketplace STRATEGY file_copy", "CHECKPOINT")
     copy = Database(db.url.replace("/marketplace?", "/bench_copy?"), db.clock)
     try:

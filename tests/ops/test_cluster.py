@@ -198,7 +198,7 @@ async def test_a_backup_of_a_cluster_fills_one_server_and_the_cluster_again(
     await back_up(citus_db.url, tmp_path / "b.dump", embedded=False, citus=True)
     for target in (db, citus_db):
         await restore(target.url, tmp_path / "b.dump", embedded=False, replace=True)
-        await target.engine.dispose()
+        await target.disconnect()
     await distribute(citus_db.url)
     for target in (db, citus_db):
         async with target.read(Scope(Role.MERCHANT, 7)) as tx:

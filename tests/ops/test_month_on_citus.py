@@ -95,7 +95,7 @@ async def test_a_month_is_the_same_as_on_one_server_and_runs_on_the_workers(
     connection = await connect(citus_db.url)
     await connection.execute(f'ALTER DATABASE "{citus_db.engine.url.database}" SET client_min_messages = debug1')
     await connection.close()
-    await citus_db.engine.dispose()
+    await citus_db.disconnect()
     with watched(citus_db) as watch:
         await bill(citus_db, contracts_first=contracts_first)
     for name, here in (await figures(db)).items():

@@ -41,6 +41,7 @@ async def add_listings(tx: Tx) -> None:
         "INSERT INTO demand.buyer (buyer_id, buyer_ref, created_at) VALUES (:buyer, 'ben', :now)",
         {"buyer": BUYER, "now": tx.now},
     )
+    await tx.execute("INSERT INTO demand.buyer_ref (buyer_ref, buyer_id) VALUES ('ben', :buyer)", {"buyer": BUYER})
 
 
 async def prepare(db: Database) -> None:

@@ -1,0 +1,49 @@
+"""`marketplace serve --processes`: several processes share one address; one that is killed is replaced."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+    ends = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def ready(base: str) -> bool:
+    try:
+        return httpx.get(f"{base}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_killed_process_is_replaced_and_all_end_together(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    command = [sys.executable, "-m", "marketplace", "serve", "--port", "0", "--processes", "2"]
+    with said.open("w") as err:
+        server = subprocess.Popen(command, env={**os.environ, "MARKETPLACE_HOME": str(tmp_path / "home")}, stderr=err)
+    try:
+        wait_for(lambda: "Serving http" in said.read_text())
+        base = said.read_text().partition("Serving ")[2].split()[0]
+        wait_for(lambda: ready(base))
+        children = psutil.Process(server.pid).children()
+        workers = [child for child in children if "--fd" in child.cmdline()]
+        assert len(workers) == 2
+        workers[0].send_signal(signal.SIGKILL)
+        wait_for(lambda: "starting another" in said.read_text())
+        wait_for(lambda: len([c for c in psutil.Process(server.pid).children() if "--fd" in c.cmdline()]) == 2)
+        assert ready(base)
+        server.terminate()
+        assert server.wait(30) == 0
+        wait_for(lambda: not any(child.is_running() for child in workers))
+    finally:
+        server.kill()

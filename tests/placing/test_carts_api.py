@@ -1,0 +1,105 @@
+"""Buyers and carts over the API, as a shop's server uses it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from marketplace.core.db import Database
+from tests.http.market import send
+from tests.placing.market import ALPHA, BETA, BUYER, CUP, LAMP, TEA, prepare, stock_of
+
+Make = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def shop(db: Database, caller: Make) -> httpx.AsyncClient:
+    await prepare(db)
+    return await caller("shop", "storefront")
+
+
+def lines(*wanted: tuple[int, int, int]) -> list[dict[str, int]]:
+    return [{"merchant_id": m, "product_id": p, "quantity": q} for m, p, q in wanted]
+
+
+async def cart_of(shop: httpx.AsyncClient, *wanted: tuple[int, int, int], buyer: int = BUYER) -> dict[str, Any]:
+    answer = await send(shop, f"/buyers/{buyer}/carts", {"currency": "EUR", "lines": lines(*wanted)})
+    assert answer.status_code == 201, answer.text
+    cart: dict[str, Any] = answer.json()
+    return cart
+
+
+async def test_from_a_new_buyer_to_a_placed_purchase(shop: httpx.AsyncClient, db: Database) -> None:
+    buyer = (await send(shop, "/buyers", {"buyer_ref": "anne@shop", "name": "Anne", "city": "Lyon"})).json()
+    taken = await send(shop, "/buyers", {"buyer_ref": "anne@shop"})
+    assert (taken.status_code, taken.json()["errors"][0]["pointer"]) == (409, "/buyer_ref")
+    cart = await cart_of(shop, (ALPHA, TEA, 1), buyer=buyer["buyer_id"])
+    path = f"/api/v1/buyers/{buyer['buyer_id']}/carts/{cart['cart_id']}"
+    read = await shop.get(path)
+    assert read.headers["etag"] == '"1"'
+    body = {"lines": lines((BETA, LAMP, 2), (ALPHA, CUP, 1))}
+    changed = await shop.put(f"{path}/lines", json=body, headers={"If-Match": read.headers["etag"]})
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert (await shop.put(f"{path}/lines", json=body, headers={"If-Match": '"1"'})).status_code == 412
+    assert (await shop.put(f"{path}/lines", json=body)).status_code == 428
+    quote = (await shop.get(f"{path}/quote")).json()
+    assert (quote["total_minor"], quote["placeable"]) == (799 + 2 * 5_900, True)
+    order = {"quote": quote["quote"], "method": "tok_ok"}
+    first = await send(shop, f"{path.removeprefix('/api/v1')}/place", order, key="k1")
+    assert first.status_code == 201, first.text
+    assert first.json()["total_minor"] == quote["total_minor"]
+    again = await send(shop, f"{path.removeprefix('/api/v1')}/place", order, key="k1")
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    assert (await shop.get(path)).json()["state"] == "placed"
+    assert (await shop.put(f"{path}/lines", json=body, headers={"If-Match": '"3"'})).status_code == 409
+    assert await stock_of(db, BETA, LAMP) == (3, 2)
+    listed = (await shop.get(f"/api/v1/buyers/{buyer['buyer_id']}/carts")).json()["items"]
+    assert [one["purchase_id"] for one in listed] == [first.json()["purchase_id"]]
+
+
+async def test_a_changed_price_is_answered_with_the_present_quote(shop: httpx.AsyncClient) -> None:
+    cart = await cart_of(shop, (ALPHA, TEA, 11))
+    path = f"/buyers/{BUYER}/carts/{cart['cart_id']}"
+    refused = await send(shop, f"{path}/place", {"quote": "0" * 32, "method": "tok_ok"})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/quote-changed")
+    assert refused.json()["quote"]["lines"][0]["problem"] == "only 10 left"
+    dropped = await send(shop, f"{path}/drop")
+    assert dropped.json()["state"] == "dropped"
+    assert (await send(shop, f"{path}/place", {"quote": "0" * 32, "method": "tok_ok"})).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"currency": "EUR", "lines": lines((ALPHA, TEA, 0))}, "/lines/0/quantity"),
+        ({"currency": "EUR", "lines": lines((ALPHA, TEA, 10_000))}, "/lines/0/quantity"),
+        ({"currency": "EUR", "lines": lines((ALPHA, TEA, 1), (ALPHA, TEA, 2))}, "/lines/1"),
+        ({"currency": "EUR", "lines": lines((2**63, TEA, 1))}, "/lines/0"),
+        ({"currency": "EUR", "lines": [{"merchant_id": "11", "product_id": 1, "quantity": 1}]}, "/lines/0/merchant_id"),
+        ({"currency": "EUR", "lines": lines(*((ALPHA, p, 1) for p in range(101)))}, "/lines"),
+        ({"currency": "EURO"}, "/currency"),
+    ],
+)
+async def test_a_bad_cart_is_refused_naming_the_field(shop: httpx.AsyncClient, body: Any, pointer: str) -> None:
+    answer = await send(shop, f"/buyers/{BUYER}/carts", body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_a_buyer_is_changed_by_whoever_saw_it_last(shop: httpx.AsyncClient) -> None:
+    path = f"/api/v1/buyers/{BUYER}"
+    tag = (await shop.get(path)).headers["etag"]
+    changed = await shop.patch(path, json={"city": "Porto"}, headers={"If-Match": tag})
+    assert (changed.json()["city"], changed.json()["version"]) == ("Porto", 2)
+    late = await shop.patch(path, json={"city": "Faro"}, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["type"]) == (412, "/problems/stale")
+    assert (await shop.get("/api/v1/buyers", params={"buyer_ref": "ben"})).json()["items"][0]["city"] == "Porto"
+
+
+async def test_carts_of_another_buyer_do_not_exist(shop: httpx.AsyncClient) -> None:
+    cart = await cart_of(shop, (ALPHA, TEA, 1))
+    other = (await send(shop, "/buyers", {})).json()["buyer_id"]
+    assert (await shop.get(f"/api/v1/buyers/{other}/carts/{cart['cart_id']}")).status_code == 404
+    placed = await send(shop, f"/buyers/{other}/carts/{cart['cart_id']}/place", {"quote": "0" * 32, "method": "t"})
+    assert placed.status_code == 404
