@@ -80,12 +80,11 @@ def _order(row: Any) -> Order:
 
 async def lock_order(tx: Tx, merchant_id: int, order_id: int) -> Order:
     """An order, held until the transaction ends; whoever also posts locks the books first. Raises NotFound."""
-    row = await tx.row(
-        f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o WHERE merchant_id = :merchant AND order_id = :order"
-        " FOR UPDATE",
-        merchant=merchant_id,
-        order=order_id,
-    )
+    bound = {"merchant": merchant_id, "order": order_id}
+    of_order = "WHERE merchant_id = :merchant AND order_id = :order"
+    await tx.execute(f"SELECT order_id FROM demand.merchant_order {of_order} FOR UPDATE", bound)
+    # Read only now: what the statement that waited saw is from before its wait.
+    row = await tx.row(f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o {of_order}", **bound)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no order {order_id}")
     return _order(row)

@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
     replayed: bool
 
 
-_CLAIM = """
+CLAIM = """
 SELECT claim.mine, k.fingerprint, k.status, k.body
 FROM (SELECT pg_try_advisory_xact_lock($1) AS mine) AS claim
 LEFT JOIN core.idempotency_key k ON k.actor = $2 AND k.key = $3
@@ -63,7 +63,7 @@ VALUES ($1, $2, $3, $4, '{}', $5, $6)
 
 async def claim(tx: Tx, ticket: Ticket) -> Answer | None:
     """Hold the key until the transaction ends; the answer stored under it, if any. Raises KeyInFlight, KeyReused."""
-    row = await tx.raw.fetchrow(_CLAIM, ticket.lock_number, ticket.actor, ticket.key)
+    row = await tx.raw.fetchrow(CLAIM, ticket.lock_number, ticket.actor, ticket.key)
     return earlier_answer(ticket, row)
 
 

@@ -81,8 +81,7 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     Raises NotFound, QuoteChanged, Conflict for a cart that was dropped or credit that is not there, Invalid for more
     credit than the price. Nothing is stored then.
     """
-    key = (ticket.lock_number, ticket.actor, ticket.key)
-    rows = await tx.raw.fetch(sql.READ, *key, cmd.buyer_id, cmd.cart_id, tx.now, cmd.processor)
+    rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, citus=citus)
     earlier = earlier_answer(ticket, rows[0])
     if earlier is not None:
         return earlier

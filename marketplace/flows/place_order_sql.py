@@ -1,15 +1,19 @@
-"""The two statements of placing an order, and how a cluster takes the second one apart.
+"""The two statements of placing an order, and how a cluster takes them apart.
 
-READ takes the request's key and reads all that the price depends on; WRITES is what follows from it. On one server the
-writes are one statement, so that placing takes two round trips whatever the cart holds (decision D8); a cluster keeps
-the rows on different nodes and gets them one after another, in the same transaction.
+READ takes the request's key and reads all that the price depends on; WRITES is what follows from it. On one server each
+is one statement, so that placing takes two round trips whatever the cart holds (decision D8); a cluster keeps the rows
+on different nodes and is asked for them one after another, in the same transaction.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
+
+from marketplace.core.db import Tx
+from marketplace.core.idempotency import CLAIM, Ticket
 
 # The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order.
 READ = """
@@ -39,6 +43,55 @@ LEFT JOIN LATERAL (
 ) AS contract ON o.merchant_id IS NOT NULL
 ORDER BY l.merchant_id, l.product_id
 """
+
+CART = """
+SELECT c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity
+FROM demand.cart c LEFT JOIN demand.cart_line l ON l.buyer_id = c.buyer_id AND l.cart_id = c.cart_id
+WHERE c.buyer_id = $1 AND c.cart_id = $2 ORDER BY l.merchant_id, l.product_id
+"""
+LISTINGS = """
+SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.title, o.category,
+       o.currency AS offer_currency, o.price_minor, o.freight_minor,
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, s.on_hand - s.reserved AS free,
+       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id
+FROM supply.offer o
+JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+JOIN billing.entity e ON e.entity_id = m.entity_id
+LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+LEFT JOIN billing.contract t ON t.currency = o.currency
+ AND t.valid_from <= ($3::timestamptz AT TIME ZONE e.zone)::date
+ AND (t.valid_until IS NULL OR ($3::timestamptz AT TIME ZONE e.zone)::date < t.valid_until)
+ AND (t.categories IS NULL OR o.category = ANY(t.categories))
+LEFT JOIN billing.contract_merchant n ON n.merchant_id = o.merchant_id AND n.contract_id = t.contract_id
+WHERE o.merchant_id = ANY($1::bigint[]) AND o.product_id = ANY($2::bigint[])
+ORDER BY o.merchant_id, o.product_id,
+         CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN 0 ELSE 1 END,
+         t.negotiated DESC, (t.categories IS NOT NULL) DESC, t.valid_from DESC, t.name COLLATE "C"
+"""
+
+
+async def read(tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: str, *, citus: bool) -> list[Any]:
+    """Hold the request's key and read the cart, what its lines cost, and the contract each falls under.
+
+    One row per line by merchant and product, or one without a line; each also says what the key was used for before.
+    """
+    key = (ticket.lock_number, ticket.actor, ticket.key)
+    if not citus:
+        rows: list[Any] = await tx.raw.fetch(READ, *key, buyer_id, cart_id, tx.now, processor)
+        return rows
+    claimed = dict((await tx.raw.fetchrow(CLAIM, *key)).items())
+    claimed["processor_id"] = await tx.raw.fetchval(
+        "SELECT processor_id FROM billing.processor WHERE name = $1", processor
+    )
+    lines = await tx.raw.fetch(CART, buyer_id, cart_id)
+    wanted = [line["merchant_id"] for line in lines], [line["product_id"] for line in lines]
+    listings = {(row["merchant_id"], row["product_id"]): row for row in await tx.raw.fetch(LISTINGS, *wanted, tx.now)}
+    nothing = defaultdict[str, Any](lambda: None)
+    return [
+        nothing | claimed | dict(listings.get((line["merchant_id"], line["product_id"]), {})) | dict(line)
+        for line in lines
+    ] or [nothing | claimed]
+
 
 # Each by its name, with named parameters. The stock rows are locked in the order of their keys; a row somebody else
 # holds is looked at again once it is free, so what is not there any more is not promised.
@@ -139,10 +192,25 @@ async def write(raw: asyncpg.Connection, values: Mapping[str, Any], *, citus: bo
     if not citus:
         row = await raw.fetchrow(_TOGETHER, *(values[name] for name in _TOGETHER_NAMES))
         return dict(row.items())
-    counts = {}
+    counts = {"reserved": await _reserve_one_by_one(raw, values)}
     for name, sql in WRITES.items():
+        if name == "reserved":
+            continue
         names: list[str] = []
         rows = await raw.fetch(_numbered(sql, names), *(values[each] for each in names))
         if name in COUNTED:
             counts[name] = len(rows)
     return counts
+
+
+async def _reserve_one_by_one(raw: asyncpg.Connection, values: Mapping[str, Any]) -> int:
+    """A cluster locks no rows of several shards in one statement. The rows come in the order of their keys."""
+    units = zip(values["stock_merchants"], values["stock_products"], values["stock_quantities"], strict=True)
+    changed = [await raw.fetch(_RESERVE_ONE, *unit) for unit in units]
+    return sum(map(len, changed))
+
+
+_RESERVE_ONE = """
+UPDATE supply.stock SET reserved = reserved + $3
+WHERE merchant_id = $1 AND product_id = $2 AND on_hand - reserved >= $3 RETURNING product_id
+"""

@@ -7,7 +7,7 @@ row are not counted: whatever is asked of them holds.
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import ARRAY, BigInteger, Integer, TextClause, bindparam, text
+from sqlalchemy import TextClause, text
 
 from marketplace.core.db import Tx
 
@@ -20,26 +20,11 @@ class Units(msgspec.Struct, frozen=True):
     quantity: int
 
 
-def _change(assignments: str) -> TextClause:
-    return text(f"""
-UPDATE supply.stock AS s SET {assignments}
-FROM (
-    SELECT t.merchant_id, t.product_id, u.quantity FROM supply.stock t
-    JOIN (SELECT * FROM unnest(:merchants, :products, :quantities) AS u (merchant_id, product_id, quantity)) AS u
-      ON u.merchant_id = t.merchant_id AND u.product_id = t.product_id
-    ORDER BY t.merchant_id, t.product_id FOR UPDATE OF t
-) AS u
-WHERE s.merchant_id = u.merchant_id AND s.product_id = u.product_id
-""").bindparams(
-        bindparam("merchants", type_=ARRAY(BigInteger)),
-        bindparam("products", type_=ARRAY(BigInteger)),
-        bindparam("quantities", type_=ARRAY(Integer)),
-    )
-
-
-_RELEASE = _change("reserved = s.reserved - u.quantity")
-_SHIP = _change("reserved = s.reserved - u.quantity, on_hand = s.on_hand - u.quantity")
-_RESTOCK = _change("on_hand = s.on_hand + u.quantity")
+# Row by row, by its whole key: what a cluster can send to the shard it belongs to.
+_FORM = "UPDATE supply.stock SET {} WHERE merchant_id = :merchant AND product_id = :product"
+_RELEASE = text(_FORM.format("reserved = reserved - :quantity"))
+_SHIP = text(_FORM.format("reserved = reserved - :quantity, on_hand = on_hand - :quantity"))
+_RESTOCK = text(_FORM.format("on_hand = on_hand + :quantity"))
 
 
 async def release(tx: Tx, units: Iterable[Units]) -> None:
@@ -63,9 +48,5 @@ async def _run(tx: Tx, statement: TextClause, units: Iterable[Units]) -> None:
         key = (unit.merchant_id, unit.product_id)
         sums[key] = sums.get(key, 0) + unit.quantity
     if sums:
-        bound = {
-            "merchants": [merchant for merchant, _ in sums],
-            "products": [product for _, product in sums],
-            "quantities": list(sums.values()),
-        }
-        await tx.execute(statement, bound)
+        rows = [{"merchant": key[0], "product": key[1], "quantity": sums[key]} for key in sorted(sums)]
+        await tx.execute(statement, rows)
