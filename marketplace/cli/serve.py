@@ -33,6 +33,7 @@ async def serve_until_stopped(settings: Settings, db: Database) -> None:
         access_log=False,  # our own line says more
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # who calls is who is connected: forwarding headers can be written by anybody
         timeout_graceful_shutdown=_DRAIN_S,
     )
     try:

@@ -97,6 +97,14 @@ CREATE TABLE billing.payment_part (
 ;;
 CREATE INDEX ix_payment_part_merchant_id_order_id ON billing.payment_part (merchant_id, order_id)
 ;;
+CREATE UNLOGGED TABLE core.request_window (
+    caller TEXT NOT NULL, 
+    window_starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    taken INTEGER NOT NULL, 
+    granted INTEGER NOT NULL, 
+    CONSTRAINT pk_request_window PRIMARY KEY (caller)
+)
+;;
 CREATE TABLE demand.cart (
     buyer_id BIGINT NOT NULL, 
     cart_id BIGINT NOT NULL, 
@@ -206,6 +214,8 @@ CREATE POLICY app_worker ON billing.payment_part TO app_worker USING (true) WITH
 GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON core.request_window TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.cart TO app_staff, app_worker
 ;;
