@@ -6,6 +6,7 @@ from sqlalchemy import delete, text
 
 from marketplace.core.db import Tx
 from marketplace.core.tables import idempotency_key, outbox, request_window, session, sign_in_attempt
+from marketplace.core.webhooks.tables import webhook_delivery
 
 KEPT_IDEMPOTENCY_KEYS = timedelta(days=7)
 """How long a repeated request gets the stored answer instead of being done again."""
@@ -13,6 +14,8 @@ KEPT_IDEMPOTENCY_KEYS = timedelta(days=7)
 KEPT_SIGN_IN_ATTEMPTS = timedelta(days=1)
 KEPT_REQUEST_WINDOWS = timedelta(hours=1)
 KEPT_DISPATCHED_EVENTS = timedelta(days=30)
+"""So long an event can be sent to a webhook again; its deliveries go with it."""
+
 KEPT_JOB_LOG = timedelta(days=30)
 
 
@@ -28,6 +31,9 @@ async def clean_up(tx: Tx) -> dict[str, int]:
         ),
         "request_windows": delete(request_window).where(
             request_window.c.window_starts_at < tx.now - KEPT_REQUEST_WINDOWS
+        ),
+        "webhook_deliveries": delete(webhook_delivery).where(
+            webhook_delivery.c.created_at < tx.now - KEPT_DISPATCHED_EVENTS
         ),
         "events": delete(outbox).where(outbox.c.dispatched_at < tx.now - KEPT_DISPATCHED_EVENTS),
     }
