@@ -11,11 +11,13 @@ from marketplace import routes
 from marketplace.bootstrap import open_database
 from marketplace.consoles import page_handlers
 from marketplace.core.db import Database
+from marketplace.core.limits import Limits
 from marketplace.migrate import newest_version
 from marketplace.settings import Settings
 from marketplace.web import system
 from marketplace.web.auth import Authentication
 from marketplace.web.body import BODY_BYTES_MAX
+from marketplace.web.limits import RateLimit, tell_allowance
 from marketplace.web.observed import observed, safety_headers
 from marketplace.web.openapi import describe
 from marketplace.web.origin import SameOrigin
@@ -35,7 +37,7 @@ def create_app(
     @asynccontextmanager
     async def with_database(app: Litestar) -> AsyncIterator[None]:
         async with database() if database else open_database(settings) as db:
-            app.state["db"] = db
+            app.state["db"], app.state["limits"] = db, Limits(db)
             yield
 
     async def get_db(state: State) -> Database:
@@ -52,9 +54,9 @@ def create_app(
         lifespan=[with_database],
         state=State({"metrics": metrics, "openapi": describe(routes.API, dependencies)}),
         dependencies=dependencies,
-        middleware=[SameOrigin(), Authentication()],
+        middleware=[SameOrigin(), Authentication(settings), RateLimit(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
-        before_send=[safety_headers(https=settings.cookie_secure)],
+        before_send=[safety_headers(https=settings.cookie_secure), tell_allowance],
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
         return_dto=None,

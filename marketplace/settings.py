@@ -23,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user: who writes when the command line names nobody with `--as`.
     processor: the name of the payment processor that new purchases are paid through.
     pool_size: connections of one process, at least 2: a long request holds one and works through others.
+    rate_limit: requests per minute of an API key or a signed-in user, over all processes; 0 is no limit.
+    rate_limit_anonymous: the same of an address from which nobody has signed in, and of each wrong API key.
+    webhooks_private: webhooks may go to loopback (then also without TLS) and to private networks; for trials only.
     """
 
     home: Path
@@ -35,6 +38,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     processor: str = "card"
     pool_size: int = 8
+    rate_limit: int = 60_000
+    rate_limit_anonymous: int = 600
+    webhooks_private: bool = False
 
     def clock(self) -> Clock:
         return FixedClock(self.clock_at) if self.clock_at else SystemClock()
@@ -57,6 +63,9 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         raise Invalid("MARKETPLACE_DATABASE_URL: must start with postgresql+asyncpg://")
     if settings.pool_size < 2:
         raise Invalid("MARKETPLACE_POOL_SIZE: must be at least 2, because a long request needs two connections")
+    for name in ("rate_limit", "rate_limit_anonymous"):
+        if not 0 <= getattr(settings, name) < 2**31:
+            raise Invalid(f"MARKETPLACE_{name.upper()}: must be 0 (no limit) to {2**31 - 1} requests per minute")
     if settings.clock_at and settings.clock_at.tzinfo is None:
         raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
     return settings

@@ -4,7 +4,8 @@ import billing.ledger.tables
 import billing.payments.tables
 import billing.tables
 import demand.tables
+import marketplace.core.webhooks.tables
 import supply.tables
 from marketplace.core.tables import metadata
 
-__all__ = ["billing", "demand", "metadata", "supply"]
+__all__ = ["billing", "demand", "marketplace", "metadata", "supply"]

@@ -6,7 +6,7 @@ what it had claimed is rolled back or started again by another.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,10 @@ from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
+from marketplace.core.webhooks import deliveries, sender
+from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.settings import Settings
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -33,19 +36,15 @@ _RECONNECT_S = 2.0
 log = structlog.get_logger(__name__)
 
 
-async def _log_event(tx: Tx, event: Event) -> None:
-    log.info("event", event_id=event.event_id, topic=event.topic, merchant_id=event.merchant_id, payload=event.payload)
+async def _tell(tx: Tx, events: Sequence[Event]) -> None:
+    for event in events:
+        ids = {"event_id": event.event_id, "merchant_id": event.merchant_id}
+        log.info("event", topic=event.topic, payload=event.payload, **ids)
+    await deliveries.fan_out(tx, events)
 
 
-DELIVERIES: Mapping[str, Delivery] = {
-    "billing.orders_settled.v1": _log_event,
-    "billing.run_finalised.v1": _log_event,
-    "billing.run_reversed.v1": _log_event,
-    "demand.order_moved.v1": _log_event,
-    "demand.order_refunded.v1": _log_event,
-    "demand.purchase_placed.v1": _log_event,
-}
-"""What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
+DELIVERIES: Mapping[str, Delivery] = dict.fromkeys(TOPICS, _tell)
+"""What becomes of each topic of the outbox: a line in the log, and webhooks to those who want it."""
 
 BATCHES: Mapping[str, work.Handle] = settle_orders.HANDLERS | run_billing_buckets.HANDLERS
 """How an item of each kind of batch is done."""
@@ -66,18 +65,25 @@ async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
 
-JOBS: Mapping[str, Job] = {
-    "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
-    "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
-    "clean_up": Job(_clean_up, cron="17 3 * * *"),
-}
+def jobs_of(settings: Settings) -> dict[str, Job]:
+    """Every job by its name, as a worker with these settings does it."""
+
+    async def send_webhooks(db: Database, _: Any) -> None:
+        await sender.send_due(db, ACTOR, private=settings.webhooks_private)
+
+    return {
+        "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
+        "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
+        "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+        "clean_up": Job(_clean_up, cron="17 3 * * *"),
+    }
 
 
 async def run_worker(
     db: Database,
     stop: asyncio.Event,
     *,
-    jobs_by_name: Mapping[str, Job] = JOBS,
+    jobs_by_name: Mapping[str, Job],
     batches: Mapping[str, work.Handle] = BATCHES,
 ) -> None:
     """Work until `stop` is set, then finish the job and the item in hand and return.

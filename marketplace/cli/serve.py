@@ -40,7 +40,7 @@ async def serve_until_stopped(settings: Settings, db: Database, *, fd: int | Non
         access_log=False,  # our own line says more
         log_config=None,
         server_header=False,
-        proxy_headers=False,  # whoever calls could write them
+        proxy_headers=False,  # who calls is who is connected: forwarding headers can be written by anybody
         timeout_graceful_shutdown=_DRAIN_S,
     )
     try:

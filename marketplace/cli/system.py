@@ -6,7 +6,7 @@ from marketplace.cli.root import cli
 from marketplace.cluster import distribute
 from marketplace.migrate import migrate
 from marketplace.settings import Settings
-from marketplace.worker import run_worker, stop_on_signals
+from marketplace.worker import jobs_of, run_worker, stop_on_signals
 
 
 async def bring_up_to_date(settings: Settings) -> dict[str, str | None]:
@@ -28,5 +28,5 @@ async def migrate_schema(settings: Settings) -> Outcome:
 @command(cli, "worker")
 async def worker(session: Session) -> Outcome:
     """Run jobs, scheduled work and open batches until stopped; start as many as there is work for, anywhere."""
-    await run_worker(session.db, stop_on_signals())
+    await run_worker(session.db, stop_on_signals(), jobs_by_name=jobs_of(session.settings))
     return Outcome({"stopped": True})

@@ -124,10 +124,15 @@ async def password(session: Session, login: str, from_stdin: bool) -> Outcome:
 @click.argument("login")
 @click.argument("name")
 @click.option("--days", type=click.IntRange(min=1), help="Let it expire after so many days.")
-async def key(session: Session, login: str, name: str, days: int | None) -> Outcome:
+@click.option(
+    "--scope", "scopes", multiple=True, help="Narrow it, such as to `read` or `orders:write`; may be given again."
+)
+async def key(session: Session, login: str, name: str, days: int | None, scopes: tuple[str, ...]) -> Outcome:
     """Make an API key called NAME for the user LOGIN; it is shown this once."""
     async with session.db.read(STAFF) as tx:
         owner = await users.get_user(tx, login)
     expires_at = session.db.clock.now() + timedelta(days=days) if days else None
-    made = await session.db.write(STAFF, session.actor, sessions.create_api_key, owner.user_id, name, expires_at)
+    made = await session.db.write(
+        STAFF, session.actor, sessions.create_api_key, owner.user_id, name, expires_at, list(scopes) or None
+    )
     return Outcome(made)

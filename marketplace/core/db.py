@@ -188,6 +188,15 @@ class Database:
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311  # jitter, not a secret
         raise AssertionError("unreachable")
 
+    async def lookup(self, query: str, *values: Any) -> Any | None:
+        """The first row of one prepared statement outside any transaction, with `$1` parameters: one round trip.
+
+        It runs as the role that connects, which no policy narrows: for what is asked before it is known who asks. The
+        statement may write; what it writes is committed when this returns.
+        """
+        async with self._lent() as (_, raw):
+            return await raw.fetchrow(query, *values)
+
     async def analyze(self, *tables: str) -> None:
         """Refresh the planner's statistics after a bulk load, as the role that owns the tables.
 

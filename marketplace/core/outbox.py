@@ -1,6 +1,6 @@
 """Events for the world outside, stored with what they tell of and delivered afterwards by the worker."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,8 @@ class Event(msgspec.Struct, frozen=True):
     occurred_at: datetime
 
 
-Delivery = Callable[[Tx, Event], Awaitable[None]]
-"""Passes one event on inside the transaction that marks it dispatched, so it may only write to the database."""
+Delivery = Callable[[Tx, Sequence[Event]], Awaitable[None]]
+"""Passes events on inside the transaction that marks them dispatched, so it may only write to the database."""
 
 
 async def emit(tx: Tx, topic: str, payload: Any, *, merchant_id: int | None = None) -> None:
@@ -52,8 +52,11 @@ async def dispatch(tx: Tx, deliveries: Mapping[str, Delivery], limit: int) -> in
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    taken: dict[Delivery, list[Event]] = {}
     for row in rows:
-        await deliveries[row.topic](tx, Event(**row._mapping))
+        taken.setdefault(deliveries[row.topic], []).append(Event(**row._mapping))
+    for deliver, events in taken.items():
+        await deliver(tx, events)
     done = [row.event_id for row in rows]
     await tx.execute(update(outbox).where(outbox.c.event_id.in_(done)).values(dispatched_at=tx.now))
     return len(done)

@@ -5,13 +5,17 @@ from datetime import timedelta
 from sqlalchemy import delete, text
 
 from marketplace.core.db import Tx
-from marketplace.core.tables import idempotency_key, outbox, session, sign_in_attempt
+from marketplace.core.tables import idempotency_key, outbox, request_window, session, sign_in_attempt
+from marketplace.core.webhooks.tables import webhook_delivery
 
 KEPT_IDEMPOTENCY_KEYS = timedelta(days=7)
 """How long a repeated request gets the stored answer instead of being done again."""
 
 KEPT_SIGN_IN_ATTEMPTS = timedelta(days=1)
+KEPT_REQUEST_WINDOWS = timedelta(hours=1)
 KEPT_DISPATCHED_EVENTS = timedelta(days=30)
+"""So long an event can be sent to a webhook again; its deliveries go with it."""
+
 KEPT_JOB_LOG = timedelta(days=30)
 
 
@@ -24,6 +28,12 @@ async def clean_up(tx: Tx) -> dict[str, int]:
         ),
         "sign_in_attempts": delete(sign_in_attempt).where(
             sign_in_attempt.c.window_starts_at < tx.now - KEPT_SIGN_IN_ATTEMPTS
+        ),
+        "request_windows": delete(request_window).where(
+            request_window.c.window_starts_at < tx.now - KEPT_REQUEST_WINDOWS
+        ),
+        "webhook_deliveries": delete(webhook_delivery).where(
+            webhook_delivery.c.created_at < tx.now - KEPT_DISPATCHED_EVENTS
         ),
         "events": delete(outbox).where(outbox.c.dispatched_at < tx.now - KEPT_DISPATCHED_EVENTS),
     }

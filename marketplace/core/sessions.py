@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +12,10 @@ from sqlalchemy import ColumnElement, Text, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import BYTEA
 
 from marketplace.core import audit
-from marketplace.core.db import Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid, NotFound
-from marketplace.core.tables import api_key, app_user, session
+from marketplace.core.scopes import check_scopes
+from marketplace.core.tables import api_key, session
 
 SESSION_MAX = timedelta(days=7)
 SESSION_IDLE_MAX = timedelta(hours=12)
@@ -21,6 +23,7 @@ _SEEN_EVERY = timedelta(minutes=5)
 API_KEY_MAX = timedelta(days=366)
 ROTATION_OVERLAP_MAX = timedelta(days=30)
 _KEY_NAME_LENGTH_MAX = 100
+_KEY_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _USER_AGENT_LENGTH_MAX = 300
 
 
@@ -48,6 +51,7 @@ class KeyInfo(msgspec.Struct, frozen=True):
 
     key_id: str
     name: str
+    scopes: list[str] | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -61,10 +65,14 @@ class NewKey(msgspec.Struct, frozen=True):
     key: str
     name: str
     expires_at: datetime | None
+    scopes: list[str] | None = None
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Whom a valid credential belongs to, and whether its last use should be noted again."""
+    """Whom a valid credential belongs to, what it is narrowed to, and whether its last use should be noted again.
+
+    caller: under what name its requests are counted.
+    """
 
     user_id: int
     login: str
@@ -72,10 +80,21 @@ class Holder(msgspec.Struct, frozen=True):
     roles: list[str]
     merchant_id: int | None
     locale: str
+    scopes: frozenset[str] | None
+    caller: str
     note_use: bool
 
 
-_HOLDER = [app_user.c[name] for name in ("user_id", "login", "name", "roles", "merchant_id", "locale")]
+_FIND_SESSION = """
+    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.locale, s.last_seen_at
+    FROM core.session s JOIN core.app_user u USING (user_id)
+    WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3 AND u.active
+"""
+_FIND_KEY = """
+    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.locale, k.secret_hash, k.scopes, k.last_used_at
+    FROM core.api_key k JOIN core.app_user u USING (user_id)
+    WHERE k.key_id = $1 AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true) AND u.active
+"""
 
 
 def hash_secret(secret: str) -> bytes:
@@ -102,23 +121,27 @@ async def open_session(tx: Tx, user_id: int, *, address: str, user_agent: str) -
     return SignedIn(token, user_id, expires_at)
 
 
-async def find_session(tx: Tx, token: str) -> Holder | None:
+async def find_session(db: Database, token: str) -> Holder | None:
     """Whose session the token opens; None when there is none, it has expired or its user was shut out."""
-    row = await tx.row(
-        select(*_HOLDER, session.c.last_seen_at)
-        .join(app_user, app_user.c.user_id == session.c.user_id)
-        .where(
-            session.c.token_hash == hash_secret(token),
-            session.c.expires_at > tx.now,
-            session.c.last_seen_at > tx.now - SESSION_IDLE_MAX,
-            app_user.c.active,
-        )
+    now = db.clock.now()
+    row = await db.lookup(_FIND_SESSION, hash_secret(token), now, now - SESSION_IDLE_MAX)
+    if row is None:
+        return None
+    return _holder(row, None, f"user:{row['user_id']}", row["last_seen_at"] <= now - _SEEN_EVERY)
+
+
+def _holder(row: Any, scopes: list[str] | None, caller: str, note_use: bool) -> Holder:
+    return Holder(
+        row["user_id"],
+        row["login"],
+        row["name"],
+        row["roles"],
+        row["merchant_id"],
+        row["locale"],
+        None if scopes is None else frozenset(scopes),
+        caller,
+        note_use,
     )
-    return None if row is None else _holder(row, row.last_seen_at <= tx.now - _SEEN_EVERY)
-
-
-def _holder(row: Any, note_use: bool) -> Holder:
-    return Holder(row.user_id, row.login, row.name, row.roles, row.merchant_id, row.locale, note_use)
 
 
 async def note_session_use(tx: Tx, token: str) -> None:
@@ -156,38 +179,37 @@ def _session_id() -> ColumnElement[str]:
     return func.encode(func.substring(session.c.token_hash, 1, 8, type_=BYTEA), "hex", type_=Text)
 
 
-async def create_api_key(tx: Tx, user_id: int, name: str, expires_at: datetime | None = None) -> NewKey:
-    """A new API key of the user. Raises Invalid for a bad name or an expiry that is past or over a year away."""
+async def create_api_key(
+    tx: Tx, user_id: int, name: str, expires_at: datetime | None = None, scopes: list[str] | None = None
+) -> NewKey:
+    """A new API key of the user, narrowed to `scopes` where they are given.
+
+    Raises Invalid for a bad name, an expiry that is past or over a year away, or a scope that there is not.
+    """
     if not 0 < len(name.strip()) <= _KEY_NAME_LENGTH_MAX:
         raise Invalid(f"name: must have 1 to {_KEY_NAME_LENGTH_MAX} characters", pointer="/name")
     if expires_at is not None and not tx.now < expires_at <= tx.now + API_KEY_MAX:
         raise Invalid(f"expires_at: must be in the next {API_KEY_MAX.days} days", pointer="/expires_at")
+    scopes = None if scopes is None else check_scopes(scopes)
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     row = {"key_id": key_id, "user_id": user_id, "name": name.strip(), "secret_hash": hash_secret(secret)}
-    await tx.execute(insert(api_key), row | {"created_at": tx.now, "expires_at": expires_at})
-    await audit.record(tx, "API key created", f"api_key:{key_id}", name=name.strip())
-    return NewKey(key_id, f"mk_{key_id}_{secret}", name.strip(), expires_at)
+    await tx.execute(insert(api_key), row | {"scopes": scopes, "created_at": tx.now, "expires_at": expires_at})
+    await audit.record(tx, "API key created", f"api_key:{key_id}", name=name.strip(), scopes=scopes)
+    return NewKey(key_id, f"mk_{key_id}_{secret}", name.strip(), expires_at, scopes)
 
 
-async def find_api_key(tx: Tx, key: str) -> Holder | None:
+async def find_api_key(db: Database, key: str) -> Holder | None:
     """Whose key this is; None when it is malformed, unknown, wrong, expired, revoked or its user was shut out."""
     prefix, _, rest = key.partition("_")
     key_id, _, secret = rest.partition("_")
-    if prefix != "mk" or not secret:
+    if prefix != "mk" or not _KEY_ID.fullmatch(key_id) or not secret:
         return None
-    row = await tx.row(
-        select(*_HOLDER, api_key.c.secret_hash, api_key.c.last_used_at)
-        .join(app_user, app_user.c.user_id == api_key.c.user_id)
-        .where(
-            api_key.c.key_id == key_id,
-            api_key.c.revoked_at.is_(None),
-            func.coalesce(api_key.c.expires_at > tx.now, True),
-            app_user.c.active,
-        )
-    )
-    if row is None or not hmac.compare_digest(row.secret_hash, hash_secret(secret)):
+    now = db.clock.now()
+    row = await db.lookup(_FIND_KEY, key_id, now)
+    if row is None or not hmac.compare_digest(row["secret_hash"], hash_secret(secret)):
         return None
-    return _holder(row, row.last_used_at is None or row.last_used_at <= tx.now - _SEEN_EVERY)
+    note_use = row["last_used_at"] is None or row["last_used_at"] <= now - _SEEN_EVERY
+    return _holder(row, row["scopes"], f"key:{key_id}", note_use)
 
 
 async def note_api_key_use(tx: Tx, key: str) -> None:
@@ -212,21 +234,21 @@ async def revoke_api_key(tx: Tx, user_id: int, key_id: str) -> None:
 
 
 async def rotate_api_key(tx: Tx, user_id: int, key_id: str, overlap: timedelta) -> NewKey:
-    """A new key under the old one's name; the old one keeps working for `overlap`, so that callers can change over.
+    """A new key with the old one's name and scopes; the old one works on for `overlap`, while callers change over.
 
     Raises NotFound, or Invalid when the overlap is negative or longer than 30 days.
     """
     if not timedelta(0) <= overlap <= ROTATION_OVERLAP_MAX:
         raise Invalid(f"overlap_s: must be 0 to {ROTATION_OVERLAP_MAX.days} days", pointer="/overlap_s")
     old = await tx.row(
-        select(api_key.c.name, api_key.c.created_at, api_key.c.expires_at)
+        select(api_key.c.name, api_key.c.scopes, api_key.c.created_at, api_key.c.expires_at)
         .where(api_key.c.key_id == key_id, api_key.c.user_id == user_id, api_key.c.revoked_at.is_(None))
         .with_for_update()
     )
     if old is None:
         raise NotFound(f"key_id: you have no live API key {key_id!r}")
     lifetime = None if old.expires_at is None else old.expires_at - old.created_at
-    new = await create_api_key(tx, user_id, old.name, None if lifetime is None else tx.now + lifetime)
+    new = await create_api_key(tx, user_id, old.name, None if lifetime is None else tx.now + lifetime, old.scopes)
     ends_at = tx.now + overlap
     if old.expires_at is None or old.expires_at > ends_at:
         await tx.execute(update(api_key).where(api_key.c.key_id == key_id).values(expires_at=ends_at))

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from marketplace.core.errors import AppError
 
@@ -53,7 +53,7 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Iterable[str], now: da
         raise BadSignature(f"{ID_HEADER}: must be 1 to {_ID_LENGTH_MAX} printable characters")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         raise BadSignature(f"{TIMESTAMP_HEADER}: must be seconds since 1970")
-    if abs(datetime.fromtimestamp(int(timestamp), UTC) - now) > TOLERANCE:
+    if abs(int(timestamp) - now.timestamp()) > TOLERANCE.total_seconds():
         raise BadSignature(f"{TIMESTAMP_HEADER}: is more than {TOLERANCE.seconds} seconds from now")
     given = [
         value

@@ -180,6 +180,7 @@ api_key = local_table(
     Column("user_id", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
     Column("secret_hash", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text)),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
@@ -187,6 +188,16 @@ api_key = local_table(
     ForeignKeyConstraint(["user_id"], ["core.app_user.user_id"], ondelete="CASCADE"),
     Index(None, "user_id"),
     schema="core",
+)
+
+request_window = local_table(
+    "request_window",
+    Column("caller", Text, primary_key=True),
+    Column("window_starts_at", Instant, nullable=False),
+    Column("taken", Integer, nullable=False),
+    Column("granted", Integer, nullable=False),
+    schema="core",
+    prefixes=["UNLOGGED"],
 )
 
 idempotency_key = local_table(

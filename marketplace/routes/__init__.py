@@ -13,10 +13,23 @@ from marketplace.routes import (
     settlement,
     statements,
     trade,
+    webhooks,
 )
 from marketplace.routes.figures import FIGURES
 
-_NOUNS = (session, buyers, carts, trade, contracts, settlement, billing, statements, ledger, reconciliation)
+_NOUNS = (
+    session,
+    buyers,
+    carts,
+    trade,
+    contracts,
+    settlement,
+    billing,
+    statements,
+    ledger,
+    reconciliation,
+    webhooks,
+)
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 

@@ -1,6 +1,7 @@
 """Signing in and out, one's own sessions and API keys."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
 from litestar import Request, Response, delete, get, post
@@ -10,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from marketplace.core import sessions, users
 from marketplace.core.db import WORKER, Database
+from marketplace.core.scopes import SCOPES
 from marketplace.core.sessions import KeyInfo, NewKey, SessionInfo
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest, no_session_cookie, session_cookie
@@ -41,10 +43,14 @@ class OpenedSession(msgspec.Struct, frozen=True):
 
 
 class CreateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """expires_at: at most a year ahead; None for a key that lives until it is revoked."""
+    """expires_at: at most a year ahead; None for a key that lives until it is revoked.
+
+    scopes: what the key is narrowed to, such as `orders:read`; None for all that the caller may do.
+    """
 
     name: str
     expires_at: datetime | None = None
+    scopes: Annotated[list[str], msgspec.Meta(max_length=len(SCOPES))] | None = None
 
 
 class RotateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -113,13 +119,15 @@ async def list_keys(request: ActorRequest, db: NamedDependency[Database]) -> lis
 
 @post("/api-keys", dto=StrictBody[CreateKey], guards=[signed_in, in_person], status_code=201)
 async def create_key(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[CreateKey]) -> NewKey:
-    """A new API key that may do what the caller may do. It is shown in this answer and never again.
+    """A new API key that may do what the caller may do, or what its scopes say. It is shown here and never again.
 
     Only within a session: an API key cannot make another that outlives it. A key lives until it expires or is revoked;
     a new password ends the sessions of the old one, not the keys.
     """
     actor = request.user
-    return await db.write(WORKER, actor.login, sessions.create_api_key, actor.user_id, data.name, data.expires_at)
+    return await db.write(
+        WORKER, actor.login, sessions.create_api_key, actor.user_id, data.name, data.expires_at, data.scopes
+    )
 
 
 @post("/api-keys/{key_id:str}/rotate", dto=StrictBody[RotateKey], guards=[signed_in, in_person], status_code=201)

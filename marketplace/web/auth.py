@@ -26,6 +26,8 @@ from marketplace.core.sessions import (
     note_session_use,
 )
 from marketplace.core.users import STAFF_ROLES
+from marketplace.settings import Settings
+from marketplace.web.limits import address_of, count
 
 SESSION_COOKIE = "marketplace_session"
 
@@ -55,10 +57,15 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """How the caller proved who it is: a session's token or an API key."""
+    """How the caller proved who it is: a session's token or an API key.
+
+    scopes: what an API key is narrowed to, None for all. caller: under what name its requests are counted.
+    """
 
     secret: str
     is_cookie: bool
+    scopes: frozenset[str] | None = None
+    caller: str = ""
 
 
 ActorRequest = Request[Actor, Credential, State]
@@ -66,22 +73,38 @@ ActorRequest = Request[Actor, Credential, State]
 
 
 class Authentication(ASGIMiddleware):
-    """Sets `scope["user"]` to the Actor and `scope["auth"]` to its Credential, or both to None."""
+    """Sets `scope["user"]` to the Actor and `scope["auth"]` to its Credential, or both to None.
+
+    What is refused here counts as a stranger's request: keys cannot be guessed faster than strangers may ask.
+    """
 
     scopes = (ScopeType.HTTP,)
 
+    def __init__(self, settings: Settings) -> None:
+        self._strangers = settings.rate_limit_anonymous
+
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         scope["user"] = scope["auth"] = None
-        credential = given_credential(scope)
-        if credential is not None:
-            holder = await _holder(scope["litestar_app"].state["db"], credential)
-            if holder is None and not credential.is_cookie:
-                raise Unauthenticated("authorization: the API key is not valid (unknown, expired or revoked)")
-            if holder is not None:
-                scope["user"], scope["auth"] = _actor(holder), credential
-                scope["actor"] = holder.login  # type: ignore[typeddict-unknown-key]  # read by the request log
-                bind_contextvars(actor=holder.login)
+        try:
+            await _recognise(scope)
+        except Unauthenticated:
+            await count(scope, address_of(scope), self._strangers)
+            raise
         await next_app(scope, receive, send)
+
+
+async def _recognise(scope: Scope) -> None:
+    credential = given_credential(scope)
+    if credential is None:
+        return
+    holder = await _holder(scope["litestar_app"].state["db"], credential)
+    if holder is None and not credential.is_cookie:
+        raise Unauthenticated("authorization: the API key is not valid (unknown, expired or revoked)")
+    if holder is not None:
+        scope["user"] = _actor(holder)
+        scope["auth"] = msgspec.structs.replace(credential, scopes=holder.scopes, caller=holder.caller)
+        scope["actor"] = holder.login  # type: ignore[typeddict-unknown-key]  # read by the request log
+        bind_contextvars(actor=holder.login)
 
 
 def given_credential(scope: Scope) -> Credential | None:
@@ -99,8 +122,7 @@ def given_credential(scope: Scope) -> Credential | None:
 
 async def _holder(db: Database, credential: Credential) -> Holder | None:
     find, note = (find_session, note_session_use) if credential.is_cookie else (find_api_key, note_api_key_use)
-    async with db.read(WORKER) as tx:
-        holder = await find(tx, credential.secret)
+    holder = await find(db, credential.secret)
     if holder is not None and holder.note_use:
         await db.write(WORKER, holder.login, note, credential.secret)
     return holder

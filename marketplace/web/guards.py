@@ -8,6 +8,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
 
 from marketplace.core.errors import Forbidden, Unauthenticated
+from marketplace.core.scopes import allows, scope_of
 from marketplace.core.users import FINANCE_ROLES, MERCHANT_ROLES, OPS_ROLES, STAFF_ROLES, UserRole
 
 Role = UserRole
@@ -35,6 +36,23 @@ class Needs:
             raise Unauthenticated("sign in, or send an API key")
         if not actor.roles & self.roles:
             raise Forbidden(f"this needs one of the roles {', '.join(sorted(self.roles))}")
+        scopes = connection.scope["auth"].scopes
+        if scopes is not None:
+            _check_scope(scopes, scope_of(connection.scope["path_template"], str(connection.scope.get("method"))))
+
+
+class ScopeMissing(Forbidden):
+    """The API key is narrowed to scopes without the one that this needs, though its user might do it."""
+
+    code = "scope-missing"
+    title = "This API key is not made for that"
+
+
+def _check_scope(scopes: frozenset[str], needed: str | None) -> None:
+    if not allows(scopes, needed):
+        raise ScopeMissing(
+            f"this needs an API key with the scope {needed}" if needed else "this is open only to a key without scopes"
+        )
 
 
 def needs(*roles: Role | Iterable[Role]) -> Needs:

@@ -15,6 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
 
+from marketplace.core.scopes import scope_of
 from marketplace.web.auth import SESSION_COOKIE
 from marketplace.web.guards import in_person, roles_of
 from marketplace.web.problems import PROBLEM_JSON
@@ -62,7 +63,8 @@ _REASONS = {
     415: "The body is not JSON.",
     422: "A field is not valid; `errors` names it.",
     428: "The header If-Match is missing.",
-    429: "Too many requests or failed attempts; `Retry-After` says when to try again.",
+    429: "Too many requests in a minute (`RateLimit` says how many are left), or too many failed attempts;"
+    " `Retry-After` says when to try again.",
     500: "A fault of ours; `incident_id` names it in the log.",
     503: "The database does not answer.",
 }
@@ -90,7 +92,10 @@ def describe(api: Router, dependencies: Mapping[str, Provide]) -> bytes:
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     schema["components"].setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
     for path, method, handler in documented(app):
-        _complete(schema["paths"][path][method], handler)
+        operation = schema["paths"][path][method]
+        _complete(operation, handler)
+        if operation.get("security") is None:  # an API key may do it
+            operation["x-scope"] = scope_of(path, method.upper())
     return msgspec.json.encode(schema, order="sorted")
 
 
@@ -136,7 +141,7 @@ def _make_bounds_exact(schema: dict[str, Any]) -> None:
 
 def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public: bool) -> list[int]:
     parameters = operation.get("parameters", [])
-    found = {401, 500, 503, *handler.opt.get(ALSO, ())}
+    found = {401, 429, 500, 503, *handler.opt.get(ALSO, ())}
     if not is_public:
         found.add(403)
     if any(parameter["in"] == "path" for parameter in parameters):

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from marketplace.core.db import WORKER, Database
+from marketplace.core.webhooks import deliveries, store
 from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, close_month, send
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
@@ -36,6 +37,8 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{entry_no}", "1")
         .replace("{account}", "2000")
         .replace("{contract_id}", str(ids["contract"]))
+        .replace("{endpoint_id}", str(ids["endpoint"]))
+        .replace("{event_id}", str(ids["event"]))
     )
 
 
@@ -43,7 +46,16 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
     async with db.read(WORKER) as tx:
         payout = await tx.scalar("SELECT payout_id FROM billing.payout WHERE merchant_id = :m", m=merchant_id)
         contract_id = await tx.scalar("SELECT contract_id FROM billing.contract WHERE name = :name", name=contract)
-    return {"merchant": merchant_id, "order": order_id, "payout": payout, "contract": contract_id}
+    webhook = await db.write(WORKER, "test", store.create_endpoint, merchant_id, "https://m.example/", "", [])
+    tested = await db.write(WORKER, "test", deliveries.send_test, webhook.endpoint)
+    return {
+        "merchant": merchant_id,
+        "order": order_id,
+        "payout": payout,
+        "contract": contract_id,
+        "endpoint": webhook.endpoint.endpoint_id,
+        "event": tested.event_id,
+    }
 
 
 def mentions_beta(answer: httpx.Response) -> bool:
@@ -72,7 +84,7 @@ async def test_a_merchant_reads_its_own_and_nothing_of_another(
         assert mine.status_code == 200, (path, mine.text)
         assert not mentions_beta(mine), (path, mine.text)
         theirs = await alpha.get(of(path, run_id, others))
-        if "{merchant_id}" in path or "{contract_id}" in path:
+        if any(named in path for named in ("{merchant_id}", "{contract_id}", "{endpoint_id}")):
             assert theirs.status_code == 404, (path, theirs.text)
         assert not mentions_beta(theirs), (path, theirs.text)
         asked = await alpha.get(of(path, run_id, own), params={"merchant_id": BETA, "run_id": run_id})

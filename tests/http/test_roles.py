@@ -81,6 +81,18 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/entries/{entry_no}": FINANCE | BOOKS,
     "GET /api/v1/reconciliation/payments": FINANCE,
     "GET /api/v1/reconciliation/payments/breaks": FINANCE,
+    "GET /api/v1/webhook-topics": BOOKS | OPS | {UserRole.ADMIN},
+    "GET /api/v1/webhooks": BOOKS | OPS | {UserRole.ADMIN},
+    "POST /api/v1/webhooks": BOOKS | OPS | {UserRole.ADMIN},
+    "GET /api/v1/webhooks/{endpoint_id}": BOOKS | OPS | {UserRole.ADMIN},
+    "PATCH /api/v1/webhooks/{endpoint_id}": BOOKS | OPS | {UserRole.ADMIN},
+    "DELETE /api/v1/webhooks/{endpoint_id}": BOOKS | OPS | {UserRole.ADMIN},
+    "POST /api/v1/webhooks/{endpoint_id}/rotate-secret": BOOKS | OPS | {UserRole.ADMIN},
+    "POST /api/v1/webhooks/{endpoint_id}/test": BOOKS | OPS | {UserRole.ADMIN},
+    "GET /api/v1/webhooks/{endpoint_id}/deliveries": BOOKS | OPS | {UserRole.ADMIN},
+    "GET /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}": BOOKS | OPS | {UserRole.ADMIN},
+    "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": BOOKS | OPS | {UserRole.ADMIN},
+    "POST /api/v1/webhooks/{endpoint_id}/replay": BOOKS | OPS | {UserRole.ADMIN},
 }
 MERCHANTS = BOOKS | CASHIER
 WITHOUT_ONCE = {

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -145,8 +146,8 @@ async def test_stopping_finishes_the_item_in_hand_and_leaves_the_rest(db: Databa
 async def test_dispatching_delivers_known_topics_in_order_and_keeps_the_others(db: Database) -> None:
     delivered: list[Event] = []
 
-    async def deliver(tx: Tx, event: Event) -> None:
-        delivered.append(event)
+    async def deliver(tx: Tx, events: Sequence[Event]) -> None:
+        delivered.extend(events)
 
     async def emit_some(tx: Tx) -> None:
         for number in range(5):

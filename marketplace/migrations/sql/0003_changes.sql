@@ -42,3 +42,5 @@ ALTER TABLE supply.offer
 ALTER TABLE supply.offer ADD CONSTRAINT uq_offer_merchant_id_sku UNIQUE (merchant_id, sku)
 ;;
 ALTER TABLE supply.offer ADD CONSTRAINT ck_offer_freight CHECK (freight_minor >= 0)
+;;
+ALTER TABLE core.api_key ADD COLUMN scopes TEXT[]

@@ -97,6 +97,35 @@ CREATE TABLE billing.payment_part (
 ;;
 CREATE INDEX ix_payment_part_merchant_id_order_id ON billing.payment_part (merchant_id, order_id)
 ;;
+CREATE UNLOGGED TABLE core.request_window (
+    caller TEXT NOT NULL, 
+    window_starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    taken INTEGER NOT NULL, 
+    granted INTEGER NOT NULL, 
+    CONSTRAINT pk_request_window PRIMARY KEY (caller)
+)
+;;
+CREATE TABLE core.webhook_endpoint (
+    endpoint_id BIGINT NOT NULL, 
+    merchant_id BIGINT, 
+    url TEXT NOT NULL, 
+    description TEXT NOT NULL, 
+    topics TEXT[] NOT NULL, 
+    state TEXT DEFAULT 'active' NOT NULL, 
+    disabled_because TEXT, 
+    secret TEXT NOT NULL, 
+    previous_secret TEXT, 
+    previous_until TIMESTAMP WITH TIME ZONE, 
+    failing_since TIMESTAMP WITH TIME ZONE, 
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_webhook_endpoint PRIMARY KEY (endpoint_id), 
+    CONSTRAINT ck_webhook_endpoint_state CHECK (state IN ('active', 'disabled')), 
+    CONSTRAINT ck_webhook_endpoint_previous CHECK ((previous_secret IS NULL) = (previous_until IS NULL))
+)
+;;
+CREATE INDEX ix_webhook_endpoint_merchant_id_endpoint_id ON core.webhook_endpoint (merchant_id, endpoint_id)
+;;
 CREATE TABLE demand.cart (
     buyer_id BIGINT NOT NULL, 
     cart_id BIGINT NOT NULL, 
@@ -111,6 +140,24 @@ CREATE TABLE demand.cart (
     CONSTRAINT ck_cart_purchase CHECK ((state = 'placed') = (purchase_id IS NOT NULL))
 )
  WITH (fillfactor = 80)
+;;
+CREATE TABLE core.webhook_delivery (
+    endpoint_id BIGINT NOT NULL, 
+    event_id BIGINT NOT NULL, 
+    topic TEXT NOT NULL, 
+    state TEXT DEFAULT 'pending' NOT NULL, 
+    attempts INTEGER DEFAULT '0' NOT NULL, 
+    attempts_before INTEGER DEFAULT '0' NOT NULL, 
+    not_before TIMESTAMP WITH TIME ZONE, 
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ended_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_webhook_delivery PRIMARY KEY (endpoint_id, event_id), 
+    CONSTRAINT fk_webhook_delivery_endpoint_id FOREIGN KEY(endpoint_id) REFERENCES core.webhook_endpoint (endpoint_id) ON DELETE CASCADE, 
+    CONSTRAINT ck_webhook_delivery_state CHECK (state IN ('pending', 'delivered', 'failed')), 
+    CONSTRAINT ck_webhook_delivery_due CHECK ((state = 'pending') = (not_before IS NOT NULL))
+)
+;;
+CREATE INDEX ix_webhook_delivery_due ON core.webhook_delivery (endpoint_id, not_before) WHERE state = 'pending'
 ;;
 CREATE TABLE demand.cart_line (
     buyer_id BIGINT NOT NULL, 
@@ -135,6 +182,19 @@ CREATE TABLE demand.order_event (
     actor TEXT NOT NULL, 
     CONSTRAINT pk_order_event PRIMARY KEY (merchant_id, order_id, event_no), 
     CONSTRAINT fk_order_event_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id)
+)
+;;
+CREATE TABLE core.webhook_attempt (
+    endpoint_id BIGINT NOT NULL, 
+    event_id BIGINT NOT NULL, 
+    attempt_no INTEGER NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    status SMALLINT, 
+    duration_ms INTEGER NOT NULL, 
+    answer TEXT NOT NULL, 
+    error TEXT, 
+    CONSTRAINT pk_webhook_attempt PRIMARY KEY (endpoint_id, event_id, attempt_no), 
+    CONSTRAINT fk_webhook_attempt_endpoint_id_event_id FOREIGN KEY(endpoint_id, event_id) REFERENCES core.webhook_delivery (endpoint_id, event_id) ON DELETE CASCADE
 )
 ;;
 CREATE TABLE supply.stock (
@@ -207,6 +267,10 @@ GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON core.request_window TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON core.webhook_endpoint TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.cart TO app_staff, app_worker
 ;;
 ALTER TABLE demand.cart ENABLE ROW LEVEL SECURITY
@@ -220,6 +284,8 @@ CREATE POLICY app_worker ON demand.cart TO app_worker USING (true) WITH CHECK (t
 GRANT SELECT ON demand.cart TO app_buyer
 ;;
 CREATE POLICY app_buyer ON demand.cart FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON core.webhook_delivery TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.cart_line TO app_staff, app_worker
 ;;
@@ -248,6 +314,8 @@ CREATE POLICY app_worker ON demand.order_event TO app_worker USING (true) WITH C
 GRANT SELECT ON demand.order_event TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.order_event FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON core.webhook_attempt TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.stock TO app_staff, app_worker
 ;;

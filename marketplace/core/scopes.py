@@ -1,0 +1,75 @@
+"""What an API key may be narrowed to: a closed list of nouns, each to read or to write. Pure.
+
+A scope is `read` (everything that may be read), `<noun>:read` or `<noun>:write`; none contains another. A key without
+scopes may do all that its user may do, one with scopes never more than that.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from marketplace.core.errors import Invalid
+
+NOUNS: dict[str, tuple[str, ...]] = {
+    "identity": ("me", "session", "sessions", "api-keys"),
+    "merchants": ("merchants", "stores", "onboarding", "applications"),
+    "listings": ("listings", "offers"),
+    "stock": ("stock", "reservations"),
+    "buyers": ("buyers",),
+    "carts": ("carts", "quotes"),
+    "orders": ("orders", "purchases", "amendments"),
+    "fulfilments": ("fulfilments", "shipments"),
+    "refunds": ("refunds", "refund-policies", "returns"),
+    "disputes": ("disputes",),
+    "credit": ("credit",),
+    "payments": ("payments", "payment-events", "processors", "reconciliation"),
+    "contracts": ("contracts",),
+    "settlements": ("settlements",),
+    "runs": ("billing-runs", "proofs"),
+    "statements": ("statements",),
+    "payouts": ("payouts", "bank-accounts"),
+    "entries": ("entries", "accounts", "balances", "trial-balance"),
+    "webhooks": ("webhooks", "webhook-topics"),
+    "metrics": ("metrics",),
+}
+"""Every noun, with the path segments that speak of it."""
+
+READ_ALL = "read"
+SCOPES = frozenset({READ_ALL, *(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write"))})
+
+_NOUN_OF = {segment: noun for noun, segments in NOUNS.items() for segment in segments}
+_FOR_PROGRAMS = ("/api/", "/metrics")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@cache
+def scope_of(path: str, method: str) -> str | None:
+    """The scope that a request to this path template needs; None when there is none, as for the pages of people.
+
+    The last known segment speaks: `/merchants/{merchant_id}/orders` is about orders. What has no scope is open to no
+    narrowed key.
+    """
+    if not path.startswith(_FOR_PROGRAMS):
+        return None
+    for segment in reversed(path.split("/")):
+        noun = _NOUN_OF.get(segment)
+        if noun is not None:
+            return f"{noun}:{'read' if method in _READING else 'write'}"
+    return None
+
+
+def allows(scopes: Iterable[str], needed: str | None) -> bool:
+    """Whether a key of these scopes may do what needs that one."""
+    return needed is not None and (needed in scopes or (needed.endswith(":read") and READ_ALL in scopes))
+
+
+def check_scopes(scopes: Sequence[str]) -> list[str]:
+    """The scopes without repetition, in order. Raises Invalid for one that there is not, and for none at all."""
+    for number, scope in enumerate(scopes):
+        if scope not in SCOPES:
+            raise Invalid(
+                f"scopes: {scope[:60]!r} is not `read` or one of {', '.join(NOUNS)} with `:read` or `:write`",
+                pointer=f"/scopes/{number}",
+            )
+    if not scopes:
+        raise Invalid("scopes: name at least one, or leave them out for a key that may do all", pointer="/scopes")
+    return sorted(set(scopes))

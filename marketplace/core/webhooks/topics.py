@@ -1,0 +1,14 @@
+"""What the outside can be told of: every topic of the outbox, and what has happened when it comes. Pure."""
+
+TOPICS: dict[str, str] = {
+    "billing.orders_settled.v1": "A settlement pass has made delivered orders payable.",
+    "billing.run_finalised.v1": "A billing run is final: its statements stand and its payouts are instructed.",
+    "billing.run_reversed.v1": "A billing run has been reversed: its statements no longer stand.",
+    "demand.order_moved.v1": "An order has gone from one state to the next.",
+    "demand.purchase_placed.v1": "A cart has been placed: a purchase with its orders and its payment, not paid yet.",
+    "demand.order_refunded.v1": "A refund of an order has been granted.",
+}
+"""A topic that is emitted anywhere must stand here (a test compares). A new version of a payload is a new topic."""
+
+TEST_TOPIC = "core.webhook_test.v1"
+"""What `POST /webhooks/{endpoint_id}/test` sends to that one endpoint; nothing has happened."""

@@ -1,0 +1,76 @@
+"""How many requests a caller may make: counted after it is known who calls, told in the headers of every answer.
+
+A caller is an API key, a session's user, or an address where nobody has signed in. The address is that of the
+connection: what `X-Forwarded-For` and its like say can be written by anybody, so behind a proxy all strangers are one.
+(IETF draft-ietf-httpapi-ratelimit-headers, version 10.)
+"""
+
+import ipaddress
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from marketplace.core.limits import WINDOW, Allowance, Limits, TooManyRequests
+from marketplace.settings import Settings
+
+_FREE = ("/health/", "/static/")
+"""What is never counted: answered without the database, and asked for by those who watch over this program."""
+
+_WINDOW_S = int(WINDOW.total_seconds())
+
+
+class RateLimit(ASGIMiddleware):
+    """Counts each request and refuses those beyond the limit; stands behind Authentication."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, settings: Settings) -> None:
+        self._known, self._strangers = settings.rate_limit, settings.rate_limit_anonymous
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        if not scope["path"].startswith(_FREE):
+            auth = scope.get("auth")
+            if auth is None:
+                await count(scope, address_of(scope), self._strangers)
+            else:
+                await count(scope, auth.caller, self._known)
+        await next_app(scope, receive, send)
+
+
+async def count(scope: Scope, caller: str, limit: int) -> None:
+    """Count a request, and note for its answer's headers what is left. Raises TooManyRequests."""
+    limits: Limits = scope["litestar_app"].state["limits"]
+    try:
+        allowance = await limits.take(caller, limit)
+    except TooManyRequests as refusal:
+        _note(scope, Allowance(limit, 0, refusal.extra["retry_after_s"]))
+        raise
+    _note(scope, allowance)
+
+
+def _note(scope: Scope, allowance: Allowance) -> None:
+    scope["allowance"] = allowance  # type: ignore[typeddict-unknown-key]  # read by tell_allowance
+
+
+def address_of(scope: Scope) -> str:
+    """Who a stranger is: its IPv4 address, or the /64 network of its IPv6 one, in which it may choose its address."""
+    client = scope.get("client")
+    try:
+        address = ipaddress.ip_address(client[0] if client else "")
+    except ValueError:  # a socket file has no address
+        return "address:"
+    if address.version == 6:
+        mapped = address.ipv4_mapped
+        address = mapped or ipaddress.ip_network((address, 64), strict=False).network_address
+    return f"address:{address}"
+
+
+async def tell_allowance(message: Message, scope: Scope) -> None:
+    """A `before_send` hook: RateLimit and RateLimit-Policy of the answer."""
+    allowance = scope.get("allowance")
+    if isinstance(allowance, Allowance) and allowance.limit and message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        headers["RateLimit-Policy"] = f'"requests";q={allowance.limit};w={_WINDOW_S}'
+        headers["RateLimit"] = f'"requests";r={allowance.remaining};t={allowance.resets_in_s}'

@@ -1,0 +1,250 @@
+"""Webhooks over HTTP: who may see and change which endpoint, and what its owner is told about its deliveries."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from marketplace.core import outbox
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.signatures import verify
+from marketplace.core.webhooks import sender
+from marketplace.core.webhooks.store import ENDPOINTS_MAX
+from marketplace.core.webhooks.topics import TEST_TOPIC, TOPICS
+from marketplace.worker import DELIVERIES
+from tests.http.conftest import api_key, make_client, running
+from tests.http.market import ALPHA, BETA, send
+from tests.http.receiver import Receiver, receiving
+
+Make = Callable[..., Awaitable[httpx.AsyncClient]]
+
+MOVED = "demand.order_moved.v1"
+
+
+@pytest.fixture
+async def app(db: Database, tmp_path: Path) -> AsyncIterator[Litestar]:
+    """The application of a trial: webhooks may go to loopback."""
+    async with running(db, tmp_path, webhooks_private=True) as app:
+        yield app
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+async def tell(db: Database, *events: tuple[str, int | None]) -> None:
+    """Emit events (topic, merchant_id) and dispatch them."""
+
+    async def emit(tx: Tx) -> None:
+        for number, (topic, merchant_id) in enumerate(events):
+            await outbox.emit(tx, topic, {"number": number}, merchant_id=merchant_id)
+
+    await db.write(WORKER, "test", emit)
+    await db.write(WORKER, "worker", outbox.dispatch, DELIVERIES, 100)
+
+
+async def send_due(db: Database) -> int:
+    return await sender.send_due(db, "worker", private=True)
+
+
+async def made(client: httpx.AsyncClient, url: str, **more: Any) -> dict[str, Any]:
+    answer = await send(client, "/webhooks", {"url": url, **more})
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_each_is_told_of_its_own_and_the_house_of_all(
+    caller: Make, db: Database, receiver: Receiver, clock: FixedClock
+) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    beta = await caller("bob", "merchant_manager", merchant_id=BETA)
+    house = await caller("ada", "admin")
+    secret = (await made(alpha, receiver.url("/alpha")))["secret"]
+    await made(beta, receiver.url("/beta"), topics=["demand.order_refunded.v1"])
+    await made(house, receiver.url("/house"))
+    await tell(db, (MOVED, ALPHA), (MOVED, BETA), ("billing.run_finalised.v1", None))
+    assert await send_due(db) == 4
+    told = {path: [each for each in receiver.received if each.path == path] for path in ("/alpha", "/beta", "/house")}
+    assert [len(each) for each in told.values()] == [1, 0, 3]
+    (only,) = told["/alpha"]
+    assert verify(only.headers, only.body, [secret], clock.now()) == only.id
+    assert only.id in {each.id for each in told["/house"]}
+    assert only.headers["content-type"] == "application/json"
+    sent = httpx.Response(200, content=only.body).json()
+    assert sent == {
+        "type": MOVED,
+        "timestamp": "2018-09-03T12:00:00Z",
+        "merchant_id": ALPHA,
+        "data": {"number": 0},
+    }
+    assert await send_due(db) == 0
+
+
+async def test_an_endpoint_is_made_read_changed_and_removed(caller: Make, receiver: Receiver) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    answer = await made(alpha, receiver.url(), description="shop", topics=[MOVED, MOVED])
+    endpoint, path = answer["endpoint"], f"/api/v1/webhooks/{answer['endpoint']['endpoint_id']}"
+    assert answer["secret"].startswith("whsec_")
+    assert (endpoint["merchant_id"], endpoint["topics"], endpoint["state"]) == (ALPHA, [MOVED], "active")
+    read = await alpha.get(path)
+    assert read.json() == endpoint
+    assert answer["secret"] not in (read.text + (await alpha.get("/api/v1/webhooks")).text)
+    assert (await alpha.patch(path, json={"topics": []})).status_code == 428
+    tag = {"If-Match": read.headers["etag"]}
+    changed = await alpha.patch(path, json={"topics": [], "description": "all"}, headers=tag)
+    assert (changed.json()["topics"], changed.json()["description"], changed.json()["url"]) == (
+        [],
+        "all",
+        endpoint["url"],
+    )
+    assert (await alpha.patch(path, json={"state": "disabled"}, headers=tag)).status_code == 412
+    assert (await alpha.delete(path)).status_code == 204
+    assert (await alpha.get(path)).status_code == 404
+
+
+async def test_another_merchants_endpoint_does_not_exist(caller: Make, db: Database, receiver: Receiver) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    beta = await caller("bob", "merchant_owner", merchant_id=BETA)
+    house = await caller("ada", "admin")
+    ids = {
+        "beta": (await made(beta, receiver.url()))["endpoint"]["endpoint_id"],
+        "house": (await made(house, receiver.url()))["endpoint"]["endpoint_id"],
+    }
+    await tell(db, (MOVED, BETA))
+    deliveries = (await beta.get(f"/api/v1/webhooks/{ids['beta']}/deliveries")).json()["items"]
+    event_id = deliveries[0]["event_id"]
+    assert (await alpha.get("/api/v1/webhooks")).json()["items"] == []
+    for endpoint_id in ids.values():
+        path = f"/webhooks/{endpoint_id}"
+        answers = [
+            await alpha.get(f"/api/v1{path}"),
+            await alpha.get(f"/api/v1{path}/deliveries"),
+            await alpha.get(f"/api/v1{path}/deliveries/{event_id}"),
+            await alpha.patch(f"/api/v1{path}", json={"url": receiver.url()}, headers={"If-Match": '"1"'}),
+            await alpha.delete(f"/api/v1{path}"),
+            await send(alpha, f"{path}/rotate-secret"),
+            await send(alpha, f"{path}/test"),
+            await send(alpha, f"{path}/deliveries/{event_id}/replay"),
+            await send(alpha, f"{path}/replay", {"since": "2018-01-01T00:00:00Z"}),
+        ]
+        assert {answer.status_code for answer in answers} == {404}
+    assert len((await house.get("/api/v1/webhooks")).json()["items"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"url": "http://example.com/"}, "/url"),
+        ({"url": "https://user@example.com/"}, "/url"),
+        ({"url": "https://example.com/", "topics": ["surprise.v1"]}, "/topics/0"),
+        ({"url": "https://example.com/", "topics": [TEST_TOPIC]}, "/topics/0"),
+        ({"url": "https://example.com/", "description": "a\0b"}, "/description"),
+        ({"url": "https://example.com/", "secret": "mine"}, "/secret"),
+    ],
+)
+async def test_what_is_wrong_with_an_endpoint_is_named(caller: Make, body: dict[str, Any], pointer: str) -> None:
+    house = await caller("ada", "admin")
+    answer = await send(house, "/webhooks", body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_loopback_is_refused_unless_the_settings_allow_it(
+    db: Database, tmp_path: Path, receiver: Receiver
+) -> None:
+    key = await api_key(db, "ada", ["admin"])
+    async with running(db, tmp_path) as real, make_client(real, Authorization=f"Bearer {key}") as house:
+        answer = await send(house, "/webhooks", {"url": receiver.url()})
+    assert answer.json()["errors"][0]["pointer"] == "/url"
+
+
+async def test_an_owner_has_so_many_endpoints_and_no_more(caller: Make, receiver: Receiver) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    for _ in range(ENDPOINTS_MAX):
+        await made(alpha, receiver.url())
+    assert (await send(alpha, "/webhooks", {"url": receiver.url()})).status_code == 409
+    await made(await caller("ada", "admin"), receiver.url())
+    page = (await alpha.get("/api/v1/webhooks", params={"limit": 15})).json()
+    rest = (await alpha.get("/api/v1/webhooks", params={"limit": 15, "cursor": page["next"]})).json()
+    assert len({item["endpoint_id"] for item in page["items"] + rest["items"]}) == ENDPOINTS_MAX
+    assert rest["next"] is None
+
+
+async def test_a_test_message_goes_to_that_endpoint_alone(caller: Make, db: Database, receiver: Receiver) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    tested = (await made(alpha, receiver.url("/tested"), topics=[MOVED]))["endpoint"]["endpoint_id"]
+    await made(alpha, receiver.url("/other"))
+    asked = await send(alpha, f"/webhooks/{tested}/test")
+    assert (asked.status_code, asked.json()["topic"]) == (202, TEST_TOPIC)
+    assert await send_due(db) == 1
+    assert [each.path for each in receiver.received] == ["/tested"]
+    path = f"/api/v1/webhooks/{tested}/deliveries/{asked.json()['event_id']}"
+    detail = (await alpha.get(path)).json()
+    assert detail["delivery"]["state"] == "delivered"
+    assert [(each["attempt_no"], each["status"], each["error"]) for each in detail["log"]] == [(1, 204, None)]
+
+
+async def test_a_rotated_secret_signs_along_for_a_day(
+    caller: Make, db: Database, receiver: Receiver, clock: FixedClock
+) -> None:
+    house = await caller("ada", "admin")
+    first = await made(house, receiver.url())
+    path = f"/webhooks/{first['endpoint']['endpoint_id']}"
+    second = (await send(house, f"{path}/rotate-secret", key="once")).json()
+    assert (await send(house, f"{path}/rotate-secret", key="once")).json() == second
+    assert second["secret"] != first["secret"]
+    for wait, signatures in ((timedelta(hours=23), 2), (timedelta(hours=2), 1)):
+        clock.move_to(clock.now() + wait)
+        await tell(db, (MOVED, ALPHA))
+        await send_due(db)
+        message = receiver.received[-1]
+        assert len(message.headers["webhook-signature"].split()) == signatures
+        assert verify(message.headers, message.body, [second["secret"]], clock.now())
+
+
+async def test_what_has_failed_is_seen_and_sent_again(
+    caller: Make, db: Database, receiver: Receiver, clock: FixedClock
+) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    endpoint = (await made(alpha, receiver.url()))["endpoint"]
+    path = f"/webhooks/{endpoint['endpoint_id']}"
+    receiver.answers.extend([(500, b"no")] * 3)
+    await tell(db, (MOVED, ALPHA), (MOVED, ALPHA), (MOVED, ALPHA))
+    await send_due(db)
+    disabled = await alpha.patch(f"/api/v1{path}", json={"state": "disabled"}, headers={"If-Match": '"1"'})
+    assert disabled.json()["state"] == "disabled"
+    failed = (await alpha.get(f"/api/v1{path}/deliveries", params={"state": "failed", "limit": 2})).json()
+    assert len(failed["items"]) == 2
+    assert failed["next"]
+    event_id = failed["items"][0]["event_id"]
+    assert (await send(alpha, f"{path}/deliveries/{event_id}/replay")).status_code == 409
+    await alpha.patch(f"/api/v1{path}", json={"state": "active"}, headers={"If-Match": '"2"'})
+    again = await send(alpha, f"{path}/deliveries/{event_id}/replay")
+    assert (again.status_code, again.json()["state"]) == (202, "pending")
+    assert (await send(alpha, f"{path}/deliveries/{event_id}/replay")).status_code == 409
+    since = {"since": (clock.now() + timedelta(seconds=1)).isoformat()}
+    assert (await send(alpha, f"{path}/replay", since)).json() == {"deliveries": 0}
+    since = {"since": clock.now().isoformat()}
+    assert (await send(alpha, f"{path}/replay", since)).json() == {"deliveries": 2}
+    assert await send_due(db) == 3
+    ids = [each.id for each in receiver.received]
+    assert sorted(ids[:3]) == sorted(ids[3:])
+    delivered = (await alpha.get(f"/api/v1{path}/deliveries", params={"state": "delivered"})).json()["items"]
+    assert len(delivered) == 3
+    assert (await send(alpha, f"{path}/deliveries/{event_id}/replay")).json()["state"] == "pending"
+    assert (await send(alpha, f"{path}/deliveries/1/replay")).status_code == 404
+
+
+async def test_the_catalogue_names_every_topic(caller: Make) -> None:
+    alpha = await caller("alice", "merchant_manager", merchant_id=ALPHA)
+    listed = (await alpha.get("/api/v1/webhook-topics")).json()
+    assert [each["topic"] for each in listed] == sorted(TOPICS) == sorted(DELIVERIES)
+    assert all(each["description"].endswith(".") for each in listed)
