@@ -17,6 +17,7 @@ from marketplace.settings import Settings
 from marketplace.web import system
 from marketplace.web.auth import Authentication
 from marketplace.web.body import BODY_BYTES_MAX
+from marketplace.web.head import HeadLimit
 from marketplace.web.limits import RateLimit, tell_allowance
 from marketplace.web.observed import observed, safety_headers
 from marketplace.web.openapi import describe
@@ -54,7 +55,7 @@ def create_app(
         lifespan=[with_database],
         state=State({"metrics": metrics, "openapi": describe(routes.API, dependencies)}),
         dependencies=dependencies,
-        middleware=[SameOrigin(), Authentication(settings), RateLimit(settings)],
+        middleware=[HeadLimit(), SameOrigin(), Authentication(settings), RateLimit(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[safety_headers(https=settings.cookie_secure), tell_allowance],
         request_max_body_size=BODY_BYTES_MAX,

@@ -18,6 +18,7 @@ from marketplace.cli.root import cli
 from marketplace.core.db import Database
 from marketplace.core.errors import AppError, Conflict
 from marketplace.settings import Settings, load_settings
+from marketplace.web.head import BoundedProtocol
 
 _RESTART_PAUSE_S = 1.0
 _DRAIN_S = 20
@@ -32,21 +33,27 @@ async def serve_until_stopped(settings: Settings, db: Database, *, fd: int | Non
     listening = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
     if fd is None:
         _announce(settings, listening)
+    try:
+        await make_server(settings, db).serve(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def make_server(settings: Settings, db: Database) -> uvicorn.Server:
+    """The server as it meets the world."""
     config = uvicorn.Config(
         create_app(settings, lambda: nullcontext(db)),
         host=settings.host,
         port=settings.port,
-        http="auto",
+        http=BoundedProtocol,
+        ws="none",
         access_log=False,  # our own line says more
         log_config=None,
         server_header=False,
         proxy_headers=False,  # who calls is who is connected: forwarding headers can be written by anybody
         timeout_graceful_shutdown=_DRAIN_S,
     )
-    try:
-        await uvicorn.Server(config).serve(sockets=[listening])
-    finally:
-        listening.close()
+    return uvicorn.Server(config)
 
 
 def _announce(settings: Settings, listening: socket.socket) -> None:

@@ -35,12 +35,24 @@ class StrictBody(AbstractDTO[T], Generic[T]):
     """`@post(dto=StrictBody[RefundBody])`: decodes `data` strictly. The Struct sets forbid_unknown_fields itself."""
 
     def decode_bytes(self, value: bytes) -> Any:
-        """The body as the model. Raises msgspec.DecodeError, and UnsupportedMediaType for another content type."""
-        kind = self.asgi_connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        """The body as the model. Raises msgspec.DecodeError, and UnsupportedMediaType for another content type.
+
+        Of a field that is given twice the last one counts, as everywhere in JSON; a nesting deeper than any model of
+        ours and text that is not UTF-8 are no JSON to us.
+        """
+        headers = self.asgi_connection.headers
+        kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
             raise UnsupportedMediaType(f"content-type: {kind!r} is not application/json")
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise UnsupportedMediaType("content-encoding: send the body as it is")
         decoder = _decoder(self.model_type)  # type: ignore[arg-type]  # a class is hashable
-        return decoder.decode(value)
+        try:
+            return decoder.decode(value)
+        except RecursionError as fault:
+            raise msgspec.DecodeError("JSON is nested too deeply") from fault
+        except UnicodeDecodeError as fault:
+            raise msgspec.DecodeError("JSON is malformed: a text is not UTF-8") from fault
 
     def decode_builtins(self, value: dict[str, Any]) -> Any:
         raise UnsupportedMediaType("content-type: a form is not application/json")

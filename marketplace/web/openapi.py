@@ -60,11 +60,13 @@ _REASONS = {
     409: "The present state does not allow this.",
     412: "It has been changed since it was read; `ETag` of a new read is its version.",
     413: "The body is larger than 1 MiB.",
+    414: "Path and query are longer than 8 KiB.",
     415: "The body is not JSON.",
     422: "A field is not valid; `errors` names it.",
     428: "The header If-Match is missing.",
     429: "Too many requests in a minute (`RateLimit` says how many are left), or too many failed attempts;"
     " `Retry-After` says when to try again.",
+    431: "There are more than 100 header fields or 32 KiB of them.",
     500: "A fault of ours; `incident_id` names it in the log.",
     503: "The database does not answer.",
 }
@@ -141,7 +143,7 @@ def _make_bounds_exact(schema: dict[str, Any]) -> None:
 
 def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public: bool) -> list[int]:
     parameters = operation.get("parameters", [])
-    found = {401, 429, 500, 503, *handler.opt.get(ALSO, ())}
+    found = {401, 414, 429, 431, 500, 503, *handler.opt.get(ALSO, ())}
     if not is_public:
         found.add(403)
     if any(parameter["in"] == "path" for parameter in parameters):

@@ -126,7 +126,7 @@ def _refused_parameter(request: Request[Any, Any, Any], fault: dict[str, Any]) -
 
 def from_fault(request: Request[Any, Any, Any], error: Exception) -> Problem:
     """What nobody foresaw. Only the database's own complaints about unstorable input are the caller's doing."""
-    if isinstance(error, DBAPIError) and sqlstate(error) in _UNSTORABLE:
+    if _is_unstorable(error):
         return Problem(
             code="invalid-input",
             title="The input is not valid",
@@ -152,6 +152,16 @@ def from_fault(request: Request[Any, Any, Any], error: Exception) -> Problem:
         detail="nothing was changed by this request unless it was told so; quote the incident id when you report it",
         extra={"incident_id": incident},
     )
+
+
+def _is_unstorable(error: Exception) -> bool:
+    """Whether the database, or its driver before it, has refused a value as such."""
+    if isinstance(error, DBAPIError | asyncpg.PostgresError) and sqlstate(error) in _UNSTORABLE:
+        return True
+    cause: BaseException | None = getattr(error, "orig", error)
+    while cause is not None and not isinstance(cause, asyncpg.DataError):
+        cause = cause.__cause__
+    return cause is not None and isinstance(cause.__cause__, OverflowError | UnicodeEncodeError)
 
 
 def respond(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
