@@ -9,6 +9,7 @@ import msgspec
 
 from marketplace.core.clock import Clock, FixedClock, SystemClock
 from marketplace.core.errors import Invalid
+from marketplace.core.signatures import is_secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_at: a fixed instant instead of the system clock, for replays and tests.
     user: who writes when the command line names nobody with `--as`.
     pool_size: connections of one process, at least 2: a long request holds one and works through others.
+    processor, processor_url, processor_secret: the payment processor's name, where it listens, and the secret that we
+    show it and it signs its events with (whsec_ and base64). Without them payments wait to be sent, and no event is let
+    in.
     """
 
     home: Path
@@ -33,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_at: datetime | None = None
     user: str | None = None
     pool_size: int = 8
+    processor: str = "simulator"
+    processor_url: str | None = None
+    processor_secret: str | None = None
 
     def clock(self) -> Clock:
         return FixedClock(self.clock_at) if self.clock_at else SystemClock()
@@ -55,6 +62,8 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         raise Invalid("MARKETPLACE_DATABASE_URL: must start with postgresql+asyncpg://")
     if settings.pool_size < 2:
         raise Invalid("MARKETPLACE_POOL_SIZE: must be at least 2, because a long request needs two connections")
+    if settings.processor_secret is not None and not is_secret(settings.processor_secret):
+        raise Invalid('MARKETPLACE_PROCESSOR_SECRET: must be "whsec_" and base64')
     if settings.clock_at and settings.clock_at.tzinfo is None:
         raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
     return settings

@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -21,6 +22,10 @@ from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows.apply_payment_events import apply_events
+from marketplace.flows.release_order import BATCH, expire_orders
+from marketplace.flows.send_payment_commands import send_commands
+from marketplace.processors.model import Processor
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -39,6 +44,8 @@ async def _log_event(tx: Tx, event: Event) -> None:
 
 DELIVERIES: Mapping[str, Delivery] = {
     "billing.orders_settled.v1": _log_event,
+    "billing.payment_ended.v1": _log_event,
+    "billing.processor_settled.v1": _log_event,
     "billing.run_finalised.v1": _log_event,
     "billing.run_reversed.v1": _log_event,
     "demand.order_moved.v1": _log_event,
@@ -65,11 +72,36 @@ async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
 
+async def _expire_orders(db: Database, _: Any) -> None:
+    async def expire(tx: Tx) -> int:
+        return await expire_orders(tx, tx.now)
+
+    while await db.write(WORKER, ACTOR, expire) == BATCH:
+        pass
+
+
+async def _apply_payment_events(db: Database, _: Any) -> None:
+    await apply_events(db)
+
+
+async def _send_commands(processors: Mapping[str, Processor], db: Database, _: Any) -> None:
+    await send_commands(db, processors)
+
+
 JOBS: Mapping[str, Job] = {
     "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
     "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+    "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
+    "apply_payment_events": Job(_apply_payment_events, cron="* * * * * */2"),
     "clean_up": Job(_clean_up, cron="17 3 * * *"),
 }
+
+
+def jobs_with(processors: Mapping[str, Processor]) -> Mapping[str, Job]:
+    """All jobs, with the processors that payment commands are sent to; without any they are left to other workers."""
+    if not processors:
+        return JOBS
+    return {**JOBS, "send_payment_commands": Job(partial(_send_commands, processors), cron="* * * * * *")}
 
 
 async def run_worker(
