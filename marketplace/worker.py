@@ -8,7 +8,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import asyncpg
@@ -80,28 +79,30 @@ async def _expire_orders(db: Database, _: Any) -> None:
         pass
 
 
-async def _apply_payment_events(db: Database, _: Any) -> None:
-    await apply_events(db)
-
-
-async def _send_commands(processors: Mapping[str, Processor], db: Database, _: Any) -> None:
-    await send_commands(db, processors)
-
-
 JOBS: Mapping[str, Job] = {
     "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
     "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
     "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
-    "apply_payment_events": Job(_apply_payment_events, cron="* * * * * */2"),
     "clean_up": Job(_clean_up, cron="17 3 * * *"),
 }
 
 
-def jobs_with(processors: Mapping[str, Processor]) -> Mapping[str, Job]:
-    """All jobs, with the processors that payment commands are sent to; without any they are left to other workers."""
+Chore = Callable[[Database], Awaitable[int]]
+"""Does what is due now and returns how much that was. Several workers may do it at once: each takes its own."""
+
+CHORES: Mapping[str, Chore] = {"apply_payment_events": apply_events}
+"""What is looked after every second, beside the jobs: a worker that dies holds up none of it."""
+
+
+def chores_with(processors: Mapping[str, Processor]) -> Mapping[str, Chore]:
+    """All chores, with the processors that payment commands are sent to; without any, other workers send them."""
     if not processors:
-        return JOBS
-    return {**JOBS, "send_payment_commands": Job(partial(_send_commands, processors), cron="* * * * * *")}
+        return CHORES
+
+    async def send(db: Database) -> int:
+        return await send_commands(db, processors)
+
+    return {**CHORES, "send_payment_commands": send}
 
 
 async def run_worker(
@@ -110,14 +111,19 @@ async def run_worker(
     *,
     jobs_by_name: Mapping[str, Job] = JOBS,
     batches: Mapping[str, work.Handle] = BATCHES,
+    chores: Mapping[str, Chore] = CHORES,
 ) -> None:
     """Work until `stop` is set, then finish the job and the item in hand and return.
 
     What is not finished half a minute later is rolled back and left to the next worker. A lost connection is made
     again; any other failure of the worker itself, as opposed to one of a job or an item, is raised.
     """
-    log.info("worker started", jobs=sorted(jobs_by_name), batches=sorted(batches))
-    loops = [_run_jobs(db, stop, jobs_by_name), *(_share_batches(db, stop, kind, batches[kind]) for kind in batches)]
+    log.info("worker started", jobs=sorted(jobs_by_name), batches=sorted(batches), chores=sorted(chores))
+    loops = [
+        _run_jobs(db, stop, jobs_by_name),
+        *(_share_batches(db, stop, kind, batches[kind]) for kind in batches),
+        *(_look_after(db, stop, name, chores[name]) for name in chores),
+    ]
     tasks = [asyncio.create_task(loop) for loop in loops]
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -172,6 +178,17 @@ async def _share_batches(db: Database, stop: asyncio.Event, kind: str, handle: w
             with bound(batch_id=batch_id, kind=kind, actor=maker):
                 left = await work.drain(db, batch_id, maker, handle, until=stop.is_set)
                 log.info("batch left", done=left.done, parked=left.parked, todo=left.todo)
+
+    await _reconnecting(run, stop)
+
+
+async def _look_after(db: Database, stop: asyncio.Event, name: str, chore: Chore) -> None:
+    async def run() -> None:
+        with bound(chore=name):
+            while not stop.is_set():
+                if not await chore(db):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), _IDLE_S)
 
     await _reconnecting(run, stop)
 

@@ -9,7 +9,7 @@ from marketplace.core.db import WORKER
 from marketplace.migrate import migrate
 from marketplace.processors.client import open_processors
 from marketplace.settings import Settings
-from marketplace.worker import ACTOR, jobs_with, run_worker, stop_on_signals
+from marketplace.worker import ACTOR, chores_with, run_worker, stop_on_signals
 
 
 async def bring_up_to_date(settings: Settings) -> dict[str, str | None]:
@@ -34,5 +34,5 @@ async def worker(session: Session) -> Outcome:
     async with open_processors(session.settings) as processors:
         for name in processors:
             await session.db.write(WORKER, ACTOR, ensure_processor, name)
-        await run_worker(session.db, stop_on_signals(), jobs_by_name=jobs_with(processors))
+        await run_worker(session.db, stop_on_signals(), chores=chores_with(processors))
     return Outcome({"stopped": True})
