@@ -38,9 +38,10 @@ class PaymentFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundFact(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund has reached the buyer, or it could not."""
+    """A refund has reached the buyer, or it could not. payment_reference: of the payment that it was given back to."""
 
     reference: str
+    payment_reference: str
     ok: bool
     amount_minor: int
     currency: str

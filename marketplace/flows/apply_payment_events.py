@@ -14,7 +14,7 @@ from billing.payments.inbox import store as inbox
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.work import reason
-from marketplace.flows.return_payment import is_unwanted_payment, unwanted_returned
+from marketplace.flows.return_payment import unwanted_returned
 from marketplace.flows.take_payment import payment_changed
 from marketplace.processors.wire import read_event
 
@@ -71,11 +71,13 @@ async def _claim_and_apply(tx: Tx, inbox_id: int | None, claimed: list[int]) -> 
 
 
 async def _refund_changed(tx: Tx, processor_id: int, fact: RefundFact) -> None:
+    """A refund, or money for a cancelled order: its reference names the payment where a refund would stand."""
     merchant_id, refund_id = ids_of(fact.reference)
-    if await is_unwanted_payment(tx, merchant_id, refund_id):
-        await unwanted_returned(tx, processor_id, merchant_id, refund_id, fact)
-        return
-    await REFUND_SETTLED(tx, processor_id, fact)
+    _, payment_id = ids_of(fact.payment_reference)
+    if refund_id == payment_id:
+        await unwanted_returned(tx, processor_id, merchant_id, payment_id, fact)
+    else:
+        await REFUND_SETTLED(tx, processor_id, fact)
 
 
 async def _not_wired(tx: Tx, processor_id: int, fact: Any) -> None:
@@ -83,7 +85,7 @@ async def _not_wired(tx: Tx, processor_id: int, fact: Any) -> None:
 
 
 REFUND_SETTLED: Apply = _not_wired
-"""To be wired: pay_refund.refund_settled(tx, merchant_id, refund_id, ok=fact.ok, failure=fact.failure)."""
+"""To be wired: pay_refund.refund_settled with the ids of both references, fact.ok, .failure and .occurred_at."""
 
 APPLY: dict[type, Apply] = {
     PaymentFact: payment_changed,

@@ -11,16 +11,6 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 
 
-async def is_unwanted_payment(tx: Tx, merchant_id: int, refund_id: int) -> bool:
-    """Whether a refund's reference names a payment instead: see `facts.refund_reference`."""
-    found = await tx.scalar(
-        "SELECT count(*) FROM billing.payment_part WHERE merchant_id = :merchant AND payment_id = :refund",
-        merchant=merchant_id,
-        refund=refund_id,
-    )
-    return bool(found)
-
-
 async def unwanted_returned(tx: Tx, processor_id: int, merchant_id: int, payment_id: int, fact: RefundFact) -> None:
     """The buyer has the money again: book it, once. One that failed is parked for a person, and stays owed.
 

@@ -55,7 +55,10 @@ class PaymentData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundData(msgspec.Struct, frozen=True, kw_only=True):
+    """reference: the refund's. payment_reference: that of the payment which it gives back."""
+
     reference: str
+    payment_reference: str
     amount_minor: int
     currency: str
     failure: str | None = None
@@ -100,6 +103,7 @@ def read_event(body: bytes) -> Fact:
             refund = msgspec.convert(event.data, RefundData)
             return RefundFact(
                 reference=refund.reference,
+                payment_reference=refund.payment_reference,
                 ok=REFUND_EVENTS[event.type],
                 amount_minor=refund.amount_minor,
                 currency=refund.currency,

@@ -2,24 +2,27 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from billing.payments import store as payments
 from billing.payments.facts import PaymentState
 from billing.payments.inbox import store as inbox
-from billing.payments.model import InboxEvent, Payment, PaymentCommand, PaymentDetail
+from billing.payments.model import InboxEvent, Payment, PaymentCommand, PaymentDetail, ProcessorFile
 from marketplace.core import signatures
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_payment_events import ACTOR, apply_event, receive_event
+from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
+from marketplace.web.body import BODY_BYTES_MAX, StrictBody
 from marketplace.web.guards import FINANCE, OPS, needs, public
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -30,6 +33,12 @@ ProcessorName = Annotated[str, PathParameter(max_length=60)]
 InState = Annotated[PaymentState | None, QueryParameter(name="state")]
 CommandState = Annotated[Literal["todo", "sent", "parked"] | None, QueryParameter(name="state")]
 EventState = Annotated[Literal["waiting", "applied", "parked"] | None, QueryParameter(name="state")]
+
+
+class Received(msgspec.Struct, frozen=True):
+    """The event of this id is stored."""
+
+    event_ref: str
 
 
 @post(
@@ -44,7 +53,7 @@ async def receive(
     db: NamedDependency[Database],
     settings: NamedDependency[Settings],
     processor: ProcessorName,
-) -> Response[None]:
+) -> Response[Received]:
     """Take in an event of a processor, signed as Standard Webhooks say; the same event again is answered the same.
 
     What it says is applied afterwards, whatever order events come in.
@@ -59,7 +68,7 @@ async def receive(
         raise NotFound(f"there is no processor {processor!r}")
     inbox_id = await db.write(WORKER, ACTOR, receive_event, processor_id, event_ref, body)
     soon = BackgroundTask(apply_event, db, inbox_id) if inbox_id is not None else None
-    return Response(None, status_code=202, background=soon)
+    return Response(Received(event_ref), status_code=202, background=soon)
 
 
 @get("/payment-events", guards=[needs(OPS, FINANCE)])
@@ -131,7 +140,35 @@ async def get_payment(request: ActorRequest, db: NamedDependency[Database], paym
         return await payments.get_detail(tx, payment_id)
 
 
+class NewFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """content: the file as the processor gives it, CSV. A file of more than a request may hold goes by command line."""
+
+    processor: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
+    content: Annotated[str, msgspec.Meta(min_length=1, max_length=BODY_BYTES_MAX)]
+
+
+@post("/processor-files", dto=StrictBody[NewFile], guards=[needs(FINANCE)], status_code=200, opt=ONCE | {ALSO: (404,)})
+async def import_file(
+    request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewFile]
+) -> Response[ImportedFile]:
+    """Book a processor's settlement file; lines that were booked before are passed over."""
+    return await once(request, db, import_processor_file, data.processor, data.content.encode("utf-8", "surrogatepass"))
+
+
+@get("/processor-files", guards=[needs(FINANCE)])
+async def list_files(
+    request: ActorRequest, db: NamedDependency[Database], limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[ProcessorFile]:
+    """Settlement files that brought something new, the newest first."""
+    (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(request.user.scope) as tx:
+        rows = await payments.list_files(tx, limit=limit + 1, before_id=before)
+    return page(rows, limit, lambda row: row, lambda row: (row.file_id,))
+
+
 HANDLERS = [
+    import_file,
+    list_files,
     receive,
     list_events,
     retry_event,

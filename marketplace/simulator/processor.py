@@ -109,14 +109,18 @@ class Processor:
             raise Invalid(f"currency: the payment is in {payment['currency']}")
         if not 0 < asked.amount_minor <= left:
             raise Invalid(f"amount_minor: {asked.amount_minor} is not within the {left} that are left of the payment")
-        if self.store.refund(asked.reference) is not None:
-            raise Conflict(f"reference: refund {asked.reference} was made already")
+        if self.store.refund(asked.reference, reference) is not None:
+            raise Conflict(f"reference: refund {asked.reference} of this payment was made already")
         failure = "account closed" if payment["method"] == Token.REFUND_FAILS else None
         if failure is None:
             self.store.add_refund(asked.reference, reference, asked.amount_minor)
             self._move("refund", asked.reference, -asked.amount_minor, 0, payment["currency"])
         data = RefundData(
-            reference=asked.reference, amount_minor=asked.amount_minor, currency=payment["currency"], failure=failure
+            reference=asked.reference,
+            payment_reference=reference,
+            amount_minor=asked.amount_minor,
+            currency=payment["currency"],
+            failure=failure,
         )
         self._emit("refund.failed" if failure else "refund.succeeded", data)
         return Accepted(payment=self._id("pay", payment["payment_no"]), reference=asked.reference)

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS payment (
     payment_no INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE, method TEXT NOT NULL, currency TEXT NOT NULL,
     amount_minor INTEGER NOT NULL, state TEXT NOT NULL, captured_minor INTEGER NOT NULL DEFAULT 0,
     refunded_minor INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS refund (reference TEXT PRIMARY KEY, payment TEXT NOT NULL, amount_minor INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS refund (
+    reference TEXT NOT NULL, payment TEXT NOT NULL, amount_minor INTEGER NOT NULL, PRIMARY KEY (reference, payment));
 CREATE TABLE IF NOT EXISTS dispute (
     dispute_no INTEGER PRIMARY KEY, reference TEXT NOT NULL, amount_minor INTEGER NOT NULL, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS movement (
@@ -97,8 +98,8 @@ class Store:
             "UPDATE payment SET state = ?, captured_minor = ? WHERE reference = ?", state, captured_minor, reference
         )
 
-    def refund(self, reference: str) -> Any | None:
-        return self.row("SELECT * FROM refund WHERE reference = ?", reference)
+    def refund(self, reference: str, payment: str) -> Any | None:
+        return self.row("SELECT * FROM refund WHERE reference = ? AND payment = ?", reference, payment)
 
     def add_refund(self, reference: str, payment: str, amount_minor: int) -> None:
         self.run("INSERT INTO refund VALUES (?, ?, ?)", reference, payment, amount_minor)

@@ -51,6 +51,8 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/payment-commands/{command_id}/retry": OPS | FINANCE,
     "GET /api/v1/payments": OPS | FINANCE,
     "GET /api/v1/payments/{payment_id}": OPS | FINANCE,
+    "POST /api/v1/processor-files": FINANCE,
+    "GET /api/v1/processor-files": FINANCE,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
