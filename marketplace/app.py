@@ -7,10 +7,11 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from billing.payments.store import ensure_processor
 from marketplace import routes
 from marketplace.bootstrap import open_database
 from marketplace.consoles import page_handlers
-from marketplace.core.db import Database
+from marketplace.core.db import WORKER, Database
 from marketplace.core.limits import Limits
 from marketplace.migrate import newest_version
 from marketplace.settings import Settings
@@ -39,6 +40,8 @@ def create_app(
     async def with_database(app: Litestar) -> AsyncIterator[None]:
         async with database() if database else open_database(settings) as db:
             app.state["db"], app.state["limits"] = db, Limits(db)
+            if settings.processor_secret:
+                await db.write(WORKER, "bootstrap", ensure_processor, settings.processor)
             yield
 
     async def get_db(state: State) -> Database:

@@ -9,6 +9,7 @@ import msgspec
 
 from marketplace.core.clock import Clock, FixedClock, SystemClock
 from marketplace.core.errors import Invalid
+from marketplace.core.signatures import is_secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,11 +22,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secure: send the session cookie over HTTPS only; off by default because the first run is on loopback.
     clock_at: a fixed instant instead of the system clock, for replays and tests.
     user: who writes when the command line names nobody with `--as`.
-    processor: the name of the payment processor that new purchases are paid through.
     pool_size: connections of one process, at least 2: a long request holds one and works through others.
     rate_limit: requests per minute of an API key or a signed-in user, over all processes; 0 is no limit.
     rate_limit_anonymous: the same of an address from which nobody has signed in, and of each wrong API key.
     webhooks_private: webhooks may go to loopback (then also without TLS) and to private networks; for trials only.
+    processor, processor_url, processor_secret: the payment processor's name, where it listens, and the secret that we
+    show it and it signs its events with (whsec_ and base64). Without them payments wait to be sent, and no event is let
+    in.
     """
 
     home: Path
@@ -36,11 +39,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cookie_secure: bool = False
     clock_at: datetime | None = None
     user: str | None = None
-    processor: str = "card"
+    processor: str = "simulator"
     pool_size: int = 8
     rate_limit: int = 60_000
     rate_limit_anonymous: int = 600
     webhooks_private: bool = False
+    processor_url: str | None = None
+    processor_secret: str | None = None
 
     def clock(self) -> Clock:
         return FixedClock(self.clock_at) if self.clock_at else SystemClock()
@@ -66,6 +71,8 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
     for name in ("rate_limit", "rate_limit_anonymous"):
         if not 0 <= getattr(settings, name) < 2**31:
             raise Invalid(f"MARKETPLACE_{name.upper()}: must be 0 (no limit) to {2**31 - 1} requests per minute")
+    if settings.processor_secret is not None and not is_secret(settings.processor_secret):
+        raise Invalid('MARKETPLACE_PROCESSOR_SECRET: must be "whsec_" and base64')
     if settings.clock_at and settings.clock_at.tzinfo is None:
         raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
     return settings

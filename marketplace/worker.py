@@ -23,6 +23,10 @@ from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows.apply_payment_events import apply_events
+from marketplace.flows.release_order import BATCH, expire_orders
+from marketplace.flows.send_payment_commands import send_commands
+from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
 ACTOR = "worker"
@@ -65,6 +69,14 @@ async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
 
+async def _expire_orders(db: Database, _: Any) -> None:
+    async def expire(tx: Tx) -> int:
+        return await expire_orders(tx, tx.now)
+
+    while await db.write(WORKER, ACTOR, expire) == BATCH:
+        pass
+
+
 def jobs_of(settings: Settings) -> dict[str, Job]:
     """Every job by its name, as a worker with these settings does it."""
 
@@ -75,8 +87,27 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+        "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
+
+
+Chore = Callable[[Database], Awaitable[int]]
+"""Does what is due now and returns how much that was. Several workers may do it at once: each takes its own."""
+
+CHORES: Mapping[str, Chore] = {"apply_payment_events": apply_events}
+"""What is looked after every second, beside the jobs: a worker that dies holds up none of it."""
+
+
+def chores_with(processors: Mapping[str, Processor]) -> Mapping[str, Chore]:
+    """All chores, with the processors that payment commands are sent to; without any, other workers send them."""
+    if not processors:
+        return CHORES
+
+    async def send(db: Database) -> int:
+        return await send_commands(db, processors)
+
+    return {**CHORES, "send_payment_commands": send}
 
 
 async def run_worker(
@@ -85,14 +116,19 @@ async def run_worker(
     *,
     jobs_by_name: Mapping[str, Job],
     batches: Mapping[str, work.Handle] = BATCHES,
+    chores: Mapping[str, Chore] = CHORES,
 ) -> None:
     """Work until `stop` is set, then finish the job and the item in hand and return.
 
     What is not finished half a minute later is rolled back and left to the next worker. A lost connection is made
     again; any other failure of the worker itself, as opposed to one of a job or an item, is raised.
     """
-    log.info("worker started", jobs=sorted(jobs_by_name), batches=sorted(batches))
-    loops = [_run_jobs(db, stop, jobs_by_name), *(_share_batches(db, stop, kind, batches[kind]) for kind in batches)]
+    log.info("worker started", jobs=sorted(jobs_by_name), batches=sorted(batches), chores=sorted(chores))
+    loops = [
+        _run_jobs(db, stop, jobs_by_name),
+        *(_share_batches(db, stop, kind, batches[kind]) for kind in batches),
+        *(_look_after(db, stop, name, chores[name]) for name in chores),
+    ]
     tasks = [asyncio.create_task(loop) for loop in loops]
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -147,6 +183,17 @@ async def _share_batches(db: Database, stop: asyncio.Event, kind: str, handle: w
             with bound(batch_id=batch_id, kind=kind, actor=maker):
                 left = await work.drain(db, batch_id, maker, handle, until=stop.is_set)
                 log.info("batch left", done=left.done, parked=left.parked, todo=left.todo)
+
+    await _reconnecting(run, stop)
+
+
+async def _look_after(db: Database, stop: asyncio.Event, name: str, chore: Chore) -> None:
+    async def run() -> None:
+        with bound(chore=name):
+            while not stop.is_set():
+                if not await chore(db):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), _IDLE_S)
 
     await _reconnecting(run, stop)
 

@@ -1,12 +1,200 @@
 """Every statement on payments, their parts, the commands to processors, and buyers' credit."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
 
-from billing.payments.tables import payment_command
+from billing.payments.facts import PaymentState
+from billing.payments.model import Payment, PaymentCommand, PaymentDetail, PaymentPart, ProcessorFile
+from billing.payments.tables import credit_movement, payment_command
+from marketplace.core import audit
 from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
+
+_PAYMENT_COLUMNS = ", ".join(Payment.__struct_fields__)
+_PART_COLUMNS = ", ".join(PaymentPart.__struct_fields__)
+_COMMAND_COLUMNS = ", ".join(PaymentCommand.__struct_fields__)
+_FILE_COLUMNS = ", ".join(ProcessorFile.__struct_fields__)
+
+COMMAND_ATTEMPTS_MAX = 10
+"""Attempts of a command, with doubling pauses of up to five minutes: half an hour; then it is parked for a person."""
+
+LEASE_S = 60
+"""How long a claimed command is left to the worker that sends it; longer than an answer may take."""
+
+
+async def processor_id(tx: Tx, name: str) -> int | None:
+    """The id of the processor of this name, None when there is none."""
+    found: int | None = await tx.scalar("SELECT processor_id FROM billing.processor WHERE name = :name", name=name)
+    return found
+
+
+async def ensure_processor(tx: Tx, name: str) -> int:
+    """The id of the processor of this name, which is made when it is new."""
+    await tx.execute(
+        "INSERT INTO billing.processor (processor_id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING",
+        {"id": time_ordered_id(tx.now), "name": name},
+    )
+    found = await processor_id(tx, name)
+    assert found is not None
+    return found
+
+
+async def get_payment(tx: Tx, buyer_id: int, payment_id: int, *, lock: bool = False) -> Payment:
+    """A buyer's payment; with `lock`, held until the transaction ends: after orders and parts. Raises NotFound."""
+    row = await tx.row(
+        f"SELECT {_PAYMENT_COLUMNS} FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment"
+        + (" FOR UPDATE" if lock else ""),
+        buyer=buyer_id,
+        payment=payment_id,
+    )
+    if row is None:
+        raise NotFound(f"buyer {buyer_id} has no payment {payment_id}")
+    return _payment(row)
+
+
+def _payment(row: Any) -> Payment:
+    return Payment(**{**row._mapping, "state": PaymentState(row.state)})
+
+
+async def list_payments(
+    tx: Tx,
+    *,
+    purchase_id: int | None = None,
+    state: PaymentState | None = None,
+    limit: int,
+    before_id: int | None = None,
+) -> list[Payment]:
+    """At most `limit` payments, the newest first, those before `before_id`."""
+    wanted = ["true"]
+    bound: dict[str, Any] = {"limit": limit}
+    for condition, name, value in (
+        ("purchase_id = :purchase", "purchase", purchase_id),
+        ("state = :state", "state", state.value if state else None),
+        ("payment_id < :before", "before", before_id),
+    ):
+        if value is not None:
+            wanted.append(condition)
+            bound[name] = value
+    rows = await tx.rows(
+        f"SELECT {_PAYMENT_COLUMNS} FROM billing.payment WHERE {' AND '.join(wanted)}"
+        " ORDER BY payment_id DESC LIMIT :limit",
+        **bound,
+    )
+    return [_payment(row) for row in rows]
+
+
+async def get_detail(tx: Tx, payment_id: int) -> PaymentDetail:
+    """A payment with its parts and what its processor was told. Raises NotFound."""
+    row = await tx.row(
+        f"SELECT {_PAYMENT_COLUMNS} FROM billing.payment WHERE payment_id = :payment", payment=payment_id
+    )
+    if row is None:
+        raise NotFound(f"there is no payment {payment_id}")
+    commands = await tx.rows(
+        f"SELECT {_COMMAND_COLUMNS} FROM billing.payment_command WHERE payment_id = :payment ORDER BY command_id",
+        payment=payment_id,
+    )
+    return PaymentDetail(
+        payment=_payment(row),
+        parts=await parts_of(tx, payment_id),
+        commands=[PaymentCommand(**command._mapping) for command in commands],
+    )
+
+
+async def parts_of(tx: Tx, payment_id: int) -> list[PaymentPart]:
+    """The parts of a payment in the order in which books and orders are locked."""
+    rows = await tx.rows(
+        f"SELECT {_PART_COLUMNS} FROM billing.payment_part WHERE payment_id = :payment ORDER BY merchant_id, order_id",
+        payment=payment_id,
+    )
+    return [PaymentPart(**row._mapping) for row in rows]
+
+
+async def ask_capture(tx: Tx, payment_id: int) -> Sequence[int]:
+    """Note on the open parts that their capture is asked for; returns their amounts."""
+    rows = await tx.rows(
+        """
+        UPDATE billing.payment_part SET capture_asked = true
+        WHERE payment_id = :payment AND state = 'open' RETURNING amount_minor
+        """,
+        payment=payment_id,
+    )
+    return [row.amount_minor for row in rows]
+
+
+async def note_authorised(tx: Tx, payment: Payment, processor_ref: str, at: datetime) -> bool:
+    """Note that a payment is authorised; returns whether that is news, which it is not once it has gone further."""
+    news: bool = await tx.scalar(
+        """
+        UPDATE billing.payment p SET state = CASE was.state WHEN 'created' THEN 'authorised' ELSE was.state END,
+               processor_ref = coalesce(p.processor_ref, :ref), authorised_at = coalesce(p.authorised_at, :at)
+        FROM (SELECT state FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment FOR UPDATE) AS was
+        WHERE p.buyer_id = :buyer AND p.payment_id = :payment
+        RETURNING was.state = 'created'
+        """,
+        buyer=payment.buyer_id,
+        payment=payment.payment_id,
+        ref=processor_ref,
+        at=at,
+    )
+    return news
+
+
+async def note_captured(
+    tx: Tx, payment: Payment, *, captured_minor: int, processor_ref: str | None, at: datetime
+) -> None:
+    await tx.execute(
+        """
+        UPDATE billing.payment SET state = 'captured', captured_minor = :captured, captured_at = :at,
+               processor_ref = coalesce(processor_ref, :ref), failure = NULL
+        WHERE buyer_id = :buyer AND payment_id = :payment
+        """,
+        {"buyer": payment.buyer_id, "payment": payment.payment_id, "captured": captured_minor}
+        | {"ref": processor_ref, "at": at},
+    )
+
+
+async def note_ended(tx: Tx, payment: Payment, state: PaymentState, *, processor_ref: str, failure: str) -> bool:
+    """End a payment as failed or voided; returns False when it has ended already or was captured."""
+    ended = await tx.execute(
+        """
+        UPDATE billing.payment SET state = :state, failure = :failure, processor_ref = coalesce(processor_ref, :ref)
+        WHERE buyer_id = :buyer AND payment_id = :payment AND state IN ('created', 'authorised')
+        """,
+        {"buyer": payment.buyer_id, "payment": payment.payment_id, "state": state.value}
+        | {"failure": failure, "ref": processor_ref},
+    )
+    return ended.rowcount == 1
+
+
+async def note_part(tx: Tx, part: PaymentPart, *, paid: bool, captured_minor: int) -> None:
+    """What a capture brought for a part: it is captured, or released with money that goes back."""
+    await tx.execute(
+        """
+        UPDATE billing.payment_part SET state = :state, captured_minor = :captured
+        WHERE merchant_id = :merchant AND payment_id = :payment AND order_id = :order
+        """,
+        {"merchant": part.merchant_id, "payment": part.payment_id, "order": part.order_id}
+        | {"state": "captured" if paid else part.state, "captured": captured_minor},
+    )
+
+
+async def use_credit(tx: Tx, payment: Payment, used_minor: int) -> None:
+    """Take what was set aside for a payment out of the buyer's credit."""
+    await tx.execute(
+        """
+        UPDATE billing.credit_account SET balance_minor = balance_minor - :used, reserved_minor = reserved_minor - :used
+        WHERE buyer_id = :buyer AND currency = :currency
+        """,
+        {"buyer": payment.buyer_id, "currency": payment.currency, "used": used_minor},
+    )
+    row = {"buyer_id": payment.buyer_id, "movement_id": time_ordered_id(tx.now), "currency": payment.currency}
+    row |= {"kind": "used", "amount_minor": -used_minor, "source_id": payment.payment_id, "at": tx.now}
+    await tx.execute(insert(credit_movement), row | {"actor": tx.actor})
 
 
 async def command(
@@ -82,3 +270,112 @@ async def _release_credit(tx: Tx, buyer_id: int, currency: str, credit_minor: in
             """,
             {"buyer": buyer_id, "currency": currency, "credit": credit_minor},
         )
+
+
+async def claim_commands(tx: Tx, processor_ids: Sequence[int], limit: int) -> list[PaymentCommand]:
+    """Take commands to send, oldest first, of each payment one; others leave them alone until the lease is over.
+
+    Commands of a payment go out in the order in which they were given. The lease is by the server's clock, which moves
+    on where a fixed one stands still.
+    """
+    rows = await tx.rows(
+        f"""
+        UPDATE billing.payment_command SET attempts = attempts + 1, not_before = now() + :lease * interval '1 second'
+        WHERE command_id IN (
+            SELECT c.command_id FROM billing.payment_command c
+            WHERE c.state = 'todo' AND coalesce(c.not_before, now()) <= now()
+              AND c.processor_id = ANY(CAST(:processors AS bigint[]))
+              AND NOT EXISTS (SELECT FROM billing.payment_command earlier
+                              WHERE earlier.payment_id = c.payment_id AND earlier.state = 'todo'
+                                AND earlier.command_id < c.command_id)
+            ORDER BY c.command_id LIMIT :limit FOR UPDATE SKIP LOCKED)
+        RETURNING {_COMMAND_COLUMNS}
+        """,
+        processors=list(processor_ids),
+        lease=LEASE_S,
+        limit=limit,
+    )
+    return sorted((PaymentCommand(**row._mapping) for row in rows), key=lambda command: command.command_id)
+
+
+async def note_sent(tx: Tx, command_id: int, remark: str | None) -> None:
+    """A command is sent. remark: what the processor had to say about one that came too late."""
+    await tx.execute(
+        "UPDATE billing.payment_command SET state = 'sent', error = :remark WHERE command_id = :command"
+        " AND state = 'todo'",
+        {"command": command_id, "remark": remark},
+    )
+
+
+async def note_not_sent(tx: Tx, command_id: int, error: str, *, for_good: bool) -> None:
+    """A command could not be sent: it waits for its next attempt, or is parked with the error for a person."""
+    await tx.execute(
+        """
+        UPDATE billing.payment_command SET error = :error,
+               state = CASE WHEN :for_good OR attempts >= :max THEN 'parked' ELSE 'todo' END,
+               not_before = now() + least(power(2, attempts), 300) * interval '1 second'
+        WHERE command_id = :command AND state = 'todo'
+        """,
+        {"command": command_id, "error": error, "for_good": for_good, "max": COMMAND_ATTEMPTS_MAX},
+    )
+
+
+async def park_refund(tx: Tx, merchant_id: int, refund_id: int, error: str) -> None:
+    """Park a refund that the processor could not make. It gets a new id: a new attempt is a new request."""
+    await tx.execute(
+        """
+        UPDATE billing.payment_command SET state = 'parked', error = :error, command_id = :fresh
+        WHERE merchant_id = :merchant AND refund_id = :refund AND kind = 'refund' AND state = 'sent'
+        """,
+        {"merchant": merchant_id, "refund": refund_id, "error": error, "fresh": time_ordered_id(tx.now)},
+    )
+
+
+async def list_commands(
+    tx: Tx, *, state: str | None = None, limit: int, before_id: int | None = None
+) -> list[PaymentCommand]:
+    """At most `limit` commands, the newest first, those before `before_id`."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_COMMAND_COLUMNS} FROM billing.payment_command
+        WHERE command_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
+          AND (CAST(:state AS text) IS NULL OR state = :state)
+        ORDER BY command_id DESC LIMIT :limit
+        """,
+        before=before_id,
+        state=state,
+        limit=limit,
+    )
+    return [PaymentCommand(**row._mapping) for row in rows]
+
+
+async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
+    """Give a parked command all its attempts again. Raises NotFound, Conflict when it is not parked."""
+    row = await tx.row(
+        f"SELECT {_COMMAND_COLUMNS} FROM billing.payment_command WHERE command_id = :command FOR UPDATE",
+        command=command_id,
+    )
+    if row is None:
+        raise NotFound(f"there is no payment command {command_id}")
+    if row.state != "parked":
+        raise Conflict(f"state: the command is {row.state}, only a parked one is tried again")
+    await tx.execute(
+        "UPDATE billing.payment_command SET state = 'todo', attempts = 0, not_before = NULL"
+        " WHERE command_id = :command",
+        {"command": command_id},
+    )
+    await audit.record(tx, "payment command retried", f"payment_command:{command_id}", error=row.error)
+    return PaymentCommand(**{**row._mapping, "state": "todo", "attempts": 0})
+
+
+async def list_files(tx: Tx, *, limit: int, before_id: int | None = None) -> list[ProcessorFile]:
+    """At most `limit` settlement files, the newest first, those before `before_id`."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_FILE_COLUMNS} FROM billing.processor_file
+        WHERE file_id < coalesce(CAST(:before AS bigint), 9223372036854775807) ORDER BY file_id DESC LIMIT :limit
+        """,
+        before=before_id,
+        limit=limit,
+    )
+    return [ProcessorFile(**row._mapping) for row in rows]

@@ -2,15 +2,19 @@
 
 from marketplace.core.tables import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     Index,
     Instant,
     Integer,
+    LargeBinary,
     Text,
     UniqueConstraint,
     buyer_table,
     local_table,
+    lookup_table,
     merchant_table,
     text,
 )
@@ -59,16 +63,22 @@ payment_part = merchant_table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("credit_minor", BigInteger, nullable=False, server_default="0"),
     Column("state", Text, nullable=False, server_default="open"),
+    Column("capture_asked", Boolean, nullable=False, server_default="false"),
+    Column("captured_minor", BigInteger, nullable=False, server_default="0"),
     Column("fee_minor", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("state IN ('open', 'captured', 'released')", name="state"),
     CheckConstraint("amount_minor >= 0 AND credit_minor >= 0 AND amount_minor + credit_minor > 0", name="amounts"),
+    CheckConstraint("captured_minor BETWEEN 0 AND amount_minor", name="captured"),
     CheckConstraint("fee_minor >= 0", name="fee"),
     Index(None, "merchant_id", "order_id"),
+    Index(None, "payment_id"),
     schema="billing",
     postgresql_with={"fillfactor": "80"},
 )
 """An order's part of a payment: open until the money is captured, or released when it will not be.
 
+capture_asked: it was open when the processor was told to capture, so money may come for it although it is released
+meanwhile. captured_minor: what came through the processor for it, and is given back where the part is released.
 fee_minor: what the processor has charged for it so far, known from its settlement file.
 """
 
@@ -129,3 +139,66 @@ payment_command = local_table(
     schema="billing",
 )
 """What a processor still has to be told, written in the transaction that decided it; command_id makes it once."""
+
+inbox_event = local_table(
+    "inbox_event",
+    Column("inbox_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("processor_id", BigInteger, nullable=False),
+    Column("event_ref", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", Instant),
+    Column("error", Text),
+    Column("received_at", Instant, nullable=False),
+    Column("applied_at", Instant),
+    CheckConstraint("state IN ('waiting', 'applied', 'parked')", name="state"),
+    CheckConstraint("(state = 'applied') = (applied_at IS NOT NULL)", name="applied"),
+    UniqueConstraint("processor_id", "event_ref"),
+    Index("ix_inbox_event_waiting", "inbox_id", postgresql_where=text("state = 'waiting'")),
+    Index("ix_inbox_event_parked", "inbox_id", postgresql_where=text("state = 'parked'")),
+    schema="billing",
+)
+"""What processors have told us, word for word, each event once: event_ref is the processor's own id of it."""
+
+processor_file = local_table(
+    "processor_file",
+    Column("file_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("processor_id", BigInteger, nullable=False),
+    Column("batch_ref", Text, nullable=False),
+    Column("paid_on", Date, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("gross_minor", BigInteger, nullable=False),
+    Column("fee_minor", BigInteger, nullable=False),
+    Column("net_minor", BigInteger, nullable=False),
+    Column("imported_at", Instant, nullable=False),
+    Column("imported_by", Text, nullable=False),
+    Index(None, "processor_id", "batch_ref"),
+    schema="billing",
+)
+"""A processor's settlement file: the bank batch it explains, and the sums of the lines that were new in it.
+
+file_id is the batch that the lines carry on account 1030.
+"""
+
+processor_line = lookup_table(
+    "processor_line",
+    Column("line_ref", Text, primary_key=True),
+    Column("processor_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_id", BigInteger, nullable=False),
+    Column("file_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("dispute_ref", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("gross_minor", BigInteger, nullable=False),
+    Column("fee_minor", BigInteger, nullable=False),
+    Column("net_minor", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    CheckConstraint("net_minor = gross_minor - fee_minor", name="net"),
+    Index(None, "reference"),
+    schema="billing",
+    key="line_ref",
+)
+"""A line of a settlement file, once, whichever files it came in. line_id is the source of what it booked."""

@@ -6,9 +6,11 @@ import rich_click as click
 
 from marketplace.cli.base import Outcome, Session, command, progress_bar
 from marketplace.cli.root import cli
-from marketplace.core.db import STAFF
+from marketplace.core.db import STAFF, WORKER
+from marketplace.core.errors import Invalid
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
+from marketplace.flows.import_processor_file import import_processor_file as import_file
 from marketplace.flows.reconcile_payments import reconcile_payments as reconcile
 
 
@@ -28,6 +30,25 @@ async def import_olist(session: Session, folder: Path, currency: str) -> Outcome
     with progress_bar("Olist") as show:
         loaded = await import_folder(session.db, session.actor, folder, currency=currency, on_progress=show)
     return Outcome(loaded)
+
+
+@command(import_group, "processor-file", roles=("accountant", "controller"))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--processor", help="Whose file it is [MARKETPLACE_PROCESSOR].")
+async def import_processor_file(session: Session, file: Path, processor: str | None) -> Outcome:
+    """Book a processor's settlement file: fees, and the batch that it has paid to the bank.
+
+    A file that does not sum to its total is refused with the line, and nothing is stored; a line is booked once.
+    """
+    name = processor or session.settings.processor
+    return Outcome(await session.db.write(WORKER, session.actor, import_file, name, _content(file)))
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as fault:
+        raise Invalid(f"{file}: {fault.strerror}") from fault
 
 
 @cli.group("reconcile")

@@ -14,6 +14,7 @@ MODULES = {
     "demo": "demo",
     "serve": "serve",
     "worker": "system",
+    "simulator": "simulator",
     "migrate": "system",
     "import": "data",
     "reconcile": "data",

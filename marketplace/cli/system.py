@@ -1,12 +1,15 @@
 """`marketplace migrate` and `marketplace worker`."""
 
+from billing.payments.store import ensure_processor
 from marketplace.bootstrap import database_url, open_database
 from marketplace.cli.base import Outcome, Session, bare_command, command
 from marketplace.cli.root import cli
 from marketplace.cluster import distribute
+from marketplace.core.db import WORKER
 from marketplace.migrate import migrate
+from marketplace.processors.client import open_processors
 from marketplace.settings import Settings
-from marketplace.worker import jobs_of, run_worker, stop_on_signals
+from marketplace.worker import ACTOR, chores_with, jobs_of, run_worker, stop_on_signals
 
 
 async def bring_up_to_date(settings: Settings) -> dict[str, str | None]:
@@ -28,5 +31,13 @@ async def migrate_schema(settings: Settings) -> Outcome:
 @command(cli, "worker")
 async def worker(session: Session) -> Outcome:
     """Run jobs, scheduled work and open batches until stopped; start as many as there is work for, anywhere."""
-    await run_worker(session.db, stop_on_signals(), jobs_by_name=jobs_of(session.settings))
+    async with open_processors(session.settings) as processors:
+        for name in processors:
+            await session.db.write(WORKER, ACTOR, ensure_processor, name)
+        await run_worker(
+            session.db,
+            stop_on_signals(),
+            jobs_by_name=jobs_of(session.settings),
+            chores=chores_with(processors),
+        )
     return Outcome({"stopped": True})

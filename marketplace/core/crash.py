@@ -26,6 +26,8 @@ CRASH_POINTS = frozenset(
         "run.finalised",
         "payout.instructed",
         "payout.posted",
+        "payment.claimed",
+        "payment.sent",
         "roll.committed",
     }
 )

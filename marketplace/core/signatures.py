@@ -36,6 +36,14 @@ def new_secret() -> str:
     return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
+def is_secret(key: str) -> bool:
+    """Whether a text can be a signing secret: not empty, and base64 behind an optional "whsec_"."""
+    try:
+        return bool(_key_bytes(key))
+    except ValueError:
+        return False
+
+
 def signed_headers(message_id: str, at: datetime, body: bytes, keys: Iterable[str]) -> dict[str, str]:
     """The three headers of a message; with several secrets, as during a rotation, one signature for each."""
     timestamp = str(int(at.timestamp()))

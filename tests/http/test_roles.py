@@ -56,6 +56,15 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/payment-events/{processor}": PUBLIC,
+    "GET /api/v1/payment-events": OPS | FINANCE,
+    "POST /api/v1/payment-events/{inbox_id}/retry": OPS | FINANCE,
+    "GET /api/v1/payment-commands": OPS | FINANCE,
+    "POST /api/v1/payment-commands/{command_id}/retry": OPS | FINANCE,
+    "GET /api/v1/payments": OPS | FINANCE,
+    "GET /api/v1/payments/{payment_id}": OPS | FINANCE,
+    "POST /api/v1/processor-files": FINANCE,
+    "GET /api/v1/processor-files": FINANCE,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
@@ -99,8 +108,12 @@ WITHOUT_ONCE = {
     "POST /api/v1/session",
     "POST /api/v1/api-keys",
     "POST /api/v1/api-keys/{key_id}/rotate",
+    "POST /api/v1/payment-events/{processor}",
 }
-"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored."""
+"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored.
+
+A processor's event has an id of its own, which makes it once.
+"""
 
 
 def machine_routes(app: Litestar) -> dict[str, frozenset[str] | None]:

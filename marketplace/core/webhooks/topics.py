@@ -2,6 +2,8 @@
 
 TOPICS: dict[str, str] = {
     "billing.orders_settled.v1": "A settlement pass has made delivered orders payable.",
+    "billing.payment_ended.v1": "A payment has been captured, or will never be: it failed or was given up.",
+    "billing.processor_settled.v1": "A processor's settlement file has been booked.",
     "billing.run_finalised.v1": "A billing run is final: its statements stand and its payouts are instructed.",
     "billing.run_reversed.v1": "A billing run has been reversed: its statements no longer stand.",
     "demand.order_moved.v1": "An order has gone from one state to the next.",

@@ -24,6 +24,27 @@ CREATE TABLE billing.credit_movement (
     CONSTRAINT uq_credit_movement_buyer_id_kind_source_id UNIQUE (buyer_id, kind, source_id)
 )
 ;;
+CREATE TABLE billing.inbox_event (
+    inbox_id BIGINT NOT NULL, 
+    processor_id BIGINT NOT NULL, 
+    event_ref TEXT NOT NULL, 
+    body BYTEA NOT NULL, 
+    state TEXT DEFAULT 'waiting' NOT NULL, 
+    attempts INTEGER DEFAULT '0' NOT NULL, 
+    not_before TIMESTAMP WITH TIME ZONE, 
+    error TEXT, 
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    applied_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_inbox_event PRIMARY KEY (inbox_id), 
+    CONSTRAINT ck_inbox_event_state CHECK (state IN ('waiting', 'applied', 'parked')), 
+    CONSTRAINT ck_inbox_event_applied CHECK ((state = 'applied') = (applied_at IS NOT NULL)), 
+    CONSTRAINT uq_inbox_event_processor_id_event_ref UNIQUE (processor_id, event_ref)
+)
+;;
+CREATE INDEX ix_inbox_event_parked ON billing.inbox_event (inbox_id) WHERE state = 'parked'
+;;
+CREATE INDEX ix_inbox_event_waiting ON billing.inbox_event (inbox_id) WHERE state = 'waiting'
+;;
 CREATE TABLE billing.payment (
     buyer_id BIGINT NOT NULL, 
     payment_id BIGINT NOT NULL, 
@@ -87,15 +108,56 @@ CREATE TABLE billing.payment_part (
     amount_minor BIGINT NOT NULL, 
     credit_minor BIGINT DEFAULT '0' NOT NULL, 
     state TEXT DEFAULT 'open' NOT NULL, 
+    capture_asked BOOLEAN DEFAULT 'false' NOT NULL, 
+    captured_minor BIGINT DEFAULT '0' NOT NULL, 
     fee_minor BIGINT DEFAULT '0' NOT NULL, 
     CONSTRAINT pk_payment_part PRIMARY KEY (merchant_id, payment_id, order_id), 
     CONSTRAINT ck_payment_part_state CHECK (state IN ('open', 'captured', 'released')), 
     CONSTRAINT ck_payment_part_amounts CHECK (amount_minor >= 0 AND credit_minor >= 0 AND amount_minor + credit_minor > 0), 
+    CONSTRAINT ck_payment_part_captured CHECK (captured_minor BETWEEN 0 AND amount_minor), 
     CONSTRAINT ck_payment_part_fee CHECK (fee_minor >= 0)
 )
  WITH (fillfactor = 80)
 ;;
 CREATE INDEX ix_payment_part_merchant_id_order_id ON billing.payment_part (merchant_id, order_id)
+;;
+CREATE INDEX ix_payment_part_payment_id ON billing.payment_part (payment_id)
+;;
+CREATE TABLE billing.processor_file (
+    file_id BIGINT NOT NULL, 
+    processor_id BIGINT NOT NULL, 
+    batch_ref TEXT NOT NULL, 
+    paid_on DATE NOT NULL, 
+    currency TEXT NOT NULL, 
+    lines INTEGER NOT NULL, 
+    gross_minor BIGINT NOT NULL, 
+    fee_minor BIGINT NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    imported_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    imported_by TEXT NOT NULL, 
+    CONSTRAINT pk_processor_file PRIMARY KEY (file_id)
+)
+;;
+CREATE INDEX ix_processor_file_processor_id_batch_ref ON billing.processor_file (processor_id, batch_ref)
+;;
+CREATE TABLE billing.processor_line (
+    line_ref TEXT NOT NULL, 
+    processor_id BIGINT NOT NULL, 
+    line_id BIGINT NOT NULL, 
+    file_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    reference TEXT NOT NULL, 
+    dispute_ref TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    gross_minor BIGINT NOT NULL, 
+    fee_minor BIGINT NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_processor_line PRIMARY KEY (line_ref, processor_id), 
+    CONSTRAINT ck_processor_line_net CHECK (net_minor = gross_minor - fee_minor)
+)
+;;
+CREATE INDEX ix_processor_line_reference ON billing.processor_line (reference)
 ;;
 CREATE UNLOGGED TABLE core.request_window (
     caller TEXT NOT NULL, 
@@ -237,6 +299,8 @@ GRANT SELECT ON billing.credit_movement TO app_buyer
 ;;
 CREATE POLICY app_buyer ON billing.credit_movement FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.inbox_event TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payment TO app_staff, app_worker
 ;;
 ALTER TABLE billing.payment ENABLE ROW LEVEL SECURITY
@@ -266,6 +330,10 @@ CREATE POLICY app_worker ON billing.payment_part TO app_worker USING (true) WITH
 GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.processor_file TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.processor_line TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON core.request_window TO app_staff, app_worker
 ;;

@@ -1,0 +1,268 @@
+"""Book a processor's settlement file: what it captured, less its fees, arrives in the bank as one batch (posting L).
+
+A line is booked once, whichever files bring it and however often. All of a file's new lines are one commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert
+
+from billing import postings
+from billing.ledger import store as ledger
+from billing.ledger.model import Leg, NewEntry
+from billing.payments import store as payments
+from billing.payments.facts import ids_of
+from billing.payments.model import PaymentPart
+from billing.payments.settlement_file import Line, LineKind, SettlementFile, read_settlement_file
+from billing.payments.tables import processor_file, processor_line
+from marketplace.core import audit, outbox
+from marketplace.core.clock import local_date
+from marketplace.core.db import Tx
+from marketplace.core.errors import Invalid, NotFound
+from marketplace.core.ids import time_ordered_id
+from marketplace.core.money import allocate
+
+KIND = "processor_settled"
+_COMPARED = ("kind", "reference", "dispute_ref", "currency", "gross_minor", "fee_minor", "net_minor", "at")
+
+
+class ImportedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file brought: its lines, how many were new, and what those come to in minor units.
+
+    file_id: the batch on account 1030; None when every line was known.
+    """
+
+    file_id: int | None
+    batch_ref: str
+    currency: str
+    lines: int
+    new_lines: int
+    gross_minor: int
+    fee_minor: int
+    net_minor: int
+
+
+class _Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line is to one merchant. part: whose fee it adds to, of a capture."""
+
+    line: Line
+    merchant_id: int
+    gross_minor: int
+    fee_minor: int
+    part: PaymentPart | None = None
+
+
+class _Entity(msgspec.Struct, frozen=True):
+    """The legal entity whose bank the batch went to."""
+
+    entity_id: int
+    house_merchant_id: int
+    zone: str
+
+
+async def import_processor_file(tx: Tx, processor: str, content: bytes) -> ImportedFile:
+    """Read, prove and book a file. Raises Invalid naming line and field; then nothing of it is stored."""
+    file = read_settlement_file(content)
+    processor_id = await payments.processor_id(tx, processor)
+    if processor_id is None:
+        raise NotFound(f"processor: there is no processor {processor!r}")
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('processor_file'))")
+    new = await _new_lines(tx, processor_id, file)
+    if not new:
+        return _answer(file, None, [])
+    shares = [share for number, line in new for share in await _shares(tx, processor_id, number, line)]
+    entity = await _entity(tx, file, sorted({share.merchant_id for share in shares}))
+    for merchant_id in [*sorted({share.merchant_id for share in shares}), entity.house_merchant_id]:
+        await ledger.lock_books(tx, merchant_id)
+    file_id = time_ordered_id(tx.now)
+    lines = [line for _, line in new]
+    line_ids = await _store(tx, processor_id, file_id, file, lines)
+    await ledger.post(tx, _entries(processor_id, file_id, file, shares, line_ids, entity))
+    await _add_fees(tx, shares)
+    answer = _answer(file, file_id, lines)
+    await audit.record(tx, "processor file imported", f"processor_file:{file_id}", **msgspec.structs.asdict(answer))
+    await outbox.emit(tx, "billing.processor_settled.v1", answer)
+    return answer
+
+
+def _answer(file: SettlementFile, file_id: int | None, new: Sequence[Line]) -> ImportedFile:
+    return ImportedFile(
+        file_id=file_id,
+        batch_ref=file.batch_ref,
+        currency=file.currency,
+        lines=len(file.lines),
+        new_lines=len(new),
+        gross_minor=sum(line.gross_minor for line in new),
+        fee_minor=sum(line.fee_minor for line in new),
+        net_minor=sum(line.net_minor for line in new),
+    )
+
+
+async def _new_lines(tx: Tx, processor_id: int, file: SettlementFile) -> list[tuple[int, Line]]:
+    """The lines that no file has brought before, with their numbers; one that says something else now is refused."""
+    rows = await tx.rows(
+        f"""
+        SELECT line_ref, {", ".join(_COMPARED)} FROM billing.processor_line
+        WHERE processor_id = :processor AND line_ref = ANY(CAST(:refs AS text[]))
+        """,
+        processor=processor_id,
+        refs=[line.line_ref for line in file.lines],
+    )
+    known = {row.line_ref: row for row in rows}
+    for number, line in enumerate(file.lines, start=2):
+        for name in _COMPARED if line.line_ref in known else ():
+            before = getattr(known[line.line_ref], name)
+            if before != getattr(line, name):
+                raise Invalid(f"line {number}: {name.removesuffix('_minor')}: an earlier file said {before} here")
+    return [(number, line) for number, line in enumerate(file.lines, start=2) if line.line_ref not in known]
+
+
+async def _shares(tx: Tx, processor_id: int, number: int, line: Line) -> list[_Share]:
+    """What the line is to each merchant; nothing for a fee that belongs to no payment. Raises Invalid."""
+    if line.kind is LineKind.FEE:
+        return []
+    try:
+        owner_id, thing_id = ids_of(line.reference)
+        if line.kind is LineKind.REFUND:
+            return [_share(line, owner_id, line.gross_minor, line.fee_minor)]
+        parts = await _captured_parts(tx, processor_id, owner_id, thing_id)
+        if line.kind is LineKind.CAPTURE:
+            return _capture_shares(line, parts)
+        return await _dispute_shares(tx, line, parts)
+    except (Invalid, NotFound) as fault:
+        raise Invalid(f"line {number}: {fault.detail}") from fault
+
+
+def _share(line: Line, merchant_id: int, gross_minor: int, fee_minor: int, part: PaymentPart | None = None) -> _Share:
+    return _Share(line=line, merchant_id=merchant_id, gross_minor=gross_minor, fee_minor=fee_minor, part=part)
+
+
+async def _captured_parts(tx: Tx, processor_id: int, buyer_id: int, payment_id: int) -> list[PaymentPart]:
+    payment = await payments.get_payment(tx, buyer_id, payment_id)
+    if payment.processor_id != processor_id:
+        raise Invalid(f"reference: payment {payment_id} is another processor's")
+    parts = [part for part in await payments.parts_of(tx, payment_id) if part.captured_minor]
+    if not parts:
+        raise Invalid(f"reference: payment {payment_id} is not captured here: its events must come first")
+    return parts
+
+
+def _capture_shares(line: Line, parts: Sequence[PaymentPart]) -> list[_Share]:
+    """The fee by largest remainder over what was captured for each order."""
+    captured = [part.captured_minor for part in parts]
+    if sum(captured) != line.gross_minor:
+        raise Invalid(f"gross: {sum(captured)} was captured, not {line.gross_minor} (minor units)")
+    fees = allocate(line.fee_minor, captured)
+    return [
+        _share(line, part.merchant_id, part.captured_minor, fee, part) for part, fee in zip(parts, fees, strict=True)
+    ]
+
+
+async def _dispute_shares(tx: Tx, line: Line, parts: Sequence[PaymentPart]) -> list[_Share]:
+    """What a disputed payment's orders have to bear, as the dispute was divided when it was opened.
+
+    Its fee was booked then, too, so that all of the line goes from 1020 to 1030 (posting M). The branch point for
+    dispute_order: until it says how it has divided a dispute, only one over a single merchant's order can be booked.
+    """
+    merchants = {part.merchant_id for part in parts}
+    if len(merchants) > 1:
+        raise Invalid(f"dispute: nothing here says how {line.dispute_ref} was divided over {len(merchants)} merchants")
+    return [_share(line, merchants.pop(), line.net_minor, 0)]
+
+
+async def _entity(tx: Tx, file: SettlementFile, merchant_ids: Sequence[int]) -> _Entity:
+    """The one entity of these merchants; without any, the only one that keeps books in the file's currency."""
+    rows = await tx.rows(
+        """
+        SELECT DISTINCT e.entity_id, e.house_merchant_id, e.zone FROM billing.entity e
+        LEFT JOIN billing.ledger_head h
+          ON h.entity_id = e.entity_id AND h.merchant_id = ANY(CAST(:merchants AS bigint[]))
+        WHERE CASE WHEN :any THEN h.merchant_id IS NOT NULL ELSE e.currency = :currency END
+        """,
+        merchants=list(merchant_ids),
+        any=bool(merchant_ids),
+        currency=file.currency,
+    )
+    if len(rows) != 1:
+        raise Invalid(f"the file concerns {len(rows)} legal entities; a batch goes to the bank of one")
+    return _Entity(*rows[0])
+
+
+async def _store(
+    tx: Tx, processor_id: int, file_id: int, file: SettlementFile, lines: Sequence[Line]
+) -> dict[str, int]:
+    """Store the file and its new lines; returns the ids these get, by the processor's own."""
+    row = {"file_id": file_id, "processor_id": processor_id, "batch_ref": file.batch_ref, "paid_on": file.paid_on}
+    row |= {"currency": file.currency, "lines": len(lines), "imported_at": tx.now, "imported_by": tx.actor}
+    sums = {name: sum(getattr(line, name) for line in lines) for name in ("gross_minor", "fee_minor", "net_minor")}
+    await tx.execute(insert(processor_file), row | sums)
+    ids = {line.line_ref: time_ordered_id(tx.now) for line in lines}
+    stored: list[dict[str, Any]] = [
+        msgspec.structs.asdict(line)
+        | {"kind": line.kind.value, "processor_id": processor_id, "file_id": file_id, "line_id": ids[line.line_ref]}
+        for line in lines
+    ]
+    await tx.execute(insert(processor_line), stored)
+    return ids
+
+
+def _entries(
+    processor_id: int,
+    file_id: int,
+    file: SettlementFile,
+    shares: Sequence[_Share],
+    line_ids: Mapping[str, int],
+    entity: _Entity,
+) -> list[NewEntry]:
+    """One entry for each merchant of each line, and the house's for the batch: 1030 of the batch sums to zero."""
+    sums: dict[tuple[str, int], tuple[Line, int, int]] = {}
+    for share in shares:
+        key = share.line.line_ref, share.merchant_id
+        _, gross, fee = sums.get(key, (share.line, 0, 0))
+        sums[key] = share.line, gross + share.gross_minor, fee + share.fee_minor
+    entries = [
+        NewEntry(
+            merchant_id=merchant_id,
+            kind=KIND,
+            source_id=line_ids[line_ref],
+            currency=file.currency,
+            occurred_at=line.at,
+            effective_on=local_date(line.at, entity.zone),
+            legs=postings.processor_settled(gross, fee, processor_id, file_id),
+        )
+        for (line_ref, merchant_id), (line, gross, fee) in sums.items()
+    ]
+    new = [line for line in file.lines if line.line_ref in line_ids]
+    own_fees = sum(line.fee_minor for line in new if line.kind is LineKind.FEE)
+    legs: tuple[Leg, ...] = postings.batch_received(sum(line.net_minor for line in new), own_fees, file_id)
+    if legs:
+        house = NewEntry(
+            merchant_id=entity.house_merchant_id,
+            kind=KIND,
+            source_id=file_id,
+            currency=file.currency,
+            occurred_at=max(line.at for line in new),
+            effective_on=file.paid_on,
+            legs=legs,
+        )
+        entries.append(house)
+    return entries
+
+
+async def _add_fees(tx: Tx, shares: Sequence[_Share]) -> None:
+    bound = [
+        {"merchant": share.merchant_id, "payment": share.part.payment_id, "order": share.part.order_id}
+        | {"fee": share.fee_minor}
+        for share in shares
+        if share.part is not None and share.fee_minor
+    ]
+    if bound:
+        await tx.execute(
+            """
+            UPDATE billing.payment_part SET fee_minor = fee_minor + :fee
+            WHERE merchant_id = :merchant AND payment_id = :payment AND order_id = :order
+            """,
+            bound,
+        )

@@ -1,0 +1,1 @@
+"""Payment processors: one interface, what goes over the wire, and the connection to a real one or to the simulator."""

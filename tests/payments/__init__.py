@@ -1,0 +1,1 @@
+"""Tests of payments: facts, the inbox, the commands, the simulator, settlement files."""
