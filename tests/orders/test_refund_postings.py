@@ -5,14 +5,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import insert
 
 from demand.lifecycle import Party
-from demand.refund_policy import DEFAULT, Reason, Rule
+from demand.refund_policy import DEFAULT, Bearer, Commission, Reason, Rule
 from demand.refunds import store
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
+from supply.tables import offer as offer_table
 from tests.billing.market import MAY, billed, check_books, figures, statements
 from tests.builders import Line
 from tests.orders.paid import THROUGH, Paid, balances, commands, count, entry, market, of, refund, sent
@@ -21,12 +23,15 @@ LOST = DEFAULT.rule(Reason.DISPUTE_LOST, Party.PROCESSOR)
 
 
 async def under(db: Database, **changes: str) -> None:
-    """The first order was sold under a policy whose `damaged` by the platform is the default, changed so."""
+    """Sold under a policy whose `damaged` by the platform is the default changed so; lost: who bears lost disputes."""
+    lost_by = Bearer(changes.pop("lost", "merchant"))
+    kept = Commission.KEPT if lost_by is Bearer.PLATFORM else Commission.RETURNED
+    lost = msgspec.structs.replace(LOST, goods=lost_by, freight=lost_by, commission=kept)
     rule: dict[str, Any] = {"reason": "damaged", "initiator": "platform", "goods": "merchant", "freight": "merchant"}
     rule |= {"commission": "returned", "processor_fee": "platform", **changes}
 
     async def freeze(tx: Tx) -> None:
-        made = await store.add_policy(tx, "test", [LOST, msgspec.convert(rule, Rule)], date(2019, 1, 1))
+        made = await store.add_policy(tx, "test", [lost, msgspec.convert(rule, Rule)], date(2019, 1, 1))
         await tx.execute("UPDATE demand.merchant_order SET refund_policy_id = :policy", {"policy": made.policy_id})
 
     await db.write(WORKER, "test", freeze)
@@ -39,8 +44,8 @@ async def test_the_platform_bears_goodwill_and_the_merchant_keeps_its_money(db: 
     assert (done.platform_minor, done.commission_minor) == (1_000, 0)
     await settle_through(db, "test", THROUGH)
     assert await entry(db, "order_settled") == {2005: 12_000, 4000: -1_200, 2300: -240, 2000: -10_560}
-    with pytest.raises(Conflict, match=r"12000 is more than 11000, what is refundable: captured 12000, refunded 1000"):
-        await refund(db, RefundLine(1, 12_000))
+    with pytest.raises(Conflict, match=r"11001 is more than 11000, what is refundable: captured 12000, refunded 1000"):
+        await refund(db, goodwill=11_001)
     await check_books(db)
 
 
@@ -143,6 +148,8 @@ async def test_a_full_refund_of_an_unshipped_order_cancels_it_and_frees_its_stoc
 
     async def reserve(tx: Tx) -> None:
         await tx.execute("UPDATE demand.order_line SET product_id = 9")
+        offer = {"merchant_id": 1, "product_id": 9, "currency": "EUR", "price_minor": 1, "updated_at": tx.now}
+        await tx.execute(insert(offer_table), offer)
         await tx.execute("INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved) VALUES (1, 9, 3, 1)")
 
     await db.write(WORKER, "test", reserve)
