@@ -59,7 +59,7 @@ async def add_purchase(tx: Tx, sold: Sequence[Paid], payment_id: int) -> None:
     await add_orders(tx, [one.order for one in sold])
     for one in sold:
         await tx.execute(
-            "UPDATE demand.merchant_order SET purchase_id = :purchase WHERE order_id = :order",
+            "UPDATE demand.merchant_order SET purchase_id = :purchase, buyer_id = 1 WHERE order_id = :order",
             {"purchase": payment_id, "order": one.order.order_id},
         )
     gross = sum(one.order.gross_minor for one in sold)
