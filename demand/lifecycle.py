@@ -33,6 +33,7 @@ class Move(StrEnum):
     COMPLETE = "complete"
     CANCEL = "cancel"
     RETURN = "return"
+    REFUND = "refund"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -87,6 +88,15 @@ RULES: dict[tuple[Move, Party], Rule] = {
         (
             Move.CANCEL,
             _rule((_S.PLACED, *UNDELIVERED), (_S.CANCELLED,), (_P.PLATFORM, _P.PROCESSOR)),
+        ),
+        # Whatever is given back in full before it is settled has come to nothing; the parties are those of the refund.
+        (
+            Move.REFUND,
+            _rule(
+                (*UNDELIVERED, _S.DELIVERED),
+                (_S.CANCELLED,),
+                (_P.BUYER, _P.MERCHANT, _P.PLATFORM, _P.PROCESSOR, _P.CLOCK),
+            ),
         ),
         (Move.RETURN, _rule((_S.DELIVERED,), (_S.RETURNED,), (_P.MERCHANT, _P.PLATFORM, _P.PROCESSOR))),
     )

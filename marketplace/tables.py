@@ -2,7 +2,9 @@
 
 import billing.ledger.tables
 import billing.payments.tables
+import billing.refunds.tables
 import billing.tables
+import demand.refunds.tables
 import demand.tables
 import marketplace.core.webhooks.tables
 import supply.tables

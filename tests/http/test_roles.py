@@ -23,7 +23,8 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
 CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
-SELLING = OPS | {UserRole.ADMIN, UserRole.STOREFRONT}
+OPERATING = OPS | {UserRole.ADMIN}
+SELLING = OPERATING | {UserRole.STOREFRONT}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -89,6 +90,20 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/entries": FINANCE | BOOKS,
     "GET /api/v1/merchants/{merchant_id}/entries/{entry_no}": FINANCE | BOOKS,
     "GET /api/v1/reconciliation/payments": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview": SELLING | BOOKS,
+    "GET /api/v1/refunds": STAFF | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/refunds/{refund_id}": STAFF | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/refunds/{refund_id}/retry": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/refunds/{refund_id}/to-credit": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/refunds/{refund_id}/cancel": OPERATING,
+    "GET /api/v1/refund-policies": STAFF | BOOKS,
+    "POST /api/v1/refund-policies": CONTROL,
+    "GET /api/v1/disputes": STAFF | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/disputes/{dispute_id}": STAFF | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/disputes/{dispute_id}/evidence": BOOKS,
+    "GET /api/v1/buyers/{buyer_id}/credit": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/credit": OPERATING,
     "GET /api/v1/reconciliation/payments/breaks": FINANCE,
     "GET /api/v1/webhook-topics": BOOKS | OPS | {UserRole.ADMIN},
     "GET /api/v1/webhooks": BOOKS | OPS | {UserRole.ADMIN},
@@ -109,6 +124,7 @@ WITHOUT_ONCE = {
     "POST /api/v1/api-keys",
     "POST /api/v1/api-keys/{key_id}/rotate",
     "POST /api/v1/payment-events/{processor}",
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
 }
 """POSTs that move no money: a second session or key is harmless, and what they answer must not be stored.
 

@@ -44,3 +44,21 @@ ALTER TABLE supply.offer ADD CONSTRAINT uq_offer_merchant_id_sku UNIQUE (merchan
 ALTER TABLE supply.offer ADD CONSTRAINT ck_offer_freight CHECK (freight_minor >= 0)
 ;;
 ALTER TABLE core.api_key ADD COLUMN scopes TEXT[]
+;;
+ALTER TABLE demand.refund
+    ADD COLUMN initiator TEXT DEFAULT 'platform' NOT NULL,
+    ADD COLUMN platform_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN fee_base_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN fee_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN state TEXT DEFAULT 'booked' NOT NULL,
+    ADD COLUMN made_by TEXT DEFAULT '' NOT NULL
+;;
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_state CHECK (state IN ('booked', 'cancelled'))
+;;
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_borne CHECK (platform_minor BETWEEN 0 AND goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0)
+;;
+ALTER TABLE billing.commission_line
+    ADD COLUMN kept_commission_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN kept_vat_minor BIGINT DEFAULT '0' NOT NULL
+;;
+CREATE INDEX ix_refund_refund_id_merchant_id ON demand.refund (refund_id, merchant_id)

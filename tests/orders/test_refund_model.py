@@ -1,0 +1,186 @@
+"""Random lives of refunds and disputes against a small model: what was captured is given back once, to the cent.
+
+Under every policy, before and after settlement, with payments that fail and come back. The books are proved at the end.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import msgspec
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from demand.lifecycle import Party
+from marketplace.core.db import WORKER, Database
+from marketplace.core.errors import AppError, Conflict
+from marketplace.flows.cancel_refund import cancel_refund
+from marketplace.flows.dispute_order import DisputeFact, DisputeState, dispute_changed
+from marketplace.flows.pay_refund import RefundKey, refund_settled, refund_to_credit, retry_refund
+from marketplace.flows.plan_refund import Funds, funds_of
+from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
+from marketplace.flows.settle_orders import settle_through
+from tests.billing.market import check_books
+from tests.builders import Line, Order
+from tests.conftest import NOW, fresh_database
+from tests.orders.paid import BUYER, THROUGH, Paid, add_purchase, balances, paid_market, sent
+from tests.orders.test_refund_postings import under
+
+LINES = (Line(goods_minor=101), Line(goods_minor=60, freight_minor=37))
+GROSS = 198
+POLICIES: list[dict[str, str]] = [
+    {},
+    {"commission": "kept"},
+    {"goods": "platform", "freight": "platform", "commission": "kept", "lost": "platform"},
+    {"freight": "platform", "processor_fee": "merchant"},
+]
+Wait = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+class Model(msgspec.Struct):
+    """The order as a child would keep its account: what is where, in minor units."""
+
+    refunds: dict[int, tuple[Refunded, str]] = {}
+    disputes: dict[str, tuple[int, str]] = {}
+
+    def refunded(self) -> int:
+        return sum(done.gross_minor for done, state in self.refunds.values() if state != "cancelled")
+
+    def disputed(self) -> int:
+        return sum(amount for amount, state in self.disputes.values() if state != "won")
+
+
+def refund_machine(db: Database, wait: Wait) -> type[RuleBasedStateMachine]:  # noqa: C901
+    numbers, minutes = count(1), count(1)
+
+    class RefundMachine(RuleBasedStateMachine):
+        @initialize(policy=st.sampled_from(POLICIES), credit=st.sampled_from([0, 0, 50]))
+        def sell(self, policy: dict[str, str], credit: int) -> None:
+            self.model, self.order_id = Model(refunds={}, disputes={}), next(numbers)
+            self.payment_id = 1_000 + self.order_id
+            order = Order(merchant_id=1, order_id=self.order_id, lines=LINES, order_ref=f"p{self.order_id}")
+            sold = [Paid(order=order, credit_minor=credit, fee_minor=7)]
+            sell = paid_market if self.order_id == 1 else add_purchase
+            wait(db.write(WORKER, "test", sell, sold, self.payment_id))
+            wait(under(db, **policy))
+            self.before = wait(balances(db))
+            self.paid = 0
+
+        def funds(self) -> Funds:
+            async def ask() -> Funds:
+                async with db.read(WORKER) as tx:
+                    return await funds_of(tx, 1, self.order_id)
+
+            found: Funds = wait(ask())
+            return found
+
+        def ask(self, **asked: Any) -> None:
+            refundable = self.funds().refundable_minor
+            cmd = RefundOrder(
+                merchant_id=1, order_id=self.order_id, reason="damaged", initiator=Party.PLATFORM, **asked
+            )
+            try:
+                done: Refunded = wait(db.write(WORKER, "test", refund_order, cmd))
+            except AppError:
+                assert asked.get("goodwill_minor", refundable + 1) > refundable
+                return
+            assert done.gross_minor <= refundable
+            self.model.refunds[done.refund_id] = (done, "booked")
+
+        @rule(amount=st.integers(1, GROSS + 1))
+        def goodwill(self, amount: int) -> None:
+            self.ask(goodwill_minor=amount)
+
+        @rule(line=st.sampled_from([1, 2]), goods=st.integers(0, 101), freight=st.sampled_from([0, 0, 20]))
+        def of_line(self, line: int, goods: int, freight: int) -> None:
+            self.ask(lines=(RefundLine(line, goods, freight),))
+
+        @rule()
+        def whole(self) -> None:
+            self.ask()
+
+        @rule()
+        def settle(self) -> None:
+            wait(settle_through(db, "test", THROUGH))
+
+        @rule(ok=st.booleans(), which=st.integers(0, 9))
+        def processor_says(self, ok: bool, which: int) -> None:
+            for done, _ in list(self.model.refunds.values())[which : which + 1]:
+                card = [one for one in wait(sent(db, done)) if one.way == "card"]
+                if not card or card[-1].state not in {"due", "paid", "failed"} or card[-1].covered_minor:
+                    continue
+                self.paid += card[-1].amount_minor * (int(ok) - int(card[-1].state == "paid"))
+                at = NOW + timedelta(minutes=next(minutes))
+                failure = None if ok else "closed"
+                told = refund_settled, 1, done.refund_id, self.payment_id
+                for _ in range(2):
+                    wait(db.write(WORKER, "test", *told, ok=ok, failure=failure, at=at))
+
+        @rule(which=st.integers(0, 9), deed=st.sampled_from([retry_refund, refund_to_credit, cancel_refund]))
+        def decide(self, which: int, deed: Any) -> None:
+            for done, state in list(self.model.refunds.values())[which : which + 1]:
+                payments = wait(sent(db, done))
+                key = RefundKey(1, done.refund_id)
+                try:
+                    wait(db.write(WORKER, "ops", deed, key))
+                except Conflict:
+                    continue
+                assert any(one.state == "failed" for one in payments)
+                assert state == "booked"
+                if deed is cancel_refund:
+                    self.model.refunds[done.refund_id] = (done, "cancelled")
+
+        @rule(name=st.sampled_from(["a", "b"]), amount=st.integers(1, 150), state=st.sampled_from(list(DisputeState)))
+        def dispute(self, name: str, amount: int, state: DisputeState) -> None:
+            known = self.model.disputes.get(name)
+            said = DisputeFact(
+                dispute_ref=f"{name}{self.order_id}",
+                buyer_id=BUYER,
+                payment_id=self.payment_id,
+                state=state,
+                amount_minor=amount,
+                fee_minor=0,
+                currency="EUR",
+                occurred_at=NOW,
+            )
+            contradicts = known is not None and {known[1], state} == {"won", "lost"}
+            try:
+                wait(db.write(WORKER, "processor", dispute_changed, said))
+            except Conflict:
+                assert contradicts
+                return
+            assert not contradicts
+            was = known or (amount, "opened")
+            self.model.disputes[name] = (was[0], state if was[1] == "opened" else was[1])
+
+        @invariant()
+        def money_is_where_the_model_has_it(self) -> None:
+            if not hasattr(self, "model"):
+                return
+            funds = self.funds()
+            assert funds.captured_minor == GROSS
+            assert funds.disputed_minor == self.model.disputed()
+            assert 0 <= self.model.refunded() - funds.refunded_minor <= self.model.disputed()
+            at_processor = wait(balances(db)).get(1020, 0) - self.before.get(1020, 0)
+            assert at_processor == -self.paid - self.model.disputed()
+
+        def teardown(self) -> None:
+            wait(check_books(db))
+
+    return RefundMachine
+
+
+def test_what_was_captured_is_given_back_once(maintenance_url: str) -> None:
+    with asyncio.Runner() as runner:
+        opened = fresh_database(maintenance_url)
+        db = runner.run(opened.__aenter__())
+        try:
+            run_state_machine_as_test(
+                refund_machine(db, runner.run),
+                settings=settings(max_examples=30, stateful_step_count=15, phases=[Phase.generate, Phase.shrink]),
+            )
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
