@@ -39,3 +39,26 @@ def refunded_after_settlement(gross_minor: int, commission_minor: int, vat_minor
             Account.BUYER_REFUND_DUE: -gross_minor,
         }
     )
+
+
+def payout_confirmed(amount_minor: int, batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+    """K: the bank has paid a payout; the legs in the merchant's books and in the house's, which meet in the batch."""
+    batch = {Account.CONTROL: batch_id}
+    return (
+        legs({Account.PAYOUT_IN_TRANSIT: amount_minor, Account.CONTROL: -amount_minor}, dimensions=batch),
+        legs({Account.CONTROL: amount_minor, Account.BANK: -amount_minor}, dimensions=batch),
+    )
+
+
+def payout_returned(amount_minor: int, batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+    """K mirrored: a payout that had been paid came back; the merchant is owed it again."""
+    batch = {Account.CONTROL: batch_id}
+    return (
+        legs({Account.CONTROL: amount_minor, Account.PAYABLE: -amount_minor}, dimensions=batch),
+        legs({Account.BANK: amount_minor, Account.CONTROL: -amount_minor}, dimensions=batch),
+    )
+
+
+def payout_not_sent(amount_minor: int) -> tuple[Leg, ...]:
+    """K taken back before the bank paid it: what was in transit is owed again."""
+    return legs({Account.PAYOUT_IN_TRANSIT: amount_minor, Account.PAYABLE: -amount_minor})

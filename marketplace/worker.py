@@ -20,7 +20,7 @@ from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
-from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -38,11 +38,15 @@ async def _log_event(tx: Tx, event: Event) -> None:
 
 
 DELIVERIES: Mapping[str, Delivery] = {
+    "billing.bank_account_changed.v1": _log_event,
     "billing.orders_settled.v1": _log_event,
+    "billing.payout_confirmed.v1": _log_event,
+    "billing.payout_returned.v1": _log_event,
     "billing.run_finalised.v1": _log_event,
     "billing.run_reversed.v1": _log_event,
     "demand.order_moved.v1": _log_event,
     "demand.order_refunded.v1": _log_event,
+    "supply.merchant_moved.v1": _log_event,
 }
 """What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
 
@@ -61,6 +65,12 @@ async def _roll_ledger(db: Database, _: Any) -> None:
         log.info("ledger rolled forward", entries=rolled)
 
 
+async def _activate_bank_accounts(db: Database, _: Any) -> None:
+    activated = await pay_merchants.activate_bank_accounts(db, ACTOR)
+    if activated:
+        log.info("bank accounts active from now on", accounts=activated)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -68,6 +78,7 @@ async def _clean_up(db: Database, _: Any) -> None:
 JOBS: Mapping[str, Job] = {
     "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
     "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+    "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
     "clean_up": Job(_clean_up, cron="17 3 * * *"),
 }
 

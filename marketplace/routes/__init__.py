@@ -2,10 +2,36 @@
 
 from litestar import Router
 
-from marketplace.routes import billing, contracts, ledger, reconciliation, session, settlement, statements, trade
+from marketplace.routes import (
+    bank_accounts,
+    billing,
+    contracts,
+    ledger,
+    listings,
+    merchants,
+    payouts,
+    reconciliation,
+    session,
+    settlement,
+    statements,
+    trade,
+)
 from marketplace.routes.figures import FIGURES
 
-_NOUNS = (session, trade, contracts, settlement, billing, statements, ledger, reconciliation)
+_NOUNS = (
+    session,
+    trade,
+    merchants,
+    listings,
+    bank_accounts,
+    contracts,
+    settlement,
+    billing,
+    statements,
+    payouts,
+    ledger,
+    reconciliation,
+)
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 

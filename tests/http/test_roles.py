@@ -23,6 +23,8 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
 CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
+OPS_ADMIN = OPS | {UserRole.ADMIN}
+OWNER = {UserRole.MERCHANT_OWNER}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -41,7 +43,41 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/api-keys/{key_id}/rotate": ALL,
     "DELETE /api/v1/api-keys/{key_id}": ALL,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants": OPS_ADMIN,
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
+    "PATCH /api/v1/merchants/{merchant_id}": OPS_ADMIN | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/onboarding": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/attest": BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/verify": OPS_ADMIN,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/reject": OPS_ADMIN,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/waive": OPS_ADMIN,
+    "POST /api/v1/merchants/{merchant_id}/go-live": OPS_ADMIN,
+    "POST /api/v1/merchants/{merchant_id}/suspend": OPS_ADMIN,
+    "POST /api/v1/merchants/{merchant_id}/reinstate": OPS_ADMIN,
+    "POST /api/v1/merchants/{merchant_id}/close": OPS_ADMIN,
+    "GET /api/v1/merchants/{merchant_id}/stores": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/stores": OPS_ADMIN | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/stores/{store_id}": STAFF | BOOKS | CASHIER,
+    "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": OPS_ADMIN | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/listings": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/listings": OPS_ADMIN | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/listings/bulk": OPS_ADMIN | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/listings/{product_id}": STAFF | BOOKS | CASHIER,
+    "PATCH /api/v1/merchants/{merchant_id}/listings/{product_id}": OPS_ADMIN | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/stock": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/listings/{product_id}/stock": STAFF | BOOKS | CASHIER,
+    "PUT /api/v1/merchants/{merchant_id}/listings/{product_id}/stock": OPS_ADMIN | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/listings/{product_id}/stock/adjustments": OPS_ADMIN | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/listings/{product_id}/stock/movements": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/bank-accounts": FINANCE | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts": OWNER,
+    "GET /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}": FINANCE | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/transfer": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/verify": OWNER,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/vouch": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/approve": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/reject": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/cancel": FINANCE | OWNER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/contracts": STAFF | BOOKS,
@@ -61,6 +97,10 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/statements/{run_id}/lines.csv": FINANCE | BOOKS,
     "GET /api/v1/payouts": FINANCE | BOOKS,
     "GET /api/v1/merchants/{merchant_id}/payouts/{payout_id}": FINANCE | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/confirm": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
+    "GET /api/v1/payouts/owed": FINANCE,
+    "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,
     "GET /api/v1/trial-balance": FINANCE,
@@ -75,8 +115,9 @@ WITHOUT_ONCE = {
     "POST /api/v1/session",
     "POST /api/v1/api-keys",
     "POST /api/v1/api-keys/{key_id}/rotate",
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/transfer",
 }
-"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored."""
+"""POSTs that move no money: a second session, key or code is harmless, and what they answer must not be stored."""
 
 
 def machine_routes(app: Litestar) -> dict[str, frozenset[str] | None]:

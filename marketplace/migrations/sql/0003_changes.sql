@@ -42,3 +42,15 @@ ALTER TABLE supply.offer
 ALTER TABLE supply.offer ADD CONSTRAINT uq_offer_merchant_id_sku UNIQUE (merchant_id, sku)
 ;;
 ALTER TABLE supply.offer ADD CONSTRAINT ck_offer_freight CHECK (freight_minor >= 0)
+;;
+ALTER TABLE billing.payout
+    ADD COLUMN bank_account_id BIGINT,
+    ADD COLUMN bank_ref TEXT,
+    ADD COLUMN confirmed_on DATE,
+    ADD COLUMN return_ref TEXT,
+    ADD COLUMN returned_on DATE,
+    ADD COLUMN return_reason TEXT
+;;
+ALTER TABLE billing.payout ADD CONSTRAINT ck_payout_confirmed CHECK (state <> 'confirmed' OR (confirmed_on IS NOT NULL AND bank_ref IS NOT NULL))
+;;
+ALTER TABLE billing.payout ADD CONSTRAINT ck_payout_returned CHECK ((state = 'returned') = (returned_on IS NOT NULL))
