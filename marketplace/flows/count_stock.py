@@ -9,6 +9,9 @@ from supply.model import Stock
 from supply.stock import store
 from supply.store import lock_merchant
 
+PATIENCE = "2s"
+"""How long the beginning of a count waits for orders that are being written; buyers wait behind it meanwhile."""
+
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -31,7 +34,7 @@ async def hold_stock(tx: Tx, merchant_id: int, product_id: int, on_hand: int | N
 
 async def _hold_orders(tx: Tx) -> None:
     try:
-        await tx.execute("SET LOCAL lock_timeout = '2s'")
+        await tx.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
         await tx.execute("LOCK TABLE demand.order_line IN SHARE MODE")
         await tx.execute("SET LOCAL lock_timeout = 0")
     except DBAPIError as fault:
