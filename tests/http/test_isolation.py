@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from marketplace.core.db import WORKER, Database
-from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, close_month, send
+from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, add_supply, close_month, send
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -23,6 +23,7 @@ READS = sorted(
 @pytest.fixture
 async def finance(db: Database, caller: Make) -> httpx.AsyncClient:
     await add_small_market(db)
+    await add_supply(db)
     return await caller("fay", "controller")
 
 
@@ -36,6 +37,9 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{entry_no}", "1")
         .replace("{account}", "2000")
         .replace("{contract_id}", str(ids["contract"]))
+        .replace("{store_id}", str(ids["merchant"]))
+        .replace("{product_id}", str(ids["merchant"]))
+        .replace("{account_id}", str(ids["merchant"]))
     )
 
 
@@ -83,7 +87,8 @@ async def test_a_merchant_reads_its_own_and_nothing_of_another(
 async def test_the_check_would_notice(finance: httpx.AsyncClient) -> None:
     """The same search finds BETA in what finance sees, so it is no blind one."""
     await close_month(finance)
-    for path in ("/orders", "/merchants", "/contracts", "/statements", "/payouts", "/accounts/2000/lines"):
+    supply = [f"/merchants/{BETA}/{noun}" for noun in ("stores", "listings", "stock", "bank-accounts", "onboarding")]
+    for path in ("/orders", "/merchants", "/contracts", "/statements", "/payouts", "/accounts/2000/lines", *supply):
         assert mentions_beta(await finance.get(f"/api/v1{path}")), path
 
 

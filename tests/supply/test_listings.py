@@ -79,7 +79,7 @@ async def reserve(tx: Tx, product_id: int, units: int = 1) -> int:
 
 
 async def open_order(
-    tx: Tx, product_id: int, order_id: int, quantity: int, *, state: str = "paid", **line: int
+    tx: Tx, product_id: int, order_id: int, quantity: int, *, state: str = "paid", cancelled: int = 0, shipped: int = 0
 ) -> None:
     at = datetime(2018, 5, 1, tzinfo=UTC)
     key = {"merchant_id": 1, "order_id": order_id}
@@ -87,7 +87,7 @@ async def open_order(
     money = {"currency": "EUR", "goods_minor": 900, "freight_minor": 0, "placed_at": at, "purchased_on": at.date()}
     await tx.execute(insert(merchant_order), {**row, **money, "state": state})
     goods = {"line_no": 1, "product_id": product_id, "quantity": quantity, "goods_minor": 900, "freight_minor": 0}
-    await tx.execute(insert(order_line), {**key, **goods, **line})
+    await tx.execute(insert(order_line), {**key, **goods, "cancelled_quantity": cancelled, "shipped_quantity": shipped})
 
 
 # --- listings -------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ async def test_what_is_on_hand_never_falls_below_what_is_promised(market: Databa
 
 async def test_counting_that_begins_reserves_what_open_orders_wait_for(market: Database) -> None:
     one = await lamp(market, on_hand=None)
-    await market.write(WORKER, "buyer", open_order, one.product_id, 1, 4, cancelled_quantity=1, shipped_quantity=1)
+    await market.write(WORKER, "buyer", open_order, one.product_id, 1, 4, cancelled=1, shipped=1)
     await market.write(WORKER, "buyer", open_order, one.product_id, 2, 3, state="placed")
     for number, state in enumerate(("delivered", "cancelled", "returned"), start=3):
         await market.write(WORKER, "buyer", open_order, one.product_id, number, 50, state=state)
