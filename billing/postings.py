@@ -170,3 +170,26 @@ def dispute_won(amount_minor: int, processor_id: int) -> tuple[Leg, ...]:
         {Account.PROCESSOR_CLEARING: amount_minor, Account.DISPUTE_IN_PROGRESS: -amount_minor},
         dimensions={Account.PROCESSOR_CLEARING: processor_id},
     )
+
+
+def payout_confirmed(amount_minor: int, batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+    """K: the bank has paid a payout; the legs in the merchant's books and in the house's, which meet in the batch."""
+    batch = {Account.CONTROL: batch_id}
+    return (
+        legs({Account.PAYOUT_IN_TRANSIT: amount_minor, Account.CONTROL: -amount_minor}, dimensions=batch),
+        legs({Account.CONTROL: amount_minor, Account.BANK: -amount_minor}, dimensions=batch),
+    )
+
+
+def payout_returned(amount_minor: int, batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+    """K mirrored: a payout that had been paid came back; the merchant is owed it again."""
+    batch = {Account.CONTROL: batch_id}
+    return (
+        legs({Account.CONTROL: amount_minor, Account.PAYABLE: -amount_minor}, dimensions=batch),
+        legs({Account.BANK: amount_minor, Account.CONTROL: -amount_minor}, dimensions=batch),
+    )
+
+
+def payout_not_sent(amount_minor: int) -> tuple[Leg, ...]:
+    """K taken back before the bank paid it: what was in transit is owed again."""
+    return legs({Account.PAYOUT_IN_TRANSIT: amount_minor, Account.PAYABLE: -amount_minor})

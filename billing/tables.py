@@ -241,10 +241,22 @@ payout = merchant_table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("instructed_on", Date, nullable=False),
     Column("state", Text, nullable=False),
+    Column("bank_account_id", BigInteger),
+    Column("bank_ref", Text),
+    Column("confirmed_on", Date),
+    Column("return_ref", Text),
+    Column("returned_on", Date),
+    Column("return_reason", Text),
     CheckConstraint("amount_minor > 0", name="amount"),
     CheckConstraint("state IN ('instructed', 'confirmed', 'returned', 'cancelled')", name="state"),
+    CheckConstraint("state <> 'confirmed' OR (confirmed_on IS NOT NULL AND bank_ref IS NOT NULL)", name="confirmed"),
+    CheckConstraint("(state = 'returned') = (returned_on IS NOT NULL)", name="returned"),
     schema="billing",
 )
+"""bank_account_id: the merchant's account that was active when the payout was instructed; without one it is held.
+
+bank_ref and return_ref: the bank's own names of the movements that confirmed and returned it, on which days.
+"""
 
 payout_item = merchant_table(
     "payout_item",

@@ -22,7 +22,7 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.release_order import BATCH, expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -65,8 +65,20 @@ async def _roll_ledger(db: Database, _: Any) -> None:
         log.info("ledger rolled forward", entries=rolled)
 
 
+async def _activate_bank_accounts(db: Database, _: Any) -> None:
+    activated = await pay_merchants.activate_bank_accounts(db, ACTOR)
+    if activated:
+        log.info("bank accounts active from now on", accounts=activated)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
+
+
+async def _activate_bank_accounts(db: Database, _: Any) -> None:
+    activated = await pay_merchants.activate_bank_accounts(db, ACTOR)
+    if activated:
+        log.info("bank accounts active from now on", accounts=activated)
 
 
 async def _expire_orders(db: Database, _: Any) -> None:
@@ -88,6 +100,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
+        "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

@@ -104,3 +104,48 @@ stock = merchant_table(
 
 A listing without a row is sold uncounted. version counts the merchant's own changes, not the reservations.
 """
+
+stock_movement = merchant_table(
+    "stock_movement",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("movement_no", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("delta", Integer, nullable=False),
+    Column("on_hand", Integer),
+    Column("reserved", Integer, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    ForeignKeyConstraint(["merchant_id", "product_id"], ["supply.offer.merchant_id", "supply.offer.product_id"]),
+    CheckConstraint("kind IN ('counted', 'adjusted', 'uncounted')", name="kind"),
+    CheckConstraint("(kind = 'uncounted') = (on_hand IS NULL)", name="uncounted"),
+    schema="supply",
+)
+"""What the merchant itself did to a listing's stock, never changed: append-only. What orders take and give back is in
+their own history.
+
+movement_no is the stock's version after it; on_hand and reserved are what it left. delta: the change of on_hand, from
+or to zero where counting began or ended.
+"""
+
+requirement = merchant_table(
+    "requirement",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("attested_by", Text),
+    Column("actor", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
+    CheckConstraint("state IN ('attested', 'verified', 'rejected', 'waived')", name="state"),
+    schema="supply",
+)
+"""What was said of one point of a merchant's onboarding checklist: `supply.onboarding.rules` names the points.
+
+A point without a row is missing, or computed from what the merchant has. note: what the merchant wrote when it
+attested; reason: why it was rejected or waived; actor: who made the last change.
+"""

@@ -165,7 +165,11 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payout(msgspec.Struct, frozen=True, kw_only=True):
-    """An instruction to pay a merchant, in minor units."""
+    """An instruction to pay a merchant, in minor units.
+
+    bank_account_id: where to, the account that was active when it was instructed. held: why it cannot leave, if so.
+    bank_ref, return_ref: the bank's names of the movements that paid it and brought it back.
+    """
 
     merchant_id: int
     payout_id: int
@@ -174,6 +178,13 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     instructed_on: date
     state: str
+    bank_account_id: int | None
+    held: str | None
+    bank_ref: str | None
+    confirmed_on: date | None
+    return_ref: str | None
+    returned_on: date | None
+    return_reason: str | None
 
 
 PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")

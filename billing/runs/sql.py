@@ -150,10 +150,13 @@ WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'fina
 
 # Never more than the statement closes at, never more than the merchant still has: later refunds count. Statements are
 # counted in, not joined: they are fresh, and without statistics a join would read the movements once for each of them.
+# It goes to the account that is active now; a change that is still cooling down gets nothing.
 PAY = _bucket("""
-INSERT INTO billing.payout (merchant_id, payout_id, run_id, currency, amount_minor, instructed_on, state)
-SELECT merchant_id, :run_id * 100 + row_number() OVER (PARTITION BY merchant_id ORDER BY currency) - 1, :run_id,
-       currency, least(closing_minor, available), :payout_on, 'instructed'
+INSERT INTO billing.payout (merchant_id, payout_id, run_id, currency, amount_minor, instructed_on, state,
+    bank_account_id)
+SELECT owed.merchant_id,
+       :run_id * 100 + row_number() OVER (PARTITION BY owed.merchant_id ORDER BY owed.currency) - 1, :run_id,
+       owed.currency, least(closing_minor, available), :payout_on, 'instructed', b.account_id
 FROM (
     SELECT merchant_id, currency, max(closing_minor) AS closing_minor, (-sum(balance))::bigint AS available
     FROM (
@@ -172,6 +175,8 @@ FROM (
     ) AS found
     GROUP BY merchant_id, currency HAVING max(closing_minor) IS NOT NULL
 ) AS owed
+LEFT JOIN billing.bank_account b ON b.merchant_id = owed.merchant_id AND b.currency = owed.currency
+     AND b.state = 'active'
 WHERE least(closing_minor, available) > 0
 """)
 

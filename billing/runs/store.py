@@ -15,6 +15,9 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 
 PAGE_MAX = 200
+NO_BANK_ACCOUNT = "no bank account"
+"""Why a payout is held."""
+
 _LIVE = billing_run.c.state.not_in([RunState.REVERSED, RunState.ABORTED])
 
 StatementKey = tuple[date, int, int, str]
@@ -203,15 +206,40 @@ async def list_payouts(
         query = query.where(payout.c.run_id == run_id)
     if after is not None:
         query = query.where(func.row(*key) < func.row(*after))
-    return [Payout(**row._mapping) for row in await tx.rows(query)]
+    return [_payout(row) for row in await tx.rows(query)]
 
 
 async def get_payout(tx: Tx, merchant_id: int, payout_id: int) -> Payout:
     """One payout. Raises NotFound."""
-    row = await tx.row(select(payout).where(payout.c.merchant_id == merchant_id, payout.c.payout_id == payout_id))
+    return await _only_payout(tx, merchant_id, payout_id, _payout_of(merchant_id, payout_id))
+
+
+async def lock_payout(tx: Tx, merchant_id: int, payout_id: int) -> Payout:
+    """One payout, held until the transaction ends. Raises NotFound."""
+    return await _only_payout(tx, merchant_id, payout_id, _payout_of(merchant_id, payout_id).with_for_update())
+
+
+def _payout_of(merchant_id: int, payout_id: int) -> Select[Any]:
+    return select(payout).where(payout.c.merchant_id == merchant_id, payout.c.payout_id == payout_id)
+
+
+async def _only_payout(tx: Tx, merchant_id: int, payout_id: int, query: Select[Any]) -> Payout:
+    row = await tx.row(query)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no payout {payout_id}")
-    return Payout(**row._mapping)
+    return _payout(row)
+
+
+def _payout(row: Any) -> Payout:
+    held = NO_BANK_ACCOUNT if row.state == "instructed" and row.bank_account_id is None else None
+    return Payout(**row._mapping, held=held)
+
+
+async def set_payout(tx: Tx, merchant_id: int, payout_id: int, **values: Any) -> Payout:
+    """Note on a locked payout what the bank did to it."""
+    own = (payout.c.merchant_id == merchant_id, payout.c.payout_id == payout_id)
+    await tx.execute(update(payout).where(*own).values(values))
+    return await get_payout(tx, merchant_id, payout_id)
 
 
 async def totals(tx: Tx, run_id: int) -> list[Totals]:

@@ -10,6 +10,7 @@ from marketplace.core.tables import policy
 
 POLICIES = {
     "single_operator": "one person may both make and approve; every such deed is marked in the audit trail",
+    "auto_approve_merchants": "a merchant goes live by itself once nothing of its onboarding is missing",
     "demonstration": "the data are made up, and the sign-in page names the users that come with them",
 }
 

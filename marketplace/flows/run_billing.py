@@ -19,6 +19,7 @@ from marketplace.core import audit, outbox, policies, work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
+from marketplace.flows.pay_merchants import activate_bank_accounts
 from marketplace.flows.roll_ledger import batches, roll_ledger
 from marketplace.flows.run_billing_buckets import FINALISE, HANDLERS, PREVIEW, REVERSE
 
@@ -85,6 +86,7 @@ async def finalise_run(
     state previewed; what did not move is final.
     """
     await roll_ledger(db, actor)
+    await activate_bank_accounts(db, actor)
     for _ in range(_ROUNDS_MAX):
         run = await db.write(WORKER, actor, _start_finalising, run_id)
         crash_point("run.finalising")

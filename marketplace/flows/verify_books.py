@@ -266,14 +266,22 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "payouts-are-entries",
-        "every payout is booked once, for its amount, and nothing is booked as a payout that is none",
-        f"""SELECT coalesce(p.merchant_id, e.merchant_id), coalesce(p.payout_id, e.source_id), p.amount_minor, e.amount
+        "every payout is booked once: its amount owed no more while it stands, and in transit until the bank has paid",
+        f"""SELECT coalesce(p.merchant_id, e.merchant_id), coalesce(p.payout_id, e.source_id), p.state, p.amount_minor,
+                   e.owed_less, e.in_transit
             FROM billing.payout p
-            FULL JOIN (SELECT e.merchant_id, e.source_id, sum(leg.amount) AS amount FROM {_LEGS}
-                       WHERE e.kind IN ('payout_instructed', 'payout_cancelled') AND leg.account = 2000
+            FULL JOIN (SELECT e.merchant_id, e.source_id,
+                              coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2000), 0) AS owed_less,
+                              coalesce(-sum(leg.amount) FILTER (WHERE leg.account = 2020), 0) AS in_transit
+                       FROM {_LEGS}
+                       WHERE e.kind IN ('payout_instructed', 'payout_cancelled', 'payout_confirmed', 'payout_returned')
+                         AND leg.account IN (2000, 2020)
                        GROUP BY e.merchant_id, e.source_id) AS e
               ON e.merchant_id = p.merchant_id AND e.source_id = p.payout_id
-            WHERE coalesce(e.amount, 0) <> CASE WHEN p.state <> 'cancelled' THEN p.amount_minor ELSE 0 END""",
+            WHERE p.payout_id IS NULL
+               OR coalesce(e.owed_less, 0)
+                  <> CASE WHEN p.state IN ('instructed', 'confirmed') THEN p.amount_minor ELSE 0 END
+               OR coalesce(e.in_transit, 0) <> CASE WHEN p.state = 'instructed' THEN p.amount_minor ELSE 0 END""",
     ),
     (
         "control-accounts-zero",

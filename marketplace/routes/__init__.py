@@ -3,6 +3,7 @@
 from litestar import Router
 
 from marketplace.routes import (
+    bank_accounts,
     billing,
     buyers,
     carts,
@@ -10,7 +11,10 @@ from marketplace.routes import (
     credit,
     disputes,
     ledger,
+    listings,
+    merchants,
     payments,
+    payouts,
     reconciliation,
     refunds,
     session,
@@ -23,6 +27,9 @@ from marketplace.routes.figures import FIGURES
 
 _NOUNS = (
     session,
+    merchants,
+    listings,
+    bank_accounts,
     buyers,
     carts,
     trade,
@@ -34,6 +41,7 @@ _NOUNS = (
     settlement,
     billing,
     statements,
+    payouts,
     ledger,
     reconciliation,
     webhooks,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
@@ -14,6 +14,7 @@ from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest
+from marketplace.web.etag import tagged
 from marketplace.web.guards import MERCHANT, STAFF, needs
 from supply.model import Merchant
 
@@ -32,11 +33,12 @@ async def list_merchants(
 
 
 @get("/merchants/{merchant_id:int}", guards=[needs(STAFF, MERCHANT)])
-async def get_merchant(request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId) -> Merchant:
+async def get_merchant(request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId) -> Response[Merchant]:
     """One merchant."""
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        return await supply.store.get_merchant(tx, merchant_id)
+        merchant = await supply.store.get_merchant(tx, merchant_id)
+    return tagged(merchant, merchant.version)
 
 
 @get("/orders", guards=[needs(STAFF, MERCHANT)])

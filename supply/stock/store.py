@@ -4,12 +4,18 @@ Rows are always taken in the order of their keys, so that no two transactions wa
 row are not counted: whatever is asked of them holds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, insert, text
 
 from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, Invalid, NotFound
+from supply.model import Stock, StockMovement
+from supply.tables import stock_movement
+
+ON_HAND_MAX = 2**31 - 1
 
 
 class Units(msgspec.Struct, frozen=True):
@@ -50,3 +56,145 @@ async def _run(tx: Tx, statement: TextClause, units: Iterable[Units]) -> None:
     if sums:
         rows = [{"merchant": key[0], "product": key[1], "quantity": sums[key]} for key in sorted(sums)]
         await tx.execute(statement, rows)
+
+
+_MOVEMENT_COLUMNS = ", ".join(StockMovement.__struct_fields__)
+# A listing that is not counted has the version of its last movement, so that its version never comes a second time.
+_STOCK = """
+SELECT o.merchant_id, o.product_id, o.sku, o.title, s.on_hand, coalesce(s.reserved, 0) AS reserved,
+       greatest(coalesce(s.version, 0), coalesce(m.movement_no, 0)) AS version
+FROM supply.offer o
+LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+LEFT JOIN LATERAL (
+    SELECT max(movement_no) AS movement_no FROM supply.stock_movement m
+    WHERE m.merchant_id = o.merchant_id AND m.product_id = o.product_id
+) AS m ON true
+WHERE o.merchant_id = :merchant
+"""
+
+
+async def get_stock(tx: Tx, merchant_id: int, product_id: int) -> Stock:
+    """How many units of a listing there are. Raises NotFound."""
+    row = await tx.row(f"{_STOCK} AND o.product_id = :product", merchant=merchant_id, product=product_id)
+    if row is None:
+        raise NotFound(f"merchant {merchant_id} has no listing {product_id}")
+    return Stock(**row._mapping)
+
+
+async def lock_stock(tx: Tx, merchant_id: int, product_id: int) -> Stock:
+    """The units of a listing, held until the transaction ends. Raises NotFound."""
+    await tx.execute(
+        "SELECT FROM supply.stock WHERE merchant_id = :merchant AND product_id = :product FOR UPDATE",
+        {"merchant": merchant_id, "product": product_id},
+    )
+    return await get_stock(tx, merchant_id, product_id)
+
+
+async def list_stock(tx: Tx, merchant_id: int, *, limit: int, after: int | None = None) -> Sequence[Stock]:
+    """At most `limit` listings of a merchant with their units, by product, those behind the product `after`."""
+    rows = await tx.rows(
+        f"{_STOCK} AND (CAST(:after AS bigint) IS NULL OR o.product_id > :after) ORDER BY o.product_id LIMIT :limit",
+        merchant=merchant_id,
+        after=after,
+        limit=limit,
+    )
+    return [Stock(**row._mapping) for row in rows]
+
+
+async def list_movements(
+    tx: Tx, merchant_id: int, product_id: int, *, limit: int, before: int | None = None
+) -> Sequence[StockMovement]:
+    """At most `limit` of the merchant's own changes of a listing's stock, the newest first, those before `before`."""
+    rows = await tx.rows(
+        f"SELECT {_MOVEMENT_COLUMNS} FROM supply.stock_movement WHERE merchant_id = :merchant"
+        " AND product_id = :product AND (CAST(:before AS integer) IS NULL OR movement_no < :before)"
+        " ORDER BY movement_no DESC LIMIT :limit",
+        merchant=merchant_id,
+        product=product_id,
+        before=before,
+        limit=limit,
+    )
+    return [StockMovement(**row._mapping) for row in rows]
+
+
+async def begin_counting(tx: Tx, now: Stock, on_hand: int, *, reserved: int, reason: str) -> Stock:
+    """Count a listing that was sold uncounted, of which `reserved` units are promised to open orders.
+
+    Raises Conflict when fewer are on hand than are promised.
+    """
+    _check_covers(on_hand, reserved)
+    row = {"merchant": now.merchant_id, "product": now.product_id, "on_hand": on_hand, "reserved": reserved}
+    await tx.execute(
+        """
+        INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved, version)
+        VALUES (:merchant, :product, :on_hand, :reserved, :version)
+        """,
+        {**row, "version": now.version + 1},
+    )
+    return await _moved(tx, now, "counted", on_hand, reason)
+
+
+async def set_on_hand(tx: Tx, now: Stock, on_hand: int, *, kind: str, reason: str) -> Stock:
+    """Say how many units of a locked, counted listing are on the shelf.
+
+    Raises Conflict naming both when that is fewer than are promised to open orders.
+    """
+    assert now.on_hand is not None
+    _check_covers(on_hand, now.reserved)
+    await tx.execute(
+        """
+        UPDATE supply.stock SET on_hand = :on_hand, version = :version
+        WHERE merchant_id = :merchant AND product_id = :product
+        """,
+        {"merchant": now.merchant_id, "product": now.product_id, "on_hand": on_hand, "version": now.version + 1},
+    )
+    return await _moved(tx, now, kind, on_hand - now.on_hand, reason)
+
+
+async def adjust(tx: Tx, merchant_id: int, product_id: int, delta: int, reason: str) -> Stock:
+    """Add units that were found or take off units that are gone.
+
+    Raises NotFound; Conflict for a listing that is not counted, or naming what is on hand and what is reserved when
+    fewer would be left than are promised; Invalid for more than can be counted.
+    """
+    now = await lock_stock(tx, merchant_id, product_id)
+    if now.on_hand is None:
+        raise Conflict(f"listing {product_id} is sold uncounted: there is nothing to adjust")
+    if now.on_hand + delta > ON_HAND_MAX:
+        raise Invalid(f"delta: more than {ON_HAND_MAX} units cannot be counted", pointer="/delta")
+    return await set_on_hand(tx, now, now.on_hand + delta, kind="adjusted", reason=reason)
+
+
+async def end_counting(tx: Tx, now: Stock, *, reason: str) -> Stock:
+    """Sell a locked listing uncounted from now on. Raises Conflict while units are promised to open orders."""
+    assert now.on_hand is not None
+    if now.reserved:
+        raise Conflict(
+            f"on_hand: {now.reserved} units are reserved for open orders; a listing stays counted until they are"
+            " shipped or cancelled",
+            on_hand=now.on_hand,
+            reserved=now.reserved,
+        )
+    await tx.execute(
+        "DELETE FROM supply.stock WHERE merchant_id = :merchant AND product_id = :product",
+        {"merchant": now.merchant_id, "product": now.product_id},
+    )
+    return await _moved(tx, now, "uncounted", -now.on_hand, reason)
+
+
+def _check_covers(on_hand: int, reserved: int) -> None:
+    if on_hand < reserved:
+        raise Conflict(
+            f"on_hand: {on_hand} units would be on hand, and {reserved} are reserved for open orders",
+            on_hand=on_hand,
+            reserved=reserved,
+        )
+
+
+async def _moved(tx: Tx, before: Stock, kind: str, delta: int, reason: str) -> Stock:
+    now = await get_stock(tx, before.merchant_id, before.product_id)
+    row: dict[str, Any] = {"merchant_id": now.merchant_id, "product_id": now.product_id}
+    row |= {"movement_no": before.version + 1}
+    row |= {"kind": kind, "delta": delta, "on_hand": now.on_hand, "reserved": now.reserved, "reason": reason}
+    await tx.execute(insert(stock_movement), {**row, "at": tx.now, "actor": tx.actor})
+    return msgspec.structs.replace(now, version=before.version + 1)

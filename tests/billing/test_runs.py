@@ -327,7 +327,8 @@ def _only(row: str, keys: set[str]) -> dict[str, Any]:
 async def test_a_run_whose_payout_has_left_the_house_is_not_reversed(db: Database) -> None:
     await settled_market(db, [order(1, 1, MAY_10)])
     run_id = (await billed(db)).run.run_id
-    await db.write(WORKER, "bank", Tx.execute, "UPDATE billing.payout SET state = 'confirmed'")
+    paid = "UPDATE billing.payout SET state = 'confirmed', bank_ref = 'B-1', confirmed_on = '2018-06-02'"
+    await db.write(WORKER, "bank", Tx.execute, paid)
     with pytest.raises(Conflict, match="1 of its payouts have been confirmed"):
         await reverse_run(db, CHECKER, run_id)
     assert (await store_run(db, run_id)).state == RunState.FINALISED

@@ -17,6 +17,7 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import legs
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
@@ -187,6 +188,19 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["DELETE FROM billing.payout_item WHERE merchant_id = 1", "DELETE FROM billing.payout WHERE merchant_id = 1"],
         {"payouts-are-entries"},
     ),
+    "a payout paid by the bank and still in transit": (
+        ["UPDATE billing.payout SET state = 'confirmed' WHERE merchant_id = 1 AND state = 'instructed'"],
+        {"payouts-are-entries"},
+    ),
+    "a payout that left and is said not to have": (
+        ["UPDATE billing.payout SET state = 'instructed' WHERE state = 'confirmed'"], {"payouts-are-entries"},
+    ),
+    "a payout come back but not owed again": (
+        ["UPDATE billing.payout SET state = 'returned' WHERE state = 'confirmed'"], {"payouts-are-entries"},
+    ),
+    "a payout owed again and said to be with the merchant": (
+        ["UPDATE billing.payout SET state = 'confirmed' WHERE state = 'returned'"], {"payouts-are-entries"},
+    ),
     "half a batch": (
         [f"UPDATE billing.entry SET accounts = ARRAY[1030, 6920], dimensions = ARRAY[8, 0] WHERE {LAST}"],
         {"control-accounts-zero"},
@@ -253,6 +267,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await settle_through(db, MAKER, JULY_3)
         await billed(db, MAY)
         await billed(db, JUNE)
+        await db.write(WORKER, "bank", _say_of_payouts)
         for line in (RefundLine(1, 0, 500), RefundLine(1, 5_000)):  # on freight no commission was earned
             refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
             await db.write(WORKER, MAKER, refund_order, refund)
@@ -269,6 +284,17 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
             for table, name in [tuple(row) for row in checks if row[0].startswith(("billing.", "demand."))]:
                 await owner.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"'))
             yield owner
+
+
+async def _say_of_payouts(tx: Tx) -> None:
+    """Both payouts of May are paid and the first one's money comes back; that of June is on its way."""
+    await tx.execute("UPDATE billing.payout SET bank_account_id = 1")
+    may = await tx.rows("SELECT merchant_id, payout_id FROM billing.payout WHERE instructed_on = '2018-06-01'")
+    for row in sorted(may):
+        paid = ConfirmPayout(**row._mapping, bank_ref=f"B-{row.merchant_id}", on=date(2018, 6, 2))
+        await confirm_payout(tx, paid)
+    back = ReturnPayout(merchant_id=1, payout_id=min(may).payout_id, bank_ref="B-9", on=date(2018, 6, 9), reason="no")
+    await return_payout(tx, back)
 
 
 async def _batch(tx: Tx) -> None:

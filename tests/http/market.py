@@ -4,8 +4,12 @@ from itertools import count
 from typing import Any
 
 import httpx
+from sqlalchemy import insert
 
 from marketplace.core.db import WORKER, Database, Tx
+from supply.stock import store as stock_store
+from supply.tables import offer, store
+from tests.billing.accounts import add_account
 from tests.builders import Line, Order, add_market, add_orders
 
 ALPHA, BETA = 11, 22
@@ -40,6 +44,22 @@ async def _add(tx: Tx) -> None:
 async def add_small_market(db: Database) -> None:
     """Two merchants; three delivered orders of May 2018, and one that is only paid."""
     await db.write(WORKER, "test", _add)
+
+
+async def _add_supply(tx: Tx) -> None:
+    for merchant_id, name in ((ALPHA, "alpha"), (BETA, "beta")):
+        key = {"merchant_id": merchant_id}
+        await tx.execute(insert(store), {**key, "store_id": merchant_id, "name": f"{name} downtown"})
+        listing = {**key, "product_id": merchant_id, "sku": f"{name}-1", "title": f"{name} lamp"}
+        await tx.execute(insert(offer), {**listing, "price_minor": 900, "currency": "EUR", "updated_at": tx.now})
+        now = await stock_store.get_stock(tx, merchant_id, merchant_id)
+        await stock_store.begin_counting(tx, now, 5, reserved=0, reason=f"{name} counted")
+        await add_account(tx, merchant_id, merchant_id)
+
+
+async def add_supply(db: Database) -> None:
+    """For each of the two merchants a store, a counted listing and a bank account, all with the merchant's own id."""
+    await db.write(WORKER, "test", _add_supply)
 
 
 async def send(client: httpx.AsyncClient, path: str, body: object = None, key: str | None = None) -> httpx.Response:

@@ -11,7 +11,7 @@ from demand.refunds.store import add_dispute
 from marketplace.core.db import WORKER, Database
 from marketplace.core.webhooks import deliveries, store
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, close_month, send
+from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, add_supply, close_month, send
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -27,6 +27,7 @@ READS = sorted(
 @pytest.fixture
 async def finance(db: Database, caller: Make) -> httpx.AsyncClient:
     await add_small_market(db)
+    await add_supply(db)
     return await caller("fay", "controller")
 
 
@@ -44,6 +45,9 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{contract_id}", str(ids["contract"]))
         .replace("{endpoint_id}", str(ids["endpoint"]))
         .replace("{event_id}", str(ids["event"]))
+        .replace("{store_id}", str(ids["merchant"]))
+        .replace("{product_id}", str(ids["merchant"]))
+        .replace("{account_id}", str(ids["merchant"]))
     )
 
 
@@ -119,7 +123,8 @@ async def test_a_merchant_reads_its_own_and_nothing_of_another(
 async def test_the_check_would_notice(finance: httpx.AsyncClient) -> None:
     """The same search finds BETA in what finance sees, so it is no blind one."""
     await close_month(finance)
-    for path in ("/orders", "/merchants", "/contracts", "/statements", "/payouts", "/accounts/2000/lines"):
+    supply = [f"/merchants/{BETA}/{noun}" for noun in ("stores", "listings", "stock", "bank-accounts", "onboarding")]
+    for path in ("/orders", "/merchants", "/contracts", "/statements", "/payouts", "/accounts/2000/lines", *supply):
         assert mentions_beta(await finance.get(f"/api/v1{path}")), path
 
 

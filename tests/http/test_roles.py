@@ -25,6 +25,7 @@ FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
 OPERATING = OPS | {UserRole.ADMIN}
 SELLING = OPERATING | {UserRole.STOREFRONT}
+OWNER = {UserRole.MERCHANT_OWNER}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -54,7 +55,41 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/buyers/{buyer_id}/carts/{cart_id}/quote": SELLING,
     "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/place": SELLING,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants": OPERATING,
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
+    "PATCH /api/v1/merchants/{merchant_id}": OPERATING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/onboarding": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/attest": BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/verify": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/reject": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/onboarding/{key}/waive": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/go-live": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/suspend": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/reinstate": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/close": OPERATING,
+    "GET /api/v1/merchants/{merchant_id}/stores": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/stores": OPERATING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/stores/{store_id}": STAFF | BOOKS | CASHIER,
+    "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": OPERATING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/listings": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/listings": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/listings/bulk": OPERATING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/listings/{product_id}": STAFF | BOOKS | CASHIER,
+    "PATCH /api/v1/merchants/{merchant_id}/listings/{product_id}": OPERATING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/stock": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/listings/{product_id}/stock": STAFF | BOOKS | CASHIER,
+    "PUT /api/v1/merchants/{merchant_id}/listings/{product_id}/stock": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/listings/{product_id}/stock/adjustments": OPERATING | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/listings/{product_id}/stock/movements": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/bank-accounts": FINANCE | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts": OWNER,
+    "GET /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}": FINANCE | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/transfer": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/verify": OWNER,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/vouch": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/approve": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/reject": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/cancel": FINANCE | OWNER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
     "POST /api/v1/payment-events/{processor}": PUBLIC,
@@ -83,6 +118,10 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/statements/{run_id}/lines.csv": FINANCE | BOOKS,
     "GET /api/v1/payouts": FINANCE | BOOKS,
     "GET /api/v1/merchants/{merchant_id}/payouts/{payout_id}": FINANCE | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/confirm": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
+    "GET /api/v1/payouts/owed": FINANCE,
+    "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,
     "GET /api/v1/trial-balance": FINANCE,
@@ -123,10 +162,11 @@ WITHOUT_ONCE = {
     "POST /api/v1/session",
     "POST /api/v1/api-keys",
     "POST /api/v1/api-keys/{key_id}/rotate",
+    "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/transfer",
     "POST /api/v1/payment-events/{processor}",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
 }
-"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored.
+"""POSTs that move no money: a second session, key or code is harmless, and what they answer must not be stored.
 
 A processor's event has an id of its own, which makes it once.
 """

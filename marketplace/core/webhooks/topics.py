@@ -1,6 +1,10 @@
 """What the outside can be told of: every topic of the outbox, and what has happened when it comes. Pure."""
 
 TOPICS: dict[str, str] = {
+    "billing.bank_account_changed.v1": "A merchant's bank account has been proposed, activated, refused or withdrawn.",
+    "billing.payout_confirmed.v1": "The bank has paid a payout.",
+    "billing.payout_returned.v1": "A payout has come back; the merchant is owed it again.",
+    "supply.merchant_moved.v1": "A merchant has gone live, been suspended, reinstated or closed.",
     "billing.orders_settled.v1": "A settlement pass has made delivered orders payable.",
     "billing.payment_ended.v1": "A payment has been captured, or will never be: it failed or was given up.",
     "billing.processor_settled.v1": "A processor's settlement file has been booked.",

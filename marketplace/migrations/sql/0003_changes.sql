@@ -62,3 +62,15 @@ ALTER TABLE billing.commission_line
     ADD COLUMN kept_vat_minor BIGINT DEFAULT '0' NOT NULL
 ;;
 CREATE INDEX ix_refund_refund_id_merchant_id ON demand.refund (refund_id, merchant_id)
+;;
+ALTER TABLE billing.payout
+    ADD COLUMN bank_account_id BIGINT,
+    ADD COLUMN bank_ref TEXT,
+    ADD COLUMN confirmed_on DATE,
+    ADD COLUMN return_ref TEXT,
+    ADD COLUMN returned_on DATE,
+    ADD COLUMN return_reason TEXT
+;;
+ALTER TABLE billing.payout ADD CONSTRAINT ck_payout_confirmed CHECK (state <> 'confirmed' OR (confirmed_on IS NOT NULL AND bank_ref IS NOT NULL))
+;;
+ALTER TABLE billing.payout ADD CONSTRAINT ck_payout_returned CHECK ((state = 'returned') = (returned_on IS NOT NULL))

@@ -1,3 +1,37 @@
+CREATE TABLE billing.bank_account (
+    merchant_id BIGINT NOT NULL, 
+    account_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    holder TEXT NOT NULL, 
+    scheme TEXT NOT NULL, 
+    number TEXT NOT NULL, 
+    routing TEXT DEFAULT '' NOT NULL, 
+    state TEXT DEFAULT 'proposed' NOT NULL, 
+    proposed_by TEXT NOT NULL, 
+    proposed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    code_hash TEXT, 
+    tries INTEGER DEFAULT '0' NOT NULL, 
+    method TEXT, 
+    verified_by TEXT, 
+    verified_at TIMESTAMP WITH TIME ZONE, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    active_from TIMESTAMP WITH TIME ZONE, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_bank_account PRIMARY KEY (merchant_id, account_id), 
+    CONSTRAINT ck_bank_account_scheme CHECK (scheme IN ('iban', 'other')), 
+    CONSTRAINT ck_bank_account_method CHECK (method IN ('micro_transfer', 'document')), 
+    CONSTRAINT ck_bank_account_state CHECK (state IN ('proposed', 'verified', 'cooling', 'active', 'rejected', 'replaced', 'cancelled')), 
+    CONSTRAINT ck_bank_account_approved CHECK (state NOT IN ('cooling', 'active', 'replaced') OR (verified_at IS NOT NULL AND approved_at IS NOT NULL AND active_from IS NOT NULL))
+)
+;;
+CREATE INDEX ix_bank_account_cooling ON billing.bank_account (active_from) WHERE state = 'cooling'
+;;
+CREATE UNIQUE INDEX uq_bank_account_active ON billing.bank_account (merchant_id, currency) WHERE state = 'active'
+;;
+CREATE UNIQUE INDEX uq_bank_account_change ON billing.bank_account (merchant_id, currency) WHERE state IN ('proposed', 'verified', 'cooling')
+;;
 CREATE TABLE billing.credit_account (
     buyer_id BIGINT NOT NULL, 
     currency TEXT NOT NULL, 
@@ -315,6 +349,21 @@ CREATE TABLE demand.order_event (
     CONSTRAINT fk_order_event_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id)
 )
 ;;
+CREATE TABLE supply.requirement (
+    merchant_id BIGINT NOT NULL, 
+    key TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    note TEXT DEFAULT '' NOT NULL, 
+    attested_by TEXT, 
+    actor TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_requirement PRIMARY KEY (merchant_id, key), 
+    CONSTRAINT fk_requirement_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_requirement_state CHECK (state IN ('attested', 'verified', 'rejected', 'waived'))
+)
+;;
 CREATE TABLE core.webhook_attempt (
     endpoint_id BIGINT NOT NULL, 
     event_id BIGINT NOT NULL, 
@@ -355,6 +404,37 @@ CREATE TABLE supply.stock (
     CONSTRAINT ck_stock_never_oversold CHECK (reserved >= 0 AND reserved <= on_hand)
 )
  WITH (fillfactor = 50)
+;;
+CREATE TABLE supply.stock_movement (
+    merchant_id BIGINT NOT NULL, 
+    product_id BIGINT NOT NULL, 
+    movement_no INTEGER NOT NULL, 
+    kind TEXT NOT NULL, 
+    delta INTEGER NOT NULL, 
+    on_hand INTEGER, 
+    reserved INTEGER NOT NULL, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_stock_movement PRIMARY KEY (merchant_id, product_id, movement_no), 
+    CONSTRAINT fk_stock_movement_merchant_id_product_id FOREIGN KEY(merchant_id, product_id) REFERENCES supply.offer (merchant_id, product_id), 
+    CONSTRAINT ck_stock_movement_kind CHECK (kind IN ('counted', 'adjusted', 'uncounted')), 
+    CONSTRAINT ck_stock_movement_uncounted CHECK ((kind = 'uncounted') = (on_hand IS NULL))
+)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.bank_account TO app_staff, app_worker
+;;
+ALTER TABLE billing.bank_account ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.bank_account FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.bank_account TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.bank_account TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.bank_account TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.bank_account FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.credit_account TO app_staff, app_worker
 ;;
@@ -500,6 +580,20 @@ GRANT SELECT ON demand.order_event TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.order_event FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.requirement TO app_staff, app_worker
+;;
+ALTER TABLE supply.requirement ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.requirement FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.requirement TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.requirement TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.requirement TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.requirement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON core.webhook_attempt TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_line TO app_staff, app_worker
@@ -529,3 +623,17 @@ CREATE POLICY app_worker ON supply.stock TO app_worker USING (true) WITH CHECK (
 GRANT SELECT ON supply.stock TO app_merchant
 ;;
 CREATE POLICY app_merchant ON supply.stock FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON supply.stock_movement TO app_staff, app_worker
+;;
+ALTER TABLE supply.stock_movement ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.stock_movement FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.stock_movement TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.stock_movement TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.stock_movement TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.stock_movement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)

@@ -1,0 +1,1 @@
+"""The bank accounts that merchants are paid to, and how one replaces another."""

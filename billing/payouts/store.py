@@ -1,0 +1,167 @@
+"""What is owed and not on its way, and who owes: the alarms and the ageing of merchants' balances."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+from sqlalchemy import ARRAY, BigInteger, bindparam, text
+
+from marketplace.core.clock import local_date
+from marketplace.core.db import Tx
+
+BalanceKey = tuple[int, str]
+"""(merchant_id, currency)."""
+
+AGES = (30, 60, 90)
+"""Upper ends, in days, of the classes of the ageing report; what is older is in a class of its own."""
+
+
+class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that a merchant should be getting and is not.
+
+    period_to_on: the first day after the last closed period. why: `none` when its run has instructed no payout,
+    `returned` when the payout came back, `held` when it has nowhere to go. owed_minor: what is still owed of what was
+    owed at the period's end; of a held payout, its amount.
+    """
+
+    merchant_id: int
+    currency: str
+    period_to_on: date
+    owed_minor: int
+    why: str
+    payout_id: int | None
+
+
+class NegativeBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant that owes the platform. balance_minor is below zero; since_on: the first day of its being so since.
+
+    age_class: by AGES, such as "0-30" or "over 90" days.
+    """
+
+    merchant_id: int
+    currency: str
+    balance_minor: int
+    since_on: date
+    age_days: int
+    age_class: str
+
+
+# Every movement of what merchants are owed: the roll-up, and the entries behind it.
+_MOVEMENTS = """
+SELECT d.merchant_id, d.currency, d.effective_on, d.credit_minor - d.debit_minor AS minor
+FROM billing.account_day d WHERE d.account = 2000 {of_days}
+UNION ALL
+SELECT e.merchant_id, e.currency, e.effective_on, -leg.amount
+FROM billing.ledger_head h
+JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
+     unnest(e.accounts, e.amounts) AS leg (account, amount)
+WHERE leg.account = 2000 {of_tail}"""
+_ALL_MOVEMENTS = _MOVEMENTS.format(of_days="", of_tail="")
+
+_OWED = text(f"""
+SELECT b.merchant_id, b.currency, b.closed_through + 1 AS period_to_on,
+       CASE WHEN p.why = 'held' THEN p.amount_minor ELSE least(b.at_end, b.now) END AS owed_minor,
+       coalesce(p.why, 'none') AS why, p.payout_id
+FROM (
+    SELECT m.merchant_id, m.currency, h.closed_through, sum(m.minor)::bigint AS now,
+           coalesce(sum(m.minor) FILTER (WHERE m.effective_on <= h.closed_through), 0)::bigint AS at_end
+    FROM ({_ALL_MOVEMENTS}) AS m
+    JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
+    WHERE h.closed_through IS NOT NULL AND (CAST(:entity AS integer) IS NULL OR h.entity_id = :entity)
+    GROUP BY m.merchant_id, m.currency, h.closed_through
+) AS b
+LEFT JOIN LATERAL (
+    SELECT p.payout_id, p.amount_minor,
+           CASE WHEN p.state = 'confirmed' OR (p.state = 'instructed' AND p.bank_account_id IS NOT NULL) THEN 'live'
+                WHEN p.state = 'instructed' THEN 'held' ELSE 'returned' END AS why
+    FROM billing.payout p
+    JOIN billing.statement s ON s.merchant_id = p.merchant_id AND s.run_id = p.run_id AND s.currency = p.currency
+    WHERE p.merchant_id = b.merchant_id AND p.currency = b.currency AND p.state <> 'cancelled'
+      AND s.state = 'final' AND s.to_on = b.closed_through + 1
+) AS p ON true
+WHERE b.at_end > 0 AND coalesce(p.why, 'none') <> 'live' AND (p.why = 'held' OR b.now > 0)
+  AND (CAST(:merchant AS bigint) IS NULL OR (b.merchant_id, b.currency) > (:merchant, :currency))
+ORDER BY b.merchant_id, b.currency LIMIT :limit
+""")
+
+
+async def list_owed(
+    tx: Tx, *, entity_id: int | None = None, limit: int, after: BalanceKey | None = None
+) -> Sequence[OwedPayout]:
+    """At most `limit` merchants, by id, that were owed money when the last closed period ended and get no payout."""
+    merchant, currency = after or (None, None)
+    rows = await tx.rows(_OWED, entity=entity_id, merchant=merchant, currency=currency, limit=limit)
+    return [OwedPayout(**row._mapping) for row in rows]
+
+
+_NEGATIVE = text(f"""
+SELECT m.merchant_id, m.currency, e.zone, sum(m.minor)::bigint AS balance
+FROM ({_ALL_MOVEMENTS}) AS m
+JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
+JOIN billing.entity e ON e.entity_id = h.entity_id
+WHERE CAST(:merchant AS bigint) IS NULL OR (m.merchant_id, m.currency) > (:merchant, :currency)
+GROUP BY m.merchant_id, m.currency, e.zone HAVING sum(m.minor) < 0
+ORDER BY m.merchant_id, m.currency LIMIT :limit
+""")
+
+# A balance is negative since the day after the last one at whose end it was not.
+_SINCE = text(f"""
+SELECT merchant_id, currency,
+       min(effective_on) FILTER (WHERE solvent_on IS NULL OR effective_on > solvent_on) AS since_on
+FROM (
+    SELECT merchant_id, currency, effective_on,
+           max(effective_on) FILTER (WHERE balance >= 0) OVER (PARTITION BY merchant_id, currency) AS solvent_on
+    FROM (
+        SELECT merchant_id, currency, effective_on,
+               sum(sum(minor)) OVER (PARTITION BY merchant_id, currency ORDER BY effective_on) AS balance
+        FROM ({
+    _MOVEMENTS.format(of_days="AND d.merchant_id = ANY(:merchants)", of_tail="AND h.merchant_id = ANY(:merchants)")
+}) AS m
+        GROUP BY merchant_id, currency, effective_on
+    ) AS daily
+) AS marked
+GROUP BY merchant_id, currency
+""").bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
+
+
+async def list_negative(tx: Tx, *, limit: int, after: BalanceKey | None = None) -> Sequence[NegativeBalance]:
+    """At most `limit` merchants, by id, whose balance is below zero, and for how long by today in their market."""
+    merchant, currency = after or (None, None)
+    found = await tx.rows(_NEGATIVE, merchant=merchant, currency=currency, limit=limit)
+    since = {
+        (row.merchant_id, row.currency): row.since_on
+        for row in await tx.rows(_SINCE, merchants=sorted({row.merchant_id for row in found}))
+    }
+    return [
+        _aged(
+            row.merchant_id,
+            row.currency,
+            row.balance,
+            since[row.merchant_id, row.currency],
+            local_date(tx.now, row.zone),
+        )
+        for row in found
+    ]
+
+
+def _aged(merchant_id: int, currency: str, balance_minor: int, since_on: date, on: date) -> NegativeBalance:
+    days = max((on - since_on).days, 0)
+    return NegativeBalance(
+        merchant_id=merchant_id,
+        currency=currency,
+        balance_minor=balance_minor,
+        since_on=since_on,
+        age_days=days,
+        age_class=age_class(days),
+    )
+
+
+def age_class(days: int) -> str:
+    """The class of an age in days: "0-30", "31-60", "61-90", "over 90"."""
+    start = 0
+    for end in AGES:
+        if days <= end:
+            return f"{start}-{end}"
+        start = end + 1
+    return f"over {AGES[-1]}"

@@ -1,0 +1,1 @@
+"""How a merchant comes to sell: the checklist, and who ticks what."""
