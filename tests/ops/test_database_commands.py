@@ -168,7 +168,9 @@ def test_from_nothing_to_a_restored_database(tmp_path: Path) -> None:
     assert marketplace("policy", "set", "single_operator", "off", home=home).value["set_by"] == "operator"
     assert marketplace("policy", "list", home=home).value["single_operator"]["on"] is False
     assert marketplace("policy", "set", "anything", "on", home=home).refusal.startswith("invalid-input: policy")
-    assert marketplace("user", "key", "ann", "laptop", "--days", "3", home=home).value["key"].startswith("mk_")
+    key = marketplace("user", "key", "ann", "laptop", "--days", "3", "--scope", "orders:read", home=home).value
+    assert (key["key"][:3], key["scopes"]) == ("mk_", ["orders:read"])
+    assert "scopes" in marketplace("user", "key", "ann", "phone", "--scope", "everything", home=home).refusal
     assert marketplace("user", "disable", "ann", home=home).value == {"login": "ann", "active": False}
     assert marketplace("db", "backup", file, home=home).status == 0
     assert "never overwritten" in marketplace("db", "backup", file, home=home).refusal
