@@ -75,12 +75,6 @@ async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
 
-async def _activate_bank_accounts(db: Database, _: Any) -> None:
-    activated = await pay_merchants.activate_bank_accounts(db, ACTOR)
-    if activated:
-        log.info("bank accounts active from now on", accounts=activated)
-
-
 async def _expire_orders(db: Database, _: Any) -> None:
     async def expire(tx: Tx) -> int:
         return await expire_orders(tx, tx.now)
