@@ -20,7 +20,7 @@ from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
-from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import fulfil_order, roll_ledger, run_billing_buckets, settle_orders
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -43,6 +43,7 @@ DELIVERIES: Mapping[str, Delivery] = {
     "billing.run_reversed.v1": _log_event,
     "demand.order_moved.v1": _log_event,
     "demand.order_refunded.v1": _log_event,
+    "demand.return_moved.v1": _log_event,
 }
 """What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
 
@@ -61,6 +62,11 @@ async def _roll_ledger(db: Database, _: Any) -> None:
         log.info("ledger rolled forward", entries=rolled)
 
 
+async def _complete_orders(db: Database, _: Any) -> None:
+    while await db.write(WORKER, ACTOR, fulfil_order.complete_due, db.clock.now()) == fulfil_order.BATCH:
+        pass
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -68,6 +74,7 @@ async def _clean_up(db: Database, _: Any) -> None:
 JOBS: Mapping[str, Job] = {
     "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
     "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+    "complete_orders": Job(_complete_orders, cron="* * * * *"),
     "clean_up": Job(_clean_up, cron="17 3 * * *"),
 }
 
