@@ -141,7 +141,7 @@ _RETURN_FIELDS = ", ".join(field for field in Return.__struct_fields__ if field 
 async def add_return(tx: Tx, order: Order, party: Party, units: Sequence[LineUnits], reason: str, note: str) -> Return:
     """Store what a party asks to give back."""
     return_id = time_ordered_id(tx.now)
-    key = {"merchant_id": order.merchant_id, "return_id": return_id}
+    key: dict[str, Any] = {"merchant_id": order.merchant_id, "return_id": return_id}
     row = {**key, "order_id": order.order_id, "state": ReturnState.REQUESTED.value, "initiator": party.value}
     row |= {"reason": reason, "note": note, "requested_at": tx.now, "requested_by": tx.actor}
     await tx.execute(insert(return_request), row)

@@ -2,10 +2,21 @@
 
 from litestar import Router
 
-from marketplace.routes import billing, contracts, ledger, reconciliation, session, settlement, statements, trade
+from marketplace.routes import (
+    billing,
+    contracts,
+    ledger,
+    orders,
+    purchases,
+    reconciliation,
+    session,
+    settlement,
+    statements,
+    trade,
+)
 from marketplace.routes.figures import FIGURES
 
-_NOUNS = (session, trade, contracts, settlement, billing, statements, ledger, reconciliation)
+_NOUNS = (session, trade, orders, purchases, contracts, settlement, billing, statements, ledger, reconciliation)
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from marketplace.core.errors import NotFound
@@ -18,6 +19,10 @@ QueryNo = Annotated[int | None, QueryParameter(ge=0, le=_BIGINT_MAX)]
 QueryEntity = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=400)]
+
+Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z_]{0,39}$", description="A code such as `changed_mind`.")]
+Note = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
+"""What somebody writes for others to read; PostgreSQL stores every character but NUL."""
 
 LIMIT = LIMIT_DEFAULT
 

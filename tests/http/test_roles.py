@@ -23,6 +23,7 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
 CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
+SHOP = OPS | {UserRole.ADMIN, UserRole.STOREFRONT}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -44,6 +45,27 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/events": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/accept": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/shipments": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/deliveries": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/complete": OPS | {UserRole.ADMIN},
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel": OPS | {UserRole.ADMIN} | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel-lines": OPS | {UserRole.ADMIN} | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns": OPS | {UserRole.ADMIN},
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/approve": OPS
+    | {UserRole.ADMIN}
+    | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/refuse": OPS | {UserRole.ADMIN} | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/cancel": OPS | {UserRole.ADMIN},
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/receive": OPS
+    | {UserRole.ADMIN}
+    | BOOKS,
+    "GET /api/v1/buyers/{buyer_id}/purchases": SHOP,
+    "GET /api/v1/buyers/{buyer_id}/purchases/{purchase_id}": SHOP,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/cancel": SHOP,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/complete": SHOP,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/returns": SHOP,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
