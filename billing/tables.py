@@ -91,6 +91,8 @@ commission_line = merchant_table(
     Column("base_minor", BigInteger, nullable=False),
     Column("commission_minor", BigInteger, nullable=False),
     Column("vat_minor", BigInteger, nullable=False),
+    Column("kept_commission_minor", BigInteger, nullable=False, server_default="0"),
+    Column("kept_vat_minor", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("kind IN ('sale', 'refund')", name="kind"),
     Index(None, "merchant_id", "order_id"),
     schema="billing",
@@ -98,6 +100,7 @@ commission_line = merchant_table(
 """What an entry earned under one contract: written once, at settlement, negative when a refund takes it back.
 
 occurred_on: the local date of occurred_at; effective_on: the day it counts in, later where the period was closed.
+kept_…: what a refund would have given back had its policy not kept it; a refund that is taken back takes it back too.
 """
 
 commission_month = merchant_table(

@@ -36,6 +36,7 @@ class Move(StrEnum):
     CANCEL_PART = "cancel_part"
     RETURN = "return"
     RETURN_PART = "return_part"
+    REFUND = "refund"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -57,6 +58,9 @@ UNDELIVERED = (_S.PAID, _S.ACCEPTED, _S.FULFILLING, _S.PARTLY_DELIVERED)
 
 ENDED = (_S.CANCELLED, _S.RETURNED)
 """States that nothing leads out of."""
+
+CONSEQUENCES = frozenset({Move.PAY, Move.EXPIRE, Move.REFUND})
+"""Moves that follow from a payment, from none, or from a refund: nobody asks for them by name."""
 
 _ORDER_OF_LIFE = (_S.PLACED, *UNDELIVERED, _S.DELIVERED, *ENDED)
 
@@ -103,6 +107,15 @@ RULES: dict[tuple[Move, Party], Rule] = {
             _rule(UNDELIVERED, (*UNDELIVERED, _S.DELIVERED), (_P.MERCHANT, _P.PLATFORM)),
         ),
         (Move.RETURN_PART, _rule((_S.DELIVERED,), (_S.DELIVERED,), (_P.MERCHANT, _P.PLATFORM))),
+        # Whatever is given back in full before it is settled has come to nothing; the parties are those of the refund.
+        (
+            Move.REFUND,
+            _rule(
+                (*UNDELIVERED, _S.DELIVERED),
+                (_S.CANCELLED,),
+                (_P.BUYER, _P.MERCHANT, _P.PLATFORM, _P.PROCESSOR, _P.CLOCK),
+            ),
+        ),
         (Move.RETURN, _rule((_S.DELIVERED,), (_S.RETURNED,), (_P.MERCHANT, _P.PLATFORM, _P.PROCESSOR))),
     )
     for party in rule.parties

@@ -101,13 +101,20 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """What the buyer gets back of an order; reason is a code."""
+    """What the buyer gets back of an order; reason is a code, of imported orders the source's own word.
+
+    platform_minor: what of it the platform bears. fee_minor: the processor's fee that was charged on to the merchant.
+    """
 
     refund_id: int
     goods_minor: int
     freight_minor: int
     reason: str
     refunded_at: datetime
+    initiator: str
+    platform_minor: int
+    fee_minor: int
+    state: str
 
 
 class OrderDetail(msgspec.Struct, frozen=True, kw_only=True):

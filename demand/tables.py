@@ -241,10 +241,27 @@ refund = merchant_table(
     Column("freight_minor", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("refunded_at", Instant, nullable=False),
+    Column("initiator", Text, nullable=False, server_default="platform"),
+    Column("platform_minor", BigInteger, nullable=False, server_default="0"),
+    Column("fee_base_minor", BigInteger, nullable=False, server_default="0"),
+    Column("fee_minor", BigInteger, nullable=False, server_default="0"),
+    Column("state", Text, nullable=False, server_default="booked"),
+    Column("made_by", Text, nullable=False, server_default=text("''")),
     ForeignKeyConstraint(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
     CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND goods_minor + freight_minor > 0", name="amounts"),
+    CheckConstraint("state IN ('booked', 'cancelled')", name="state"),
+    CheckConstraint(
+        "platform_minor BETWEEN 0 AND goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0",
+        name="borne",
+    ),
     Index(None, "merchant_id", "order_id"),
     schema="demand",
 )
+"""What a buyer gets back of an order, through a refund or, when the reason is dispute_lost, through its bank.
+
+platform_minor: what of it the platform bears. fee_base_minor: what of it counts for the processor's fee that is charged
+on to the merchant, fee_minor: that charge. A refund that was lost in a dispute carries the dispute's id. cancelled:
+taken back, its entry reversed, because it never reached the buyer.
+"""

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from billing.ledger.chart import Account
 from billing.ledger.tables import account
+from demand.refunds.store import ensure_default_policy
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Unreachable
@@ -78,7 +79,7 @@ async def create_database(maintenance_url: str, database: str) -> None:
 
 
 async def ensure_basics(tx: Tx, *, embedded: bool) -> None:
-    """The chart of accounts; on an embedded database also the first user and the single_operator policy.
+    """The chart of accounts and the first refund policy; embedded also the first user and the single_operator policy.
 
     An embedded database is one person's trial: that person may approve what it made, and every such deed is marked.
     """
@@ -88,6 +89,7 @@ async def ensure_basics(tx: Tx, *, embedded: bool) -> None:
     ]
     if len(await tx.rows(select(account.c.code))) != len(chart):
         await tx.execute(insert(account).on_conflict_do_nothing(), chart)
+    await ensure_default_policy(tx)
     if embedded and await tx.scalar(select(app_user.c.user_id).limit(1)) is None:
         first = {"user_id": time_ordered_id(tx.now), "login": OPERATOR, "name": "Operator", "created_at": tx.now}
         await tx.execute(insert(app_user).values(roles=["admin"], **first).on_conflict_do_nothing())

@@ -2,8 +2,10 @@
 
 import billing.ledger.tables
 import billing.payments.tables
+import billing.refunds.tables
 import billing.tables
 import demand.fulfilment.tables
+import demand.refunds.tables
 import demand.tables
 import supply.tables
 from marketplace.core.tables import metadata

@@ -8,20 +8,24 @@ from demand.fulfilment import store as fulfilment
 from demand.fulfilment.units import LineUnits, check_units, unshipped, worth_of_units
 from demand.lifecycle import ENDED, Move, Party, check_move
 from demand.model import Order, OrderLine, OrderState
+from demand.refund_policy import Bearer, Reason, reason_named
+from demand.refunds import store as refunds
 from demand.store import get_lines, lock_order, move_order
 from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
 from marketplace.flows.fulfil_order import end_if_all_there
 from marketplace.flows.hold_order import Act, hold_order
+from marketplace.flows.plan_refund import buyers_left, read_lines
 from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
 from marketplace.flows.release_order import release_rest, release_unpaid
 from supply.stock import store as stock
 from supply.stock.store import Units
 
 REASONS = {
-    Party.BUYER: "buyer_cancelled",
-    Party.MERCHANT: "merchant_cancelled",
-    Party.PLATFORM: "not_delivered",
-    Party.PROCESSOR: "fraud",
+    Party.BUYER: Reason.BUYER_CANCELLED,
+    Party.MERCHANT: Reason.MERCHANT_CANCELLED,
+    Party.PLATFORM: Reason.NOT_DELIVERED,
+    Party.PROCESSOR: Reason.FRAUD,
 }
 """Why an order is cancelled when nobody says otherwise; the reason of the refund that follows."""
 
@@ -77,9 +81,11 @@ async def cancel_lines(tx: Tx, cmd: CancelLines) -> Cancelled:
     reason = _reason(cmd.party, cmd.reason)
     lines = {line.line_no: line for line in await get_lines(tx, cmd.merchant_id, cmd.order_id)}
     check_units(cmd.lines, {number: unshipped(line) for number, line in lines.items()}, "cancelled")
-    back = refund_lines(lines, cmd.lines)
+    back = await refund_lines(tx, order, lines, cmd.lines, reason, cmd.party)
+    await fulfilment.add_units(
+        tx, order, "cancelled_quantity", cmd.lines
+    )  # a refund that ends the order frees the rest
     refund = await _refund(tx, order, cmd.party, reason, back) if back else None
-    await fulfilment.add_units(tx, order, "cancelled_quantity", cmd.lines)
     present = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     nothing_left = sum(line.quantity - line.cancelled_quantity for line in lines.values()) == sum(
         units.quantity for units in cmd.lines
@@ -94,14 +100,24 @@ async def cancel_lines(tx: Tx, cmd: CancelLines) -> Cancelled:
     return await _cancelled(tx, order, refund)
 
 
-def refund_lines(lines: dict[int, OrderLine], wanted: Sequence[LineUnits]) -> tuple[RefundLine, ...]:
-    """What comes back for the next units of these lines, without the lines that nothing comes back for."""
-    worth = [(one.line_no, worth_of_units(lines[one.line_no], one.quantity)) for one in wanted]
-    return tuple(
-        RefundLine(line_no, units.goods_minor, units.freight_minor)
-        for line_no, units in worth
-        if units.goods_minor + units.freight_minor
-    )
+async def refund_lines(
+    tx: Tx, order: Order, lines: dict[int, OrderLine], wanted: Sequence[LineUnits], reason: str, initiator: Party
+) -> tuple[RefundLine, ...]:
+    """What comes back for the next units of these lines, without the lines that nothing comes back for.
+
+    Freight only where the order's refund policy gives it back for this reason; and no more than the buyer has not got
+    back yet, from whomever. Raises Invalid and Conflict for a reason that the policy does not know.
+    """
+    rule = (await refunds.get_policy(tx, order.refund_policy_id)).rule(reason_named(reason), initiator)
+    left = {line.line_no: line for line in buyers_left(await read_lines(tx, order))}
+    back = []
+    for one in wanted:
+        worth = worth_of_units(lines[one.line_no], one.quantity)
+        goods = min(worth.goods_minor, left[one.line_no].goods_minor)
+        freight = 0 if rule.freight is Bearer.BUYER else min(worth.freight_minor, left[one.line_no].freight_minor)
+        if goods or freight:
+            back.append(RefundLine(one.line_no, goods, freight))
+    return tuple(back)
 
 
 def units_of(merchant_id: int, lines: dict[int, OrderLine], wanted: Sequence[LineUnits]) -> list[Units]:
@@ -121,15 +137,24 @@ async def _refund(tx: Tx, order: Order, party: Party, reason: str, lines: tuple[
 
 
 async def _end(tx: Tx, order: Order, party: Party, reason: str) -> None:
-    """The order is cancelled, unless the refund of all that was left of it has ended it already."""
+    """The order is cancelled, unless the refund of all that was left of it has ended it already.
+
+    Raises Conflict while the merchant still has something of it, which then would never be settled.
+    """
     present = await lock_order(tx, order.merchant_id, order.order_id)
     if present.state not in ENDED:
+        kept_minor = sum(map(_money_left, await get_lines(tx, order.merchant_id, order.order_id)))
+        if kept_minor:
+            raise Conflict(
+                f"reason: {reason} leaves {kept_minor} of the order with the merchant, and a cancelled order leaves"
+                " nothing: cancel it for a reason that gives all of it back"
+            )
         await move_order(tx, present, Move.CANCEL, party, reason=reason)
     await release_rest(tx, order.merchant_id, order.order_id)
 
 
 def _reason(party: Party, reason: str | None) -> str:
-    return REASONS[party] if reason is None else reason
+    return REASONS[party].value if reason is None else reason
 
 
 def _money_left(line: OrderLine) -> int:

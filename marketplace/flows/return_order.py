@@ -1,7 +1,5 @@
 """Take back units of a delivered order: the buyer asks, the merchant decides, refunded once they are back."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from demand.fulfilment import store as fulfilment
@@ -15,8 +13,9 @@ from demand.fulfilment.model import (
     spoken_for,
 )
 from demand.fulfilment.units import LineUnits, check_units, kept, left_by
-from demand.lifecycle import ENDED, Move, Party, check_move
+from demand.lifecycle import Move, Party, check_move
 from demand.model import Order, OrderState
+from demand.refund_policy import Reason
 from demand.store import get_lines, lock_order, move_order
 from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
@@ -26,8 +25,8 @@ from marketplace.flows.hold_order import Act, hold_order
 from marketplace.flows.refund_order import Refunded, RefundOrder, refund_order
 from supply.stock import store as stock
 
-REFUND_REASON = "returned"
-"""The reason of the refund for what came back, whatever the buyer's reason was to send it."""
+REFUND_REASON = Reason.RETURNED
+"""The reason of the refund for what came back, whatever the reason was to send it."""
 
 
 class AskReturn(Act, frozen=True, kw_only=True):
@@ -119,14 +118,20 @@ _DECIDED = {
 async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
     """The units are back: the buyer is owed their share of the lines. Raises NotFound, Forbidden, Conflict.
 
-    The refund comes first, while the order still is delivered; with its last unit the order is returned.
+    With its last unit the order is returned. It moves before the refund, which would take an unsettled order of which
+    nothing is left for one that came to nothing.
     """
     order = await hold_order(tx, cmd)
     found = await fulfilment.get_return(tx, cmd.merchant_id, cmd.order_id, cmd.return_id)
     check_return_move(found.state, ReturnMove.RECEIVE, cmd.party)
     check_move(order.state, Move.RETURN, cmd.party)
     lines = {line.line_no: line for line in await get_lines(tx, cmd.merchant_id, cmd.order_id)}
-    back = refund_lines(lines, found.lines)
+    back = await refund_lines(tx, order, lines, found.lines, REFUND_REASON, found.initiator)
+    await fulfilment.add_units(tx, order, "returned_quantity", found.lines)
+    detail = {"return_id": cmd.return_id, "lines": msgspec.to_builtins(found.lines)}
+    everything = sum(map(kept, lines.values())) == sum(units.quantity for units in found.lines)
+    move, target = (Move.RETURN, OrderState.RETURNED) if everything else (Move.RETURN_PART, OrderState.DELIVERED)
+    await move_order(tx, order, move, cmd.party, target=target, **detail)
     refund = None
     if back:
         refund_cmd = RefundOrder(
@@ -137,9 +142,6 @@ async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
             initiator=found.initiator,
         )
         refund = await refund_order(tx, refund_cmd)
-    await fulfilment.add_units(tx, order, "returned_quantity", found.lines)
-    everything = sum(map(kept, lines.values())) == sum(units.quantity for units in found.lines)
-    await _move(tx, order, cmd, found.lines, everything=everything)
     await fulfilment.change_return(
         tx,
         cmd.merchant_id,
@@ -156,16 +158,6 @@ async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
         await stock.restock(tx, units_of(cmd.merchant_id, lines, found.lines))
     present = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     return Received(returned=found, refund=refund, order_state=present.state, version=present.version)
-
-
-async def _move(tx: Tx, order: Order, cmd: ReceiveReturn, units: Sequence[LineUnits], *, everything: bool) -> None:
-    """The order is returned, in part or whole, unless the refund of all that was left of it has ended it already."""
-    present = await lock_order(tx, order.merchant_id, order.order_id)
-    if present.state in ENDED:
-        return
-    move, target = (Move.RETURN, OrderState.RETURNED) if everything else (Move.RETURN_PART, OrderState.DELIVERED)
-    detail = {"return_id": cmd.return_id, "lines": msgspec.to_builtins(units)}
-    await move_order(tx, present, move, cmd.party, target=target, **detail)
 
 
 async def _told(tx: Tx, order: Order, found: Return, party: Party) -> Return:

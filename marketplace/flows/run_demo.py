@@ -160,7 +160,7 @@ async def _refund_some(db: Database, actor: str, last_on: date, bar: Bar) -> int
     with bar("Refunds") as show:
         for number, (row, at) in enumerate(wanted, start=1):
             if (row.merchant_id, row.order_id) not in done:
-                reason = ("damaged", "not as described", "changed mind")[number % 3]
+                reason = ("damaged", "wrong_item", "changed_mind")[number % 3]
                 refund = RefundOrder(merchant_id=row.merchant_id, order_id=row.order_id, reason=reason, refunded_at=at)
                 await db.write(WORKER, actor, refund_order, refund)
             show(number, len(wanted))

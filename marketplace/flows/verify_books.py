@@ -3,6 +3,7 @@
 import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.verify_refunds import REFUND_PROOFS
 
 SAMPLE = 5
 
@@ -150,7 +151,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2005), 0) AS released,
                               e.kind
                        FROM {_LEGS}
-                       WHERE e.kind IN ('order_settled', 'order_refunded') OR 4000 = ANY(e.accounts)
+                       WHERE e.kind IN ('order_settled', 'order_refunded', 'refund_cancelled', 'dispute_lost')
+                          OR 4000 = ANY(e.accounts)
                        GROUP BY e.merchant_id, e.entry_no, e.kind) AS e
               ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
             WHERE e.entry_no IS NULL
@@ -164,7 +166,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            FROM billing.commission_line c
            JOIN billing.entry e ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
            LEFT JOIN demand.refund r ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id
-             AND e.kind = 'order_refunded'
+             AND e.kind IN ('order_refunded', 'refund_cancelled', 'dispute_lost')
            WHERE (c.currency, c.occurred_at, c.effective_on) <> (e.currency, e.occurred_at, e.effective_on)
               OR c.order_id IS DISTINCT FROM CASE e.kind WHEN 'order_settled' THEN e.source_id ELSE r.order_id END
               OR (c.kind = 'sale') <> (e.kind = 'order_settled')
@@ -172,11 +174,11 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "refunds-return-commission",
-        "an order refunded in full has earned neither commission nor VAT",
+        "an order refunded in full has earned neither commission nor VAT but what its refund policy kept",
         """SELECT merchant_id, order_id, sum(commission_minor), sum(vat_minor) FROM billing.commission_line
            GROUP BY merchant_id, order_id
            HAVING sum(goods_minor + freight_minor - discount_minor) = 0
-              AND (sum(commission_minor) <> 0 OR sum(vat_minor) <> 0)""",
+              AND (sum(commission_minor) <> sum(kept_commission_minor) OR sum(vat_minor) <> sum(kept_vat_minor))""",
     ),
     (
         "month-is-lines",
@@ -337,6 +339,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
             AND e.entry_no > s.to_no AND e.effective_on < s.to_on
            WHERE s.state = 'final'""",
     ),
+    *REFUND_PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -8,7 +8,7 @@ import msgspec
 
 from demand.fulfilment import store as fulfilment
 from demand.fulfilment.model import Return, Shipment
-from demand.lifecycle import Move, Party, moves_from
+from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
 from demand.model import Order, OrderLine, Refund
 from demand.store import get_order
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
@@ -52,7 +52,7 @@ async def view_order(tx: Tx, merchant_id: int, order_id: int, party: Party) -> O
         refunds=detail.refunds,
         shipments=await fulfilment.list_shipments(tx, merchant_id, order_id),
         returns=await fulfilment.list_returns(tx, merchant_id, order_id),
-        moves=moves_from(detail.order.state, party),
+        moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
     )
 
 

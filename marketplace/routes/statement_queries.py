@@ -34,7 +34,9 @@ CROSS JOIN LATERAL (
 LEFT JOIN demand.merchant_order o
   ON o.merchant_id = e.merchant_id AND o.order_id = e.source_id AND e.kind = 'order_settled'
 LEFT JOIN demand.refund r
-  ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id AND e.kind = 'order_refunded'
+  ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id
+ AND e.kind IN ('order_refunded', 'refund_cancelled', 'dispute_lost', 'processor_fee_recharged',
+                'processor_fee_returned')
 LEFT JOIN demand.merchant_order refunded ON refunded.merchant_id = r.merchant_id AND refunded.order_id = r.order_id
 WHERE e.merchant_id = :merchant AND e.currency = :currency AND leg.amount IS NOT NULL
   AND e.entry_no > :after AND e.entry_no <= :to_no AND e.effective_on >= :from_on AND e.effective_on < :to_on

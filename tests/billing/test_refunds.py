@@ -31,7 +31,7 @@ async def _market(tx: Tx, order: Order, terms: Terms = TEN_PERCENT) -> None:
 
 async def _refund(db: Database, *lines: RefundLine, order_id: int = 1) -> dict[int, int]:
     """Refund (everything when no line is named) and return the entry's legs."""
-    cmd = RefundOrder(merchant_id=1, order_id=order_id, reason="test", lines=lines or None)
+    cmd = RefundOrder(merchant_id=1, order_id=order_id, reason="returned", lines=lines or None)
     done = await db.write(WORKER, "test", refund_order, cmd)
     async with db.read(WORKER) as tx:
         entry = await get_entry(tx, 1, done.entry_no)

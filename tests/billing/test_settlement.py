@@ -180,7 +180,7 @@ async def _prepare(tx: Tx, contracts: list[Terms], sales: list[Sale]) -> None:
 
 
 def _refund(order: Order, lines: tuple[RefundLine, ...] | None = None) -> RefundOrder:
-    return RefundOrder(merchant_id=order.merchant_id, order_id=order.order_id, reason="test", lines=lines)
+    return RefundOrder(merchant_id=order.merchant_id, order_id=order.order_id, reason="returned", lines=lines)
 
 
 async def _give_back(tx: Tx, sales: list[Sale]) -> None:

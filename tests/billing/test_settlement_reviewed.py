@@ -92,8 +92,8 @@ async def test_an_order_that_falls_due_in_between_has_the_bucket_start_again(
 
 async def test_a_refund_waits_for_the_pass_and_the_pass_for_a_refund(db: Database) -> None:
     await db.write(WORKER, "test", prepare, [delivered(1, 1, date(2018, 5, 3)), delivered(2, 2, date(2018, 5, 3))])
-    whole = RefundOrder(merchant_id=1, order_id=1, reason="test")
-    part = RefundOrder(merchant_id=2, order_id=2, reason="test", lines=(RefundLine(1, 4_000),))
+    whole = RefundOrder(merchant_id=1, order_id=1, reason="returned")
+    part = RefundOrder(merchant_id=2, order_id=2, reason="returned", lines=(RefundLine(1, 4_000),))
     settling = Held(db, lambda tx: settle_bucket(tx, [1], THROUGH))
     await settling.did()
     refund = asyncio.create_task(db.write(WORKER, "test", refund_order, whole))

@@ -161,3 +161,15 @@ async def test_the_history_names_the_units_and_the_refund(db: Database) -> None:
         "refund_id": done.refund.refund_id,
         "lines": [{"line_no": 1, "quantity": 2}],
     }
+
+
+async def test_a_reason_that_leaves_the_merchant_something_does_not_cancel_an_order(db: Database) -> None:
+    """What stayed with the merchant of a cancelled order would never be settled."""
+    await shop_with(db, ODD)
+    with pytest.raises(Conflict, match="leaves 100 of the order with the merchant"):
+        await cancel(db, Party.BUYER, reason="changed_mind")
+    with pytest.raises(Invalid, match="reason"):
+        await cancel(db, Party.BUYER, reason="because")
+    assert (await read_order(db)).order.state is OrderState.PAID
+    assert await shelf(db) == (SHELF, 3)
+    await check_books(db)

@@ -53,9 +53,9 @@ async def receive(db: Database, asked: Return, **values: Any) -> Received:
     return await db.write(WORKER, "mia", receive_return, cmd)
 
 
-async def give_back(db: Database, *lines: tuple[int, int], **values: Any) -> Received:
+async def give_back(db: Database, *lines: tuple[int, int], party: Party = Party.BUYER, **values: Any) -> Received:
     """Asked for, approved and received."""
-    asked = await ask(db, *lines)
+    asked = await ask(db, *lines, party=party)
     await decide(db, asked, ReturnMove.APPROVE)
     return await receive(db, asked, **values)
 
@@ -95,7 +95,7 @@ async def test_units_that_come_back_before_settlement_are_not_settled(db: Databa
 async def test_an_order_that_comes_back_whole_before_settlement_is_due_no_more(db: Database) -> None:
     await delivered(db)
     await give_back(db)
-    assert (await read_order(db)).order.state in {OrderState.RETURNED, OrderState.CANCELLED}
+    assert (await read_order(db)).order.state is OrderState.RETURNED
     async with db.read(WORKER) as tx:
         assert await tx.scalar("SELECT count(*) FROM demand.order_due") == 0
     assert (await settle_through(db, "test", NOW.date())).orders == 0
@@ -103,12 +103,16 @@ async def test_an_order_that_comes_back_whole_before_settlement_is_due_no_more(d
     await check_books(db)
 
 
-async def test_unit_by_unit_the_discounted_line_comes_back_to_the_cent(db: Database) -> None:
+@pytest.mark.parametrize(("party", "shares"), [(Party.PLATFORM, [341, 340, 339]), (Party.BUYER, [307, 307, 306])])
+async def test_unit_by_unit_the_discounted_line_comes_back_to_the_cent(
+    db: Database, party: Party, shares: list[int]
+) -> None:
+    """Of what a buyer returns for its own reasons the freight is not given back: so the default policy."""
     line = Sold(quantity=3, goods_minor=1000, freight_minor=100, discount_minor=80)
     await delivered(db, Bought(merchant_id=1, order_id=1, lines=(line,)))
     await settle_through(db, "test", NOW.date())
-    backs = [await give_back(db, (1, 1)) for _ in range(3)]
-    assert [back.refund.gross_minor for back in backs if back.refund] == [341, 340, 339]
+    backs = [await give_back(db, (1, 1), party=party) for _ in range(3)]
+    assert [back.refund.gross_minor for back in backs if back.refund] == shares
     assert (await read_order(db)).order.state is OrderState.RETURNED
     await check_books(db)
 
@@ -178,6 +182,17 @@ async def test_what_was_imported_delivered_can_be_returned_without_having_been_s
     await decide(db, asked, ReturnMove.APPROVE)
     back = await receive(db, asked, restock=True)
     assert (back.order_state, back.refund and back.refund.gross_minor) == (OrderState.RETURNED, 900)
+    await check_books(db)
+
+
+async def test_freight_that_is_not_given_back_is_settled_all_the_same(db: Database) -> None:
+    line = Sold(quantity=1, goods_minor=1000, freight_minor=100)
+    await delivered(db, Bought(merchant_id=1, order_id=1, lines=(line,)))
+    back = await give_back(db)
+    assert (back.order_state, back.refund and back.refund.gross_minor) == (OrderState.RETURNED, 1000)
+    await check_books(db)
+    assert (await settle_through(db, "test", NOW.date())).orders == 1
+    assert (await accounts(db))[2000] == -100
     await check_books(db)
 
 

@@ -42,3 +42,19 @@ ALTER TABLE supply.offer
 ALTER TABLE supply.offer ADD CONSTRAINT uq_offer_merchant_id_sku UNIQUE (merchant_id, sku)
 ;;
 ALTER TABLE supply.offer ADD CONSTRAINT ck_offer_freight CHECK (freight_minor >= 0)
+;;
+ALTER TABLE demand.refund
+    ADD COLUMN initiator TEXT DEFAULT 'platform' NOT NULL,
+    ADD COLUMN platform_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN fee_base_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN fee_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN state TEXT DEFAULT 'booked' NOT NULL,
+    ADD COLUMN made_by TEXT DEFAULT '' NOT NULL
+;;
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_state CHECK (state IN ('booked', 'cancelled'))
+;;
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_borne CHECK (platform_minor BETWEEN 0 AND goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0)
+;;
+ALTER TABLE billing.commission_line
+    ADD COLUMN kept_commission_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN kept_vat_minor BIGINT DEFAULT '0' NOT NULL

@@ -97,6 +97,33 @@ CREATE TABLE billing.payment_part (
 ;;
 CREATE INDEX ix_payment_part_merchant_id_order_id ON billing.payment_part (merchant_id, order_id)
 ;;
+CREATE TABLE billing.refund_payment (
+    merchant_id BIGINT NOT NULL, 
+    refund_id BIGINT NOT NULL, 
+    payment_id BIGINT NOT NULL, 
+    way TEXT NOT NULL, 
+    attempt SMALLINT NOT NULL, 
+    transfer_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    buyer_id BIGINT NOT NULL, 
+    processor_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    covered_minor BIGINT DEFAULT '0' NOT NULL, 
+    state TEXT NOT NULL, 
+    failure TEXT, 
+    due_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    said_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_refund_payment PRIMARY KEY (merchant_id, refund_id, payment_id, way, attempt), 
+    CONSTRAINT uq_refund_payment_merchant_id_transfer_id UNIQUE (merchant_id, transfer_id), 
+    CONSTRAINT ck_refund_payment_way CHECK (way IN ('card', 'credit')), 
+    CONSTRAINT ck_refund_payment_state CHECK (state IN ('due', 'paid', 'failed', 'retried', 'credited', 'covered', 'cancelled', 'stray')), 
+    CONSTRAINT ck_refund_payment_amounts CHECK (amount_minor > 0 AND covered_minor BETWEEN 0 AND amount_minor)
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_refund_payment_merchant_id_order_id ON billing.refund_payment (merchant_id, order_id)
+;;
 CREATE TABLE demand.cart (
     buyer_id BIGINT NOT NULL, 
     cart_id BIGINT NOT NULL, 
@@ -112,6 +139,16 @@ CREATE TABLE demand.cart (
 )
  WITH (fillfactor = 80)
 ;;
+CREATE TABLE demand.refund_policy (
+    policy_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    rules JSONB NOT NULL, 
+    valid_from DATE NOT NULL, 
+    created_by TEXT NOT NULL, 
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_refund_policy PRIMARY KEY (policy_id)
+)
+;;
 CREATE TABLE demand.cart_line (
     buyer_id BIGINT NOT NULL, 
     cart_id BIGINT NOT NULL, 
@@ -122,6 +159,36 @@ CREATE TABLE demand.cart_line (
     CONSTRAINT fk_cart_line_buyer_id_cart_id FOREIGN KEY(buyer_id, cart_id) REFERENCES demand.cart (buyer_id, cart_id) ON DELETE CASCADE, 
     CONSTRAINT ck_cart_line_quantity CHECK (quantity > 0)
 )
+;;
+CREATE TABLE demand.dispute (
+    merchant_id BIGINT NOT NULL, 
+    dispute_id BIGINT NOT NULL, 
+    dispute_ref TEXT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    buyer_id BIGINT NOT NULL, 
+    payment_id BIGINT NOT NULL, 
+    processor_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    fee_minor BIGINT NOT NULL, 
+    excess_minor BIGINT DEFAULT '0' NOT NULL, 
+    covered_minor BIGINT DEFAULT '0' NOT NULL, 
+    state TEXT NOT NULL, 
+    recourse BOOLEAN NOT NULL, 
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    due_on DATE NOT NULL, 
+    closed_at TIMESTAMP WITH TIME ZONE, 
+    evidence TEXT DEFAULT '' NOT NULL, 
+    evidence_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_dispute PRIMARY KEY (merchant_id, dispute_id), 
+    CONSTRAINT uq_dispute_merchant_id_dispute_ref_order_id UNIQUE (merchant_id, dispute_ref, order_id), 
+    CONSTRAINT fk_dispute_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id), 
+    CONSTRAINT ck_dispute_state CHECK (state IN ('open', 'won', 'lost')), 
+    CONSTRAINT ck_dispute_closed CHECK ((state = 'open') = (closed_at IS NULL)), 
+    CONSTRAINT ck_dispute_amounts CHECK (amount_minor >= 0 AND fee_minor >= 0 AND amount_minor + fee_minor > 0 AND excess_minor BETWEEN 0 AND amount_minor AND covered_minor BETWEEN 0 AND excess_minor)
+)
+;;
+CREATE INDEX ix_dispute_merchant_id_order_id ON demand.dispute (merchant_id, order_id)
 ;;
 CREATE TABLE demand.order_event (
     merchant_id BIGINT NOT NULL, 
@@ -176,6 +243,22 @@ CREATE TABLE demand.shipment (
 )
 ;;
 CREATE INDEX ix_shipment_merchant_id_order_id ON demand.shipment (merchant_id, order_id)
+;;
+CREATE TABLE demand.refund_line (
+    merchant_id BIGINT NOT NULL, 
+    refund_id BIGINT NOT NULL, 
+    line_no SMALLINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    goods_minor BIGINT NOT NULL, 
+    freight_minor BIGINT NOT NULL, 
+    merchant_goods_minor BIGINT NOT NULL, 
+    merchant_freight_minor BIGINT NOT NULL, 
+    CONSTRAINT pk_refund_line PRIMARY KEY (merchant_id, refund_id, line_no), 
+    CONSTRAINT fk_refund_line_merchant_id_refund_id FOREIGN KEY(merchant_id, refund_id) REFERENCES demand.refund (merchant_id, refund_id), 
+    CONSTRAINT ck_refund_line_amounts CHECK (merchant_goods_minor BETWEEN 0 AND goods_minor AND merchant_freight_minor BETWEEN 0 AND freight_minor)
+)
+;;
+CREATE INDEX ix_refund_line_merchant_id_order_id ON demand.refund_line (merchant_id, order_id)
 ;;
 CREATE TABLE demand.return_line (
     merchant_id BIGINT NOT NULL, 
@@ -267,6 +350,20 @@ GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.refund_payment TO app_staff, app_worker
+;;
+ALTER TABLE billing.refund_payment ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.refund_payment FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.refund_payment TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.refund_payment TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.refund_payment TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.refund_payment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.cart TO app_staff, app_worker
 ;;
 ALTER TABLE demand.cart ENABLE ROW LEVEL SECURITY
@@ -281,6 +378,10 @@ GRANT SELECT ON demand.cart TO app_buyer
 ;;
 CREATE POLICY app_buyer ON demand.cart FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_policy TO app_staff, app_worker
+;;
+GRANT SELECT ON demand.refund_policy TO app_merchant
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.cart_line TO app_staff, app_worker
 ;;
 ALTER TABLE demand.cart_line ENABLE ROW LEVEL SECURITY
@@ -294,6 +395,20 @@ CREATE POLICY app_worker ON demand.cart_line TO app_worker USING (true) WITH CHE
 GRANT SELECT ON demand.cart_line TO app_buyer
 ;;
 CREATE POLICY app_buyer ON demand.cart_line FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.dispute TO app_staff, app_worker
+;;
+ALTER TABLE demand.dispute ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.dispute FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.dispute TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.dispute TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.dispute TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.dispute FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.order_event TO app_staff, app_worker
 ;;
@@ -336,6 +451,20 @@ CREATE POLICY app_worker ON demand.shipment TO app_worker USING (true) WITH CHEC
 GRANT SELECT ON demand.shipment TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.shipment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_line TO app_staff, app_worker
+;;
+ALTER TABLE demand.refund_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.refund_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.refund_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.refund_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.refund_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.refund_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.return_line TO app_staff, app_worker
 ;;

@@ -1,0 +1,110 @@
+"""Take back a refund that never reached the buyer: its entry is reversed, its lines are the merchant's again."""
+
+from typing import Any
+
+from billing import postings
+from billing.ledger import store as ledger
+from billing.ledger.chart import Account
+from billing.ledger.model import Leg
+from billing.refunds import store
+from demand.model import Order, OrderState
+from demand.refund_policy import Reason
+from demand.refunds import store as refunds
+from demand.store import lock_order, refresh_due_order
+from marketplace.core import audit
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, NotFound
+from marketplace.flows.book_refund import add_commission, post
+from marketplace.flows.pay_refund import RefundKey
+from marketplace.flows.plan_refund import is_settled
+
+_MIRRORED = (
+    "goods_minor",
+    "freight_minor",
+    "discount_minor",
+    "base_minor",
+    "commission_minor",
+    "vat_minor",
+    "kept_commission_minor",
+    "kept_vat_minor",
+)
+
+
+async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
+    """Take a refund back of which everything has failed, or that no payment carries: the buyer is owed it no more.
+
+    Raises NotFound, and Conflict when any of it was paid or is on its way, or when the order has ended or was settled
+    since: then the buyer keeps what it is owed, and it can be retried or turned into credit.
+    """
+    await ledger.lock_books(tx, key.merchant_id)
+    refund = await tx.row(
+        "SELECT order_id, reason, state, fee_minor FROM demand.refund"
+        " WHERE merchant_id = :merchant AND refund_id = :refund",
+        merchant=key.merchant_id,
+        refund=key.refund_id,
+    )
+    if refund is None:
+        raise NotFound(f"merchant {key.merchant_id} has no refund {key.refund_id}")
+    order = await lock_order(tx, key.merchant_id, refund.order_id)
+    payments = await store.of_refund(tx, key.merchant_id, key.refund_id)
+    booked = await _booked(tx, key)
+    await _check(tx, order, refund, [one.state for one in payments], booked)
+    entry = await post(tx, order, "refund_cancelled", key.refund_id, _mirror(booked), tx.now)
+    lines = await tx.rows(
+        "SELECT * FROM billing.commission_line WHERE merchant_id = :merchant AND entry_no = :entry_no",
+        merchant=key.merchant_id,
+        entry_no=booked.entry_no,
+    )
+    await add_commission(tx, order, entry, [_undone(line) for line in lines])
+    if refund.fee_minor:
+        fee = postings.fee_recharged(-refund.fee_minor)
+        await post(tx, order, "processor_fee_returned", key.refund_id, fee, tx.now)
+    await refunds.take_refund_back(tx, key.merchant_id, key.refund_id)
+    for payment in payments:
+        if payment.state == "failed":
+            await store.change(tx, payment, state="cancelled")
+    if not await is_settled(tx, order):
+        await refresh_due_order(tx, order.merchant_id, order.order_id)
+    await audit.record(tx, "refund cancelled", f"refund:{key.merchant_id}/{key.refund_id}")
+    return key
+
+
+async def _booked(tx: Tx, key: RefundKey) -> Any:
+    return await tx.row(
+        "SELECT * FROM billing.entry WHERE merchant_id = :merchant AND kind = 'order_refunded' AND source_id = :refund",
+        merchant=key.merchant_id,
+        refund=key.refund_id,
+    )
+
+
+async def _check(tx: Tx, order: Order, refund: Any, payments: list[str], booked: Any) -> None:
+    if refund.state == "cancelled":
+        raise Conflict("state: the refund is cancelled already")
+    if refund.reason == Reason.DISPUTE_LOST or booked is None:
+        raise Conflict("reason: the buyer's bank has taken this money; it is no refund that could be taken back")
+    if any(state not in {"failed", "retried"} for state in payments) or await _covered(tx, order, payments):
+        raise Conflict("state: some of this refund was paid or is on its way; only what has failed can be taken back")
+    if order.state is OrderState.CANCELLED:
+        raise Conflict(f"order {order.order_id} is cancelled: the buyer is owed what it paid for it")
+    if Account.PENDING in booked.accounts and await is_settled(tx, order):
+        raise Conflict(f"order {order.order_id} was settled since without this refund: it stays the buyer's")
+
+
+async def _covered(tx: Tx, order: Order, payments: list[str]) -> bool:
+    """Whether a lost dispute has paid some of what failed."""
+    if "failed" not in payments:
+        return False
+    failed = await store.failed_of_order(tx, order.merchant_id, order.order_id)
+    return any(payment.covered_minor for payment in failed)
+
+
+def _mirror(booked: Any) -> tuple[Leg, ...]:
+    return tuple(
+        Leg(account, -amount, dimension)
+        for account, dimension, amount in zip(booked.accounts, booked.dimensions, booked.amounts, strict=True)
+    )
+
+
+def _undone(line: Any) -> dict[str, object]:
+    kept = {name: getattr(line, name) for name in ("merchant_id", "contract_id", "order_id", "kind", "currency")}
+    return kept | {name: -getattr(line, name) for name in _MIRRORED}

@@ -1,0 +1,355 @@
+"""What a refund would do: what the buyer gets, who bears it, what comes back of commission. It changes nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from billing.rating import refund_share
+from demand.lifecycle import UNDELIVERED, Party
+from demand.model import Order, OrderState
+from demand.refund_policy import Bearer, Commission, LineLeft, Rule, reason_named, spread
+from demand.refunds import store as refunds
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.rates import divide_half_even
+
+
+class RefundLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to give back of one order line, in minor units."""
+
+    line_no: int
+    goods_minor: int
+    freight_minor: int = 0
+
+
+class RefundOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Refund these lines; None means whatever is left of the order. refunded_at: by default the transaction's now.
+
+    goodwill_minor: an amount without items instead, divided over what is left of the lines. reason and initiator
+    decide, by the policy the order was sold under, who bears what.
+    """
+
+    merchant_id: int
+    order_id: int
+    reason: str
+    lines: tuple[RefundLine, ...] | None = None
+    goodwill_minor: int | None = None
+    initiator: Party = Party.PLATFORM
+    refunded_at: datetime | None = None
+
+
+class Funds(msgspec.Struct, frozen=True, kw_only=True):
+    """What was captured of an order and where it went, in minor units, computed from the rows.
+
+    refunded: refunds that were not cancelled, less what a lost dispute has paid of them; one that failed is still owed
+    and counts. disputed: disputes that are open or lost.
+    """
+
+    captured_minor: int
+    refunded_minor: int
+    disputed_minor: int
+
+    @property
+    def left_minor(self) -> int:
+        """Negative where a dispute took again what was refunded already."""
+        return self.captured_minor - self.refunded_minor - self.disputed_minor
+
+    @property
+    def refundable_minor(self) -> int:
+        return max(0, self.left_minor)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund as it will be booked, in minor units.
+
+    borne: goods and freight that the merchant bears, by line. commission_lines: rows that undo the refunded share of
+    what the sale earned. lines_left_minor: what is left of the merchant's lines after it. fee_base_minor: what counts
+    for the processor's fee that the merchant bears.
+    """
+
+    order: Order
+    settled: bool
+    rule: Rule
+    given: list[LineLeft]
+    borne: dict[int, tuple[int, int]]
+    commission_lines: list[dict[str, Any]]
+    lines_left_minor: int
+    fee_base_minor: int
+    fee_minor: int
+    funds: Funds
+
+    @property
+    def gross_minor(self) -> int:
+        return sum(line.goods_minor + line.freight_minor for line in self.given)
+
+    @property
+    def borne_minor(self) -> int:
+        return sum(goods + freight for goods, freight in self.borne.values())
+
+    @property
+    def platform_minor(self) -> int:
+        return self.gross_minor - self.borne_minor
+
+    @property
+    def commission_minor(self) -> int:
+        return -sum(int(line["commission_minor"]) for line in self.commission_lines)
+
+    @property
+    def vat_minor(self) -> int:
+        return -sum(int(line["vat_minor"]) for line in self.commission_lines)
+
+
+async def plan_refund(tx: Tx, cmd: RefundOrder, order: Order) -> Plan:
+    """The refund of an order. Whoever books it holds the merchant's books and the order; a preview does not.
+
+    Raises Conflict for an order that cannot be refunded, for what its policy does not name and for more than is
+    refundable; Invalid naming the line when more is asked than is left of it.
+    """
+    if order.state not in {*UNDELIVERED, OrderState.DELIVERED, OrderState.SETTLED, OrderState.RETURNED}:
+        raise Conflict(f"order {order.order_id} is {order.state}: there is nothing to refund")
+    policy = await refunds.get_policy(tx, order.refund_policy_id)
+    rule = policy.rule(reason_named(cmd.reason), cmd.initiator)
+    lines = await read_lines(tx, order)
+    funds = await funds_of(tx, order.merchant_id, order.order_id)
+    given = _given(cmd, rule, lines)
+    gross = sum(line.goods_minor + line.freight_minor for line in given)
+    if gross > funds.refundable_minor:
+        raise Conflict(
+            f"amount: {gross} is more than {funds.refundable_minor}, what is refundable: captured"
+            f" {funds.captured_minor}, refunded {funds.refunded_minor}, disputed {funds.disputed_minor}",
+            **msgspec.structs.asdict(funds),
+        )
+    return await plan_lines(tx, order, rule, lines, given, funds)
+
+
+async def plan_lines(
+    tx: Tx, order: Order, rule: Rule, lines: Sequence[Any], given: list[LineLeft], funds: Funds
+) -> Plan:
+    """The plan for amounts that are known to be there."""
+    borne = {
+        line.line_no: (
+            line.goods_minor if rule.goods is Bearer.MERCHANT else 0,
+            line.freight_minor if rule.freight is Bearer.MERCHANT else 0,
+        )
+        for line in given
+    }
+    left = sum(line.goods_left + line.freight_left for line in lines) - sum(map(sum, borne.values()))
+    settled = await is_settled(tx, order)
+    commission_lines: list[dict[str, Any]] = []
+    if settled and any(map(any, borne.values())):
+        contract_of = {line.line_no: line.contract_id for line in lines}
+        commission_lines = await _take_back(tx, order, rule, borne, contract_of, nothing_left=left == 0)
+    fee_base = fee = 0
+    if rule.processor_fee is Bearer.MERCHANT:
+        fee_base = sum(line.goods_minor + line.freight_minor for line in given)
+        fee = await _fee(tx, order, fee_base, funds)
+    return Plan(
+        order=order,
+        settled=settled,
+        rule=rule,
+        given=given,
+        borne=borne,
+        commission_lines=commission_lines,
+        lines_left_minor=left,
+        fee_base_minor=fee_base,
+        fee_minor=fee,
+        funds=funds,
+    )
+
+
+async def funds_of(tx: Tx, merchant_id: int, order_id: int) -> Funds:
+    """An order without any part of a payment was imported as paid: what it sold for was captured."""
+    of_order = "merchant_id = :merchant AND order_id = :order"
+    row = await tx.row(
+        f"""
+        SELECT (SELECT count(*) FROM billing.payment_part WHERE {of_order}) AS parts,
+               (SELECT coalesce(sum(amount_minor + credit_minor), 0)::bigint FROM billing.payment_part
+                WHERE {of_order} AND state = 'captured') AS captured,
+               (SELECT coalesce(sum(goods_minor - discount_minor + freight_minor), 0)::bigint
+                FROM demand.order_line WHERE {of_order}) AS gross,
+               (SELECT coalesce(sum(goods_minor + freight_minor), 0)::bigint FROM demand.refund
+                WHERE {of_order} AND state = 'booked' AND reason <> 'dispute_lost') AS refunded,
+               (SELECT coalesce(sum(covered_minor), 0)::bigint FROM billing.refund_payment WHERE {of_order}) AS covered,
+               (SELECT coalesce(sum(amount_minor), 0)::bigint FROM demand.dispute
+                WHERE {of_order} AND state IN ('open', 'lost')) AS disputed
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    assert row is not None
+    return Funds(
+        captured_minor=row.captured if row.parts else row.gross,
+        refunded_minor=row.refunded - row.covered,
+        disputed_minor=row.disputed,
+    )
+
+
+async def is_settled(tx: Tx, order: Order) -> bool:
+    """Whether the order's money has left the merchant's pending balance."""
+    if order.state is not OrderState.RETURNED:
+        return order.state is OrderState.SETTLED
+    due = await tx.scalar(
+        "SELECT count(*) FROM demand.order_due WHERE merchant_id = :merchant AND order_id = :order",
+        merchant=order.merchant_id,
+        order=order.order_id,
+    )
+    return not due
+
+
+async def read_lines(tx: Tx, order: Order) -> Sequence[Any]:
+    """Lines with what is left of them for the merchant, and what the platform has given the buyer of that already."""
+    return await tx.rows(
+        """
+        SELECT l.line_no, l.contract_id, l.goods_minor - l.discount_minor - l.refunded_goods_minor AS goods_left,
+               l.freight_minor - l.refunded_freight_minor AS freight_left,
+               coalesce(p.goods, 0)::bigint AS goods_given, coalesce(p.freight, 0)::bigint AS freight_given
+        FROM demand.order_line l
+        LEFT JOIN (SELECT g.line_no, sum(g.goods_minor - g.merchant_goods_minor) AS goods,
+                          sum(g.freight_minor - g.merchant_freight_minor) AS freight
+                   FROM demand.refund_line g
+                   JOIN demand.refund r ON r.merchant_id = g.merchant_id AND r.refund_id = g.refund_id
+                   WHERE g.merchant_id = :merchant AND g.order_id = :order AND r.state = 'booked'
+                   GROUP BY g.line_no) AS p ON p.line_no = l.line_no
+        WHERE l.merchant_id = :merchant AND l.order_id = :order ORDER BY l.line_no
+        """,
+        merchant=order.merchant_id,
+        order=order.order_id,
+    )
+
+
+def buyers_left(lines: Sequence[Any]) -> list[LineLeft]:
+    """What the buyer has not got back of each line, from whomever."""
+    return [
+        LineLeft(
+            line.line_no, max(0, line.goods_left - line.goods_given), max(0, line.freight_left - line.freight_given)
+        )
+        for line in lines
+    ]
+
+
+def _given(cmd: RefundOrder, rule: Rule, lines: Sequence[Any]) -> list[LineLeft]:
+    left, freight = buyers_left(lines), rule.freight is not Bearer.BUYER
+    if cmd.goodwill_minor is not None:
+        if cmd.lines is not None:
+            raise Invalid("goodwill_minor: an amount without items names no lines", pointer="/goodwill_minor")
+        if cmd.goodwill_minor <= 0:
+            raise Invalid("goodwill_minor: nothing is given back", pointer="/goodwill_minor")
+        return spread(cmd.goodwill_minor, left, freight=freight)
+    if cmd.lines is None:
+        whole = [LineLeft(line.line_no, line.goods_minor, line.freight_minor if freight else 0) for line in left]
+        given = [line for line in whole if line.goods_minor or line.freight_minor]
+    else:
+        _check(cmd.lines, {line.line_no: line for line in left}, rule)
+        given = [LineLeft(line.line_no, line.goods_minor, line.freight_minor) for line in cmd.lines]
+    if not given:
+        raise Conflict("the order is refunded in full already")
+    return given
+
+
+def _check(given_back: Sequence[RefundLine], left: dict[int, LineLeft], rule: Rule) -> None:
+    """Raise Invalid unless every line exists, is named once, and has as much left as is given back."""
+    for position, line in enumerate(given_back):
+        where = f"lines[{position}]"
+        if line.line_no not in left:
+            raise Invalid(f"{where}.line_no: the order has no line {line.line_no}")
+        if any(other.line_no == line.line_no for other in given_back[:position]):
+            raise Invalid(f"{where}.line_no: line {line.line_no} is named twice")
+        for field in ("goods_minor", "freight_minor"):
+            asked, most = getattr(line, field), getattr(left[line.line_no], field)
+            if not 0 <= asked <= most:
+                raise Invalid(f"{where}.{field}: {asked} is not between 0 and {most}, what is left of it")
+        if line.freight_minor and rule.freight is Bearer.BUYER:
+            raise Invalid(
+                f"{where}.freight_minor: {rule.reason} by the {rule.initiator} leaves the freight with the buyer"
+            )
+        if line.goods_minor + line.freight_minor == 0:
+            raise Invalid(f"{where}: nothing is given back")
+
+
+_EARNED = """
+SELECT c.contract_id, c.currency, k.base AS base_rule,
+       sum(c.base_minor) FILTER (WHERE c.kind = 'sale')::bigint AS base,
+       sum(c.commission_minor) FILTER (WHERE c.kind = 'sale')::bigint AS commission,
+       sum(c.vat_minor) FILTER (WHERE c.kind = 'sale')::bigint AS vat,
+       coalesce(-sum(c.base_minor) FILTER (WHERE c.kind = 'refund'), 0)::bigint AS base_back,
+       coalesce(sum(c.kept_commission_minor - c.commission_minor) FILTER (WHERE c.kind = 'refund'), 0)::bigint
+           AS commission_back,
+       coalesce(sum(c.kept_vat_minor - c.vat_minor) FILTER (WHERE c.kind = 'refund'), 0)::bigint AS vat_back
+FROM billing.commission_line c JOIN billing.contract k ON k.contract_id = c.contract_id
+WHERE c.merchant_id = :merchant AND c.order_id = :order
+GROUP BY c.contract_id, c.currency, k.base ORDER BY c.contract_id
+"""
+
+
+async def _take_back(
+    tx: Tx,
+    order: Order,
+    rule: Rule,
+    borne: dict[int, tuple[int, int]],
+    contract_of: dict[int, int],
+    *,
+    nothing_left: bool,
+) -> list[dict[str, Any]]:
+    """The commission lines that undo the refunded share of what the sale earned, one per contract.
+
+    When nothing is left of the order, every contract returns whatever it still holds of it. What the policy keeps is
+    recorded beside, so that the shares of later refunds are the same as if it had been returned.
+    """
+    parts = []
+    for sale in await tx.rows(_EARNED, merchant=order.merchant_id, order=order.order_id):
+        lines = [amounts for line_no, amounts in borne.items() if contract_of[line_no] == sale.contract_id]
+        held = (sale.commission - sale.commission_back, sale.vat - sale.vat_back)
+        if not lines and not (nothing_left and any(held)):
+            continue
+        goods, freight = sum(line[0] for line in lines), sum(line[1] for line in lines)
+        base = goods + (freight if sale.base_rule == "goods_and_freight" else 0)
+        upto = sale.base_back + base
+        commission, vat = held
+        if not nothing_left:
+            commission = refund_share(sale.commission, sale.commission_back, upto, sale.base)
+            vat = refund_share(sale.vat, sale.vat_back, upto, sale.base)
+        kept = rule.commission is Commission.KEPT
+        parts.append(
+            {
+                "merchant_id": order.merchant_id,
+                "contract_id": sale.contract_id,
+                "order_id": order.order_id,
+                "kind": "refund",
+                "currency": sale.currency,
+                "goods_minor": -goods,
+                "freight_minor": -freight,
+                "discount_minor": 0,
+                "base_minor": -base,
+                "commission_minor": 0 if kept else -commission,
+                "vat_minor": 0 if kept else -vat,
+                "kept_commission_minor": commission if kept else 0,
+                "kept_vat_minor": vat if kept else 0,
+            }
+        )
+    return parts
+
+
+async def _fee(tx: Tx, order: Order, base: int, funds: Funds) -> int:
+    """The merchant's share of the processor's fees by what was refunded at its cost so far, less what it has paid.
+
+    Fees that become known later are caught up with by the next refund.
+    """
+    row = await tx.row(
+        """
+        SELECT (SELECT coalesce(sum(fee_minor), 0)::bigint FROM billing.payment_part
+                WHERE merchant_id = :merchant AND order_id = :order AND state = 'captured') AS fees,
+               coalesce(sum(fee_base_minor), 0)::bigint AS base, coalesce(sum(fee_minor), 0)::bigint AS charged
+        FROM demand.refund WHERE merchant_id = :merchant AND order_id = :order AND state = 'booked'
+          AND reason <> 'dispute_lost'
+        """,
+        merchant=order.merchant_id,
+        order=order.order_id,
+    )
+    assert row is not None
+    if not row.fees or not funds.captured_minor:
+        return 0
+    share = divide_half_even(row.fees * min(row.base + base, funds.captured_minor), funds.captured_minor)
+    charged: int = row.charged
+    return max(0, share - charged)
