@@ -101,7 +101,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
             raise Invalid(f"{where}.processor_fee: the buyer bears no processor fee")
         if rule.goods is Bearer.PLATFORM and rule.commission is Commission.RETURNED:
             raise Invalid(f"{where}.commission: the sale stands when the platform bears the goods: `kept`")
-        if (rule.reason is Reason.DISPUTE_LOST) is not (rule.initiator is Party.PROCESSOR):
+        if rule.reason is Reason.DISPUTE_LOST and rule.initiator is not Party.PROCESSOR:
             raise Invalid(f"{where}.initiator: it is the processor, and nobody else, that says dispute_lost")
         if rule.reason is Reason.DISPUTE_LOST and rule.freight is Bearer.BUYER:
             raise Invalid(f"{where}.freight: a lost dispute takes the freight too")

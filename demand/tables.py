@@ -257,6 +257,7 @@ refund = merchant_table(
         name="borne",
     ),
     Index(None, "merchant_id", "order_id"),
+    Index(None, "refund_id", "merchant_id"),
     schema="demand",
 )
 """What a buyer gets back of an order, through a refund or, when the reason is dispute_lost, through its bank.

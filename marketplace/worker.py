@@ -44,6 +44,9 @@ DELIVERIES: Mapping[str, Delivery] = {
     "demand.order_moved.v1": _log_event,
     "demand.order_refunded.v1": _log_event,
     "demand.return_moved.v1": _log_event,
+    "demand.refund_paid.v1": _log_event,
+    "demand.refund_failed.v1": _log_event,
+    "demand.dispute_changed.v1": _log_event,
 }
 """What becomes of each topic of the outbox. A topic that is emitted anywhere must stand here (a test compares)."""
 

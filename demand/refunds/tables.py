@@ -90,6 +90,7 @@ dispute = merchant_table(
         name="amounts",
     ),
     Index(None, "merchant_id", "order_id"),
+    Index(None, "opened_at", "merchant_id", "dispute_id"),
     schema="demand",
 )
 """An order's share of what a buyer has disputed at its bank; dispute_ref is the processor's name of the whole.

@@ -38,8 +38,12 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     """
     await ledger.lock_books(tx, key.merchant_id)
     refund = await tx.row(
-        "SELECT order_id, reason, state, fee_minor FROM demand.refund"
-        " WHERE merchant_id = :merchant AND refund_id = :refund",
+        """
+        SELECT order_id, reason, state, fee_minor,
+               (SELECT count(*) FROM demand.refund_line
+                WHERE merchant_id = :merchant AND refund_id = :refund) AS lines
+        FROM demand.refund WHERE merchant_id = :merchant AND refund_id = :refund
+        """,
         merchant=key.merchant_id,
         refund=key.refund_id,
     )
@@ -80,6 +84,8 @@ async def _booked(tx: Tx, key: RefundKey) -> Any:
 async def _check(tx: Tx, order: Order, refund: Any, payments: list[str], booked: Any) -> None:
     if refund.state == "cancelled":
         raise Conflict("state: the refund is cancelled already")
+    if not refund.lines:
+        raise Conflict("refund_id: the refund was imported, nobody knows of which lines; it cannot be taken back")
     if refund.reason == Reason.DISPUTE_LOST or booked is None:
         raise Conflict("reason: the buyer's bank has taken this money; it is no refund that could be taken back")
     if any(state not in {"failed", "retried"} for state in payments) or await _covered(tx, order, payments):

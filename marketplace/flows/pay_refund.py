@@ -157,6 +157,7 @@ async def refund_settled(
 
 async def _paid(tx: Tx, order: Order, payment: RefundPayment, at: datetime) -> None:
     if payment.state in {"paid", "stray"}:
+        await store.change(tx, payment, said_at=at)
         return
     owed, state = Account.BUYER_REFUND_DUE, "paid"
     if payment.state != "due" and (payment.state != "failed" or payment.covered_minor):
@@ -171,6 +172,8 @@ async def _paid(tx: Tx, order: Order, payment: RefundPayment, at: datetime) -> N
 
 
 async def _failed(tx: Tx, order: Order, payment: RefundPayment, failure: str, at: datetime) -> None:
+    if payment.state == "failed":
+        await store.change(tx, payment, said_at=at)
     if payment.state not in {"due", "paid", "stray"} or (payment.state == "due" and at < payment.due_at):
         return
     if payment.state != "due":

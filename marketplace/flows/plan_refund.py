@@ -113,15 +113,19 @@ async def plan_refund(tx: Tx, cmd: RefundOrder, order: Order) -> Plan:
     rule = policy.rule(reason_named(cmd.reason), cmd.initiator)
     lines = await read_lines(tx, order)
     funds = await funds_of(tx, order.merchant_id, order.order_id)
+    _check_funds(cmd.goodwill_minor or 0, funds)
     given = _given(cmd, rule, lines)
-    gross = sum(line.goods_minor + line.freight_minor for line in given)
-    if gross > funds.refundable_minor:
+    _check_funds(sum(line.goods_minor + line.freight_minor for line in given), funds)
+    return await plan_lines(tx, order, rule, lines, given, funds)
+
+
+def _check_funds(asked_minor: int, funds: Funds) -> None:
+    if asked_minor > funds.refundable_minor:
         raise Conflict(
-            f"amount: {gross} is more than {funds.refundable_minor}, what is refundable: captured"
+            f"amount: {asked_minor} is more than {funds.refundable_minor}, what is refundable: captured"
             f" {funds.captured_minor}, refunded {funds.refunded_minor}, disputed {funds.disputed_minor}",
             **msgspec.structs.asdict(funds),
         )
-    return await plan_lines(tx, order, rule, lines, given, funds)
 
 
 async def plan_lines(

@@ -35,7 +35,11 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                  JOIN demand.refund r ON r.merchant_id = l.merchant_id AND r.refund_id = l.refund_id
                  GROUP BY l.merchant_id, l.order_id, l.line_no) AS s
              ON s.merchant_id = o.merchant_id AND s.order_id = o.order_id AND s.line_no = o.line_no
-           WHERE (o.refunded_goods_minor, o.refunded_freight_minor) <> (s.goods, s.freight)""",
+           WHERE (o.refunded_goods_minor, o.refunded_freight_minor) <> (s.goods, s.freight)
+             AND NOT EXISTS (SELECT FROM demand.refund r WHERE r.merchant_id = o.merchant_id
+                AND r.order_id = o.order_id AND NOT EXISTS (
+                    SELECT FROM demand.refund_line l WHERE l.merchant_id = r.merchant_id
+                       AND l.refund_id = r.refund_id))""",
     ),
     (
         "nothing-refunded-twice",

@@ -5,10 +5,13 @@ from litestar import Router
 from marketplace.routes import (
     billing,
     contracts,
+    credit,
+    disputes,
     ledger,
     orders,
     purchases,
     reconciliation,
+    refunds,
     session,
     settlement,
     statements,
@@ -16,7 +19,21 @@ from marketplace.routes import (
 )
 from marketplace.routes.figures import FIGURES
 
-_NOUNS = (session, trade, orders, purchases, contracts, settlement, billing, statements, ledger, reconciliation)
+_NOUNS = (
+    session,
+    trade,
+    orders,
+    purchases,
+    contracts,
+    settlement,
+    billing,
+    statements,
+    ledger,
+    reconciliation,
+    refunds,
+    disputes,
+    credit,
+)
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 

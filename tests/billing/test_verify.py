@@ -20,6 +20,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
+from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
 from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
 from tests.builders import Line
 from tests.conftest import fresh_database
@@ -221,6 +222,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
          "UPDATE billing.ledger_head SET last_entry_no = last_entry_no + 1 WHERE merchant_id = 1"],
         {"closed-stays-closed"},
     ),
+    **REFUND_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -254,6 +256,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         for line in (RefundLine(1, 0, 500), RefundLine(1, 5_000)):  # on freight no commission was earned
             refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
             await db.write(WORKER, MAKER, refund_order, refund)
+        await add_refunds(db, MAKER)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

@@ -1,12 +1,15 @@
 """One merchant sees nothing of another, on any route, by any parameter."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from demand.refunds.store import add_dispute
 from marketplace.core.db import WORKER, Database
+from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, close_month, send
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
@@ -33,6 +36,8 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{order_id}", str(ids["order"]))
         .replace("{run_id}", str(run_id))
         .replace("{payout_id}", str(ids["payout"]))
+        .replace("{refund_id}", str(ids["refund"]))
+        .replace("{dispute_id}", str(ids["dispute"]))
         .replace("{entry_no}", "1")
         .replace("{account}", "2000")
         .replace("{contract_id}", str(ids["contract"]))
@@ -43,7 +48,24 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
     async with db.read(WORKER) as tx:
         payout = await tx.scalar("SELECT payout_id FROM billing.payout WHERE merchant_id = :m", m=merchant_id)
         contract_id = await tx.scalar("SELECT contract_id FROM billing.contract WHERE name = :name", name=contract)
-    return {"merchant": merchant_id, "order": order_id, "payout": payout, "contract": contract_id}
+        refund = await tx.scalar("SELECT refund_id FROM demand.refund WHERE merchant_id = :m", m=merchant_id)
+        dispute = await tx.scalar("SELECT dispute_id FROM demand.dispute WHERE merchant_id = :m", m=merchant_id)
+    known = {"merchant": merchant_id, "order": order_id, "payout": payout, "contract": contract_id}
+    return known | {"refund": refund, "dispute": dispute}
+
+
+async def _refunded_and_disputed(db: Database) -> None:
+    """Something of both of the merchants: a refund of one order, a dispute of the same."""
+    for merchant_id, order_id in ((ALPHA, 1), (BETA, 3)):
+        cmd = RefundOrder(
+            merchant_id=merchant_id, order_id=order_id, reason="late", lines=(RefundLine(1, merchant_id),)
+        )
+        await db.write(WORKER, "test", refund_order, cmd)
+        at = datetime(2018, 6, 1, tzinfo=UTC)
+        row = {"merchant_id": merchant_id, "dispute_id": merchant_id, "dispute_ref": f"d{merchant_id}", "buyer_id": 1}
+        row |= {"order_id": order_id, "payment_id": 1, "processor_id": 1, "currency": "EUR", "amount_minor": 1}
+        row |= {"fee_minor": 0, "state": "open", "recourse": True, "opened_at": at, "due_on": at.date()}
+        await db.write(WORKER, "test", add_dispute, row)
 
 
 def mentions_beta(answer: httpx.Response) -> bool:
@@ -65,6 +87,7 @@ async def test_a_merchant_reads_its_own_and_nothing_of_another(
     finance: httpx.AsyncClient, caller: Make, db: Database
 ) -> None:
     run_id = await close_month(finance)
+    await _refunded_and_disputed(db)
     alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
     own, others = await known_ids(db, ALPHA, 1, "standard"), await known_ids(db, BETA, 3, "for beta")
     for path in READS:
@@ -88,11 +111,12 @@ async def test_the_check_would_notice(finance: httpx.AsyncClient) -> None:
 
 
 async def test_paging_through_another_merchants_cursor_shows_nothing_of_it(
-    finance: httpx.AsyncClient, caller: Make
+    finance: httpx.AsyncClient, caller: Make, db: Database
 ) -> None:
     await close_month(finance)
+    await _refunded_and_disputed(db)
     alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
-    for path in ("/orders", "/statements", "/payouts", "/merchants", "/contracts"):
+    for path in ("/orders", "/statements", "/payouts", "/merchants", "/contracts", "/refunds", "/disputes"):
         cursor = (await finance.get(f"/api/v1{path}", params={"limit": 1})).json()["next"]
         answer = await alpha.get(f"/api/v1{path}", params={"cursor": cursor})
         assert answer.status_code == 200

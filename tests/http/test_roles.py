@@ -23,7 +23,8 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
 CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
-SHOP = OPS | {UserRole.ADMIN, UserRole.STOREFRONT}
+OPERATING = OPS | {UserRole.ADMIN}
+SELLING = OPERATING | {UserRole.STOREFRONT}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -46,26 +47,26 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/events": STAFF | BOOKS | CASHIER,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/accept": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/shipments": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/deliveries": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/complete": OPS | {UserRole.ADMIN},
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel": OPS | {UserRole.ADMIN} | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel-lines": OPS | {UserRole.ADMIN} | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns": OPS | {UserRole.ADMIN},
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/accept": OPERATING | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/shipments": OPERATING | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/deliveries": OPERATING | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/complete": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel-lines": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns": OPERATING,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/approve": OPS
     | {UserRole.ADMIN}
     | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/refuse": OPS | {UserRole.ADMIN} | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/cancel": OPS | {UserRole.ADMIN},
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/refuse": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/cancel": OPERATING,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/receive": OPS
     | {UserRole.ADMIN}
     | BOOKS,
-    "GET /api/v1/buyers/{buyer_id}/purchases": SHOP,
-    "GET /api/v1/buyers/{buyer_id}/purchases/{purchase_id}": SHOP,
-    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/cancel": SHOP,
-    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/complete": SHOP,
-    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/returns": SHOP,
+    "GET /api/v1/buyers/{buyer_id}/purchases": SELLING,
+    "GET /api/v1/buyers/{buyer_id}/purchases/{purchase_id}": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/cancel": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/complete": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/returns": SELLING,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
@@ -90,6 +91,20 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/entries": FINANCE | BOOKS,
     "GET /api/v1/merchants/{merchant_id}/entries/{entry_no}": FINANCE | BOOKS,
     "GET /api/v1/reconciliation/payments": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview": SELLING | BOOKS,
+    "GET /api/v1/refunds": STAFF | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/refunds/{refund_id}": STAFF | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/refunds/{refund_id}/retry": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/refunds/{refund_id}/to-credit": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/refunds/{refund_id}/cancel": OPERATING,
+    "GET /api/v1/refund-policies": STAFF | BOOKS,
+    "POST /api/v1/refund-policies": CONTROL,
+    "GET /api/v1/disputes": STAFF | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/disputes/{dispute_id}": STAFF | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/disputes/{dispute_id}/evidence": BOOKS,
+    "GET /api/v1/buyers/{buyer_id}/credit": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/credit": OPERATING,
     "GET /api/v1/reconciliation/payments/breaks": FINANCE,
 }
 MERCHANTS = BOOKS | CASHIER
@@ -97,6 +112,7 @@ WITHOUT_ONCE = {
     "POST /api/v1/session",
     "POST /api/v1/api-keys",
     "POST /api/v1/api-keys/{key_id}/rotate",
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
 }
 """POSTs that move no money: a second session or key is harmless, and what they answer must not be stored."""
 

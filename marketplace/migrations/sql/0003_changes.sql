@@ -58,3 +58,5 @@ ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_borne CHECK (platform_minor B
 ALTER TABLE billing.commission_line
     ADD COLUMN kept_commission_minor BIGINT DEFAULT '0' NOT NULL,
     ADD COLUMN kept_vat_minor BIGINT DEFAULT '0' NOT NULL
+;;
+CREATE INDEX ix_refund_refund_id_merchant_id ON demand.refund (refund_id, merchant_id)

@@ -190,6 +190,8 @@ CREATE TABLE demand.dispute (
 ;;
 CREATE INDEX ix_dispute_merchant_id_order_id ON demand.dispute (merchant_id, order_id)
 ;;
+CREATE INDEX ix_dispute_opened_at_merchant_id_dispute_id ON demand.dispute (opened_at, merchant_id, dispute_id)
+;;
 CREATE TABLE demand.order_event (
     merchant_id BIGINT NOT NULL, 
     order_id BIGINT NOT NULL, 

@@ -1,0 +1,65 @@
+"""Buyers' credit with the platform."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from billing.credit import store
+from billing.credit.store import Credit, Movement
+from marketplace.core.db import WORKER, Database
+from marketplace.core.money import AMOUNT_MAX
+from marketplace.core.paging import Page, decode_cursor, page
+from marketplace.flows import grant_credit as flow
+from marketplace.flows.grant_credit import GrantCredit, Granted
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
+from marketplace.web.auth import ActorRequest
+from marketplace.web.body import StrictBody
+from marketplace.web.guards import OPS, SELLING, needs
+from marketplace.web.once import once
+from marketplace.web.openapi import ONCE
+
+
+class NewCredit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Goodwill for a buyer, in minor units, at the platform's cost."""
+
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+
+
+class BuyerCredit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a buyer has by currency, and what changed it, the newest first."""
+
+    accounts: list[Credit]
+    movements: Page[Movement]
+
+
+@get("/buyers/{buyer_id:int}/credit", guards=[needs(SELLING)])
+async def get_credit(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    buyer_id: PathId,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> BuyerCredit:
+    """A buyer's credit; one that never had any has none."""
+    (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(WORKER) as tx:  # a shop's key has no books of its own to look at
+        accounts = await store.accounts(tx, buyer_id)
+        rows = await store.movements(tx, buyer_id, limit=limit + 1, before=before)
+    return BuyerCredit(accounts=accounts, movements=page(rows, limit, lambda row: row, lambda row: (row.movement_id,)))
+
+
+@post("/buyers/{buyer_id:int}/credit", dto=StrictBody[NewCredit], guards=[needs(OPS)], opt=ONCE)
+async def grant_credit(
+    request: ActorRequest, db: NamedDependency[Database], buyer_id: PathId, data: JSONBody[NewCredit]
+) -> Response[Granted]:
+    """Give a buyer credit."""
+    cmd = GrantCredit(buyer_id=buyer_id, currency=data.currency, amount_minor=data.amount_minor, reason=data.reason)
+    return await once(request, db, flow.grant_credit, cmd)
+
+
+HANDLERS = [get_credit, grant_credit]

@@ -1,0 +1,119 @@
+"""Refunds as they are read: the decision, its lines, its entries and where the money went."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from billing.ledger.model import Entry
+from billing.ledger.store import get_entry
+from billing.refunds import store as payments
+from billing.refunds.store import RefundPayment
+from demand.refund_policy import LineLeft
+from marketplace.core.db import Tx
+from marketplace.core.errors import NotFound
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """What a buyer gets back of an order, in minor units.
+
+    platform_minor: what of it the platform bears. fee_minor: the processor's fee charged on to the merchant. state:
+    cancelled; or owed (no payment carries it), due (on its way), failed (waits for a decision), paid.
+    """
+
+    merchant_id: int
+    refund_id: int
+    order_id: int
+    order_ref: str
+    currency: str
+    goods_minor: int
+    freight_minor: int
+    platform_minor: int
+    fee_minor: int
+    reason: str
+    initiator: str
+    state: str
+    refunded_at: datetime
+    made_by: str
+
+
+class RefundDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund with what it gave back of each line, its journal entries, and every attempt to pay it."""
+
+    refund: Refund
+    lines: list[LineLeft]
+    entries: list[Entry]
+    payments: list[RefundPayment]
+
+
+_REFUND = """
+SELECT r.merchant_id, r.refund_id, r.order_id, o.order_ref, o.currency, r.goods_minor, r.freight_minor,
+       r.platform_minor, r.fee_minor, r.reason, r.initiator,
+       CASE WHEN r.state = 'cancelled' THEN 'cancelled' WHEN r.reason = 'dispute_lost' THEN 'paid'
+            WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
+                            AND p.refund_id = r.refund_id AND p.state = 'failed') THEN 'failed'
+            WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
+                            AND p.refund_id = r.refund_id AND p.state = 'due') THEN 'due'
+            WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
+                            AND p.refund_id = r.refund_id) THEN 'paid'
+            ELSE 'owed' END AS state,
+       r.refunded_at, r.made_by
+FROM demand.refund r
+JOIN demand.merchant_order o ON o.merchant_id = r.merchant_id AND o.order_id = r.order_id
+"""
+
+
+async def list_refunds(
+    tx: Tx,
+    *,
+    merchant_id: int | None = None,
+    order_id: int | None = None,
+    limit: int,
+    after: tuple[int, int] | None = None,
+) -> Sequence[Refund]:
+    """Refunds by id, the newest first, those behind (refund_id, merchant_id): of a merchant, of an order, or all."""
+    asked = {"merchant_id": merchant_id, "order_id": order_id}
+    bound = {name: value for name, value in asked.items() if value is not None}
+    wanted = ["true", *(f"r.{name} = :{name}" for name in bound)]
+    if after is not None:
+        wanted.append("(r.refund_id, r.merchant_id) < (:after_id, :after_merchant)")
+        bound |= {"after_id": after[0], "after_merchant": after[1]}
+    rows = await tx.rows(
+        f"{_REFUND} WHERE {' AND '.join(wanted)} ORDER BY r.refund_id DESC, r.merchant_id DESC LIMIT :limit",
+        **bound,
+        limit=limit,
+    )
+    return [Refund(**row._mapping) for row in rows]
+
+
+async def get_refund(tx: Tx, merchant_id: int, refund_id: int) -> RefundDetail:
+    """One refund. Raises NotFound."""
+    bound = {"merchant": merchant_id, "refund": refund_id}
+    row = await tx.row(f"{_REFUND} WHERE r.merchant_id = :merchant AND r.refund_id = :refund", **bound)
+    if row is None:
+        raise NotFound(f"merchant {merchant_id} has no refund {refund_id}")
+    lines = await tx.rows(
+        "SELECT line_no, goods_minor, freight_minor FROM demand.refund_line"
+        " WHERE merchant_id = :merchant AND refund_id = :refund ORDER BY line_no",
+        **bound,
+    )
+    sent = await payments.of_refund(tx, merchant_id, refund_id)
+    numbers = await tx.rows(
+        """
+        SELECT e.entry_no
+        FROM unnest(ARRAY['order_refunded', 'refund_cancelled', 'dispute_opened', 'dispute_lost', 'refund_paid',
+                          'refund_returned', 'refund_credited', 'processor_fee_recharged', 'processor_fee_returned'])
+                 AS fact (kind),
+             unnest(CAST(:sources AS bigint[])) AS source (id)
+        JOIN billing.entry e ON e.merchant_id = :merchant AND e.source_id = source.id
+        WHERE e.kind = fact.kind ORDER BY e.entry_no
+        """,
+        merchant=merchant_id,
+        sources=[refund_id, *(payment.transfer_id for payment in sent)],
+    )
+    return RefundDetail(
+        refund=Refund(**row._mapping),
+        lines=[LineLeft(*line) for line in lines],
+        entries=[await get_entry(tx, merchant_id, number.entry_no) for number in numbers],
+        payments=sent,
+    )
