@@ -3,6 +3,7 @@
     placed -> paid -> accepted -> fulfilling -> partly_delivered -> delivered -> (settled) -> returned
     and out of every state before delivery: cancelled
 
+No move leads back to an earlier state; a part that is cancelled or comes back leaves the order where it is, or ends it.
 Settled is not stored: a delivered order is settled once it no longer waits for settlement (`demand.store`).
 """
 
@@ -32,7 +33,9 @@ class Move(StrEnum):
     DELIVER = "deliver"
     COMPLETE = "complete"
     CANCEL = "cancel"
+    CANCEL_PART = "cancel_part"
     RETURN = "return"
+    RETURN_PART = "return_part"
     REFUND = "refund"
 
 
@@ -52,6 +55,14 @@ _S, _P = OrderState, Party
 
 UNDELIVERED = (_S.PAID, _S.ACCEPTED, _S.FULFILLING, _S.PARTLY_DELIVERED)
 """States of an order that is paid and not wholly delivered: what is left of it is the merchant's pending balance."""
+
+ENDED = (_S.CANCELLED, _S.RETURNED)
+"""States that nothing leads out of."""
+
+CONSEQUENCES = frozenset({Move.PAY, Move.EXPIRE, Move.REFUND})
+"""Moves that follow from a payment, from none, or from a refund: nobody asks for them by name."""
+
+_ORDER_OF_LIFE = (_S.PLACED, *UNDELIVERED, _S.DELIVERED, *ENDED)
 
 RULES: dict[tuple[Move, Party], Rule] = {
     (move, party): rule
@@ -89,6 +100,13 @@ RULES: dict[tuple[Move, Party], Rule] = {
             Move.CANCEL,
             _rule((_S.PLACED, *UNDELIVERED), (_S.CANCELLED,), (_P.PLATFORM, _P.PROCESSOR)),
         ),
+        # Units not shipped yet. When all that is left has been delivered by then, the order is delivered.
+        (Move.CANCEL_PART, _rule((_S.PAID,), (_S.PAID,), (_P.BUYER,))),
+        (
+            Move.CANCEL_PART,
+            _rule(UNDELIVERED, (*UNDELIVERED, _S.DELIVERED), (_P.MERCHANT, _P.PLATFORM)),
+        ),
+        (Move.RETURN_PART, _rule((_S.DELIVERED,), (_S.DELIVERED,), (_P.MERCHANT, _P.PLATFORM))),
         # Whatever is given back in full before it is settled has come to nothing; the parties are those of the refund.
         (
             Move.REFUND,
@@ -119,7 +137,7 @@ def check_move(state: OrderState, move: Move, party: Party, target: OrderState |
         raise Conflict(f"state: the order is {state}; the {party} may {move} one that is {allowed}", state=state.value)
     if target is None:
         [target] = rule.targets
-    if target not in rule.targets:
+    if target not in rule.targets or _ORDER_OF_LIFE.index(target) < _ORDER_OF_LIFE.index(stored):
         raise Conflict(f"state: {move} does not lead from {state} to {target}", state=state.value)
     return target
 

@@ -64,6 +64,18 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any]
 
 
+class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A move of an order's history. event_no: the order's version after it."""
+
+    event_no: int
+    move: str
+    party: str
+    state: OrderState
+    detail: dict[str, Any]
+    at: datetime
+    actor: str
+
+
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     """goods_minor is the price of the whole quantity; contract_id None until a commission contract is chosen.
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import ARRAY, BigInteger, bindparam, insert, text
 
 from demand.lifecycle import Move, Party, check_move
-from demand.model import Moved, Order, OrderDetail, OrderLine, OrderState, Refund
+from demand.model import Moved, Order, OrderDetail, OrderEvent, OrderLine, OrderState, Refund
 from demand.tables import order_event
 from marketplace.core import outbox
 from marketplace.core.db import Tx
@@ -23,6 +24,7 @@ _ORDER_COLUMNS = ", ".join(
     f"{ORDER_STATE} AS state" if field == "state" else f"o.{field}" for field in Order.__struct_fields__
 )
 _LINE_COLUMNS = ", ".join(OrderLine.__struct_fields__)
+_EVENT_COLUMNS = ", ".join(OrderEvent.__struct_fields__)
 _REFUND_COLUMNS = ", ".join(Refund.__struct_fields__)
 
 OrderKey = tuple[datetime, int, int]
@@ -36,13 +38,64 @@ async def get_order(tx: Tx, merchant_id: int, order_id: int) -> OrderDetail:
     row = await tx.row(f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o {of_order}", **bound)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no order {order_id}")
-    lines = await tx.rows(f"SELECT {_LINE_COLUMNS} FROM demand.order_line {of_order} ORDER BY line_no", **bound)
     refunds = await tx.rows(f"SELECT {_REFUND_COLUMNS} FROM demand.refund {of_order} ORDER BY refund_id", **bound)
     return OrderDetail(
         order=_order(row),
-        lines=[OrderLine(**line._mapping) for line in lines],
+        lines=await get_lines(tx, merchant_id, order_id),
         refunds=[Refund(**refund._mapping) for refund in refunds],
     )
+
+
+async def get_lines(tx: Tx, merchant_id: int, order_id: int) -> list[OrderLine]:
+    """An order's lines by number."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_LINE_COLUMNS} FROM demand.order_line WHERE merchant_id = :merchant AND order_id = :order
+        ORDER BY line_no
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    return [OrderLine(**row._mapping) for row in rows]
+
+
+async def list_events(
+    tx: Tx, merchant_id: int, order_id: int, *, limit: int, after_no: int = 0
+) -> Sequence[OrderEvent]:
+    """At most `limit` moves of an order, in their order, those behind the number `after_no`."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_EVENT_COLUMNS} FROM demand.order_event
+        WHERE merchant_id = :merchant AND order_id = :order AND event_no > :after ORDER BY event_no LIMIT :limit
+        """,
+        merchant=merchant_id,
+        order=order_id,
+        after=after_no,
+        limit=limit,
+    )
+    return [_event(row) for row in rows]
+
+
+async def find_event(
+    tx: Tx, merchant_id: int, order_id: int, *, into: OrderState | None = None, **detail: Any
+) -> OrderEvent | None:
+    """The first move of an order that carries that detail and led into that state, if one is named."""
+    row = await tx.row(
+        f"""
+        SELECT {_EVENT_COLUMNS} FROM demand.order_event
+        WHERE merchant_id = :merchant AND order_id = :order AND (CAST(:state AS text) IS NULL OR state = :state)
+          AND detail @> CAST(:detail AS jsonb) ORDER BY event_no LIMIT 1
+        """,
+        merchant=merchant_id,
+        order=order_id,
+        state=None if into is None else into.value,
+        detail=msgspec.json.encode(detail).decode(),
+    )
+    return None if row is None else _event(row)
+
+
+def _event(row: Any) -> OrderEvent:
+    return OrderEvent(**{**row._mapping, "state": OrderState(row.state)})
 
 
 async def list_orders(

@@ -22,7 +22,7 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import pay_merchants, roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.release_order import BATCH, expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -71,6 +71,11 @@ async def _activate_bank_accounts(db: Database, _: Any) -> None:
         log.info("bank accounts active from now on", accounts=activated)
 
 
+async def _complete_orders(db: Database, _: Any) -> None:
+    while await db.write(WORKER, ACTOR, fulfil_order.complete_due, db.clock.now()) == fulfil_order.BATCH:
+        pass
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -93,6 +98,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+        "complete_orders": Job(_complete_orders, cron="* * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from billing.payments import store as payments
+from demand.fulfilment import store as fulfilment
 from demand.lifecycle import Move, Party
 from demand.model import Order
 from demand.store import lock_order, move_order
@@ -19,14 +20,15 @@ async def release_unpaid(tx: Tx, order: Order, move: Move, party: Party, *, reas
     move: EXPIRE or CANCEL. Raises Forbidden and Conflict as the table of moves says.
     """
     await move_order(tx, order, move, party, reason=reason)
-    await stock.release(tx, await unshipped_units(tx, order.merchant_id, order.order_id))
-    await tx.execute(
-        """
-        UPDATE demand.order_line SET cancelled_quantity = quantity WHERE merchant_id = :merchant AND order_id = :order
-        """,
-        {"merchant": order.merchant_id, "order": order.order_id},
-    )
+    await release_rest(tx, order.merchant_id, order.order_id)
     await payments.release_parts(tx, order.merchant_id, order.order_id)
+
+
+async def release_rest(tx: Tx, merchant_id: int, order_id: int) -> None:
+    """Cancel every unit of a locked order that has not left, and give back the stock kept for it. Again: nothing."""
+    units = await unshipped_units(tx, merchant_id, order_id)
+    await fulfilment.cancel_rest(tx, merchant_id, order_id)
+    await stock.release(tx, units)
 
 
 async def unshipped_units(tx: Tx, merchant_id: int, order_id: int) -> list[Units]:

@@ -22,6 +22,9 @@ Cursor = Annotated[str | None, QueryParameter(description="`next` of the page be
 
 Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """A line of text in a body: no control characters, which no screen shows and PostgreSQL in part refuses."""
+Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z_]{0,39}$", description="A code such as `changed_mind`.")]
+Note = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
+"""What somebody writes for others to read; PostgreSQL stores every character but NUL."""
 
 LIMIT = LIMIT_DEFAULT
 

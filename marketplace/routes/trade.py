@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 
 import demand.store
 import supply.store
-from demand.model import Order, OrderDetail, OrderState
+from demand.model import Order, OrderState
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
@@ -58,14 +58,4 @@ async def list_orders(
     return page(rows, limit, lambda row: row, lambda row: (row.placed_at, row.merchant_id, row.order_id))
 
 
-@get("/merchants/{merchant_id:int}/orders/{order_id:int}", guards=[needs(STAFF, MERCHANT)])
-async def get_order(
-    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, order_id: PathId
-) -> OrderDetail:
-    """An order with its lines and refunds."""
-    check_books(request.user, merchant_id)
-    async with db.read(request.user.scope) as tx:
-        return await demand.store.get_order(tx, merchant_id, order_id)
-
-
-HANDLERS = [list_merchants, get_merchant, list_orders, get_order]
+HANDLERS = [list_merchants, get_merchant, list_orders]

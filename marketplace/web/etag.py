@@ -4,6 +4,8 @@
 `If-Match: "3"` and is refused with 412 when the thing has moved on, and with 428 when it does not say.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from litestar import Response
@@ -53,6 +55,14 @@ def check_version(expected: int, present: int) -> None:
     """Raise Stale unless the thing is still as the caller has seen it."""
     if expected != present:
         raise Stale(f'{HEADER}: the present version is "{present}"; read it again', version=present)
+
+
+def seen_version(request: ActorRequest) -> Callable[[int], None] | None:
+    """For moves, where If-Match may be sent: a check of the present version, None when the caller does not say.
+
+    Raises Stale for what no ETag of ours can be.
+    """
+    return partial(check_version, expected_version(request)) if HEADER in request.headers else None
 
 
 def versioned(options: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from marketplace.web.problems import PROBLEM_JSON
 ONCE = {"once": True}
 """`opt` of a handler that answers through `once`: it needs an Idempotency-Key."""
 
+IF_MATCH_OPTIONAL = {"if_match_optional": True}
+"""`opt` of a handler that honours If-Match where it is sent: a move, whose state is checked anyway."""
+
 ALSO = "also"
 """Key of `opt` for statuses that only this handler refuses with."""
 
@@ -122,6 +125,8 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation.setdefault("parameters", []).append(_ONCE_HEADER)
     if handler.opt.get("if_match"):
         operation.setdefault("parameters", []).append(_IF_MATCH_HEADER)
+    if handler.opt.get("if_match_optional"):
+        operation.setdefault("parameters", []).append({**_IF_MATCH_HEADER, "required": False})
     for parameter in operation.get("parameters", ()):
         _make_bounds_exact(parameter["schema"])
     responses = operation["responses"]
@@ -158,6 +163,8 @@ def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public
         found.add(400)
     if handler.opt.get("if_match"):
         found |= {412, 428}
+    if handler.opt.get("if_match_optional"):
+        found.add(412)
     return sorted(found)
 
 

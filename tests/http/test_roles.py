@@ -101,6 +101,27 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/payments/{payment_id}": OPS | FINANCE,
     "POST /api/v1/processor-files": FINANCE,
     "GET /api/v1/processor-files": FINANCE,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/events": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/accept": OPERATING | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/shipments": OPERATING | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/deliveries": OPERATING | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/complete": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel-lines": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/approve": OPS
+    | {UserRole.ADMIN}
+    | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/refuse": OPERATING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/cancel": OPERATING,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/receive": OPS
+    | {UserRole.ADMIN}
+    | BOOKS,
+    "GET /api/v1/buyers/{buyer_id}/purchases": SELLING,
+    "GET /api/v1/buyers/{buyer_id}/purchases/{purchase_id}": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/cancel": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/complete": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/returns": SELLING,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,

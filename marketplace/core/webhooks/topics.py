@@ -11,6 +11,7 @@ TOPICS: dict[str, str] = {
     "billing.run_finalised.v1": "A billing run is final: its statements stand and its payouts are instructed.",
     "billing.run_reversed.v1": "A billing run has been reversed: its statements no longer stand.",
     "demand.dispute_changed.v1": "A dispute of an order has been opened, won or lost.",
+    "demand.return_moved.v1": "A return has been asked for, decided on, received or withdrawn.",
     "demand.refund_failed.v1": "A processor could not pay a refund out; the buyer is still owed it.",
     "demand.refund_paid.v1": "A refund has reached the buyer.",
     "demand.order_moved.v1": "An order has gone from one state to the next.",

@@ -349,6 +349,46 @@ CREATE TABLE demand.order_event (
     CONSTRAINT fk_order_event_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id)
 )
 ;;
+CREATE TABLE demand.return_request (
+    merchant_id BIGINT NOT NULL, 
+    return_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    initiator TEXT NOT NULL, 
+    reason TEXT NOT NULL, 
+    note TEXT DEFAULT '' NOT NULL, 
+    decision_note TEXT DEFAULT '' NOT NULL, 
+    restock BOOLEAN DEFAULT 'false' NOT NULL, 
+    refund_id BIGINT, 
+    requested_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    requested_by TEXT NOT NULL, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    decided_by TEXT, 
+    received_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_return_request PRIMARY KEY (merchant_id, return_id), 
+    CONSTRAINT fk_return_request_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id), 
+    CONSTRAINT ck_return_request_state CHECK (state IN ('requested', 'approved', 'refused', 'received', 'refunded', 'cancelled')), 
+    CONSTRAINT ck_return_request_received CHECK ((state IN ('received', 'refunded')) = (received_at IS NOT NULL)), 
+    CONSTRAINT ck_return_request_refunded CHECK ((state = 'refunded') = (refund_id IS NOT NULL)), 
+    CONSTRAINT ck_return_request_decided CHECK ((decided_at IS NULL) = (decided_by IS NULL))
+)
+;;
+CREATE INDEX ix_return_request_merchant_id_order_id ON demand.return_request (merchant_id, order_id)
+;;
+CREATE TABLE demand.shipment (
+    merchant_id BIGINT NOT NULL, 
+    shipment_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    carrier TEXT DEFAULT '' NOT NULL, 
+    tracking TEXT DEFAULT '' NOT NULL, 
+    shipped_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    delivered_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_shipment PRIMARY KEY (merchant_id, shipment_id), 
+    CONSTRAINT fk_shipment_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id)
+)
+;;
+CREATE INDEX ix_shipment_merchant_id_order_id ON demand.shipment (merchant_id, order_id)
+;;
 CREATE TABLE supply.requirement (
     merchant_id BIGINT NOT NULL, 
     key TEXT NOT NULL, 
@@ -392,6 +432,26 @@ CREATE TABLE demand.refund_line (
 )
 ;;
 CREATE INDEX ix_refund_line_merchant_id_order_id ON demand.refund_line (merchant_id, order_id)
+;;
+CREATE TABLE demand.return_line (
+    merchant_id BIGINT NOT NULL, 
+    return_id BIGINT NOT NULL, 
+    line_no SMALLINT NOT NULL, 
+    quantity INTEGER NOT NULL, 
+    CONSTRAINT pk_return_line PRIMARY KEY (merchant_id, return_id, line_no), 
+    CONSTRAINT fk_return_line_merchant_id_return_id FOREIGN KEY(merchant_id, return_id) REFERENCES demand.return_request (merchant_id, return_id), 
+    CONSTRAINT ck_return_line_quantity CHECK (quantity > 0)
+)
+;;
+CREATE TABLE demand.shipment_line (
+    merchant_id BIGINT NOT NULL, 
+    shipment_id BIGINT NOT NULL, 
+    line_no SMALLINT NOT NULL, 
+    quantity INTEGER NOT NULL, 
+    CONSTRAINT pk_shipment_line PRIMARY KEY (merchant_id, shipment_id, line_no), 
+    CONSTRAINT fk_shipment_line_merchant_id_shipment_id FOREIGN KEY(merchant_id, shipment_id) REFERENCES demand.shipment (merchant_id, shipment_id), 
+    CONSTRAINT ck_shipment_line_quantity CHECK (quantity > 0)
+)
 ;;
 CREATE TABLE supply.stock (
     merchant_id BIGINT NOT NULL, 
@@ -580,6 +640,34 @@ GRANT SELECT ON demand.order_event TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.order_event FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.return_request TO app_staff, app_worker
+;;
+ALTER TABLE demand.return_request ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.return_request FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.return_request TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.return_request TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.return_request TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.return_request FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.shipment TO app_staff, app_worker
+;;
+ALTER TABLE demand.shipment ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.shipment FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.shipment TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.shipment TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.shipment TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.shipment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.requirement TO app_staff, app_worker
 ;;
 ALTER TABLE supply.requirement ENABLE ROW LEVEL SECURITY
@@ -609,6 +697,34 @@ CREATE POLICY app_worker ON demand.refund_line TO app_worker USING (true) WITH C
 GRANT SELECT ON demand.refund_line TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.refund_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.return_line TO app_staff, app_worker
+;;
+ALTER TABLE demand.return_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.return_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.return_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.return_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.return_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.return_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.shipment_line TO app_staff, app_worker
+;;
+ALTER TABLE demand.shipment_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.shipment_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.shipment_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.shipment_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.shipment_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.shipment_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.stock TO app_staff, app_worker
 ;;

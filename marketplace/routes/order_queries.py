@@ -1,0 +1,115 @@
+"""What the API reads of orders and purchases."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from demand.fulfilment import store as fulfilment
+from demand.fulfilment.model import Return, Shipment
+from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
+from demand.model import Order, OrderLine, Refund
+from demand.store import get_order
+from marketplace.core.db import WORKER, Database, Role, Scope, Tx
+from marketplace.core.errors import NotFound
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """An order with its parts. moves: what the caller may do with it in its present state."""
+
+    order: Order
+    lines: list[OrderLine]
+    refunds: list[Refund]
+    shipments: list[Shipment]
+    returns: list[Return]
+    moves: list[Move]
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """What a buyer bought at once."""
+
+    buyer_id: int
+    purchase_id: int
+    order_ref: str
+    currency: str
+    placed_at: datetime
+
+
+class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase with the orders of all its merchants. moves of each: what the buyer may do with it."""
+
+    purchase: Purchase
+    orders: list[OrderView]
+
+
+async def view_order(tx: Tx, merchant_id: int, order_id: int, party: Party) -> OrderView:
+    """An order as a party sees it. Raises NotFound."""
+    detail = await get_order(tx, merchant_id, order_id)
+    return OrderView(
+        order=detail.order,
+        lines=detail.lines,
+        refunds=detail.refunds,
+        shipments=await fulfilment.list_shipments(tx, merchant_id, order_id),
+        returns=await fulfilment.list_returns(tx, merchant_id, order_id),
+        moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
+    )
+
+
+_PURCHASE_COLUMNS = ", ".join(Purchase.__struct_fields__)
+
+
+async def list_purchases(
+    db: Database, buyer_id: int, *, limit: int, before: tuple[datetime, int] | None
+) -> Sequence[Purchase]:
+    """At most `limit` purchases of a buyer, the newest first, those behind the key `before`."""
+    bound: dict[str, Any] = {"buyer": buyer_id, "limit": limit}
+    wanted = "buyer_id = :buyer"
+    if before is not None:
+        wanted += " AND (placed_at, purchase_id) < (:placed_at, :purchase)"
+        bound |= dict(zip(("placed_at", "purchase"), before, strict=True))
+    async with db.read(Scope(Role.BUYER, buyer_id)) as tx:
+        rows = await tx.rows(
+            f"""
+            SELECT {_PURCHASE_COLUMNS} FROM demand.purchase WHERE {wanted}
+            ORDER BY placed_at DESC, purchase_id DESC LIMIT :limit
+            """,
+            **bound,
+        )
+    return [Purchase(**row._mapping) for row in rows]
+
+
+async def view_purchase(db: Database, buyer_id: int, purchase_id: int) -> PurchaseView:
+    """A purchase and its orders. Raises NotFound.
+
+    The purchase is looked for as the buyer; its orders belong to merchants, of whom a buyer's role sees nothing.
+    """
+    async with db.read(Scope(Role.BUYER, buyer_id)) as tx:
+        row = await tx.row(
+            f"SELECT {_PURCHASE_COLUMNS} FROM demand.purchase WHERE buyer_id = :buyer AND purchase_id = :purchase",
+            buyer=buyer_id,
+            purchase=purchase_id,
+        )
+    if row is None:
+        raise NotFound(f"buyer {buyer_id} has no purchase {purchase_id}")
+    async with db.read(WORKER) as tx:
+        keys = await tx.rows(_ORDERS_OF_PURCHASE, buyer=buyer_id, purchase=purchase_id)
+        orders = [await view_order(tx, key.merchant_id, key.order_id, Party.BUYER) for key in keys]
+    return PurchaseView(purchase=Purchase(**row._mapping), orders=orders)
+
+
+_ORDERS_OF_PURCHASE = """
+SELECT merchant_id, order_id FROM demand.merchant_order WHERE buyer_id = :buyer AND purchase_id = :purchase
+ORDER BY merchant_id, order_id
+"""
+
+
+async def merchant_of(db: Database, buyer_id: int, purchase_id: int, order_id: int) -> int:
+    """The merchant that has to deliver an order of a buyer's purchase. Raises NotFound."""
+    async with db.read(WORKER) as tx:
+        keys = await tx.rows(_ORDERS_OF_PURCHASE, buyer=buyer_id, purchase=purchase_id)
+    for key in keys:
+        if key.order_id == order_id:
+            merchant_id: int = key.merchant_id
+            return merchant_id
+    raise NotFound(f"purchase {purchase_id} of buyer {buyer_id} has no order {order_id}")
