@@ -3,6 +3,7 @@
 import billing.ledger.tables
 import billing.payments.tables
 import billing.tables
+import demand.amendments.tables
 import demand.tables
 import supply.tables
 from marketplace.core.tables import metadata

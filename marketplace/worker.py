@@ -20,7 +20,7 @@ from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
-from marketplace.flows import roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import amend_order, roll_ledger, run_billing_buckets, settle_orders
 
 ACTOR = "worker"
 """Who writes what no person asked for; a batch is worked on in the name of whoever planned it."""
@@ -41,6 +41,7 @@ DELIVERIES: Mapping[str, Delivery] = {
     "billing.orders_settled.v1": _log_event,
     "billing.run_finalised.v1": _log_event,
     "billing.run_reversed.v1": _log_event,
+    "demand.order_amended.v1": _log_event,
     "demand.order_moved.v1": _log_event,
     "demand.order_refunded.v1": _log_event,
 }
@@ -61,6 +62,11 @@ async def _roll_ledger(db: Database, _: Any) -> None:
         log.info("ledger rolled forward", entries=rolled)
 
 
+async def _expire_amendments(db: Database, _: Any) -> None:
+    while await db.write(WORKER, ACTOR, amend_order.expire_amendments, db.clock.now()) == amend_order.BATCH:
+        pass
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -68,6 +74,7 @@ async def _clean_up(db: Database, _: Any) -> None:
 JOBS: Mapping[str, Job] = {
     "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
     "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
+    "expire_amendments": Job(_expire_amendments, cron="*/5 * * * *"),
     "clean_up": Job(_clean_up, cron="17 3 * * *"),
 }
 

@@ -1,10 +1,11 @@
 """Every statement on payments, their parts, the commands to processors, and buyers' credit."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
 
-from billing.payments.tables import payment_command
+from billing.payments.tables import payment, payment_command, payment_part
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 
@@ -29,6 +30,72 @@ async def command(
     row |= {"merchant_id": merchant_id, "refund_id": refund_id, "created_at": tx.now}
     await tx.execute(insert(payment_command), row)
     return command_id
+
+
+async def charge_order(
+    tx: Tx,
+    *,
+    merchant_id: int,
+    order_id: int,
+    purchase_id: int,
+    buyer_id: int,
+    amendment_id: int,
+    processor_id: int,
+    method: str,
+    currency: str,
+    amount_minor: int,
+    expires_at: datetime,
+) -> int:
+    """Ask the buyer's means of payment for more on one order that is paid already; returns the payment's id."""
+    payment_id = time_ordered_id(tx.now)
+    key = {"buyer_id": buyer_id, "payment_id": payment_id, "merchant_id": merchant_id, "processor_id": processor_id}
+    amount = {"currency": currency, "amount_minor": amount_minor}
+    row = {"purchase_id": purchase_id, "amendment_id": amendment_id, "method": method, "state": "created"}
+    await tx.execute(insert(payment), {**key, **amount, **row, "created_at": tx.now, "expires_at": expires_at})
+    await tx.execute(insert(payment_part), {**key, **amount, "order_id": order_id})
+    await command(
+        tx,
+        "authorise",
+        processor_id=processor_id,
+        buyer_id=buyer_id,
+        payment_id=payment_id,
+        currency=currency,
+        amount_minor=amount_minor,
+        merchant_id=merchant_id,
+        method=method,
+    )
+    return payment_id
+
+
+async def paid_by(tx: Tx, merchant_id: int, order_id: int) -> tuple[int, str] | None:
+    """Processor and method that an order was first paid by; None for one that no payment is known of."""
+    part = await tx.row(
+        """
+        SELECT buyer_id, payment_id, processor_id FROM billing.payment_part
+        WHERE merchant_id = :merchant AND order_id = :order AND state = 'captured' ORDER BY payment_id LIMIT 1
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    if part is None:
+        return None
+    method: str = await tx.scalar(
+        "SELECT method FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment",
+        buyer=part.buyer_id,
+        payment=part.payment_id,
+    )
+    return part.processor_id, method
+
+
+async def mark_parts(tx: Tx, merchant_id: int, payment_id: int, state: str) -> None:
+    """Say of a payment's open parts with a merchant what became of them: captured, or released."""
+    await tx.execute(
+        """
+        UPDATE billing.payment_part SET state = :state
+        WHERE merchant_id = :merchant AND payment_id = :payment AND state = 'open'
+        """,
+        {"merchant": merchant_id, "payment": payment_id, "state": state},
+    )
 
 
 async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:

@@ -12,7 +12,7 @@ from billing.ledger import store as ledger
 from billing.ledger.model import Entry, Leg, NewEntry
 from billing.rating import refund_share
 from billing.tables import commission_line
-from demand.lifecycle import Party
+from demand.lifecycle import UNDELIVERED, Party
 from demand.store import ORDER_STATE, refresh_due_order, remove_due_order
 from demand.tables import refund as refund_table
 from marketplace.core import audit, outbox
@@ -112,7 +112,7 @@ async def _lock_order(tx: Tx, cmd: RefundOrder) -> Any:
     )
     if order is None:
         raise NotFound(f"merchant {cmd.merchant_id} has no order {cmd.order_id}")
-    if order.state not in {"paid", "delivered", "settled"}:
+    if order.state not in {*UNDELIVERED, "delivered", "settled"}:
         raise Conflict(f"order {cmd.order_id} is {order.state}: there is nothing to refund")
     return order
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows import verify_amendments
 
 SAMPLE = 5
 
@@ -337,6 +338,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
             AND e.entry_no > s.to_no AND e.effective_on < s.to_on
            WHERE s.state = 'final'""",
     ),
+    *verify_amendments.PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -2,10 +2,20 @@
 
 from litestar import Router
 
-from marketplace.routes import billing, contracts, ledger, reconciliation, session, settlement, statements, trade
+from marketplace.routes import (
+    amendments,
+    billing,
+    contracts,
+    ledger,
+    reconciliation,
+    session,
+    settlement,
+    statements,
+    trade,
+)
 from marketplace.routes.figures import FIGURES
 
-_NOUNS = (session, trade, contracts, settlement, billing, statements, ledger, reconciliation)
+_NOUNS = (session, trade, amendments, contracts, settlement, billing, statements, ledger, reconciliation)
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 

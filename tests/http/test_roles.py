@@ -23,6 +23,8 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER}
 CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 FINANCE = CONTROL | {UserRole.ACCOUNTANT}
 STAFF = FINANCE | OPS
+STOREFRONT = {UserRole.STOREFRONT}
+SELLING = OPS | {UserRole.ADMIN} | STOREFRONT
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -44,6 +46,16 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments": SELLING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments": STAFF | STOREFRONT | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}": STAFF
+    | STOREFRONT
+    | BOOKS
+    | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}/accept": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}/decline": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}/cancel": SELLING | BOOKS,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
@@ -75,8 +87,12 @@ WITHOUT_ONCE = {
     "POST /api/v1/session",
     "POST /api/v1/api-keys",
     "POST /api/v1/api-keys/{key_id}/rotate",
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview",
 }
-"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored."""
+"""POSTs that move no money: a second session or key is harmless, and what they answer must not be stored.
+
+A preview changes nothing, and is worth something only while it is fresh.
+"""
 
 
 def machine_routes(app: Litestar) -> dict[str, frozenset[str] | None]:
