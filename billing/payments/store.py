@@ -3,11 +3,21 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import insert
 
 from billing.payments.tables import payment, payment_command, payment_part
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
+
+
+class OpenPart(msgspec.Struct, frozen=True):
+    """An order's part of a payment that is not captured yet. method: the whole payment's."""
+
+    buyer_id: int
+    payment_id: int
+    amount_minor: int
+    method: str
 
 
 async def command(
@@ -87,14 +97,57 @@ async def paid_by(tx: Tx, merchant_id: int, order_id: int) -> tuple[int, str] | 
     return part.processor_id, method
 
 
-async def mark_parts(tx: Tx, merchant_id: int, payment_id: int, state: str) -> None:
-    """Say of a payment's open parts with a merchant what became of them: captured, or released."""
+async def open_parts(tx: Tx, merchant_id: int, order_id: int) -> list[OpenPart]:
+    """The parts of payments that an order still waits for, each with its payment's method."""
+    parts = await tx.rows(
+        """
+        SELECT buyer_id, payment_id, amount_minor FROM billing.payment_part
+        WHERE merchant_id = :merchant AND order_id = :order AND state = 'open' ORDER BY payment_id
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    found = []
+    for part in parts:
+        method = await tx.scalar(
+            "SELECT method FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment",
+            buyer=part.buyer_id,
+            payment=part.payment_id,
+        )
+        found.append(OpenPart(part.buyer_id, part.payment_id, part.amount_minor, method))
+    return found
+
+
+async def capture_part(tx: Tx, merchant_id: int, order_id: int, part: OpenPart) -> None:
+    """An order's part of a payment is paid; the payment is captured when no part of it is open any more."""
+    key = {"buyer": part.buyer_id, "payment": part.payment_id}
+    # The payment first, so that of two merchants who are paid at once the later one sees the earlier.
+    await tx.execute(
+        """
+        UPDATE billing.payment SET captured_minor = captured_minor + :amount, captured_at = :now
+        WHERE buyer_id = :buyer AND payment_id = :payment
+        """,
+        {**key, "amount": part.amount_minor, "now": tx.now},
+    )
+    await mark_part(tx, merchant_id, order_id, part.payment_id, "captured")
+    still_open = await tx.scalar(
+        "SELECT count(*) FROM billing.payment_part WHERE payment_id = :payment AND state = 'open'",
+        payment=part.payment_id,
+    )
+    if not still_open:
+        await tx.execute(
+            "UPDATE billing.payment SET state = 'captured' WHERE buyer_id = :buyer AND payment_id = :payment", key
+        )
+
+
+async def mark_part(tx: Tx, merchant_id: int, order_id: int, payment_id: int, state: str) -> None:
+    """Say of an order's open part of a payment what became of it: captured, or released."""
     await tx.execute(
         """
         UPDATE billing.payment_part SET state = :state
-        WHERE merchant_id = :merchant AND payment_id = :payment AND state = 'open'
+        WHERE merchant_id = :merchant AND payment_id = :payment AND order_id = :order AND state = 'open'
         """,
-        {"merchant": merchant_id, "payment": payment_id, "state": state},
+        {"merchant": merchant_id, "payment": payment_id, "order": order_id, "state": state},
     )
 
 

@@ -17,12 +17,12 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
+from marketplace.flows.collect_cash import METHOD as CASH
 from marketplace.flows.price_amendment import By, note, price_again
 from supply.stock import store as stock
 
 PAID_WITHIN = timedelta(hours=24)
 """How long an accepted amendment waits for its payment and keeps its stock reserved."""
-CASH = "cash"
 
 
 async def charge(tx: Tx, order: Order, held: Amendment, method: str) -> Amendment:
@@ -73,7 +73,7 @@ async def charge_captured(tx: Tx, payment: Any) -> Amendment:
         return await _void(tx, order, held, payment, obstacle)
     paid = postings.order_paid(held.delta_minor, payment.processor_id)
     await ledger.post(tx, [await _entry(tx, order, held, "amendment_paid", paid)])
-    await payments.mark_parts(tx, held.merchant_id, payment.payment_id, "captured")
+    await payments.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "captured")
     assert held.decided_party is not None
     applied = await apply_amendment(tx, order, held, held.decided_party)
     await stock.release(tx, units_taken_off(held.merchant_id, held.changes.priced))
@@ -89,7 +89,7 @@ async def charge_failed(tx: Tx, payment: Any, reason: str) -> Amendment:
     if held.state is not AmendmentState.AWAITING_PAYMENT:
         return held
     failed = await store.move_amendment(tx, held, AmendmentState.CANCELLED, outcome=reason)
-    await payments.mark_parts(tx, held.merchant_id, payment.payment_id, "released")
+    await payments.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "released")
     await stock.release(tx, units_added(held.merchant_id, held.changes.priced))
     await note(tx, "amendment not paid", failed, By(party=Party.PROCESSOR))
     return failed
@@ -127,7 +127,7 @@ async def _void(tx: Tx, order: Order, held: Amendment, payment: Any, reason: str
         dimensions={Account.PROCESSOR_CLEARING: payment.processor_id},
     )
     await ledger.post(tx, [await _entry(tx, order, held, "amendment_voided", back)])
-    await payments.mark_parts(tx, held.merchant_id, payment.payment_id, "released")
+    await payments.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "released")
     await payments.command(
         tx,
         "refund",

@@ -7,6 +7,7 @@ from marketplace.routes import (
     billing,
     contracts,
     ledger,
+    receivables,
     reconciliation,
     session,
     settlement,
@@ -15,7 +16,7 @@ from marketplace.routes import (
 )
 from marketplace.routes.figures import FIGURES
 
-_NOUNS = (session, trade, amendments, contracts, settlement, billing, statements, ledger, reconciliation)
+_NOUNS = (session, trade, amendments, contracts, settlement, billing, statements, ledger, reconciliation, receivables)
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
 

@@ -205,7 +205,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
             FROM billing.commission_line WHERE order_id = 1""",
          """UPDATE demand.order_line SET refunded_goods_minor = goods_minor, refunded_freight_minor = freight_minor
             WHERE order_id = 1"""],
-        {"settled-or-due"},
+        {"settled-or-due", "given-back-is-refunds"},
     ),
     "an order that nobody will settle": (
         ["UPDATE billing.entry SET source_id = 999 WHERE kind = 'order_settled' AND source_id = 1"],
@@ -217,8 +217,8 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"due-is-lines"},
     ),
     "a line that gave back what was neither refunded nor carried": (
-        ["UPDATE demand.order_line SET refunded_freight_minor = refunded_freight_minor - 1,"
-         " refunded_goods_minor = refunded_goods_minor + 1 WHERE order_id = 7"],
+        ["""UPDATE demand.order_line SET refunded_freight_minor = refunded_freight_minor - 1,
+            refunded_goods_minor = refunded_goods_minor + 1 WHERE order_id = 7"""],
         {"given-back-is-refunds"},
     ),
     "value carried to another line that never came off one": (

@@ -46,6 +46,8 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
     "GET /api/v1/orders": STAFF | BOOKS | CASHIER,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}": STAFF | BOOKS | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cash-collected": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
+    "GET /api/v1/balances/receivables": FINANCE,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview": SELLING | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments": SELLING | BOOKS,
     "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments": STAFF | STOREFRONT | BOOKS | CASHIER,
