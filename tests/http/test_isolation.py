@@ -7,7 +7,15 @@ import httpx
 import pytest
 
 from marketplace.core.db import WORKER, Database
-from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, close_month, send
+from tests.http.market import (
+    ALPHA,
+    BETA,
+    CONTRACTS,
+    add_declined_amendment,
+    add_small_market,
+    close_month,
+    send,
+)
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -36,6 +44,7 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{entry_no}", "1")
         .replace("{account}", "2000")
         .replace("{contract_id}", str(ids["contract"]))
+        .replace("{amendment_id}", str(ids["amendment"]))
     )
 
 
@@ -43,7 +52,14 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
     async with db.read(WORKER) as tx:
         payout = await tx.scalar("SELECT payout_id FROM billing.payout WHERE merchant_id = :m", m=merchant_id)
         contract_id = await tx.scalar("SELECT contract_id FROM billing.contract WHERE name = :name", name=contract)
-    return {"merchant": merchant_id, "order": order_id, "payout": payout, "contract": contract_id}
+    amendment = await db.write(WORKER, "test", add_declined_amendment, merchant_id, order_id)
+    return {
+        "merchant": merchant_id,
+        "order": order_id,
+        "payout": payout,
+        "contract": contract_id,
+        "amendment": amendment,
+    }
 
 
 def mentions_beta(answer: httpx.Response) -> bool:
