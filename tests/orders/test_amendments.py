@@ -15,6 +15,7 @@ from marketplace.flows.amend_order import (
     decline_amendment,
     expire_amendments,
 )
+from marketplace.flows.apply_amendment import COMPLETES_AFTER
 from marketplace.flows.pay_amendment import PAID_WITHIN, charge_failed
 from marketplace.flows.price_amendment import By, preview_amendment
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
@@ -352,3 +353,25 @@ async def test_the_history_tells_of_it(db: Database) -> None:
     assert tuple(event)[:4] == (2, "amend", "buyer", "paid")
     assert event.detail == {"amendment_id": done.amendment_id, "delta_minor": -4_000, "carried_minor": 0}
     assert len(topics) == 1
+
+
+async def test_the_clock_that_completes_an_order_follows_its_units(db: Database) -> None:
+    """All is shipped: a surcharge is where its line is; what is added is still to be shipped."""
+    await add_paid_order(db)
+    await db.write(WORKER, "test", Tx.execute, "UPDATE demand.order_line SET shipped_quantity = 3")
+    fulfilling = "UPDATE demand.merchant_order SET state = 'fulfilling', completes_at = placed_at"
+    await db.write(WORKER, "test", Tx.execute, fulfilling)
+
+    async def completes() -> object:
+        async with db.read(WORKER) as tx:
+            return await tx.scalar("SELECT completes_at - placed_at FROM demand.merchant_order")
+
+    await amend(db, price_of(1, 100))
+    assert [(line.shipped_quantity, line.delivered_quantity) for line in await lines_of(db)] == [(3, 0), (1, 0)]
+    assert await completes() == timedelta(0)
+    await amend(db, more(CABLE, 2))
+    assert await completes() is None
+    await amend(db, off(3, 2))
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT completes_at FROM demand.merchant_order") == NOW + COMPLETES_AFTER
+    await check_books(db)
