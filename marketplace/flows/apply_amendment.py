@@ -93,7 +93,9 @@ async def _take_off(tx: Tx, order: Order, given_back: Sequence[GivenBack]) -> No
             """
             UPDATE demand.order_line SET cancelled_quantity = cancelled_quantity + :quantity,
                    refunded_goods_minor = refunded_goods_minor + :goods,
-                   refunded_freight_minor = refunded_freight_minor + :freight
+                   refunded_freight_minor = refunded_freight_minor + :freight,
+                   carried_goods_minor = carried_goods_minor + :goods,
+                   carried_freight_minor = carried_freight_minor + :freight
             WHERE merchant_id = :merchant AND order_id = :order AND line_no = :line_no
             """,
             rows,

@@ -3,15 +3,24 @@
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "given-back-is-refunds",
-        "what an order's lines have given back is its refunds and what its amendments carried to other lines",
+        "what an order's lines have given back and not carried to other lines is its refunds",
         """SELECT merchant_id, order_id, sum(goods), sum(freight)
-           FROM (SELECT merchant_id, order_id, refunded_goods_minor AS goods, refunded_freight_minor AS freight
+           FROM (SELECT merchant_id, order_id, refunded_goods_minor - carried_goods_minor AS goods,
+                        refunded_freight_minor - carried_freight_minor AS freight
                  FROM demand.order_line WHERE refunded_goods_minor + refunded_freight_minor <> 0
                  UNION ALL
-                 SELECT merchant_id, order_id, -goods_minor, -freight_minor FROM demand.refund
+                 SELECT merchant_id, order_id, -goods_minor, -freight_minor FROM demand.refund) AS given_back
+           GROUP BY merchant_id, order_id HAVING sum(goods) <> 0 OR sum(freight) <> 0""",
+    ),
+    (
+        "carried-is-amendments",
+        "what an order's lines have carried to other lines is what its amendments say",
+        """SELECT merchant_id, order_id, sum(goods), sum(freight)
+           FROM (SELECT merchant_id, order_id, carried_goods_minor AS goods, carried_freight_minor AS freight
+                 FROM demand.order_line WHERE carried_goods_minor + carried_freight_minor <> 0
                  UNION ALL
                  SELECT merchant_id, order_id, -carried_goods_minor, -carried_freight_minor FROM demand.amendment
-                 WHERE state = 'applied') AS given_back
+                 WHERE state = 'applied') AS carried
            GROUP BY merchant_id, order_id HAVING sum(goods) <> 0 OR sum(freight) <> 0""",
     ),
     (

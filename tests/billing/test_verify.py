@@ -223,7 +223,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "value carried to another line that never came off one": (
         [f"INSERT INTO demand.amendment VALUES (3, 88, 7, 'applied', 1, '{{}}', 0, 5, 0, {AMENDMENT})"],
-        {"given-back-is-refunds", "added-is-paid"},
+        {"carried-is-amendments", "added-is-paid"},
     ),
     "a line added for nothing": (
         ["UPDATE demand.order_line SET amendment_id = 88 WHERE order_id = 7"],
