@@ -12,6 +12,11 @@ def order_paid(gross_minor: int, processor_id: int) -> tuple[Leg, ...]:
     )
 
 
+def cash_collected(gross_minor: int) -> tuple[Leg, ...]:
+    """A, in cash: the merchant holds the buyer's money and owes it to the platform."""
+    return legs({Account.MERCHANT_RECEIVABLE: gross_minor, Account.PENDING: -gross_minor})
+
+
 def order_settled(gross_minor: int, commission_minor: int, vat_minor: int) -> tuple[Leg, ...]:
     """A1: pending is released; commission and the VAT on it are earned, the rest becomes payable."""
     return legs(

@@ -161,21 +161,57 @@ async def move_order(
         state=state.value,
         **key,
     )
-    moved = Moved(
+    moved = await _remember(tx, order, move.value, party, state, version, detail)
+    await outbox.emit(tx, "demand.order_moved.v1", moved, merchant_id=order.merchant_id)
+    return moved
+
+
+AMEND = "amend"
+"""What an order's history says of an amendment: not a move, for the state stays."""
+
+
+async def amend_order(tx: Tx, order: Order, party: Party, **detail: Any) -> Moved:
+    """Record that a locked order was amended: its totals follow its lines, its version counts, its state stays.
+
+    The lines are the caller's. `demand.order_amended.v1` tells the world.
+    """
+    version = await tx.scalar(
+        """
+        UPDATE demand.merchant_order AS o SET version = o.version + 1, goods_minor = l.goods,
+               freight_minor = l.freight, discount_minor = l.discount
+        FROM (SELECT merchant_id, order_id, sum(goods_minor) AS goods, sum(freight_minor) AS freight,
+                     sum(discount_minor) AS discount
+              FROM demand.order_line WHERE merchant_id = :merchant AND order_id = :order
+              GROUP BY merchant_id, order_id) AS l
+        WHERE o.merchant_id = :merchant AND o.order_id = :order AND l.merchant_id = o.merchant_id
+          AND l.order_id = o.order_id
+        RETURNING o.version
+        """,
+        merchant=order.merchant_id,
+        order=order.order_id,
+    )
+    amended = await _remember(tx, order, AMEND, party, order.state, version, detail)
+    await outbox.emit(tx, "demand.order_amended.v1", amended, merchant_id=order.merchant_id)
+    return amended
+
+
+async def _remember(
+    tx: Tx, order: Order, move: str, party: Party, state: OrderState, version: int, detail: dict[str, Any]
+) -> Moved:
+    """Add to an order's history what has made this its version."""
+    row = {"merchant_id": order.merchant_id, "order_id": order.order_id, "event_no": version, "move": move}
+    row |= {"party": party.value, "state": state.value, "detail": detail, "at": tx.now, "actor": tx.actor}
+    await tx.execute(insert(order_event), row)
+    return Moved(
         merchant_id=order.merchant_id,
         order_id=order.order_id,
         order_ref=order.order_ref,
-        move=move.value,
+        move=move,
         party=party.value,
         state=state,
         version=version,
         detail=detail,
     )
-    row = {"merchant_id": order.merchant_id, "order_id": order.order_id, "event_no": version, "move": move.value}
-    row |= {"party": party.value, "state": state.value, "detail": detail, "at": tx.now, "actor": tx.actor}
-    await tx.execute(insert(order_event), row)
-    await outbox.emit(tx, "demand.order_moved.v1", moved, merchant_id=order.merchant_id)
-    return moved
 
 
 # The queue of delivered orders that wait for settlement: filled at delivery, kept level with the orders' lines.

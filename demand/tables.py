@@ -132,6 +132,8 @@ order_line = merchant_table(
     Column("delivered_quantity", Integer, nullable=False, server_default="0"),
     Column("returned_quantity", Integer, nullable=False, server_default="0"),
     Column("amendment_id", BigInteger),
+    Column("carried_goods_minor", BigInteger, nullable=False, server_default="0"),
+    Column("carried_freight_minor", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
@@ -149,6 +151,11 @@ order_line = merchant_table(
         " AND refunded_freight_minor BETWEEN 0 AND freight_minor",
         name="refunded",
     ),
+    CheckConstraint(
+        "carried_goods_minor BETWEEN 0 AND refunded_goods_minor"
+        " AND carried_freight_minor BETWEEN 0 AND refunded_freight_minor",
+        name="carried",
+    ),
     Index("ix_order_line_without_contract", "merchant_id", "order_id", postgresql_where=text("contract_id IS NULL")),
     schema="demand",
     postgresql_with={"fillfactor": "90"},
@@ -156,6 +163,7 @@ order_line = merchant_table(
 """contract_id: the commission contract frozen at the sale, or at settlement where none existed at the sale.
 
 Orders that were imported delivered have no shipped or delivered quantities. amendment_id: what added the line.
+carried_…: the part of refunded_… that amendments carried over to lines they added, so that no refund paid it out.
 """
 
 order_event = merchant_table(

@@ -22,7 +22,7 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.release_order import BATCH, expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -76,6 +76,11 @@ async def _complete_orders(db: Database, _: Any) -> None:
         pass
 
 
+async def _expire_amendments(db: Database, _: Any) -> None:
+    while await db.write(WORKER, ACTOR, amend_order.expire_amendments, db.clock.now()) == amend_order.BATCH:
+        pass
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -99,6 +104,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
         "complete_orders": Job(_complete_orders, cron="* * * * *"),
+        "expire_amendments": Job(_expire_amendments, cron="*/5 * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

@@ -18,7 +18,8 @@ UPDATE demand.order_line AS line SET contract_id = chosen.contract_id
 FROM (
     SELECT DISTINCT ON (l.merchant_id, l.order_id, l.line_no) l.merchant_id, l.order_id, l.line_no, k.contract_id
     FROM {orders} o
-    JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.contract_id IS NULL
+    JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+     AND l.contract_id IS NULL {lines}
     JOIN billing.contract k ON k.currency = o.currency
      AND k.valid_from <= o.purchased_on AND (k.valid_until IS NULL OR o.purchased_on < k.valid_until)
      AND (k.categories IS NULL OR l.category = ANY(k.categories))
@@ -31,13 +32,23 @@ WHERE line.merchant_id = chosen.merchant_id AND line.order_id = chosen.order_id 
 """
 _merchants = bindparam("merchants", type_=ARRAY(BigInteger))
 _AT_SALE = text(
-    _CHOOSE.format(orders="(SELECT * FROM demand.merchant_order WHERE order_id > :after AND order_id <= :upto)")
+    _CHOOSE.format(
+        orders="(SELECT * FROM demand.merchant_order WHERE order_id > :after AND order_id <= :upto)", lines=""
+    )
 ).bindparams(_merchants)
 _AT_SETTLEMENT = text(
     _CHOOSE.format(
         orders="""(SELECT o.* FROM demand.order_due d
                JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
-               WHERE d.contract_id = 0 AND d.settles_on <= :through)"""
+               WHERE d.contract_id = 0 AND d.settles_on <= :through)""",
+        lines="",
+    )
+).bindparams(_merchants)
+_AT_AMENDMENT = text(
+    _CHOOSE.format(
+        orders="""(SELECT merchant_id, order_id, currency, CAST(:amended_on AS date) AS purchased_on
+               FROM demand.merchant_order WHERE order_id = :order)""",
+        lines="AND l.amendment_id = :amendment",
     )
 ).bindparams(_merchants)
 
@@ -46,6 +57,12 @@ async def freeze_at_sale(tx: Tx, merchant_ids: Sequence[int], *, after_order_id:
     """Freeze contracts on the lines of new orders: those of these merchants with ids in (after, upto]."""
     bound = {"merchants": list(merchant_ids), "after": after_order_id, "upto": upto_order_id}
     await tx.execute(_AT_SALE, bound)
+
+
+async def freeze_at_amendment(tx: Tx, merchant_id: int, order_id: int, amendment_id: int, amended_on: date) -> None:
+    """Freeze contracts on the lines that an amendment added: chosen as at a sale on that local date."""
+    bound = {"merchants": [merchant_id], "order": order_id, "amendment": amendment_id, "amended_on": amended_on}
+    await tx.execute(_AT_AMENDMENT, bound)
 
 
 async def freeze_at_settlement(tx: Tx, merchant_ids: Sequence[int], through: date) -> None:

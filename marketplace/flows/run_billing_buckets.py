@@ -11,12 +11,14 @@ from billing.runs.model import COLUMNS, Run, RunState
 from marketplace.core import work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import Tx
+from marketplace.flows.net_receivables import net_receivables
 
 
 async def preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     run = await store.share_run(tx, payload["run_id"])
     if run.state != RunState.DRAFT:
         return {"statements": 0}
+    await net_receivables(tx, run, [merchant for merchant in payload["merchants"] if merchant > 0])
     count = await _preview(tx, run, payload["merchants"])
     crash_point("run.previewing")
     return {"statements": count}

@@ -3,6 +3,7 @@
 import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows import verify_amendments
 from marketplace.flows.verify_refunds import REFUND_PROOFS
 
 SAMPLE = 5
@@ -348,6 +349,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            WHERE s.state = 'final'""",
     ),
     *REFUND_PROOFS,
+    *verify_amendments.PROOFS,
 )
 
 OPEN_ITEMS = {

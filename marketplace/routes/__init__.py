@@ -3,6 +3,7 @@
 from litestar import Router
 
 from marketplace.routes import (
+    amendments,
     bank_accounts,
     billing,
     buyers,
@@ -17,6 +18,7 @@ from marketplace.routes import (
     payments,
     payouts,
     purchases,
+    receivables,
     reconciliation,
     refunds,
     session,
@@ -37,6 +39,7 @@ _NOUNS = (
     purchases,
     trade,
     orders,
+    amendments,
     refunds,
     disputes,
     credit,
@@ -49,6 +52,7 @@ _NOUNS = (
     ledger,
     reconciliation,
     webhooks,
+    receivables,
 )
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])

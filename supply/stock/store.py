@@ -30,6 +30,8 @@ class Units(msgspec.Struct, frozen=True):
 _FORM = "UPDATE supply.stock SET {} WHERE merchant_id = :merchant AND product_id = :product"
 _RELEASE = text(_FORM.format("reserved = reserved - :quantity"))
 _SHIP = text(_FORM.format("reserved = reserved - :quantity, on_hand = on_hand - :quantity"))
+_PROMISE = text(_FORM.format("reserved = reserved + :quantity") + " AND on_hand - reserved >= :quantity")
+_FREE = text("SELECT on_hand - reserved FROM supply.stock WHERE merchant_id = :merchant AND product_id = :product")
 _RESTOCK = text(_FORM.format("on_hand = on_hand + :quantity"))
 
 
@@ -48,14 +50,33 @@ async def restock(tx: Tx, units: Iterable[Units]) -> None:
     await _run(tx, _RESTOCK, units)
 
 
+async def exchange(tx: Tx, wanted: Iterable[Units], given_up: Iterable[Units] = ()) -> None:
+    """Reserve units for an order that gives up others in the same step. Raises Conflict naming what is out of stock."""
+    back = (Units(unit.merchant_id, unit.product_id, -unit.quantity) for unit in given_up)
+    for key, quantity in _summed((*wanted, *back)):
+        bound = {"merchant": key[0], "product": key[1], "quantity": quantity}
+        if (await tx.execute(_PROMISE, bound)).rowcount:
+            continue
+        free = await tx.scalar(_FREE, merchant=key[0], product=key[1])
+        if free is not None:
+            raise Conflict(
+                f"product {key[1]}: {free} units are in stock, {quantity} are wanted", product_id=key[1], in_stock=free
+            )
+
+
 async def _run(tx: Tx, statement: TextClause, units: Iterable[Units]) -> None:
+    rows = [{"merchant": key[0], "product": key[1], "quantity": quantity} for key, quantity in _summed(units)]
+    if rows:
+        await tx.execute(statement, rows)
+
+
+def _summed(units: Iterable[Units]) -> list[tuple[tuple[int, int], int]]:
+    """Each listing once, in the order of its key; those that nothing changes for are left out."""
     sums: dict[tuple[int, int], int] = {}
     for unit in units:
         key = (unit.merchant_id, unit.product_id)
         sums[key] = sums.get(key, 0) + unit.quantity
-    if sums:
-        rows = [{"merchant": key[0], "product": key[1], "quantity": sums[key]} for key in sorted(sums)]
-        await tx.execute(statement, rows)
+    return [(key, sums[key]) for key in sorted(sums) if sums[key]]
 
 
 _MOVEMENT_COLUMNS = ", ".join(StockMovement.__struct_fields__)

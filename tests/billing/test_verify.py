@@ -44,6 +44,7 @@ REFUNDED = f"""INSERT INTO billing.commission_line
     SELECT merchant_id, entry_no, 99, order_id, 'refund', occurred_at, occurred_on, effective_on, currency,
            -goods_minor, -freight_minor, -discount_minor, -base_minor, 0, 0
     FROM billing.commission_line WHERE effective_on = '{JULY_3}'"""
+AMENDMENT = "'buyer', 'x', now(), '', '', NULL, NULL, NULL, '', now(), NULL, NULL"
 BALANCES = {"entries-balance", "books-balance", "platform-balances"}
 
 CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
@@ -219,7 +220,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
             FROM billing.commission_line WHERE order_id = 1""",
          """UPDATE demand.order_line SET refunded_goods_minor = goods_minor, refunded_freight_minor = freight_minor
             WHERE order_id = 1"""],
-        {"settled-or-due"},
+        {"settled-or-due", "given-back-is-refunds"},
     ),
     "an order that nobody will settle": (
         ["UPDATE billing.entry SET source_id = 999 WHERE kind = 'order_settled' AND source_id = 1"],
@@ -229,6 +230,19 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["""UPDATE demand.order_line SET goods_minor = goods_minor + 1, discount_minor = discount_minor + 1
             WHERE order_id = 6"""],
         {"due-is-lines"},
+    ),
+    "a line that gave back what was neither refunded nor carried": (
+        ["""UPDATE demand.order_line SET refunded_freight_minor = refunded_freight_minor - 1,
+            refunded_goods_minor = refunded_goods_minor + 1 WHERE order_id = 7"""],
+        {"given-back-is-refunds"},
+    ),
+    "value carried to another line that never came off one": (
+        [f"INSERT INTO demand.amendment VALUES (3, 88, 7, 'applied', 1, '{{}}', 0, 5, 0, {AMENDMENT})"],
+        {"carried-is-amendments", "added-is-paid"},
+    ),
+    "a line added for nothing": (
+        ["UPDATE demand.order_line SET amendment_id = 88 WHERE order_id = 7"],
+        {"added-is-paid"},
     ),
     "an entry slipped into a closed month": (
         [COPY.format("merchant_id, entry_no + 1", "77", "'2018-05-31'"),

@@ -6,7 +6,11 @@ from typing import Any
 import httpx
 from sqlalchemy import insert
 
+from demand.amendments.model import Amendment, AmendmentState, Changes, ChangeSet, Priced
+from demand.amendments.store import insert_amendment
+from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.ids import time_ordered_id
 from supply.stock import store as stock_store
 from supply.tables import offer, store
 from tests.billing.accounts import add_account
@@ -60,6 +64,39 @@ async def _add_supply(tx: Tx) -> None:
 async def add_supply(db: Database) -> None:
     """For each of the two merchants a store, a counted listing and a bank account, all with the merchant's own id."""
     await db.write(WORKER, "test", _add_supply)
+
+
+async def add_declined_amendment(tx: Tx, merchant_id: int, order_id: int) -> int:
+    """An amendment of any order that came to nothing; returns its id."""
+    amendment_id = time_ordered_id(tx.now)
+    nothing = Priced(
+        lines=(), given_back=(), added=(), goods_delta_minor=0, freight_delta_minor=0, delta_minor=0, carried_minor=0
+    )
+    declined = Amendment(
+        merchant_id=merchant_id,
+        amendment_id=amendment_id,
+        order_id=order_id,
+        state=AmendmentState.DECLINED,
+        base_version=1,
+        changes=ChangeSet(changes=Changes(), listings=(), priced=nothing),
+        delta_minor=0,
+        carried_goods_minor=0,
+        carried_freight_minor=0,
+        party=Party.MERCHANT,
+        proposed_by="test",
+        proposed_at=tx.now,
+        reason="a test",
+        method="",
+        decided_party=Party.BUYER,
+        decided_by="test",
+        decided_at=tx.now,
+        outcome="",
+        expires_at=tx.now,
+        payment_id=None,
+        refund_id=None,
+    )
+    await insert_amendment(tx, declined)
+    return amendment_id
 
 
 async def send(client: httpx.AsyncClient, path: str, body: object = None, key: str | None = None) -> httpx.Response:

@@ -11,7 +11,16 @@ from demand.refunds.store import add_dispute
 from marketplace.core.db import WORKER, Database
 from marketplace.core.webhooks import deliveries, store
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from tests.http.market import ALPHA, BETA, CONTRACTS, add_small_market, add_supply, close_month, send
+from tests.http.market import (
+    ALPHA,
+    BETA,
+    CONTRACTS,
+    add_declined_amendment,
+    add_small_market,
+    add_supply,
+    close_month,
+    send,
+)
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -48,6 +57,7 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{store_id}", str(ids["merchant"]))
         .replace("{product_id}", str(ids["merchant"]))
         .replace("{account_id}", str(ids["merchant"]))
+        .replace("{amendment_id}", str(ids["amendment"]))
     )
 
 
@@ -59,6 +69,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         dispute = await tx.scalar("SELECT dispute_id FROM demand.dispute WHERE merchant_id = :m", m=merchant_id)
     webhook = await db.write(WORKER, "test", store.create_endpoint, merchant_id, "https://m.example/", "", [])
     tested = await db.write(WORKER, "test", deliveries.send_test, webhook.endpoint)
+    amendment = await db.write(WORKER, "test", add_declined_amendment, merchant_id, order_id)
     return {
         "merchant": merchant_id,
         "order": order_id,
@@ -68,6 +79,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         "event": tested.event_id,
         "refund": refund,
         "dispute": dispute,
+        "amendment": amendment,
     }
 
 

@@ -26,6 +26,7 @@ STAFF = FINANCE | OPS
 OPERATING = OPS | {UserRole.ADMIN}
 SELLING = OPERATING | {UserRole.STOREFRONT}
 OWNER = {UserRole.MERCHANT_OWNER}
+STOREFRONT = {UserRole.STOREFRONT}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -122,6 +123,18 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/cancel": SELLING,
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/complete": SELLING,
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/returns": SELLING,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cash-collected": OPS | {UserRole.ADMIN} | BOOKS | CASHIER,
+    "GET /api/v1/balances/receivables": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments": SELLING | BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments": STAFF | STOREFRONT | BOOKS | CASHIER,
+    "GET /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}": STAFF
+    | STOREFRONT
+    | BOOKS
+    | CASHIER,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}/accept": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}/decline": SELLING | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/{amendment_id}/cancel": SELLING | BOOKS,
     "GET /api/v1/contracts": STAFF | BOOKS,
     "POST /api/v1/contracts": CONTROL,
     "GET /api/v1/contracts/{contract_id}": STAFF | BOOKS,
@@ -186,6 +199,7 @@ WITHOUT_ONCE = {
     "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/transfer",
     "POST /api/v1/payment-events/{processor}",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview",
 }
 """POSTs that move no money: a second session, key or code is harmless, and what they answer must not be stored.
 

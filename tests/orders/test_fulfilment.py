@@ -26,7 +26,7 @@ from marketplace.flows.fulfil_order import (
 )
 from marketplace.flows.hold_order import Act
 from marketplace.flows.settle_orders import settle_through
-from marketplace.worker import JOBS
+from marketplace.worker import jobs_of
 from tests.billing.market import check_books
 from tests.conftest import NOW
 from tests.orders.market import SHELF, Bought, Sold, add_purchase, read_order, shelf, shop_with, simple

@@ -14,6 +14,7 @@ TOPICS: dict[str, str] = {
     "demand.return_moved.v1": "A return has been asked for, decided on, received or withdrawn.",
     "demand.refund_failed.v1": "A processor could not pay a refund out; the buyer is still owed it.",
     "demand.refund_paid.v1": "A refund has reached the buyer.",
+    "demand.order_amended.v1": "A change of an order has been agreed on, and paid where it cost more.",
     "demand.order_moved.v1": "An order has gone from one state to the next.",
     "demand.purchase_placed.v1": "A cart has been placed: a purchase with its orders and its payment, not paid yet.",
     "demand.order_refunded.v1": "A refund of an order has been granted.",

@@ -24,7 +24,11 @@ ALTER TABLE demand.order_line
     ADD COLUMN shipped_quantity INTEGER DEFAULT '0' NOT NULL,
     ADD COLUMN delivered_quantity INTEGER DEFAULT '0' NOT NULL,
     ADD COLUMN returned_quantity INTEGER DEFAULT '0' NOT NULL,
-    ADD COLUMN amendment_id BIGINT
+    ADD COLUMN amendment_id BIGINT,
+    ADD COLUMN carried_goods_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN carried_freight_minor BIGINT DEFAULT '0' NOT NULL
+;;
+ALTER TABLE demand.order_line ADD CONSTRAINT ck_order_line_carried CHECK (carried_goods_minor BETWEEN 0 AND refunded_goods_minor AND carried_freight_minor BETWEEN 0 AND refunded_freight_minor)
 ;;
 ALTER TABLE demand.order_line ADD CONSTRAINT ck_order_line_quantities CHECK (cancelled_quantity >= 0 AND shipped_quantity >= 0 AND cancelled_quantity + shipped_quantity <= quantity AND delivered_quantity BETWEEN 0 AND shipped_quantity AND returned_quantity BETWEEN 0 AND quantity)
 ;;

@@ -292,6 +292,44 @@ CREATE TABLE core.webhook_delivery (
 ;;
 CREATE INDEX ix_webhook_delivery_due ON core.webhook_delivery (endpoint_id, not_before) WHERE state = 'pending'
 ;;
+CREATE TABLE demand.amendment (
+    merchant_id BIGINT NOT NULL, 
+    amendment_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    base_version INTEGER NOT NULL, 
+    changes JSONB NOT NULL, 
+    delta_minor BIGINT NOT NULL, 
+    carried_goods_minor BIGINT DEFAULT '0' NOT NULL, 
+    carried_freight_minor BIGINT DEFAULT '0' NOT NULL, 
+    party TEXT NOT NULL, 
+    proposed_by TEXT NOT NULL, 
+    proposed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    reason TEXT NOT NULL, 
+    method TEXT DEFAULT '' NOT NULL, 
+    decided_party TEXT, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    outcome TEXT DEFAULT '' NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    payment_id BIGINT, 
+    refund_id BIGINT, 
+    CONSTRAINT pk_amendment PRIMARY KEY (merchant_id, amendment_id), 
+    CONSTRAINT fk_amendment_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES demand.merchant_order (merchant_id, order_id), 
+    CONSTRAINT ck_amendment_state CHECK (state IN ('proposed', 'awaiting_payment', 'applied', 'declined', 'expired', 'cancelled')), 
+    CONSTRAINT ck_amendment_party CHECK (party IN ('buyer', 'merchant', 'platform')), 
+    CONSTRAINT ck_amendment_carried CHECK (carried_goods_minor >= 0 AND carried_freight_minor >= 0), 
+    CONSTRAINT ck_amendment_carried_applied CHECK (state = 'applied' OR carried_goods_minor + carried_freight_minor = 0), 
+    CONSTRAINT ck_amendment_payment CHECK (state <> 'awaiting_payment' OR (delta_minor > 0 AND payment_id IS NOT NULL))
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_amendment_expiring ON demand.amendment (expires_at) WHERE state IN ('proposed', 'awaiting_payment')
+;;
+CREATE INDEX ix_amendment_merchant_id_order_id ON demand.amendment (merchant_id, order_id)
+;;
+CREATE UNIQUE INDEX uq_amendment_open ON demand.amendment (merchant_id, order_id) WHERE state IN ('proposed', 'awaiting_payment')
+;;
 CREATE TABLE demand.cart_line (
     buyer_id BIGINT NOT NULL, 
     cart_id BIGINT NOT NULL, 
@@ -597,6 +635,20 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_policy TO app_staff, app_w
 GRANT SELECT ON demand.refund_policy TO app_merchant
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON core.webhook_delivery TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.amendment TO app_staff, app_worker
+;;
+ALTER TABLE demand.amendment ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.amendment FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON demand.amendment TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON demand.amendment TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON demand.amendment TO app_merchant
+;;
+CREATE POLICY app_merchant ON demand.amendment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand.cart_line TO app_staff, app_worker
 ;;
