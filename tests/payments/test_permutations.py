@@ -1,4 +1,4 @@
-"""Events of a history in any order, any of them twice: the same rows in the end as in the order they happened."""
+"""Events of a history in any order, any of them twice: the same rows in the end as in the order of what happened."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -98,7 +98,7 @@ async def test_any_order_any_number_of_times(maintenance_url: str, name: str) ->
     length = 3 if name == "paid back" else 2
     orders: list[tuple[int, ...]] = []
 
-    @settings(max_examples=6, database=None)
+    @settings(max_examples=4, database=None)
     @given(st.data())
     def collect(data: st.DataObject) -> None:
         repeats = data.draw(st.lists(st.integers(0, 2 * length - 1), max_size=3))

@@ -10,7 +10,6 @@ from billing.payments.facts import PaymentState
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
-from marketplace.core.signatures import new_secret
 from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
 from marketplace.flows.take_payment import payment_changed
 from marketplace.processors.wire import Authorise, Capture, Refund
@@ -192,4 +191,3 @@ def test_the_clock_of_the_simulator_decides_the_day(processor: Processor) -> Non
         processor.once(f"a{number}", "a", lambda asked=asked: processor.authorise(asked))  # type: ignore[misc]
         processor.capture(f"1-{number}", Capture(amount_minor=100, currency="EUR"))
     assert [line.split(",")[2] for line in processor.settlement_file(date(2018, 9, 4)).splitlines()[1:-1]] == ["1-2"]
-    assert new_secret().startswith("whsec_")
