@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert
@@ -63,7 +64,12 @@ async def add_purchase(tx: Tx, sold: Sequence[Paid], payment_id: int) -> None:
             {"purchase": payment_id, "order": one.order.order_id},
         )
     gross = sum(one.order.gross_minor for one in sold)
-    row = {"buyer_id": BUYER, "payment_id": payment_id, "purchase_id": payment_id, "processor_id": PROCESSOR}
+    row: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "payment_id": payment_id,
+        "purchase_id": payment_id,
+        "processor_id": PROCESSOR,
+    }
     row |= {"method": "card", "currency": "EUR", "amount_minor": gross - credit, "credit_minor": credit}
     row |= {"state": "captured", "created_at": NOW, "expires_at": NOW + timedelta(days=1), "captured_at": NOW}
     await tx.execute(insert(payment), {**row, "captured_minor": gross - credit})

@@ -4,10 +4,10 @@ Under every policy, before and after settlement, with payments that fail and com
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from hypothesis import Phase, settings
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from demand.lifecycle import Party
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict
 from marketplace.flows.cancel_refund import cancel_refund
 from marketplace.flows.dispute_order import DisputeFact, DisputeState, dispute_changed
@@ -37,7 +37,6 @@ POLICIES: list[dict[str, str]] = [
     {"goods": "platform", "freight": "platform", "commission": "kept", "lost": "platform"},
     {"freight": "platform", "processor_fee": "merchant"},
 ]
-Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Model(msgspec.Struct):
@@ -53,133 +52,137 @@ class Model(msgspec.Struct):
         return sum(amount for amount, state in self.disputes.values() if state != "won")
 
 
-def refund_machine(db: Database, wait: Wait) -> type[RuleBasedStateMachine]:  # noqa: C901
-    numbers, minutes = count(1), count(1)
+class RefundMachine(RuleBasedStateMachine):
+    """One order after another in one database, each refunded and disputed at random."""
 
-    class RefundMachine(RuleBasedStateMachine):
-        @initialize(policy=st.sampled_from(POLICIES), credit=st.sampled_from([0, 0, 50]))
-        def sell(self, policy: dict[str, str], credit: int) -> None:
-            self.model, self.order_id = Model(refunds={}, disputes={}), next(numbers)
-            self.payment_id = 1_000 + self.order_id
-            order = Order(merchant_id=1, order_id=self.order_id, lines=LINES, order_ref=f"p{self.order_id}")
-            sold = [Paid(order=order, credit_minor=credit, fee_minor=7)]
-            sell = paid_market if self.order_id == 1 else add_purchase
-            wait(db.write(WORKER, "test", sell, sold, self.payment_id))
-            wait(under(db, **policy))
-            self.before = wait(balances(db))
-            self.paid = 0
+    db: ClassVar[Database]
+    runner: ClassVar[asyncio.Runner]
+    numbers: ClassVar[Iterator[int]]
+    minutes: ClassVar[Iterator[int]]
 
-        def funds(self) -> Funds:
-            async def ask() -> Funds:
-                async with db.read(WORKER) as tx:
-                    return await funds_of(tx, 1, self.order_id)
+    @initialize(policy=st.sampled_from(POLICIES), credit=st.sampled_from([0, 0, 50]))
+    def sell(self, policy: dict[str, str], credit: int) -> None:
+        self.model, self.order_id = Model(refunds={}, disputes={}), next(self.numbers)
+        self.payment_id = 1_000 + self.order_id
+        order = Order(merchant_id=1, order_id=self.order_id, lines=LINES, order_ref=f"p{self.order_id}")
+        sold = [Paid(order=order, credit_minor=credit, fee_minor=7)]
+        sell = paid_market if self.order_id == 1 else add_purchase
+        self.runner.run(self.db.write(WORKER, "test", sell, sold, self.payment_id))
+        self.runner.run(under(self.db, **policy))
+        self.before = self.runner.run(balances(self.db))
+        self.paid = 0
 
-            found: Funds = wait(ask())
-            return found
+    def funds(self) -> Funds:
+        async def ask() -> Funds:
+            async with self.db.read(WORKER) as tx:
+                return await funds_of(tx, 1, self.order_id)
 
-        def ask(self, **asked: Any) -> None:
-            refundable = self.funds().refundable_minor
-            cmd = RefundOrder(
-                merchant_id=1, order_id=self.order_id, reason="damaged", initiator=Party.PLATFORM, **asked
-            )
+        found: Funds = self.runner.run(ask())
+        return found
+
+    def ask(self, **asked: Any) -> None:
+        refundable = self.funds().refundable_minor
+        cmd = RefundOrder(merchant_id=1, order_id=self.order_id, reason="damaged", initiator=Party.PLATFORM, **asked)
+        try:
+            done: Refunded = self.runner.run(self.db.write(WORKER, "test", refund_order, cmd))
+        except AppError:
+            assert asked.get("goodwill_minor", refundable + 1) > refundable
+            return
+        assert done.gross_minor <= refundable
+        self.model.refunds[done.refund_id] = (done, "booked")
+
+    @rule(amount=st.integers(1, GROSS + 1))
+    def goodwill(self, amount: int) -> None:
+        self.ask(goodwill_minor=amount)
+
+    @rule(line=st.sampled_from([1, 2]), goods=st.integers(0, 101), freight=st.sampled_from([0, 0, 20]))
+    def of_line(self, line: int, goods: int, freight: int) -> None:
+        self.ask(lines=(RefundLine(line, goods, freight),))
+
+    @rule()
+    def whole(self) -> None:
+        self.ask()
+
+    @rule()
+    def settle(self) -> None:
+        self.runner.run(settle_through(self.db, "test", THROUGH))
+
+    @rule(ok=st.booleans(), which=st.integers(0, 9))
+    def processor_says(self, ok: bool, which: int) -> None:
+        for done, _ in list(self.model.refunds.values())[which : which + 1]:
+            card = [one for one in self.runner.run(sent(self.db, done)) if one.way == "card"]
+            if not card or card[-1].state not in {"due", "paid", "failed"} or card[-1].covered_minor:
+                continue
+            self.paid += card[-1].amount_minor * (int(ok) - int(card[-1].state == "paid"))
+            at = NOW + timedelta(minutes=next(self.minutes))
+            failure = None if ok else "closed"
+
+            async def tell(tx: Tx, refund_id: int, at: datetime, failure: str | None) -> None:
+                await refund_settled(tx, 1, refund_id, self.payment_id, ok=failure is None, failure=failure, at=at)
+
+            for _ in range(2):
+                self.runner.run(self.db.write(WORKER, "test", tell, done.refund_id, at, failure))
+
+    @rule(which=st.integers(0, 9), deed=st.sampled_from([retry_refund, refund_to_credit, cancel_refund]))
+    def decide(self, which: int, deed: Any) -> None:
+        for done, state in list(self.model.refunds.values())[which : which + 1]:
+            payments = self.runner.run(sent(self.db, done))
+            key = RefundKey(1, done.refund_id)
             try:
-                done: Refunded = wait(db.write(WORKER, "test", refund_order, cmd))
-            except AppError:
-                assert asked.get("goodwill_minor", refundable + 1) > refundable
-                return
-            assert done.gross_minor <= refundable
-            self.model.refunds[done.refund_id] = (done, "booked")
-
-        @rule(amount=st.integers(1, GROSS + 1))
-        def goodwill(self, amount: int) -> None:
-            self.ask(goodwill_minor=amount)
-
-        @rule(line=st.sampled_from([1, 2]), goods=st.integers(0, 101), freight=st.sampled_from([0, 0, 20]))
-        def of_line(self, line: int, goods: int, freight: int) -> None:
-            self.ask(lines=(RefundLine(line, goods, freight),))
-
-        @rule()
-        def whole(self) -> None:
-            self.ask()
-
-        @rule()
-        def settle(self) -> None:
-            wait(settle_through(db, "test", THROUGH))
-
-        @rule(ok=st.booleans(), which=st.integers(0, 9))
-        def processor_says(self, ok: bool, which: int) -> None:
-            for done, _ in list(self.model.refunds.values())[which : which + 1]:
-                card = [one for one in wait(sent(db, done)) if one.way == "card"]
-                if not card or card[-1].state not in {"due", "paid", "failed"} or card[-1].covered_minor:
-                    continue
-                self.paid += card[-1].amount_minor * (int(ok) - int(card[-1].state == "paid"))
-                at = NOW + timedelta(minutes=next(minutes))
-                failure = None if ok else "closed"
-                told = refund_settled, 1, done.refund_id, self.payment_id
-                for _ in range(2):
-                    wait(db.write(WORKER, "test", *told, ok=ok, failure=failure, at=at))
-
-        @rule(which=st.integers(0, 9), deed=st.sampled_from([retry_refund, refund_to_credit, cancel_refund]))
-        def decide(self, which: int, deed: Any) -> None:
-            for done, state in list(self.model.refunds.values())[which : which + 1]:
-                payments = wait(sent(db, done))
-                key = RefundKey(1, done.refund_id)
-                try:
-                    wait(db.write(WORKER, "ops", deed, key))
-                except Conflict:
-                    continue
-                assert any(one.state == "failed" for one in payments)
-                assert state == "booked"
-                if deed is cancel_refund:
-                    self.model.refunds[done.refund_id] = (done, "cancelled")
-
-        @rule(name=st.sampled_from(["a", "b"]), amount=st.integers(1, 150), state=st.sampled_from(list(DisputeState)))
-        def dispute(self, name: str, amount: int, state: DisputeState) -> None:
-            known = self.model.disputes.get(name)
-            said = DisputeFact(
-                dispute_ref=f"{name}{self.order_id}",
-                buyer_id=BUYER,
-                payment_id=self.payment_id,
-                state=state,
-                amount_minor=amount,
-                fee_minor=0,
-                currency="EUR",
-                occurred_at=NOW,
-            )
-            contradicts = known is not None and {known[1], state} == {"won", "lost"}
-            try:
-                wait(db.write(WORKER, "processor", dispute_changed, said))
+                self.runner.run(self.db.write(WORKER, "ops", deed, key))
             except Conflict:
-                assert contradicts
-                return
-            assert not contradicts
-            was = known or (amount, "opened")
-            self.model.disputes[name] = (was[0], state if was[1] == "opened" else was[1])
+                continue
+            assert any(one.state == "failed" for one in payments)
+            assert state == "booked"
+            if deed is cancel_refund:
+                self.model.refunds[done.refund_id] = (done, "cancelled")
 
-        @invariant()
-        def money_is_where_the_model_has_it(self) -> None:
-            if not hasattr(self, "model"):
-                return
-            funds = self.funds()
-            assert funds.captured_minor == GROSS
-            assert funds.disputed_minor == self.model.disputed()
-            assert 0 <= self.model.refunded() - funds.refunded_minor <= self.model.disputed()
-            at_processor = wait(balances(db)).get(1020, 0) - self.before.get(1020, 0)
-            assert at_processor == -self.paid - self.model.disputed()
+    @rule(name=st.sampled_from(["a", "b"]), amount=st.integers(1, 150), state=st.sampled_from(list(DisputeState)))
+    def dispute(self, name: str, amount: int, state: DisputeState) -> None:
+        known = self.model.disputes.get(name)
+        said = DisputeFact(
+            dispute_ref=f"{name}{self.order_id}",
+            buyer_id=BUYER,
+            payment_id=self.payment_id,
+            state=state,
+            amount_minor=amount,
+            fee_minor=0,
+            currency="EUR",
+            occurred_at=NOW,
+        )
+        contradicts = known is not None and {known[1], state} == {"won", "lost"}
+        try:
+            self.runner.run(self.db.write(WORKER, "processor", dispute_changed, said))
+        except Conflict:
+            assert contradicts
+            return
+        assert not contradicts
+        was = known or (amount, "opened")
+        self.model.disputes[name] = (was[0], state if was[1] == "opened" else was[1])
 
-        def teardown(self) -> None:
-            wait(check_books(db))
+    @invariant()
+    def money_is_where_the_model_has_it(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        funds = self.funds()
+        assert funds.captured_minor == GROSS
+        assert funds.disputed_minor == self.model.disputed()
+        assert 0 <= self.model.refunded() - funds.refunded_minor <= self.model.disputed()
+        at_processor = self.runner.run(balances(self.db)).get(1020, 0) - self.before.get(1020, 0)
+        assert at_processor == -self.paid - self.model.disputed()
 
-    return RefundMachine
+    def teardown(self) -> None:
+        self.runner.run(check_books(self.db))
 
 
 def test_what_was_captured_is_given_back_once(maintenance_url: str) -> None:
     with asyncio.Runner() as runner:
         opened = fresh_database(maintenance_url)
         db = runner.run(opened.__aenter__())
+        run_over = {"db": db, "runner": runner, "numbers": count(1), "minutes": count(1)}
         try:
             run_state_machine_as_test(
-                refund_machine(db, runner.run),
+                type("Machine", (RefundMachine,), run_over),
                 settings=settings(max_examples=30, stateful_step_count=15, phases=[Phase.generate, Phase.shrink]),
             )
         finally:
