@@ -1,6 +1,7 @@
 """Orders on their way to the buyer: accepted, shipped and delivered in parts, completed by the clock."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from marketplace.flows.fulfil_order import (
 )
 from marketplace.flows.hold_order import Act
 from marketplace.flows.settle_orders import settle_through
+from marketplace.settings import Settings
 from marketplace.worker import jobs_of
 from tests.billing.market import check_books
 from tests.conftest import NOW
@@ -132,7 +134,7 @@ async def test_the_clock_completes_what_nobody_speaks_of(db: Database, clock: Fi
     await ship(db, (1, 2))
     clock.move_to(NOW + timedelta(days=3))
     await ship(db)
-    completed = JOBS["complete_orders"]
+    completed = jobs_of(Settings(home=Path()))["complete_orders"]
     clock.move_to(NOW + COMPLETES_AFTER + timedelta(days=2, hours=23))
     await completed.run(db, None)
     assert (await read_order(db)).order.state is OrderState.FULFILLING
@@ -160,7 +162,7 @@ async def test_the_clock_goes_through_more_orders_than_one_commit_takes(
     monkeypatch.setattr(fulfil_order, "BATCH", 2)
     clock.move_to(NOW + COMPLETES_AFTER)
     assert await db.write(WORKER, "worker", complete_due, clock.now()) == 2
-    await JOBS["complete_orders"].run(db, None)
+    await jobs_of(Settings(home=Path()))["complete_orders"].run(db, None)
     async with db.read(WORKER) as tx:
         assert await tx.scalar("SELECT count(*) FROM demand.merchant_order WHERE state = 'delivered'") == 5
     await check_books(db)
@@ -171,7 +173,7 @@ async def test_a_line_that_came_later_stops_the_clock(db: Database, clock: Fixed
     await ship(db)
     await db.write(WORKER, "test", Tx.execute, "UPDATE demand.order_line SET quantity = quantity + 1")
     clock.move_to(NOW + COMPLETES_AFTER)
-    await JOBS["complete_orders"].run(db, None)
+    await jobs_of(Settings(home=Path()))["complete_orders"].run(db, None)
     detail = await read_order(db)
     assert (detail.order.state, detail.order.completes_at) == (OrderState.FULFILLING, None)
 
