@@ -12,6 +12,9 @@ import httpx
 import msgspec
 from sqlalchemy import insert
 
+from billing.bank_accounts import store as bank_accounts
+from billing.bank_accounts.model import Scheme
+from billing.bank_accounts.store import ProposeAccount
 from billing.payments.facts import payment_reference
 from marketplace.core import outbox
 from marketplace.core.db import WORKER, Database, Tx
@@ -49,28 +52,31 @@ async def fill(db: Database, home: Path) -> None:
     await add_small_market(db)
     await add_supply(db)
     await db.write(WORKER, "test", _add_listings)
-    async with running(db, home, processor=NAME, processor_secret=SECRET, webhooks_private=True) as app:
-        async with AsyncExitStack() as stack:
+    async with (
+        running(db, home, processor=NAME, processor_secret=SECRET, webhooks_private=True) as app,
+        AsyncExitStack() as stack,
+    ):
 
-            async def caller(login: str, role: str, merchant_id: int | None = None) -> httpx.AsyncClient:
-                key = await api_key(db, login, [role], merchant_id)
-                return await stack.enter_async_context(make_client(app, Authorization=f"Bearer {key}"))
+        async def caller(login: str, role: str, merchant_id: int | None = None) -> httpx.AsyncClient:
+            key = await api_key(db, login, [role], merchant_id)
+            return await stack.enter_async_context(make_client(app, Authorization=f"Bearer {key}"))
 
-            owners = {m: await caller(f"owner of {m}", "merchant_owner", m) for m in (ALPHA, BETA)}
-            people = People(
-                nobody=await stack.enter_async_context(make_client(app)),
-                shop=await caller("the shop", "storefront"),
-                ops=await caller("somebody of ops", "growth"),
-                clerk=await caller("a clerk", "accountant"),
-                controller=await caller("a controller", "controller"),
-                owners=owners,
-            )
-            await _months(people)
-            await _accounts_and_webhooks(db, people)
-            for name in ("anne", "ben"):
-                buyer = (await done(people.shop, "/buyers", {"buyer_ref": name, "name": name}))["buyer_id"]
-                await Life(db, people, buyer).live()
-            await db.write(WORKER, "test", _a_few_park)
+        owners = {m: await caller(f"owner of {m}", "merchant_owner", m) for m in (ALPHA, BETA)}
+        people = People(
+            nobody=await stack.enter_async_context(make_client(app)),
+            shop=await caller("the shop", "storefront"),
+            ops=await caller("somebody of ops", "growth"),
+            clerk=await caller("a clerk", "accountant"),
+            controller=await caller("a controller", "controller"),
+            owners=owners,
+        )
+        await _months(people)
+        await _accounts_and_webhooks(db, people)
+        for name in ("anne", "ben"):
+            buyer = (await done(people.shop, "/buyers", {"buyer_ref": name, "name": name}))["buyer_id"]
+            await Life(db, people, buyer).live()
+        await _newcomers(db, people)
+        await db.write(WORKER, "test", _a_few_park)
 
 
 async def done(client: httpx.AsyncClient, path: str, body: object = None) -> Any:
@@ -124,6 +130,23 @@ async def _accounts_and_webhooks(db: Database, people: People) -> None:
     assert await sender.send_due(db, "worker", private=True)  # nobody listens there, so these have failed once
 
 
+async def _newcomers(db: Database, people: People) -> None:
+    """A merchant with nothing missing that may go live, whose bank account waits for approval; and a suspended one."""
+    gamma = (await done(people.ops, "/merchants", {"name": "Gamma"}))["merchant_id"]
+    for key in ("terms", "legal_name_and_address", "identity_document"):
+        await done(people.ops, f"/merchants/{gamma}/onboarding/{key}/waive", {"reason": "known"})
+    await done(people.ops, f"/merchants/{gamma}/listings", {"sku": "A", "title": "A", "price_minor": 5})
+    propose = ProposeAccount(
+        merchant_id=gamma, currency="EUR", holder="Gamma", scheme=Scheme.OTHER, number="12345678", routing="99"
+    )
+    account = await db.write(WORKER, "owner of gamma", bank_accounts.propose, propose)
+    of_account = f"/merchants/{gamma}/bank-accounts/{account.account_id}"
+    await done(people.clerk, f"{of_account}/vouch", {"note": "the bank's letter"})
+    delta = (await done(people.ops, "/merchants", {"name": "Delta"}))["merchant_id"]
+    suspended = "UPDATE supply.merchant SET state = 'suspended' WHERE merchant_id = :merchant"
+    await db.write(WORKER, "test", Tx.execute, suspended, {"merchant": delta})
+
+
 async def _a_few_park(tx: Tx) -> None:
     """Of what waits for a processor or came from one, something that people have to look at."""
     for table, key in (("payment_command", "command_id"), ("inbox_event", "inbox_id")):
@@ -132,6 +155,11 @@ async def _a_few_park(tx: Tx) -> None:
             f"UPDATE billing.{table} SET state = 'parked', error = 'a test' WHERE {key} IN"
             f" (SELECT {key} FROM billing.{table} WHERE state = '{state}' ORDER BY {key} LIMIT 3)"
         )
+    await tx.execute(
+        "UPDATE core.webhook_delivery SET state = 'failed', not_before = NULL, ended_at = :now WHERE event_id IN"
+        " (SELECT min(event_id) FROM core.webhook_delivery GROUP BY endpoint_id)",
+        {"now": tx.now},
+    )
 
 
 class Life:
@@ -145,7 +173,8 @@ class Life:
         """One purchase for every fate."""
         credit = {"currency": "EUR", "amount_minor": 5_000, "reason": "sorry"}
         await done(self.people.ops, f"/buyers/{self.buyer_id}/credit", credit)
-        await self.cart()
+        for _ in range(4):
+            await self.cart()
         await done(self.people.shop, f"/buyers/{self.buyer_id}/carts/{(await self.cart())['cart_id']}/drop")
         await self.buy()  # waits for its payment
         await self.tell(await self.buy(), "failed")
@@ -159,9 +188,7 @@ class Life:
 
     async def cart(self) -> Json:
         lines = [{"merchant_id": m, "product_id": LAMP, "quantity": 3} for m in (ALPHA, BETA)]
-        made: Json = await done(
-            self.people.shop, f"/buyers/{self.buyer_id}/carts", {"currency": "EUR", "lines": lines}
-        )
+        made: Json = await done(self.people.shop, f"/buyers/{self.buyer_id}/carts", {"currency": "EUR", "lines": lines})
         return made
 
     async def buy(self, method: str = "tok_ok", credit_minor: int = 0) -> Json:
@@ -227,6 +254,7 @@ class Life:
         for order, shipped in zip(partly["orders"], await self.each(partly, "shipments", one), strict=True):
             arrived = {"shipment_id": shipped["shipment"]["shipment_id"]}
             await done(self.people.owners[order["merchant_id"]], f"{order_path(order)}/deliveries", arrived)
+        await self.each(await self.paid(), "shipments", {})
         await self.each(await self.paid(), "cancel", {})
         await self.each(await self.paid(), "cancel-lines", one)
 

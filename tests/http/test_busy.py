@@ -10,9 +10,24 @@ async def test_look(busy_db: Database) -> None:
     async with busy_db.read(WORKER) as tx:
         for table in metadata.sorted_tables:
             key = placement(table).distributed_by
-            n = await tx.rows(f"SELECT {key}, count(*) FROM {qualified(table)} GROUP BY 1 ORDER BY 1") if key in ("merchant_id","buyer_id") else [(await tx.scalar(f"SELECT count(*) FROM {qualified(table)}"),)]
+            n = (
+                await tx.rows(f"SELECT {key}, count(*) FROM {qualified(table)} GROUP BY 1 ORDER BY 1")
+                if key in ("merchant_id", "buyer_id")
+                else [(await tx.scalar(f"SELECT count(*) FROM {qualified(table)}"),)]
+            )
             print(qualified(table), [tuple(r) for r in n])
-        for t in ("demand.merchant_order","demand.amendment","demand.return_request","demand.dispute","billing.refund_payment","billing.payment","billing.inbox_event","billing.payment_command","billing.bank_account","core.webhook_delivery"):
+        for t in (
+            "demand.merchant_order",
+            "demand.amendment",
+            "demand.return_request",
+            "demand.dispute",
+            "billing.refund_payment",
+            "billing.payment",
+            "billing.inbox_event",
+            "billing.payment_command",
+            "billing.bank_account",
+            "core.webhook_delivery",
+        ):
             print(t, [tuple(r) for r in await tx.rows(f"SELECT state, count(*) FROM {t} GROUP BY 1")])
         print(await tx.rows("select error, convert_from(body,'UTF8') from billing.inbox_event where state<>'applied'"))
     await check_books(busy_db)
