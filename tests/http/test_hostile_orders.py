@@ -24,7 +24,7 @@ from marketplace.flows.list_goods import ROWS_MAX
 from marketplace.processors.wire import Event, PaymentData
 from marketplace.tables import metadata
 from tests.http.busy import LAMP, NAME, SECRET
-from tests.http.market import ALPHA, BETA
+from tests.http.market import ALPHA, BETA, send
 from tests.http.serving import make_client, running
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -46,7 +46,6 @@ class Things(msgspec.Struct, frozen=True, kw_only=True):
     ours: int
     theirs: int
     cart: int
-    cart_of_ben: int
     quote_of_ben: str
     their_return: int
     their_return_order: int
@@ -135,7 +134,11 @@ def of_other_buyers(t: Things) -> dict[str, Try]:
         "a shop's own credit": post("shop", f"/buyers/{t.anne}/credit", goodwill, 403, "forbidden"),
         "a shop at the orders": Try("shop", "GET", "/orders", None, 403, "forbidden"),
         "a cashier refunds": post(
-            "cashier", f"/merchants/{ALPHA}/orders/{t.ours}/refunds", {"reason": "late", "whole": True}, 403, "forbidden"
+            "cashier",
+            f"/merchants/{ALPHA}/orders/{t.ours}/refunds",
+            {"reason": "late", "whole": True},
+            403,
+            "forbidden",
         ),
     }
 
@@ -286,7 +289,8 @@ def webhooks(t: Things) -> dict[str, Try]:
 
 def all_of(t: Things) -> Iterator[tuple[str, Try]]:
     return chain.from_iterable(
-        part(t).items() for part in (of_others, of_other_buyers, amounts, events, keys_and_tags, second_persons, webhooks)
+        part(t).items()
+        for part in (of_others, of_other_buyers, amounts, events, keys_and_tags, second_persons, webhooks)
     )
 
 
@@ -311,10 +315,7 @@ async def _things(db: Database, shop: httpx.AsyncClient) -> Things:
             return found
 
         anne, ben = [row.buyer_id for row in await tx.rows("SELECT buyer_id FROM demand.buyer ORDER BY buyer_ref")]
-        carts = {
-            buyer: (await one(f"SELECT min(cart_id) AS id FROM demand.cart WHERE buyer_id = {buyer} AND state = 'open'")).id
-            for buyer in (anne, ben)
-        }
+        cart = await one(f"SELECT min(cart_id) AS id FROM demand.cart WHERE buyer_id = {anne} AND state = 'open'")
         bought = await one(
             "SELECT min(a.order_id) AS ours, min(b.order_id) AS theirs, a.purchase_id FROM demand.merchant_order a"
             f" JOIN demand.merchant_order b USING (purchase_id) WHERE a.merchant_id = {ALPHA} AND b.merchant_id = {BETA}"
@@ -329,7 +330,10 @@ async def _things(db: Database, shop: httpx.AsyncClient) -> Things:
             f"SELECT * FROM billing.refund_payment WHERE merchant_id = {BETA} AND state = 'failed' LIMIT 1"
         )
         dispute = await one(f"SELECT * FROM demand.dispute WHERE merchant_id = {BETA} AND state = 'open' LIMIT 1")
-        webhook = {m: (await one(f"SELECT * FROM core.webhook_endpoint WHERE merchant_id = {m}")).endpoint_id for m in (ALPHA, BETA)}
+        webhook = {
+            m: (await one(f"SELECT * FROM core.webhook_endpoint WHERE merchant_id = {m}")).endpoint_id
+            for m in (ALPHA, BETA)
+        }
         proposed = await one(
             f"SELECT a.* FROM demand.amendment a JOIN demand.merchant_order o USING (merchant_id, order_id)"
             f" WHERE merchant_id = {ALPHA} AND a.state = 'proposed' AND o.buyer_id = {anne} LIMIT 1"
@@ -337,13 +341,127 @@ async def _things(db: Database, shop: httpx.AsyncClient) -> Things:
         account = await one("SELECT * FROM billing.bank_account WHERE state = 'verified'")
         payout = await one(f"SELECT * FROM billing.payout WHERE merchant_id = {ALPHA} AND state = 'confirmed'")
         run = await one("SELECT run_id FROM billing.billing_run WHERE state NOT IN ('finalised', 'final') LIMIT 1")
-    quote = await shop.get(f"/api/v1/buyers/{ben}/carts/{carts[ben]}/quote")
+    one_lamp = {"currency": "EUR", "lines": [{"merchant_id": ALPHA, "product_id": LAMP, "quantity": 1}]}
+    other = (await send(shop, f"/buyers/{ben}/carts", one_lamp)).json()["cart_id"]
+    quote = await shop.get(f"/api/v1/buyers/{ben}/carts/{other}/quote")
     return Things(
         anne=anne, ben=ben, purchase=bought.purchase_id, payment=payment.payment_id, amount=payment.amount_minor,
-        ours=bought.ours, theirs=bought.theirs, cart=carts[anne], cart_of_ben=carts[ben],
+        ours=bought.ours, theirs=bought.theirs, cart=cart.id, 
         quote_of_ben=quote.json()["quote"], their_return=returned.return_id, their_return_order=returned.order_id,
         their_refund=refund.refund_id, their_dispute=dispute.dispute_id, their_webhook=webhook[BETA],
         webhook=webhook[ALPHA], proposed=proposed.amendment_id, proposed_of=proposed.order_id,
         vouched=account.account_id, vouched_of=account.merchant_id, paid_out=payout.payout_id, preview=run.run_id,
         now=db.clock.now(),
     )  # fmt: skip
+
+
+async def _used_key(
+    tx: Tx, login: str, scopes: list[str] | None = None, expires_at: datetime | None = None
+) -> sessions.NewKey:
+    user_id = await tx.scalar("SELECT user_id FROM core.app_user WHERE login = :login", login=login)
+    return await sessions.create_api_key(tx, user_id, "hostile", expires_at, scopes)
+
+
+@pytest.fixture
+async def actors(
+    app: Litestar, db: Database, clock: FixedClock, caller: Make
+) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    """Everybody by name: the people of the busy market, and keys of its owner that are worth less than it thinks."""
+    owner = f"owner of {ALPHA}"
+    soon = clock.now() + timedelta(seconds=1)
+    wanted: dict[str, tuple[str, list[str] | None, datetime | None]] = {
+        "owner": (owner, None, None), "shop": ("the shop", None, None), "ops": ("somebody of ops", None, None),
+        "clerk": ("a clerk", None, None), "reader": (owner, ["read"], None), "late": (owner, None, soon),
+        "cart keeper": ("the shop", ["carts:write", "read"], None), "rotated": (owner, None, None), "revoked": (owner, None, None),
+    }  # fmt: skip
+    async with AsyncExitStack() as stack:
+        made = {}
+        for name, (login, scopes, expires_at) in wanted.items():
+            key = await db.write(WORKER, login, _used_key, login, scopes, expires_at)
+            if name == "rotated":
+                await db.write(WORKER, login, _rotate, key.key_id)
+            if name == "revoked":
+                await db.write(WORKER, login, _revoke, key.key_id)
+            client = make_client(app, Authorization=f"Bearer {key.key}")
+            made[name] = await stack.enter_async_context(client)
+        made["nobody"] = await stack.enter_async_context(make_client(app))
+        made["cashier"] = await caller("cash", "merchant_cashier", merchant_id=ALPHA)
+        clock.move_to(soon)
+        yield made
+
+
+async def _owner_of(tx: Tx, key_id: str) -> int:
+    user_id: int = await tx.scalar("SELECT user_id FROM core.api_key WHERE key_id = :key", key=key_id)
+    return user_id
+
+
+async def _rotate(tx: Tx, key_id: str) -> None:
+    await sessions.rotate_api_key(tx, await _owner_of(tx, key_id), key_id, timedelta(0))
+
+
+async def _revoke(tx: Tx, key_id: str) -> None:
+    await sessions.revoke_api_key(tx, await _owner_of(tx, key_id), key_id)
+
+
+async def contents(db: Database) -> dict[str, list[Any]]:
+    """Every row of every table that a refusal has no business in."""
+    async with db.read(WORKER) as tx:
+        return {
+            qualified(table): [tuple(row) for row in await tx.rows(select(table).order_by(*table.primary_key.columns))]
+            for table in metadata.sorted_tables
+            if qualified(table) not in UNWATCHED
+        }
+
+
+async def answered(actors: dict[str, httpx.AsyncClient], one: Try) -> httpx.Response:
+    headers = {"Idempotency-Key": f"hostile-{next(_numbers)}"} | one.headers
+    if not headers["Idempotency-Key"]:
+        del headers["Idempotency-Key"]
+    sent: dict[str, Any] = {"content": one.body} if isinstance(one.body, bytes) else {"json": one.body}
+    if one.body is None:
+        sent = {}
+    return await actors[one.who].request(one.method, f"/api/v1{one.path}", headers=headers, **sent)
+
+
+async def test_each_is_refused_by_name_and_nothing_has_changed(
+    actors: dict[str, httpx.AsyncClient], db: Database
+) -> None:
+    things = await _things(db, actors["shop"])
+    first = post("owner", f"/merchants/{ALPHA}/stores", {"name": "first"}, 201, "", Idempotency_Key="used")
+    assert (await answered(actors, first)).status_code == 201
+    before = await contents(db)
+    wrong, tried = [], dict(all_of(things))
+    for name, one in tried.items():
+        answer = await answered(actors, one)
+        problem = answer.json()
+        found = (answer.status_code, problem.get("type", "").removeprefix("/problems/"))
+        if found != (one.status, one.code) or not problem["detail"]:
+            wrong.append((name, one.method, one.path, found, answer.text[:200]))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert len(tried) >= 100
+    after = await contents(db)
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+async def test_an_event_that_is_known_is_not_taken_in_again_whatever_it_says(
+    actors: dict[str, httpx.AsyncClient], db: Database
+) -> None:
+    before = await contents(db)
+    async with db.read(WORKER) as tx:
+        known = (await tx.row("SELECT event_ref FROM billing.inbox_event ORDER BY inbox_id LIMIT 1")).event_ref
+    for body in (b"{}", b'{"type":"payment.voided"}'):
+        signed = signed_headers(known, db.clock.now(), body, [SECRET])
+        answer = await actors["nobody"].post(f"/api/v1/payment-events/{NAME}", content=body, headers=signed)
+        assert (answer.status_code, answer.json()) == (202, {"event_ref": known})
+    assert await contents(db) == before
+
+
+async def test_a_key_of_another_person_is_another_key(actors: dict[str, httpx.AsyncClient], db: Database) -> None:
+    """What somebody else's Idempotency-Key has answered is not told to whoever uses the same one."""
+    path = f"/merchants/{ALPHA}/stores"
+    made = [
+        await answered(actors, post(who, path, {"name": who}, 201, "", Idempotency_Key="mine"))
+        for who in ("owner", "ops")
+    ]
+    assert [one.json()["name"] for one in made] == ["owner", "ops"]
+    assert all("idempotency-replayed" not in one.headers for one in made)
