@@ -12,8 +12,10 @@ import structlog
 from billing.payments.facts import DisputeFact, PaymentFact, RefundFact, ids_of
 from billing.payments.inbox import store as inbox
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.errors import Invalid
 from marketplace.core.work import reason
+from marketplace.flows import dispute_order
+from marketplace.flows.pay_refund import refund_settled
 from marketplace.flows.return_payment import unwanted_returned
 from marketplace.flows.take_payment import payment_changed
 from marketplace.processors.wire import read_event
@@ -77,19 +79,29 @@ async def _refund_changed(tx: Tx, processor_id: int, fact: RefundFact) -> None:
     if refund_id == payment_id:
         await unwanted_returned(tx, processor_id, merchant_id, payment_id, fact)
     else:
-        await REFUND_SETTLED(tx, processor_id, fact)
+        await refund_settled(
+            tx, merchant_id, refund_id, payment_id, ok=fact.ok, failure=fact.failure, at=fact.occurred_at
+        )
 
 
-async def _not_wired(tx: Tx, processor_id: int, fact: Any) -> None:
-    raise Conflict(f"nothing here takes a {type(fact).__name__} yet ({fact.reference})")
+async def _dispute_changed(tx: Tx, processor_id: int, fact: DisputeFact) -> None:
+    buyer_id, payment_id = ids_of(fact.reference)
+    said = dispute_order.DisputeFact(
+        dispute_ref=fact.dispute_ref,
+        buyer_id=buyer_id,
+        payment_id=payment_id,
+        state=dispute_order.DisputeState(fact.state.value),
+        amount_minor=fact.amount_minor,
+        fee_minor=fact.fee_minor,
+        currency=fact.currency,
+        occurred_at=fact.occurred_at,
+    )
+    await dispute_order.dispute_changed(tx, said)
 
-
-REFUND_SETTLED: Apply = _not_wired
-"""To be wired: pay_refund.refund_settled with the ids of both references, fact.ok, .failure and .occurred_at."""
 
 APPLY: dict[type, Apply] = {
     PaymentFact: payment_changed,
     RefundFact: _refund_changed,
-    DisputeFact: _not_wired,  # to be wired: dispute_order.dispute_changed(tx, fact)
+    DisputeFact: _dispute_changed,
 }
 """What applies each kind of fact."""

@@ -130,7 +130,7 @@ async def _shares(tx: Tx, processor_id: int, number: int, line: Line) -> list[_S
         parts = await _captured_parts(tx, processor_id, owner_id, thing_id)
         if line.kind is LineKind.CAPTURE:
             return _capture_shares(line, parts)
-        return await _dispute_shares(tx, line, parts)
+        return await _dispute_shares(tx, line, thing_id)
     except (Invalid, NotFound) as fault:
         raise Invalid(f"line {number}: {fault.detail}") from fault
 
@@ -160,16 +160,26 @@ def _capture_shares(line: Line, parts: Sequence[PaymentPart]) -> list[_Share]:
     ]
 
 
-async def _dispute_shares(tx: Tx, line: Line, parts: Sequence[PaymentPart]) -> list[_Share]:
+async def _dispute_shares(tx: Tx, line: Line, payment_id: int) -> list[_Share]:
     """What a disputed payment's orders have to bear, as the dispute was divided when it was opened.
 
-    Its fee was booked then, too, so that all of the line goes from 1020 to 1030 (posting M). The branch point for
-    dispute_order: until it says how it has divided a dispute, only one over a single merchant's order can be booked.
+    Its fee was booked then, too, so that all of the line goes from 1020 to 1030 (posting M).
     """
-    merchants = {part.merchant_id for part in parts}
-    if len(merchants) > 1:
-        raise Invalid(f"dispute: nothing here says how {line.dispute_ref} was divided over {len(merchants)} merchants")
-    return [_share(line, merchants.pop(), line.net_minor, 0)]
+    rows = await tx.rows(
+        """
+        SELECT merchant_id, amount_minor, fee_minor FROM demand.dispute
+        WHERE dispute_ref = :ref AND payment_id = :payment ORDER BY merchant_id
+        """,
+        ref=line.dispute_ref,
+        payment=payment_id,
+    )
+    if not rows:
+        raise Invalid(f"dispute: {line.dispute_ref} is not known here: its events must come first")
+    won = line.kind is LineKind.DISPUTE_WON
+    shares = [row.amount_minor if won else -row.amount_minor - row.fee_minor for row in rows]
+    if sum(shares) != line.net_minor:
+        raise Invalid(f"net: {sum(shares)} was booked for dispute {line.dispute_ref}, not {line.net_minor}")
+    return [_share(line, row.merchant_id, share, 0) for row, share in zip(rows, shares, strict=True)]
 
 
 async def _entity(tx: Tx, file: SettlementFile, merchant_ids: Sequence[int]) -> _Entity:

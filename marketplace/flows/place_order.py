@@ -19,16 +19,21 @@ from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remembe
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 from marketplace.flows import place_order_sql as sql
+from marketplace.flows.take_payment import capture_credit_only
 
 TIME_TO_PAY = timedelta(minutes=30)
 """How long stock stays reserved for a purchase that is not paid."""
+
+CASH = "cash"
+TIME_TO_COLLECT = timedelta(days=30)
+"""The same where the merchants collect the money themselves."""
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Place this cart at the price of this quote. method: the processor's token of what the buyer pays with.
 
     processor: the name of the one that is asked for the money. credit_minor: how much of it the buyer pays out of its
-    credit. policy_id: the refund policy that is frozen on the orders.
+    credit. A method of `cash` asks nobody: each merchant collects at the door.
     """
 
     buyer_id: int
@@ -37,7 +42,6 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     credit_minor: int = 0
     processor: str
-    policy_id: int = 1
 
 
 class PlacedOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     quote = _quote(cart["currency"], rows)
     _check(quote, cmd)
     if cart["processor_id"] is None:
-        raise Conflict(f"there is no payment processor {cmd.processor!r}")
+        raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
     placed = _placed(tx, cmd, quote)
     values = _values(tx, ticket, cmd, quote, placed, rows)
     try:
@@ -103,6 +107,8 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     except asyncpg.UniqueViolationError as fault:
         raise twin_was_first() from fault  # or an id that another process has made in the same millisecond
     _check_written(counts, values, cmd)
+    if placed.pay_minor == 0:
+        await capture_credit_only(tx, cmd.buyer_id, placed.payment_id)
     return Answer(ticket.status, values["body"], replayed=False)
 
 
@@ -144,6 +150,8 @@ def _check(quote: Quote, cmd: PlaceOrder) -> None:
         ]
         reason = "; ".join(problems) or ("quote: the price has changed" if quote.placeable else _unplaceable(quote))
         raise QuoteChanged(reason, quote=msgspec.to_builtins(quote))
+    if cmd.credit_minor and cmd.method == CASH:
+        raise Invalid("credit_minor: cash is not mixed with credit", pointer="/credit_minor")
     if cmd.credit_minor > quote.total_minor:
         raise Invalid(f"credit_minor: {cmd.credit_minor} is more than the total {quote.total_minor}")
 
@@ -165,7 +173,7 @@ def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote) -> Placed:
         pay_minor=quote.total_minor - cmd.credit_minor,
         credit_minor=cmd.credit_minor,
         payment_id=time_ordered_id(tx.now),
-        expires_at=tx.now + TIME_TO_PAY,
+        expires_at=tx.now + (TIME_TO_COLLECT if cmd.method == CASH else TIME_TO_PAY),
         orders=[
             PlacedOrder(
                 merchant_id=order.merchant_id,
@@ -208,7 +216,7 @@ def _values(
         "currency": quote.currency,
         "purchase": placed.purchase_id,
         "ref": placed.order_ref,
-        "policy": cmd.policy_id,
+        "policy": rows[0]["policy_id"],
         "payment": placed.payment_id,
         "processor": rows[0]["processor_id"],
         "method": cmd.method,

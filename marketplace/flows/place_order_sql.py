@@ -22,7 +22,9 @@ SELECT claim.mine, k.fingerprint, k.status, k.body,
        c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,
        o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
        o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, s.on_hand - s.reserved AS free,
-       contract.contract_id, (SELECT p.processor_id FROM billing.processor p WHERE p.name = $7) AS processor_id
+       contract.contract_id, (SELECT p.processor_id FROM billing.processor p WHERE p.name = $7) AS processor_id,
+       (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
+        ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id
 FROM claim
 LEFT JOIN core.idempotency_key k ON k.actor = $2 AND k.key = $3
 LEFT JOIN demand.cart c ON c.buyer_id = $4 AND c.cart_id = $5
@@ -53,7 +55,9 @@ LISTINGS = """
 SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.title, o.category,
        o.currency AS offer_currency, o.price_minor, o.freight_minor,
        o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, s.on_hand - s.reserved AS free,
-       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id
+       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id,
+       (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($3::timestamptz AT TIME ZONE e.zone)::date
+        ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id
 FROM supply.offer o
 JOIN supply.merchant m ON m.merchant_id = o.merchant_id
 JOIN billing.entity e ON e.entity_id = m.entity_id
@@ -152,7 +156,7 @@ INSERT INTO billing.payment_command (command_id, processor_id, kind, buyer_id, p
        method, created_at)
 SELECT :command::bigint, :processor::bigint, 'authorise', :buyer::bigint, :payment::bigint, :currency::text,
        :amount::bigint, :method::text, :now::timestamptz
-WHERE :amount::bigint > 0""",
+WHERE :amount::bigint > 0 AND :method::text <> 'cash'""",
     "event": """
 INSERT INTO core.outbox (event_id, topic, payload, occurred_at)
 VALUES (:event::bigint, 'demand.purchase_placed.v1', :placed::jsonb, :now::timestamptz)""",

@@ -25,6 +25,7 @@ from marketplace.core import outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.pay_amendment import charge_captured, charge_failed
 from marketplace.flows.release_order import release_unpaid
 
 
@@ -72,11 +73,20 @@ async def capture_credit_only(tx: Tx, buyer_id: int, payment_id: int) -> None:
 
 
 async def _amendment_fact(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
-    """The branch point for extra charges of amendments, whose flow (amend_order) decides what they pay.
-
-    Raises Conflict until that flow is wired here; the event waits meanwhile.
-    """
-    raise Conflict(f"payment {payment.payment_id} is for an amendment: nothing here takes {fact.state} of one yet")
+    """What an amendment costs more was paid, or will not be: its flow decides what that means for the order."""
+    if fact.state is PaymentState.CAPTURED:
+        if fact.amount_minor != payment.amount_minor:
+            raise Conflict(f"payment {payment.payment_id}: {fact.amount_minor} of {payment.amount_minor} was captured")
+        await charge_captured(tx, payment)
+        for part in await payments.parts_of(tx, payment.payment_id):
+            await payments.note_part(tx, part, paid=part.state == "captured", captured_minor=part.amount_minor)
+        await payments.note_captured(
+            tx, payment, captured_minor=fact.amount_minor, processor_ref=fact.processor_ref, at=fact.occurred_at
+        )
+        return
+    reason = fact.failure or "the processor has given the payment up"
+    await charge_failed(tx, payment, f"payment failed: {reason}")
+    await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason)
 
 
 async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:

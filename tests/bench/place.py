@@ -37,7 +37,7 @@ _LUA = Path(__file__).with_suffix(".lua")
 
 _MARKET = (
     "INSERT INTO billing.entity VALUES (1, 'Bench', 'EUR', 'Europe/Paris', -1, NULL)",
-    "INSERT INTO billing.processor VALUES (1, 'card')",
+    "INSERT INTO billing.processor VALUES (1, 'simulator')",
     f"""INSERT INTO supply.merchant (merchant_id, merchant_ref, name, entity_id, created_at)
         SELECT m, 'm' || m, 'M', 1, now() FROM generate_series(1, {MERCHANTS}) AS m""",
     f"""INSERT INTO supply.offer (merchant_id, product_id, currency, price_minor, freight_minor, title, updated_at)

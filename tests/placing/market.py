@@ -17,7 +17,7 @@ from tests.builders import add_market
 ALPHA, BETA = 11, 22
 BUYER = 501
 TEA, CUP, LAMP, MUG = 1, 2, 3, 4
-PROCESSOR = "card"
+PROCESSOR = "simulator"
 AT = datetime(2018, 5, 1, 10, tzinfo=UTC)
 LISTINGS = (
     # merchant, product, title, price, freight, on hand (None: not counted)
@@ -29,8 +29,9 @@ LISTINGS = (
 
 
 async def add_listings(tx: Tx) -> None:
-    """Two live merchants with two listings each, one buyer, and the processor `card`."""
+    """Two live merchants with two listings each, one buyer, and the processor `simulator`."""
     await add_market(tx, [ALPHA, BETA])
+    await tx.execute("INSERT INTO billing.processor VALUES (2, 'simulator')")
     for merchant_id, product_id, title, price, freight, on_hand in LISTINGS:
         key = {"merchant_id": merchant_id, "product_id": product_id}
         row = {"currency": "EUR", "price_minor": price, "freight_minor": freight, "title": title, "updated_at": tx.now}
