@@ -30,6 +30,7 @@ from supply.tables import offer, product, stock
 from tests.billing.accounts import add_account
 from tests.billing.market import FLAT, check_books
 from tests.builders import HOUSE, PROCESSOR, add_market
+from tests.placing.market import stock_of
 
 ALPHA, BETA, GAMMA = 11, 22, 33
 MERCHANTS = (ALPHA, BETA, GAMMA)
@@ -245,7 +246,11 @@ class Shop:
         await self.hear()
         return done
 
-    # Looking at the books.
+    # Looking at shelf and books.
+    async def shelf(self, merchant_id: int, product_id: int) -> tuple[int, int]:
+        """Units on the shelf, and how many of them are promised."""
+        return await stock_of(self.db, merchant_id, product_id)
+
     async def accounts(self, merchant_id: int) -> dict[int, int]:
         """What a merchant's accounts stand at, over all dimensions; debits positive."""
         async with self.db.read(WORKER) as tx:
