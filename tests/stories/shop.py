@@ -170,14 +170,19 @@ class Shop:
 
     async def hear(self) -> None:
         """Commands go to the processor and its word comes back, until neither has anything more to say."""
-        while await send_commands(self.db, {NAME: AtHand(self.simulator)}) or await self._receive():
+        while await self.send() or await self.receive():
             await apply_events(self.db)
         async with self.db.read(WORKER) as tx:
             left = await tx.rows("SELECT state, error, body FROM billing.inbox_event WHERE state <> 'applied'")
             unsent = await tx.rows("SELECT kind, state, error FROM billing.payment_command WHERE state <> 'sent'")
         assert [tuple(row) for row in (*left, *unsent)] == []
 
-    async def _receive(self) -> int:
+    async def send(self) -> int:
+        """Tell the processor what was decided; returns how many commands that was."""
+        return await send_commands(self.db, {NAME: AtHand(self.simulator)})
+
+    async def receive(self) -> int:
+        """Take in what the processor has said since; returns how many events that was."""
         events = self.simulator.store.events()[self.told :]
         for event in events:
             name = self.simulator.event_id(event["event_no"])
