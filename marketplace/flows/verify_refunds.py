@@ -17,7 +17,7 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "refund-lines-are-refunds",
-        "a refund's lines sum to it, and what the merchant bears of them is what its order's lines have shrunk by",
+        "a refund's lines sum to it, and what the merchant bears of them is what its order's lines gave back",
         """SELECT r.merchant_id, r.refund_id, NULL::bigint FROM demand.refund r
            JOIN (SELECT merchant_id, refund_id, sum(goods_minor) AS goods, sum(freight_minor) AS freight,
                         sum(merchant_goods_minor + merchant_freight_minor) AS borne
@@ -35,7 +35,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                  JOIN demand.refund r ON r.merchant_id = l.merchant_id AND r.refund_id = l.refund_id
                  GROUP BY l.merchant_id, l.order_id, l.line_no) AS s
              ON s.merchant_id = o.merchant_id AND s.order_id = o.order_id AND s.line_no = o.line_no
-           WHERE (o.refunded_goods_minor, o.refunded_freight_minor) <> (s.goods, s.freight)
+           WHERE (o.refunded_goods_minor - o.carried_goods_minor, o.refunded_freight_minor - o.carried_freight_minor)
+                 <> (s.goods, s.freight)
              AND NOT EXISTS (SELECT FROM demand.refund r WHERE r.merchant_id = o.merchant_id
                 AND r.order_id = o.order_id AND NOT EXISTS (
                     SELECT FROM demand.refund_line l WHERE l.merchant_id = r.merchant_id

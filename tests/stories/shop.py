@@ -240,9 +240,7 @@ class Shop:
         """The figures of a merchant's statement that are not zero."""
         found = (await self.get("fay", f"/statements?run_id={run_id}"))["items"]
         [one] = [row for row in found if row["merchant_id"] == merchant_id]
-        return {
-            name.removesuffix("_minor"): value for name, value in one.items() if name.endswith("_minor") and value
-        }
+        return {name.removesuffix("_minor"): value for name, value in one.items() if name.endswith("_minor") and value}
 
     async def refund(self, bought: Bought, merchant_id: int = ALPHA, *, reason: str = "damaged", **what: Any) -> Any:
         """Ops refunds an order, all that is left of it unless something else is named; the processor pays it."""
@@ -281,9 +279,7 @@ class Shop:
     async def sell_without_recourse(self) -> None:
         """From now on the platform bears disputes that are lost."""
         rules = [
-            msgspec.structs.replace(
-                rule, goods=Bearer.PLATFORM, freight=Bearer.PLATFORM, commission=Commission.KEPT
-            )
+            msgspec.structs.replace(rule, goods=Bearer.PLATFORM, freight=Bearer.PLATFORM, commission=Commission.KEPT)
             if rule.reason is Reason.DISPUTE_LOST
             else rule
             for rule in DEFAULT.rules
