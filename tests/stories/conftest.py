@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from litestar import Litestar
 
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
@@ -29,7 +30,7 @@ async def opened_shop(
             who: await stack.enter_async_context(make_client(app, Authorization=f"Bearer {key}"))
             for who, key in keys.items()
         }
-        one = Shop(db, clock, folder, people)
+        one = Shop(db, clock, folder, app, people)
         yield one
         one.simulator.store.close()
 
@@ -38,3 +39,8 @@ async def opened_shop(
 async def shop(db: Database, clock: FixedClock, tmp_path: Path) -> AsyncIterator[Shop]:
     async with opened_shop(db, clock, tmp_path) as one:
         yield one
+
+
+@pytest.fixture
+def app_of_shop(shop: Shop) -> Litestar:
+    return shop.app

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from litestar import Litestar
 from sqlalchemy import insert
 
 from billing.ledger import store as ledger
@@ -124,8 +125,10 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
 class Shop:
     """The marketplace and its people: the shop's key, owners of the merchants, two of finance, one of ops."""
 
-    def __init__(self, db: Database, clock: FixedClock, folder: Path, people: dict[str, httpx.AsyncClient]) -> None:
-        self.db, self.clock, self.people = db, clock, people
+    def __init__(
+        self, db: Database, clock: FixedClock, folder: Path, app: Litestar, people: dict[str, httpx.AsyncClient]
+    ) -> None:
+        self.db, self.clock, self.app, self.people = db, clock, app, people
         self.simulator = Processor(Store(folder / "simulator.sqlite", clock.now()), clock, Behaviour())
         self.told = 0
 
