@@ -185,7 +185,7 @@ def pages_of(app: Litestar) -> list[str]:
     """Whatever can be read that needs no id but a merchant's and a buyer's: lists and homes; not the proofs."""
     found = []
     for route in app.routes:
-        if isinstance(route, HTTPRoute) and "GET" in route.http_methods and not route.path.startswith(SKIPPED):
+        if isinstance(route, HTTPRoute) and "GET" in route.methods and not route.path.startswith(SKIPPED):
             path = route.path_format.replace("{merchant_id}", str(ALPHA)).replace("{buyer_id}", str(BUYER))
             found += [path] if "{" not in path else []
     return sorted(found)
