@@ -114,9 +114,12 @@ def entry_kinds() -> set[str]:
     """The kinds that code posts entries under, where they stand as they are in such a call or as `KIND = …`."""
     found = set[str]()
     for path in (*(ROOT / "marketplace" / "flows").glob("*.py"), *(ROOT / "billing").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        code = path.read_text()
+        for node in ast.walk(ast.parse(code)):
             match node:
-                case ast.Assign(targets=[ast.Name(id="KIND")], value=ast.Constant(value=str(kind))):
+                case ast.Assign(targets=[ast.Name(id="KIND")], value=ast.Constant(value=str(kind))) if (
+                    "NewEntry" in code
+                ):
                     found.add(kind)
                 case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in POSTING:
                     given = [*node.args, *(word.value for word in node.keywords if word.arg == "kind")]
