@@ -249,7 +249,7 @@ async def test_money_that_comes_too_late_is_owed_back(db: Database, clock: Fixed
         assert await db.write(WORKER, "clock", expire_amendments, clock.now()) == 1
         assert await reserved(db) == 5
     else:
-        await db.write(WORKER, "test", refund_order, RefundOrder(merchant_id=MERCHANT, order_id=ORDER, reason="x"))
+        await db.write(WORKER, "test", refund_order, RefundOrder(merchant_id=MERCHANT, order_id=ORDER, reason="late"))
     for _ in range(2):
         voided = await pay(db, held)
     assert voided.state is (AmendmentState.EXPIRED if meanwhile == "expired" else AmendmentState.CANCELLED)
