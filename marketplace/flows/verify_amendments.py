@@ -3,19 +3,16 @@
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "given-back-is-refunds",
-        "what an order's lines have given back and not carried to other lines is what its merchant bears of refunds",
+        "what an order's lines have given back and not carried to others is what the merchant bears of its refunds",
         """SELECT merchant_id, order_id, sum(goods), sum(freight)
            FROM (SELECT merchant_id, order_id, refunded_goods_minor - carried_goods_minor AS goods,
                         refunded_freight_minor - carried_freight_minor AS freight
                  FROM demand.order_line WHERE refunded_goods_minor + refunded_freight_minor <> 0
                  UNION ALL
-                 SELECT r.merchant_id, r.order_id, -coalesce(l.goods, r.goods_minor),
-                        -coalesce(l.freight, r.freight_minor)
+                 SELECT r.merchant_id, r.order_id, -coalesce(l.merchant_goods_minor, r.goods_minor),
+                        -coalesce(l.merchant_freight_minor, r.freight_minor)
                  FROM demand.refund r
-                 LEFT JOIN (SELECT merchant_id, refund_id, sum(merchant_goods_minor) AS goods,
-                                   sum(merchant_freight_minor) AS freight
-                            FROM demand.refund_line GROUP BY merchant_id, refund_id) AS l
-                   ON l.merchant_id = r.merchant_id AND l.refund_id = r.refund_id
+                 LEFT JOIN demand.refund_line l ON l.merchant_id = r.merchant_id AND l.refund_id = r.refund_id
                  WHERE r.state = 'booked') AS given_back
            GROUP BY merchant_id, order_id HAVING sum(goods) <> 0 OR sum(freight) <> 0""",
     ),
