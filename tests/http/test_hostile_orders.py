@@ -346,7 +346,7 @@ async def _things(db: Database, shop: httpx.AsyncClient) -> Things:
     quote = await shop.get(f"/api/v1/buyers/{ben}/carts/{other}/quote")
     return Things(
         anne=anne, ben=ben, purchase=bought.purchase_id, payment=payment.payment_id, amount=payment.amount_minor,
-        ours=bought.ours, theirs=bought.theirs, cart=cart.id, 
+        ours=bought.ours, theirs=bought.theirs, cart=cart.id,
         quote_of_ben=quote.json()["quote"], their_return=returned.return_id, their_return_order=returned.order_id,
         their_refund=refund.refund_id, their_dispute=dispute.dispute_id, their_webhook=webhook[BETA],
         webhook=webhook[ALPHA], proposed=proposed.amendment_id, proposed_of=proposed.order_id,
