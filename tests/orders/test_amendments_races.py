@@ -130,7 +130,7 @@ async def test_accept_against_cancel_of_the_amendment(db: Database) -> None:
 async def test_accept_against_a_refund_of_the_whole_order(db: Database) -> None:
     await add_paid_order(db)
     held = await propose(db, off(1, 1))
-    refund = RefundOrder(merchant_id=MERCHANT, order_id=ORDER, reason="cancelled")
+    refund = RefundOrder(merchant_id=MERCHANT, order_id=ORDER, reason="not_delivered")
     found = await outcomes(accept(db, held), db.write(WORKER, "platform", refund_order, refund))
     assert refusals(found) <= 1
     assert worth(await lines_of(db)) == 0
