@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
@@ -71,11 +72,26 @@ async def _serve(settings: Settings, db: Database) -> None:
     settings = msgspec.structs.replace(settings, processor_secret=settings.processor_secret or _secret(settings.home))
     callback = f"{address}/api/v1/payment-events/{settings.processor}"
     async with (
+        _ended_in_order(),
         _processor(settings, callback) as url,
         _child(settings, "worker", MARKETPLACE_PROCESSOR_URL=url),
     ):
         out.print(f"Open {address} in a browser.", highlight=False)
         await serve_until_stopped(settings, db, fd=listening.detach())
+
+
+@asynccontextmanager
+async def _ended_in_order() -> AsyncIterator[None]:
+    """Told to stop, leave the block and its children first: the server sends itself the signal again when it has ended.
+
+    A demonstration that died of it would leave worker and simulator behind.
+    """
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _secret(home: Path) -> str:
