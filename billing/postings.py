@@ -1,5 +1,7 @@
 """Business facts as balanced legs, one function per fact. Pure; the set-based passes book the same legs in SQL."""
 
+from collections.abc import Mapping
+
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, legs
 
@@ -96,15 +98,17 @@ def batch_received(net_minor: int, fee_minor: int, batch_id: int) -> tuple[Leg, 
 
 def refunded(
     borne_minor: int,
-    platform_minor: int = 0,
+    costs: Mapping[Account, int],
     *,
     settled: bool,
     commission_minor: int = 0,
     vat_minor: int = 0,
-    cost: Account = Account.ADJUSTMENTS,
     against: Account = Account.BUYER_REFUND_DUE,
 ) -> tuple[Leg, ...]:
-    """E, E1, E3: the buyer is owed what the merchant bears and what the platform bears (cost) of a refund.
+    """E, E1, E3: the buyer is owed what the merchant bears and what the platform bears of a refund.
+
+    costs: the latter by account; negative for what the platform gets back because the merchant gives back more than the
+    buyer, to whom the platform has given the difference before.
 
     Before settlement the merchant's part comes out of pending. After it the merchant gives back what it was paid and
     the platform its commission and VAT, if it returns them; payable may go below 0. M, a dispute that is lost, books
@@ -115,8 +119,8 @@ def refunded(
             Account.PAYABLE if settled else Account.PENDING: borne_minor - commission_minor - vat_minor,
             Account.COMMISSION: commission_minor,
             Account.OUTPUT_VAT: vat_minor,
-            cost: platform_minor,
-            against: -borne_minor - platform_minor,
+            **costs,
+            against: -borne_minor - sum(costs.values()),
         }
     )
 

@@ -103,7 +103,8 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """What the buyer gets back of an order; reason is a code, of imported orders the source's own word.
 
-    platform_minor: what of it the platform bears. fee_minor: the processor's fee that was charged on to the merchant.
+    platform_minor: what of it the platform bears; negative: what it got back of what it had borne. fee_minor: the
+    processor's fee that was charged on to the merchant.
     """
 
     refund_id: int

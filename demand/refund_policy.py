@@ -149,6 +149,22 @@ class LineLeft(msgspec.Struct, frozen=True):
     freight_minor: int
 
 
+def buyers_shares(left: Sequence[int], given: Sequence[int], bore_minor: int) -> list[int]:
+    """What the buyer has not got back of shares of an order: together what is left of them less what the platform bore.
+
+    left: what is left of each for the merchant; given: what the platform has given the buyer of each, net. What it
+    bore and no share says, because a dispute took too much or the share was amended away, is spread over all of them.
+    """
+    shares = [min(minor, max(0, minor - of_it)) for minor, of_it in zip(left, given, strict=True)]
+    total = max(0, sum(left) - bore_minor)
+    if sum(shares) >= total:
+        less = allocate(sum(shares) - total, shares)
+        return [share - minor for share, minor in zip(shares, less, strict=True)]
+    taken = [minor - share for share, minor in zip(shares, left, strict=True)]
+    more = allocate(total - sum(shares), taken)
+    return [share + minor for share, minor in zip(shares, more, strict=True)]
+
+
 def spread(amount_minor: int, lines: Sequence[LineLeft], *, freight: bool = True) -> list[LineLeft]:
     """Divide an amount that names no items over what is left of the lines, by largest remainder.
 

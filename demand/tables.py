@@ -258,10 +258,13 @@ refund = merchant_table(
     ForeignKeyConstraint(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
-    CheckConstraint("goods_minor >= 0 AND freight_minor >= 0 AND goods_minor + freight_minor > 0", name="amounts"),
+    CheckConstraint(
+        "goods_minor >= 0 AND freight_minor >= 0 AND (goods_minor + freight_minor > 0 OR platform_minor < 0)",
+        name="amounts",
+    ),
     CheckConstraint("state IN ('booked', 'cancelled')", name="state"),
     CheckConstraint(
-        "platform_minor BETWEEN 0 AND goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0",
+        "platform_minor <= goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0",
         name="borne",
     ),
     Index(None, "merchant_id", "order_id"),
@@ -270,7 +273,8 @@ refund = merchant_table(
 )
 """What a buyer gets back of an order, through a refund or, when the reason is dispute_lost, through its bank.
 
-platform_minor: what of it the platform bears. fee_base_minor: what of it counts for the processor's fee that is charged
-on to the merchant, fee_minor: that charge. A refund that was lost in a dispute carries the dispute's id. cancelled:
-taken back, its entry reversed, because it never reached the buyer.
+platform_minor: what of it the platform bears; negative: what the platform gets back of what it bore of earlier ones,
+because the merchant gives back more than the buyer gets, which may then be nothing. fee_base_minor: what of it counts
+for the processor's fee that is charged on to the merchant, fee_minor: that charge. A refund that was lost in a dispute
+carries the dispute's id. cancelled: taken back, its entry reversed, because it never reached the buyer.
 """

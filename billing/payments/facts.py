@@ -81,7 +81,9 @@ def payment_reference(buyer_id: int, payment_id: int) -> str:
 
 
 def refund_reference(merchant_id: int, refund_id: int) -> str:
-    """refund_id: a refund's, or the payment's for money that came for an order that was cancelled already."""
+    """refund_id: a refund's. For money that came for nothing, the payment's where it was to pay an order, and the
+    amendment's where it was to pay one; the facts name the payment beside it, so that none is taken for another.
+    """
     return f"{merchant_id}-{refund_id}"
 
 

@@ -19,9 +19,10 @@ AGES = (30, 60, 90)
 class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
     """Money that a merchant should be getting and is not.
 
-    period_to_on: the first day after the last closed period. why: `none` when its run has instructed no payout,
-    `returned` when the payout came back, `held` when it has nowhere to go. owed_minor: what is still owed of what was
-    owed at the period's end; of a held payout, its amount.
+    period_to_on: the first day after the last closed period. why: `held` when a payout, of whichever run, has nowhere
+    to go, `returned` when one came back and no run has paid it since, `none` when the period's run has instructed no
+    payout. owed_minor: of held payouts their amounts, else what is still owed of what came back, or of what was owed at
+    the period's end.
     """
 
     merchant_id: int
@@ -61,7 +62,8 @@ _ALL_MOVEMENTS = _MOVEMENTS.format(of_days="", of_tail="")
 
 _OWED = text(f"""
 SELECT b.merchant_id, b.currency, b.closed_through + 1 AS period_to_on,
-       CASE WHEN p.why = 'held' THEN p.amount_minor ELSE least(b.at_end, b.now) END AS owed_minor,
+       CASE p.why WHEN 'held' THEN p.held_minor WHEN 'returned' THEN least(p.amount_minor, b.now)
+            ELSE least(b.at_end, b.now) END AS owed_minor,
        coalesce(p.why, 'none') AS why, p.payout_id
 FROM (
     SELECT m.merchant_id, m.currency, h.closed_through, sum(m.minor)::bigint AS now,
@@ -72,15 +74,24 @@ FROM (
     GROUP BY m.merchant_id, m.currency, h.closed_through
 ) AS b
 LEFT JOIN LATERAL (
-    SELECT p.payout_id, p.amount_minor,
-           CASE WHEN p.state = 'confirmed' OR (p.state = 'instructed' AND p.bank_account_id IS NOT NULL) THEN 'live'
-                WHEN p.state = 'instructed' THEN 'held' ELSE 'returned' END AS why
-    FROM billing.payout p
-    JOIN billing.statement s ON s.merchant_id = p.merchant_id AND s.run_id = p.run_id AND s.currency = p.currency
-    WHERE p.merchant_id = b.merchant_id AND p.currency = b.currency AND p.state <> 'cancelled'
-      AND s.state = 'final' AND s.to_on = b.closed_through + 1
+    SELECT q.payout_id, q.amount_minor, q.why,
+           (sum(q.amount_minor) FILTER (WHERE q.why = 'held') OVER ())::bigint AS held_minor
+    FROM (
+        SELECT p.payout_id, p.amount_minor, s.to_on, back.effective_on AS back_on,
+               CASE WHEN p.state = 'confirmed' OR (p.state = 'instructed' AND p.bank_account_id IS NOT NULL) THEN 'live'
+                    WHEN p.state = 'instructed' THEN 'held' ELSE 'returned' END AS why
+        FROM billing.payout p
+        JOIN billing.statement s
+          ON s.merchant_id = p.merchant_id AND s.run_id = p.run_id AND s.currency = p.currency
+        LEFT JOIN billing.entry back
+          ON back.merchant_id = p.merchant_id AND back.kind = 'payout_returned' AND back.source_id = p.payout_id
+        WHERE p.merchant_id = b.merchant_id AND p.currency = b.currency AND p.state <> 'cancelled'
+          AND s.state = 'final'
+    ) AS q
+    WHERE q.why = 'held' OR q.back_on > b.closed_through OR q.to_on = b.closed_through + 1
+    ORDER BY q.why = 'held' DESC, q.why = 'returned' DESC, q.payout_id LIMIT 1
 ) AS p ON true
-WHERE b.at_end > 0 AND coalesce(p.why, 'none') <> 'live' AND (p.why = 'held' OR b.now > 0)
+WHERE (p.why = 'held' OR (p.why = 'returned' AND b.now > 0) OR (p.why IS NULL AND b.at_end > 0 AND b.now > 0))
   AND (CAST(:merchant AS bigint) IS NULL OR (b.merchant_id, b.currency) > (:merchant, :currency))
 ORDER BY b.merchant_id, b.currency LIMIT :limit
 """)
@@ -89,7 +100,7 @@ ORDER BY b.merchant_id, b.currency LIMIT :limit
 async def list_owed(
     tx: Tx, *, entity_id: int | None = None, limit: int, after: BalanceKey | None = None
 ) -> Sequence[OwedPayout]:
-    """At most `limit` merchants, by id, that were owed money when the last closed period ended and get no payout."""
+    """At most `limit` merchants, by id, that are owed money from closed periods and get no payout."""
     merchant, currency = after or (None, None)
     rows = await tx.rows(_OWED, entity=entity_id, merchant=merchant, currency=currency, limit=limit)
     return [OwedPayout(**row._mapping) for row in rows]

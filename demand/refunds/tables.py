@@ -46,15 +46,16 @@ refund_line = merchant_table(
     Column("merchant_freight_minor", BigInteger, nullable=False),
     ForeignKeyConstraint(["merchant_id", "refund_id"], ["demand.refund.merchant_id", "demand.refund.refund_id"]),
     CheckConstraint(
-        "merchant_goods_minor BETWEEN 0 AND goods_minor AND merchant_freight_minor BETWEEN 0 AND freight_minor",
+        "goods_minor >= 0 AND freight_minor >= 0 AND merchant_goods_minor >= 0 AND merchant_freight_minor >= 0",
         name="amounts",
     ),
     Index(None, "merchant_id", "order_id"),
     schema="demand",
 )
-"""What a refund gives back of a line, and how much of that the merchant bears: by that the order line is reduced.
+"""What a refund gives back of a line, and how much the merchant bears of it: by that the order line is reduced.
 
-What the platform bears leaves the merchant's line as it is. Refunds of imported orders have no rows here.
+What the platform bears leaves the merchant's line as it is; when the line goes later, the merchant bears more than the
+buyer gets, and the difference is the platform's again. Refunds of imported orders have no rows here.
 """
 
 dispute = merchant_table(

@@ -6,25 +6,23 @@ left in the order's lines is what the ledger holds for them.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import insert
 
 from demand.amendments.model import Amendment, AmendmentState, GivenBack, NewLine, Priced
 from demand.amendments.store import move_amendment
+from demand.fulfilment.units import undelivered, unshipped
 from demand.lifecycle import Move, Party
 from demand.model import Order, OrderState
-from demand.store import amend_order, lock_order, move_order, queue_delivered
+from demand.store import amend_order, get_lines, lock_order
 from demand.tables import order_line
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.freeze_contracts import freeze_at_amendment
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.fulfil_order import end_delivery, is_all_there, start_clock
+from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_units
 from supply.stock.store import Units
-
-COMPLETES_AFTER = timedelta(days=14)
-"""How long an order of which everything is on its way waits before it counts as delivered."""
 
 REASON = "amendment"
 """The refund's reason, by which the refund policy says who bears what."""
@@ -64,7 +62,7 @@ async def apply_amendment(tx: Tx, order: Order, held: Amendment, party: Party) -
         delta_minor=priced.delta_minor,
         carried_minor=priced.carried_minor,
     )
-    await _level_delivery(tx, order, party, zone)
+    await _level_delivery(tx, order, party)
     return await move_amendment(
         tx,
         held,
@@ -106,10 +104,13 @@ async def _add(tx: Tx, order: Order, held: Amendment, added: Sequence[NewLine]) 
     """The new lines. A surcharge on a line of which nothing is left to ship is where that line is."""
     if not added:
         return
-    where = await _whereabouts(tx, order)
+    where = {
+        line.line_no: (unshipped(line), undelivered(line))
+        for line in await get_lines(tx, order.merchant_id, order.order_id)
+    }
     rows: list[dict[str, Any]] = []
     for line in added:
-        unshipped, undelivered = where.get(line.surcharge_on or 0, (1, 1))
+        to_ship, to_arrive = where.get(line.surcharge_on or 0, (1, 1))
         rows.append(
             {
                 "merchant_id": order.merchant_id,
@@ -121,30 +122,18 @@ async def _add(tx: Tx, order: Order, held: Amendment, added: Sequence[NewLine]) 
                 "quantity": line.quantity,
                 "goods_minor": line.goods_minor,
                 "freight_minor": line.freight_minor,
-                "shipped_quantity": 0 if unshipped else line.quantity,
-                "delivered_quantity": 0 if undelivered else line.quantity,
+                "shipped_quantity": 0 if to_ship else line.quantity,
+                "delivered_quantity": 0 if to_arrive else line.quantity,
                 "amendment_id": held.amendment_id,
             }
         )
     await tx.execute(insert(order_line), rows)
 
 
-async def _whereabouts(tx: Tx, order: Order) -> dict[int, tuple[int, int]]:
-    """Units of each line that have not been shipped, and not been delivered, so far."""
-    rows = await tx.rows(
-        """
-        SELECT line_no, quantity - cancelled_quantity - shipped_quantity AS unshipped,
-               quantity - cancelled_quantity - delivered_quantity AS undelivered
-        FROM demand.order_line WHERE merchant_id = :merchant AND order_id = :order
-        """,
-        merchant=order.merchant_id,
-        order=order.order_id,
-    )
-    return {row.line_no: (row.unshipped, row.undelivered) for row in rows}
-
-
 async def _refund_rest(tx: Tx, order: Order, given_back: Sequence[GivenBack], party: Party) -> int | None:
-    """Refund what is given back and not carried; returns the refund's id."""
+    """Refund what is given back and not carried, as a refund of units: the merchant gives it all, the buyer gets of it
+    what the platform has not given before. Returns the refund's id.
+    """
     rest = [
         RefundLine(
             back.line_no,
@@ -157,39 +146,26 @@ async def _refund_rest(tx: Tx, order: Order, given_back: Sequence[GivenBack], pa
     if not lines:
         return None
     cmd = RefundOrder(
-        merchant_id=order.merchant_id, order_id=order.order_id, reason=REASON, lines=lines, initiator=party
+        merchant_id=order.merchant_id,
+        order_id=order.order_id,
+        reason=REASON,
+        lines=lines,
+        initiator=party,
+        of_units=True,
     )
-    return (await refund_order(tx, cmd)).refund_id
+    refund = await refund_units(tx, cmd)
+    return None if refund is None else refund.refund_id
 
 
-async def _level_delivery(tx: Tx, order: Order, party: Party, zone: str) -> None:
+async def _level_delivery(tx: Tx, order: Order, party: Party) -> None:
     """The order's clock and state follow its units: what was added still has to be shipped; what was taken off may
     have been the last that was missing, and then the order is delivered and due for settlement.
     """
-    where = (await _whereabouts(tx, order)).values()
-    key = {"merchant": order.merchant_id, "order": order.order_id}
     if order.state not in {OrderState.FULFILLING, OrderState.PARTLY_DELIVERED}:
         return
-    if any(unshipped for unshipped, _ in where):
-        completes_at = None
-    elif any(undelivered for _, undelivered in where):
-        completes_at = order.completes_at or tx.now + COMPLETES_AFTER
-    else:
-        await tx.execute(
-            """
-            UPDATE demand.merchant_order SET delivered_at = :now, delivered_on = :today, completes_at = NULL
-            WHERE merchant_id = :merchant AND order_id = :order
-            """,
-            {**key, "now": tx.now, "today": local_date(tx.now, zone)},
-        )
+    lines = await get_lines(tx, order.merchant_id, order.order_id)
+    if is_all_there(lines):
         present = await lock_order(tx, order.merchant_id, order.order_id)
-        await move_order(tx, present, Move.DELIVER, party, target=OrderState.DELIVERED)
-        await queue_delivered(tx, [order.merchant_id], after_order_id=order.order_id - 1, upto_order_id=order.order_id)
-        return
-    await tx.execute(
-        """
-        UPDATE demand.merchant_order SET completes_at = :completes_at
-        WHERE merchant_id = :merchant AND order_id = :order
-        """,
-        {**key, "completes_at": completes_at},
-    )
+        await end_delivery(tx, present, Move.DELIVER, party)
+    else:
+        await start_clock(tx, order, lines)

@@ -14,9 +14,9 @@ from billing.payments.inbox import store as inbox
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.work import reason
-from marketplace.flows import dispute_order
+from marketplace.flows.dispute_order import dispute_changed
 from marketplace.flows.pay_refund import refund_settled
-from marketplace.flows.return_payment import unwanted_returned
+from marketplace.flows.return_payment import returned
 from marketplace.flows.take_payment import payment_changed
 from marketplace.processors.wire import read_event
 
@@ -25,7 +25,7 @@ ACTOR = "processor"
 
 log = structlog.get_logger(__name__)
 
-Apply = Callable[[Tx, int, Any], Awaitable[None]]
+Apply = Callable[[Tx, int, Any], Awaitable[object]]
 """Applies a fact that the processor of this id tells of."""
 
 
@@ -73,35 +73,18 @@ async def _claim_and_apply(tx: Tx, inbox_id: int | None, claimed: list[int]) -> 
 
 
 async def _refund_changed(tx: Tx, processor_id: int, fact: RefundFact) -> None:
-    """A refund, or money for a cancelled order: its reference names the payment where a refund would stand."""
+    """A refund, or money that came for nothing: its reference names that where a refund would stand."""
     merchant_id, refund_id = ids_of(fact.reference)
     _, payment_id = ids_of(fact.payment_reference)
-    if refund_id == payment_id:
-        await unwanted_returned(tx, processor_id, merchant_id, payment_id, fact)
-    else:
+    if not await returned(tx, processor_id, merchant_id, refund_id, fact):
         await refund_settled(
             tx, merchant_id, refund_id, payment_id, ok=fact.ok, failure=fact.failure, at=fact.occurred_at
         )
 
 
-async def _dispute_changed(tx: Tx, processor_id: int, fact: DisputeFact) -> None:
-    buyer_id, payment_id = ids_of(fact.reference)
-    said = dispute_order.DisputeFact(
-        dispute_ref=fact.dispute_ref,
-        buyer_id=buyer_id,
-        payment_id=payment_id,
-        state=dispute_order.DisputeState(fact.state.value),
-        amount_minor=fact.amount_minor,
-        fee_minor=fact.fee_minor,
-        currency=fact.currency,
-        occurred_at=fact.occurred_at,
-    )
-    await dispute_order.dispute_changed(tx, said)
-
-
 APPLY: dict[type, Apply] = {
     PaymentFact: payment_changed,
     RefundFact: _refund_changed,
-    DisputeFact: _dispute_changed,
+    DisputeFact: dispute_changed,
 }
 """What applies each kind of fact."""

@@ -1,5 +1,6 @@
 """Book a planned refund, or a dispute that is lost, which is one against another account."""
 
+from collections import Counter
 from datetime import datetime
 
 import msgspec
@@ -18,14 +19,14 @@ from demand.store import move_order, refresh_due_order, remove_due_order
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.plan_refund import Plan
-from marketplace.flows.release_order import unshipped_units
-from supply.stock import store as stock
+from marketplace.flows.release_order import release_rest
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
     """How a refund is booked: under which kind, against what, and which cost is the platform's.
 
-    excess_minor: what the platform loses beside the refund, to whom the buyer was not owed it.
+    excess_minor: what the platform loses beside the refund, to whom the buyer was not owed it. ends_by: the move of the
+    refund's initiator that ends the order when nothing is left of it.
     """
 
     refund_id: int
@@ -33,6 +34,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     cost: Account = Account.ADJUSTMENTS
     against: Account = Account.BUYER_REFUND_DUE
     excess_minor: int = 0
+    ends_by: Move = Move.REFUND
     at: datetime
 
 
@@ -65,11 +67,10 @@ async def book_refund(tx: Tx, plan: Plan, booking: Booking) -> Entry:
     order = plan.order
     legs = postings.refunded(
         plan.borne_minor,
-        plan.platform_minor + booking.excess_minor,
+        _costs(plan, booking),
         settled=plan.settled,
         commission_minor=plan.commission_minor,
         vat_minor=plan.vat_minor,
-        cost=booking.cost,
         against=booking.against,
     )
     entry = await post(tx, order, booking.kind, booking.refund_id, legs, booking.at)
@@ -81,8 +82,16 @@ async def book_refund(tx: Tx, plan: Plan, booking: Booking) -> Entry:
     if not plan.settled and order.state in {OrderState.DELIVERED, OrderState.RETURNED}:
         await refresh_due_order(tx, order.merchant_id, order.order_id)
     if plan.lines_left_minor == 0 and not plan.settled and plan.rule.reason not in LEAVES_STANDING:
-        await _come_to_nothing(tx, plan)
+        await _come_to_nothing(tx, plan, booking)
     return entry
+
+
+def _costs(plan: Plan, booking: Booking) -> Counter[Account]:
+    """What the platform bears, by account; what it gets back goes to where it was borne."""
+    costs = Counter({booking.cost: plan.platform_minor + plan.regained_minor + booking.excess_minor})
+    costs[Account.ADJUSTMENTS] -= plan.regained_minor - plan.regained_loss_minor
+    costs[Account.CHARGEBACK_LOSS] -= plan.regained_loss_minor
+    return costs
 
 
 async def add_commission(tx: Tx, order: Order, entry: Entry, lines: list[dict[str, object]]) -> None:
@@ -115,7 +124,7 @@ async def _store(tx: Tx, plan: Plan, booking: Booking) -> None:
     await refunds.add_refund(tx, row, plan.given, plan.borne)
 
 
-async def _come_to_nothing(tx: Tx, plan: Plan) -> None:
+async def _come_to_nothing(tx: Tx, plan: Plan, booking: Booking) -> None:
     """An unsettled order of which nothing is left is cancelled: no longer due, and its stock is free again."""
     order = plan.order
     key = {"merchant": order.merchant_id, "order": order.order_id}
@@ -123,14 +132,7 @@ async def _come_to_nothing(tx: Tx, plan: Plan) -> None:
     await tx.execute("DELETE FROM billing.parked_order WHERE merchant_id = :merchant AND order_id = :order", key)
     if order.state is OrderState.RETURNED:
         return
-    await move_order(tx, order, Move.REFUND, plan.rule.initiator, reason=plan.rule.reason.value)
+    reason, initiator = plan.rule.reason.value, plan.rule.initiator
+    await move_order(tx, order, booking.ends_by, initiator, reason=reason, refund_id=booking.refund_id)
     if order.state is not OrderState.DELIVERED:
-        units = await unshipped_units(tx, order.merchant_id, order.order_id)
-        await tx.execute(
-            """
-            UPDATE demand.order_line SET cancelled_quantity = quantity - shipped_quantity
-            WHERE merchant_id = :merchant AND order_id = :order
-            """,
-            key,
-        )
-        await stock.release(tx, units)
+        await release_rest(tx, order.merchant_id, order.order_id)

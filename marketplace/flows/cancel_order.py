@@ -6,7 +6,7 @@ import msgspec
 
 from demand.fulfilment import store as fulfilment
 from demand.fulfilment.units import LineUnits, check_units, unshipped, worth_of_units
-from demand.lifecycle import ENDED, Move, Party, check_move
+from demand.lifecycle import ENDED, Move, Party, check_move, moves_from
 from demand.model import Order, OrderLine, OrderState
 from demand.refund_policy import Bearer, Reason, reason_named
 from demand.refunds import store as refunds
@@ -15,8 +15,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.fulfil_order import end_if_all_there
 from marketplace.flows.hold_order import Act, hold_order
-from marketplace.flows.plan_refund import buyers_left, read_lines
-from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
+from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_units
 from marketplace.flows.release_order import release_rest, release_unpaid
 from supply.stock import store as stock
 from supply.stock.store import Units
@@ -65,7 +64,8 @@ async def cancel_order(tx: Tx, cmd: CancelOrder) -> Cancelled:
         return await _cancelled(tx, order, None)
     check_move(order.state, Move.CANCEL, cmd.party)
     lines = await get_lines(tx, cmd.merchant_id, cmd.order_id)
-    refund = await _refund(tx, order, cmd.party, reason, None) if any(map(_money_left, lines)) else None
+    left = any(map(_money_left, lines))
+    refund = await refund_units(tx, _refund(order, cmd.party, reason, None)) if left else None
     await _end(tx, order, cmd.party, reason)
     return await _cancelled(tx, order, refund)
 
@@ -85,7 +85,7 @@ async def cancel_lines(tx: Tx, cmd: CancelLines) -> Cancelled:
     await fulfilment.add_units(
         tx, order, "cancelled_quantity", cmd.lines
     )  # a refund that ends the order frees the rest
-    refund = await _refund(tx, order, cmd.party, reason, back) if back else None
+    refund = await refund_units(tx, _refund(order, cmd.party, reason, back)) if back else None
     present = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     nothing_left = sum(line.quantity - line.cancelled_quantity for line in lines.values()) == sum(
         units.quantity for units in cmd.lines
@@ -103,20 +103,18 @@ async def cancel_lines(tx: Tx, cmd: CancelLines) -> Cancelled:
 async def refund_lines(
     tx: Tx, order: Order, lines: dict[int, OrderLine], wanted: Sequence[LineUnits], reason: str, initiator: Party
 ) -> tuple[RefundLine, ...]:
-    """What comes back for the next units of these lines, without the lines that nothing comes back for.
+    """What the next units of these lines are worth, for a refund of units; without the lines that are worth nothing.
 
-    Freight only where the order's refund policy gives it back for this reason; and no more than the buyer has not got
-    back yet, from whomever. Raises Invalid and Conflict for a reason that the policy does not know.
+    Freight only where the order's refund policy gives it back for this reason. Raises Invalid and Conflict for a reason
+    that the policy does not know.
     """
     rule = (await refunds.get_policy(tx, order.refund_policy_id)).rule(reason_named(reason), initiator)
-    left = {line.line_no: line for line in buyers_left(await read_lines(tx, order))}
     back = []
     for one in wanted:
         worth = worth_of_units(lines[one.line_no], one.quantity)
-        goods = min(worth.goods_minor, left[one.line_no].goods_minor)
-        freight = 0 if rule.freight is Bearer.BUYER else min(worth.freight_minor, left[one.line_no].freight_minor)
-        if goods or freight:
-            back.append(RefundLine(one.line_no, goods, freight))
+        freight = 0 if rule.freight is Bearer.BUYER else worth.freight_minor
+        if worth.goods_minor or freight:
+            back.append(RefundLine(one.line_no, worth.goods_minor, freight))
     return tuple(back)
 
 
@@ -129,11 +127,17 @@ def units_of(merchant_id: int, lines: dict[int, OrderLine], wanted: Sequence[Lin
     ]
 
 
-async def _refund(tx: Tx, order: Order, party: Party, reason: str, lines: tuple[RefundLine, ...] | None) -> Refunded:
-    cmd = RefundOrder(
-        merchant_id=order.merchant_id, order_id=order.order_id, reason=reason, lines=lines, initiator=party
+def _refund(order: Order, party: Party, reason: str, lines: tuple[RefundLine, ...] | None) -> RefundOrder:
+    """A refund that ends the order, if it does, as the party's cancellation, unless it may cancel only a part."""
+    return RefundOrder(
+        merchant_id=order.merchant_id,
+        order_id=order.order_id,
+        reason=reason,
+        lines=lines,
+        initiator=party,
+        of_units=lines is not None,
+        ends_by=Move.CANCEL if Move.CANCEL in moves_from(order.state, party) else Move.REFUND,
     )
-    return await refund_order(tx, cmd)
 
 
 async def _end(tx: Tx, order: Order, party: Party, reason: str) -> None:

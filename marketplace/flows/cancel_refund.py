@@ -16,7 +16,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.flows.book_refund import add_commission, post
 from marketplace.flows.pay_refund import RefundKey
-from marketplace.flows.plan_refund import is_settled
+from marketplace.flows.read_funds import funds_of, is_settled, loss_of
 
 _MIRRORED = (
     "goods_minor",
@@ -34,12 +34,13 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     """Take a refund back of which everything has failed, or that no payment carries: the buyer is owed it no more.
 
     Raises NotFound, and Conflict when any of it was paid or is on its way, or when the order has ended or was settled
-    since: then the buyer keeps what it is owed, and it can be retried or turned into credit.
+    since, or the platform has got back what it bore of it: then the buyer keeps what it is owed, and it can be retried
+    or turned into credit.
     """
     await ledger.lock_books(tx, key.merchant_id)
     refund = await tx.row(
         """
-        SELECT order_id, reason, state, fee_minor,
+        SELECT order_id, reason, state, fee_minor, platform_minor, goods_minor + freight_minor AS gross_minor,
                (SELECT count(*) FROM demand.refund_line
                 WHERE merchant_id = :merchant AND refund_id = :refund) AS lines
         FROM demand.refund WHERE merchant_id = :merchant AND refund_id = :refund
@@ -88,12 +89,19 @@ async def _check(tx: Tx, order: Order, refund: Any, payments: list[str], booked:
         raise Conflict("refund_id: the refund was imported, nobody knows of which lines; it cannot be taken back")
     if refund.reason == Reason.DISPUTE_LOST or booked is None:
         raise Conflict("reason: the buyer's bank has taken this money; it is no refund that could be taken back")
+    if not refund.gross_minor:
+        raise Conflict("goods_minor: the buyer was owed nothing by this refund: nothing of it has failed")
     if any(state not in {"failed", "retried"} for state in payments) or await _covered(tx, order, payments):
         raise Conflict("state: some of this refund was paid or is on its way; only what has failed can be taken back")
     if order.state is OrderState.CANCELLED:
         raise Conflict(f"order {order.order_id} is cancelled: the buyer is owed what it paid for it")
     if Account.PENDING in booked.accounts and await is_settled(tx, order):
         raise Conflict(f"order {order.order_id} was settled since without this refund: it stays the buyer's")
+    if refund.platform_minor > 0:
+        funds = await funds_of(tx, order.merchant_id, order.order_id)
+        goodwill = funds.bore_minor - await loss_of(tx, order.merchant_id, order.order_id)
+        if refund.platform_minor > goodwill:
+            raise Conflict("platform_minor: the merchant has given this back to the platform since: it is the buyer's")
 
 
 async def _covered(tx: Tx, order: Order, payments: list[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from billing import postings
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
+from billing.payments.facts import DisputeFact, DisputeState, ids_of
 from billing.refunds import store as payments
 from demand.lifecycle import Party
 from demand.model import Order
@@ -25,98 +25,85 @@ from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 from marketplace.flows.book_refund import Booking, book_refund, post, zone_of
 from marketplace.flows.pay_refund import cover_refunds
-from marketplace.flows.plan_refund import buyers_left, funds_of, plan_lines, read_lines
+from marketplace.flows.plan_refund import plan_lines
+from marketplace.flows.read_funds import buyers_left, funds_of, merchants_left, read_lines
 
 EVIDENCE_DAYS = 14
 """How long a merchant may say something to a dispute after it was opened."""
-
-
-class DisputeState(StrEnum):
-    OPENED = "opened"
-    WON = "won"
-    LOST = "lost"
-
-
-class DisputeFact(msgspec.Struct, frozen=True, kw_only=True):
-    """What a processor says of a dispute over a payment, in minor units. fee_minor: what it charges for it."""
-
-    dispute_ref: str
-    buyer_id: int
-    payment_id: int
-    state: DisputeState
-    amount_minor: int
-    fee_minor: int
-    currency: str
-    occurred_at: datetime
 
 
 class _Part(msgspec.Struct, frozen=True):
     """An order's captured part of the payment, and how much of it a dispute could still take."""
 
     order: Order
-    processor_id: int
     amount_minor: int
     room_minor: int
 
 
-async def dispute_changed(tx: Tx, fact: DisputeFact) -> list[Dispute]:
+async def dispute_changed(tx: Tx, processor_id: int, fact: DisputeFact) -> list[Dispute]:
     """Book what a processor says of a dispute: in any order, any number of times. Returns each order's share of it.
 
     The first fact of a dispute, whichever it is, opens it and divides it over the orders of the payment, once. Raises
-    NotFound for a payment without captured parts, Invalid for another currency, Conflict when a dispute that was won
-    is said to be lost or the other way round: a person has to look at that.
+    NotFound for a payment without captured parts, Invalid for another currency or another processor's payment, Conflict
+    when a dispute that was won is said to be lost or the other way round: a person has to look at that.
     """
-    merchants = await _merchants(tx, fact)
+    buyer_id, payment_id = ids_of(fact.reference)
+    merchants = await _merchants(tx, processor_id, buyer_id, payment_id)
     for merchant_id in merchants:
         await ledger.lock_books(tx, merchant_id)
     known = await store.disputes_named(tx, merchants, fact.dispute_ref)
-    if known and known[0].payment_id != fact.payment_id:
+    if known and known[0].payment_id != payment_id:
         raise Conflict(f"dispute_ref: {fact.dispute_ref} is of payment {known[0].payment_id}")
-    shares = known or await _open(tx, fact, await _parts(tx, fact, merchants))
+    shares = known or await _open(tx, processor_id, fact, await _parts(tx, fact, merchants))
     if fact.state is DisputeState.OPENED:
         return shares
-    return [await _close(tx, share, fact) for share in shares]
+    return [await _close(tx, processor_id, share, fact) for share in shares]
 
 
-async def _merchants(tx: Tx, fact: DisputeFact) -> list[int]:
+async def _merchants(tx: Tx, processor_id: int, buyer_id: int, payment_id: int) -> list[int]:
     """The merchants of the payment's purchase, in id order."""
-    purchase = await tx.scalar(
-        "SELECT purchase_id FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment",
-        buyer=fact.buyer_id,
-        payment=fact.payment_id,
+    payment = await tx.row(
+        "SELECT purchase_id, processor_id FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment",
+        buyer=buyer_id,
+        payment=payment_id,
     )
+    if payment is None:
+        raise NotFound(f"buyer {buyer_id} has no payment {payment_id}")
+    if payment.processor_id != processor_id:
+        raise Invalid(f"reference: payment {payment_id} is not this processor's")
     rows = await tx.rows(
         "SELECT DISTINCT merchant_id FROM demand.merchant_order"
         " WHERE buyer_id = :buyer AND purchase_id = :purchase ORDER BY merchant_id",
-        buyer=fact.buyer_id,
-        purchase=purchase,
+        buyer=buyer_id,
+        purchase=payment.purchase_id,
     )
     return [row.merchant_id for row in rows]
 
 
 async def _parts(tx: Tx, fact: DisputeFact, merchants: Sequence[int]) -> list[_Part]:
+    buyer_id, payment_id = ids_of(fact.reference)
     parts = []
     for merchant_id in merchants:
         rows = await tx.rows(
             """
-            SELECT order_id, processor_id, currency, amount_minor FROM billing.payment_part
+            SELECT order_id, currency, amount_minor FROM billing.payment_part
             WHERE merchant_id = :merchant AND payment_id = :payment AND state = 'captured' AND amount_minor > 0
             ORDER BY order_id
             """,
             merchant=merchant_id,
-            payment=fact.payment_id,
+            payment=payment_id,
         )
         for row in rows:
             if row.currency != fact.currency:
-                raise Invalid(f"currency: payment {fact.payment_id} is in {row.currency}, not in {fact.currency}")
+                raise Invalid(f"currency: payment {payment_id} is in {row.currency}, not in {fact.currency}")
             order = await lock_order(tx, merchant_id, row.order_id)
             used = await payments.used_by_payment(tx, merchant_id, row.order_id)
             funds = await funds_of(tx, merchant_id, row.order_id)
-            by_card = row.amount_minor - used.get((fact.payment_id, "card"), 0)
+            by_card = row.amount_minor - used.get((payment_id, "card"), 0)
             room = max(0, min(by_card, funds.refundable_minor))
-            parts.append(_Part(order, row.processor_id, row.amount_minor, room))
+            parts.append(_Part(order, row.amount_minor, room))
     if not parts:
-        raise NotFound(f"nothing was captured of payment {fact.payment_id} of buyer {fact.buyer_id}")
+        raise NotFound(f"nothing was captured of payment {payment_id} of buyer {buyer_id}")
     return parts
 
 
@@ -131,7 +118,8 @@ def divide(amount_minor: int, parts: Sequence[tuple[int, int]]) -> list[int]:
     return [a + b for a, b in zip(first, beyond, strict=True)]
 
 
-async def _open(tx: Tx, fact: DisputeFact, parts: Sequence[_Part]) -> list[Dispute]:
+async def _open(tx: Tx, processor_id: int, fact: DisputeFact, parts: Sequence[_Part]) -> list[Dispute]:
+    buyer_id, payment_id = ids_of(fact.reference)
     amounts = divide(fact.amount_minor, [(part.amount_minor, part.room_minor) for part in parts])
     weights = amounts if any(amounts) else [part.amount_minor for part in parts]
     fees = allocate(fact.fee_minor, weights)
@@ -148,9 +136,9 @@ async def _open(tx: Tx, fact: DisputeFact, parts: Sequence[_Part]) -> list[Dispu
             "dispute_id": time_ordered_id(tx.now),
             "dispute_ref": fact.dispute_ref,
             "order_id": order.order_id,
-            "buyer_id": fact.buyer_id,
-            "payment_id": fact.payment_id,
-            "processor_id": part.processor_id,
+            "buyer_id": buyer_id,
+            "payment_id": payment_id,
+            "processor_id": processor_id,
             "currency": fact.currency,
             "amount_minor": amount,
             "fee_minor": fee,
@@ -161,14 +149,14 @@ async def _open(tx: Tx, fact: DisputeFact, parts: Sequence[_Part]) -> list[Dispu
             "due_on": local_date(fact.occurred_at, zone) + timedelta(days=EVIDENCE_DAYS),
         }
         dispute = await store.add_dispute(tx, row)
-        legs = postings.dispute_opened(amount, fee, part.processor_id)
+        legs = postings.dispute_opened(amount, fee, processor_id)
         await post(tx, order, "dispute_opened", dispute.dispute_id, legs, fact.occurred_at)
         await _record(tx, dispute)
         opened.append(dispute)
     return opened
 
 
-async def _close(tx: Tx, dispute: Dispute, fact: DisputeFact) -> Dispute:
+async def _close(tx: Tx, processor_id: int, dispute: Dispute, fact: DisputeFact) -> Dispute:
     if dispute.state == fact.state:
         return dispute
     if dispute.state != "open":
@@ -177,35 +165,36 @@ async def _close(tx: Tx, dispute: Dispute, fact: DisputeFact) -> Dispute:
     if fact.state is DisputeState.LOST:
         return await _lost(tx, order, dispute, fact.occurred_at)
     if dispute.amount_minor:
-        processor: int = await tx.scalar(
-            "SELECT processor_id FROM demand.dispute WHERE merchant_id = :merchant AND dispute_id = :dispute",
-            merchant=dispute.merchant_id,
-            dispute=dispute.dispute_id,
-        )
-        legs = postings.dispute_won(dispute.amount_minor, processor)
+        legs = postings.dispute_won(dispute.amount_minor, processor_id)
         await post(tx, order, "dispute_won", dispute.dispute_id, legs, fact.occurred_at)
     return await _closed(tx, dispute, "won", fact.occurred_at, excess_minor=dispute.excess_minor)
 
 
 async def _lost(tx: Tx, order: Order, dispute: Dispute, at: datetime) -> Dispute:
-    """The order gives what it still has to give, as in a refund; what was taken beyond that is the platform's loss."""
+    """The order gives what it still has to give, as in a refund; what was taken beyond that is the platform's loss.
+
+    A dispute that takes all that the buyer still had in the order takes the whole rest of it, as a refund of the whole
+    rest does: what the platform has borne before it gets back from the merchant, as far as that bears the dispute.
+    """
     funds = await funds_of(tx, order.merchant_id, order.order_id)
     lines = await read_lines(tx, order)
-    left = buyers_left(lines)
+    left = buyers_left(lines, funds)
     room = funds.left_minor + dispute.amount_minor  # the dispute itself is among what is disputed
-    takes = max(0, min(dispute.amount_minor, room, sum(line.goods_minor + line.freight_minor for line in left)))
+    whole = sum(line.goods_minor + line.freight_minor for line in left)
+    takes = max(0, min(dispute.amount_minor, room, whole))
     excess = dispute.amount_minor - takes
     if takes:
         policy = await store.get_policy(tx, order.refund_policy_id)
         rule = policy.rule(Reason.DISPUTE_LOST, Party.PROCESSOR)
-        plan = await plan_lines(tx, order, rule, lines, spread(takes, left), funds)
+        given, off = (left, merchants_left(lines)) if takes == whole else (spread(takes, left), None)
+        plan = await plan_lines(tx, order, rule, lines, given, funds, off=off)
         fee = dispute.fee_minor if rule.processor_fee is Bearer.MERCHANT else 0
         await book_refund(
             tx, msgspec.structs.replace(plan, fee_base_minor=0, fee_minor=fee), _booking(dispute, at, excess)
         )
     elif excess:
         loss = postings.refunded(
-            0, excess, settled=True, cost=Account.CHARGEBACK_LOSS, against=Account.DISPUTE_IN_PROGRESS
+            0, {Account.CHARGEBACK_LOSS: excess}, settled=True, against=Account.DISPUTE_IN_PROGRESS
         )
         await post(tx, order, "dispute_lost", dispute.dispute_id, loss, at)
     closed = await _closed(tx, dispute, "lost", at, excess_minor=excess)

@@ -3,6 +3,7 @@
 A delivered order waits for settlement from the same commit on.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,7 +13,7 @@ from demand.fulfilment import store as fulfilment
 from demand.fulfilment.model import COMPLETES_AFTER, Shipment
 from demand.fulfilment.units import LineUnits, check_units, left_by, undelivered, unshipped
 from demand.lifecycle import UNDELIVERED, Move, Party, check_move
-from demand.model import Moved, Order, OrderState
+from demand.model import Moved, Order, OrderLine, OrderState
 from demand.store import find_event, get_lines, lock_order, move_order, queue_delivered
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -136,12 +137,23 @@ async def end_if_all_there(tx: Tx, order: Order, move: Move, party: Party, **det
     When it is only to arrive now, the clock that completes it runs from its last shipment.
     """
     lines = await get_lines(tx, order.merchant_id, order.order_id)
-    if not left_by(lines, undelivered) and any(line.delivered_quantity for line in lines):
+    if is_all_there(lines):
         return await end_delivery(tx, order, move, party, **detail)
-    shipped_at = None if left_by(lines, unshipped) else await fulfilment.last_shipped_at(tx, order)
-    if shipped_at is not None:
-        await fulfilment.complete_later(tx, order, shipped_at + COMPLETES_AFTER)
+    await start_clock(tx, order, lines)
     return await move_order(tx, order, move, party, target=order.state, **detail)
+
+
+def is_all_there(lines: Sequence[OrderLine]) -> bool:
+    """Whether something has arrived and nothing is still to come."""
+    return not left_by(lines, undelivered) and any(line.delivered_quantity for line in lines)
+
+
+async def start_clock(tx: Tx, order: Order, lines: Sequence[OrderLine]) -> None:
+    """The clock that completes an order runs from its last shipment; not at all while something has to leave."""
+    if left_by(lines, unshipped):
+        await fulfilment.complete_later(tx, order, None)
+    elif (shipped_at := await fulfilment.last_shipped_at(tx, order)) is not None:
+        await fulfilment.complete_later(tx, order, shipped_at + COMPLETES_AFTER)
 
 
 async def complete_due(tx: Tx, upto: datetime) -> int:

@@ -5,8 +5,7 @@ from typing import Any
 
 from billing import postings
 from billing.ledger import store as ledger
-from billing.ledger.chart import Account
-from billing.ledger.model import Leg, NewEntry, legs
+from billing.ledger.model import Leg, NewEntry
 from billing.payments import store as payments
 from billing.payments.charges import store as charges
 from demand.amendments import store
@@ -123,10 +122,7 @@ async def _obstacle(tx: Tx, order: Order, held: Amendment) -> str | None:
 
 async def _void(tx: Tx, order: Order, held: Amendment, payment: Any, reason: str) -> Amendment:
     """Owe a payment back that came for nothing, and tell the processor to return it."""
-    back = legs(
-        {Account.PROCESSOR_CLEARING: held.delta_minor, Account.BUYER_REFUND_DUE: -held.delta_minor},
-        dimensions={Account.PROCESSOR_CLEARING: payment.processor_id},
-    )
+    back = postings.payment_unwanted(held.delta_minor, payment.processor_id)
     await ledger.post(tx, [await _entry(tx, order, held, "amendment_voided", back)])
     await charges.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "released")
     await payments.command(

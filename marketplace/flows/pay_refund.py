@@ -25,7 +25,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.book_refund import post
-from marketplace.flows.plan_refund import funds_of
+from marketplace.flows.read_funds import funds_of, loss_of
 
 
 class RefundKey(msgspec.Struct, frozen=True):
@@ -215,7 +215,10 @@ async def _tell_world(tx: Tx, topic: str, payment: RefundPayment) -> None:
 
 
 async def cover_refunds(tx: Tx, order: Order, at: datetime) -> None:
-    """Let what a lost dispute took too much pay the order's refunds that failed: the buyer has that money already."""
+    """Let what a lost dispute took too much pay the order's refunds that failed: the buyer has that money already.
+
+    Not what the merchant has given back of it since: of that the buyer has had its share of the refund it came with.
+    """
     lost = await tx.rows(
         """
         SELECT dispute_id, excess_minor - covered_minor AS left FROM demand.dispute
@@ -225,8 +228,9 @@ async def cover_refunds(tx: Tx, order: Order, at: datetime) -> None:
         merchant=order.merchant_id,
         order=order.order_id,
     )
+    borne = await loss_of(tx, order.merchant_id, order.order_id) if lost else 0
     for dispute in lost:
-        left = dispute.left
+        left = may_cover = min(dispute.left, borne)
         for payment in await store.failed_of_order(tx, order.merchant_id, order.order_id):
             covered = min(left, payment.owed_minor)
             if covered == 0:
@@ -239,8 +243,9 @@ async def cover_refunds(tx: Tx, order: Order, at: datetime) -> None:
         await tx.execute(
             "UPDATE demand.dispute SET covered_minor = covered_minor + :covered"
             " WHERE merchant_id = :merchant AND dispute_id = :dispute",
-            {"covered": dispute.left - left, "merchant": order.merchant_id, "dispute": dispute.dispute_id},
+            {"covered": may_cover - left, "merchant": order.merchant_id, "dispute": dispute.dispute_id},
         )
+        borne -= may_cover - left
 
 
 async def retry_refund(tx: Tx, key: RefundKey) -> RefundKey:

@@ -1,4 +1,10 @@
-"""What a refund would do: what the buyer gets, who bears it, what comes back of commission. It changes nothing."""
+"""What a refund would do: what the buyer gets, who bears it, what comes back of commission. It changes nothing.
+
+What the platform has borne of earlier refunds left the merchant's lines whole. When such a line goes, or units of it
+(cancelled, returned, amended away), or the whole rest of the order, the merchant gives back all that goes, the buyer
+gets of it what it has not got yet, and the difference is the platform's again: never more than it has borne. A refund
+of named amounts, and goodwill, give what they name and take no more than that from the merchant.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,17 +13,26 @@ from typing import Any
 import msgspec
 
 from billing.rating import refund_share
-from demand.lifecycle import UNDELIVERED, Party
+from demand.lifecycle import UNDELIVERED, Move, Party
 from demand.model import Order, OrderState
-from demand.refund_policy import Bearer, Commission, LineLeft, Rule, reason_named, spread
+from demand.refund_policy import LEAVES_STANDING, Bearer, Commission, LineLeft, Rule, reason_named, spread
 from demand.refunds import store as refunds
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.rates import divide_half_even
+from marketplace.flows.read_funds import (
+    Funds,
+    buyers_left,
+    funds_of,
+    is_settled,
+    loss_of,
+    merchants_left,
+    read_lines,
+)
 
 
 class RefundLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to give back of one order line, in minor units."""
+    """What to give back of one order line, in minor units; of units, what they are worth."""
 
     line_no: int
     goods_minor: int
@@ -28,7 +43,9 @@ class RefundOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Refund these lines; None means whatever is left of the order. refunded_at: by default the transaction's now.
 
     goodwill_minor: an amount without items instead, divided over what is left of the lines. reason and initiator
-    decide, by the policy the order was sold under, who bears what.
+    decide, by the policy the order was sold under, who bears what. of_units: the lines say what the units are worth
+    that are not delivered or came back, however much of that the buyer has got before. ends_by: the move of the
+    initiator that this is part of, which ends an order of which nothing is left; by default the refund itself.
     """
 
     merchant_id: int
@@ -37,36 +54,18 @@ class RefundOrder(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[RefundLine, ...] | None = None
     goodwill_minor: int | None = None
     initiator: Party = Party.PLATFORM
+    of_units: bool = False
+    ends_by: Move = Move.REFUND
     refunded_at: datetime | None = None
-
-
-class Funds(msgspec.Struct, frozen=True, kw_only=True):
-    """What was captured of an order and where it went, in minor units, computed from the rows.
-
-    refunded: refunds that were not cancelled, less what a lost dispute has paid of them; one that failed is still owed
-    and counts. disputed: disputes that are open or lost.
-    """
-
-    captured_minor: int
-    refunded_minor: int
-    disputed_minor: int
-
-    @property
-    def left_minor(self) -> int:
-        """Negative where a dispute took again what was refunded already."""
-        return self.captured_minor - self.refunded_minor - self.disputed_minor
-
-    @property
-    def refundable_minor(self) -> int:
-        return max(0, self.left_minor)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A refund as it will be booked, in minor units.
 
-    borne: goods and freight that the merchant bears, by line. commission_lines: rows that undo the refunded share of
-    what the sale earned. lines_left_minor: what is left of the merchant's lines after it. fee_base_minor: what counts
-    for the processor's fee that the merchant bears.
+    borne: goods and freight that the merchant bears, by line. regained_loss_minor: what the platform gets back of what
+    disputes have cost it. commission_lines: rows that undo the refunded share of what the sale earned.
+    lines_left_minor: what is left of the merchant's lines after it. fee_base_minor: what counts for the processor's
+    fee that the merchant bears.
     """
 
     order: Order
@@ -74,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rule: Rule
     given: list[LineLeft]
     borne: dict[int, tuple[int, int]]
+    regained_loss_minor: int
     commission_lines: list[dict[str, Any]]
     lines_left_minor: int
     fee_base_minor: int
@@ -90,7 +90,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def platform_minor(self) -> int:
+        """What the platform bears less what it gets back."""
         return self.gross_minor - self.borne_minor
+
+    @property
+    def regained_minor(self) -> int:
+        return _regained(self.given, self.borne)
 
     @property
     def commission_minor(self) -> int:
@@ -114,9 +119,14 @@ async def plan_refund(tx: Tx, cmd: RefundOrder, order: Order) -> Plan:
     lines = await read_lines(tx, order)
     funds = await funds_of(tx, order.merchant_id, order.order_id)
     _check_funds(cmd.goodwill_minor or 0, funds)
-    given = _given(cmd, rule, lines)
-    _check_funds(sum(line.goods_minor + line.freight_minor for line in given), funds)
-    return await plan_lines(tx, order, rule, lines, given, funds)
+    left = buyers_left(lines, funds)
+    off = _off(cmd, rule, lines)
+    given = _given(cmd, rule, left) if off is None else within(off, left)
+    gross = sum(line.goods_minor + line.freight_minor for line in given)
+    if not given or (gross == 0 and cmd.lines is None and cmd.ends_by is Move.REFUND):
+        raise Conflict("the order is refunded in full already")
+    _check_funds(gross, funds)
+    return await plan_lines(tx, order, rule, lines, given, funds, off=off)
 
 
 def _check_funds(asked_minor: int, funds: Funds) -> None:
@@ -129,16 +139,30 @@ def _check_funds(asked_minor: int, funds: Funds) -> None:
 
 
 async def plan_lines(
-    tx: Tx, order: Order, rule: Rule, lines: Sequence[Any], given: list[LineLeft], funds: Funds
+    tx: Tx,
+    order: Order,
+    rule: Rule,
+    lines: Sequence[Any],
+    given: list[LineLeft],
+    funds: Funds,
+    *,
+    off: list[LineLeft] | None = None,
 ) -> Plan:
-    """The plan for amounts that are known to be there."""
+    """The plan for amounts that are known to be there. off: what the same lines lose, where that is not what is given.
+
+    What the platform gets back was goodwill first, and then what disputes have cost it.
+    """
     borne = {
         line.line_no: (
             line.goods_minor if rule.goods is Bearer.MERCHANT else 0,
             line.freight_minor if rule.freight is Bearer.MERCHANT else 0,
         )
-        for line in given
+        for line in (given if off is None else off)
+        if _any_of(line)
     }
+    given = [line for line in given if line.line_no in borne]
+    regained = _regained(given, borne)
+    loss = await loss_of(tx, order.merchant_id, order.order_id) if regained else 0
     left = sum(line.goods_left + line.freight_left for line in lines) - sum(map(sum, borne.values()))
     settled = await is_settled(tx, order)
     commission_lines: list[dict[str, Any]] = []
@@ -155,6 +179,7 @@ async def plan_lines(
         rule=rule,
         given=given,
         borne=borne,
+        regained_loss_minor=max(0, regained - (funds.bore_minor - loss)),
         commission_lines=commission_lines,
         lines_left_minor=left,
         fee_base_minor=fee_base,
@@ -163,78 +188,42 @@ async def plan_lines(
     )
 
 
-async def funds_of(tx: Tx, merchant_id: int, order_id: int) -> Funds:
-    """An order without any part of a payment was imported as paid: what it sold for was captured."""
-    of_order = "merchant_id = :merchant AND order_id = :order"
-    row = await tx.row(
-        f"""
-        SELECT (SELECT count(*) FROM billing.payment_part WHERE {of_order}) AS parts,
-               (SELECT coalesce(sum(amount_minor + credit_minor), 0)::bigint FROM billing.payment_part
-                WHERE {of_order} AND state = 'captured') AS captured,
-               (SELECT coalesce(sum(goods_minor - discount_minor + freight_minor), 0)::bigint
-                FROM demand.order_line WHERE {of_order}) AS gross,
-               (SELECT coalesce(sum(goods_minor + freight_minor), 0)::bigint FROM demand.refund
-                WHERE {of_order} AND state = 'booked' AND reason <> 'dispute_lost') AS refunded,
-               (SELECT coalesce(sum(covered_minor), 0)::bigint FROM billing.refund_payment WHERE {of_order}) AS covered,
-               (SELECT coalesce(sum(amount_minor), 0)::bigint FROM demand.dispute
-                WHERE {of_order} AND state IN ('open', 'lost')) AS disputed
-        """,
-        merchant=merchant_id,
-        order=order_id,
-    )
-    assert row is not None
-    return Funds(
-        captured_minor=row.captured if row.parts else row.gross,
-        refunded_minor=row.refunded - row.covered,
-        disputed_minor=row.disputed,
+def _regained(given: Sequence[LineLeft], borne: dict[int, tuple[int, int]]) -> int:
+    """What the merchant gives back beyond what the buyer gets."""
+    return sum(
+        max(0, borne[line.line_no][0] - line.goods_minor) + max(0, borne[line.line_no][1] - line.freight_minor)
+        for line in given
     )
 
 
-async def is_settled(tx: Tx, order: Order) -> bool:
-    """Whether the order's money has left the merchant's pending balance."""
-    if order.state is not OrderState.RETURNED:
-        return order.state is OrderState.SETTLED
-    due = await tx.scalar(
-        "SELECT count(*) FROM demand.order_due WHERE merchant_id = :merchant AND order_id = :order",
-        merchant=order.merchant_id,
-        order=order.order_id,
-    )
-    return not due
-
-
-async def read_lines(tx: Tx, order: Order) -> Sequence[Any]:
-    """Lines with what is left of them for the merchant, and what the platform has given the buyer of that already."""
-    return await tx.rows(
-        """
-        SELECT l.line_no, l.contract_id, l.goods_minor - l.discount_minor - l.refunded_goods_minor AS goods_left,
-               l.freight_minor - l.refunded_freight_minor AS freight_left,
-               coalesce(p.goods, 0)::bigint AS goods_given, coalesce(p.freight, 0)::bigint AS freight_given
-        FROM demand.order_line l
-        LEFT JOIN (SELECT g.line_no, sum(g.goods_minor - g.merchant_goods_minor) AS goods,
-                          sum(g.freight_minor - g.merchant_freight_minor) AS freight
-                   FROM demand.refund_line g
-                   JOIN demand.refund r ON r.merchant_id = g.merchant_id AND r.refund_id = g.refund_id
-                   WHERE g.merchant_id = :merchant AND g.order_id = :order AND r.state = 'booked'
-                   GROUP BY g.line_no) AS p ON p.line_no = l.line_no
-        WHERE l.merchant_id = :merchant AND l.order_id = :order ORDER BY l.line_no
-        """,
-        merchant=order.merchant_id,
-        order=order.order_id,
-    )
-
-
-def buyers_left(lines: Sequence[Any]) -> list[LineLeft]:
-    """What the buyer has not got back of each line, from whomever."""
+def within(off: Sequence[LineLeft], left: Sequence[LineLeft]) -> list[LineLeft]:
+    """What the buyer gets of what its lines lose: no more than it has not got back yet."""
+    of = {line.line_no: line for line in left}
     return [
         LineLeft(
-            line.line_no, max(0, line.goods_left - line.goods_given), max(0, line.freight_left - line.freight_given)
+            line.line_no,
+            min(line.goods_minor, of[line.line_no].goods_minor),
+            min(line.freight_minor, of[line.line_no].freight_minor),
         )
-        for line in lines
+        for line in off
     ]
 
 
-def _given(cmd: RefundOrder, rule: Rule, lines: Sequence[Any]) -> list[LineLeft]:
-    left, freight = buyers_left(lines), rule.freight is not Bearer.BUYER
+def _off(cmd: RefundOrder, rule: Rule, lines: Sequence[Any]) -> list[LineLeft] | None:
+    """What goes with a refund of units, or of the whole rest; None for one of amounts."""
+    if cmd.goodwill_minor is not None:
+        return None
+    if cmd.lines is None:
+        whole = merchants_left(lines, freight=rule.freight is not Bearer.BUYER)
+        return None if rule.reason in LEAVES_STANDING else [line for line in whole if _any_of(line)]
+    if not cmd.of_units:
+        return None
+    _check(cmd.lines, {line.line_no: line for line in merchants_left(lines)}, rule)
+    return [LineLeft(line.line_no, line.goods_minor, line.freight_minor) for line in cmd.lines]
+
+
+def _given(cmd: RefundOrder, rule: Rule, left: Sequence[LineLeft]) -> list[LineLeft]:
+    freight = rule.freight is not Bearer.BUYER
     if cmd.goodwill_minor is not None:
         if cmd.lines is not None:
             raise Invalid("goodwill_minor: an amount without items names no lines", pointer="/goodwill_minor")
@@ -243,13 +232,13 @@ def _given(cmd: RefundOrder, rule: Rule, lines: Sequence[Any]) -> list[LineLeft]
         return spread(cmd.goodwill_minor, left, freight=freight)
     if cmd.lines is None:
         whole = [LineLeft(line.line_no, line.goods_minor, line.freight_minor if freight else 0) for line in left]
-        given = [line for line in whole if line.goods_minor or line.freight_minor]
-    else:
-        _check(cmd.lines, {line.line_no: line for line in left}, rule)
-        given = [LineLeft(line.line_no, line.goods_minor, line.freight_minor) for line in cmd.lines]
-    if not given:
-        raise Conflict("the order is refunded in full already")
-    return given
+        return [line for line in whole if _any_of(line)]
+    _check(cmd.lines, {line.line_no: line for line in left}, rule)
+    return [LineLeft(line.line_no, line.goods_minor, line.freight_minor) for line in cmd.lines]
+
+
+def _any_of(line: LineLeft) -> bool:
+    return bool(line.goods_minor or line.freight_minor)
 
 
 def _check(given_back: Sequence[RefundLine], left: dict[int, LineLeft], rule: Rule) -> None:

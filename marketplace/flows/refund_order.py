@@ -7,19 +7,20 @@ from demand.refund_policy import Reason
 from demand.store import lock_order
 from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.book_refund import Booking, book_refund
 from marketplace.flows.pay_refund import send_back
 from marketplace.flows.plan_refund import RefundLine, RefundOrder, plan_refund
 
-__all__ = ["RefundLine", "RefundOrder", "Refunded", "refund_order"]
+__all__ = ["RefundLine", "RefundOrder", "Refunded", "refund_order", "refund_units"]
 
 
 class Refunded(msgspec.Struct, frozen=True, kw_only=True):
     """A refund as it was booked: what the buyer is owed, and what came back of commission and VAT, in minor units.
 
-    platform_minor: what of it the platform bears. fee_minor: the processor's fee charged on to the merchant.
+    platform_minor: what of it the platform bears; negative: what it got back of what it had borne. fee_minor: the
+    processor's fee charged on to the merchant.
     """
 
     refund_id: int
@@ -38,13 +39,27 @@ async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
     a full refund returns (or keeps) them exactly. Raises NotFound, Conflict for an order that cannot be refunded and
     for more than is refundable, Invalid naming the line when more is asked than is left of it.
     """
+    done = await refund_units(tx, cmd)
+    if done is None:
+        raise Conflict("the order is refunded in full already")
+    return done
+
+
+async def refund_units(tx: Tx, cmd: RefundOrder) -> Refunded | None:
+    """As `refund_order`; None when it moves no money, because the buyer has got these units' worth from the platform.
+
+    Where the merchant bears them they move money even then: it gives back what the platform has given.
+    """
     if cmd.reason == Reason.DISPUTE_LOST:
         raise Invalid("reason: dispute_lost is what the processor says, not a refund", pointer="/reason")
     await ledger.lock_books(tx, cmd.merchant_id)
     order = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     plan = await plan_refund(tx, cmd, order)
+    if not plan.gross_minor and not plan.borne_minor:
+        return None
     refund_id = time_ordered_id(tx.now)
-    entry = await book_refund(tx, plan, Booking(refund_id=refund_id, at=cmd.refunded_at or tx.now))
+    booking = Booking(refund_id=refund_id, ends_by=cmd.ends_by, at=cmd.refunded_at or tx.now)
+    entry = await book_refund(tx, plan, booking)
     await send_back(tx, order, refund_id, plan.gross_minor)
     await audit.record(
         tx,

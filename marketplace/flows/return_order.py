@@ -22,7 +22,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.cancel_order import refund_lines, units_of
 from marketplace.flows.hold_order import Act, hold_order
-from marketplace.flows.refund_order import Refunded, RefundOrder, refund_order
+from marketplace.flows.refund_order import Refunded, RefundOrder, refund_units
 from supply.stock import store as stock
 
 REFUND_REASON = Reason.RETURNED
@@ -116,10 +116,10 @@ _DECIDED = {
 
 
 async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
-    """The units are back: the buyer is owed their share of the lines. Raises NotFound, Forbidden, Conflict.
+    """The units are back: the buyer is owed their share of the lines, unless the platform has given it before.
 
     With its last unit the order is returned. It moves before the refund, which would take an unsettled order of which
-    nothing is left for one that came to nothing.
+    nothing is left for one that came to nothing. Raises NotFound, Forbidden, Conflict.
     """
     order = await hold_order(tx, cmd)
     found = await fulfilment.get_return(tx, cmd.merchant_id, cmd.order_id, cmd.return_id)
@@ -140,16 +140,18 @@ async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
             reason=REFUND_REASON,
             lines=back,
             initiator=found.initiator,
+            of_units=True,
         )
-        refund = await refund_order(tx, refund_cmd)
+        refund = await refund_units(tx, refund_cmd)
+    given_back = refund.refund_id if refund is not None and refund.gross_minor else None
     await fulfilment.change_return(
         tx,
         cmd.merchant_id,
         cmd.return_id,
-        ReturnState.RECEIVED if refund is None else ReturnState.REFUNDED,
+        ReturnState.RECEIVED if given_back is None else ReturnState.REFUNDED,
         received_at=tx.now,
         restock=cmd.restock,
-        refund_id=None if refund is None else refund.refund_id,
+        refund_id=given_back,
     )
     found = await _told(
         tx, order, await fulfilment.get_return(tx, cmd.merchant_id, cmd.order_id, cmd.return_id), cmd.party

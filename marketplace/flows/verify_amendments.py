@@ -3,13 +3,17 @@
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "given-back-is-refunds",
-        "what an order's lines have given back and not carried to other lines is its refunds",
+        "what an order's lines have given back and not carried to others is what the merchant bears of its refunds",
         """SELECT merchant_id, order_id, sum(goods), sum(freight)
            FROM (SELECT merchant_id, order_id, refunded_goods_minor - carried_goods_minor AS goods,
                         refunded_freight_minor - carried_freight_minor AS freight
                  FROM demand.order_line WHERE refunded_goods_minor + refunded_freight_minor <> 0
                  UNION ALL
-                 SELECT merchant_id, order_id, -goods_minor, -freight_minor FROM demand.refund) AS given_back
+                 SELECT r.merchant_id, r.order_id, -coalesce(l.merchant_goods_minor, r.goods_minor),
+                        -coalesce(l.merchant_freight_minor, r.freight_minor)
+                 FROM demand.refund r
+                 LEFT JOIN demand.refund_line l ON l.merchant_id = r.merchant_id AND l.refund_id = r.refund_id
+                 WHERE r.state = 'booked') AS given_back
            GROUP BY merchant_id, order_id HAVING sum(goods) <> 0 OR sum(freight) <> 0""",
     ),
     (

@@ -17,7 +17,7 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "refund-lines-are-refunds",
-        "a refund's lines sum to it, and what the merchant bears of them is what its order's lines have shrunk by",
+        "a refund's lines sum to it; what the merchant bears of them is what its order's lines gave and did not carry",
         """SELECT r.merchant_id, r.refund_id, NULL::bigint FROM demand.refund r
            JOIN (SELECT merchant_id, refund_id, sum(goods_minor) AS goods, sum(freight_minor) AS freight,
                         sum(merchant_goods_minor + merchant_freight_minor) AS borne
@@ -28,14 +28,15 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
            UNION ALL
            SELECT o.merchant_id, o.order_id, o.line_no
            FROM demand.order_line o
-           JOIN (SELECT l.merchant_id, l.order_id, l.line_no,
+           LEFT JOIN (SELECT l.merchant_id, l.order_id, l.line_no,
                         coalesce(sum(l.merchant_goods_minor) FILTER (WHERE r.state = 'booked'), 0) AS goods,
                         coalesce(sum(l.merchant_freight_minor) FILTER (WHERE r.state = 'booked'), 0) AS freight
                  FROM demand.refund_line l
                  JOIN demand.refund r ON r.merchant_id = l.merchant_id AND r.refund_id = l.refund_id
                  GROUP BY l.merchant_id, l.order_id, l.line_no) AS s
              ON s.merchant_id = o.merchant_id AND s.order_id = o.order_id AND s.line_no = o.line_no
-           WHERE (o.refunded_goods_minor, o.refunded_freight_minor) <> (s.goods, s.freight)
+           WHERE (o.refunded_goods_minor - o.carried_goods_minor, o.refunded_freight_minor - o.carried_freight_minor)
+                 <> (coalesce(s.goods, 0), coalesce(s.freight, 0))
              AND NOT EXISTS (SELECT FROM demand.refund r WHERE r.merchant_id = o.merchant_id
                 AND r.order_id = o.order_id AND NOT EXISTS (
                     SELECT FROM demand.refund_line l WHERE l.merchant_id = r.merchant_id
@@ -46,7 +47,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
         "no order gives back more than was captured of it, in refunds and disputes together",
         """SELECT o.merchant_id, o.order_id, o.captured, g.given
            FROM (SELECT l.merchant_id, l.order_id, coalesce(min(p.captured), sum(l.gross)) AS captured
-                 FROM (SELECT merchant_id, order_id, sum(goods_minor - discount_minor + freight_minor) AS gross
+                 FROM (SELECT merchant_id, order_id, sum(goods_minor - discount_minor + freight_minor
+                                                         - carried_goods_minor - carried_freight_minor) AS gross
                        FROM demand.order_line GROUP BY merchant_id, order_id) AS l
                  LEFT JOIN (SELECT merchant_id, order_id, coalesce(sum(amount_minor + credit_minor)
                                        FILTER (WHERE state = 'captured'), 0) AS captured
@@ -62,6 +64,17 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                  GROUP BY merchant_id, order_id) AS g
              ON g.merchant_id = o.merchant_id AND g.order_id = o.order_id
            WHERE g.given > o.captured""",
+    ),
+    (
+        "regained-was-borne",
+        "the platform gets back no more of an order than it has borne of its refunds and disputes",
+        """SELECT merchant_id, order_id, sum(minor)
+           FROM (SELECT merchant_id, order_id, platform_minor AS minor FROM demand.refund
+                 WHERE state = 'booked' AND platform_minor <> 0
+                 UNION ALL
+                 SELECT merchant_id, order_id, excess_minor - covered_minor FROM demand.dispute
+                 WHERE state = 'lost' AND excess_minor > 0) AS borne
+           GROUP BY merchant_id, order_id HAVING sum(minor) < 0""",
     ),
     (
         "refund-payments-are-refunds",

@@ -17,8 +17,9 @@ from marketplace.core.errors import NotFound
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """What a buyer gets back of an order, in minor units.
 
-    platform_minor: what of it the platform bears. fee_minor: the processor's fee charged on to the merchant. state:
-    cancelled; or owed (no payment carries it), due (on its way), failed (waits for a decision), paid.
+    platform_minor: what of it the platform bears; negative: what it got back of what it had borne, because the merchant
+    gives back more than the buyer gets. fee_minor: the processor's fee charged on to the merchant. state: cancelled; or
+    owed (no payment carries it), due (on its way), failed (waits for a decision), paid.
     """
 
     merchant_id: int
@@ -55,7 +56,7 @@ SELECT r.merchant_id, r.refund_id, r.order_id, o.order_ref, o.currency, r.goods_
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
                             AND p.refund_id = r.refund_id AND p.state = 'due') THEN 'due'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
-                            AND p.refund_id = r.refund_id) THEN 'paid'
+                            AND p.refund_id = r.refund_id) OR r.goods_minor + r.freight_minor = 0 THEN 'paid'
             ELSE 'owed' END AS state,
        r.refunded_at, r.made_by
 FROM demand.refund r

@@ -21,7 +21,8 @@ from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.cancel_refund import cancel_refund
 from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
-from marketplace.flows.plan_refund import Funds, Plan, RefundLine, RefundOrder, plan_refund
+from marketplace.flows.plan_refund import Plan, RefundLine, RefundOrder, plan_refund
+from marketplace.flows.read_funds import Funds
 from marketplace.flows.refund_order import Refunded, refund_order
 from marketplace.routes import refund_queries
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or

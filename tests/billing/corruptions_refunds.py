@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime
 import msgspec
 from sqlalchemy import insert
 
+from billing.payments.facts import DisputeFact, DisputeState, payment_reference
 from billing.payments.tables import payment, payment_part
 from demand.tables import buyer
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.dispute_order import DisputeFact, DisputeState, dispute_changed
+from marketplace.flows.dispute_order import dispute_changed
 from marketplace.flows.grant_credit import GrantCredit, grant_credit
 from marketplace.flows.pay_refund import refund_settled
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
@@ -27,10 +28,10 @@ async def add_refunds(db: Database, maker: str) -> None:
     done = await db.write(WORKER, maker, refund_order, cmd)
     await db.write(WORKER, maker, refund_settled, 3, done.refund_id, PAYMENT, ok=True, at=AT)
     fact = DisputeFact(
-        dispute_ref="d", buyer_id=BUYER, payment_id=PAYMENT, state=DisputeState.OPENED, amount_minor=3_000,
+        dispute_ref="d", reference=payment_reference(BUYER, PAYMENT), state=DisputeState.OPENED, amount_minor=3_000,
         fee_minor=100, currency="EUR", occurred_at=AT,
     )  # fmt: skip
-    await db.write(WORKER, maker, dispute_changed, fact)
+    await db.write(WORKER, maker, dispute_changed, PROCESSOR, fact)
 
 
 async def _sell(tx: Tx) -> None:
@@ -59,7 +60,7 @@ REFUND_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
                    refunded_at)
                SELECT 1, 77, 1, 10, 0, 'late', refunded_at FROM demand.refund LIMIT 1"""
         ],
-        {"refunds-are-entries"},
+        {"refunds-are-entries", "given-back-is-refunds"},
     ),
     "a refund's line that is off": (
         [f"UPDATE demand.refund_line SET goods_minor = goods_minor + 1 WHERE {OF_CARD}"],
@@ -67,7 +68,15 @@ REFUND_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "an order's line that shrank too much": (
         ["UPDATE demand.order_line SET refunded_goods_minor = refunded_goods_minor + 1 WHERE order_id = 8"],
-        {"refund-lines-are-refunds", "pending-is-unsettled"},
+        {"refund-lines-are-refunds", "given-back-is-refunds", "pending-is-unsettled"},
+    ),
+    "a platform that got back what it never bore": (
+        [
+            f"UPDATE demand.refund SET platform_minor = -1 WHERE {OF_CARD}",
+            f"UPDATE demand.refund_line SET merchant_goods_minor = merchant_goods_minor + 1 WHERE {OF_CARD}",
+            "UPDATE demand.order_line SET refunded_goods_minor = refunded_goods_minor + 1 WHERE order_id = 8",
+        ],
+        {"regained-was-borne", "pending-is-unsettled"},
     ),
     "less captured than was given back": (
         [f"UPDATE billing.payment_part SET amount_minor = 4999 WHERE {OF_CARD}"],

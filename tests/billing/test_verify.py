@@ -220,7 +220,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
             FROM billing.commission_line WHERE order_id = 1""",
          """UPDATE demand.order_line SET refunded_goods_minor = goods_minor, refunded_freight_minor = freight_minor
             WHERE order_id = 1"""],
-        {"settled-or-due", "given-back-is-refunds"},
+        {"settled-or-due", "given-back-is-refunds", "refund-lines-are-refunds"},
     ),
     "an order that nobody will settle": (
         ["UPDATE billing.entry SET source_id = 999 WHERE kind = 'order_settled' AND source_id = 1"],
@@ -234,7 +234,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a line that gave back what was neither refunded nor carried": (
         ["""UPDATE demand.order_line SET refunded_freight_minor = refunded_freight_minor - 1,
             refunded_goods_minor = refunded_goods_minor + 1 WHERE order_id = 7"""],
-        {"given-back-is-refunds"},
+        {"given-back-is-refunds", "refund-lines-are-refunds"},
     ),
     "value carried to another line that never came off one": (
         [f"INSERT INTO demand.amendment VALUES (3, 88, 7, 'applied', 1, '{{}}', 0, 5, 0, {AMENDMENT})"],

@@ -6,23 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.payments.facts import DisputeFact, DisputeState, payment_reference
 from demand.refunds.store import Dispute, get_dispute
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.flows.dispute_order import (
-    EVIDENCE_DAYS,
-    DisputeFact,
-    DisputeState,
-    Evidence,
-    dispute_changed,
-    divide,
-    give_evidence,
-)
+from marketplace.flows.dispute_order import EVIDENCE_DAYS, Evidence, dispute_changed, divide, give_evidence
 from marketplace.flows.pay_refund import RefundKey, retry_refund
 from marketplace.flows.refund_order import RefundLine
 from tests.billing.market import check_books
-from tests.builders import Line
+from tests.builders import PROCESSOR, Line
 from tests.conftest import NOW
 from tests.orders.paid import BUYER, PAYMENT, Paid, balances, count, entry, market, of, refund, says, sent
 from tests.orders.test_refund_postings import under
@@ -30,18 +23,30 @@ from tests.orders.test_refund_postings import under
 OPENED, WON, LOST = DisputeState.OPENED, DisputeState.WON, DisputeState.LOST
 
 
-async def fact(db: Database, state: DisputeState, amount: int = 12_000, fee: int = 1_500) -> list[Dispute]:
-    said = DisputeFact(
-        dispute_ref="d1",
-        buyer_id=BUYER,
-        payment_id=PAYMENT,
+def said(
+    state: DisputeState,
+    amount: int,
+    fee: int = 0,
+    *,
+    name: str = "d1",
+    payment_id: int = PAYMENT,
+    currency: str = "EUR",
+) -> DisputeFact:
+    return DisputeFact(
+        dispute_ref=name,
+        reference=payment_reference(BUYER, payment_id),
         state=state,
         amount_minor=amount,
         fee_minor=fee,
-        currency="EUR",
+        currency=currency,
         occurred_at=NOW,
     )
-    return await db.write(WORKER, "processor", dispute_changed, said)
+
+
+async def fact(
+    db: Database, state: DisputeState, amount: int = 12_000, fee: int = 1_500, name: str = "d1"
+) -> list[Dispute]:
+    return await db.write(WORKER, "processor", dispute_changed, PROCESSOR, said(state, amount, fee, name=name))
 
 
 async def test_a_dispute_is_opened_and_won(db: Database) -> None:
@@ -173,30 +178,24 @@ async def test_a_lost_dispute_pays_a_refund_that_failed(db: Database, fails_firs
 
 async def test_facts_that_fit_nothing_are_refused(db: Database) -> None:
     await market(db, Paid(order=of(1, 1)))
-    said = DisputeFact(
-        dispute_ref="d1", buyer_id=BUYER, payment_id=7, state=OPENED, amount_minor=1, fee_minor=0, currency="EUR",
-        occurred_at=NOW,
-    )  # fmt: skip
     with pytest.raises(NotFound, match="payment 7"):
-        await db.write(WORKER, "processor", dispute_changed, said)
-    other = DisputeFact(
-        dispute_ref="d1", buyer_id=BUYER, payment_id=PAYMENT, state=OPENED, amount_minor=1, fee_minor=0, currency="USD",
-        occurred_at=NOW,
-    )  # fmt: skip
+        await db.write(WORKER, "processor", dispute_changed, PROCESSOR, said(OPENED, 1, payment_id=7))
     with pytest.raises(Invalid, match="currency"):
-        await db.write(WORKER, "processor", dispute_changed, other)
+        await db.write(WORKER, "processor", dispute_changed, PROCESSOR, said(OPENED, 1, currency="USD"))
+    with pytest.raises(Invalid, match="not this processor's"):
+        await db.write(WORKER, "processor", dispute_changed, PROCESSOR + 1, said(OPENED, 1))
 
 
 async def test_evidence_is_taken_until_it_is_due(db: Database, clock: FixedClock) -> None:
     await market(db, Paid(order=of(1, 1)))
     [opened] = await fact(db, OPENED)
-    said = Evidence(merchant_id=1, dispute_id=opened.dispute_id, text="signed for on 3 May")
-    await db.write(WORKER, "merchant", give_evidence, said)
+    evidence = Evidence(merchant_id=1, dispute_id=opened.dispute_id, text="signed for on 3 May")
+    await db.write(WORKER, "merchant", give_evidence, evidence)
     async with db.read(WORKER) as tx:
-        assert (await get_dispute(tx, 1, opened.dispute_id)).evidence == said.text
+        assert (await get_dispute(tx, 1, opened.dispute_id)).evidence == evidence.text
     clock.move_to(NOW + timedelta(days=EVIDENCE_DAYS + 1))
     with pytest.raises(Conflict, match="due_on"):
-        await db.write(WORKER, "merchant", give_evidence, said)
+        await db.write(WORKER, "merchant", give_evidence, evidence)
     await fact(db, WON)
     with pytest.raises(Conflict, match="won"):
-        await db.write(WORKER, "merchant", give_evidence, said)
+        await db.write(WORKER, "merchant", give_evidence, evidence)

@@ -20,6 +20,8 @@ from tests.builders import Line
 from tests.orders.paid import THROUGH, Paid, balances, commands, count, entry, market, of, refund, sent
 
 LOST = DEFAULT.rule(Reason.DISPUTE_LOST, Party.PROCESSOR)
+ALWAYS = [DEFAULT.rule(why, Party.PLATFORM) for why in (Reason.GOODWILL, Reason.NOT_DELIVERED, Reason.RETURNED)]
+"""What every policy of these tests allows the platform besides."""
 
 
 async def under(db: Database, **changes: str) -> None:
@@ -31,7 +33,8 @@ async def under(db: Database, **changes: str) -> None:
     rule |= {"commission": "returned", "processor_fee": "platform", **changes}
 
     async def freeze(tx: Tx) -> None:
-        made = await store.add_policy(tx, "test", [lost, msgspec.convert(rule, Rule)], date(2019, 1, 1))
+        rules = [lost, msgspec.convert(rule, Rule), *ALWAYS]
+        made = await store.add_policy(tx, "test", rules, date(2019, 1, 1))
         await tx.execute("UPDATE demand.merchant_order SET refund_policy_id = :policy", {"policy": made.policy_id})
 
     await db.write(WORKER, "test", freeze)

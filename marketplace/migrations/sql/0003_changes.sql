@@ -59,7 +59,11 @@ ALTER TABLE demand.refund
 ;;
 ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_state CHECK (state IN ('booked', 'cancelled'))
 ;;
-ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_borne CHECK (platform_minor BETWEEN 0 AND goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0)
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_borne CHECK (platform_minor <= goods_minor + freight_minor AND fee_base_minor >= 0 AND fee_minor >= 0)
+;;
+ALTER TABLE demand.refund DROP CONSTRAINT ck_refund_amounts
+;;
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_amounts CHECK (goods_minor >= 0 AND freight_minor >= 0 AND (goods_minor + freight_minor > 0 OR platform_minor < 0))
 ;;
 ALTER TABLE billing.commission_line
     ADD COLUMN kept_commission_minor BIGINT DEFAULT '0' NOT NULL,

@@ -466,7 +466,7 @@ CREATE TABLE demand.refund_line (
     merchant_freight_minor BIGINT NOT NULL, 
     CONSTRAINT pk_refund_line PRIMARY KEY (merchant_id, refund_id, line_no), 
     CONSTRAINT fk_refund_line_merchant_id_refund_id FOREIGN KEY(merchant_id, refund_id) REFERENCES demand.refund (merchant_id, refund_id), 
-    CONSTRAINT ck_refund_line_amounts CHECK (merchant_goods_minor BETWEEN 0 AND goods_minor AND merchant_freight_minor BETWEEN 0 AND freight_minor)
+    CONSTRAINT ck_refund_line_amounts CHECK (goods_minor >= 0 AND freight_minor >= 0 AND merchant_goods_minor >= 0 AND merchant_freight_minor >= 0)
 )
 ;;
 CREATE INDEX ix_refund_line_merchant_id_order_id ON demand.refund_line (merchant_id, order_id)
