@@ -24,7 +24,7 @@ from marketplace.core.log import configure_logging
 from marketplace.core.money import text_from_minor
 from marketplace.core.signatures import new_secret
 from marketplace.flows.demo_keys import DemoKey, make_keys
-from marketplace.flows.run_demo import Demo, run_demo
+from marketplace.flows.run_demo import Demo, check_alone, run_demo
 from marketplace.settings import Settings, load_settings
 from marketplace.simulator.inside import inside
 
@@ -51,6 +51,7 @@ def demo(no_serve: bool, olist: Path | None, host: str | None, port: int | None,
 async def _demo(settings: Settings, olist: Path | None, *, serving: bool, as_json: bool) -> int:
     actor = settings.user or OPERATOR
     async with open_database(settings) as db:
+        await check_alone(db, olist)
         with inside(settings.home / _STATE, db.clock) as processor:
             ready = await run_demo(db, actor, progress_bar, {settings.processor: processor}, olist=olist)
         embedded = settings.database_url is None
