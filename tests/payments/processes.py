@@ -71,7 +71,7 @@ def simulator(state: Path, port: int = 0, **env: str) -> Iterator[Simulator]:
     command = [sys.executable, "-m", "marketplace", "simulator", "--port", str(port), "--state", str(state)]
     settings = {"MARKETPLACE_PROCESSOR_SECRET": SECRET, "MARKETPLACE_CLOCK_AT": NOW.isoformat()}
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment(state.parent, **settings, **env)
+        command, stderr=subprocess.PIPE, text=True, env=environment(state.parent, **settings | env)
     ) as process:
         try:
             assert process.stderr
@@ -113,7 +113,7 @@ def working(db: Database, one: Simulator, home: Path, **env: str) -> Iterator[su
     command = [sys.executable, "-m", "marketplace", "worker"]
     with (
         (home / "worker.log").open("ab") as log,
-        subprocess.Popen(command, env=environment(home, **settings, **env), stdout=log, stderr=log) as process,
+        subprocess.Popen(command, env=environment(home, **settings | env), stdout=log, stderr=log) as process,
     ):
         try:
             yield process

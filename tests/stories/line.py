@@ -1,4 +1,4 @@
-"""A line to PostgreSQL that breaks at a COMMIT: before it arrives, or after it is done and before anybody hears of it."""
+"""A line to PostgreSQL that breaks at a COMMIT: before it arrives, or after it is done and before it is heard of."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -68,6 +68,16 @@ async def add_shop(tx: Tx) -> None:
     await apply_versions(tx, [FLAT])
 
 
+async def total_by_account(db: Database, merchant_id: int) -> dict[int, int]:
+    """What a merchant's accounts stand at, over all dimensions; debits positive, nothing left out but zeros."""
+    async with db.read(WORKER) as tx:
+        found = await ledger.balances(tx, merchant_id)
+    sums: dict[int, int] = {}
+    for one in found:
+        sums[one.account] = sums.get(one.account, 0) + one.balance_minor
+    return {account: minor for account, minor in sums.items() if minor}
+
+
 class AtHand:
     """The simulator as a `Processor` of this process, without the wire between."""
 
@@ -122,19 +132,11 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
         return f"/merchants/{merchant_id}/orders/{self.orders[merchant_id]}"
 
 
-class Shop:
-    """The marketplace and its people: the shop's key, owners of the merchants, two of finance, one of ops."""
+class People:
+    """Programs that act over HTTP: the shop's key, owners of the merchants, two of finance, one of ops."""
 
-    def __init__(
-        self, db: Database, clock: FixedClock, folder: Path, app: Litestar, people: dict[str, httpx.AsyncClient]
-    ) -> None:
-        self.db, self.clock, self.app, self.people = db, clock, app, people
-        self.simulator = Processor(Store(folder / "simulator.sqlite", clock.now()), clock, Behaviour())
-        self.told = 0
-
-    def at(self, month: int, day: int, hour: int = 10) -> None:
-        """It is that day of 2018."""
-        self.clock.move_to(datetime(2018, month, day, hour, tzinfo=UTC))
+    def __init__(self, db: Database, people: dict[str, httpx.AsyncClient]) -> None:
+        self.db, self.people = db, people
 
     async def post(self, who: str, path: str, body: object = None) -> Any:
         """POST as somebody, which must succeed; returns the answer."""
@@ -153,7 +155,6 @@ class Shop:
         assert answer.is_success, answer.text
         return answer.json()
 
-    # Buying and paying.
     async def place(self, *lines: tuple[int, int, int], method: str = "tok_ok", credit: int = 0) -> Bought:
         """A cart of (merchant, listing, units), quoted and placed at that price."""
         carts = f"/buyers/{BUYER}/carts"
@@ -165,11 +166,30 @@ class Shop:
         orders = {order["merchant_id"]: order["order_id"] for order in placed["orders"]}
         return Bought(purchase_id=placed["purchase_id"], payment_id=placed["payment_id"], orders=orders)
 
-    async def buy(self, *lines: tuple[int, int, int], method: str = "tok_ok", credit: int = 0) -> Bought:
-        """Placed, and paid as far as the processor sees to it."""
-        bought = await self.place(*lines, method=method, credit=credit)
-        await self.hear()
-        return bought
+    async def deliver(self, bought: Bought, merchant_id: int = ALPHA, **body: Any) -> None:
+        """The merchant accepts, ships all that is left, and says that it has arrived."""
+        owner, path = f"owner of {merchant_id}", bought.path(merchant_id)
+        await self.post(owner, f"{path}/accept")
+        shipped = await self.post(owner, f"{path}/shipments", body)
+        shipment_id = shipped["shipment"]["shipment_id"]
+        assert (await self.post(owner, f"{path}/deliveries", {"shipment_id": shipment_id}))["state"] == "delivered"
+
+    async def state(self, bought: Bought, merchant_id: int = ALPHA) -> str:
+        found: str = (await self.get("olga", bought.path(merchant_id)))["order"]["state"]
+        return found
+
+    async def settle(self, through: date) -> int:
+        orders: int = (await self.post("fay", "/settlements", {"through": through.isoformat()}))["orders"]
+        return orders
+
+
+class Till:
+    """The processor at hand: what is told to it, and what it says."""
+
+    def __init__(self, db: Database, clock: FixedClock, folder: Path) -> None:
+        self.db, self.clock = db, clock
+        self.simulator = Processor(Store(folder / "simulator.sqlite", clock.now()), clock, Behaviour())
+        self.told = 0
 
     async def hear(self) -> None:
         """Commands go to the processor and its word comes back, until neither has anything more to say."""
@@ -193,9 +213,9 @@ class Shop:
         self.told += len(events)
         return len(events)
 
-    async def dispute(self, bought: Bought, minor: int | None = None) -> str:
+    async def dispute(self, reference: str, minor: int | None = None) -> str:
         """The buyer's bank takes the payment back; returns the dispute's name."""
-        name = self.simulator.open_dispute(bought.reference, minor)
+        name = self.simulator.open_dispute(reference, minor)
         await self.hear()
         return name
 
@@ -203,29 +223,34 @@ class Shop:
         self.simulator.close_dispute(dispute, won=won)
         await self.hear()
 
+
+class Shop(People, Till):
+    """The marketplace with its people, whose clock is set by hand and whose processor answers at once."""
+
+    def __init__(
+        self, db: Database, clock: FixedClock, folder: Path, app: Litestar, people: dict[str, httpx.AsyncClient]
+    ) -> None:
+        People.__init__(self, db, people)
+        Till.__init__(self, db, clock, folder)
+        self.app = app
+
+    def at(self, month: int, day: int, hour: int = 10) -> None:
+        """It is that day of 2018."""
+        self.clock.move_to(datetime(2018, month, day, hour, tzinfo=UTC))
+
+    # Buying and paying.
+    async def buy(self, *lines: tuple[int, int, int], method: str = "tok_ok", credit: int = 0) -> Bought:
+        """Placed, and paid as far as the processor sees to it."""
+        bought = await self.place(*lines, method=method, credit=credit)
+        await self.hear()
+        return bought
+
     async def bring_file(self, day: date) -> Any:
         """Finance brings the processor's settlement file of a day."""
         content = self.simulator.settlement_file(day)
         return await self.post("fay", "/processor-files", {"processor": NAME, "content": content})
 
-    # Fulfilling.
-    async def deliver(self, bought: Bought, merchant_id: int = ALPHA, **body: Any) -> None:
-        """The merchant accepts, ships all that is left, and says that it has arrived."""
-        owner, path = f"owner of {merchant_id}", bought.path(merchant_id)
-        await self.post(owner, f"{path}/accept")
-        shipped = await self.post(owner, f"{path}/shipments", body)
-        shipment_id = shipped["shipment"]["shipment_id"]
-        assert (await self.post(owner, f"{path}/deliveries", {"shipment_id": shipment_id}))["state"] == "delivered"
-
-    async def state(self, bought: Bought, merchant_id: int = ALPHA) -> str:
-        found: str = (await self.get("olga", bought.path(merchant_id)))["order"]["state"]
-        return found
-
-    # Settling, billing, paying out.
-    async def settle(self, through: date) -> int:
-        orders: int = (await self.post("fay", "/settlements", {"through": through.isoformat()}))["orders"]
-        return orders
-
+    # Billing, paying out.
     async def bill(self, period: str) -> int:
         """A run that fay makes, and fred approves and makes final; returns its id."""
         run_id: int = (await self.post("fay", "/billing-runs", {"period": period}))["run"]["run_id"]
@@ -258,13 +283,8 @@ class Shop:
         return await stock_of(self.db, merchant_id, product_id)
 
     async def accounts(self, merchant_id: int) -> dict[int, int]:
-        """What a merchant's accounts stand at, over all dimensions; debits positive."""
-        async with self.db.read(WORKER) as tx:
-            found = await ledger.balances(tx, merchant_id)
-        sums: dict[int, int] = {}
-        for one in found:
-            sums[one.account] = sums.get(one.account, 0) + one.balance_minor
-        return {account: minor for account, minor in sums.items() if minor}
+        """What a merchant's accounts stand at."""
+        return await total_by_account(self.db, merchant_id)
 
     async def stand(self, merchant: dict[int, int], house: dict[int, int], merchant_id: int = ALPHA) -> None:
         """The accounts of merchant and house are exactly these, and every proof of the books holds."""

@@ -31,7 +31,7 @@ def books(*, settled: bool) -> dict[int, int]:
 @pytest.mark.parametrize("settled", [False, True])
 async def test_m_a_dispute_is_won_and_only_its_fee_is_gone(shop: Shop, *, settled: bool) -> None:
     bought = await sold(shop, settled=settled)
-    dispute = await shop.dispute(bought)
+    dispute = await shop.dispute(bought.reference)
     assert await shop.entry("dispute_opened") == TAKEN
     await shop.stand({1020: -1_500, 1120: 12_000, 5100: 1_500, **books(settled=settled)}, {})
     shop.at(6, 20)
@@ -49,7 +49,7 @@ async def test_m_a_dispute_is_won_and_only_its_fee_is_gone(shop: Shop, *, settle
 @pytest.mark.parametrize("settled", [False, True])
 async def test_m_lost_with_recourse_the_merchant_gives_back_what_it_got(shop: Shop, *, settled: bool) -> None:
     bought = await sold(shop, settled=settled)
-    dispute = await shop.dispute(bought)
+    dispute = await shop.dispute(bought.reference)
     shop.at(6, 20)
     await shop.decide(dispute, won=False)
     taken = {2000: 10_560, 4000: 1_200, 2300: 240} if settled else {2005: 12_000}
@@ -68,7 +68,7 @@ async def test_m_lost_without_recourse_is_the_platforms_loss(shop: Shop, *, sett
     shop.at(5, 2)
     await shop.sell_without_recourse()
     bought = await sold(shop, settled=settled)
-    dispute = await shop.dispute(bought)
+    dispute = await shop.dispute(bought.reference)
     shop.at(6, 20)
     await shop.decide(dispute, won=False)
     assert await shop.entry("dispute_lost") == {5200: 12_000, 1120: -12_000}
@@ -82,7 +82,7 @@ async def test_m_lost_without_recourse_is_the_platforms_loss(shop: Shop, *, sett
 @pytest.mark.parametrize("settled", [False, True])
 async def test_dispute_then_refund_gives_the_money_back_once(shop: Shop, *, settled: bool) -> None:
     bought = await sold(shop, settled=settled)
-    dispute = await shop.dispute(bought)
+    dispute = await shop.dispute(bought.reference)
     before = await shop.accounts(ALPHA)
     whole = {"reason": "damaged", "whole": True}
     refused = await shop.ask("olga", f"{bought.path()}/refunds", whole)
@@ -98,7 +98,7 @@ async def test_dispute_then_refund_gives_the_money_back_once(shop: Shop, *, sett
 @pytest.mark.parametrize("settled", [False, True])
 async def test_a_dispute_that_was_won_leaves_the_order_refundable(shop: Shop, *, settled: bool) -> None:
     bought = await sold(shop, settled=settled)
-    await shop.decide(await shop.dispute(bought), won=True)
+    await shop.decide(await shop.dispute(bought.reference), won=True)
     await shop.refund(bought)
     await shop.stand(LOST_FOR_GOOD, {})
 
@@ -109,7 +109,7 @@ async def test_refund_then_dispute_costs_the_merchant_once(shop: Shop, *, settle
     bought = await sold(shop, settled=settled)
     await shop.refund(bought)
     await shop.stand({}, {})
-    dispute = await shop.dispute(bought)
+    dispute = await shop.dispute(bought.reference)
     await shop.stand(TAKEN, {})
     shop.at(6, 20)
     await shop.decide(dispute, won=False)
@@ -122,7 +122,7 @@ async def test_a_refund_in_part_and_then_a_dispute_of_all_takes_the_rest_from_th
     bought = await sold(shop, settled=True)
     await shop.refund(bought, goodwill_minor=4_000)
     await shop.stand({1020: 8_000, 4000: -800, 2300: -160, 2000: -7_040}, {})
-    await shop.decide(await shop.dispute(bought), won=False)
+    await shop.decide(await shop.dispute(bought.reference), won=False)
     expected: dict[int, Any] = {2000: 7_040, 4000: 800, 2300: 160, 5200: 4_000, 1120: -12_000}
     assert await shop.entry("dispute_lost") == expected
     await shop.stand({1020: -5_500, 5100: 1_500, 5200: 4_000}, {})
@@ -130,7 +130,7 @@ async def test_a_refund_in_part_and_then_a_dispute_of_all_takes_the_rest_from_th
 
 async def test_a_dispute_of_a_part_leaves_the_rest_refundable(shop: Shop) -> None:
     bought = await sold(shop, settled=True)
-    dispute = await shop.dispute(bought, 4_000)
+    dispute = await shop.dispute(bought.reference, 4_000)
     await shop.stand({1020: 6_500, 1120: 4_000, 5100: 1_500, **books(settled=True)}, {})
     refused = await shop.ask("olga", f"{bought.path()}/refunds", {"reason": "late", "goodwill_minor": 8_001})
     assert refused.status_code == 409

@@ -1,6 +1,7 @@
-"""The fifteen pains that users of other marketplaces report (marketplace.md, section 2), and the test that answers each.
+"""The fifteen pains that users of other marketplaces report, and the tests that answer each.
 
-PAINS says where each is; those that are told nowhere else are told here: 6, 12 and 15.
+They are those of the research, marketplace.md section 2. PAINS says where each is; those that are told nowhere else are
+told here: 6, 12 and 15.
 """
 
 import ast
@@ -23,74 +24,86 @@ from tests.builders import Line, Order, add_orders
 from tests.http.conftest import PASSWORD, api_key, make_client
 from tests.stories.shop import ALPHA, BETA, BUYER, MERCHANTS, Shop
 
-PAINS: dict[int, tuple[str, ...]] = {
+PAINS: dict[int, tuple[tuple[str, str], ...]] = {
     1: (
-        "tests/placing/test_place.py::test_pain_1_a_second_completion_of_a_cart_returns_the_first_result",
-        "tests/orders/test_pains_fulfilment.py::test_pain_1_a_second_completion_returns_the_first_result",
-        "tests/payments/test_permutations.py::test_any_order_any_number_of_times",
+        ("tests/placing/test_place.py", "test_pain_1_a_second_completion_of_a_cart_returns_the_first_result"),
+        ("tests/orders/test_pains_fulfilment.py", "test_pain_1_a_second_completion_returns_the_first_result"),
+        ("tests/payments/test_permutations.py", "test_any_order_any_number_of_times"),
     ),
     2: (
-        "tests/orders/test_pains_fulfilment.py::"
-        "test_pain_2_cancelling_one_merchants_order_leaves_its_siblings_byte_identical",
-        "tests/stories/test_orders_that_change.py::"
-        "test_one_part_of_a_paid_split_order_is_cancelled_and_its_siblings_do_not_notice",
+        (
+            "tests/orders/test_pains_fulfilment.py",
+            "test_pain_2_cancelling_one_merchants_order_leaves_its_siblings_byte_identical",
+        ),
+        (
+            "tests/stories/test_orders_that_change.py",
+            "test_one_part_of_a_paid_split_order_is_cancelled_and_its_siblings_do_not_notice",
+        ),
     ),
     3: (
-        "tests/orders/test_pains_refunds.py::test_pain_3_a_refund_without_items_lowers_what_the_merchant_is_owed",
-        "tests/stories/test_orders_in_motion.py::test_a_refund_without_items_is_divided_over_the_lines",
+        ("tests/orders/test_pains_refunds.py", "test_pain_3_a_refund_without_items_lowers_what_the_merchant_is_owed"),
+        ("tests/stories/test_orders_in_motion.py", "test_a_refund_without_items_is_divided_over_the_lines"),
     ),
-    4: ("tests/orders/test_pains_refunds.py::test_pain_4_commission_follows_every_partial_refund",),
-    5: ("tests/orders/test_pains_refunds.py::test_pain_5_the_policy_says_who_loses_by_a_refund",),
-    6: ("tests/stories/test_fifteen_pains.py::test_pain_06_a_new_rate_changes_no_commission_of_the_past",),
+    4: (("tests/orders/test_pains_refunds.py", "test_pain_4_commission_follows_every_partial_refund"),),
+    5: (("tests/orders/test_pains_refunds.py", "test_pain_5_the_policy_says_who_loses_by_a_refund"),),
+    6: (("tests/stories/test_fifteen_pains.py", "test_pain_06_a_new_rate_changes_no_commission_of_the_past"),),
     7: (
-        "tests/orders/test_pains_supply.py::"
-        "test_pain_7_a_payout_that_the_bank_returns_is_not_settled_and_is_paid_again",
-        "tests/orders/test_pains_supply.py::test_pain_7_a_payout_is_never_more_than_the_merchant_still_has",
-        "tests/orders/test_pains_supply.py::test_pain_7_money_that_is_owed_without_a_payout_raises_an_alarm",
-        "tests/stories/test_payouts_in_motion.py::"
-        "test_k_a_payout_is_confirmed_comes_back_after_its_month_was_closed_and_is_paid_once",
+        (
+            "tests/orders/test_pains_supply.py",
+            "test_pain_7_a_payout_that_the_bank_returns_is_not_settled_and_is_paid_again",
+        ),
+        ("tests/orders/test_pains_supply.py", "test_pain_7_a_payout_is_never_more_than_the_merchant_still_has"),
+        ("tests/orders/test_pains_supply.py", "test_pain_7_money_that_is_owed_without_a_payout_raises_an_alarm"),
+        (
+            "tests/stories/test_payouts_in_motion.py",
+            "test_k_a_payout_is_confirmed_comes_back_after_its_month_was_closed_and_is_paid_once",
+        ),
     ),
     8: (
-        "tests/orders/test_pains_refunds.py::test_pain_8_a_refund_never_waits_for_the_merchants_balance",
-        "tests/stories/test_payouts_in_motion.py::test_a_refund_after_the_payout_is_netted_by_the_next_statement",
+        ("tests/orders/test_pains_refunds.py", "test_pain_8_a_refund_never_waits_for_the_merchants_balance"),
+        ("tests/stories/test_payouts_in_motion.py", "test_a_refund_after_the_payout_is_netted_by_the_next_statement"),
     ),
     9: (
-        "tests/orders/test_pains_refunds.py::test_pain_9_dispute_then_refund_deducts_once",
-        "tests/orders/test_pains_refunds.py::test_pain_9_a_failed_refund_is_decided_once_and_is_not_lost",
-        "tests/orders/test_pains_refunds.py::test_pain_9_what_was_taken_back_is_refundable_again",
-        "tests/stories/test_lost_acknowledgement.py::test_an_order_is_refunded_once",
+        ("tests/orders/test_pains_refunds.py", "test_pain_9_dispute_then_refund_deducts_once"),
+        ("tests/orders/test_pains_refunds.py", "test_pain_9_a_failed_refund_is_decided_once_and_is_not_lost"),
+        ("tests/orders/test_pains_refunds.py", "test_pain_9_what_was_taken_back_is_refundable_again"),
+        ("tests/stories/test_lost_acknowledgement.py", "test_an_order_is_refunded_once"),
     ),
-    10: (
-        "tests/billing/test_cash_on_delivery.py::test_pain_10_cash_on_delivery_the_platform_gets_its_commission",
-    ),
+    10: (("tests/billing/test_cash_on_delivery.py", "test_pain_10_cash_on_delivery_the_platform_gets_its_commission"),),
     11: (
-        "tests/ops/test_schema.py::test_every_owned_table_is_under_a_forced_policy_for_each_role_that_may_read_it",
-        "tests/ops/test_schema.py::test_a_merchant_without_books_sees_no_row_of_any",
+        ("tests/ops/test_schema.py", "test_every_owned_table_is_under_a_forced_policy_for_each_role_that_may_read_it"),
+        ("tests/ops/test_schema.py", "test_a_merchant_without_books_sees_no_row_of_any"),
     ),
-    12: ("tests/stories/test_fifteen_pains.py::test_pain_12_one_role_serves_every_merchant_without_a_copy",),
+    12: (("tests/stories/test_fifteen_pains.py", "test_pain_12_one_role_serves_every_merchant_without_a_copy"),),
     13: (
-        "tests/orders/test_pains_supply.py::test_pain_13_every_gate_says_what_is_missing_and_a_waiver_says_why",
-        "tests/orders/test_pains_supply.py::"
-        "test_pain_13_with_the_switch_on_nobody_has_to_let_a_complete_merchant_in",
+        ("tests/orders/test_pains_supply.py", "test_pain_13_every_gate_says_what_is_missing_and_a_waiver_says_why"),
+        (
+            "tests/orders/test_pains_supply.py",
+            "test_pain_13_with_the_switch_on_nobody_has_to_let_a_complete_merchant_in",
+        ),
     ),
     14: (
-        "tests/orders/test_amendments.py::test_pain_14_a_paid_order_is_amended_and_only_the_difference_moves",
-        "tests/stories/test_orders_that_change.py::"
-        "test_amended_up_swapped_and_down_then_settled_billed_and_refunded_to_nothing",
+        ("tests/orders/test_amendments.py", "test_pain_14_a_paid_order_is_amended_and_only_the_difference_moves"),
+        (
+            "tests/stories/test_orders_that_change.py",
+            "test_amended_up_swapped_and_down_then_settled_billed_and_refunded_to_nothing",
+        ),
     ),
     15: (
-        "tests/stories/test_fifteen_pains.py::test_pain_15_no_list_and_no_home_asks_more_when_there_is_more_to_show",
-        "tests/stories/test_fifteen_pains.py::test_pain_15_no_statement_skips_rows_to_find_a_page",
+        (
+            "tests/stories/test_fifteen_pains.py",
+            "test_pain_15_no_list_and_no_home_asks_more_when_there_is_more_to_show",
+        ),
+        ("tests/stories/test_fifteen_pains.py", "test_pain_15_no_statement_skips_rows_to_find_a_page"),
     ),
-}  # fmt: skip
+}
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("pain", range(1, 16))
 def test_every_pain_has_tests_that_exist(pain: int) -> None:
-    for named in PAINS[pain]:
-        file, _, name = named.partition("::")
+    for file, name in PAINS[pain]:
         tree = ast.parse((ROOT / file).read_text())
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 

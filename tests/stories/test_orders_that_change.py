@@ -1,4 +1,4 @@
-"""Orders whose purchase is split, cancelled in part, or amended: what is not meant stays, byte by byte and cent by cent."""
+"""Orders that are split, cancelled in part, or amended: what is not meant stays, byte by byte and cent by cent."""
 
 from datetime import date
 from typing import Any
