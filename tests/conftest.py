@@ -118,12 +118,12 @@ async def connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(url.replace("+asyncpg", "", 1))
 
 
-async def copy_template(maintenance_url: str) -> str:
-    """A new database made from the template; returns its address."""
-    name = f"test_{uuid.uuid4().hex}"
+async def copy_template(maintenance_url: str, name: str = "", template: str = TEMPLATE) -> str:
+    """A new database made from a template; returns its address."""
+    name = name or f"test_{uuid.uuid4().hex}"
     connection = await connect(maintenance_url)
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     finally:
         await connection.close()
     return named(maintenance_url, name)
@@ -135,9 +135,11 @@ def clock() -> FixedClock:
 
 
 @asynccontextmanager
-async def fresh_database(maintenance_url: str, clock: FixedClock | None = None) -> AsyncIterator[Database]:
-    """A copy of the template for the length of the block: for property tests, whose examples each need one."""
-    url = await copy_template(maintenance_url)
+async def fresh_database(
+    maintenance_url: str, clock: FixedClock | None = None, template: str = TEMPLATE
+) -> AsyncIterator[Database]:
+    """A copy of a template for the length of the block: for property tests, whose examples each need one."""
+    url = await copy_template(maintenance_url, template=template)
     database = Database(url, clock or FixedClock(NOW), pool_size=16)
     try:
         yield database

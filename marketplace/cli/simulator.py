@@ -1,6 +1,7 @@
 """`marketplace simulator`: the payment processor of tests and demonstrations, in this process."""
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
@@ -29,7 +30,8 @@ _DRAIN_S = 2
 @click.option("--fee-fixed-minor", default=Fees().fixed_minor, show_default=True, help="Its fee for each capture.")
 @click.option("--dispute-fee-minor", default=Fees().dispute_minor, show_default=True, help="Its fee for a dispute.")
 @click.option("--slow-s", default=Behaviour().slow_s, show_default=True, help="How late a slow payment's events are.")
-def simulator(host: str, port: int, state: Path | None, callback: str | None, **behaviour: int) -> None:
+@click.option("--fd", type=click.IntRange(3), hidden=True, help="A listening socket inherited from `demo`.")
+def simulator(host: str, port: int, state: Path | None, callback: str | None, fd: int | None, **behaviour: int) -> None:
     """Run a payment processor that does what the payment's token says; its secret is MARKETPLACE_PROCESSOR_SECRET."""
     fees = Fees(
         ppm=behaviour["fee_ppm"],
@@ -38,8 +40,11 @@ def simulator(host: str, port: int, state: Path | None, callback: str | None, **
     )
     try:
         settings = load_settings()
+        if settings.processor_secret is None:
+            raise Invalid('MARKETPLACE_PROCESSOR_SECRET: is not set; choose one, "whsec_" and base64')
         file = state or settings.home / "simulator.sqlite"
-        asyncio.run(_run(settings, host, port, file, callback, Behaviour(fees=fees, slow_s=behaviour["slow_s"])))
+        listening = listen(host, port) if fd is None else socket.socket(fileno=fd)
+        asyncio.run(_run(settings, listening, file, callback, Behaviour(fees=fees, slow_s=behaviour["slow_s"])))
     except AppError as refusal:
         sys.exit(report_refusal(refusal, as_json=False))
     except KeyboardInterrupt:
@@ -47,22 +52,21 @@ def simulator(host: str, port: int, state: Path | None, callback: str | None, **
 
 
 async def _run(
-    settings: Settings, host: str, port: int, file: Path, callback: str | None, behaviour: Behaviour
+    settings: Settings, listening: socket.socket, file: Path, callback: str | None, behaviour: Behaviour
 ) -> None:
-    if settings.processor_secret is None:
-        raise Invalid('MARKETPLACE_PROCESSOR_SECRET: is not set; choose one, "whsec_" and base64')
-    listening = listen(host, port)
     file.parent.mkdir(parents=True, exist_ok=True)
     clock = settings.clock()
     store = Store(file, clock.now())
     try:
         if callback is not None:
             store.set("callback", callback)
+        assert settings.processor_secret is not None
         app = create_simulator(Processor(store, clock, behaviour), settings.processor_secret)
         config = uvicorn.Config(
             app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=_DRAIN_S
         )
-        err.print(f"Simulating a processor on http://{host}:{listening.getsockname()[1]} (Ctrl+C ends)", soft_wrap=True)
+        host, port = listening.getsockname()[:2]
+        err.print(f"Simulating a processor on http://{host}:{port} (Ctrl+C ends)", soft_wrap=True)
         await uvicorn.Server(config).serve(sockets=[listening])
     finally:
         store.close()

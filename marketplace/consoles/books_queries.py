@@ -108,9 +108,15 @@ class OrdersPage(msgspec.Struct, frozen=True):
 
 
 class OrderLineRow(msgspec.Struct, frozen=True):
+    """title: what was sold, empty for imported orders. gone: units cancelled or returned."""
+
     line_no: int
+    title: str
     category: str | None
     quantity: int
+    gone: int
+    shipped: int
+    delivered: int
     goods_minor: int
     freight_minor: int
     discount_minor: int
@@ -144,9 +150,35 @@ class BookedRow(msgspec.Struct, frozen=True):
     payable_minor: int
 
 
+class MoveRow(msgspec.Struct, frozen=True):
+    """A move of an order's history. reason: a code, empty when none was given."""
+
+    event_no: int
+    move: str
+    party: str
+    state: str
+    at: datetime
+    reason: str
+
+
+class AnnexRow(msgspec.Struct, frozen=True):
+    """What belongs to an order beside its lines: a payment, shipment, return, amendment, refund or dispute.
+
+    amount_minor: what it brings the merchant's order, or takes from it; None where it is not about money.
+    """
+
+    kind: str
+    at: datetime | None
+    state: str
+    amount_minor: int | None
+    words: str
+
+
 class OrderPage(msgspec.Struct, frozen=True):
     merchant: Merchant
     order: OrderRow
+    history: Sequence[MoveRow]
+    annexes: Sequence[AnnexRow]
     lines: Sequence[OrderLineRow]
     commissions: Sequence[CommissionRow]
     entries: Sequence[BookedRow]
@@ -277,26 +309,25 @@ async def order_page(tx: Tx, merchant_id: int, order_id: int) -> OrderPage:
     row = await tx.row(sql.ORDER, **key)
     if row is None:
         raise NotFound(f"there is no order {order_id}")
-    refunds = [refund.refund_id for refund in await tx.rows(sql.REFUNDS, **key)]
+    facts = [(fact.kind, fact.id) for fact in await tx.rows(sql.FACTS, **key)]
     return OrderPage(
         merchant=merchant,
         order=OrderRow(*row),
+        history=[MoveRow(*move) for move in await tx.rows(sql.HISTORY, **key, limit=LISTED_MAX)],
+        annexes=[AnnexRow(*annex[:5]) for annex in await tx.rows(sql.ANNEXES, **key)],
         lines=[OrderLineRow(*line) for line in await tx.rows(sql.ORDER_LINES, **key)],
         commissions=[CommissionRow(*line) for line in await tx.rows(sql.ORDER_COMMISSIONS, **key)],
-        entries=await _booked(tx, merchant_id, [("order_paid", order_id), ("order_settled", order_id)], refunds),
+        entries=await _booked(tx, merchant_id, facts),
         paid_minor=int(await tx.scalar(sql.PAID, **key)),
         refunded_minor=int(await tx.scalar(sql.REFUNDED, **key)),
         parked_because=await tx.scalar(sql.PARKED, **key),
     )
 
 
-async def _booked(
-    tx: Tx, merchant_id: int, facts: Sequence[tuple[str, int]], refund_ids: Sequence[int]
-) -> list[BookedRow]:
+async def _booked(tx: Tx, merchant_id: int, facts: Sequence[tuple[str, int]]) -> list[BookedRow]:
     """The entries of these facts (kind, source id), in the order they were posted."""
-    wanted = [*facts, *(("order_refunded", refund_id) for refund_id in refund_ids)]
     rows = await tx.rows(
-        sql.BOOKED, merchant=merchant_id, kinds=[kind for kind, _ in wanted], sources=[source for _, source in wanted]
+        sql.BOOKED, merchant=merchant_id, kinds=[kind for kind, _ in facts], sources=[source for _, source in facts]
     )
     return [BookedRow(row.entry_no, row.kind, row.effective_on, int(row.moved), int(row.payable)) for row in rows]
 
@@ -353,5 +384,5 @@ async def payout_page(tx: Tx, merchant_id: int, payout_id: int) -> PayoutPage:
         merchant=merchant,
         payout=PayoutRow(*row),
         items=[PayoutItem(*item) for item in items],
-        entries=await _booked(tx, merchant_id, facts, []),
+        entries=await _booked(tx, merchant_id, facts),
     )

@@ -57,18 +57,65 @@ ORDER BY o.placed_at DESC, o.order_id DESC LIMIT :limit
 """
 ORDER = f"SELECT {ORDER_COLUMNS} FROM demand.merchant_order o WHERE o.merchant_id = :merchant AND o.order_id = :order"
 ORDER_LINES = """
-SELECT l.line_no, coalesce(c.name_en, l.category), l.quantity, l.goods_minor, l.freight_minor, l.discount_minor,
+SELECT l.line_no, l.title, coalesce(c.name_en, l.category), l.quantity, l.cancelled_quantity + l.returned_quantity,
+       l.shipped_quantity, l.delivered_quantity, l.goods_minor, l.freight_minor, l.discount_minor,
        l.refunded_goods_minor + l.refunded_freight_minor
 FROM demand.order_line l LEFT JOIN supply.category c ON c.category = l.category
 WHERE l.merchant_id = :merchant AND l.order_id = :order ORDER BY l.line_no
 """
-REFUNDS = "SELECT refund_id FROM demand.refund WHERE merchant_id = :merchant AND order_id = :order ORDER BY refund_id"
 REFUNDED = """
 SELECT coalesce(sum(goods_minor + freight_minor), 0) FROM demand.refund
-WHERE merchant_id = :merchant AND order_id = :order
+WHERE merchant_id = :merchant AND order_id = :order AND state = 'booked'
 """
 PAID = """
-SELECT coalesce(sum(amount_minor), 0) FROM billing.payment_share WHERE merchant_id = :merchant AND order_id = :order
+SELECT (SELECT coalesce(sum(amount_minor), 0) FROM billing.payment_share
+        WHERE merchant_id = :merchant AND order_id = :order)
+     + (SELECT coalesce(sum(amount_minor + credit_minor), 0) FROM billing.payment_part
+        WHERE merchant_id = :merchant AND order_id = :order AND state = 'captured')
+"""
+HISTORY = """
+SELECT event_no, move, party, state, at, coalesce(detail ->> 'reason', '') FROM demand.order_event
+WHERE merchant_id = :merchant AND order_id = :order ORDER BY event_no LIMIT :limit
+"""
+_OF_ORDER = "WHERE merchant_id = :merchant AND order_id = :order"
+ANNEXES = f"""
+SELECT 'payment' AS kind, NULL AS at, state, amount_minor + credit_minor AS amount_minor, '' AS words, payment_id AS id
+FROM billing.payment_part {_OF_ORDER}
+UNION ALL
+SELECT 'shipment', shipped_at, CASE WHEN delivered_at IS NULL THEN 'shipped' ELSE 'delivered' END, NULL,
+       trim(carrier || ' ' || tracking), shipment_id
+FROM demand.shipment {_OF_ORDER}
+UNION ALL
+SELECT 'return', requested_at, state, NULL, note, return_id FROM demand.return_request {_OF_ORDER}
+UNION ALL
+SELECT 'amendment', proposed_at, state, delta_minor, reason, amendment_id FROM demand.amendment {_OF_ORDER}
+UNION ALL
+SELECT 'refund', refunded_at, state, -(goods_minor + freight_minor), reason, refund_id FROM demand.refund {_OF_ORDER}
+UNION ALL
+SELECT 'dispute', opened_at, state, -amount_minor, '', dispute_id FROM demand.dispute {_OF_ORDER}
+ORDER BY 6
+"""
+"""What belongs to an order beside its lines, in the order it came about."""
+
+# By which ids entries about an order are booked. Kinds have ids of their own: those of imports are not unique.
+FACTS = f"""
+SELECT kind, id FROM (
+    SELECT unnest(ARRAY['order_paid', 'order_settled']) AS kind, CAST(:order AS bigint) AS id
+    UNION ALL
+    SELECT unnest(ARRAY['order_refunded', 'refund_cancelled', 'processor_fee_recharged', 'processor_fee_returned']),
+           refund_id
+    FROM demand.refund {_OF_ORDER}
+    UNION ALL
+    SELECT unnest(ARRAY['refund_paid', 'refund_returned', 'refund_credited']), transfer_id
+    FROM billing.refund_payment {_OF_ORDER}
+    UNION ALL
+    SELECT unnest(ARRAY['dispute_opened', 'dispute_won', 'dispute_lost']), dispute_id FROM demand.dispute {_OF_ORDER}
+    UNION ALL
+    SELECT unnest(ARRAY['amendment_paid', 'amendment_voided']), amendment_id FROM demand.amendment {_OF_ORDER}
+    UNION ALL
+    SELECT unnest(ARRAY['payment_unwanted', 'unwanted_returned']), payment_id
+    FROM billing.payment_part {_OF_ORDER} AND state = 'released'
+) AS facts
 """
 PARKED = "SELECT reason FROM billing.parked_order WHERE merchant_id = :merchant AND order_id = :order"
 

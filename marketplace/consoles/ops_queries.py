@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from demand.lifecycle import UNDELIVERED
+from demand.model import OrderState
 from marketplace.consoles.figures import Change, Days, weeks_to
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -99,6 +101,7 @@ class OpsHome(msgspec.Struct, frozen=True):
     fallers: Sequence[Mover]
     unpaid: Waiting
     undelivered: Waiting
+    undelivered_by_state: Sequence[tuple[str, int]]
     due: Waiting
     parked: Waiting
     parked_reasons: Sequence[Parked]
@@ -167,6 +170,7 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
     stretch = _stretch(entity, days)
     sums = await tx.row(_SUMS, **stretch)
     states = {row.state: Waiting(row.orders, int(row.goods_minor)) for row in await tx.rows(_STATES, **_of(entity))}
+    ahead = {state.value: states[state] for state in UNDELIVERED if state in states}
     active = await tx.row(_ACTIVE, **stretch)
     due = await tx.row(_DUE, **_of(entity))
     parked = await tx.row(_PARKED_TOTAL, **_of(entity))
@@ -190,7 +194,8 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
         risers=[_mover(row) for row in await tx.rows(_MOVERS.format(order="DESC", sign=">"), **stretch)],
         fallers=[_mover(row) for row in await tx.rows(_MOVERS.format(order="ASC", sign="<"), **stretch)],
         unpaid=states.get("placed", Waiting(0, 0)),
-        undelivered=states.get("paid", Waiting(0, 0)),
+        undelivered=Waiting(sum(one.orders for one in ahead.values()), sum(one.goods_minor for one in ahead.values())),
+        undelivered_by_state=[(state, one.orders) for state, one in ahead.items()],
         due=Waiting(due.orders, int(due.goods_minor)),
         parked=Waiting(parked.orders, int(parked.goods_minor)),
         parked_reasons=[
@@ -268,9 +273,10 @@ _DAYS = f"""
 SELECT purchased_on, count(*) AS orders, sum(goods_minor) AS goods_minor
 FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :first AND :last GROUP BY purchased_on
 """
+_AHEAD = ", ".join(f"'{state}'" for state in (OrderState.PLACED, *UNDELIVERED))
 _STATES = f"""
 SELECT state, count(*) AS orders, sum(goods_minor) AS goods_minor
-FROM demand.merchant_order o WHERE {_OF_ENTITY} AND state IN ('placed', 'paid') GROUP BY state
+FROM demand.merchant_order o WHERE {_OF_ENTITY} AND state IN ({_AHEAD}) GROUP BY state
 """
 
 # Active: at least one order of the window was completed, that is delivered and not cancelled.

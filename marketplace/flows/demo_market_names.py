@@ -57,3 +57,70 @@ WEEKDAY_WEIGHTS = (112, 108, 101, 98, 94, 82, 91)
 HOUR_WEIGHTS = (6, 3, 2, 1, 1, 2, 6, 14, 24, 34, 42, 44, 43, 42, 41, 42, 43, 45, 49, 57, 63, 58, 40, 18)
 
 PAYMENT_METHODS = (("card", 58), ("wallet", 25), ("bank_transfer", 9), ("invoice", 8))
+
+GOODS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "home_textiles": (
+        ("Tablecloth", "Bath towel", "Bed linen", "Cushion cover", "Curtain", "Throw", "Napkins", "Kitchen towel"),
+        ("natural", "sand", "indigo", "olive"),
+    ),
+    "furniture": (
+        ("Chair", "Side table", "Bookcase", "Stool", "Bench", "Desk", "Bedside table", "Coat rack"),
+        ("oak", "beech", "walnut", "white"),
+    ),
+    "kitchen": (
+        ("Saucepan", "Chopping board", "Mixing bowl", "Teapot", "Knife", "Plate", "Mug", "Colander"),
+        ("small", "medium", "large", "set of four"),
+    ),
+    "electronics": (
+        ("Headphones", "Speaker", "Radio", "Clock", "Camera", "Record player", "Torch", "Projector"),
+        ("black", "silver", "white", "red"),
+    ),
+    "computers": (
+        ("Keyboard", "Mouse", "Monitor", "USB hub", "Cable", "Laptop stand", "Webcam", "Memory card"),
+        ("compact", "standard", "large", "pair"),
+    ),
+    "books": (
+        ("A History of Bread", "The Lighthouse", "North by Train", "Small Gardens", "The Weaver", "Islands", "Ink",
+         "Winter Cooking"),
+        ("paperback", "hardback", "large print", "illustrated"),
+    ),
+    "toys": (
+        ("Building blocks", "Puzzle", "Kite", "Wooden train", "Board game", "Doll", "Marbles", "Spinning top"),
+        ("small", "medium", "large", "travel size"),
+    ),
+    "sports": (
+        ("Rucksack", "Sleeping bag", "Water bottle", "Yoga mat", "Bicycle lamp", "Rain jacket", "Gloves", "Tent"),
+        ("green", "blue", "grey", "orange"),
+    ),
+    "garden": (
+        ("Watering can", "Spade", "Flower pot", "Seed box", "Hose", "Lantern", "Bird table", "Deckchair"),
+        ("small", "medium", "large", "pair"),
+    ),
+    "beauty": (
+        ("Soap", "Hand cream", "Shampoo", "Shaving brush", "Bath salts", "Lip balm", "Comb", "Face oil"),
+        ("lavender", "rosemary", "unscented", "citrus"),
+    ),
+    "fashion": (
+        ("Shirt", "Scarf", "Belt", "Jumper", "Trousers", "Socks", "Cap", "Raincoat"),
+        ("black", "navy", "grey", "brown"),
+    ),
+    "food": (
+        ("Coffee", "Olive oil", "Honey", "Red wine", "Tea", "Chocolate", "Pasta", "Mustard"),
+        ("small", "large", "organic", "box of six"),
+    ),
+    "pets": (
+        ("Dog basket", "Cat food", "Lead", "Bird seed", "Feeding bowl", "Scratching post", "Chew toy", "Blanket"),
+        ("small", "medium", "large", "extra large"),
+    ),
+    "stationery": (
+        ("Notebook", "Fountain pen", "Envelope", "Calendar", "Pencil case", "Paper", "Stamp pad", "Folder"),
+        ("A4", "A5", "A6", "set of three"),
+    ),
+}  # fmt: skip
+"""By category what is sold, and in which kinds: eight times four, more than a merchant has products."""
+
+PEOPLE = (
+    "Ada Brandt", "Ben Okafor", "Clara Weiss", "Dilan Yıldız", "Emil Novak", "Farah Haddad", "Greta Lindqvist",
+    "Hugo Almeida", "Ines Moreau", "Jonas Keller", "Kira Petrova", "Liu Wen", "Mara Silva",
+)  # fmt: skip
+"""The buyers of the live orders."""

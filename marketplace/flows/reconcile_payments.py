@@ -1,6 +1,7 @@
 """What the processor says was paid against what was ordered, purchase by purchase.
 
 Due is price and freight as ordered, whatever became of the order later; a refund is another fact, with its own proof.
+Orders that were placed here are left out: their payments are parts of orders from the start, and `verify` proves them.
 """
 
 from enum import StrEnum
@@ -66,8 +67,10 @@ WITH paid AS MATERIALIZED (
     SELECT order_ref, sum(amount_minor)::bigint AS minor FROM billing.payment_line
     WHERE currency = :currency {{behind}} GROUP BY order_ref
 ), due AS MATERIALIZED (
-    SELECT order_ref, sum(goods_minor - discount_minor + freight_minor)::bigint AS minor FROM demand.merchant_order
-    WHERE currency = :currency {{behind}} GROUP BY order_ref
+    SELECT order_ref, sum(goods_minor - discount_minor + freight_minor)::bigint AS minor FROM demand.merchant_order o
+    WHERE currency = :currency {{behind}} AND NOT EXISTS (
+        SELECT FROM billing.payment_part p WHERE p.merchant_id = o.merchant_id AND p.order_id = o.order_id)
+    GROUP BY order_ref
 ), purchase AS (
     SELECT order_ref, coalesce(paid.minor, 0) AS paid_minor, coalesce(due.minor, 0) AS due_minor,
            coalesce(paid.minor, 0) - coalesce(due.minor, 0) AS difference_minor,

@@ -1,6 +1,6 @@
 """The demonstration: a marketplace with users, orders, contracts, refunds, and its closed months billed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,9 @@ from marketplace.core.users import UserRole, create_user
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
 from marketplace.flows.demo_market import SEED, SOURCE, demo_contracts, load_demo_market, make_market
+from marketplace.flows.demo_orders import Outside, live_orders
 from marketplace.flows.import_olist import import_olist
+from marketplace.flows.load_orders_model import Loaded
 from marketplace.flows.reconcile_payments import Reconciliation, reconcile_payments
 from marketplace.flows.refund_order import RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
@@ -47,6 +49,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     gmv_minor: int
     settled: int
     refunds: int
+    live_orders: int
     periods: list[str]
     statements: int
     payouts: int
@@ -56,15 +59,17 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     sign_ins: list[SignIn]
 
 
-async def run_demo(db: Database, actor: str, bar: Bar, *, olist: Path | None = None) -> Demo:
+async def run_demo(
+    db: Database, actor: str, bar: Bar, outside: Mapping[str, Outside], *, olist: Path | None = None
+) -> Demo:
     """Load a demonstration marketplace (made up, or the Olist folder) and bill its closed months; prove the books.
 
-    Interrupted at any point it goes on where it stopped; run again it changes nothing.
+    The caller has checked that it is alone here. outside: the processor that live orders are paid through, by its name;
+    Olist has none of these. Interrupted at any point it goes on where it stopped; run again it changes nothing.
     """
-    await _check_alone(db, olist)
     await db.write(WORKER, actor, _set_policies)
+    market = make_market(await _loaded_at(db) or db.clock.now())
     if olist is None:
-        market = make_market(await _loaded_at(db) or db.clock.now())
         with bar("Orders") as show:
             loaded = await load_demo_market(db, actor, market, show)
         contracts = demo_contracts(market)
@@ -81,8 +86,12 @@ async def run_demo(db: Database, actor: str, bar: Bar, *, olist: Path | None = N
     periods = closed_periods(await _first_settlement(db), last_on)
     for period in periods:
         await _bill(db, actor, period, bar)
-    await db.write(WORKER, actor, _ensure_users)
-    return await _summary(db, loaded.orders, loaded.merchants, loaded.gmv_minor, refunds, periods)
+    largest = await db.write(WORKER, actor, _ensure_users)
+    live = 0
+    if olist is None:
+        with bar("Live orders") as show:
+            live = await live_orders(db, actor, market, outside, largest, show)
+    return await _summary(db, loaded, refunds, live, periods)
 
 
 def closed_periods(first_on: date, last_on: date) -> list[Period]:
@@ -95,7 +104,7 @@ def closed_periods(first_on: date, last_on: date) -> list[Period]:
     return periods[-3:]
 
 
-async def _check_alone(db: Database, olist: Path | None) -> None:
+async def check_alone(db: Database, olist: Path | None) -> None:
     """Raise Conflict, before anything is written, when these books hold anything but this demonstration."""
     async with db.read(WORKER) as tx:
         demonstration = await policies.is_on(tx, "demonstration")
@@ -167,9 +176,10 @@ async def _refund_some(db: Database, actor: str, last_on: date, bar: Bar) -> int
     return len(wanted)
 
 
+# Of imported orders only, whose ids lie below: lots are drawn for the same ones, whatever is sold later.
 _REFUNDABLE = f"""
 SELECT o.merchant_id, o.order_id, o.delivered_at FROM demand.merchant_order o
-WHERE {ORDER_STATE} = 'settled' ORDER BY o.merchant_id, o.order_id
+WHERE {ORDER_STATE} = 'settled' AND o.order_id < {2**40} ORDER BY o.merchant_id, o.order_id
 """
 _REFUNDED = f"""
 SELECT r.merchant_id, r.order_id FROM demand.refund r
@@ -177,9 +187,9 @@ JOIN demand.merchant_order o ON o.merchant_id = r.merchant_id AND o.order_id = r
 """
 
 
-async def _ensure_users(tx: Tx) -> None:
-    """The three people of the demonstration; the merchant is the one with the most orders."""
-    known = {row.login for row in await tx.rows("SELECT login FROM core.app_user")}
+async def _ensure_users(tx: Tx) -> int:
+    """The three people of the demonstration, and its shop. The merchant is the one with the most orders: its id."""
+    known = {row.login: row.merchant_id for row in await tx.rows("SELECT login, merchant_id FROM core.app_user")}
     largest = await tx.row(
         """
         SELECT m.merchant_id, m.name FROM supply.merchant m
@@ -193,15 +203,17 @@ async def _ensure_users(tx: Tx) -> None:
         ("merchant", largest.name, [UserRole.MERCHANT_OWNER], {"merchant_id": largest.merchant_id}),
         ("ops", "Olivia Ops", [UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER], {}),
         ("finance", "Felix Finance", [UserRole.ACCOUNTANT, UserRole.CONTROLLER], {}),
+        ("shop", "The shop", [UserRole.STOREFRONT], {}),
     )
     for login, name, roles, more in people:
         if login not in known:
-            await create_user(tx, login, name, [str(role) for role in roles], password=PASSWORD, **more)
+            password = None if UserRole.STOREFRONT in roles else PASSWORD
+            await create_user(tx, login, name, [str(role) for role in roles], password=password, **more)
+    merchant_id: int = known.get("merchant") or largest.merchant_id
+    return merchant_id
 
 
-async def _summary(
-    db: Database, orders: int, merchants: int, gmv_minor: int, refunds: int, periods: list[Period]
-) -> Demo:
+async def _summary(db: Database, loaded: Loaded, refunds: int, live: int, periods: list[Period]) -> Demo:
     verified = await verify_books(db)
     async with db.read(WORKER) as tx:
         settled = await tx.scalar(f"SELECT count(*) FROM demand.merchant_order o WHERE {ORDER_STATE} = 'settled'")
@@ -212,11 +224,12 @@ async def _summary(
         reconciliation = await reconcile_payments(tx)
     assert payouts is not None
     return Demo(
-        orders=orders,
-        merchants=merchants,
-        gmv_minor=gmv_minor,
+        orders=loaded.orders,
+        merchants=loaded.merchants,
+        gmv_minor=loaded.gmv_minor,
         settled=settled,
         refunds=refunds,
+        live_orders=live,
         periods=[period.name for period in periods],
         statements=statements,
         payouts=payouts.payouts,

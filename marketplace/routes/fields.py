@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from marketplace.core.money import AMOUNT_MAX
+
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 _SOMETHING = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 
@@ -16,5 +18,5 @@ Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_S
 Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x20\x7f/]([^\x00-\x1f\x7f/]*)$")]
 """A merchant's own code of what it sells; the slash separates it from the merchant in a product's name."""
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
-Minor = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+Minor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]

@@ -101,6 +101,7 @@ def describe(api: Router, dependencies: Mapping[str, Provide]) -> bytes:
         _complete(operation, handler)
         if operation.get("security") is None:  # an API key may do it
             operation["x-scope"] = scope_of(path, method.upper())
+    _correct(schema)
     return msgspec.json.encode(schema, order="sorted")
 
 
@@ -127,8 +128,6 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         operation.setdefault("parameters", []).append(_IF_MATCH_HEADER)
     if handler.opt.get("if_match_optional"):
         operation.setdefault("parameters", []).append({**_IF_MATCH_HEADER, "required": False})
-    for parameter in operation.get("parameters", ()):
-        _make_bounds_exact(parameter["schema"])
     responses = operation["responses"]
     responses.get("204", {}).pop("content", None)
     responses.pop("400", None)  # Litestar's own shape, which our problems replace
@@ -139,11 +138,21 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         }
 
 
-def _make_bounds_exact(schema: dict[str, Any]) -> None:
-    """Litestar writes integer bounds as floats, which at 64 bits are other numbers."""
-    for bound in ("minimum", "maximum"):
-        if bound in schema:
-            schema[bound] = max(-(2**63), min(int(schema[bound]), 2**63 - 1))
+def _correct(node: Any) -> None:
+    """Say what Litestar means and does not write.
+
+    Integer bounds come as floats, which at 64 bits are other numbers; the dots of `tuple[X, ...]` come as a second kind
+    of item, of which everything is one.
+    """
+    if isinstance(node, dict):
+        for bound in ("minimum", "maximum"):
+            if isinstance(node.get(bound), float) and node.get("type", "integer") == "integer":
+                node[bound] = max(-(2**63), min(int(node[bound]), 2**63 - 1))
+        items = node.get("items")
+        if isinstance(items, dict) and len(items.get("oneOf", ())) == 2 and items["oneOf"][1] == {}:
+            node["items"] = items["oneOf"][0]
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _correct(inner)
 
 
 def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public: bool) -> list[int]:
@@ -151,7 +160,7 @@ def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public
     found = {401, 414, 429, 431, 500, 503, *handler.opt.get(ALSO, ())}
     if not is_public:
         found.add(403)
-    if any(parameter["in"] == "path" for parameter in parameters):
+    if any(parameter["in"] == "path" or parameter["name"] == "merchant_id" for parameter in parameters):
         found.add(404)
     if parameters:
         found.add(422)

@@ -1,33 +1,26 @@
 """The application on a database of the test's own, in the test's own loop, and callers of every kind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
+import fasteners
 import httpx
 import pytest
 from litestar import Litestar
 
-from marketplace.app import create_app
-from marketplace.core import sessions, users
+from marketplace.core import users
+from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from marketplace.settings import Settings
+from tests.conftest import NOW, copy_template, fresh_database, named
+from tests.http import busy
+from tests.http.serving import BASE, api_key, make_client, running
 
-BASE = "http://marketplace.test"
+__all__ = ["BASE", "PASSWORD", "Caller", "api_key", "make_client", "running"]
+
 PASSWORD = "a long enough password"
-
-
-def make_client(app: Litestar, **headers: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar is an ASGI application
-    return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
-
-
-@asynccontextmanager
-async def running(db: Database, home: Path, **settings: object) -> AsyncIterator[Litestar]:
-    """The application over `db`, started and stopped."""
-    app = create_app(Settings(home=home, **settings), lambda: nullcontext(db))  # type: ignore[arg-type]
-    async with app.lifespan():
-        yield app
+BUSY = "marketplace_busy"
 
 
 @pytest.fixture
@@ -41,12 +34,6 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A program that has not said who it is."""
     async with make_client(app) as client:
         yield client
-
-
-async def api_key(db: Database, login: str, roles: list[str], merchant_id: int | None = None) -> str:
-    """A new user of these roles, and a key of its."""
-    user = await db.write(WORKER, "test", users.create_user, login, login.title(), roles, merchant_id=merchant_id)
-    return (await db.write(WORKER, login, sessions.create_api_key, user.user_id, "tests")).key
 
 
 Caller = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -68,3 +55,28 @@ async def caller(app: Litestar, db: Database) -> AsyncIterator[Callable[..., obj
 async def anna(db: Database) -> users.User:
     """An accountant who signs in with PASSWORD."""
     return await db.write(WORKER, "test", users.create_user, "anna", "Anna", ["accountant"], password=PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def busy_template(maintenance_url: str, server_home: Path) -> str:
+    """The name of a database with a busy market, made once per run."""
+    with fasteners.InterProcessLock(server_home / ".busy.lock"):
+        ready = server_home / ".busy.ready"
+        if not ready.exists():
+            asyncio.run(_make_busy(maintenance_url, server_home))
+            ready.touch()
+    return BUSY
+
+
+async def _make_busy(maintenance_url: str, home: Path) -> None:
+    await copy_template(maintenance_url, name=BUSY)
+    db = Database(named(maintenance_url, BUSY), FixedClock(NOW), pool_size=8)
+    await busy.fill(db, home)
+    await db.close()
+
+
+@pytest.fixture
+async def busy_db(maintenance_url: str, busy_template: str, clock: FixedClock) -> AsyncIterator[Database]:
+    """A busy market of this test's own."""
+    async with fresh_database(maintenance_url, clock, template=busy_template) as database:
+        yield database

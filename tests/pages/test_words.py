@@ -1,5 +1,6 @@
 """Catalogues: every key in every language, each used; and numbers, dates and money as the languages write them."""
 
+import ast
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,16 +12,25 @@ from hypothesis import strategies as st
 from sqlalchemy import CheckConstraint, Table
 
 from billing.ledger.chart import Account
+from billing.payments.tables import payment_part
 from billing.runs.model import RunState
 from billing.tables import commission_line, payout, statement
+from demand.amendments.tables import amendment
+from demand.fulfilment.tables import return_request
+from demand.lifecycle import Move, Party
 from demand.model import OrderState
+from demand.refund_policy import Reason
+from demand.refunds.tables import dispute
+from demand.store import AMEND
+from demand.tables import refund
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.flows.reconcile_payments import MatchKind
 from marketplace.flows.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
 
-CONSOLES = Path(__file__).parents[2] / "marketplace" / "consoles"
+ROOT = Path(__file__).parents[2]
+CONSOLES = ROOT / "marketplace" / "consoles"
 CALL = re.compile(r"""\b(?:t|text)\(\s*"([^"]+)"\s*[,)]""")
 COUNT = re.compile(r"""\bcount\(\s*"([^"]+)\"""")
 FAMILY = re.compile(r"""\b(?:label|name_of|pill)\(\s*"([^"]+)\"""")
@@ -66,6 +76,13 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "account": {str(int(account)) for account in Account},
         "nature": {account.nature.name for account in Account},
         "order_state": {str(state) for state in OrderState},
+        "order_move": {*(str(move) for move in Move), AMEND},
+        "party": {str(party) for party in Party},
+        "order_annex": set(ANNEXES),
+        "annex_state": {"shipped", "delivered"}.union(
+            *(states(table) for table in ANNEXES.values() if table is not None)
+        ),
+        "refund_reason": {str(reason) for reason in Reason},
         "payout_state": states(payout),
         "statement_state": states(statement),
         "commission_kind": states(commission_line, "kind"),
@@ -76,6 +93,51 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
     }
     for family, members in wanted.items():
         assert {key.partition(".")[2] for key in known if key.startswith(f"{family}.")} == members, family
+
+
+ANNEXES: dict[str, Table | None] = {
+    "payment": payment_part,
+    "shipment": None,
+    "return": return_request,
+    "amendment": amendment,
+    "refund": refund,
+    "dispute": dispute,
+}
+"""What the page of an order shows beside its lines; a shipment has no states but shipped and delivered."""
+
+
+POSTING = {"NewEntry", "_entry", "post", "_move", "format"}
+"""What is called with the kind of an entry to be posted."""
+
+
+def entry_kinds() -> set[str]:
+    """The kinds that code posts entries under, where they stand as they are in such a call or as `KIND = …`."""
+    found = set[str]()
+    for path in (*(ROOT / "marketplace" / "flows").glob("*.py"), *(ROOT / "billing").rglob("*.py")):
+        code = path.read_text()
+        for node in ast.walk(ast.parse(code)):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="KIND")], value=ast.Constant(value=str(kind))) if (
+                    "NewEntry" in code
+                ):
+                    found.add(kind)
+                case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in POSTING:
+                    given = [*node.args, *(word.value for word in node.keywords if word.arg == "kind")]
+                    found |= {
+                        one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                    }
+    return {kind for kind in found if re.fullmatch(r"[a-z]+(_[a-z]+)+", kind)}
+
+
+def test_every_kind_of_entry_has_a_word_and_no_word_is_left_over() -> None:
+    known = {key.partition(".")[2] for key in keys(read_catalogue("en")) if key.startswith("entry_kind.")}
+    posted = entry_kinds()
+    assert {"order_paid", "refund_paid", "dispute_opened", "payout_confirmed", "processor_settled"} <= posted
+    assert posted <= known
+    code = "\n".join(
+        path.read_text() for top in ("marketplace/flows", "billing") for path in (ROOT / top).rglob("*.py")
+    )
+    assert {kind for kind in known if not re.search(rf"""["']{kind}["']""", code)} == set()
 
 
 def states(table: Table, column: str = "state") -> set[str]:

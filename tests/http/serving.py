@@ -1,0 +1,34 @@
+"""The application in the test's own loop, and programs that call it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+
+import httpx
+from litestar import Litestar
+
+from marketplace.app import create_app
+from marketplace.core import sessions, users
+from marketplace.core.db import WORKER, Database
+from marketplace.settings import Settings
+
+BASE = "http://marketplace.test"
+
+
+def make_client(app: Litestar, **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar is an ASGI application
+    return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
+
+
+@asynccontextmanager
+async def running(db: Database, home: Path, **settings: object) -> AsyncIterator[Litestar]:
+    """The application over `db`, started and stopped."""
+    app = create_app(Settings(home=home, **settings), lambda: nullcontext(db))  # type: ignore[arg-type]
+    async with app.lifespan():
+        yield app
+
+
+async def api_key(db: Database, login: str, roles: list[str], merchant_id: int | None = None) -> str:
+    """A new user of these roles, and a key of its."""
+    user = await db.write(WORKER, "test", users.create_user, login, login.title(), roles, merchant_id=merchant_id)
+    return (await db.write(WORKER, login, sessions.create_api_key, user.user_id, "tests")).key
