@@ -16,7 +16,14 @@ from typing import Any, ClassVar
 import msgspec
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from billing.runs import store as runs
 from billing.runs.model import period_named
@@ -34,7 +41,7 @@ from marketplace.core.errors import AppError
 from marketplace.core.idempotency import Ticket
 from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
 from marketplace.flows.apply_payment_events import apply_events
-from marketplace.flows.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.cancel_order import CancelLines, Cancelled, CancelOrder, cancel_lines, cancel_order
 from marketplace.flows.fulfil_order import ShipOrder, accept_order, complete_order, ship_order
 from marketplace.flows.hold_order import Act
 from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
@@ -46,6 +53,7 @@ from marketplace.flows.release_order import expire_orders
 from marketplace.flows.return_order import (
     AskReturn,
     DecideReturn,
+    Received,
     ReceiveReturn,
     ask_return,
     decide_return,
@@ -61,12 +69,20 @@ from tests.stories.shop import BUYER, CABLE, LAMP, MAY_1, NAME, PRICES, Till, ad
 ACCOUNTS = {2005: "pending", 4000: "commission", 2300: "vat", 1020: "clearing", 1120: "disputed", 5100: "fees"}
 ACCOUNTS |= {5200: "lost", 2000: "due", 2020: "due", 1030: "due"}
 DISPUTE_FEE = 1_500
-FATES = ["paid", "paid", "paid", "paid", "declined", "expired", "late"]
+FATES = ["paid"] * 12 + ["declined", "expired", "late"]
 """What becomes of the payment; `late`: the money comes when the order has expired."""
 
 FIRST_MERCHANT, HISTORIES = 101, 12
 
-units = st.integers(1, 4)
+units, some = st.integers(1, 4), st.integers(1, 2)
+
+
+def when(*states: str) -> Any:
+    """A rule for orders in one of these states; what others may do is tried by `what_may_be_refused`."""
+    return precondition(lambda machine: machine.state in states)
+
+
+UNDER_WAY = ("paid", "accepted", "fulfilling", "partly_delivered")
 
 
 class OrderMachine(RuleBasedStateMachine):
@@ -88,14 +104,16 @@ class OrderMachine(RuleBasedStateMachine):
     def hear(self) -> None:
         self.wait(self.till.hear())
 
-    @initialize(quantity=units, fate=st.sampled_from(FATES), begun=st.integers(0, 4))
+    @initialize(quantity=units, fate=st.sampled_from(FATES), begun=st.sampled_from([0, 0, 0, 1, 2, 3, 4]))
     def buy(self, quantity: int, fate: str, begun: int) -> None:
         """So that the later states are seen as often, some orders are under way, settled, or paid out already."""
         self.merchant_id = next(self.merchants)
         self.money = Money()
+        self.state = "placed"
         self.open_dispute: str | None = None
         self.payout: dict[str, int] | None = None
         self.moved_before = self.moved()
+        self.clock.move_to(self.clock.now().replace(day=20, hour=9, minute=0))  # every history in the same time
         placed = self.wait(self.place(quantity, "tok_decline" if fate == "declined" else "tok_ok"))
         self.order_id = placed.orders[0].order_id
         self.reference = f"{BUYER}-{placed.payment_id}"
@@ -147,41 +165,53 @@ class OrderMachine(RuleBasedStateMachine):
         except AppError:
             return None
 
-    def given_back(self, done: Any) -> None:
+    def given_back(self, done: Cancelled | Received | None) -> None:
         """The refund of what was done, where there was one: the processor pays it, and the model hears of it."""
         if done is not None and done.refund is not None:
             self.money.give_back(done.refund.gross_minor)
             self.hear()
 
     # What merchants and buyers do.
+    @rule(deed=st.sampled_from([(accept_order, Act), (ship_order, ShipOrder), (cancel_order, CancelOrder)]))
+    def what_may_be_refused(self, deed: tuple[Any, Any]) -> None:
+        done = self.act(*deed, Party.BUYER)
+        self.given_back(done if deed[0] is cancel_order else None)
+
+    @when("paid")
     @rule()
     def accept(self) -> None:
         self.act(accept_order, Act)
 
-    @rule(quantity=units)
+    @when(*UNDER_WAY)
+    @rule(quantity=some)
     def ship(self, quantity: int) -> None:
         self.act(ship_order, ShipOrder, lines=(LineUnits(1, quantity),))
 
+    @when(*UNDER_WAY)
     @rule()
     def ship_the_rest(self) -> None:
         self.act(ship_order, ShipOrder)
 
+    @when("fulfilling", "partly_delivered")
     @rule()
     def complete(self) -> None:
         self.act(complete_order, Act, Party.BUYER)
 
+    @when(*UNDER_WAY)
     @rule(party=st.sampled_from([Party.BUYER, Party.MERCHANT]))
     def cancel(self, party: Party) -> None:
         self.given_back(self.act(cancel_order, CancelOrder, party))
 
-    @rule(quantity=units)
+    @when(*UNDER_WAY)
+    @rule(quantity=some)
     def cancel_some(self, quantity: int) -> None:
         before = self.order().lines[0]
         done = self.act(cancel_lines, CancelLines, lines=(LineUnits(1, quantity),))
         assert done is None or quantity <= unshipped(before)
         self.given_back(done)
 
-    @rule(quantity=units)
+    @when("delivered", "settled")
+    @rule(quantity=some)
     def send_back(self, quantity: int) -> None:
         before = self.order().lines[0]
         asked = self.act(ask_return, AskReturn, Party.BUYER, reason="damaged", lines=(LineUnits(1, quantity),))
@@ -191,6 +221,7 @@ class OrderMachine(RuleBasedStateMachine):
             assert self.act(decide_return, DecideReturn, move=ReturnMove.APPROVE, **named)
             self.given_back(self.act(receive_return, ReceiveReturn, **named))
 
+    @when(*UNDER_WAY)
     @rule(cables=st.integers(0, 3), lamps=st.integers(0, 2))
     def amend(self, cables: int, lamps: int) -> None:
         """Some cables more, some lamps less; the difference is charged or given back."""
@@ -234,24 +265,25 @@ class OrderMachine(RuleBasedStateMachine):
         self.money.give_back(wanted)
         self.hear()
 
+    @precondition(lambda machine: machine.captured and not machine.open_dispute)
     @rule(share=st.integers(1, 4))
     def dispute(self, share: int) -> None:
-        if self.open_dispute or not self.captured:
-            return
         amount = self.captured * share // 4
         self.open_dispute = self.wait(self.till.dispute(self.reference, amount))
         self.money.dispute(amount, DISPUTE_FEE)
 
+    @precondition(lambda machine: machine.open_dispute)
     @rule(won=st.booleans())
     def decide(self, won: bool) -> None:
-        if self.open_dispute:
-            self.wait(self.till.decide(self.open_dispute, won=won))
-            self.open_dispute = None
-            if won:
-                self.money.win()
-            else:
-                self.money.lose()
+        assert self.open_dispute
+        self.wait(self.till.decide(self.open_dispute, won=won))
+        self.open_dispute = None
+        if won:
+            self.money.win()
+        else:
+            self.money.lose()
 
+    @when("delivered", "returned", "cancelled")
     @rule()
     def settle(self) -> None:
         self.wait(settle_through(self.db, "test", self.clock.now().date()))
@@ -261,15 +293,16 @@ class OrderMachine(RuleBasedStateMachine):
 
     @rule()
     def bill(self) -> None:
-        """The month ends, and is billed; what the merchant is owed goes to its bank."""
-        now = self.clock.now()
-        ended = period_named(f"{now:%Y-%m}")
-        self.clock.move_to(now.replace(day=1) + timedelta(days=32))
-        self.clock.move_to(self.clock.now().replace(day=2))
-        run_id = self.wait(run_period(self.db, MAKER, ended)).run.run_id
-        self.wait(approve_run(self.db, CHECKER, run_id))
-        self.wait(finalise_run(self.db, CHECKER, run_id))
+        """The month ends and is billed, and so is the next one, after which nothing can be sent back any more."""
+        for _ in range(2):
+            ended = self.clock.now()
+            self.clock.move_to((ended.replace(day=1) + timedelta(days=32)).replace(day=1))
+            run_id = self.wait(run_period(self.db, MAKER, period_named(f"{ended:%Y-%m}"))).run.run_id
+            self.wait(approve_run(self.db, CHECKER, run_id))
+            self.wait(finalise_run(self.db, CHECKER, run_id))
+            self.note_payout(run_id)
 
+    def note_payout(self, run_id: int) -> None:
         async def find() -> Any:
             async with self.db.read(WORKER) as tx:
                 return await runs.list_payouts(tx, run_id=run_id, merchant_id=self.merchant_id)
@@ -277,10 +310,10 @@ class OrderMachine(RuleBasedStateMachine):
         for payout in self.wait(find()):
             self.payout = {"merchant_id": self.merchant_id, "payout_id": payout.payout_id}
 
+    @precondition(lambda machine: machine.payout)
     @rule(back=st.booleans())
     def bank_says(self, back: bool) -> None:
-        if self.payout is None:
-            return
+        assert self.payout
         today = self.clock.now().date()
         try:
             if back:
@@ -300,6 +333,7 @@ class OrderMachine(RuleBasedStateMachine):
     def the_books_say_what_the_model_says(self) -> None:
         if not hasattr(self, "money"):
             return
+        self.state = self.order().order.state
         found: dict[str, int] = {}
         for account, minor in self.wait(total_by_account(self.db, self.merchant_id)).items():
             name = ACCOUNTS.get(account, str(account))
