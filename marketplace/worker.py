@@ -10,12 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from marketplace.core import jobs, outbox, retention, work
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import WORKER, Database, Tx, is_lost
 from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
@@ -210,11 +208,22 @@ async def _look_after(db: Database, stop: asyncio.Event, name: str, chore: Chore
     async def run() -> None:
         with bound(chore=name):
             while not stop.is_set():
-                if not await chore(db):
+                if not await _do_chore(chore, db, name):
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), _IDLE_S)
 
     await _reconnecting(run, stop)
+
+
+async def _do_chore(chore: Chore, db: Database, name: str) -> int:
+    """A chore that fails is looked after again in a moment; it takes nobody else's work with it."""
+    try:
+        return await chore(db)
+    except Exception as fault:
+        if is_lost(fault):
+            raise
+        log.exception("chore failed", chore=name)
+        return 0
 
 
 async def _reconnecting(run: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
@@ -222,8 +231,8 @@ async def _reconnecting(run: Callable[[], Awaitable[None]], stop: asyncio.Event)
     while not stop.is_set():
         try:
             await run()
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, DBAPIError) as fault:
-            if isinstance(fault, DBAPIError) and not fault.connection_invalidated:
+        except Exception as fault:
+            if not is_lost(fault):
                 raise
             log.warning("database out of reach, trying again", error=str(fault))
             with suppress(TimeoutError):

@@ -307,17 +307,24 @@ async def note_sent(tx: Tx, command_id: int, remark: str | None) -> None:
     )
 
 
-async def note_not_sent(tx: Tx, command_id: int, error: str, *, for_good: bool) -> None:
-    """A command could not be sent: it waits for its next attempt, or is parked with the error for a person."""
-    await tx.execute(
+async def note_not_sent(tx: Tx, command_id: int, error: str, *, for_good: bool) -> bool:
+    """A command could not be sent: it waits for its next attempt, or is parked with the error for a person.
+
+    Returns whether it is parked.
+    """
+    state = await tx.scalar(
         """
         UPDATE billing.payment_command SET error = :error,
                state = CASE WHEN :for_good OR attempts >= :max THEN 'parked' ELSE 'todo' END,
                not_before = now() + least(power(2, attempts), 300) * interval '1 second'
-        WHERE command_id = :command AND state = 'todo'
+        WHERE command_id = :command AND state = 'todo' RETURNING state
         """,
-        {"command": command_id, "error": error, "for_good": for_good, "max": COMMAND_ATTEMPTS_MAX},
+        command=command_id,
+        error=error,
+        for_good=for_good,
+        max=COMMAND_ATTEMPTS_MAX,
     )
+    return bool(state == "parked")
 
 
 async def park_refund(tx: Tx, merchant_id: int, refund_id: int, error: str) -> None:
@@ -350,7 +357,10 @@ async def list_commands(
 
 
 async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
-    """Give a parked command all its attempts again. Raises NotFound, Conflict when it is not parked."""
+    """Give a parked command all its attempts again. Raises NotFound, Conflict when it is not parked.
+
+    Conflict, too, for an order's refund: that has failed by being parked, and what becomes of it is decided there.
+    """
     row = await tx.row(
         f"SELECT {_COMMAND_COLUMNS} FROM billing.payment_command WHERE command_id = :command FOR UPDATE",
         command=command_id,
@@ -359,6 +369,10 @@ async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
         raise NotFound(f"there is no payment command {command_id}")
     if row.state != "parked":
         raise Conflict(f"state: the command is {row.state}, only a parked one is tried again")
+    if row.kind == "refund" and await _is_refund(tx, row.merchant_id, row.refund_id):
+        raise Conflict(
+            f"kind: refund {row.refund_id} of merchant {row.merchant_id} has failed: retry the refund itself"
+        )
     await tx.execute(
         "UPDATE billing.payment_command SET state = 'todo', attempts = 0, not_before = NULL"
         " WHERE command_id = :command",
@@ -366,6 +380,16 @@ async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
     )
     await audit.record(tx, "payment command retried", f"payment_command:{command_id}", error=row.error)
     return PaymentCommand(**{**row._mapping, "state": "todo", "attempts": 0})
+
+
+async def _is_refund(tx: Tx, merchant_id: int, refund_id: int) -> bool:
+    """Whether it is a refund of an order, and not money that came for nothing."""
+    found = await tx.scalar(
+        "SELECT count(*) FROM billing.refund_payment WHERE merchant_id = :merchant AND refund_id = :refund",
+        merchant=merchant_id,
+        refund=refund_id,
+    )
+    return bool(found)
 
 
 async def list_files(tx: Tx, *, limit: int, before_id: int | None = None) -> list[ProcessorFile]:

@@ -109,8 +109,8 @@ async def change(tx: Tx, payment: RefundPayment, **values: Any) -> None:
     )
 
 
-async def try_again(tx: Tx, payment: RefundPayment, *, state: str, said_at: datetime | None = None) -> RefundPayment:
-    """Close a failed attempt and open the next one for what is still owed."""
+async def try_again(tx: Tx, payment: RefundPayment, *, state: str) -> RefundPayment:
+    """Close a failed attempt and open the next one for what is still owed; it knows when the last news was."""
     following = msgspec.structs.replace(
         payment,
         attempt=payment.attempt + 1,
@@ -120,7 +120,6 @@ async def try_again(tx: Tx, payment: RefundPayment, *, state: str, said_at: date
         state=state,
         failure=None,
         due_at=tx.now,
-        said_at=said_at,
     )
     await change(tx, payment, state="retried")
     await add(tx, following)

@@ -114,9 +114,6 @@ class Tx:
 class Database:
     """A pool of connections to one database.
 
-    outer: whoever keeps a transaction open while others run through the same pool takes one of these first. There are
-    half as many as connections, so that holders always find connections to get on with.
-
     citus: the server is a Citus coordinator. It forwards to its workers the whole message in which a SET LOCAL came,
     BEGIN included, so there each opening statement is a message of its own. And it writes rows that come from the
     coordinator (COPY, temporary tables) over a connection per shard, after which it cannot put shards together again
@@ -127,7 +124,7 @@ class Database:
         self.url = url
         self.clock = clock
         self.citus = citus
-        self.outer = asyncio.Semaphore(max(pool_size // 2, 1))
+        self._outer = asyncio.Semaphore(max(pool_size // 2, 1))
         self._free = asyncio.Semaphore(pool_size)
         self._closed = False
         self._idle: list[tuple[AsyncConnection, asyncpg.Connection]] = []
@@ -155,6 +152,19 @@ class Database:
         """Close every connection; those still in use when they are given back."""
         self._closed = True
         await self.disconnect()
+
+    @asynccontextmanager
+    async def outer(self) -> AsyncIterator[None]:
+        """For whoever keeps a transaction open while others run through the same pool: one of half the connections.
+
+        So there are always connections left for those others to get on with. Raises sqlalchemy's TimeoutError when
+        none becomes free in time.
+        """
+        await _acquire(self._outer)
+        try:
+            yield
+        finally:
+            self._outer.release()
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[Tx]:
@@ -195,7 +205,11 @@ class Database:
         statement may write; what it writes is committed when this returns.
         """
         async with self._lent() as (_, raw):
-            return await raw.fetchrow(query, *values)
+            try:
+                return await raw.fetchrow(query, *values)
+            except asyncio.CancelledError:
+                raw.terminate()  # it may be in the midst of a statement, which the next borrower must not inherit
+                raise
 
     async def analyze(self, *tables: str) -> None:
         """Refresh the planner's statistics after a bulk load, as the role that owns the tables.
@@ -227,28 +241,43 @@ class Database:
 
         They stay checked out of the engine's pool: checking one out anew costs as much as a statement.
         """
+        await _acquire(self._free)
         try:
-            async with asyncio.timeout(_WAIT_S):
-                await self._free.acquire()
-        except TimeoutError as fault:
-            raise PoolTimeout(f"no connection to the database became free within {_WAIT_S} seconds") from fault
-        try:
-            connection, raw = self._idle.pop() if self._idle else await self._connect()
+            connection, raw = await self._take_idle() or await self._connect()
             try:
                 yield connection, raw
             finally:
                 if raw.is_closed() or self._closed:
+                    await connection.invalidate()
                     await connection.close()
                 else:
                     self._idle.append((connection, raw))
         finally:
             self._free.release()
 
+    async def _take_idle(self) -> tuple[AsyncConnection, asyncpg.Connection] | None:
+        """A connection that lies idle, None when there is none; those that broke meanwhile are thrown away."""
+        while self._idle:
+            connection, raw = self._idle.pop()
+            if not raw.is_closed():
+                return connection, raw
+            await connection.invalidate()
+            await connection.close()
+        return None
+
     async def _connect(self) -> tuple[AsyncConnection, asyncpg.Connection]:
         connection = await self.engine.connect()
         raw = (await connection.get_raw_connection()).driver_connection
         assert isinstance(raw, asyncpg.Connection)
         return connection, raw
+
+
+async def _acquire(permits: asyncio.Semaphore) -> None:
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            await permits.acquire()
+    except TimeoutError as fault:
+        raise PoolTimeout(f"no connection to the database became free within {_WAIT_S} seconds") from fault
 
 
 async def _rollback(connection: AsyncConnection, raw: asyncpg.Connection) -> None:
@@ -261,6 +290,19 @@ async def _rollback(connection: AsyncConnection, raw: asyncpg.Connection) -> Non
     except BaseException:  # noqa: BLE001  # whatever it was, this connection is not trusted again
         raw.terminate()
         await connection.invalidate()
+
+
+def is_lost(fault: BaseException) -> bool:
+    """Whether a fault means that the database was out of reach, or no connection to it was free in time."""
+    if isinstance(fault, DBAPIError):
+        driver = getattr(fault.orig, "__cause__", None)
+        return fault.connection_invalidated or (driver is not None and is_lost(driver))
+    if isinstance(fault, asyncpg.InterfaceError):  # also what asyncpg says of its own misuse
+        return "closed" in str(fault)
+    return isinstance(fault, _OUT_OF_REACH)
+
+
+_OUT_OF_REACH = (PoolTimeout, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 
 
 def sqlstate(fault: BaseException) -> str | None:

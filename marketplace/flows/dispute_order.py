@@ -108,14 +108,20 @@ async def _parts(tx: Tx, fact: DisputeFact, merchants: Sequence[int]) -> list[_P
 
 
 def divide(amount_minor: int, parts: Sequence[tuple[int, int]]) -> list[int]:
-    """Divide a disputed amount over parts of (captured, room): by room as far as there is any, then as captured.
+    """Divide a disputed amount over parts of (captured, room): by room as far as there is any, then by what is gone of
+    each, then as captured; by largest remainder every time.
 
-    By largest remainder both times, so a part gets more than its room only when all rooms are full.
+    Gone is what was given back of a part or is on its way: what a dispute takes beyond all rooms is that money, so that
+    a refund of it which fails finds it paid by the dispute.
     """
     captured, rooms = [part[0] for part in parts], [part[1] for part in parts]
-    within = min(amount_minor, sum(rooms))
-    first, beyond = allocate(within, rooms), allocate(amount_minor - within, captured)
-    return [a + b for a, b in zip(first, beyond, strict=True)]
+    gone = [max(0, part - room) for part, room in parts]
+    shares, left = [0] * len(parts), amount_minor
+    for weights in (rooms, gone):
+        taken = min(left, sum(weights))
+        shares = [a + b for a, b in zip(shares, allocate(taken, weights), strict=True)]
+        left -= taken
+    return [a + b for a, b in zip(shares, allocate(left, captured), strict=True)]
 
 
 async def _open(tx: Tx, processor_id: int, fact: DisputeFact, parts: Sequence[_Part]) -> list[Dispute]:

@@ -14,6 +14,7 @@ from billing.credit import store as credit
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
+from billing.payments.charges import store as charges
 from billing.payments.store import command
 from billing.refunds import store
 from billing.refunds.store import RefundPayment
@@ -25,6 +26,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.book_refund import post
+from marketplace.flows.collect_cash import METHOD as CASH
 from marketplace.flows.read_funds import funds_of, loss_of
 
 
@@ -38,7 +40,9 @@ class RefundKey(msgspec.Struct, frozen=True):
 async def send_back(tx: Tx, order: Order, refund_id: int, amount_minor: int) -> None:
     """Give a refund back to the order's payments, the newest first, and of each the processor's money first.
 
-    What is credited is there at once, the rest when the processor says so. An order without payments keeps it owed.
+    What is credited is there at once, the rest when the processor says so. What was paid in cash is credited, too:
+    the merchant has it and owes it to the platform, and no processor ever had it. An order without payments keeps it
+    owed.
     """
     used = await store.used_by_payment(tx, order.merchant_id, order.order_id)
     disputed = await _disputed(tx, order)
@@ -48,9 +52,11 @@ async def send_back(tx: Tx, order: Order, refund_id: int, amount_minor: int) -> 
         amount_minor -= card
         into_credit = min(amount_minor, max(0, part.credit_minor - used.get((part.payment_id, "credit"), 0)))
         amount_minor -= into_credit
+        in_cash = card > 0 and await charges.method_of(tx, part.buyer_id, part.payment_id) == CASH
         for way, share in (("card", card), ("credit", into_credit)):
             if share == 0:
                 continue
+            state = "due" if way == "card" and not in_cash else "credited"
             payment = RefundPayment(
                 merchant_id=order.merchant_id,
                 refund_id=refund_id,
@@ -64,13 +70,13 @@ async def send_back(tx: Tx, order: Order, refund_id: int, amount_minor: int) -> 
                 currency=part.currency,
                 amount_minor=share,
                 covered_minor=0,
-                state="due" if way == "card" else "credited",
+                state=state,
                 failure=None,
                 due_at=tx.now,
                 said_at=None,
             )
             await store.add(tx, payment)
-            await (_tell(tx, payment) if way == "card" else _credit(tx, order, payment))
+            await (_tell(tx, payment) if state == "due" else _credit(tx, order, payment))
 
 
 async def _disputed(tx: Tx, order: Order) -> dict[int, int]:
@@ -139,8 +145,8 @@ async def refund_settled(
 ) -> None:
     """What the processor says of a refund, by its own clock (`at`): any number of times, in any order.
 
-    What is older than what it said before, or than the newest attempt where it speaks of a failure, changes nothing.
-    Raises NotFound for a refund that was never sent to that payment.
+    What is older than what it said before changes nothing, nor does a failure that it has told of the attempt before:
+    its clock is compared with itself only. Raises NotFound for a refund that was never sent to that payment.
     """
     await ledger.lock_books(tx, merchant_id)
     payment = await store.newest(tx, merchant_id, refund_id, payment_id)
@@ -153,6 +159,18 @@ async def refund_settled(
         await _paid(tx, order, payment, at)
     else:
         await _failed(tx, order, payment, failure or "refused", at)
+
+
+async def refund_not_sent(tx: Tx, merchant_id: int, refund_id: int, payment_id: int, failure: str) -> None:
+    """The processor could not even be told of a refund, for good: it has failed, unless there was news of it since.
+
+    Nothing for money that came for nothing, which is no refund. The caller holds the merchant's books.
+    """
+    payment = await store.newest(tx, merchant_id, refund_id, payment_id)
+    if payment is None or payment.state != "due":
+        return
+    order = await lock_order(tx, merchant_id, payment.order_id)
+    await _given_up(tx, order, payment, failure, tx.now)
 
 
 async def _paid(tx: Tx, order: Order, payment: RefundPayment, at: datetime) -> None:
@@ -174,14 +192,19 @@ async def _paid(tx: Tx, order: Order, payment: RefundPayment, at: datetime) -> N
 async def _failed(tx: Tx, order: Order, payment: RefundPayment, failure: str, at: datetime) -> None:
     if payment.state == "failed":
         await store.change(tx, payment, said_at=at)
-    if payment.state not in {"due", "paid", "stray"} or (payment.state == "due" and at < payment.due_at):
+    if payment.state not in {"due", "paid", "stray"} or (payment.state == "due" and at == payment.said_at):
         return
     if payment.state != "due":
         owed = Account.BUYER_REFUND_DUE if payment.state == "paid" else Account.SUSPENSE
         back = postings.refund_paid(-payment.amount_minor, payment.processor_id, owed=owed)
         await post(tx, order, "refund_returned", payment.transfer_id, back, at)
+    await store.change(tx, payment, said_at=at)
+    await _given_up(tx, order, payment, failure, at)
+
+
+async def _given_up(tx: Tx, order: Order, payment: RefundPayment, failure: str, at: datetime) -> None:
     state = await _given_up_as(tx, payment) if payment.state == "stray" else "failed"
-    await store.change(tx, payment, state=state, failure=failure[:500], said_at=at)
+    await store.change(tx, payment, state=state, failure=failure[:500])
     if state == "failed":
         await cover_refunds(tx, order, at)
         await _tell_world(tx, "demand.refund_failed.v1", payment)

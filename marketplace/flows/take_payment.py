@@ -73,20 +73,24 @@ async def capture_credit_only(tx: Tx, buyer_id: int, payment_id: int) -> None:
 
 
 async def _amendment_fact(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
-    """What an amendment costs more was paid, or will not be: its flow decides what that means for the order."""
-    if fact.state is PaymentState.CAPTURED:
-        if fact.amount_minor != payment.amount_minor:
-            raise Conflict(f"payment {payment.payment_id}: {fact.amount_minor} of {payment.amount_minor} was captured")
-        await charge_captured(tx, payment)
+    """What an amendment costs more was paid, or will not be: its flow decides what that means for the order.
+
+    What was captured in part pays nothing and goes back; a capture of nothing is a payment that failed.
+    """
+    if payment.state is PaymentState.CAPTURED:
+        return
+    if fact.state is PaymentState.CAPTURED and fact.amount_minor:
+        await charge_captured(tx, payment, fact.amount_minor)
         for part in await payments.parts_of(tx, payment.payment_id):
-            await payments.note_part(tx, part, paid=part.state == "captured", captured_minor=part.amount_minor)
+            await payments.note_part(tx, part, paid=part.state == "captured", captured_minor=fact.amount_minor)
         await payments.note_captured(
             tx, payment, captured_minor=fact.amount_minor, processor_ref=fact.processor_ref, at=fact.occurred_at
         )
         return
     reason = fact.failure or "the processor has given the payment up"
+    state = PaymentState.FAILED if fact.state is PaymentState.CAPTURED else fact.state
     await charge_failed(tx, payment, f"payment failed: {reason}")
-    await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason)
+    await payments.note_ended(tx, payment, state, processor_ref=fact.processor_ref, failure=reason)
 
 
 async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:

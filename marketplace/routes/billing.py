@@ -19,7 +19,7 @@ from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, Role, needs
-from marketplace.web.once import once
+from marketplace.web.once import once, once_through
 from marketplace.web.openapi import ALSO, ONCE
 
 # Approving is one transaction, that of `once`. Every other step commits bucket by bucket through `db` and resumes
@@ -72,7 +72,7 @@ async def start_run(
     async def work(tx: Tx) -> RunResult:
         return await run_billing.run_period(db, tx.actor, period, entity_id=data.entity_id, payout_on=data.payout_on)
 
-    return await once(request, db, work)
+    return await once_through(request, db, work)
 
 
 @post("/billing-runs/{run_id:int}/approve", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
@@ -88,7 +88,7 @@ async def finalise_run(request: ActorRequest, db: NamedDependency[Database], run
     async def work(tx: Tx) -> RunResult:
         return await run_billing.finalise_run(db, tx.actor, run_id)
 
-    return await once(request, db, work)
+    return await once_through(request, db, work)
 
 
 @post("/billing-runs/{run_id:int}/abort", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
@@ -109,7 +109,7 @@ async def reverse_run(request: ActorRequest, db: NamedDependency[Database], run_
     async def work(tx: Tx) -> RunResult:
         return await run_billing.reverse_run(db, tx.actor, run_id)
 
-    return await once(request, db, work)
+    return await once_through(request, db, work)
 
 
 @get("/proofs", guards=[needs(FINANCE)])

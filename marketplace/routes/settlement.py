@@ -12,7 +12,7 @@ from marketplace.flows.settle_orders import Settled, settle_through
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, needs
-from marketplace.web.once import once
+from marketplace.web.once import once_through
 from marketplace.web.openapi import ONCE
 
 
@@ -29,7 +29,7 @@ async def settle(request: ActorRequest, db: NamedDependency[Database], data: JSO
     async def work(tx: Tx) -> Settled:  # commits bucket by bucket through db; the transaction only holds the key
         return await settle_through(db, tx.actor, data.through)
 
-    return await once(request, db, work)
+    return await once_through(request, db, work)
 
 
 HANDLERS = [settle]

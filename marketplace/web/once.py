@@ -36,13 +36,7 @@ async def once(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Response[Any]:
-    """Run `work(tx, …)` as the caller and answer with its result as JSON, or replay what was answered before.
-
-    Long work that commits by itself through `db` may ignore `tx`: it must then be safe to run again, because a crash
-    between its last commit and the storing of the answer makes the repeated request run it again. While it runs, the
-    open transaction holds the key and a connection of the pool: so no more than half of the pool's connections are
-    lent at once to requests like this one, and the rest wait here for their turn. See Database.outer.
-    """
+    """Run `work(tx, …)` as the caller and answer with its result as JSON, or replay what was answered before."""
     ticket = await ticket_of(request)
 
     async def run(tx: Tx) -> Answer:
@@ -51,9 +45,18 @@ async def once(
             return earlier
         return await remember(tx, ticket, msgspec.json.encode(await work(tx, *args, **kwargs)))
 
-    async with db.outer:
-        answer = await db.write(WORKER, request.user.login, run)
-    return respond(answer)
+    return respond(await db.write(WORKER, ticket.actor, run))
+
+
+async def once_through(request: ActorRequest, db: Database, work: Callable[[Tx], Awaitable[Any]]) -> Response[Any]:
+    """`once` for long work that commits by itself through `db`, step by step, and leaves `tx` alone.
+
+    It must be safe to run again, because a crash between its last commit and the storing of the answer makes the
+    repeated request run it again. While it runs, the open transaction holds the key and a connection of the pool: so
+    no more than half of the pool's connections are lent at once to requests like this one. See Database.outer.
+    """
+    async with db.outer():
+        return await once(request, db, work)
 
 
 async def ticket_of(request: ActorRequest) -> Ticket:

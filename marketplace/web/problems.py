@@ -19,9 +19,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from markupsafe import escape
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from marketplace.core.db import sqlstate
+from marketplace.core.db import is_lost, sqlstate
 from marketplace.core.errors import AppError, Unauthenticated
 from marketplace.web.templating import render
 
@@ -29,7 +28,6 @@ PROBLEM_JSON = "application/problem+json"
 SIGN_IN_PATH = "/sign-in"
 _MACHINE_PATHS = ("/api/", "/health/", "/metrics", "/openapi.json", "/problems/", "/static/")
 _UNSTORABLE = frozenset({"22021", "22P05", "22003"})  # a NUL in a text, a lone surrogate, an integer beyond 64 bits
-UNAVAILABLE = (PoolTimeout, ConnectionError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +132,7 @@ def from_fault(request: Request[Any, Any, Any], error: Exception) -> Problem:
             detail="a text holds a character that cannot be stored, or a number does not fit 64 bits",
         )
     incident = _request_id(request)
-    if isinstance(error, UNAVAILABLE) or isinstance(getattr(error, "orig", None), UNAVAILABLE):
+    if is_lost(error):
         log.error("unavailable", incident_id=incident, error=repr(error))
         return Problem(
             code="unavailable",

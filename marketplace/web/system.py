@@ -11,12 +11,12 @@ from litestar.params import FromPath
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import text
 
-from marketplace.core.db import STAFF, Database
+from marketplace.core.db import STAFF, Database, is_lost
 from marketplace.core.errors import AppError, NotFound
 from marketplace.web.guards import STAFF as STAFF_ROLES
 from marketplace.web.guards import needs, public
 from marketplace.web.observed import RequestMetrics
-from marketplace.web.problems import UNAVAILABLE, all_errors
+from marketplace.web.problems import all_errors
 
 
 class NotReady(AppError):
@@ -82,7 +82,9 @@ async def ready(db: NamedDependency[Database], schema_version: NamedDependency[s
     try:
         async with db.engine.connect() as connection:
             found = (await connection.execute(text("SELECT version_num FROM public.schema_version"))).scalar()
-    except UNAVAILABLE as fault:
+    except Exception as fault:
+        if not is_lost(fault):
+            raise
         raise NotReady("the database does not answer") from fault
     if found != schema_version:
         raise NotReady(f"the database is at schema version {found}, this program needs {schema_version}")
