@@ -57,7 +57,7 @@ async def listed(db: Database, merchant_id: int = 1) -> dict[str | None, Listing
 
 async def count(db: Database, product_id: int, on_hand: int | None, reason: str = "") -> Stock:
     async def work(tx: Tx) -> Stock:
-        now = await counting.hold_stock(tx, 1, product_id, on_hand)
+        now = await counting.hold_stock(tx, 1, product_id)
         return await counting.count_stock(tx, now, on_hand, reason)
 
     return await db.write(WORKER, OWNER, work)
