@@ -45,6 +45,7 @@ from tests.orders.amending import (
     payment_of,
     price_of,
     propose,
+    ship,
     version,
     worth,
 )
