@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from billing.payments.facts import PaymentState
-from billing.payments.model import Payment, PaymentCommand, PaymentDetail, PaymentPart, ProcessorFile
+from billing.payments.model import CASH, Payment, PaymentCommand, PaymentDetail, PaymentPart, ProcessorFile
 from billing.payments.tables import credit_movement, payment_command
 from marketplace.core import audit
 from marketplace.core.db import Tx
@@ -44,7 +44,7 @@ async def ensure_processor(tx: Tx, name: str) -> int:
 
 
 async def get_payment(tx: Tx, buyer_id: int, payment_id: int, *, lock: bool = False) -> Payment:
-    """A buyer's payment; with `lock`, held until the transaction ends: after orders and parts. Raises NotFound."""
+    """A buyer's payment; with `lock`, held to the end: after its orders, before its parts. Raises NotFound."""
     row = await tx.row(
         f"SELECT {_PAYMENT_COLUMNS} FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment"
         + (" FOR UPDATE" if lock else ""),
@@ -222,8 +222,19 @@ async def command(
 async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:
     """Give up the open parts of an order that will not be paid, and with them the buyer's credit set aside for it.
 
-    A payment none of whose parts is open or captured any more is voided.
+    A payment none of whose parts is open or captured any more is voided; it is held first, so that of two orders given
+    up at once the later one sees the earlier.
     """
+    waiting = await tx.rows(
+        """
+        SELECT buyer_id, payment_id FROM billing.payment_part
+        WHERE merchant_id = :merchant AND order_id = :order AND state = 'open' ORDER BY payment_id
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    for part in waiting:
+        await get_payment(tx, part.buyer_id, part.payment_id, lock=True)
     released = await tx.rows(
         """
         UPDATE billing.payment_part SET state = 'released'
@@ -245,11 +256,11 @@ async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:
             """
             UPDATE billing.payment SET state = 'voided'
             WHERE buyer_id = :buyer AND payment_id = :payment AND state IN ('created', 'authorised')
-            RETURNING amount_minor
+            RETURNING amount_minor, method
             """,
             **key,
         )
-        if voided is not None and voided.amount_minor:
+        if voided is not None and voided.amount_minor and voided.method != CASH:
             await command(
                 tx,
                 "void",

@@ -8,6 +8,7 @@ from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
 from billing.payments import store as payments
 from billing.payments.charges import store as charges
+from billing.payments.model import CASH
 from demand.amendments import store
 from demand.amendments.model import Amendment, AmendmentState
 from demand.lifecycle import UNDELIVERED, Party
@@ -17,7 +18,6 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
-from marketplace.flows.collect_cash import METHOD as CASH
 from marketplace.flows.price_amendment import By, note, price_again
 from supply.stock import store as stock
 
@@ -67,6 +67,7 @@ async def charge_captured(tx: Tx, payment: Any, captured_minor: int | None = Non
     order_id = await store.order_of(tx, payment.merchant_id, payment.amendment_id)
     order = await lock_order(tx, payment.merchant_id, order_id)
     held = await store.get_amendment(tx, payment.merchant_id, order_id, payment.amendment_id, lock=True)
+    await payments.get_payment(tx, payment.buyer_id, payment.payment_id, lock=True)
     if await _is_booked(tx, held):
         return held
     captured = held.delta_minor if captured_minor is None else captured_minor
@@ -91,6 +92,7 @@ async def charge_failed(tx: Tx, payment: Any, reason: str) -> Amendment:
     held = await store.get_amendment(tx, payment.merchant_id, order_id, payment.amendment_id, lock=True)
     if held.state is not AmendmentState.AWAITING_PAYMENT:
         return held
+    await payments.get_payment(tx, payment.buyer_id, payment.payment_id, lock=True)
     failed = await store.move_amendment(tx, held, AmendmentState.CANCELLED, outcome=reason)
     await charges.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "released")
     await stock.release(tx, units_added(held.merchant_id, held.changes.priced))
