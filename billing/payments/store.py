@@ -338,14 +338,16 @@ async def note_not_sent(tx: Tx, command_id: int, error: str, *, for_good: bool) 
     return bool(state == "parked")
 
 
-async def park_refund(tx: Tx, merchant_id: int, refund_id: int, error: str) -> None:
+async def park_refund(tx: Tx, merchant_id: int, refund_id: int, payment_id: int, error: str) -> None:
     """Park a refund that the processor could not make. It gets a new id: a new attempt is a new request."""
     await tx.execute(
         """
         UPDATE billing.payment_command SET state = 'parked', error = :error, command_id = :fresh
-        WHERE merchant_id = :merchant AND refund_id = :refund AND kind = 'refund' AND state = 'sent'
+        WHERE payment_id = :payment AND merchant_id = :merchant AND refund_id = :refund AND kind = 'refund'
+          AND state = 'sent'
         """,
-        {"merchant": merchant_id, "refund": refund_id, "error": error, "fresh": time_ordered_id(tx.now)},
+        {"payment": payment_id, "merchant": merchant_id, "refund": refund_id}
+        | {"error": error, "fresh": time_ordered_id(tx.now)},
     )
 
 
@@ -380,7 +382,8 @@ async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
         raise NotFound(f"there is no payment command {command_id}")
     if row.state != "parked":
         raise Conflict(f"state: the command is {row.state}, only a parked one is tried again")
-    if row.kind == "refund" and await _is_refund(tx, row.merchant_id, row.refund_id):
+    of_order = "SELECT count(*) FROM billing.refund_payment WHERE merchant_id = :merchant AND refund_id = :refund"
+    if row.kind == "refund" and await tx.scalar(of_order, merchant=row.merchant_id, refund=row.refund_id):
         raise Conflict(
             f"kind: refund {row.refund_id} of merchant {row.merchant_id} has failed: retry the refund itself"
         )
@@ -391,16 +394,6 @@ async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
     )
     await audit.record(tx, "payment command retried", f"payment_command:{command_id}", error=row.error)
     return PaymentCommand(**{**row._mapping, "state": "todo", "attempts": 0})
-
-
-async def _is_refund(tx: Tx, merchant_id: int, refund_id: int) -> bool:
-    """Whether it is a refund of an order, and not money that came for nothing."""
-    found = await tx.scalar(
-        "SELECT count(*) FROM billing.refund_payment WHERE merchant_id = :merchant AND refund_id = :refund",
-        merchant=merchant_id,
-        refund=refund_id,
-    )
-    return bool(found)
 
 
 async def list_files(tx: Tx, *, limit: int, before_id: int | None = None) -> list[ProcessorFile]:

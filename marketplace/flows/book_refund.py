@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert
@@ -58,6 +59,14 @@ async def post(tx: Tx, order: Order, kind: str, source_id: int, legs: tuple[Leg,
     )
     [entry_no] = await ledger.post(tx, [entry])
     return await ledger.get_entry(tx, order.merchant_id, entry_no)
+
+
+def mirror(booked: Any) -> tuple[Leg, ...]:
+    """The legs that undo an entry."""
+    return tuple(
+        Leg(account, -amount, dimension)
+        for account, dimension, amount in zip(booked.accounts, booked.dimensions, booked.amounts, strict=True)
+    )
 
 
 async def book_refund(tx: Tx, plan: Plan, booking: Booking) -> Entry:

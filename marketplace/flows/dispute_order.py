@@ -44,20 +44,33 @@ async def dispute_changed(tx: Tx, processor_id: int, fact: DisputeFact) -> list[
     """Book what a processor says of a dispute: in any order, any number of times. Returns each order's share of it.
 
     The first fact of a dispute, whichever it is, opens it and divides it over the orders of the payment, once. Raises
-    NotFound for a payment without captured parts, Invalid for another currency or another processor's payment, Conflict
-    when a dispute that was won is said to be lost or the other way round: a person has to look at that.
+    NotFound for a payment without captured parts, Invalid for another currency, another processor's payment or another
+    amount than the dispute was opened with, Conflict when a dispute that was won is said to be lost or the other way
+    round: a person has to look at that.
     """
     buyer_id, payment_id = ids_of(fact.reference)
     merchants = await _merchants(tx, processor_id, buyer_id, payment_id)
     for merchant_id in merchants:
         await ledger.lock_books(tx, merchant_id)
     known = await store.disputes_named(tx, merchants, fact.dispute_ref)
-    if known and known[0].payment_id != payment_id:
-        raise Conflict(f"dispute_ref: {fact.dispute_ref} is of payment {known[0].payment_id}")
+    if known:
+        _check_same(known, payment_id, fact)
     shares = known or await _open(tx, processor_id, fact, await _parts(tx, fact, merchants))
     if fact.state is DisputeState.OPENED:
         return shares
     return [await _close(tx, processor_id, share, fact) for share in shares]
+
+
+def _check_same(known: Sequence[Dispute], payment_id: int, fact: DisputeFact) -> None:
+    """What it was opened with stays: it was divided and booked then."""
+    if known[0].payment_id != payment_id:
+        raise Conflict(f"dispute_ref: {fact.dispute_ref} is of payment {known[0].payment_id}")
+    amount, currency = sum(share.amount_minor for share in known), known[0].currency
+    if (fact.amount_minor, fact.currency) != (amount, currency):
+        raise Invalid(
+            f"amount_minor: dispute {fact.dispute_ref} was opened over {amount} {currency}, and is now said to be over"
+            f" {fact.amount_minor} {fact.currency[:3]!r}"
+        )
 
 
 async def _merchants(tx: Tx, processor_id: int, buyer_id: int, payment_id: int) -> list[int]:

@@ -1,20 +1,42 @@
 """Faults that a review has found in refunds and disputes, each as the case that proved it."""
 
-from billing.payments.facts import DisputeFact, DisputeState, payment_reference
+from datetime import timedelta
+
+import pytest
+
+from billing.payments import store as payments
+from billing.payments.facts import (
+    DisputeFact,
+    DisputeState,
+    PaymentFact,
+    PaymentState,
+    RefundFact,
+    payment_reference,
+    refund_reference,
+)
 from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database
+from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.apply_payment_events import APPLY
 from marketplace.flows.cancel_order import CancelLines, cancel_lines
 from marketplace.flows.dispute_order import dispute_changed
+from marketplace.flows.import_processor_file import import_processor_file
+from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.send_payment_commands import send_commands
+from marketplace.flows.take_payment import payment_changed
+from marketplace.processors.model import Processor, Refused
+from tests.billing import test_cash_on_delivery as cash
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR, Line
 from tests.conftest import NOW
 from tests.orders import amending
 from tests.orders.market import read_order, shop_with, simple
-from tests.orders.paid import BUYER, PAYMENT, Paid, balances, market, of, refund, says, sent
+from tests.orders.paid import BUYER, PAYMENT, Paid, balances, commands, entry, market, of, refund, says, sent
 from tests.orders.test_fulfilment import arrive, ship
 from tests.orders.test_returns import give_back
+from tests.payments import market as unpaid
 
 
 async def by_merchant(db: Database, reason: str, line: RefundLine | None) -> None:
@@ -93,4 +115,209 @@ async def test_a_unit_cancelled_after_an_amended_price_takes_its_share_of_that(d
     done = await db.write(WORKER, "mia", cancel_lines, cancel)
     assert done.refund is not None
     assert (done.refund.gross_minor, done.state) == (3_000, "paid")
+    await check_books(db)
+
+
+async def test_a_refund_that_the_processor_refuses_has_failed(db: Database) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    await send_commands(db, {await processor_name(db): Refuses()})
+    assert [one.state for one in await sent(db, done)] == ["failed"]
+    async with db.read(WORKER) as tx:
+        [command] = await payments.list_commands(tx, limit=9)
+    with pytest.raises(Conflict, match="retry the refund itself"):
+        await db.write(WORKER, "ops", payments.retry_command, command.command_id)
+    await db.write(WORKER, "ops", retry_refund, RefundKey(1, done.refund_id))
+    await says(db, done, ok=True, after=-5)  # by a clock that is behind ours
+    assert [one.state for one in await sent(db, done)] == ["retried", "paid"]
+    await check_books(db)
+
+
+async def test_a_refund_refused_while_its_money_is_disputed_is_paid_by_the_dispute(db: Database) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    await dispute(db, DisputeState.OPENED, 12_000)
+    await send_commands(db, {await processor_name(db): Refuses()})
+    await dispute(db, DisputeState.LOST, 12_000)
+    assert [one.state for one in await sent(db, done)] == ["covered"]
+    assert not await balances(db)
+    await check_books(db)
+
+
+async def test_a_failure_told_by_a_clock_behind_ours_counts_and_the_same_one_twice_does_not(db: Database) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    await says(db, done, ok=False, after=-1)
+    assert [one.state for one in await sent(db, done)] == ["failed"]
+    await db.write(WORKER, "ops", retry_refund, RefundKey(1, done.refund_id))
+    await says(db, done, ok=False, after=-1)
+    assert [one.state for one in await sent(db, done)] == ["retried", "due"]
+    await says(db, done, ok=False)
+    assert [one.state for one in await sent(db, done)] == ["retried", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("processor_id", "amount_minor", "currency"),
+    [(424242, 12_000, "EUR"), (PROCESSOR, 1, "EUR"), (PROCESSOR, 12_000, "USD")],
+)
+async def test_a_refund_fact_says_what_was_to_be_refunded(
+    db: Database, processor_id: int, amount_minor: int, currency: str
+) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    fact = RefundFact(
+        reference=refund_reference(1, done.refund_id),
+        payment_reference=payment_reference(BUYER, PAYMENT),
+        ok=True,
+        amount_minor=amount_minor,
+        currency=currency,
+        occurred_at=NOW,
+    )
+    with pytest.raises(Invalid):
+        await db.write(WORKER, "processor", APPLY[RefundFact], processor_id, fact)
+    assert [one.state for one in await sent(db, done)] == ["due"]
+
+
+async def test_a_dispute_is_lost_for_what_it_was_opened_over(db: Database) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    await dispute(db, DisputeState.OPENED, 12_000)
+    with pytest.raises(Invalid, match="opened over 12000 EUR"):
+        await dispute(db, DisputeState.LOST, 5_000)
+
+
+async def test_paid_returned_credited_and_paid_again_is_a_payment_of_its_own(db: Database) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    await says(db, done, ok=True, after=1)
+    await says(db, done, ok=False, after=2)
+    await db.write(WORKER, "ops", refund_to_credit, RefundKey(1, done.refund_id))
+    await says(db, done, ok=True, after=3)
+    assert [one.state for one in await sent(db, done)] == ["credited", "stray"]
+    assert (await balances(db))[2900] == 12_000
+    await check_books(db)
+    await says(db, done, ok=False, after=4)
+    assert [one.state for one in await sent(db, done)] == ["credited", "cancelled"]
+    assert 2900 not in await balances(db)
+    await check_books(db)
+
+
+async def test_what_a_dispute_covered_of_a_refund_that_is_paid_after_all_is_stray(db: Database) -> None:
+    """120.00 refunded, it fails; a lost dispute over 50.00 covers as much of it; then all of it is paid."""
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    await says(db, done, ok=False, after=1)
+    await dispute(db, DisputeState.OPENED, 5_000)
+    await dispute(db, DisputeState.LOST, 5_000)
+    [failed] = await sent(db, done)
+    assert (failed.state, failed.covered_minor) == ("failed", 5_000)
+    await says(db, done, ok=True, after=2)
+    assert await entry(db, "refund_paid") == {2400: 7_000, 2900: 5_000, 1020: -12_000}
+    await check_books(db)
+    await says(db, done, ok=False, after=3)
+    [failed] = await sent(db, done)
+    assert (failed.state, failed.covered_minor) == ("failed", 5_000)
+    assert await entry(db, "refund_returned") == {2400: -7_000, 2900: -5_000, 1020: 12_000}
+    await check_books(db)
+
+
+class Refuses(Processor):
+    """A processor that takes no refund, as of a payment that is charged back."""
+
+    async def refund(
+        self, command_id: int, reference: str, refund_reference: str, *, amount_minor: int, currency: str
+    ) -> None:
+        raise Refused("409 charged back", too_late=True)
+
+
+async def processor_name(db: Database) -> str:
+    async with db.read(WORKER) as tx:
+        return str(await tx.scalar("SELECT name FROM billing.processor WHERE processor_id = :id", id=PROCESSOR))
+
+
+async def test_an_amendment_captured_in_part_goes_back_and_the_days_file_knows_it(db: Database) -> None:
+    await amending.add_paid_order(db)
+    held = await amending.accept(db, await amending.propose(db, amending.more(amending.CABLE, 2)))
+    assert held.payment_id is not None
+    reference = payment_reference(amending.BUYER, held.payment_id)
+    fact = PaymentFact(
+        reference=reference,
+        state=PaymentState.CAPTURED,
+        amount_minor=400,
+        currency="EUR",
+        processor_ref="pay_9",
+        occurred_at=NOW,
+    )
+    for _ in range(2):
+        await db.write(WORKER, "processor", payment_changed, PROCESSOR, fact)
+    assert (await amending.payment_of(db, held)).captured_minor == 400
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT state FROM demand.amendment") == "cancelled"
+        part = await tx.row("SELECT state, captured_minor FROM billing.payment_part WHERE payment_id <> 77")
+    assert part is not None
+    assert tuple(part) == ("released", 400)
+    assert await entry(db, "amendment_voided") == {1020: 400, 2400: -400}
+    name = await processor_name(db)
+    back = refund_reference(1, held.amendment_id)
+    content = file_of(f"m1,capture,{reference},,4.00,0.00,4.00", f"m2,refund,{back},,-4.00,0.00,-4.00", net="0.00")
+    await db.write(WORKER, "fin", import_processor_file, name, content)
+    await check_books(db)
+
+
+@pytest.mark.parametrize(
+    ("reference", "amount", "reason"),
+    [
+        ("1-987654321", "-77.00", "line 2: reference: nothing was to be given back under 1-987654321"),
+        ("known", "-77.00", "line 2: gross: 12000 EUR was to be given back"),
+    ],
+)
+async def test_a_refund_line_that_says_what_nobody_knows_is_refused(
+    db: Database, reference: str, amount: str, reason: str
+) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    done = await refund(db)
+    reference = refund_reference(1, done.refund_id) if reference == "known" else reference
+    content = file_of(f"m1,refund,{reference},,{amount},0.00,{amount}", net=amount)
+    with pytest.raises(Invalid, match=reason):
+        await db.write(WORKER, "fin", import_processor_file, await processor_name(db), content)
+
+
+def file_of(*lines: str, net: str) -> bytes:
+    body = [f"{line},EUR,2018-05-03T12:00:00+00:00" for line in lines]
+    total = f"{len(lines)},total,b1,,{net},0.00,{net},EUR,2018-05-03"
+    return "\n".join(["id,kind,reference,dispute,gross,fee,net,currency,at", *body, total, ""]).encode()
+
+
+async def test_cash_comes_back_as_credit(db: Database) -> None:
+    await db.write(WORKER, "test", cash._market)
+    await cash.place(db, 1, 1)
+    await cash.collect(db, 1, 1)
+    done = await refund(db, reason="not_delivered")
+    assert [(one.way, one.state) for one in await sent(db, done)] == [("card", "credited")]
+    assert await commands(db) == []
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT balance_minor FROM billing.credit_account") == done.gross_minor
+    await check_books(db)
+
+
+async def test_money_for_nothing_that_bounces_is_owed_again(db: Database) -> None:
+    await db.write(WORKER, "test", unpaid.add_merchants)
+    placed = await db.write(WORKER, "test", unpaid.place, [unpaid.A])
+    merchant = unpaid.MERCHANTS[0]
+    await db.write(WORKER, "test", unpaid.cancel, placed, merchant)
+    await db.write(WORKER, "processor", payment_changed, PROCESSOR, unpaid.fact(placed, PaymentState.CAPTURED))
+    for minutes, ok, owed in ((0, True, 0), (9, False, 12_000), (9, False, 12_000), (5, True, 12_000), (12, True, 0)):
+        async with db.read(WORKER) as tx:
+            [command] = [one for one in await payments.list_commands(tx, limit=9) if one.kind == "refund"]
+        await db.write(WORKER, "worker", payments.note_sent, command.command_id, None)
+        fact = RefundFact(
+            reference=refund_reference(merchant, placed.payment_id),
+            payment_reference=placed.reference,
+            ok=ok,
+            amount_minor=12_000,
+            currency="EUR",
+            failure=None if ok else "bounced",
+            occurred_at=NOW + timedelta(minutes=minutes),
+        )
+        await db.write(WORKER, "processor", APPLY[RefundFact], PROCESSOR, fact)
+        assert (await balances(db, merchant)).get(2400, 0) == -owed
     await check_books(db)
