@@ -16,6 +16,7 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
 from billing.payments.charges import store as charges
+from billing.payments.model import CASH
 from billing.payments.store import command
 from billing.refunds import store
 from billing.refunds.store import RefundPayment
@@ -27,7 +28,6 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.book_refund import mirror, post
-from marketplace.flows.collect_cash import METHOD as CASH
 from marketplace.flows.read_funds import funds_of, loss_of
 
 

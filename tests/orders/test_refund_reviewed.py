@@ -1,6 +1,6 @@
 """Faults that a review has found in refunds and disputes, each as the case that proved it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -26,7 +26,7 @@ from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refu
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.flows.take_payment import payment_changed
-from marketplace.processors.model import Processor, Refused
+from marketplace.processors.model import Refused
 from tests.billing import test_cash_on_delivery as cash
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR, Line
@@ -220,13 +220,27 @@ async def test_what_a_dispute_covered_of_a_refund_that_is_paid_after_all_is_stra
     await check_books(db)
 
 
-class Refuses(Processor):
-    """A processor that takes no refund, as of a payment that is charged back."""
+class Refuses:
+    """A processor that takes no refund, as of a payment that is charged back, and does nothing else."""
 
     async def refund(
         self, command_id: int, reference: str, refund_reference: str, *, amount_minor: int, currency: str
     ) -> None:
         raise Refused("409 charged back", too_late=True)
+
+    async def authorise(
+        self, command_id: int, reference: str, *, amount_minor: int, currency: str, method: str
+    ) -> None:
+        raise AssertionError
+
+    async def capture(self, command_id: int, reference: str, *, amount_minor: int, currency: str) -> None:
+        raise AssertionError
+
+    async def void(self, command_id: int, reference: str) -> None:
+        raise AssertionError
+
+    async def settlement_file(self, day: date) -> bytes:
+        raise AssertionError
 
 
 async def processor_name(db: Database) -> str:

@@ -75,8 +75,8 @@ async def race(db: Database, held: Held, other: Work) -> tuple[int, Any]:
     await wait_until_blocked(db)
     held.go.set()
     await held.task
-    outcomes: list[Any] = await asyncio.gather(following, return_exceptions=True)
-    return held.attempts + tries, outcomes[0]
+    outcome: Any = (await asyncio.gather(following, return_exceptions=True))[0]
+    return held.attempts + tries, outcome
 
 
 async def begin_count(tx: Tx) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from hypothesis import Phase, settings
@@ -41,7 +41,7 @@ from marketplace.core.errors import AppError
 from marketplace.core.idempotency import Ticket
 from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
 from marketplace.flows.apply_payment_events import apply_events
-from marketplace.flows.cancel_order import CancelLines, Cancelled, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.cancel_order import Cancelled, CancelLines, CancelOrder, cancel_lines, cancel_order
 from marketplace.flows.fulfil_order import ShipOrder, accept_order, complete_order, ship_order
 from marketplace.flows.hold_order import Act
 from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
@@ -77,7 +77,10 @@ FIRST_MERCHANT, HISTORIES = 101, 12
 units, some = st.integers(1, 4), st.integers(1, 2)
 
 
-def when(*states: str) -> Any:
+Deed = TypeVar("Deed", bound=Callable[..., Any])
+
+
+def when(*states: str) -> Callable[[Deed], Deed]:
     """A rule for orders in one of these states; what others may do is tried by `what_may_be_refused`."""
     return precondition(lambda machine: machine.state in states)
 
