@@ -7,8 +7,27 @@ from sqlalchemy import MetaData, Table
 from marketplace.core.db import Role
 from marketplace.core.tables import SCHEMAS, placement, qualified
 
-APPEND_ONLY = frozenset({"billing.entry", "core.audit", "supply.stock_movement"})
-"""Tables of which no application role may ever change or remove a row."""
+APPEND_ONLY = frozenset(
+    {
+        "billing.credit_movement",
+        "billing.entry",
+        "billing.processor_file",
+        "billing.processor_line",
+        "core.audit",
+        "demand.order_event",
+        "demand.refund_line",
+        "demand.refund_policy",
+        "demand.return_line",
+        "demand.shipment_line",
+        "supply.stock_movement",
+    }
+)
+"""Tables of which no application role may ever change or remove a row: what was, is not rewritten."""
+
+CHANGEABLE = {
+    "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
+}
+"""Tables whose rows stay, and of whose columns only these may be changed: what a processor said is kept as it came."""
 
 _TENANT_SETTING = {"merchant_id": (Role.MERCHANT, "app.merchant_id"), "buyer_id": (Role.BUYER, "app.buyer_id")}
 
@@ -36,7 +55,11 @@ def role_statements() -> Iterator[str]:
 def table_statements(table: Table) -> Iterator[str]:
     """Privileges and policies of one table: one policy per role, forced on the owner too."""
     name, kept_by = qualified(table), placement(table)
-    writes = "SELECT, INSERT" if name in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+    writes = "SELECT, INSERT, UPDATE, DELETE"
+    if name in APPEND_ONLY:
+        writes = "SELECT, INSERT"
+    elif name in CHANGEABLE:
+        writes = f"SELECT, INSERT, UPDATE ({', '.join(CHANGEABLE[name])})"
     yield f"GRANT {writes} ON {name} TO {Role.STAFF}, {Role.WORKER}"
     for reader in kept_by.readable_by:
         yield f"GRANT SELECT ON {name} TO {reader}"

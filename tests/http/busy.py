@@ -20,6 +20,7 @@ from marketplace.core import outbox
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.signatures import signed_headers
 from marketplace.core.webhooks import sender
+from marketplace.flows.roll_ledger import roll_ledger
 from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundData
 from marketplace.worker import DELIVERIES
 from supply.tables import offer, product
@@ -77,6 +78,7 @@ async def fill(db: Database, home: Path) -> None:
             await Life(db, people, buyer).live()
         await _newcomers(db, people)
         await db.write(WORKER, "test", _a_few_park)
+        await roll_ledger(db, "worker")
 
 
 async def done(client: httpx.AsyncClient, path: str, body: object = None) -> Any:

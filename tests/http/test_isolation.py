@@ -2,15 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from demand.refunds.store import add_dispute
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.tables import placement
 from marketplace.core.webhooks import deliveries, store
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.tables import metadata
 from tests.http.market import (
     ALPHA,
     BETA,
@@ -21,6 +25,8 @@ from tests.http.market import (
     close_month,
     send,
 )
+from tests.http.plausible import real_ids
+from tests.http.serving import api_key, make_client, running
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -185,6 +191,81 @@ async def test_the_house_books_are_not_a_merchants(finance: httpx.AsyncClient, c
     alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
     assert (await finance.get("/api/v1/merchants/-1/entries")).status_code == 200
     assert (await alpha.get("/api/v1/merchants/-1/entries")).status_code == 404
+
+
+@pytest.mark.parametrize("merchant_id", [ALPHA, BETA])
+async def test_in_a_busy_market_too_each_reads_its_own_and_nothing_of_another(
+    busy_db: Database, tmp_path: Path, merchant_id: int
+) -> None:
+    """Every read, with real ids of both: orders in every state, shipments, returns, refunds, disputes, movements."""
+    other = ALPHA + BETA - merchant_id
+    async with busy_db.read(WORKER) as tx:
+        theirs = await _own_values(tx, other) - await _own_values(tx, merchant_id)
+    key = await api_key(busy_db, "olga", ["merchant_owner"], merchant_id)
+    async with running(busy_db, tmp_path) as app, make_client(app, Authorization=f"Bearer {key}") as owner:
+        for path in READS:
+            for ids in await real_ids(busy_db, path):
+                own = await _is_own(busy_db, ids, merchant_id)
+                answer = await owner.get(path.format(**ids))
+                assert answer.status_code in ({200, 404} if own else {404}), (path, ids, answer.text)
+                assert not _values(answer) & (theirs - set(ids.values())), (path, ids, answer.text)
+            if "{" not in path:
+                listed = await owner.get(path, params={"merchant_id": other})
+                assert not _values(listed) & theirs, path
+
+
+NAMES_A_THING = ("order_id", "refund_id", "return_id", "dispute_id", "amendment_id", "shipment_id", "payout_id",
+                 "payment_id", "account_id", "store_id", "transfer_id")  # fmt: skip
+
+
+async def _own_values(tx: Tx, merchant_id: int) -> set[Any]:
+    """Every id of what a merchant has that is long enough to be no other number by chance."""
+    found: set[Any] = set()
+    for table in metadata.sorted_tables:
+        if placement(table).distributed_by == "merchant_id":
+            columns = [table.c[name] for name in NAMES_A_THING if name in table.c]
+            rows = await tx.rows(select(*columns).where(table.c.merchant_id == merchant_id)) if columns else []
+            found |= {value for row in rows for value in row if value is not None and value > 10**9}
+    return found | {_named(merchant_id)}
+
+
+def _named(merchant_id: int | None) -> str:
+    """A merchant that is named as such: its short id may be any other number, too."""
+    return f"merchant {merchant_id}"
+
+
+async def _is_own(db: Database, ids: dict[str, Any], merchant_id: int) -> bool:
+    if "merchant_id" in ids:
+        return bool(ids["merchant_id"] == merchant_id)
+    if "endpoint_id" in ids:
+        async with db.read(WORKER) as tx:
+            query = "SELECT merchant_id FROM core.webhook_endpoint WHERE endpoint_id = :id"
+            return bool(await tx.scalar(query, id=ids["endpoint_id"]) == merchant_id)
+    return True
+
+
+def _values(answer: httpx.Response) -> set[Any]:
+    """Every single value in an answer, as ids are written in JSON."""
+    found: set[Any] = set()
+    nodes: list[Any] = [answer.json()] if "json" in answer.headers["content-type"] else []
+    for node in nodes:
+        if isinstance(node, dict):
+            nodes.extend(value for name, value in node.items() if name not in {"detail", "instance"})
+            found.add(_named(node.get("merchant_id")))
+        elif isinstance(node, list):
+            nodes.extend(node)
+        elif isinstance(node, int):
+            found.add(node)
+    return found
+
+
+async def test_in_a_busy_market_a_route_has_ids_of_both(busy_db: Database) -> None:
+    """So that the test above asks for what is there: each read of a merchant's with at least one thing of each."""
+    for path in READS:
+        known = await real_ids(busy_db, path)
+        assert known, path
+        if "{merchant_id}" in path:
+            assert {ALPHA, BETA} <= {ids["merchant_id"] for ids in known}, path
 
 
 def test_the_routes_under_test_are_not_few() -> None:

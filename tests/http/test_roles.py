@@ -248,6 +248,7 @@ async def test_whatever_writes_by_post_does_so_once(app: Litestar) -> None:
 def filled(path: str) -> str:
     """The path with plausible ids: ALPHA's own books, and things that need not exist."""
     path = path.replace("{merchant_id}", str(ALPHA)).replace("{account}", "2000").replace("{code}", "conflict")
+    path = path.replace("{key}", "terms").replace("{processor}", "card")
     return re.sub(r"\{\w+\}", "1", path)
 
 

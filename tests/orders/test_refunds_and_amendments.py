@@ -201,7 +201,7 @@ async def voided(db: Database, clock: FixedClock) -> tuple[Amendment, int]:
     held = await accept(db, await propose(db, more(LAMP, 1)))
     payment = (await payment_of(db, held)).payment_id
     clock.move_to(NOW + PAID_WITHIN)
-    await db.write(WORKER, "clock", expire_amendments, clock.now())
+    await expire_amendments(db, "clock", clock.now())
     await pay(db, held)
     assert await entry(db, "amendment_voided") == {1020: 2_600, 2400: -2_600}
     await db.write(WORKER, "test", Tx.execute, "UPDATE billing.payment_command SET state = 'sent'")

@@ -107,6 +107,8 @@ CREATE TABLE billing.payment (
 ;;
 CREATE INDEX ix_payment_buyer_id_purchase_id ON billing.payment (buyer_id, purchase_id)
 ;;
+CREATE INDEX ix_payment_payment_id ON billing.payment (payment_id)
+;;
 CREATE TABLE billing.payment_command (
     command_id BIGINT NOT NULL, 
     processor_id BIGINT NOT NULL, 
@@ -548,7 +550,7 @@ GRANT SELECT ON billing.credit_account TO app_buyer
 ;;
 CREATE POLICY app_buyer ON billing.credit_account FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.credit_movement TO app_staff, app_worker
+GRANT SELECT, INSERT ON billing.credit_movement TO app_staff, app_worker
 ;;
 ALTER TABLE billing.credit_movement ENABLE ROW LEVEL SECURITY
 ;;
@@ -562,7 +564,7 @@ GRANT SELECT ON billing.credit_movement TO app_buyer
 ;;
 CREATE POLICY app_buyer ON billing.credit_movement FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.inbox_event TO app_staff, app_worker
+GRANT SELECT, INSERT, UPDATE (state, attempts, not_before, error, applied_at) ON billing.inbox_event TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payment TO app_staff, app_worker
 ;;
@@ -594,9 +596,9 @@ GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.processor_file TO app_staff, app_worker
+GRANT SELECT, INSERT ON billing.processor_file TO app_staff, app_worker
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.processor_line TO app_staff, app_worker
+GRANT SELECT, INSERT ON billing.processor_line TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.refund_payment TO app_staff, app_worker
 ;;
@@ -630,7 +632,7 @@ GRANT SELECT ON demand.cart TO app_buyer
 ;;
 CREATE POLICY app_buyer ON demand.cart FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_policy TO app_staff, app_worker
+GRANT SELECT, INSERT ON demand.refund_policy TO app_staff, app_worker
 ;;
 GRANT SELECT ON demand.refund_policy TO app_merchant
 ;;
@@ -678,7 +680,7 @@ GRANT SELECT ON demand.dispute TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.dispute FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON demand.order_event TO app_staff, app_worker
+GRANT SELECT, INSERT ON demand.order_event TO app_staff, app_worker
 ;;
 ALTER TABLE demand.order_event ENABLE ROW LEVEL SECURITY
 ;;
@@ -736,7 +738,7 @@ CREATE POLICY app_merchant ON supply.requirement FOR SELECT TO app_merchant USIN
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON core.webhook_attempt TO app_staff, app_worker
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_line TO app_staff, app_worker
+GRANT SELECT, INSERT ON demand.refund_line TO app_staff, app_worker
 ;;
 ALTER TABLE demand.refund_line ENABLE ROW LEVEL SECURITY
 ;;
@@ -750,7 +752,7 @@ GRANT SELECT ON demand.refund_line TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.refund_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON demand.return_line TO app_staff, app_worker
+GRANT SELECT, INSERT ON demand.return_line TO app_staff, app_worker
 ;;
 ALTER TABLE demand.return_line ENABLE ROW LEVEL SECURITY
 ;;
@@ -764,7 +766,7 @@ GRANT SELECT ON demand.return_line TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.return_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON demand.shipment_line TO app_staff, app_worker
+GRANT SELECT, INSERT ON demand.shipment_line TO app_staff, app_worker
 ;;
 ALTER TABLE demand.shipment_line ENABLE ROW LEVEL SECURITY
 ;;

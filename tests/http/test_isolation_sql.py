@@ -1,0 +1,137 @@
+"""What the database itself keeps apart, whatever a program may ask it: rows of tenants, and who may write at all."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Table
+from sqlalchemy.exc import DBAPIError
+
+from marketplace.core.db import WORKER, Database, Role, Scope, sqlstate
+from marketplace.core.security import APPEND_ONLY, CHANGEABLE
+from marketplace.core.tables import placement, qualified
+from marketplace.tables import metadata
+from tests.http.market import ALPHA, BETA
+
+TABLES = metadata.sorted_tables
+DENIED = "42501"
+"""SQLSTATE insufficient_privilege."""
+
+SECRETS = (
+    "core.api_key", "core.app_user", "core.audit", "core.idempotency_key", "core.policy", "core.request_window",
+    "core.session", "core.webhook_delivery", "core.webhook_endpoint", "core.outbox", "billing.inbox_event",
+    "billing.payment_command", "billing.processor_line", "demand.buyer_ref",
+)  # fmt: skip
+"""What no tenant reads any of."""
+
+EMPTY = {
+    "billing.balance_snapshot", "billing.billing_window_history", "billing.contract_merchant", "billing.parked_order",
+    "billing.payment_share",
+}  # fmt: skip
+"""Tables of merchants in which the busy market has nothing, or only of one of them."""
+
+
+def owned_by(key: str) -> list[Table]:
+    return [table for table in TABLES if placement(table).distributed_by == key]
+
+
+async def owners(db: Database, scope: Scope, table: Table, key: str) -> set[int]:
+    async with db.read(scope) as tx:
+        return {row[0] for row in await tx.rows(f"SELECT DISTINCT {key} FROM {qualified(table)}")}
+
+
+async def refused(db: Database, scope: Scope, statement: str) -> bool:
+    """Whether the database denies the scope's role this, as a statement of its own transaction."""
+
+    async def run(tx: Any) -> None:
+        await tx.execute(statement)
+
+    try:
+        await db.write(scope, "nobody", run)
+    except DBAPIError as fault:
+        return sqlstate(fault) == DENIED
+    return False
+
+
+async def allowed(db: Database, scope: Scope, statements: list[str]) -> list[str]:
+    return [statement for statement in statements if not await refused(db, scope, statement)]
+
+
+async def buyers_of(db: Database) -> list[int]:
+    async with db.read(WORKER) as tx:
+        return [row.buyer_id for row in await tx.rows("SELECT buyer_id FROM demand.buyer ORDER BY buyer_ref")]
+
+
+async def test_a_merchant_sees_its_own_rows_of_every_table(busy_db: Database) -> None:
+    empty = set()
+    for table in owned_by("merchant_id"):
+        every = await owners(busy_db, WORKER, table, "merchant_id")
+        if not {ALPHA, BETA} <= every:
+            empty.add(qualified(table))
+        for merchant_id in (ALPHA, BETA):
+            seen = await owners(busy_db, Scope(Role.MERCHANT, merchant_id), table, "merchant_id")
+            assert seen == {merchant_id} & every, qualified(table)
+        assert await owners(busy_db, Scope(Role.MERCHANT), table, "merchant_id") == set(), qualified(table)
+    assert empty == EMPTY
+
+
+async def test_a_buyer_sees_its_own_rows_of_every_table(busy_db: Database) -> None:
+    anne, ben = await buyers_of(busy_db)
+    for table in owned_by("buyer_id"):
+        assert await owners(busy_db, WORKER, table, "buyer_id") == {anne, ben}, qualified(table)
+        for buyer_id in (anne, ben):
+            seen = await owners(busy_db, Scope(Role.BUYER, buyer_id), table, "buyer_id")
+            assert seen == {buyer_id}, qualified(table)
+        assert await owners(busy_db, Scope(Role.BUYER), table, "buyer_id") == set(), qualified(table)
+
+
+async def test_one_tenant_reads_no_table_of_another_kind_and_no_secret(busy_db: Database) -> None:
+    anne, _ = await buyers_of(busy_db)
+    merchant, buyer = Scope(Role.MERCHANT, ALPHA), Scope(Role.BUYER, anne)
+    foreign = [(merchant, table) for table in owned_by("buyer_id")] + [
+        (buyer, table) for table in owned_by("merchant_id")
+    ]
+    names = [(scope, qualified(table)) for scope, table in foreign]
+    names += [(scope, name) for scope in (merchant, buyer) for name in SECRETS]
+    assert not [(scope.role, name) for scope, name in names if not await refused(busy_db, scope, f"SELECT FROM {name}")]
+
+
+@pytest.mark.parametrize("role", [Role.MERCHANT, Role.BUYER, Role.PAYER])
+async def test_a_tenant_writes_nothing_at_all(busy_db: Database, role: Role) -> None:
+    anne, _ = await buyers_of(busy_db)
+    scope = Scope(role, ALPHA if role is Role.MERCHANT else anne)
+    statements: list[str] = []
+    for table in TABLES:
+        name, column = qualified(table), next(iter(table.columns)).name
+        statements += (
+            f"INSERT INTO {name} SELECT * FROM {name} WHERE false",
+            f"INSERT INTO {name} DEFAULT VALUES",
+            f"UPDATE {name} SET {column} = {column} WHERE false",
+            f"DELETE FROM {name} WHERE false",
+            f"TRUNCATE {name}",
+        )
+    assert await allowed(busy_db, scope, statements) == []
+
+
+@pytest.mark.parametrize("role", [Role.STAFF, Role.WORKER])
+async def test_what_was_is_not_rewritten(busy_db: Database, role: Role) -> None:
+    """Also not by the house's own roles, column by column."""
+    statements = [f"TRUNCATE {qualified(table)}" for table in TABLES]
+    for table in TABLES:
+        name = qualified(table)
+        if name in APPEND_ONLY or name in CHANGEABLE:
+            statements.append(f"DELETE FROM {name} WHERE false")
+            statements += [
+                f"UPDATE {name} SET {column.name} = {column.name} WHERE false"
+                for column in table.columns
+                if column.name not in CHANGEABLE.get(name, ())
+            ]
+    assert await allowed(busy_db, Scope(role), statements) == []
+
+
+async def test_the_check_would_notice_what_is_allowed(busy_db: Database) -> None:
+    for statement in (
+        "UPDATE billing.inbox_event SET state = state WHERE false",
+        "DELETE FROM demand.cart WHERE false",
+        "SELECT FROM core.api_key",
+    ):
+        assert not await refused(busy_db, WORKER, statement)
