@@ -75,7 +75,7 @@ async def race(db: Database, held: Held, other: Work) -> tuple[int, Any]:
     await wait_until_blocked(db)
     held.go.set()
     await held.task
-    outcomes: list[Any] = await asyncio.gather(following, return_exceptions=True)
+    outcomes: tuple[Any] = await asyncio.gather(following, return_exceptions=True)
     return held.attempts + tries, outcomes[0]
 
 
