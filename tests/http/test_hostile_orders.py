@@ -142,7 +142,7 @@ async def test_an_event_that_is_known_is_not_taken_in_again_whatever_it_says(
 ) -> None:
     before = await contents(db)
     async with db.read(WORKER) as tx:
-        known = (await tx.row("SELECT event_ref FROM billing.inbox_event ORDER BY inbox_id LIMIT 1")).event_ref
+        known: str = await tx.scalar("SELECT event_ref FROM billing.inbox_event ORDER BY inbox_id LIMIT 1")
     for body in (b"{}", b'{"type":"payment.voided"}'):
         signed = signed_headers(known, db.clock.now(), body, [SECRET])
         answer = await actors["nobody"].post(f"/api/v1/payment-events/{NAME}", content=body, headers=signed)
