@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import bindparam, insert, select, update
 
+from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
@@ -245,10 +246,12 @@ async def send_test(tx: Tx, endpoint: Endpoint) -> Delivery:
     _check_active(endpoint)
     event_id = time_ordered_id(tx.now)
     event = {"event_id": event_id, "topic": TEST_TOPIC, "merchant_id": endpoint.merchant_id}
-    payload = {"endpoint_id": endpoint.endpoint_id, "asked_by": tx.actor}
+    payload = {"endpoint_id": endpoint.endpoint_id}
     await tx.execute(insert(outbox), event | {"payload": payload, "occurred_at": tx.now, "dispatched_at": tx.now})
     row = {"endpoint_id": endpoint.endpoint_id, "event_id": event_id, "topic": TEST_TOPIC}
     made = insert(webhook_delivery).values(row | {"not_before": tx.now, "created_at": tx.now}).returning(*_COLUMNS)
+    # Who asked is for our own eyes: a merchant reads the message.
+    await audit.record(tx, "webhook tested", f"webhook:{endpoint.endpoint_id}", event_id=event_id)
     return _delivery((await tx.execute(made)).one())
 
 
