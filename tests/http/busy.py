@@ -121,7 +121,7 @@ async def _accounts_and_webhooks(db: Database, people: People) -> None:
         account = {"holder": "Shop", "scheme": "iban", "number": "DE89370400440532013000", "currency": "EUR"}
         await done(owner, f"/merchants/{merchant_id}/bank-accounts", account)
         await done(owner, "/webhooks", {"url": f"http://127.0.0.1:1/{merchant_id}"})
-    await done(people.ops, "/webhooks", {"url": "http://127.0.0.1:1/house"})
+    await done(people.clerk, "/webhooks", {"url": "http://127.0.0.1:1/house"})
 
     async def tell(tx: Tx) -> None:
         for merchant_id in (ALPHA, BETA):
