@@ -7,7 +7,9 @@ from sqlalchemy import MetaData, Table
 from marketplace.core.db import Role
 from marketplace.core.tables import SCHEMAS, placement, qualified
 
-APPEND_ONLY = frozenset({"billing.entry", "core.audit", "supply.stock_movement"})
+APPEND_ONLY = frozenset(
+    {"billing.credit_movement", "billing.entry", "core.audit", "demand.order_event", "supply.stock_movement"}
+)
 """Tables of which no application role may ever change or remove a row."""
 
 _TENANT_SETTING = {"merchant_id": (Role.MERCHANT, "app.merchant_id"), "buyer_id": (Role.BUYER, "app.buyer_id")}

@@ -553,7 +553,7 @@ GRANT SELECT ON billing.credit_account TO app_buyer
 ;;
 CREATE POLICY app_buyer ON billing.credit_account FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing.credit_movement TO app_staff, app_worker
+GRANT SELECT, INSERT ON billing.credit_movement TO app_staff, app_worker
 ;;
 ALTER TABLE billing.credit_movement ENABLE ROW LEVEL SECURITY
 ;;
@@ -683,7 +683,7 @@ GRANT SELECT ON demand.dispute TO app_merchant
 ;;
 CREATE POLICY app_merchant ON demand.dispute FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE, DELETE ON demand.order_event TO app_staff, app_worker
+GRANT SELECT, INSERT ON demand.order_event TO app_staff, app_worker
 ;;
 ALTER TABLE demand.order_event ENABLE ROW LEVEL SECURITY
 ;;
