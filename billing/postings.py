@@ -130,10 +130,14 @@ def fee_recharged(fee_minor: int) -> tuple[Leg, ...]:
     return legs({Account.PAYABLE: fee_minor, Account.RECHARGED_FEES: -fee_minor})
 
 
-def refund_paid(amount_minor: int, processor_id: int, *, owed: Account = Account.BUYER_REFUND_DUE) -> tuple[Leg, ...]:
-    """E, on paying: the processor has given the buyer what it was owed. Negated: it came back."""
+def refund_paid(amount_minor: int, processor_id: int, *, stray_minor: int = 0) -> tuple[Leg, ...]:
+    """E, on paying: the processor has given the buyer what it was owed; stray_minor of it was owed no more."""
     return legs(
-        {owed: amount_minor, Account.PROCESSOR_CLEARING: -amount_minor},
+        {
+            Account.BUYER_REFUND_DUE: amount_minor - stray_minor,
+            Account.SUSPENSE: stray_minor,
+            Account.PROCESSOR_CLEARING: -amount_minor,
+        },
         dimensions={Account.PROCESSOR_CLEARING: processor_id},
     )
 

@@ -22,7 +22,7 @@ from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 from marketplace.flows.apply_payment_events import apply_events
-from marketplace.flows.release_order import BATCH, expire_orders
+from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
@@ -75,8 +75,7 @@ async def _complete_orders(db: Database, _: Any) -> None:
 
 
 async def _expire_amendments(db: Database, _: Any) -> None:
-    while await db.write(WORKER, ACTOR, amend_order.expire_amendments, db.clock.now()) == amend_order.BATCH:
-        pass
+    await amend_order.expire_amendments(db, ACTOR, db.clock.now())
 
 
 async def _clean_up(db: Database, _: Any) -> None:
@@ -84,11 +83,7 @@ async def _clean_up(db: Database, _: Any) -> None:
 
 
 async def _expire_orders(db: Database, _: Any) -> None:
-    async def expire(tx: Tx) -> int:
-        return await expire_orders(tx, tx.now)
-
-    while await db.write(WORKER, ACTOR, expire) == BATCH:
-        pass
+    await expire_orders(db, ACTOR, db.clock.now())
 
 
 def jobs_of(settings: Settings) -> dict[str, Job]:

@@ -4,6 +4,7 @@ from sqlalchemy import text
 
 from marketplace.core.tables import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -78,6 +79,7 @@ offer = merchant_table(
     Column("title", Text, nullable=False, server_default=text("''")),
     Column("category", Text),
     Column("freight_minor", BigInteger, nullable=False, server_default="0"),
+    Column("counted", Boolean, nullable=False, server_default="false"),
     Column("version", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
     UniqueConstraint("merchant_id", "sku"),
@@ -86,7 +88,11 @@ offer = merchant_table(
     CheckConstraint("state IN ('listed', 'hidden')", name="state"),
     schema="supply",
 )
-"""What a merchant sells of a product: a listing. Price and freight are of one unit; sku is the merchant's own code."""
+"""What a merchant sells of a product: a listing. Price and freight are of one unit; sku is the merchant's own code.
+
+counted: it has a row of stock. Who promises, ships or frees units of a listing that is not counted holds this row (FOR
+SHARE), which has no stock to hold; so that the beginning of a count waits for them, or they for it.
+"""
 
 stock = merchant_table(
     "stock",

@@ -6,6 +6,9 @@ import msgspec
 
 from billing.payments.facts import PaymentState
 
+CASH = "cash"
+"""The method of a payment that no processor is told of."""
+
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """What a buyer pays at once: amount_minor through the processor, credit_minor out of its credit.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from billing.payments.facts import PaymentState
-from billing.payments.model import Payment, PaymentCommand, PaymentDetail, PaymentPart, ProcessorFile
+from billing.payments.model import CASH, Payment, PaymentCommand, PaymentDetail, PaymentPart, ProcessorFile
 from billing.payments.tables import credit_movement, payment_command
 from marketplace.core import audit
 from marketplace.core.db import Tx
@@ -44,7 +44,7 @@ async def ensure_processor(tx: Tx, name: str) -> int:
 
 
 async def get_payment(tx: Tx, buyer_id: int, payment_id: int, *, lock: bool = False) -> Payment:
-    """A buyer's payment; with `lock`, held until the transaction ends: after orders and parts. Raises NotFound."""
+    """A buyer's payment; with `lock`, held to the end: after its orders, before its parts. Raises NotFound."""
     row = await tx.row(
         f"SELECT {_PAYMENT_COLUMNS} FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment"
         + (" FOR UPDATE" if lock else ""),
@@ -222,8 +222,19 @@ async def command(
 async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:
     """Give up the open parts of an order that will not be paid, and with them the buyer's credit set aside for it.
 
-    A payment none of whose parts is open or captured any more is voided.
+    A payment none of whose parts is open or captured any more is voided; it is held first, so that of two orders given
+    up at once the later one sees the earlier.
     """
+    waiting = await tx.rows(
+        """
+        SELECT buyer_id, payment_id FROM billing.payment_part
+        WHERE merchant_id = :merchant AND order_id = :order AND state = 'open' ORDER BY payment_id
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    for part in waiting:
+        await get_payment(tx, part.buyer_id, part.payment_id, lock=True)
     released = await tx.rows(
         """
         UPDATE billing.payment_part SET state = 'released'
@@ -245,11 +256,11 @@ async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:
             """
             UPDATE billing.payment SET state = 'voided'
             WHERE buyer_id = :buyer AND payment_id = :payment AND state IN ('created', 'authorised')
-            RETURNING amount_minor
+            RETURNING amount_minor, method
             """,
             **key,
         )
-        if voided is not None and voided.amount_minor:
+        if voided is not None and voided.amount_minor and voided.method != CASH:
             await command(
                 tx,
                 "void",
@@ -307,27 +318,36 @@ async def note_sent(tx: Tx, command_id: int, remark: str | None) -> None:
     )
 
 
-async def note_not_sent(tx: Tx, command_id: int, error: str, *, for_good: bool) -> None:
-    """A command could not be sent: it waits for its next attempt, or is parked with the error for a person."""
-    await tx.execute(
+async def note_not_sent(tx: Tx, command_id: int, error: str, *, for_good: bool) -> bool:
+    """A command could not be sent: it waits for its next attempt, or is parked with the error for a person.
+
+    Returns whether it is parked.
+    """
+    state = await tx.scalar(
         """
         UPDATE billing.payment_command SET error = :error,
                state = CASE WHEN :for_good OR attempts >= :max THEN 'parked' ELSE 'todo' END,
                not_before = now() + least(power(2, attempts), 300) * interval '1 second'
-        WHERE command_id = :command AND state = 'todo'
+        WHERE command_id = :command AND state = 'todo' RETURNING state
         """,
-        {"command": command_id, "error": error, "for_good": for_good, "max": COMMAND_ATTEMPTS_MAX},
+        command=command_id,
+        error=error,
+        for_good=for_good,
+        max=COMMAND_ATTEMPTS_MAX,
     )
+    return bool(state == "parked")
 
 
-async def park_refund(tx: Tx, merchant_id: int, refund_id: int, error: str) -> None:
+async def park_refund(tx: Tx, merchant_id: int, refund_id: int, payment_id: int, error: str) -> None:
     """Park a refund that the processor could not make. It gets a new id: a new attempt is a new request."""
     await tx.execute(
         """
         UPDATE billing.payment_command SET state = 'parked', error = :error, command_id = :fresh
-        WHERE merchant_id = :merchant AND refund_id = :refund AND kind = 'refund' AND state = 'sent'
+        WHERE payment_id = :payment AND merchant_id = :merchant AND refund_id = :refund AND kind = 'refund'
+          AND state = 'sent'
         """,
-        {"merchant": merchant_id, "refund": refund_id, "error": error, "fresh": time_ordered_id(tx.now)},
+        {"payment": payment_id, "merchant": merchant_id, "refund": refund_id}
+        | {"error": error, "fresh": time_ordered_id(tx.now)},
     )
 
 
@@ -350,7 +370,10 @@ async def list_commands(
 
 
 async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
-    """Give a parked command all its attempts again. Raises NotFound, Conflict when it is not parked."""
+    """Give a parked command all its attempts again. Raises NotFound, Conflict when it is not parked.
+
+    Conflict, too, for an order's refund: that has failed by being parked, and what becomes of it is decided there.
+    """
     row = await tx.row(
         f"SELECT {_COMMAND_COLUMNS} FROM billing.payment_command WHERE command_id = :command FOR UPDATE",
         command=command_id,
@@ -359,6 +382,11 @@ async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
         raise NotFound(f"there is no payment command {command_id}")
     if row.state != "parked":
         raise Conflict(f"state: the command is {row.state}, only a parked one is tried again")
+    of_order = "SELECT count(*) FROM billing.refund_payment WHERE merchant_id = :merchant AND refund_id = :refund"
+    if row.kind == "refund" and await tx.scalar(of_order, merchant=row.merchant_id, refund=row.refund_id):
+        raise Conflict(
+            f"kind: refund {row.refund_id} of merchant {row.merchant_id} has failed: retry the refund itself"
+        )
     await tx.execute(
         "UPDATE billing.payment_command SET state = 'todo', attempts = 0, not_before = NULL"
         " WHERE command_id = :command",

@@ -43,6 +43,7 @@ payment = buyer_table(
     CheckConstraint("amount_minor >= 0 AND credit_minor >= 0 AND amount_minor + credit_minor > 0", name="amounts"),
     CheckConstraint("captured_minor BETWEEN 0 AND amount_minor", name="captured"),
     Index(None, "buyer_id", "purchase_id"),
+    Index(None, "payment_id"),
     schema="billing",
     postgresql_with={"fillfactor": "80"},
 )

@@ -80,8 +80,9 @@ async def used_by_payment(tx: Tx, merchant_id: int, order_id: int) -> dict[tuple
     """What of each payment went back, or is on its way, for an order: by payment and way."""
     rows = await tx.rows(
         f"""
-        SELECT payment_id, way, sum(amount_minor - covered_minor)::bigint AS used FROM billing.refund_payment
-        WHERE merchant_id = :merchant AND order_id = :order AND {_LIVE} GROUP BY payment_id, way
+        SELECT payment_id, way, sum(amount_minor - covered_minor)::bigint AS used FROM billing.refund_payment p
+        WHERE merchant_id = :merchant AND order_id = :order AND {_LIVE} AND NOT (state = 'stray' AND {_BESIDE})
+        GROUP BY payment_id, way
         """,
         merchant=merchant_id,
         order=order_id,
@@ -109,8 +110,8 @@ async def change(tx: Tx, payment: RefundPayment, **values: Any) -> None:
     )
 
 
-async def try_again(tx: Tx, payment: RefundPayment, *, state: str, said_at: datetime | None = None) -> RefundPayment:
-    """Close a failed attempt and open the next one for what is still owed."""
+async def try_again(tx: Tx, payment: RefundPayment, *, state: str) -> RefundPayment:
+    """Close a failed attempt and open the next one for what is still owed; it knows when the last news was."""
     following = msgspec.structs.replace(
         payment,
         attempt=payment.attempt + 1,
@@ -120,11 +121,46 @@ async def try_again(tx: Tx, payment: RefundPayment, *, state: str, said_at: date
         state=state,
         failure=None,
         due_at=tx.now,
-        said_at=said_at,
     )
     await change(tx, payment, state="retried")
     await add(tx, following)
     return following
+
+
+async def add_attempt(tx: Tx, payment: RefundPayment, *, state: str) -> RefundPayment:
+    """Open another attempt beside one that was decided about: the processor has paid it again, all of it."""
+    following = msgspec.structs.replace(
+        payment,
+        attempt=payment.attempt + 1,
+        transfer_id=time_ordered_id(tx.now),
+        covered_minor=0,
+        state=state,
+        failure=None,
+    )
+    await add(tx, following)
+    return following
+
+
+_BESIDE = """EXISTS (SELECT FROM billing.refund_payment b
+    WHERE b.merchant_id = p.merchant_id AND b.refund_id = p.refund_id AND b.payment_id = p.payment_id
+      AND b.way = p.way AND b.attempt < p.attempt AND b.state IN ('credited', 'covered', 'cancelled'))"""
+
+
+async def is_beside(tx: Tx, payment: RefundPayment) -> bool:
+    """Whether it is an attempt beside one that was decided about, and so no part of the refund."""
+    found: bool = await tx.scalar(
+        f"""
+        SELECT {_BESIDE} FROM billing.refund_payment p
+        WHERE p.merchant_id = :merchant AND p.refund_id = :refund AND p.payment_id = :payment AND p.way = :way
+          AND p.attempt = :attempt
+        """,
+        merchant=payment.merchant_id,
+        refund=payment.refund_id,
+        payment=payment.payment_id,
+        way=payment.way,
+        attempt=payment.attempt,
+    )
+    return found
 
 
 async def captured_parts(tx: Tx, merchant_id: int, order_id: int) -> Sequence[Any]:

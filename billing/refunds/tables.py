@@ -46,5 +46,7 @@ way: through the processor (`card`) or back into the credit it came from. transf
 State: due, then what the processor says (paid, failed), then what was decided about a failure: retried, credited
 (turned into credit), covered (a lost dispute has paid it: covered_minor, in part while it is still `failed`) or
 cancelled. stray: paid although it had been given up; it stands on 2900 until a person has looked.
-said_at: when the processor said so, by its own clock, so that what it says late changes nothing.
+Cash is credited at once: its `card` share never goes through a processor.
+said_at: when the processor last said something, by its own clock, so that what it says late changes nothing; a new
+attempt starts with what it said of the attempt before.
 """

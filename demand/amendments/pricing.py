@@ -18,24 +18,10 @@ from demand.amendments.model import (
     Reprice,
     TakeOff,
 )
+from demand.fulfilment.units import kept, worth_of_units
 from demand.model import OrderLine
 from marketplace.core.errors import Invalid
 from marketplace.core.money import AMOUNT_MAX, allocate
-
-
-def units_left(line: OrderLine) -> int:
-    """Units of a line that the buyer still has or waits for."""
-    return line.quantity - line.cancelled_quantity - line.returned_quantity
-
-
-def unit_share(left_minor: int, units: int, taken: int) -> int:
-    """What `taken` of `units` units give back of an amount, minor units.
-
-    The amount is divided over the units as `allocate` does with equal weights, and the first are taken first. So it
-    does not matter in how many steps units are taken, and the last takes what is left.
-    """
-    each, dearer = divmod(left_minor, units)
-    return each * taken + min(taken, dearer)
 
 
 def price_changes(lines: Sequence[OrderLine], changes: Changes, listings: Mapping[int, Listing]) -> ChangeSet:
@@ -51,7 +37,8 @@ def price_changes(lines: Sequence[OrderLine], changes: Changes, listings: Mappin
     taken = {}
     for position, off in enumerate(changes.take_off):
         taken[off.line_no] = _check_take_off(of, off, f"take_off/{position}")
-    back = {number: (off.quantity, *_shares(of[number], off.quantity)) for number, off in taken.items()}
+    worth = {number: worth_of_units(of[number], off.quantity) for number, off in taken.items()}
+    back = {number: (taken[number].quantity, minor.goods_minor, minor.freight_minor) for number, minor in worth.items()}
     added: list[NewLine] = []
     next_no = max(of, default=0) + 1
     for position, more in enumerate(changes.add):
@@ -64,7 +51,7 @@ def price_changes(lines: Sequence[OrderLine], changes: Changes, listings: Mappin
         quantity, goods, freight = back.get(change.line_no, (0, 0, 0))
         line = of[change.line_no]
         left = line.goods_minor - line.discount_minor - line.refunded_goods_minor - goods
-        if units_left(line) == quantity:
+        if kept(line) == quantity:
             raise _invalid(f"reprice/{position}/line_no", f"nothing is left of line {change.line_no}")
         if change.amount_minor > 0:
             added.append(_surcharge(next_no + len(added), line, change))
@@ -107,14 +94,6 @@ def _check_reprice(of: Mapping[int, OrderLine], change: Reprice, where: str) -> 
         raise _invalid(f"{where}/line_no", f"the order has no line {change.line_no}")
     if change.amount_minor == 0:
         raise _invalid(f"{where}/amount_minor", "nothing is changed by it")
-
-
-def _shares(line: OrderLine, taken: int) -> tuple[int, int]:
-    """Goods and freight that the units taken off give back."""
-    units = units_left(line)
-    goods = line.goods_minor - line.discount_minor - line.refunded_goods_minor
-    freight = line.freight_minor - line.refunded_freight_minor
-    return unit_share(goods, units, taken), unit_share(freight, units, taken)
 
 
 def _units_added(line_no: int, listing: Listing, quantity: int, where: str) -> NewLine:
@@ -182,7 +161,7 @@ def _put_together(
 
 
 def _changed(line: OrderLine, quantity: int, goods_minor: int, freight_minor: int) -> LineChange:
-    units = units_left(line)
+    units = kept(line)
     goods = line.goods_minor - line.discount_minor - line.refunded_goods_minor
     freight = line.freight_minor - line.refunded_freight_minor
     return LineChange(

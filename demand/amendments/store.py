@@ -1,10 +1,11 @@
 """Every statement on amendments."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, tuple_, update
 
 from demand.amendments.model import OPEN, Amendment, AmendmentState
 from demand.amendments.tables import amendment
@@ -73,13 +74,17 @@ async def move_amendment(tx: Tx, held: Amendment, state: AmendmentState, **value
     return msgspec.structs.replace(held, state=state, **values)
 
 
-async def overdue(tx: Tx, upto: datetime, limit: int) -> list[tuple[int, int, int]]:
-    """Open amendments whose time is over: (merchant_id, order_id, amendment_id), at most `limit` of them."""
+async def overdue(tx: Tx, upto: datetime, after: tuple[int, int], limit: int) -> Sequence[Any]:
+    """merchant_id, order_id and amendment_id of open amendments whose time is over, at most `limit` of them.
+
+    By merchant and amendment, those behind `after`.
+    """
     query = select(amendment.c.merchant_id, amendment.c.order_id, amendment.c.amendment_id).where(
-        amendment.c.state.in_(OPEN), amendment.c.expires_at <= upto
+        amendment.c.state.in_(OPEN),
+        amendment.c.expires_at <= upto,
+        tuple_(amendment.c.merchant_id, amendment.c.amendment_id) > after,
     )
-    rows = await tx.rows(query.order_by(amendment.c.merchant_id, amendment.c.order_id).limit(limit))
-    return [(row.merchant_id, row.order_id, row.amendment_id) for row in rows]
+    return await tx.rows(query.order_by(amendment.c.merchant_id, amendment.c.amendment_id).limit(limit))
 
 
 def _amendment(row: Any) -> Amendment:

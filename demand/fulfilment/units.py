@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from demand.model import OrderLine
+from demand.model import OrderLine, OrderState
 from marketplace.core.errors import Conflict, Invalid
 
 LINES_MAX = 1000
@@ -36,11 +36,17 @@ def undelivered(line: OrderLine) -> int:
 
 
 def kept(line: OrderLine) -> int:
-    """Units of a delivered order that the buyer has: all that was neither cancelled nor given back.
+    """Units that the buyer has or waits for: all that was neither cancelled nor given back.
 
-    Not the delivered quantity, which orders that were imported delivered do not have.
+    Of a delivered order it has them; the delivered quantity would not do, which orders imported delivered do not have.
     """
     return line.quantity - line.cancelled_quantity - line.returned_quantity
+
+
+def is_out(line: OrderLine, state: OrderState) -> bool:
+    """Whether units of an order in this state are under way to the buyer or with it."""
+    delivered = state in {OrderState.DELIVERED, OrderState.SETTLED}
+    return (kept(line) if delivered else line.shipped_quantity - line.returned_quantity) > 0
 
 
 def left_by(lines: Sequence[OrderLine], measure: Callable[[OrderLine], int]) -> list[LineUnits]:
@@ -69,24 +75,21 @@ def check_units(wanted: Sequence[LineUnits], left: Mapping[int, int], deed: str)
 
 
 def worth_of_units(line: OrderLine, quantity: int) -> Worth:
-    """What comes back for the next units of a line that are cancelled or returned, freight included.
+    """What comes back for the next units of a line that are cancelled, returned or amended away, freight included.
 
-    The units bear the line's price less its discount in equal parts by largest remainder, the earlier units the odd
-    cents: taken one by one or at once they come to the line exactly. What was given back otherwise is not given again.
+    Each bears its share of what is left of the line: what was given back otherwise, as a price cut, is not given again,
+    and what the buyer keeps stays paid.
     """
-    gone = line.cancelled_quantity + line.returned_quantity
-
-    def share(total: int, left: int) -> int:
-        return min(_first(total, line.quantity, gone + quantity) - _first(total, line.quantity, gone), left)
-
-    goods = line.goods_minor - line.discount_minor
-    return Worth(
-        share(goods, goods - line.refunded_goods_minor),
-        share(line.freight_minor, line.freight_minor - line.refunded_freight_minor),
-    )
+    goods = line.goods_minor - line.discount_minor - line.refunded_goods_minor
+    freight = line.freight_minor - line.refunded_freight_minor
+    return Worth(unit_share(goods, kept(line), quantity), unit_share(freight, kept(line), quantity))
 
 
-def _first(total: int, quantity: int, units: int) -> int:
-    """What the first of `quantity` equal units bear of `total`: the sum of `money.allocate` over that many weights."""
-    each, odd = divmod(total, quantity)
-    return each * units + min(odd, units)
+def unit_share(left_minor: int, units: int, taken: int) -> int:
+    """What `taken` of `units` units give back of an amount, minor units.
+
+    The amount is divided over the units as `allocate` does with equal weights, and the first are taken first. So it
+    does not matter in how many steps units are taken, and the last takes what is left.
+    """
+    each, dearer = divmod(left_minor, units)
+    return each * taken + min(taken, dearer)

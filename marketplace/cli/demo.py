@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,7 @@ from marketplace.core.log import configure_logging
 from marketplace.core.money import text_from_minor
 from marketplace.core.signatures import new_secret
 from marketplace.flows.demo_keys import DemoKey, make_keys
-from marketplace.flows.run_demo import Demo, run_demo
+from marketplace.flows.run_demo import Demo, check_alone, run_demo
 from marketplace.settings import Settings, load_settings
 from marketplace.simulator.inside import inside
 
@@ -50,6 +51,7 @@ def demo(no_serve: bool, olist: Path | None, host: str | None, port: int | None,
 async def _demo(settings: Settings, olist: Path | None, *, serving: bool, as_json: bool) -> int:
     actor = settings.user or OPERATOR
     async with open_database(settings) as db:
+        await check_alone(db, olist)
         with inside(settings.home / _STATE, db.clock) as processor:
             ready = await run_demo(db, actor, progress_bar, {settings.processor: processor}, olist=olist)
         embedded = settings.database_url is None
@@ -71,11 +73,26 @@ async def _serve(settings: Settings, db: Database) -> None:
     settings = msgspec.structs.replace(settings, processor_secret=settings.processor_secret or _secret(settings.home))
     callback = f"{address}/api/v1/payment-events/{settings.processor}"
     async with (
+        _ended_in_order(),
         _processor(settings, callback) as url,
         _child(settings, "worker", MARKETPLACE_PROCESSOR_URL=url),
     ):
         out.print(f"Open {address} in a browser.", highlight=False)
         await serve_until_stopped(settings, db, fd=listening.detach())
+
+
+@asynccontextmanager
+async def _ended_in_order() -> AsyncIterator[None]:
+    """Told to stop, leave the block and its children first: the server sends itself the signal again when it has ended.
+
+    A demonstration that died of it would leave worker and simulator behind.
+    """
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _secret(home: Path) -> str:

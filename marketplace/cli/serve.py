@@ -1,6 +1,7 @@
 """`marketplace serve`: the web server, in this process or in several that share one address."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -21,6 +22,9 @@ from marketplace.settings import Settings, load_settings
 from marketplace.web.head import BoundedProtocol
 
 _RESTART_PAUSE_S = 1.0
+_QUICK_S = 10.0
+_QUICK_ENDS_MAX = 5
+_GRACE_S = 5.0
 _DRAIN_S = 20
 """How long requests under way may take to end when the server is told to stop."""
 
@@ -74,30 +78,62 @@ async def serve_in_processes(settings: Settings, count: int) -> None:
             for _ in range(count):
                 group.create_task(_keep_one(listening, stop))
             _announce(settings, listening)
+    except ExceptionGroup as ended:
+        refusals = ended.subgroup(AppError)
+        raise refusals.exceptions[0] if refusals else ended from ended
     finally:
         listening.close()
 
 
 async def _keep_one(listening: socket.socket, stop: asyncio.Event) -> None:
+    """Keep one child at work until `stop`. Raises Conflict when it keeps ending as soon as it has started."""
     stopping = asyncio.create_task(stop.wait())
+    quick_ends = 0
     while not stop.is_set():
-        child = await _start_one(listening)
+        child, began = await _start_one(listening), asyncio.get_running_loop().time()
         ended = asyncio.create_task(child.wait())
-        await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(child, ended)
         if stop.is_set():
-            if child.returncode is None:
-                child.terminate()
-            await ended
-            return
+            break
+        quick_ends = quick_ends + 1 if asyncio.get_running_loop().time() - began < _QUICK_S else 0
+        if quick_ends == _QUICK_ENDS_MAX:
+            raise Conflict(f"server processes keep ending at once, the last with status {child.returncode}")
         err.print(f"A server process ended with status {child.returncode}; starting another.", highlight=False)
         await asyncio.wait([stopping], timeout=_RESTART_PAUSE_S)
+
+
+async def _end(child: Process, ended: asyncio.Task[int]) -> None:
+    """Ask a child to end what is under way, and end it when it does not."""
+    if child.returncode is None:
+        child.terminate()
+        await asyncio.wait([ended], timeout=_DRAIN_S + _GRACE_S)
+    if child.returncode is None:
+        child.kill()
+    await ended
 
 
 async def _start_one(listening: socket.socket) -> Process:
     fd = listening.fileno()
     command = (sys.executable, "-m", "marketplace", "serve", "--fd", str(fd))
-    # In a session of its own, so that Ctrl+C reaches this process alone, which then stops them in order.
-    return await asyncio.create_subprocess_exec(*command, pass_fds=[fd], start_new_session=True)
+    # In a session of its own, so that Ctrl+C reaches this process alone, which then stops them in order. Its standard
+    # input is a pipe that ends with this process, however that ends.
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, pass_fds=[fd], start_new_session=True
+    )
+
+
+def _end_with_parent() -> None:
+    """Stop this process when the one that has started it is gone."""
+
+    def look() -> None:
+        if not os.read(0, 1):
+            asyncio.get_running_loop().remove_reader(0)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    asyncio.get_running_loop().add_reader(0, look)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -129,6 +165,8 @@ def serve(host: str | None, port: int | None, processes: int, fd: int | None) ->
 
 async def _serve(settings: Settings, processes: int, fd: int | None) -> None:
     async with open_database(settings) as db:
+        if fd is not None:
+            _end_with_parent()
         if processes > 1:
             await serve_in_processes(settings, processes)
         else:

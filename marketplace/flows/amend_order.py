@@ -6,7 +6,9 @@ Preview, proposal and acceptance price the same changes against the order's vers
 confirmed is exactly what was shown. An accepted change set that costs more waits until the difference is captured.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -24,7 +26,8 @@ from demand.lifecycle import Party
 from demand.model import Order
 from demand.store import lock_order
 from marketplace.core import policies
-from marketplace.core.db import Tx
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
@@ -164,21 +167,31 @@ async def cancel_amendment(tx: Tx, cmd: DecideAmendment) -> Amendment:
     return cancelled
 
 
-async def expire_amendments(tx: Tx, upto: datetime) -> int:
-    """Let open amendments lapse whose time is over, at most `BATCH` of them; returns how many. For the clock."""
-    expired = 0
-    for merchant_id, order_id, amendment_id in await store.overdue(tx, upto, BATCH):
-        await lock_order(tx, merchant_id, order_id)
-        held = await store.get_amendment(tx, merchant_id, order_id, amendment_id, lock=True)
-        if held.state not in OPEN or held.expires_at > upto:
-            continue
-        lapsed = await store.move_amendment(tx, held, AmendmentState.EXPIRED, outcome="not decided in time")
-        if held.state is AmendmentState.AWAITING_PAYMENT:
-            lapsed = await store.move_amendment(tx, held, AmendmentState.EXPIRED, outcome="not paid in time")
-            await give_up_payment(tx, held)
-        await note(tx, "amendment expired", lapsed, By(party=Party.CLOCK))
-        expired += 1
-    return expired
+async def expire_amendments(db: Database, actor: str, upto: datetime) -> int:
+    """Let open amendments lapse whose time is over, each in its own transaction; returns how many. For the clock."""
+
+    async def overdue(tx: Tx, last: Any | None) -> Sequence[Any]:
+        after = (FIRST, FIRST) if last is None else (last.merchant_id, last.amendment_id)
+        return await store.overdue(tx, upto, after, BATCH)
+
+    async def expire(tx: Tx, row: Any) -> bool:
+        return await _expire(tx, row, upto)
+
+    return await each(db, actor, "amendment not expired", overdue, expire)
+
+
+async def _expire(tx: Tx, row: Any, upto: datetime) -> bool:
+    await lock_order(tx, row.merchant_id, row.order_id)
+    held = await store.get_amendment(tx, row.merchant_id, row.order_id, row.amendment_id, lock=True)
+    if held.state not in OPEN or held.expires_at > upto:
+        return False
+    unpaid = held.state is AmendmentState.AWAITING_PAYMENT
+    outcome = "not paid in time" if unpaid else "not decided in time"
+    lapsed = await store.move_amendment(tx, held, AmendmentState.EXPIRED, outcome=outcome)
+    if unpaid:
+        await give_up_payment(tx, held)
+    await note(tx, "amendment expired", lapsed, By(party=Party.CLOCK))
+    return True
 
 
 async def _hold(tx: Tx, cmd: DecideAmendment, *states: AmendmentState) -> tuple[Order, Amendment]:

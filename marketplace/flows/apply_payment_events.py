@@ -15,7 +15,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.work import reason
 from marketplace.flows.dispute_order import dispute_changed
-from marketplace.flows.pay_refund import refund_settled
+from marketplace.flows.pay_refund import Sent, refund_settled
 from marketplace.flows.return_payment import returned
 from marketplace.flows.take_payment import payment_changed
 from marketplace.processors.wire import read_event
@@ -76,10 +76,12 @@ async def _refund_changed(tx: Tx, processor_id: int, fact: RefundFact) -> None:
     """A refund, or money that came for nothing: its reference names that where a refund would stand."""
     merchant_id, refund_id = ids_of(fact.reference)
     _, payment_id = ids_of(fact.payment_reference)
-    if not await returned(tx, processor_id, merchant_id, refund_id, fact):
-        await refund_settled(
-            tx, merchant_id, refund_id, payment_id, ok=fact.ok, failure=fact.failure, at=fact.occurred_at
-        )
+    if await returned(tx, processor_id, merchant_id, refund_id, fact):
+        return
+    sent = Sent(processor_id=processor_id, currency=fact.currency, amount_minor=fact.amount_minor)
+    await refund_settled(
+        tx, merchant_id, refund_id, payment_id, ok=fact.ok, failure=fact.failure, at=fact.occurred_at, sent=sent
+    )
 
 
 APPLY: dict[type, Apply] = {

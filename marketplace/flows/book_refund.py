@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert
@@ -11,11 +12,12 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Entry, Leg, NewEntry
 from billing.tables import commission_line
+from demand.fulfilment.units import is_out
 from demand.lifecycle import Move
 from demand.model import Order, OrderState
 from demand.refund_policy import LEAVES_STANDING
 from demand.refunds import store as refunds
-from demand.store import move_order, refresh_due_order, remove_due_order
+from demand.store import get_lines, move_order, refresh_due_order, remove_due_order
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.plan_refund import Plan
@@ -57,6 +59,14 @@ async def post(tx: Tx, order: Order, kind: str, source_id: int, legs: tuple[Leg,
     )
     [entry_no] = await ledger.post(tx, [entry])
     return await ledger.get_entry(tx, order.merchant_id, entry_no)
+
+
+def mirror(booked: Any) -> tuple[Leg, ...]:
+    """The legs that undo an entry."""
+    return tuple(
+        Leg(account, -amount, dimension)
+        for account, dimension, amount in zip(booked.accounts, booked.dimensions, booked.amounts, strict=True)
+    )
 
 
 async def book_refund(tx: Tx, plan: Plan, booking: Booking) -> Entry:
@@ -125,8 +135,14 @@ async def _store(tx: Tx, plan: Plan, booking: Booking) -> None:
 
 
 async def _come_to_nothing(tx: Tx, plan: Plan, booking: Booking) -> None:
-    """An unsettled order of which nothing is left is cancelled: no longer due, and its stock is free again."""
+    """An unsettled order of which nothing is left is cancelled: no longer due, and its stock is free again.
+
+    Not while units of it are under way or with the buyer, who may give them back: it stands, and settles at nothing.
+    """
     order = plan.order
+    lines = await get_lines(tx, order.merchant_id, order.order_id)
+    if any(is_out(line, order.state) for line in lines):
+        return
     key = {"merchant": order.merchant_id, "order": order.order_id}
     await remove_due_order(tx, order.merchant_id, order.order_id)
     await tx.execute("DELETE FROM billing.parked_order WHERE merchant_id = :merchant AND order_id = :order", key)

@@ -5,7 +5,6 @@ from typing import Any
 from billing import postings
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
-from billing.ledger.model import Leg
 from billing.refunds import store
 from demand.model import Order, OrderState
 from demand.refund_policy import Reason
@@ -14,7 +13,7 @@ from demand.store import lock_order, refresh_due_order
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
-from marketplace.flows.book_refund import add_commission, post
+from marketplace.flows.book_refund import add_commission, mirror, post
 from marketplace.flows.pay_refund import RefundKey
 from marketplace.flows.read_funds import funds_of, is_settled, loss_of
 
@@ -54,7 +53,7 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     payments = await store.of_refund(tx, key.merchant_id, key.refund_id)
     booked = await _booked(tx, key)
     await _check(tx, order, refund, [one.state for one in payments], booked)
-    entry = await post(tx, order, "refund_cancelled", key.refund_id, _mirror(booked), tx.now)
+    entry = await post(tx, order, "refund_cancelled", key.refund_id, mirror(booked), tx.now)
     lines = await tx.rows(
         "SELECT * FROM billing.commission_line WHERE merchant_id = :merchant AND entry_no = :entry_no",
         merchant=key.merchant_id,
@@ -110,13 +109,6 @@ async def _covered(tx: Tx, order: Order, payments: list[str]) -> bool:
         return False
     failed = await store.failed_of_order(tx, order.merchant_id, order.order_id)
     return any(payment.covered_minor for payment in failed)
-
-
-def _mirror(booked: Any) -> tuple[Leg, ...]:
-    return tuple(
-        Leg(account, -amount, dimension)
-        for account, dimension, amount in zip(booked.accounts, booked.dimensions, booked.amounts, strict=True)
-    )
 
 
 def _undone(line: Any) -> dict[str, object]:

@@ -11,6 +11,7 @@ from billing import postings
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from billing.payments.charges import store as charges
+from billing.payments.model import CASH
 from demand.lifecycle import Move, Party
 from demand.model import Moved
 from demand.store import lock_order, move_order
@@ -18,9 +19,6 @@ from marketplace.core import audit
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
-
-METHOD = "cash"
-"""The method of a payment that no processor is told of."""
 
 
 class CollectCash(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +36,7 @@ async def cash_collected(tx: Tx, cmd: CollectCash) -> Moved:
     await ledger.lock_books(tx, cmd.merchant_id)
     order = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     gross = order.goods_minor + order.freight_minor - order.discount_minor
-    moved = await move_order(tx, order, Move.PAY, Party.PLATFORM, method=METHOD)
+    moved = await move_order(tx, order, Move.PAY, Party.PLATFORM, method=CASH)
     part = await _cash_part(tx, cmd, gross)
     zone = await tx.scalar("SELECT zone FROM billing.entity WHERE entity_id = :entity", entity=order.entity_id)
     entry = NewEntry(
@@ -59,7 +57,7 @@ async def cash_collected(tx: Tx, cmd: CollectCash) -> Moved:
 async def _cash_part(tx: Tx, cmd: CollectCash, gross_minor: int) -> charges.OpenPart:
     """The order's one open part of a payment. Raises Conflict unless it is cash, for all that the order costs."""
     due = await charges.open_parts(tx, cmd.merchant_id, cmd.order_id)
-    if [part.method for part in due] != [METHOD]:
+    if [part.method for part in due] != [CASH]:
         raise Conflict(f"order {cmd.order_id} is not to be paid in cash")
     if due[0].amount_minor != gross_minor:
         raise Conflict(

@@ -10,44 +10,39 @@ from supply.stock import store
 from supply.store import lock_merchant
 
 PATIENCE = "2s"
-"""How long the beginning of a count waits for orders that are being written; buyers wait behind it meanwhile."""
+"""How long a count waits for orders that are being written for goods that are not counted yet."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
-async def hold_stock(tx: Tx, merchant_id: int, product_id: int, on_hand: int | None) -> Stock:
+async def hold_stock(tx: Tx, merchant_id: int, product_id: int) -> Stock:
     """The units of a listing, held, ready for `count_stock` to say how many there are. Raises NotFound, Conflict.
 
-    Where counting begins, nobody may be placing or shipping an order: what is promised has to be summed up over all
-    open orders, and one that is on its way and has looked for the stock before the row was there would be missing. So
-    that goes first, before any row is held, and gives up rather than keep buyers waiting behind a long import.
+    Whoever promises or ships units of a listing that is not counted holds the listing meanwhile. So the listing goes
+    first: what is on its way has committed before the promises are summed up, and what comes later waits and finds
+    the listing counted. It gives up rather than wait behind a long import.
     """
-    begins = on_hand is not None and (await store.get_stock(tx, merchant_id, product_id)).on_hand is None
-    if begins:
-        await _hold_orders(tx)
     await lock_merchant(tx, merchant_id)
-    now = await store.lock_stock(tx, merchant_id, product_id)
-    if on_hand is not None and now.on_hand is None and not begins:
-        raise Conflict(f"listing {product_id} has just ceased to be counted: read it again")
-    return now
+    await _hold_listing(tx, merchant_id, product_id)
+    return await store.lock_stock(tx, merchant_id, product_id)
 
 
-async def _hold_orders(tx: Tx) -> None:
+async def _hold_listing(tx: Tx, merchant_id: int, product_id: int) -> None:
     try:
         await tx.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-        await tx.execute("LOCK TABLE demand.order_line IN SHARE MODE")
+        await store.hold_listing(tx, merchant_id, product_id)
         await tx.execute("SET LOCAL lock_timeout = 0")
     except DBAPIError as fault:
         if sqlstate(fault) != _LOCK_NOT_AVAILABLE:
             raise
-        raise Conflict("orders are being written in bulk just now: begin counting a little later") from fault
+        raise Conflict("orders for it are being written just now: count it a little later") from fault
 
 
 async def count_stock(tx: Tx, now: Stock, on_hand: int | None, reason: str) -> Stock:
     """Say how many units of a held listing are on the shelf, promised ones included; None: sell it uncounted.
 
-    Where counting begins, the units that open orders still wait for are reserved at once. Raises Conflict when fewer
-    are on hand than are promised, and for ending it while any are.
+    Where counting begins, the units that open orders and unpaid amendments still wait for are reserved at once. Raises
+    Conflict when fewer are on hand than are promised, and for ending it while any are.
     """
     if on_hand is None:
         counted = now if now.on_hand is None else await store.end_counting(tx, now, reason=reason)
@@ -61,10 +56,18 @@ async def count_stock(tx: Tx, now: Stock, on_hand: int | None, reason: str) -> S
     return counted
 
 
-_PROMISED = """
-SELECT coalesce(sum(l.quantity - l.cancelled_quantity - l.shipped_quantity), 0)
+PROMISES = """
+SELECT l.merchant_id, l.product_id, l.quantity - l.cancelled_quantity - l.shipped_quantity AS units
 FROM demand.merchant_order o
 JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
-WHERE o.merchant_id = :merchant AND l.product_id = :product
-  AND o.state IN ('placed', 'paid', 'accepted', 'fulfilling', 'partly_delivered')
+WHERE o.state IN ('placed', 'paid', 'accepted', 'fulfilling', 'partly_delivered')
+UNION ALL
+SELECT a.merchant_id, CAST(added ->> 'product_id' AS bigint), CAST(added ->> 'quantity' AS integer)
+FROM demand.amendment a, jsonb_array_elements(a.changes -> 'priced' -> 'added') AS added
+WHERE a.state = 'awaiting_payment'
+"""
+"""Units that are promised and have not left: of open orders, and of amendments that are accepted and not paid yet."""
+
+_PROMISED = f"""
+SELECT coalesce(sum(units), 0) FROM ({PROMISES}) AS promised WHERE merchant_id = :merchant AND product_id = :product
 """

@@ -44,20 +44,33 @@ async def dispute_changed(tx: Tx, processor_id: int, fact: DisputeFact) -> list[
     """Book what a processor says of a dispute: in any order, any number of times. Returns each order's share of it.
 
     The first fact of a dispute, whichever it is, opens it and divides it over the orders of the payment, once. Raises
-    NotFound for a payment without captured parts, Invalid for another currency or another processor's payment, Conflict
-    when a dispute that was won is said to be lost or the other way round: a person has to look at that.
+    NotFound for a payment without captured parts, Invalid for another currency, another processor's payment or another
+    amount than the dispute was opened with, Conflict when a dispute that was won is said to be lost or the other way
+    round: a person has to look at that.
     """
     buyer_id, payment_id = ids_of(fact.reference)
     merchants = await _merchants(tx, processor_id, buyer_id, payment_id)
     for merchant_id in merchants:
         await ledger.lock_books(tx, merchant_id)
     known = await store.disputes_named(tx, merchants, fact.dispute_ref)
-    if known and known[0].payment_id != payment_id:
-        raise Conflict(f"dispute_ref: {fact.dispute_ref} is of payment {known[0].payment_id}")
+    if known:
+        _check_same(known, payment_id, fact)
     shares = known or await _open(tx, processor_id, fact, await _parts(tx, fact, merchants))
     if fact.state is DisputeState.OPENED:
         return shares
     return [await _close(tx, processor_id, share, fact) for share in shares]
+
+
+def _check_same(known: Sequence[Dispute], payment_id: int, fact: DisputeFact) -> None:
+    """What it was opened with stays: it was divided and booked then."""
+    if known[0].payment_id != payment_id:
+        raise Conflict(f"dispute_ref: {fact.dispute_ref} is of payment {known[0].payment_id}")
+    amount, currency = sum(share.amount_minor for share in known), known[0].currency
+    if (fact.amount_minor, fact.currency) != (amount, currency):
+        raise Invalid(
+            f"amount_minor: dispute {fact.dispute_ref} was opened over {amount} {currency}, and is now said to be over"
+            f" {fact.amount_minor} {fact.currency[:3]!r}"
+        )
 
 
 async def _merchants(tx: Tx, processor_id: int, buyer_id: int, payment_id: int) -> list[int]:
@@ -108,14 +121,20 @@ async def _parts(tx: Tx, fact: DisputeFact, merchants: Sequence[int]) -> list[_P
 
 
 def divide(amount_minor: int, parts: Sequence[tuple[int, int]]) -> list[int]:
-    """Divide a disputed amount over parts of (captured, room): by room as far as there is any, then as captured.
+    """Divide a disputed amount over parts of (captured, room): by room as far as there is any, then by what is gone of
+    each, then as captured; by largest remainder every time.
 
-    By largest remainder both times, so a part gets more than its room only when all rooms are full.
+    Gone is what was given back of a part or is on its way: what a dispute takes beyond all rooms is that money, so that
+    a refund of it which fails finds it paid by the dispute.
     """
     captured, rooms = [part[0] for part in parts], [part[1] for part in parts]
-    within = min(amount_minor, sum(rooms))
-    first, beyond = allocate(within, rooms), allocate(amount_minor - within, captured)
-    return [a + b for a, b in zip(first, beyond, strict=True)]
+    gone = [max(0, part - room) for part, room in parts]
+    shares, left = [0] * len(parts), amount_minor
+    for weights in (rooms, gone):
+        taken = min(left, sum(weights))
+        shares = [a + b for a, b in zip(shares, allocate(taken, weights), strict=True)]
+        left -= taken
+    return [a + b for a, b in zip(shares, allocate(left, captured), strict=True)]
 
 
 async def _open(tx: Tx, processor_id: int, fact: DisputeFact, parts: Sequence[_Part]) -> list[Dispute]:

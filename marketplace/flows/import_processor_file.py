@@ -126,6 +126,7 @@ async def _shares(tx: Tx, processor_id: int, number: int, line: Line) -> list[_S
     try:
         owner_id, thing_id = ids_of(line.reference)
         if line.kind is LineKind.REFUND:
+            await _check_refund(tx, processor_id, line, owner_id, thing_id)
             return [_share(line, owner_id, line.gross_minor, line.fee_minor)]
         parts = await _captured_parts(tx, processor_id, owner_id, thing_id)
         if line.kind is LineKind.CAPTURE:
@@ -137,6 +138,34 @@ async def _shares(tx: Tx, processor_id: int, number: int, line: Line) -> list[_S
 
 def _share(line: Line, merchant_id: int, gross_minor: int, fee_minor: int, part: PaymentPart | None = None) -> _Share:
     return _Share(line=line, merchant_id=merchant_id, gross_minor=gross_minor, fee_minor=fee_minor, part=part)
+
+
+async def _check_refund(tx: Tx, processor_id: int, line: Line, merchant_id: int, source_id: int) -> None:
+    """Raise Invalid unless this was to go back through this processor: a refund, or money that came for nothing.
+
+    Whether it has arrived is for the processor's events to say, which may come later than the file.
+    """
+    rows = await tx.rows(
+        """
+        SELECT processor_id, currency, amount_minor FROM billing.refund_payment
+        WHERE merchant_id = :merchant AND refund_id = :source AND way = 'card'
+        UNION ALL
+        SELECT dimensions[1], currency, amounts[1] FROM billing.entry
+        WHERE merchant_id = :merchant AND source_id = :source AND kind IN ('payment_unwanted', 'amendment_voided')
+        """,
+        merchant=merchant_id,
+        source=source_id,
+    )
+    if not rows:
+        raise NotFound(f"reference: nothing was to be given back under {line.reference}")
+    known = [(row.currency, row.amount_minor) for row in rows if row.processor_id == processor_id]
+    if not known:
+        raise Invalid(f"reference: refund {line.reference} is another processor's")
+    if (line.currency, -line.gross_minor) not in known:
+        raise Invalid(
+            f"gross: {', '.join(str(minor) for _, minor in known)} {known[0][0]} was to be given back under"
+            f" {line.reference}, not {-line.gross_minor} {line.currency} (minor units)"
+        )
 
 
 async def _captured_parts(tx: Tx, processor_id: int, buyer_id: int, payment_id: int) -> list[PaymentPart]:

@@ -8,6 +8,7 @@ from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
 from billing.payments import store as payments
 from billing.payments.charges import store as charges
+from billing.payments.model import CASH
 from demand.amendments import store
 from demand.amendments.model import Amendment, AmendmentState
 from demand.lifecycle import UNDELIVERED, Party
@@ -17,7 +18,6 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
-from marketplace.flows.collect_cash import METHOD as CASH
 from marketplace.flows.price_amendment import By, note, price_again
 from supply.stock import store as stock
 
@@ -55,22 +55,26 @@ async def give_up_payment(tx: Tx, held: Amendment) -> None:
     await stock.release(tx, units_added(held.merchant_id, held.changes.priced))
 
 
-async def charge_captured(tx: Tx, payment: Any) -> Amendment:
+async def charge_captured(tx: Tx, payment: Any, captured_minor: int | None = None) -> Amendment:
     """The difference is paid: book it and apply the amendment; for the flow that hears of captured payments.
 
-    payment: the row of billing.payment. When the amendment is no longer awaited, or the order has moved on so that
-    its change set does not hold any more, the money is owed back to the buyer instead (2400, kind amendment_voided)
-    and the processor is told to refund it, under the amendment's id. Told twice, it does nothing the second time.
+    payment: the row of billing.payment. captured_minor: by default all that was asked for. When that is not all, the
+    amendment is no longer awaited, or the order has moved on so that its change set does not hold any more, the money
+    is owed back to the buyer instead (2400, kind amendment_voided) and the processor is told to refund it, under the
+    amendment's id. Told twice, it does nothing the second time.
     """
     await ledger.lock_books(tx, payment.merchant_id)
     order_id = await store.order_of(tx, payment.merchant_id, payment.amendment_id)
     order = await lock_order(tx, payment.merchant_id, order_id)
     held = await store.get_amendment(tx, payment.merchant_id, order_id, payment.amendment_id, lock=True)
+    await payments.get_payment(tx, payment.buyer_id, payment.payment_id, lock=True)
     if await _is_booked(tx, held):
         return held
-    obstacle = await _obstacle(tx, order, held)
+    captured = held.delta_minor if captured_minor is None else captured_minor
+    obstacle = f"only {captured} of {held.delta_minor} was captured" if captured != held.delta_minor else None
+    obstacle = obstacle or await _obstacle(tx, order, held)
     if obstacle is not None:
-        return await _void(tx, order, held, payment, obstacle)
+        return await _void(tx, order, held, payment, captured, obstacle)
     paid = postings.order_paid(held.delta_minor, payment.processor_id)
     await ledger.post(tx, [await _entry(tx, order, held, "amendment_paid", paid)])
     await charges.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "captured")
@@ -88,6 +92,7 @@ async def charge_failed(tx: Tx, payment: Any, reason: str) -> Amendment:
     held = await store.get_amendment(tx, payment.merchant_id, order_id, payment.amendment_id, lock=True)
     if held.state is not AmendmentState.AWAITING_PAYMENT:
         return held
+    await payments.get_payment(tx, payment.buyer_id, payment.payment_id, lock=True)
     failed = await store.move_amendment(tx, held, AmendmentState.CANCELLED, outcome=reason)
     await charges.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "released")
     await stock.release(tx, units_added(held.merchant_id, held.changes.priced))
@@ -120,9 +125,9 @@ async def _obstacle(tx: Tx, order: Order, held: Amendment) -> str | None:
     return None if present.priced == held.changes.priced else "the order has changed since it was accepted"
 
 
-async def _void(tx: Tx, order: Order, held: Amendment, payment: Any, reason: str) -> Amendment:
+async def _void(tx: Tx, order: Order, held: Amendment, payment: Any, captured_minor: int, reason: str) -> Amendment:
     """Owe a payment back that came for nothing, and tell the processor to return it."""
-    back = postings.payment_unwanted(held.delta_minor, payment.processor_id)
+    back = postings.payment_unwanted(captured_minor, payment.processor_id)
     await ledger.post(tx, [await _entry(tx, order, held, "amendment_voided", back)])
     await charges.mark_part(tx, held.merchant_id, held.order_id, payment.payment_id, "released")
     await payments.command(
@@ -132,7 +137,7 @@ async def _void(tx: Tx, order: Order, held: Amendment, payment: Any, reason: str
         buyer_id=payment.buyer_id,
         payment_id=payment.payment_id,
         currency=order.currency,
-        amount_minor=held.delta_minor,
+        amount_minor=captured_minor,
         merchant_id=held.merchant_id,
         refund_id=held.amendment_id,
     )

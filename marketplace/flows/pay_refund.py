@@ -6,6 +6,7 @@ by somebody's decision; or a lost dispute has paid it. While a dispute holds the
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,8 @@ from billing.credit import store as credit
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
+from billing.payments.charges import store as charges
+from billing.payments.model import CASH
 from billing.payments.store import command
 from billing.refunds import store
 from billing.refunds.store import RefundPayment
@@ -22,9 +25,9 @@ from demand.store import lock_order
 from marketplace.core import audit, outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.core.errors import Conflict, NotFound
+from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.book_refund import post
+from marketplace.flows.book_refund import mirror, post
 from marketplace.flows.read_funds import funds_of, loss_of
 
 
@@ -35,10 +38,20 @@ class RefundKey(msgspec.Struct, frozen=True):
     refund_id: int
 
 
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a processor says that it was to give back."""
+
+    processor_id: int
+    currency: str
+    amount_minor: int
+
+
 async def send_back(tx: Tx, order: Order, refund_id: int, amount_minor: int) -> None:
     """Give a refund back to the order's payments, the newest first, and of each the processor's money first.
 
-    What is credited is there at once, the rest when the processor says so. An order without payments keeps it owed.
+    What is credited is there at once, the rest when the processor says so. What was paid in cash is credited, too:
+    the merchant has it and owes it to the platform, and no processor ever had it. An order without payments keeps it
+    owed.
     """
     used = await store.used_by_payment(tx, order.merchant_id, order.order_id)
     disputed = await _disputed(tx, order)
@@ -48,9 +61,11 @@ async def send_back(tx: Tx, order: Order, refund_id: int, amount_minor: int) -> 
         amount_minor -= card
         into_credit = min(amount_minor, max(0, part.credit_minor - used.get((part.payment_id, "credit"), 0)))
         amount_minor -= into_credit
+        in_cash = card > 0 and await charges.method_of(tx, part.buyer_id, part.payment_id) == CASH
         for way, share in (("card", card), ("credit", into_credit)):
             if share == 0:
                 continue
+            state = "due" if way == "card" and not in_cash else "credited"
             payment = RefundPayment(
                 merchant_id=order.merchant_id,
                 refund_id=refund_id,
@@ -64,13 +79,13 @@ async def send_back(tx: Tx, order: Order, refund_id: int, amount_minor: int) -> 
                 currency=part.currency,
                 amount_minor=share,
                 covered_minor=0,
-                state="due" if way == "card" else "credited",
+                state=state,
                 failure=None,
                 due_at=tx.now,
                 said_at=None,
             )
             await store.add(tx, payment)
-            await (_tell(tx, payment) if way == "card" else _credit(tx, order, payment))
+            await (_tell(tx, payment) if state == "due" else _credit(tx, order, payment))
 
 
 async def _disputed(tx: Tx, order: Order) -> dict[int, int]:
@@ -136,11 +151,13 @@ async def refund_settled(
     ok: bool,
     failure: str | None = None,
     at: datetime,
+    sent: Sent | None = None,
 ) -> None:
     """What the processor says of a refund, by its own clock (`at`): any number of times, in any order.
 
-    What is older than what it said before, or than the newest attempt where it speaks of a failure, changes nothing.
-    Raises NotFound for a refund that was never sent to that payment.
+    What is older than what it said before changes nothing, nor does a failure that it has told of the attempt before:
+    its clock is compared with itself only. Raises NotFound for a refund that was never sent to that payment, Invalid
+    when another amount was, or by another processor.
     """
     await ledger.lock_books(tx, merchant_id)
     payment = await store.newest(tx, merchant_id, refund_id, payment_id)
@@ -148,6 +165,8 @@ async def refund_settled(
         raise NotFound(f"merchant {merchant_id} has no refund {refund_id} of payment {payment_id}")
     if payment.said_at is not None and at < payment.said_at:
         return
+    if sent is not None:
+        _check_sent(payment, sent)
     order = await lock_order(tx, merchant_id, payment.order_id)
     if ok:
         await _paid(tx, order, payment, at)
@@ -155,16 +174,40 @@ async def refund_settled(
         await _failed(tx, order, payment, failure or "refused", at)
 
 
+def _check_sent(payment: RefundPayment, sent: Sent) -> None:
+    if sent.processor_id != payment.processor_id:
+        raise Invalid(f"reference: refund {payment.refund_id} is not this processor's")
+    if (sent.amount_minor, sent.currency) != (payment.amount_minor, payment.currency):
+        raise Invalid(
+            f"amount_minor: {payment.amount_minor} {payment.currency} of refund {payment.refund_id} was to be given"
+            f" back, not {sent.amount_minor} {sent.currency[:3]!r}"
+        )
+
+
+async def refund_not_sent(tx: Tx, merchant_id: int, refund_id: int, payment_id: int, failure: str) -> None:
+    """The processor could not even be told of a refund, for good: it has failed, unless there was news of it since.
+
+    Nothing for money that came for nothing, which is no refund. The caller holds the merchant's books.
+    """
+    payment = await store.newest(tx, merchant_id, refund_id, payment_id)
+    if payment is None or payment.state != "due":
+        return
+    order = await lock_order(tx, merchant_id, payment.order_id)
+    await _given_up(tx, order, payment, failure, tx.now)
+
+
 async def _paid(tx: Tx, order: Order, payment: RefundPayment, at: datetime) -> None:
     if payment.state in {"paid", "stray"}:
         await store.change(tx, payment, said_at=at)
         return
-    owed, state = Account.BUYER_REFUND_DUE, "paid"
-    if payment.state != "due" and (payment.state != "failed" or payment.covered_minor):
-        owed, state = Account.SUSPENSE, "stray"  # given up, but paid after all: nobody is owed it any more
-    elif payment.state == "failed" and await _returned(tx, payment):
-        payment = await store.try_again(tx, payment, state="due")  # paid, returned, and paid again
-    booked = postings.refund_paid(payment.amount_minor, payment.processor_id, owed=owed)
+    # What was given up, or covered by a dispute, is paid after all: nobody is owed it any more.
+    amount = payment.amount_minor
+    stray = payment.covered_minor if payment.state in {"due", "failed"} else amount
+    state = "stray" if stray else "paid"
+    if await _booked(tx, payment, "refund_returned"):  # paid, returned, and paid again: by another transfer
+        following = store.try_again if payment.state == "failed" else store.add_attempt
+        payment = await following(tx, payment, state="due")
+    booked = postings.refund_paid(amount, payment.processor_id, stray_minor=stray)
     await post(tx, order, "refund_paid", payment.transfer_id, booked, at)
     await store.change(tx, payment, state=state, said_at=at, failure=None)
     if state == "paid":
@@ -174,39 +217,46 @@ async def _paid(tx: Tx, order: Order, payment: RefundPayment, at: datetime) -> N
 async def _failed(tx: Tx, order: Order, payment: RefundPayment, failure: str, at: datetime) -> None:
     if payment.state == "failed":
         await store.change(tx, payment, said_at=at)
-    if payment.state not in {"due", "paid", "stray"} or (payment.state == "due" and at < payment.due_at):
+    if payment.state not in {"due", "paid", "stray"} or (payment.state == "due" and at == payment.said_at):
         return
     if payment.state != "due":
-        owed = Account.BUYER_REFUND_DUE if payment.state == "paid" else Account.SUSPENSE
-        back = postings.refund_paid(-payment.amount_minor, payment.processor_id, owed=owed)
-        await post(tx, order, "refund_returned", payment.transfer_id, back, at)
+        paid = await _booked(tx, payment, "refund_paid")
+        assert paid is not None
+        await post(tx, order, "refund_returned", payment.transfer_id, mirror(paid), at)
+    await store.change(tx, payment, said_at=at)
+    await _given_up(tx, order, payment, failure, at)
+
+
+async def _given_up(tx: Tx, order: Order, payment: RefundPayment, failure: str, at: datetime) -> None:
     state = await _given_up_as(tx, payment) if payment.state == "stray" else "failed"
-    await store.change(tx, payment, state=state, failure=failure[:500], said_at=at)
+    await store.change(tx, payment, state=state, failure=failure[:500])
     if state == "failed":
         await cover_refunds(tx, order, at)
         await _tell_world(tx, "demand.refund_failed.v1", payment)
 
 
 async def _given_up_as(tx: Tx, payment: RefundPayment) -> str:
-    """The state of a stray payment before it was one."""
+    """The state of a stray payment before it was one; one beside an attempt that was decided about just ends."""
     state = await tx.scalar(
         "SELECT state FROM demand.refund WHERE merchant_id = :merchant AND refund_id = :refund",
         merchant=payment.merchant_id,
         refund=payment.refund_id,
     )
-    if state == "cancelled":
+    if state == "cancelled" or await store.is_beside(tx, payment):
         return "cancelled"
-    return "credited" if payment.owed_minor else "covered"
+    if await _booked(tx, payment, "refund_credited"):
+        return "credited"
+    return "failed" if payment.owed_minor else "covered"
 
 
-async def _returned(tx: Tx, payment: RefundPayment) -> bool:
-    return bool(
-        await tx.scalar(
-            "SELECT 1 FROM billing.entry WHERE merchant_id = :merchant AND kind = 'refund_returned'"
-            " AND source_id = :transfer",
-            merchant=payment.merchant_id,
-            transfer=payment.transfer_id,
-        )
+async def _booked(tx: Tx, payment: RefundPayment, kind: str) -> Any:
+    """The entry of this kind that an attempt has made; None when it has not."""
+    return await tx.row(
+        "SELECT accounts, dimensions, amounts FROM billing.entry"
+        " WHERE merchant_id = :merchant AND kind = :kind AND source_id = :transfer",
+        merchant=payment.merchant_id,
+        kind=kind,
+        transfer=payment.transfer_id,
     )
 
 

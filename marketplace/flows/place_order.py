@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from billing.payments.model import CASH
 from demand.carts.model import CartLine, Listing, Quote, QuoteLine, price
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -19,14 +20,13 @@ from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remembe
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 from marketplace.flows import place_order_sql as sql
-from marketplace.flows.take_payment import capture_credit_only
+from marketplace.flows.take_payment import capture_credit_only, hold_books
 
 TIME_TO_PAY = timedelta(minutes=30)
 """How long stock stays reserved for a purchase that is not paid."""
 
-CASH = "cash"
 TIME_TO_COLLECT = timedelta(days=30)
-"""The same where the merchants collect the money themselves."""
+"""The same where it is cash, and the merchants collect the money themselves."""
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class QuoteChanged(Conflict):
 
 
 async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = False) -> Answer:
-    """Place the cart and store the answer under the request's key, in two round trips.
+    """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all.
 
     Raises NotFound, QuoteChanged, Conflict for a cart that was dropped or credit that is not there, Invalid for more
     credit than the price. Nothing is stored then.
@@ -102,6 +102,8 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
     placed = _placed(tx, cmd, quote)
     values = _values(tx, ticket, cmd, quote, placed, rows)
+    if placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock and credit
+        await hold_books(tx, [order.merchant_id for order in placed.orders], with_house=True)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
     except asyncpg.UniqueViolationError as fault:
@@ -203,7 +205,8 @@ def _values(
     tx: Tx, ticket: Ticket, cmd: PlaceOrder, quote: Quote, placed: Placed, rows: Sequence[Any]
 ) -> dict[str, Any]:
     """The parameters of the writes, by name."""
-    counted = [(row, row["quantity"]) for row in rows if row["free"] is not None]
+    counted = [row for row in rows if row["counted"]]
+    uncounted = [row for row in rows if not row["counted"]]
     credit_shares = allocate(cmd.credit_minor, [order.total_minor for order in placed.orders])
     return {
         "now": tx.now,
@@ -225,9 +228,11 @@ def _values(
         "command": time_ordered_id(tx.now),
         "event": time_ordered_id(tx.now),
         "placed": msgspec.json.encode(placed).decode(),
-        "stock_merchants": [row["merchant_id"] for row, _ in counted],
-        "stock_products": [row["product_id"] for row, _ in counted],
-        "stock_quantities": [quantity for _, quantity in counted],
+        "uncounted_merchants": [row["merchant_id"] for row in uncounted],
+        "uncounted_products": [row["product_id"] for row in uncounted],
+        "stock_merchants": [row["merchant_id"] for row in counted],
+        "stock_products": [row["product_id"] for row in counted],
+        "stock_quantities": [row["quantity"] for row in counted],
         "order_merchants": [order.merchant_id for order in placed.orders],
         "order_ids": [order.order_id for order in placed.orders],
         "order_goods": [order.goods_minor for order in placed.orders],
@@ -269,6 +274,8 @@ def _line_values(lines: Sequence[QuoteLine], placed: Placed, contracts: Sequence
 def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrder) -> None:
     if counts["cart"] == 0:
         raise Conflict(f"cart {cmd.cart_id} was changed while it was being placed; quote it again")
+    if counts["uncounted"] != len(values["uncounted_products"]):
+        raise Conflict("the count of something in the cart has just begun; quote the cart again")
     if counts["reserved"] != len(values["stock_products"]):
         raise Conflict("somebody else has just bought the last of it; quote the cart again")
     if cmd.credit_minor and counts["credit"] == 0:

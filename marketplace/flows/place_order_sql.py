@@ -21,7 +21,8 @@ WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
 SELECT claim.mine, k.fingerprint, k.status, k.body,
        c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,
        o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
-       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, s.on_hand - s.reserved AS free,
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
+       CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
        contract.contract_id, (SELECT p.processor_id FROM billing.processor p WHERE p.name = $7) AS processor_id,
        (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
         ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id
@@ -54,7 +55,8 @@ WHERE c.buyer_id = $1 AND c.cart_id = $2 ORDER BY l.merchant_id, l.product_id
 LISTINGS = """
 SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.title, o.category,
        o.currency AS offer_currency, o.price_minor, o.freight_minor,
-       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, s.on_hand - s.reserved AS free,
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
+       CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
        CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id,
        (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($3::timestamptz AT TIME ZONE e.zone)::date
         ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id
@@ -97,9 +99,16 @@ async def read(tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: s
     ] or [nothing | claimed]
 
 
-# Each by its name, with named parameters. The stock rows are locked in the order of their keys; a row somebody else
+# Each by its name, with named parameters. Listings that were not counted when they were read are held, so that they
+# still are not when this commits; counting holds them too, and one whose count has begun meanwhile is not found. The
+# stock rows are locked after them in the order of their keys; a row somebody else
 # holds is looked at again once it is free, so what is not there any more is not promised.
 WRITES: dict[str, str] = {
+    "uncounted": """
+SELECT o.product_id FROM supply.offer o
+JOIN unnest(:uncounted_merchants::bigint[], :uncounted_products::bigint[]) AS u (merchant_id, product_id)
+  ON u.merchant_id = o.merchant_id AND u.product_id = o.product_id
+WHERE NOT o.counted ORDER BY o.merchant_id, o.product_id FOR SHARE OF o""",
     "reserved": """
 UPDATE supply.stock AS s SET reserved = s.reserved + w.quantity
 FROM (
@@ -164,8 +173,9 @@ VALUES (:event::bigint, 'demand.purchase_placed.v1', :placed::jsonb, :now::times
 INSERT INTO core.idempotency_key (actor, key, fingerprint, status, headers, body, created_at)
 VALUES (:actor::text, :key::text, :fingerprint::bytea, :status::smallint, '{}', :body::bytea, :now::timestamptz)""",
 }
-COUNTED = ("reserved", "cart", "credit")
-"""The writes that may find nothing; how many rows they changed decides whether the order is placed."""
+COUNTED = ("uncounted", "reserved", "cart", "credit")
+"""The parts that may find nothing; how many rows they found decides whether the order is placed. They run in this
+order, whatever the order of the parts: PostgreSQL runs a part when its rows are first asked for."""
 
 _NAMED = re.compile(r"(?<!:):([a-z_]+)")
 
@@ -192,19 +202,30 @@ _TOGETHER, _TOGETHER_NAMES = _together()
 
 
 async def write(raw: asyncpg.Connection, values: Mapping[str, Any], *, citus: bool) -> dict[str, int]:
-    """Run the writes; returns how many rows those of COUNTED changed."""
+    """Run the writes; returns how many rows those of COUNTED found."""
     if not citus:
         row = await raw.fetchrow(_TOGETHER, *(values[name] for name in _TOGETHER_NAMES))
         return dict(row.items())
-    counts = {"reserved": await _reserve_one_by_one(raw, values)}
+    counts = {"uncounted": await _hold_one_by_one(raw, values), "reserved": await _reserve_one_by_one(raw, values)}
     for name, sql in WRITES.items():
-        if name == "reserved":
+        if name in counts:
             continue
         names: list[str] = []
         rows = await raw.fetch(_numbered(sql, names), *(values[each] for each in names))
         if name in COUNTED:
             counts[name] = len(rows)
     return counts
+
+
+async def _hold_one_by_one(raw: asyncpg.Connection, values: Mapping[str, Any]) -> int:
+    """As `_reserve_one_by_one`, before it."""
+    keys = zip(values["uncounted_merchants"], values["uncounted_products"], strict=True)
+    return sum([len(await raw.fetch(_HOLD_ONE, *key)) for key in keys])
+
+
+_HOLD_ONE = """
+SELECT product_id FROM supply.offer WHERE merchant_id = $1 AND product_id = $2 AND NOT counted FOR SHARE
+"""
 
 
 async def _reserve_one_by_one(raw: asyncpg.Connection, values: Mapping[str, Any]) -> int:

@@ -15,7 +15,8 @@ async def quote_cart(tx: Tx, cart: Cart) -> Quote:
 
 _LISTINGS = """
 SELECT o.merchant_id, o.product_id, o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
-       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, s.on_hand - s.reserved AS free
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id,
+       CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free
 FROM unnest($1::bigint[], $2::bigint[]) AS l (merchant_id, product_id)
 JOIN supply.offer o ON o.merchant_id = l.merchant_id AND o.product_id = l.product_id
 JOIN supply.merchant m ON m.merchant_id = o.merchant_id

@@ -1,13 +1,16 @@
 """Take back an order that nobody has paid: its stock, its part of the payment, the credit set aside for it."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from billing.payments import store as payments
 from demand.fulfilment import store as fulfilment
 from demand.lifecycle import Move, Party
-from demand.model import Order
+from demand.model import Order, OrderState
 from demand.store import lock_order, move_order
-from marketplace.core.db import Tx
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
 from supply.stock import store as stock
 from supply.stock.store import Units
 
@@ -45,23 +48,32 @@ async def unshipped_units(tx: Tx, merchant_id: int, order_id: int) -> list[Units
     return [Units(merchant_id, row.product_id, row.left) for row in rows]
 
 
-async def expire_orders(tx: Tx, upto: datetime) -> int:
-    """Expire placed orders whose time to be paid is over, at most `BATCH` of them; returns how many.
+async def expire_orders(db: Database, actor: str, upto: datetime) -> int:
+    """Expire placed orders whose time to be paid is over, each in its own transaction; returns how many.
 
     Several workers may do it at once. A payment that comes in later finds its order cancelled and is given back.
     """
-    due = await tx.rows(
-        """
-        SELECT merchant_id, order_id FROM demand.merchant_order WHERE state = 'placed' AND expires_at <= :upto
-        ORDER BY merchant_id, order_id LIMIT :limit
-        """,
-        upto=upto,
-        limit=BATCH,
-    )
-    expired = 0
-    for row in due:
-        order = await lock_order(tx, row.merchant_id, row.order_id)
-        if order.state == "placed":
-            await release_unpaid(tx, order, Move.EXPIRE, Party.CLOCK, reason="not paid in time")
-            expired += 1
-    return expired
+
+    async def overdue(tx: Tx, last: Any | None) -> Sequence[Any]:
+        return await tx.rows(
+            """
+            SELECT merchant_id, order_id FROM demand.merchant_order
+            WHERE state = 'placed' AND expires_at <= :upto
+              AND (merchant_id, order_id) > (CAST(:merchant AS bigint), CAST(:order AS bigint))
+            ORDER BY merchant_id, order_id LIMIT :limit
+            """,
+            upto=upto,
+            merchant=FIRST if last is None else last.merchant_id,
+            order=FIRST if last is None else last.order_id,
+            limit=BATCH,
+        )
+
+    return await each(db, actor, "order not expired", overdue, _expire)
+
+
+async def _expire(tx: Tx, row: Any) -> bool:
+    order = await lock_order(tx, row.merchant_id, row.order_id)
+    if order.state is not OrderState.PLACED:
+        return False
+    await release_unpaid(tx, order, Move.EXPIRE, Party.CLOCK, reason="not paid in time")
+    return True

@@ -64,10 +64,9 @@ async def run_demo(
 ) -> Demo:
     """Load a demonstration marketplace (made up, or the Olist folder) and bill its closed months; prove the books.
 
-    outside: the processor that live orders are paid through, by its name; Olist has none of these. Interrupted at any
-    point it goes on where it stopped; run again it changes nothing.
+    The caller has checked that it is alone here. outside: the processor that live orders are paid through, by its name;
+    Olist has none of these. Interrupted at any point it goes on where it stopped; run again it changes nothing.
     """
-    await _check_alone(db, olist)
     await db.write(WORKER, actor, _set_policies)
     market = make_market(await _loaded_at(db) or db.clock.now())
     if olist is None:
@@ -105,7 +104,7 @@ def closed_periods(first_on: date, last_on: date) -> list[Period]:
     return periods[-3:]
 
 
-async def _check_alone(db: Database, olist: Path | None) -> None:
+async def check_alone(db: Database, olist: Path | None) -> None:
     """Raise Conflict, before anything is written, when these books hold anything but this demonstration."""
     async with db.read(WORKER) as tx:
         demonstration = await policies.is_on(tx, "demonstration")

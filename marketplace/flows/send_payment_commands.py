@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 import structlog
 
+from billing.ledger import store as ledger
 from billing.payments import store as payments
 from billing.payments.facts import payment_reference, refund_reference
 from billing.payments.model import PaymentCommand
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.together import together
+from marketplace.flows.pay_refund import refund_not_sent
 from marketplace.processors.model import OutOfReach, Processor, Refused
 
 ACTOR = "worker"
@@ -56,10 +58,19 @@ async def _send_one(db: Database, processor: Processor, command: PaymentCommand)
 async def _not_sent(db: Database, command: PaymentCommand, error: str, *, for_good: bool) -> None:
     log.warning("payment command not sent", command_id=command.command_id, kind=command.kind, error=error)
 
-    async def note(tx: Tx) -> None:
-        await payments.note_not_sent(tx, command.command_id, error, for_good=for_good)
+    await db.write(WORKER, ACTOR, _note_not_sent, command, error, for_good)
 
-    await db.write(WORKER, ACTOR, note)
+
+async def _note_not_sent(tx: Tx, command: PaymentCommand, error: str, for_good: bool) -> None:
+    """A refund of an order that is parked has failed: it waits for the decision that failed refunds wait for."""
+    if command.kind != "refund":
+        await payments.note_not_sent(tx, command.command_id, error, for_good=for_good)
+        return
+    assert command.merchant_id is not None
+    assert command.refund_id is not None
+    await ledger.lock_books(tx, command.merchant_id)
+    if await payments.note_not_sent(tx, command.command_id, error, for_good=for_good):
+        await refund_not_sent(tx, command.merchant_id, command.refund_id, command.payment_id, error)
 
 
 async def _send(processor: Processor, command: PaymentCommand) -> None:

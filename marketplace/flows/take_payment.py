@@ -2,10 +2,10 @@
 
 Facts are absolute and states only go forward, so that facts may come in any order and any number of times: captured
 wins over everything, what has ended stays ended. Locks: the merchants' books in id order, the house's, the orders, the
-parts, the payment, the buyer's credit.
+payment, its parts, the buyer's credit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,20 +73,24 @@ async def capture_credit_only(tx: Tx, buyer_id: int, payment_id: int) -> None:
 
 
 async def _amendment_fact(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
-    """What an amendment costs more was paid, or will not be: its flow decides what that means for the order."""
-    if fact.state is PaymentState.CAPTURED:
-        if fact.amount_minor != payment.amount_minor:
-            raise Conflict(f"payment {payment.payment_id}: {fact.amount_minor} of {payment.amount_minor} was captured")
-        await charge_captured(tx, payment)
+    """What an amendment costs more was paid, or will not be: its flow decides what that means for the order.
+
+    What was captured in part pays nothing and goes back; a capture of nothing is a payment that failed.
+    """
+    if payment.state is PaymentState.CAPTURED:
+        return
+    if fact.state is PaymentState.CAPTURED and fact.amount_minor:
+        await charge_captured(tx, payment, fact.amount_minor)
         for part in await payments.parts_of(tx, payment.payment_id):
-            await payments.note_part(tx, part, paid=part.state == "captured", captured_minor=part.amount_minor)
+            await payments.note_part(tx, part, paid=part.state == "captured", captured_minor=fact.amount_minor)
         await payments.note_captured(
             tx, payment, captured_minor=fact.amount_minor, processor_ref=fact.processor_ref, at=fact.occurred_at
         )
         return
     reason = fact.failure or "the processor has given the payment up"
+    state = PaymentState.FAILED if fact.state is PaymentState.CAPTURED else fact.state
     await charge_failed(tx, payment, f"payment failed: {reason}")
-    await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason)
+    await payments.note_ended(tx, payment, state, processor_ref=fact.processor_ref, failure=reason)
 
 
 async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
@@ -98,6 +102,7 @@ async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
         await payments.note_authorised(tx, payment, fact.processor_ref, fact.occurred_at)
         await _tell(tx, payment, "void", payment.amount_minor)
         return
+    await payments.get_payment(tx, payment.buyer_id, payment.payment_id, lock=True)
     asked = await payments.ask_capture(tx, payment.payment_id)
     news = await payments.note_authorised(tx, payment, fact.processor_ref, fact.occurred_at)
     if not news or not asked:
@@ -141,8 +146,8 @@ async def _take(
     parts = await payments.parts_of(tx, payment.payment_id)
     await books.lock(tx, parts)
     orders = [await lock_order(tx, part.merchant_id, part.order_id) for part in parts]
-    parts = await payments.parts_of(tx, payment.payment_id)  # again: now nobody changes them
     present = await payments.get_payment(tx, payment.buyer_id, payment.payment_id, lock=True)
+    parts = await payments.parts_of(tx, payment.payment_id)  # again: now nobody changes them
     if present.state is PaymentState.CAPTURED:
         return
     waiting = [
@@ -193,6 +198,30 @@ async def _give_back(tx: Tx, payment: Payment, merchant_id: int, amount_minor: i
     )
 
 
+async def hold_books(tx: Tx, merchant_ids: Iterable[int], *, with_house: bool) -> Sequence[Any]:
+    """Hold the books of merchants in id order, then those of their house; returns zone and house of each.
+
+    Raises Conflict for a merchant without books.
+    """
+    wanted = sorted(set(merchant_ids))
+    rows = await tx.rows(
+        """
+        SELECT h.merchant_id, e.zone, e.house_merchant_id FROM billing.ledger_head h
+        JOIN billing.entity e ON e.entity_id = h.entity_id
+        WHERE h.merchant_id = ANY(CAST(:merchants AS bigint[])) ORDER BY h.merchant_id
+        """,
+        merchants=wanted,
+    )
+    known = {row.merchant_id for row in rows}
+    for merchant_id in wanted:
+        if merchant_id not in known:
+            raise Conflict(f"merchant {merchant_id} has no books")
+        await ledger.lock_books(tx, merchant_id)
+    if with_house:
+        await ledger.lock_books(tx, rows[0].house_merchant_id)
+    return rows
+
+
 class _Books:
     """The books that a payment is booked in, and the entries that its capture makes."""
 
@@ -204,23 +233,10 @@ class _Books:
 
     async def lock(self, tx: Tx, parts: Sequence[PaymentPart]) -> None:
         """Hold the merchants' books in id order, then the house's when credit is used."""
-        merchant_ids = sorted({part.merchant_id for part in parts})
-        rows = await tx.rows(
-            """
-            SELECT h.merchant_id, e.zone, e.house_merchant_id FROM billing.ledger_head h
-            JOIN billing.entity e ON e.entity_id = h.entity_id
-            WHERE h.merchant_id = ANY(CAST(:merchants AS bigint[])) ORDER BY h.merchant_id
-            """,
-            merchants=merchant_ids,
-        )
+        by_credit = self.payment.credit_minor > 0
+        rows = await hold_books(tx, [part.merchant_id for part in parts], with_house=by_credit)
         self.zones = {row.merchant_id: row.zone for row in rows}
-        for merchant_id in merchant_ids:
-            if merchant_id not in self.zones:
-                raise Conflict(f"merchant {merchant_id} has no books")
-            await ledger.lock_books(tx, merchant_id)
-        if self.payment.credit_minor:
-            self.house = rows[0]
-            await ledger.lock_books(tx, self.house.house_merchant_id)
+        self.house = rows[0] if by_credit else None
 
     def entries(self, parts: Sequence[PaymentPart], shares: Sequence[Share], used_minor: int) -> list[NewEntry]:
         payment = self.payment

@@ -1,6 +1,7 @@
 """Amendments of paid orders: preview, proposal, decision."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
@@ -11,9 +12,9 @@ from demand.amendments import store
 from demand.amendments.model import CHANGES_MAX, Add, Amendment, Changes, Reprice, TakeOff, Words
 from demand.lifecycle import Party
 from demand.store import get_order
-from marketplace.core.db import WORKER, Database, Scope
-from marketplace.core.errors import Invalid
-from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
+from marketplace.core.db import WORKER, Database, Scope, Tx
+from marketplace.core.errors import Forbidden, Invalid
+from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import amend_order
 from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment
 from marketplace.flows.price_amendment import By, Preview, check_buyer, preview_amendment
@@ -101,6 +102,8 @@ async def propose(
 ) -> Response[Amendment]:
     """Propose changes as previewed; the other side accepts or declines within 48 hours."""
     check_books(request.user, merchant_id)
+    if data.method and request.user.merchant_id is not None:
+        raise Forbidden("method: how the buyer pays is the buyer's to say")
     cmd = ProposeAmendment(
         merchant_id=merchant_id,
         order_id=order_id,
@@ -110,7 +113,7 @@ async def propose(
         reason=data.reason,
         method=data.method,
     )
-    return await once(request, db, amend_order.propose_amendment, cmd)
+    return await _answer(request, db, amend_order.propose_amendment, cmd)
 
 
 @get(
@@ -129,11 +132,10 @@ async def list_amendments(
     """An order's amendments, the newest first."""
     check_books(request.user, merchant_id)
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
-    size = min(limit, LIMIT_MAX - 1)
     async with db.read(_scope(request.user)) as tx:
         check_buyer((await get_order(tx, merchant_id, order_id)).order, _by(request.user, buyer_id))
-        rows = await store.list_amendments(tx, merchant_id, order_id, limit=size + 1, before_id=before)
-    return page(rows, size, lambda row: row, lambda row: (row.amendment_id,))
+        rows = await store.list_amendments(tx, merchant_id, order_id, limit=limit + 1, before_id=before)
+    return page(rows, limit, lambda row: _shown(request.user, row), lambda row: (row.amendment_id,))
 
 
 @get(
@@ -152,7 +154,7 @@ async def get_amendment(
     check_books(request.user, merchant_id)
     async with db.read(_scope(request.user)) as tx:
         check_buyer((await get_order(tx, merchant_id, order_id)).order, _by(request.user, buyer_id))
-        return await store.get_amendment(tx, merchant_id, order_id, amendment_id)
+        return _shown(request.user, await store.get_amendment(tx, merchant_id, order_id, amendment_id))
 
 
 @post(
@@ -172,6 +174,8 @@ async def accept(
 ) -> Response[Amendment]:
     """Accept what the other side proposed: applied at once, or when the buyer's payment of more is captured."""
     check_books(request.user, merchant_id)
+    if data.method and request.user.merchant_id is not None:
+        raise Forbidden("method: how the buyer pays is the buyer's to say")
     cmd = DecideAmendment(
         merchant_id=merchant_id,
         order_id=order_id,
@@ -180,7 +184,7 @@ async def accept(
         base_version=data.base_version,
         method=data.method,
     )
-    return await once(request, db, amend_order.accept_amendment, cmd)
+    return await _answer(request, db, amend_order.accept_amendment, cmd)
 
 
 @post(
@@ -200,7 +204,7 @@ async def decline(
 ) -> Response[Amendment]:
     """Turn down what the other side proposed."""
     cmd = _end(request, merchant_id, order_id, amendment_id, data)
-    return await once(request, db, amend_order.decline_amendment, cmd)
+    return await _answer(request, db, amend_order.decline_amendment, cmd)
 
 
 @post(
@@ -220,7 +224,28 @@ async def cancel(
 ) -> Response[Amendment]:
     """Take an open amendment back, also one that waits for its payment."""
     cmd = _end(request, merchant_id, order_id, amendment_id, data)
-    return await once(request, db, amend_order.cancel_amendment, cmd)
+    return await _answer(request, db, amend_order.cancel_amendment, cmd)
+
+
+async def _answer(
+    request: ActorRequest, db: Database, act: Callable[[Tx, Any], Awaitable[Amendment]], cmd: Any
+) -> Response[Amendment]:
+    async def work(tx: Tx) -> Amendment:
+        return _shown(request.user, await act(tx, cmd))
+
+    return await once(request, db, work)
+
+
+def _shown(actor: Actor, found: Amendment) -> Amendment:
+    """What a merchant sees: not the buyer's means of payment, and of who acted only its own people."""
+    if actor.merchant_id is None:
+        return found
+    return msgspec.structs.replace(
+        found,
+        method="",
+        proposed_by=found.proposed_by if found.party is Party.MERCHANT else "",
+        decided_by=found.decided_by if found.decided_party is Party.MERCHANT else None,
+    )
 
 
 def _end(request: ActorRequest, merchant_id: int, order_id: int, amendment_id: int, data: EndBody) -> DecideAmendment:

@@ -213,7 +213,7 @@ async def count_stock(
     expected = expected_version(request)
 
     async def work(tx: Tx) -> Stock:
-        now = await counting.hold_stock(tx, merchant_id, product_id, data.on_hand)
+        now = await counting.hold_stock(tx, merchant_id, product_id)
         check_version(expected, now.version)
         return await counting.count_stock(tx, now, data.on_hand, data.reason)
 

@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from billing.receivables import Receivable
 from demand.model import Moved
 from marketplace.core.db import Database
-from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
+from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.collect_cash import CollectCash, cash_collected
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.routes.receivable_queries import list_receivables as find_receivables
@@ -36,10 +36,9 @@ async def list_receivables(
 ) -> Page[Receivable]:
     """Merchants that owe the platform money, how much, since when, and whether it is enough to suspend them."""
     after = decode_cursor(cursor, tuple[int, str])
-    size = min(limit, LIMIT_MAX - 1)
     async with db.read(request.user.scope) as tx:
-        rows = await find_receivables(tx, limit=size + 1, after=after)
-    return page(rows, size, lambda row: row, lambda row: (row.merchant_id, row.currency))
+        rows = await find_receivables(tx, limit=limit + 1, after=after)
+    return page(rows, limit, lambda row: row, lambda row: (row.merchant_id, row.currency))
 
 
 HANDLERS = [collect_cash, list_receivables]

@@ -22,6 +22,7 @@ from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.cancel_refund import cancel_refund
 from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
 from marketplace.flows.plan_refund import Plan, RefundLine, RefundOrder, plan_refund
+from marketplace.flows.price_amendment import By, check_buyer
 from marketplace.flows.read_funds import Funds
 from marketplace.flows.refund_order import Refunded, refund_order
 from marketplace.routes import refund_queries
@@ -37,6 +38,7 @@ LINES_MAX = 500
 RULES_MAX = 200
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
+BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
 
 
 class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,28 +50,35 @@ class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of: lines; `whole`, whatever is left; goodwill_minor, an amount without items, divided over what is left."""
+    """One of: lines; `whole`, whatever is left; goodwill_minor, an amount without items, divided over what is left.
+
+    buyer_id: whom the shop acts for; it must be the order's buyer.
+    """
 
     reason: Reason
+    buyer_id: BuyerId = None
     lines: Annotated[list[AskedLine], msgspec.Meta(min_length=1, max_length=LINES_MAX)] | None = None
     whole: bool = False
     goodwill_minor: Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)] | None = None
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a refund would do, in minor units: what the buyer gets, who bears it, what is refundable before it."""
+    """What a refund would do, in minor units: what the buyer gets, what is refundable before it, and who bears it.
+
+    Who bears it is between platform and merchant: None for a shop that asks for its buyer.
+    """
 
     gross_minor: int
-    lines: list[LineLeft]
-    merchant_minor: int
-    platform_minor: int
-    commission_minor: int
-    vat_minor: int
-    fee_minor: int
-    settled: bool
-    rule: Rule
     funds: Funds
     refundable_minor: int
+    settled: bool
+    lines: list[LineLeft] | None = None
+    merchant_minor: int | None = None
+    platform_minor: int | None = None
+    commission_minor: int | None = None
+    vat_minor: int | None = None
+    fee_minor: int | None = None
+    rule: Rule | None = None
 
 
 class NewPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -121,7 +130,19 @@ async def refund(
 
     The policy it was sold under says who bears what, and whether this party may ask for it at all.
     """
-    return await once(request, db, refund_order, _command(request.user, merchant_id, order_id, data))
+    cmd = _command(request.user, merchant_id, order_id, data)
+
+    async def work(tx: Tx) -> Refunded:
+        await _check_buyer(tx, cmd, data.buyer_id)
+        return await refund_order(tx, cmd)
+
+    return await once(request, db, work)
+
+
+async def _check_buyer(tx: Tx, cmd: RefundOrder, buyer_id: int | None) -> None:
+    """Raise NotFound when a shop names another's order; an order's buyer never changes, so no lock is needed."""
+    order = (await demand.store.get_order(tx, cmd.merchant_id, cmd.order_id)).order
+    check_buyer(order, By(party=cmd.initiator, buyer_id=buyer_id))
 
 
 @post(
@@ -141,20 +162,33 @@ async def preview_refund(
     cmd = _command(request.user, merchant_id, order_id, data)
     # As the booking would read it: the merchant's own eyes do not reach the contract that its commission is rated by.
     async with db.read(WORKER) as tx:
+        await _check_buyer(tx, cmd, data.buyer_id)
         plan: Plan = await plan_refund(tx, cmd, (await demand.store.get_order(tx, merchant_id, order_id)).order)
-    return Preview(
+    preview = Preview(
         gross_minor=plan.gross_minor,
+        funds=plan.funds,
+        refundable_minor=plan.funds.refundable_minor,
+        settled=plan.settled,
+    )
+    if cmd.initiator is Party.BUYER:
+        return preview
+    return msgspec.structs.replace(
+        preview,
         lines=plan.given,
         merchant_minor=plan.borne_minor,
         platform_minor=plan.platform_minor,
         commission_minor=plan.commission_minor,
         vat_minor=plan.vat_minor,
         fee_minor=plan.fee_minor,
-        settled=plan.settled,
         rule=plan.rule,
-        funds=plan.funds,
-        refundable_minor=plan.funds.refundable_minor,
     )
+
+
+def _shown(actor: Actor, found: Refund) -> Refund:
+    """Who of the house acted is the house's own."""
+    if actor.merchant_id is None or found.initiator == Party.MERCHANT:
+        return found
+    return msgspec.structs.replace(found, made_by="")
 
 
 @get("/refunds", guards=[needs(STAFF, MERCHANT_BOOKS)])
@@ -173,6 +207,7 @@ async def list_refunds(
         rows = await refund_queries.list_refunds(
             tx, merchant_id=merchant, order_id=order_id, limit=limit + 1, after=after
         )
+    rows = [_shown(request.user, row) for row in rows]
     return page(rows, limit, lambda row: row, lambda row: (row.refund_id, row.merchant_id))
 
 
@@ -183,7 +218,8 @@ async def get_refund(
     """A refund with its lines, its entries and every attempt to pay it."""
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        return await refund_queries.get_refund(tx, merchant_id, refund_id)
+        found = await refund_queries.get_refund(tx, merchant_id, refund_id)
+    return msgspec.structs.replace(found, refund=_shown(request.user, found.refund))
 
 
 async def _retry(tx: Tx, key: RefundKey) -> RefundDetail:

@@ -56,7 +56,7 @@ async def list_listings(
     return [_listing(row) for row in rows]
 
 
-_BY_SKU = text(f"{_SELECT} AND o.sku = ANY(:skus) ORDER BY o.product_id").bindparams(
+_BY_SKU = text(f"{_SELECT} AND o.sku = ANY(:skus) ORDER BY o.product_id FOR NO KEY UPDATE OF o").bindparams(
     bindparam("skus", type_=ARRAY(Text))
 )
 _CATEGORIES = text("SELECT category FROM supply.category WHERE category = ANY(:names)").bindparams(
@@ -65,7 +65,7 @@ _CATEGORIES = text("SELECT category FROM supply.category WHERE category = ANY(:n
 
 
 async def find_by_sku(tx: Tx, merchant_id: int, skus: Sequence[str]) -> dict[str, Listing]:
-    """Those of a merchant's listings that have one of these SKUs."""
+    """Those of a merchant's listings that have one of these SKUs, held: listings come before stock."""
     listings = [_listing(row) for row in await tx.rows(_BY_SKU, merchant=merchant_id, skus=list(skus))]
     return {listing.sku: listing for listing in listings if listing.sku is not None}
 
@@ -90,7 +90,8 @@ async def add_listings(
         ref = f"{merchant_ref}/{row['sku']}"
         products.append({"product_id": product_id, "product_ref": ref, "category": row["category"]})
         told = {name: row[name] for name in ("sku", "title", "category", "price_minor", "freight_minor", "state")}
-        offers.append({**key, **told, "currency": currency, "updated_at": tx.now})
+        offers.append({**key, **told, "counted": row["on_hand"] is not None})
+        offers[-1] |= {"currency": currency, "updated_at": tx.now}
         if row["on_hand"] is not None:
             counted.append({**key, "on_hand": row["on_hand"]})
             movement = {**key, "movement_no": 1, "kind": "counted", "delta": row["on_hand"], "on_hand": row["on_hand"]}

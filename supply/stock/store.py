@@ -1,14 +1,14 @@
 """Every statement on stock.
 
-Rows are always taken in the order of their keys, so that no two transactions wait for each other. Listings without a
-row are not counted: whatever is asked of them holds.
+Listings that are not counted come first, then rows of stock, each in the order of their keys, so that no two
+transactions wait for each other. Listings without a row are not counted: whatever is asked of them holds.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import TextClause, insert, text
+from sqlalchemy import ARRAY, BigInteger, TextClause, bindparam, insert, text
 
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
@@ -33,6 +33,10 @@ _SHIP = text(_FORM.format("reserved = reserved - :quantity, on_hand = on_hand - 
 _PROMISE = text(_FORM.format("reserved = reserved + :quantity") + " AND on_hand - reserved >= :quantity")
 _FREE = text("SELECT on_hand - reserved FROM supply.stock WHERE merchant_id = :merchant AND product_id = :product")
 _RESTOCK = text(_FORM.format("on_hand = on_hand + :quantity"))
+_HOLD_UNCOUNTED = text("""
+SELECT product_id FROM supply.offer
+WHERE merchant_id = :merchant AND product_id = ANY(:products) AND NOT counted ORDER BY product_id FOR SHARE
+""").bindparams(bindparam("products", type_=ARRAY(BigInteger)))
 
 
 async def release(tx: Tx, units: Iterable[Units]) -> None:
@@ -53,7 +57,11 @@ async def restock(tx: Tx, units: Iterable[Units]) -> None:
 async def exchange(tx: Tx, wanted: Iterable[Units], given_up: Iterable[Units] = ()) -> None:
     """Reserve units for an order that gives up others in the same step. Raises Conflict naming what is out of stock."""
     back = (Units(unit.merchant_id, unit.product_id, -unit.quantity) for unit in given_up)
-    for key, quantity in _summed((*wanted, *back)):
+    sums = _summed((*wanted, *back))
+    uncounted = await _hold_uncounted(tx, sums)
+    for key, quantity in sums:
+        if key in uncounted:
+            continue
         bound = {"merchant": key[0], "product": key[1], "quantity": quantity}
         if (await tx.execute(_PROMISE, bound)).rowcount:
             continue
@@ -62,12 +70,33 @@ async def exchange(tx: Tx, wanted: Iterable[Units], given_up: Iterable[Units] = 
             raise Conflict(
                 f"product {key[1]}: {free} units are in stock, {quantity} are wanted", product_id=key[1], in_stock=free
             )
+        if quantity > 0:
+            raise Conflict(f"product {key[1]} has just ceased to be counted: try again", product_id=key[1])
 
 
 async def _run(tx: Tx, statement: TextClause, units: Iterable[Units]) -> None:
-    rows = [{"merchant": key[0], "product": key[1], "quantity": quantity} for key, quantity in _summed(units)]
+    sums = _summed(units)
+    uncounted = await _hold_uncounted(tx, sums)
+    rows = [
+        {"merchant": key[0], "product": key[1], "quantity": quantity} for key, quantity in sums if key not in uncounted
+    ]
     if rows:
         await tx.execute(statement, rows)
+
+
+async def _hold_uncounted(tx: Tx, sums: Iterable[tuple[tuple[int, int], int]]) -> set[tuple[int, int]]:
+    """Those of the listings that are not counted, and will not be until the transaction ends.
+
+    One whose count begins just now is waited for: then it is counted, and its stock is there for the next statement.
+    """
+    products: dict[int, list[int]] = {}
+    for (merchant_id, product_id), _ in sums:
+        products.setdefault(merchant_id, []).append(product_id)
+    return {
+        (merchant_id, row.product_id)
+        for merchant_id in products
+        for row in await tx.rows(_HOLD_UNCOUNTED, merchant=merchant_id, products=products[merchant_id])
+    }
 
 
 def _summed(units: Iterable[Units]) -> list[tuple[tuple[int, int], int]]:
@@ -100,6 +129,14 @@ async def get_stock(tx: Tx, merchant_id: int, product_id: int) -> Stock:
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no listing {product_id}")
     return Stock(**row._mapping)
+
+
+async def hold_listing(tx: Tx, merchant_id: int, product_id: int) -> None:
+    """Hold a listing, before its stock, to begin or end its count: who promises or ships uncounted units waits."""
+    await tx.execute(
+        "SELECT FROM supply.offer WHERE merchant_id = :merchant AND product_id = :product FOR NO KEY UPDATE",
+        {"merchant": merchant_id, "product": product_id},
+    )
 
 
 async def lock_stock(tx: Tx, merchant_id: int, product_id: int) -> Stock:
@@ -139,12 +176,13 @@ async def list_movements(
 
 
 async def begin_counting(tx: Tx, now: Stock, on_hand: int, *, reserved: int, reason: str) -> Stock:
-    """Count a listing that was sold uncounted, of which `reserved` units are promised to open orders.
+    """Count a held listing that was sold uncounted, of which `reserved` units are promised to open orders.
 
     Raises Conflict when fewer are on hand than are promised.
     """
     _check_covers(on_hand, reserved)
     row = {"merchant": now.merchant_id, "product": now.product_id, "on_hand": on_hand, "reserved": reserved}
+    await _set_counted(tx, now, counted=True)
     await tx.execute(
         """
         INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved, version)
@@ -187,7 +225,7 @@ async def adjust(tx: Tx, merchant_id: int, product_id: int, delta: int, reason: 
 
 
 async def end_counting(tx: Tx, now: Stock, *, reason: str) -> Stock:
-    """Sell a locked listing uncounted from now on. Raises Conflict while units are promised to open orders."""
+    """Sell a held listing uncounted from now on. Raises Conflict while units are promised to open orders."""
     assert now.on_hand is not None
     if now.reserved:
         raise Conflict(
@@ -196,11 +234,19 @@ async def end_counting(tx: Tx, now: Stock, *, reason: str) -> Stock:
             on_hand=now.on_hand,
             reserved=now.reserved,
         )
+    await _set_counted(tx, now, counted=False)
     await tx.execute(
         "DELETE FROM supply.stock WHERE merchant_id = :merchant AND product_id = :product",
         {"merchant": now.merchant_id, "product": now.product_id},
     )
     return await _moved(tx, now, "uncounted", -now.on_hand, reason)
+
+
+async def _set_counted(tx: Tx, now: Stock, *, counted: bool) -> None:
+    await tx.execute(
+        "UPDATE supply.offer SET counted = :counted WHERE merchant_id = :merchant AND product_id = :product",
+        {"merchant": now.merchant_id, "product": now.product_id, "counted": counted},
+    )
 
 
 def _check_covers(on_hand: int, reserved: int) -> None:

@@ -40,8 +40,9 @@ _MARKET = (
     "INSERT INTO billing.processor VALUES (1, 'simulator')",
     f"""INSERT INTO supply.merchant (merchant_id, merchant_ref, name, entity_id, created_at)
         SELECT m, 'm' || m, 'M', 1, now() FROM generate_series(1, {MERCHANTS}) AS m""",
-    f"""INSERT INTO supply.offer (merchant_id, product_id, currency, price_minor, freight_minor, title, updated_at)
-        SELECT m, p, 'EUR', {_PRICE}, {_FREIGHT}, 'Something', now()
+    f"""INSERT INTO supply.offer (merchant_id, product_id, currency, price_minor, freight_minor, title, updated_at,
+           counted)
+        SELECT m, p, 'EUR', {_PRICE}, {_FREIGHT}, 'Something', now(), true
         FROM generate_series(1, {MERCHANTS}) AS m, generate_series(1, {LISTINGS_PER_MERCHANT}) AS p""",
     """INSERT INTO supply.stock (merchant_id, product_id, on_hand)
         SELECT merchant_id, product_id, 1000000 FROM supply.offer""",

@@ -49,7 +49,7 @@ async def test_a_full_refund_before_settlement_empties_pending(db: Database) -> 
     assert await _refund(db) == {2005: 12_000, 2400: -12_000}
     assert (await settle_through(db, "test", date(2018, 6, 30))).orders == 0
     async with db.read(WORKER) as tx:
-        assert await tx.scalar("SELECT state FROM demand.merchant_order") == "cancelled"
+        assert await tx.scalar("SELECT state FROM demand.merchant_order") == "delivered"
     assert (await verify_books(db)).ok
 
 

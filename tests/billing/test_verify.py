@@ -45,6 +45,9 @@ REFUNDED = f"""INSERT INTO billing.commission_line
            -goods_minor, -freight_minor, -discount_minor, -base_minor, 0, 0
     FROM billing.commission_line WHERE effective_on = '{JULY_3}'"""
 AMENDMENT = "'buyer', 'x', now(), '', '', NULL, NULL, NULL, '', now(), NULL, NULL"
+OFFER = """INSERT INTO supply.offer (merchant_id, product_id, currency, price_minor, updated_at, counted)
+    VALUES (3, 9, 'EUR', 1, now(), {})"""
+STOCK = "INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved) VALUES (3, 9, 5, {})"
 BALANCES = {"entries-balance", "books-balance", "platform-balances"}
 
 CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
@@ -249,6 +252,22 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
          "UPDATE billing.entry SET accounts = ARRAY[5210, 6920] WHERE source_id = 77",
          "UPDATE billing.ledger_head SET last_entry_no = last_entry_no + 1 WHERE merchant_id = 1"],
         {"closed-stays-closed"},
+    ),
+    "a listing said to be counted that has no stock": ([OFFER.format("true")], {"counted-have-stock"}),
+    "stock of a listing that is not counted": (
+        [OFFER.format("false"), STOCK.format(0)], {"counted-have-stock"},
+    ),
+    "stock of no listing": ([STOCK.format(0)], {"counted-have-stock"}),
+    "a unit reserved for nobody": ([OFFER.format("true"), STOCK.format(1)], {"reserved-is-promised"}),
+    "a unit of an open order that is not reserved": (
+        [OFFER.format("true"), STOCK.format(0), "UPDATE demand.order_line SET product_id = 9 WHERE order_id = 8"],
+        {"reserved-is-promised"},
+    ),
+    "units of an unpaid amendment that are not reserved": (
+        [OFFER.format("true"), STOCK.format(0),
+         f"""INSERT INTO demand.amendment VALUES (3, 88, 8, 'awaiting_payment', 1,
+             '{{"priced": {{"added": [{{"product_id": 9, "quantity": 2}}]}}}}', 5, 0, 0, {AMENDMENT})"""],
+        {"reserved-is-promised"},
     ),
     **REFUND_CORRUPTIONS,
 }  # fmt: skip

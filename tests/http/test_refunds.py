@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.flows.refund_order import Refunded
 from tests.billing.market import check_books
 from tests.http.market import send
-from tests.orders.paid import Paid, balances, market, of, says, sent
+from tests.orders.paid import BUYER, Paid, balances, market, of, says, sent
 from tests.orders.test_disputes import OPENED, fact
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -23,13 +23,14 @@ async def test_who_asks_decides_by_which_row_of_the_matrix(caller: Make, db: Dat
     owner = await caller("olga", "merchant_owner", merchant_id=1)
     shop, ops = await caller("shop", "storefront"), await caller("otto", "growth")
     asked = {"reason": "goodwill", "goodwill_minor": 600}
-    assert (await send(shop, OF_ORDER, asked)).status_code == 409
+    assert (await send(shop, OF_ORDER, {**asked, "buyer_id": BUYER})).status_code == 409
     previews = [(await send(one, f"{OF_ORDER}/preview", asked)).json() for one in (owner, ops)]
     assert [(one["merchant_minor"], one["platform_minor"]) for one in previews] == [(600, 0), (0, 600)]
     assert (await balances(db))[2005] == -12_000
     done = await send(ops, OF_ORDER, asked)
     assert (done.status_code, done.json()["platform_minor"]) == (201, 600)
-    late = await send(shop, OF_ORDER, {"reason": "late", "lines": [{"line_no": 1, "goods_minor": 400}]})
+    wanted = {"reason": "late", "buyer_id": BUYER, "lines": [{"line_no": 1, "goods_minor": 400}]}
+    late = await send(shop, OF_ORDER, wanted)
     assert late.status_code == 201, late.text
     listed = (await owner.get("/api/v1/refunds", params={"limit": 1})).json()
     assert [(one["initiator"], one["state"]) for one in listed["items"]] == [("buyer", "due")]
@@ -39,6 +40,18 @@ async def test_who_asks_decides_by_which_row_of_the_matrix(caller: Make, db: Dat
     assert too_much.status_code == 409
     assert "captured 12000, refunded 1000, disputed 0" in too_much.json()["detail"]
     await check_books(db)
+
+
+async def test_a_shop_names_its_buyer_and_learns_nothing_of_the_merchants_terms(caller: Make, db: Database) -> None:
+    await market(db, Paid(order=of(1, 1)))
+    shop, owner = await caller("shop", "storefront"), await caller("olga", "merchant_owner", merchant_id=1)
+    asked = {"reason": "late", "whole": True}
+    for buyer in (None, BUYER + 1):
+        for path in (OF_ORDER, f"{OF_ORDER}/preview"):
+            assert (await send(shop, path, {**asked, "buyer_id": buyer})).status_code == 404
+    seen = (await send(shop, f"{OF_ORDER}/preview", {**asked, "buyer_id": BUYER})).json()
+    assert (seen["gross_minor"], seen["commission_minor"], seen["rule"]) == (12_000, None, None)
+    assert (await send(owner, f"{OF_ORDER}/preview", asked)).json()["rule"] is not None
 
 
 @pytest.mark.parametrize(

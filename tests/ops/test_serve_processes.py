@@ -32,21 +32,43 @@ def ready(base: str) -> bool:
         return False
 
 
+def serving(said: Path) -> str:
+    wait_for(lambda: "Serving http" in said.read_text())
+    return said.read_text().partition("Serving ")[2].split()[0]
+
+
+def children_of(server: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [child for child in psutil.Process(server.pid).children() if "--fd" in child.cmdline()]
+
+
+def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    command = [sys.executable, "-m", "marketplace", "serve", "--port", "0", "--processes", "2"]
+    with said.open("w") as err:
+        server = subprocess.Popen(command, env={**os.environ, "MARKETPLACE_HOME": str(tmp_path / "home")}, stderr=err)
+    base = serving(said)
+    wait_for(lambda: ready(base))
+    workers = children_of(server)
+    assert len(workers) == 2
+    server.kill()
+    server.wait()
+    wait_for(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))
+    assert not ready(base)
+
+
 def test_a_killed_process_is_replaced_and_all_end_together(tmp_path: Path) -> None:
     said = tmp_path / "said"
     command = [sys.executable, "-m", "marketplace", "serve", "--port", "0", "--processes", "2"]
     with said.open("w") as err:
         server = subprocess.Popen(command, env={**os.environ, "MARKETPLACE_HOME": str(tmp_path / "home")}, stderr=err)
     try:
-        wait_for(lambda: "Serving http" in said.read_text())
-        base = said.read_text().partition("Serving ")[2].split()[0]
+        base = serving(said)
         wait_for(lambda: ready(base))
-        children = psutil.Process(server.pid).children()
-        workers = [child for child in children if "--fd" in child.cmdline()]
+        workers = children_of(server)
         assert len(workers) == 2
         workers[0].send_signal(signal.SIGKILL)
         wait_for(lambda: "starting another" in said.read_text())
-        wait_for(lambda: len([c for c in psutil.Process(server.pid).children() if "--fd" in c.cmdline()]) == 2)
+        wait_for(lambda: len(children_of(server)) == 2)
         assert ready(base)
         server.terminate()
         assert server.wait(30) == 0

@@ -22,7 +22,10 @@ from tests.builders import PROCESSOR, Line, Order, add_market, add_orders
 
 MERCHANT, ORDER, BUYER = 1, 1, 1
 LAMP, CABLE, HIDDEN = 501, 502, 503
-"""Listings: a lamp at 25.00 with 1.00 freight (5 on hand), a cable at 5.00 uncounted, and one that is not listed."""
+FREE = 5
+"""Listings: a lamp at 25.00 with 1.00 freight, of which FREE are not promised to the order; a cable at 5.00, uncounted;
+and one that is not listed.
+"""
 
 AS_MERCHANT, AS_BUYER, AS_PLATFORM = (
     By(party=Party.MERCHANT),
@@ -47,10 +50,10 @@ async def _add(tx: Tx, lines: tuple[Line, ...], quantities: tuple[int, ...], ter
     await tx.execute(insert(payment_part), {**paid, "merchant_id": MERCHANT, "order_id": ORDER})
     row = {"purchase_id": ORDER, "method": "card_visa", "created_at": tx.now, "expires_at": tx.now}
     await tx.execute(insert(payment), {**paid, **row, "captured_minor": order.gross_minor})
-    await _add_listings(tx)
+    await _add_listings(tx, quantities[0])
 
 
-async def _add_listings(tx: Tx) -> None:
+async def _add_listings(tx: Tx, lamps: int) -> None:
     for product_id, price, freight, state in (
         (LAMP, 2_500, 100, "listed"),
         (CABLE, 500, 0, "listed"),
@@ -61,8 +64,10 @@ async def _add_listings(tx: Tx) -> None:
         )
         row = {"merchant_id": MERCHANT, "product_id": product_id, "currency": "EUR", "price_minor": price}
         row |= {"state": state, "title": f"product {product_id}", "freight_minor": freight, "updated_at": tx.now}
+        row |= {"counted": product_id == LAMP}
         await tx.execute(insert(offer), row)
-    await tx.execute(insert(stock), {"merchant_id": MERCHANT, "product_id": LAMP, "on_hand": 10, "reserved": 5})
+    units = {"on_hand": lamps + FREE, "reserved": lamps}
+    await tx.execute(insert(stock), {"merchant_id": MERCHANT, "product_id": LAMP, **units})
 
 
 async def add_paid_order(
@@ -152,7 +157,22 @@ async def deliver(db: Database, at: datetime = datetime(2018, 5, 3, 10, tzinfo=U
     await db.write(WORKER, "test", _deliver, at)
 
 
+async def ship(tx: Tx, units: int, delivered: int = 0) -> None:
+    """Lamps of the first line leave, and some arrive, without any move of the order."""
+    where = {"units": units, "delivered": delivered, "lamp": LAMP}
+    await tx.execute(
+        "UPDATE demand.order_line SET shipped_quantity = :units, delivered_quantity = :delivered WHERE line_no = 1",
+        where,
+    )
+    await tx.execute(
+        "UPDATE supply.stock SET on_hand = on_hand - :units, reserved = reserved - :units WHERE product_id = :lamp",
+        where,
+    )
+
+
 async def _deliver(tx: Tx, at: datetime) -> None:
+    await tx.execute("UPDATE demand.order_line SET shipped_quantity = quantity - cancelled_quantity")
+    await tx.execute("UPDATE supply.stock SET on_hand = on_hand - reserved, reserved = 0")
     await tx.execute(
         "UPDATE demand.merchant_order SET state = 'delivered', delivered_at = :at, delivered_on = :day",
         {"at": at, "day": at.date()},

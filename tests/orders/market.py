@@ -58,7 +58,7 @@ async def add_shop(
     await add_market(tx, merchants, zone=zone)
     await tx.execute(insert(product), [{"product_id": p, "product_ref": f"p{p}"} for p in products])
     keys = [{"merchant_id": m, "product_id": p} for m in merchants for p in products]
-    listed = {"currency": "EUR", "price_minor": 4000, "updated_at": tx.now}
+    listed = {"currency": "EUR", "price_minor": 4000, "updated_at": tx.now, "counted": True}
     await tx.execute(insert(offer), [{**key, **listed} for key in keys])
     await tx.execute(insert(stock), [{**key, "on_hand": SHELF} for key in keys])
     await tx.execute(insert(buyer), {"buyer_id": BUYER, "buyer_ref": "buyer-501", "created_at": tx.now})

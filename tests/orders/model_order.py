@@ -9,16 +9,15 @@ UNDER_WAY = ("paid", "accepted", "fulfilling", "partly_delivered")
 
 
 class ModelLine(msgspec.Struct):
-    """goods and freight: what each unit is worth to the buyer, the unit that goes first first."""
+    """goods_left and freight_left: what the buyer has not got back of the line."""
 
     quantity: int
-    goods: list[int]
-    freight: list[int]
+    goods_left: int
+    freight_left: int
     cancelled: int = 0
     shipped: int = 0
     delivered: int = 0
     returned: int = 0
-    refunded: int = 0
 
     @property
     def unshipped(self) -> int:
@@ -30,19 +29,23 @@ class ModelLine(msgspec.Struct):
 
     @property
     def left(self) -> int:
-        return sum(self.goods) + sum(self.freight) - self.refunded
+        return self.goods_left + self.freight_left
 
     def give_back(self, units: int, *, freight: bool) -> int:
-        """The worth of the next units that go; to be asked before they are counted as gone."""
-        gone = slice(self.cancelled + self.returned, self.cancelled + self.returned + units)
-        worth = sum(self.goods[gone]) + (sum(self.freight[gone]) if freight else 0)
-        self.refunded += worth
-        return worth
+        """The worth of the next units that go, of equal shares of what is left; asked before they are counted as gone.
+
+        Freight that stays with the merchant is left to the units that are.
+        """
+        each = [1] * self.kept
+        goods = sum(allocate(self.goods_left, each)[:units])
+        carried = sum(allocate(self.freight_left, each)[:units]) if freight else 0
+        self.goods_left -= goods
+        self.freight_left -= carried
+        return goods + carried
 
 
 def model_line(quantity: int, goods: int, freight: int, discount: int) -> ModelLine:
-    each = [1] * quantity
-    return ModelLine(quantity, allocate(goods - discount, each), allocate(freight, each))
+    return ModelLine(quantity, goods - discount, freight)
 
 
 class ModelOrder:
@@ -106,7 +109,7 @@ class ModelOrder:
             return False
         self.refunded += self.left
         for line in self.lines:
-            line.refunded += line.left
+            line.goods_left = line.freight_left = 0
         self._end()
         return True
 
@@ -119,7 +122,8 @@ class ModelOrder:
             line.cancelled += count
             shelf[1] -= count
         self.refunded += back
-        if (back and not self.left) or all(line.cancelled == line.quantity for line in self.lines):
+        worthless = back and not self.left and not any(line.shipped for line in self.lines)
+        if worthless or all(line.cancelled == line.quantity for line in self.lines):
             self._end()
         else:
             self._look_whether_all_is_there()
@@ -136,8 +140,6 @@ class ModelOrder:
         self.refunded += back
         if not any(line.kept for line in self.lines):
             self.state = "returned"
-        elif back and not self.left and not self.settled:
-            self.state = "cancelled"  # only what is worth nothing is kept
         return True
 
     def settle(self) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demand.amendments.model import Add, Changes, GivenBack, Listing, NewLine, Priced, Reprice, TakeOff
-from demand.amendments.pricing import price_changes, unit_share
+from demand.amendments.pricing import price_changes
+from demand.fulfilment.units import unit_share
 from demand.model import OrderLine
 from marketplace.core.errors import Invalid
 from tests.orders.amending import worth

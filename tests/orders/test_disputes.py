@@ -115,7 +115,7 @@ async def test_a_payment_over_two_merchants_is_disputed_in_parts(db: Database) -
     await refund(db, RefundLine(1, 9_000))
     shares = await fact(db, OPENED, 6_001, 100)
     assert [(one.merchant_id, one.amount_minor, one.fee_minor) for one in shares] == [(1, 2_000, 33), (2, 4_001, 67)]
-    await fact(db, LOST)
+    await fact(db, LOST, 6_001, 100)
     await check_books(db)
 
 

@@ -165,7 +165,8 @@ class OrderMachine(RuleBasedStateMachine):
         for line, wanted in zip(found.lines, model.lines, strict=True):
             counts = (line.cancelled_quantity, line.shipped_quantity, line.delivered_quantity, line.returned_quantity)
             assert counts == (wanted.cancelled, wanted.shipped, wanted.delivered, wanted.returned)
-            assert line.refunded_goods_minor + line.refunded_freight_minor == wanted.refunded
+            assert line.goods_minor - line.discount_minor - line.refunded_goods_minor == wanted.goods_left
+            assert line.freight_minor - line.refunded_freight_minor == wanted.freight_left
         assert sum(refund.goods_minor + refund.freight_minor for refund in found.refunds) == model.refunded
         for product, wanted_shelf in enumerate(model.shelf, start=1):
             assert list(self.wait(shelf(self.db, 1, product))) == wanted_shelf

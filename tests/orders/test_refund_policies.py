@@ -16,6 +16,7 @@ from demand.refund_policy import (
     LineLeft,
     Reason,
     Rule,
+    buyers_shares,
     check_rules,
     reason_named,
     spread,
@@ -106,3 +107,19 @@ async def test_a_later_version_never_changes_an_older_order(db: Database) -> Non
         assert await store.policy_for(tx, date(2018, 1, 1)) == made.policy_id
     await refund(db, reason="late", initiator=Party.BUYER)
     assert await entry(db, "order_refunded") == {2005: 12_000, 2400: -12_000}
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=6), st.integers(0, 10**7))
+def test_the_buyers_shares_are_what_is_left_less_what_the_platform_bore(
+    shares: list[tuple[int, int]], bore: int
+) -> None:
+    left, given_before = [share[0] for share in shares], [share[1] for share in shares]
+    found = buyers_shares(left, given_before, bore)
+    assert sum(found) == max(0, sum(left) - bore)
+    assert all(0 <= share <= most for share, most in zip(found, left, strict=True))
+
+
+def test_of_a_share_that_the_platform_gave_the_buyer_has_the_rest() -> None:
+    assert buyers_shares([100, 50], [30, 0], 30) == [70, 50]
+    assert buyers_shares([0, 70], [30, 0], 30) == [0, 40], "the first was amended away: the second bears it"
+    assert buyers_shares([70, 0], [30, -30], 0) == [70, 0], "and gave it back; then the first came again"

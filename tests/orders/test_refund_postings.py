@@ -151,7 +151,14 @@ async def test_a_full_refund_of_an_unshipped_order_cancels_it_and_frees_its_stoc
 
     async def reserve(tx: Tx) -> None:
         await tx.execute("UPDATE demand.order_line SET product_id = 9")
-        offer = {"merchant_id": 1, "product_id": 9, "currency": "EUR", "price_minor": 1, "updated_at": tx.now}
+        offer = {
+            "merchant_id": 1,
+            "product_id": 9,
+            "currency": "EUR",
+            "price_minor": 1,
+            "updated_at": tx.now,
+            "counted": True,
+        }
         await tx.execute(insert(offer_table), offer)
         await tx.execute("INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved) VALUES (1, 9, 3, 1)")
 

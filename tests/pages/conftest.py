@@ -59,7 +59,7 @@ async def _bill(db: Database, market: DemoMarket) -> None:
         result = await run_billing.run_period(db, "test", period)
         await run_billing.approve_run(db, "test", result.run.run_id)
         await run_billing.finalise_run(db, "test", result.run.run_id)
-    await db.write(WORKER, "test", _people)
+    await db.write(WORKER, "test", add_people)
 
 
 async def _switch_on(tx: Tx) -> None:
@@ -67,7 +67,7 @@ async def _switch_on(tx: Tx) -> None:
         await policies.switch(tx, name, on=True)
 
 
-async def _people(tx: Tx) -> None:
+async def add_people(tx: Tx) -> None:
     for login, roles in PEOPLE.items():
         merchant_id = {"merchant": MINE, "cashier": MINE, "other": OTHERS}.get(login)
         await create_user(tx, login, f"{login.title()} <Person>", roles, merchant_id=merchant_id, password=PASSWORD)

@@ -35,7 +35,7 @@ async def add_listings(tx: Tx) -> None:
     for merchant_id, product_id, title, price, freight, on_hand in LISTINGS:
         key = {"merchant_id": merchant_id, "product_id": product_id}
         row = {"currency": "EUR", "price_minor": price, "freight_minor": freight, "title": title, "updated_at": tx.now}
-        await tx.execute(insert(offer), {**key, **row})
+        await tx.execute(insert(offer), {**key, **row, "counted": on_hand is not None})
         if on_hand is not None:
             await tx.execute(insert(stock), {**key, "on_hand": on_hand})
     await tx.execute(

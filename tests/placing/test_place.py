@@ -173,10 +173,10 @@ async def test_stock_that_nobody_pays_for_comes_back(db: Database, clock: FixedC
     await prepare(db)
     placed = await place(db, await new_cart(db, line(ALPHA, TEA, 10), line(BETA, LAMP)))
     assert placed.expires_at == clock.now() + TIME_TO_PAY
-    assert await db.write(WORKER, "clock", expire_orders, clock.now()) == 0
+    assert await expire_orders(db, "clock", clock.now()) == 0
     clock.move_to(clock.now() + TIME_TO_PAY + timedelta(seconds=1))
-    assert await db.write(WORKER, "clock", expire_orders, clock.now()) == 2
-    assert await db.write(WORKER, "clock", expire_orders, clock.now()) == 0
+    assert await expire_orders(db, "clock", clock.now()) == 2
+    assert await expire_orders(db, "clock", clock.now()) == 0
     assert (await stock_of(db, ALPHA, TEA), await stock_of(db, BETA, LAMP)) == ((10, 0), (3, 0))
     assert await rows(db, "SELECT DISTINCT state FROM demand.merchant_order") == [("cancelled",)]
     assert await rows(db, "SELECT DISTINCT state FROM billing.payment_part") == [("released",)]

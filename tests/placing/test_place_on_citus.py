@@ -38,7 +38,7 @@ async def story(db: Database, clock: FixedClock) -> list[Any]:
     with pytest.raises(Conflict, match="is empty"):
         await place(db, await new_cart(db), "k3")
     for upto in (clock.now(), clock.now() + TIME_TO_PAY + timedelta(seconds=1)):
-        seen.append(await db.write(WORKER, "clock", expire_orders, upto))
+        seen.append(await expire_orders(db, "clock", upto))
         async with db.read(WORKER) as tx:
             seen += [[tuple(row) for row in await tx.rows(query)] for query in SEEN]
     assert (await stock_of(db, BETA, LAMP)) == (3, 0)

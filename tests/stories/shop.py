@@ -4,6 +4,7 @@ Three merchants sell at 10 % commission with 20 % VAT on it, as in domain.md. No
 the doors that the people and programs of a real marketplace use.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
@@ -18,7 +19,7 @@ from billing.ledger import store as ledger
 from demand.refund_policy import DEFAULT, Bearer, Commission, Reason
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import AppError
+from marketplace.core.errors import AppError, Conflict, NotFound
 from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.apply_payment_events import apply_events, receive_event
 from marketplace.flows.send_payment_commands import send_commands
@@ -49,11 +50,12 @@ MAY_1 = datetime(2018, 5, 1, 9, tzinfo=UTC)
 _keys = count(1)
 
 
-async def add_shop(tx: Tx) -> None:
-    await add_market(tx, MERCHANTS)
+async def add_shop(tx: Tx, merchants: Sequence[int] = MERCHANTS) -> None:
+    """Merchants with full shelves and bank accounts, a buyer, a contract."""
+    await add_market(tx, merchants)
     titles = {CHAIR: "chair", LAMP: "lamp", CABLE: "cable"}
     await tx.execute(insert(product), [{"product_id": p, "product_ref": title} for p, title in titles.items()])
-    for merchant_id in MERCHANTS:
+    for merchant_id in merchants:
         for product_id, price in PRICES.items():
             key = {"merchant_id": merchant_id, "product_id": product_id}
             listed = {"title": titles[product_id], "price_minor": price, "currency": "EUR", "updated_at": tx.now}
@@ -92,7 +94,7 @@ class AtHand:
         try:
             self.simulator.once(str(command_id), repr(asked), command)
         except AppError as refusal:
-            raise Refused(refusal.detail) from refusal
+            raise Refused(refusal.detail, too_late=isinstance(refusal, Conflict | NotFound)) from refusal
 
     async def authorise(
         self, command_id: int, reference: str, *, amount_minor: int, currency: str, method: str

@@ -57,7 +57,7 @@ async def listed(db: Database, merchant_id: int = 1) -> dict[str | None, Listing
 
 async def count(db: Database, product_id: int, on_hand: int | None, reason: str = "") -> Stock:
     async def work(tx: Tx) -> Stock:
-        now = await counting.hold_stock(tx, 1, product_id, on_hand)
+        now = await counting.hold_stock(tx, 1, product_id)
         return await counting.count_stock(tx, now, on_hand, reason)
 
     return await db.write(WORKER, OWNER, work)
@@ -277,12 +277,12 @@ async def test_adjusting_next_to_sixteen_buyers_never_oversells_and_never_deadlo
 
 
 async def test_an_order_on_its_way_while_counting_begins_is_counted(market: Database) -> None:
-    """It has looked for the stock before the row was there: counting waits for it, and finds its line."""
+    """It has found the listing uncounted and holds it: counting waits for it, and finds its line."""
     one = await lamp(market, on_hand=None)
     placed, release = asyncio.Event(), asyncio.Event()
 
     async def place(tx: Tx) -> None:
-        assert await reserve(tx, one.product_id, 2) == 0  # not counted: sold all the same
+        await stock.exchange(tx, [stock.Units(1, one.product_id, 2)])  # not counted: sold all the same
         await open_order(tx, one.product_id, 1, 2, state="placed")
         placed.set()
         await release.wait()
@@ -297,6 +297,36 @@ async def test_an_order_on_its_way_while_counting_begins_is_counted(market: Data
     await market.write(WORKER, "clock", stock.release, [stock.Units(1, one.product_id, 2)])
 
 
+@pytest.mark.parametrize("first", ["ship", "count"])
+async def test_units_that_leave_while_counting_begins_are_not_reserved_for_ever(market: Database, first: str) -> None:
+    one = await lamp(market, on_hand=None)
+    await market.write(WORKER, "buyer", open_order, one.product_id, 1, 3)
+    holds, release = asyncio.Event(), asyncio.Event()
+
+    async def ships(tx: Tx) -> None:
+        await tx.execute("UPDATE demand.order_line SET shipped_quantity = 3")
+        await stock.ship(tx, [stock.Units(1, one.product_id, 3)])
+
+    async def counts(tx: Tx) -> None:
+        await counting.count_stock(tx, await counting.hold_stock(tx, 1, one.product_id), 5, "")
+
+    async def ahead(tx: Tx) -> None:
+        await (ships if first == "ship" else counts)(tx)
+        holds.set()
+        await release.wait()
+
+    leading = asyncio.create_task(market.write(WORKER, "first", ahead))
+    await asyncio.wait_for(holds.wait(), 10)
+    following = asyncio.create_task(market.write(WORKER, "second", counts if first == "ship" else ships))
+    await wait_until_blocked(market)
+    release.set()
+    await asyncio.gather(leading, following)
+    async with market.read(WORKER) as tx:
+        left = await stock.get_stock(tx, 1, one.product_id)
+    # Units that left before the count were not on the shelf that was counted; those that left after it were.
+    assert (left.on_hand, left.reserved) == ((5, 0) if first == "ship" else (2, 0))
+
+
 async def test_counting_does_not_keep_buyers_waiting_behind_an_import(
     market: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,13 +335,14 @@ async def test_counting_does_not_keep_buyers_waiting_behind_an_import(
     importing, release = asyncio.Event(), asyncio.Event()
 
     async def load(tx: Tx) -> None:
+        await tx.execute("UPDATE supply.offer SET price_minor = 7 WHERE merchant_id = 1")
         await open_order(tx, one.product_id, 1, 2)
         importing.set()
         await release.wait()
 
     loading = asyncio.create_task(market.write(WORKER, "import", load))
     await asyncio.wait_for(importing.wait(), 10)
-    with pytest.raises(Conflict, match="orders are being written in bulk"):
+    with pytest.raises(Conflict, match="orders for it are being written"):
         await count(market, one.product_id, 5)
     release.set()
     await loading

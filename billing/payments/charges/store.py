@@ -67,12 +67,17 @@ async def paid_by(tx: Tx, merchant_id: int, order_id: int) -> tuple[int, str] | 
     )
     if part is None:
         return None
+    return part.processor_id, await method_of(tx, part.buyer_id, part.payment_id)
+
+
+async def method_of(tx: Tx, buyer_id: int, payment_id: int) -> str:
+    """The method of a payment."""
     method: str = await tx.scalar(
         "SELECT method FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment",
-        buyer=part.buyer_id,
-        payment=part.payment_id,
+        buyer=buyer_id,
+        payment=payment_id,
     )
-    return part.processor_id, method
+    return method
 
 
 async def open_parts(tx: Tx, merchant_id: int, order_id: int) -> list[OpenPart]:
@@ -87,11 +92,7 @@ async def open_parts(tx: Tx, merchant_id: int, order_id: int) -> list[OpenPart]:
     )
     found = []
     for part in parts:
-        method = await tx.scalar(
-            "SELECT method FROM billing.payment WHERE buyer_id = :buyer AND payment_id = :payment",
-            buyer=part.buyer_id,
-            payment=part.payment_id,
-        )
+        method = await method_of(tx, part.buyer_id, part.payment_id)
         found.append(OpenPart(part.buyer_id, part.payment_id, part.amount_minor, method))
     return found
 

@@ -41,6 +41,7 @@ ALTER TABLE supply.offer
     ADD COLUMN title TEXT DEFAULT '' NOT NULL,
     ADD COLUMN category TEXT,
     ADD COLUMN freight_minor BIGINT DEFAULT '0' NOT NULL,
+    ADD COLUMN counted BOOLEAN DEFAULT false NOT NULL,
     ADD COLUMN version INTEGER DEFAULT '1' NOT NULL
 ;;
 ALTER TABLE supply.offer ADD CONSTRAINT uq_offer_merchant_id_sku UNIQUE (merchant_id, sku)

@@ -107,6 +107,8 @@ CREATE TABLE billing.payment (
 ;;
 CREATE INDEX ix_payment_buyer_id_purchase_id ON billing.payment (buyer_id, purchase_id)
 ;;
+CREATE INDEX ix_payment_payment_id ON billing.payment (payment_id)
+;;
 CREATE TABLE billing.payment_command (
     command_id BIGINT NOT NULL, 
     processor_id BIGINT NOT NULL, 
