@@ -111,7 +111,8 @@ SELECT kind, id FROM (
     UNION ALL
     SELECT unnest(ARRAY['dispute_opened', 'dispute_won', 'dispute_lost']), dispute_id FROM demand.dispute {_OF_ORDER}
     UNION ALL
-    SELECT unnest(ARRAY['amendment_paid', 'amendment_voided']), amendment_id FROM demand.amendment {_OF_ORDER}
+    SELECT unnest(ARRAY['amendment_paid', 'amendment_voided', 'unwanted_returned']), amendment_id
+    FROM demand.amendment {_OF_ORDER}
     UNION ALL
     SELECT unnest(ARRAY['payment_unwanted', 'unwanted_returned']), payment_id
     FROM billing.payment_part {_OF_ORDER} AND state = 'released'

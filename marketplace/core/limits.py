@@ -22,18 +22,23 @@ _CALLERS_MAX = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The nearer the end, the smaller the lease, so that little is stranded in a process that does not need it. A process
-# whose clock is behind takes from the newer window.
+# whose clock is behind takes from the newer window, if that is the next one. A window further ahead is of a clock that
+# is wrong: it is given up, else its caller would be refused by everybody until that time. While such a process runs,
+# its windows and the others' supersede each other, and a caller of both gets more than the limit.
 _LEASE = """
     INSERT INTO core.request_window AS held (caller, window_starts_at, taken, granted) VALUES ($1, $2, $3, $3)
     ON CONFLICT (caller) DO UPDATE SET
-        window_starts_at = greatest(held.window_starts_at, excluded.window_starts_at),
-        granted = CASE WHEN held.window_starts_at < excluded.window_starts_at THEN excluded.granted
+        window_starts_at = CASE WHEN {other} THEN excluded.window_starts_at ELSE held.window_starts_at END,
+        granted = CASE WHEN {other} THEN excluded.granted
             ELSE greatest(1, least(excluded.granted, ($4 - held.taken) / 4)) END,
-        taken = CASE WHEN held.window_starts_at < excluded.window_starts_at THEN excluded.taken
+        taken = CASE WHEN {other} THEN excluded.taken
             ELSE held.taken + greatest(1, least(excluded.granted, ($4 - held.taken) / 4)) END
-    WHERE held.window_starts_at < excluded.window_starts_at OR held.taken < $4
+    WHERE {other} OR held.taken < $4
     RETURNING taken, granted
-"""
+""".format(
+    other="held.window_starts_at NOT BETWEEN excluded.window_starts_at"
+    f" AND excluded.window_starts_at + interval '{WINDOW.total_seconds():.0f} seconds'"
+)
 
 
 class TooManyRequests(AppError):

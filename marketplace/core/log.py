@@ -32,7 +32,8 @@ def configure_logging(*, as_json: bool | None = None, level: int = logging.INFO)
     shape: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
         if as_json
-        else [structlog.dev.ConsoleRenderer(timestamp_key="at")]
+        # Plain tracebacks: the richer ones show local variables, and with them secrets.
+        else [structlog.dev.ConsoleRenderer(timestamp_key="at", exception_formatter=structlog.dev.plain_traceback)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -1,4 +1,9 @@
-"""What is kept for how long: rows that have served their purpose and would only grow."""
+"""What is kept for how long: rows that have served their purpose and would only grow.
+
+Not among them: what processors have sent (billing.inbox_event) and were told (billing.payment_command, with its token
+of a card or account). They are the evidence for what was booked, which disputes and audits ask for years later, and an
+event that comes again is known by the one that is kept.
+"""
 
 from datetime import timedelta
 

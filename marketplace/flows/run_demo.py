@@ -127,8 +127,9 @@ async def _loaded_at(db: Database) -> datetime | None:
 
 
 async def _set_policies(tx: Tx) -> None:
-    for name in ("single_operator", "demonstration"):
-        if not await policies.is_on(tx, name):
+    """Once, for a new demonstration: what somebody has switched off since stays off."""
+    if not await policies.is_on(tx, "demonstration"):
+        for name in ("single_operator", "demonstration"):
             await policies.switch(tx, name, on=True)
 
 

@@ -7,6 +7,7 @@ from litestar import Request, Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from billing.payments import store as payments
@@ -15,7 +16,7 @@ from billing.payments.inbox import store as inbox
 from billing.payments.model import InboxEvent, Payment, PaymentCommand, PaymentDetail, ProcessorFile
 from marketplace.core import signatures
 from marketplace.core.db import WORKER, Database
-from marketplace.core.errors import NotFound
+from marketplace.core.errors import AppError, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_payment_events import ACTOR, apply_event, receive_event
 from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
@@ -24,6 +25,7 @@ from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
 from marketplace.web.guards import FINANCE, OPS, needs, public
+from marketplace.web.limits import COUNTS_ITSELF, address_of, count
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -46,7 +48,7 @@ class Received(msgspec.Struct, frozen=True):
     guards=[public],
     status_code=202,
     request_max_body_size=EVENT_BYTES_MAX,
-    opt={ALSO: (401, 413, 422)},
+    opt={ALSO: (401, 413, 422), COUNTS_ITSELF: True},
 )
 async def receive(
     request: Request[None, None, State],
@@ -56,12 +58,18 @@ async def receive(
 ) -> Response[Received]:
     """Take in an event of a processor, signed as Standard Webhooks say; the same event again is answered the same.
 
-    What it says is applied afterwards, whatever order events come in.
+    What it says is applied afterwards, whatever order events come in. Strangers cannot use up what a processor may
+    send: only what it has not signed counts as theirs.
     """
-    if settings.processor_secret is None or processor != settings.processor:
-        raise NotFound(f"there is no processor {processor!r} whose events are let in")
-    body = await request.body()
-    event_ref = signatures.verify(request.headers, body, [settings.processor_secret], db.clock.now())
+    try:
+        if settings.processor_secret is None or processor != settings.processor:
+            raise NotFound(f"there is no processor {processor!r} whose events are let in")
+        body = await request.body()
+        event_ref = signatures.verify(request.headers, body, [settings.processor_secret], db.clock.now())
+    except (AppError, HTTPException):
+        await count(request.scope, address_of(request.scope), settings.rate_limit_anonymous)
+        raise
+    await count(request.scope, f"processor:{processor}", settings.rate_limit)
     async with db.read(WORKER) as tx:
         processor_id = await payments.processor_id(tx, processor)
     if processor_id is None:

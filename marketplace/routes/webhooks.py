@@ -1,7 +1,13 @@
-"""Webhooks: where events are told, and what came of it. A merchant's people see and change their own merchant's."""
+"""Webhooks: where events are told, and what came of it.
 
+A merchant's people see and change their own merchant's. The house sees all, but of a merchant's it can only disable,
+remove, test and repeat: where a merchant's events go and how they are signed is the merchant's alone. Of the house's
+own, operations have those of their topics; whatever tells of money is for finance.
+"""
+
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, patch, post
@@ -9,18 +15,19 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Forbidden
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.core.webhooks import deliveries, store
 from marketplace.core.webhooks.addresses import check_url
 from marketplace.core.webhooks.deliveries import Delivery, DeliveryDetail, DeliveryState, Replayed
 from marketplace.core.webhooks.store import Endpoint, EndpointEdit, EndpointState, NewEndpoint
-from marketplace.core.webhooks.topics import TOPICS
+from marketplace.core.webhooks.topics import FOR_OPS, HOUSE_ONLY, TOPICS
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.settings import Settings
-from marketplace.web.auth import ActorRequest
+from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
-from marketplace.web.guards import MERCHANT_BOOKS, OPS, needs
+from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, OPS, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
@@ -33,10 +40,11 @@ InState = Annotated[DeliveryState | None, QueryParameter(name="state")]
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """What an event of this topic tells."""
+    """What an event of this topic tells. house_only: it is about no one merchant, and no merchant is told of it."""
 
     topic: str
     description: str
+    house_only: bool
 
 
 class CreateWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,19 +64,71 @@ class EditWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     state: EndpointState | msgspec.UnsetType = msgspec.UNSET
 
 
+class SecretAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint with its new secret, which is shown once: when the request is repeated, `secret` is null."""
+
+    endpoint: Endpoint
+    secret: str | None
+    notice: str
+
+
 class ReplayFailed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """since: what was owed from then on; an instant with its offset."""
 
     since: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-@get("/webhook-topics", guards=[needs(MERCHANT_BOOKS, OPS)])
+_SHOWN_NOW = "Keep the secret: it is not shown again."
+_SHOWN_BEFORE = "The secret was shown once, in the first answer to this request. If it was lost, rotate it."
+
+
+def _check_topics_are_theirs(user: Actor, topics: list[str]) -> None:
+    """Raise Forbidden unless somebody of the house may have these topics (none for all) sent to the house."""
+    if not user.roles & FINANCE and not (topics and all(topic.startswith(FOR_OPS) for topic in topics)):
+        raise Forbidden(f"topics: without a role of finance name them, all beginning with {' or '.join(FOR_OPS)}")
+
+
+def _check_own(user: Actor, endpoint: Endpoint) -> None:
+    """Raise Forbidden unless it is the caller's to say where this endpoint's events go, and to see its secret."""
+    if user.merchant_id is None:
+        if endpoint.merchant_id is not None:
+            raise Forbidden("a merchant's webhook: the house may disable or remove it, and no more")
+        _check_topics_are_theirs(user, endpoint.topics)
+
+
+def _check_edit(user: Actor, endpoint: Endpoint, edit: EndpointEdit) -> None:
+    """Raise Forbidden for a change that is not the caller's: of the house, anybody may disable what is a merchant's."""
+    if endpoint.merchant_id is not None and edit == EndpointEdit(state=EndpointState.DISABLED):
+        return
+    _check_own(user, endpoint)
+    if user.merchant_id is None and isinstance(edit.topics, list):
+        _check_topics_are_theirs(user, edit.topics)
+
+
+async def _once_with_secret(
+    request: ActorRequest, db: Database, work: Callable[[Tx], Awaitable[NewEndpoint]]
+) -> Response[SecretAnswer]:
+    """Do the work through `once`, which stores an answer without the secret; only the first answer has it."""
+    made: list[NewEndpoint] = []
+
+    async def run(tx: Tx) -> SecretAnswer:
+        made[:] = [await work(tx)]
+        return SecretAnswer(endpoint=made[0].endpoint, secret=None, notice=_SHOWN_BEFORE)
+
+    answer: Response[Any] = await once(request, db, run)
+    if "Idempotency-Replayed" not in answer.headers:
+        first = SecretAnswer(endpoint=made[0].endpoint, secret=made[0].secret, notice=_SHOWN_NOW)
+        answer.content = msgspec.json.encode(first)
+    return answer
+
+
+@get("/webhook-topics", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)])
 async def list_topics() -> list[Topic]:
     """What webhooks can tell of."""
-    return [Topic(topic, description) for topic, description in sorted(TOPICS.items())]
+    return [Topic(topic, description, topic in HOUSE_ONLY) for topic, description in sorted(TOPICS.items())]
 
 
-@get("/webhooks", guards=[needs(MERCHANT_BOOKS, OPS)])
+@get("/webhooks", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)])
 async def list_webhooks(
     request: ActorRequest, db: NamedDependency[Database], limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[Endpoint]:
@@ -79,23 +139,32 @@ async def list_webhooks(
     return page(rows, limit, lambda row: row, lambda row: (row.endpoint_id,))
 
 
-@post("/webhooks", dto=StrictBody[CreateWebhook], guards=[needs(MERCHANT_BOOKS, OPS)], status_code=201, opt=ONCE)
+@post(
+    "/webhooks", dto=StrictBody[CreateWebhook], guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)], status_code=201, opt=ONCE
+)
 async def create_webhook(
     request: ActorRequest,
     db: NamedDependency[Database],
     settings: NamedDependency[Settings],
     data: JSONBody[CreateWebhook],
-) -> Response[NewEndpoint]:
+) -> Response[SecretAnswer]:
     """A new endpoint: of the caller's merchant, told of what concerns that merchant; or of the house, told of all.
 
-    The answer holds the secret that messages are signed with (Standard Webhooks); it is shown nowhere else.
+    Without a role of finance, one of the house names its topics, all of `demand.` or `supply.`. The answer holds the
+    secret that messages are signed with (Standard Webhooks); it is shown nowhere else, nor when this is repeated.
     """
     url = check_url(data.url, private=settings.webhooks_private)
     owner = request.user.merchant_id
-    return await once(request, db, store.create_endpoint, owner, url, data.description, data.topics)
+    if owner is None:
+        _check_topics_are_theirs(request.user, data.topics)
+
+    async def create(tx: Tx) -> NewEndpoint:
+        return await store.create_endpoint(tx, owner, url, data.description, data.topics)
+
+    return await _once_with_secret(request, db, create)
 
 
-@get("/webhooks/{endpoint_id:int}", guards=[needs(MERCHANT_BOOKS, OPS)])
+@get("/webhooks/{endpoint_id:int}", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)])
 async def get_webhook(request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId) -> Response[Endpoint]:
     """One endpoint, without its secret."""
     async with db.read(WORKER) as tx:
@@ -106,7 +175,7 @@ async def get_webhook(request: ActorRequest, db: NamedDependency[Database], endp
 @patch(
     "/webhooks/{endpoint_id:int}",
     dto=StrictBody[EditWebhook],
-    guards=[needs(MERCHANT_BOOKS, OPS)],
+    guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)],
     opt=versioned(),
 )
 async def edit_webhook(
@@ -116,7 +185,7 @@ async def edit_webhook(
     endpoint_id: PathId,
     data: JSONBody[EditWebhook],
 ) -> Response[Endpoint]:
-    """Change an endpoint, disable it, or enable it again."""
+    """Change an endpoint, disable it, or enable it again; the house can disable a merchant's, and no more."""
     if isinstance(data.url, str):
         check_url(data.url, private=settings.webhooks_private)
     edit = EndpointEdit(url=data.url, description=data.description, topics=data.topics, state=data.state)
@@ -124,6 +193,7 @@ async def edit_webhook(
 
     async def change(tx: Tx) -> Endpoint:
         endpoint = await store.get_endpoint(tx, endpoint_id, owner, locked=True)
+        _check_edit(request.user, endpoint, edit)
         check_version(expected, endpoint.version)
         return await store.edit_endpoint(tx, endpoint, edit)
 
@@ -131,31 +201,41 @@ async def edit_webhook(
     return tagged(changed, changed.version)
 
 
-@delete("/webhooks/{endpoint_id:int}", guards=[needs(MERCHANT_BOOKS, OPS)], status_code=204)
+@delete("/webhooks/{endpoint_id:int}", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)], status_code=204)
 async def remove_webhook(request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId) -> None:
     """Remove an endpoint with its log."""
     owner = request.user.merchant_id
 
     async def remove(tx: Tx) -> None:
-        await store.remove_endpoint(tx, await store.get_endpoint(tx, endpoint_id, owner, locked=True))
+        endpoint = await store.get_endpoint(tx, endpoint_id, owner, locked=True)
+        if endpoint.merchant_id is None:
+            _check_own(request.user, endpoint)
+        await store.remove_endpoint(tx, endpoint)
 
     await db.write(WORKER, request.user.login, remove)
 
 
-@post("/webhooks/{endpoint_id:int}/rotate-secret", guards=[needs(MERCHANT_BOOKS, OPS)], status_code=200, opt=ONCE)
+@post(
+    "/webhooks/{endpoint_id:int}/rotate-secret", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)], status_code=200, opt=ONCE
+)
 async def rotate_webhook_secret(
     request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId
-) -> Response[NewEndpoint]:
-    """A new secret. For 24 hours messages are signed with the one before it, too, so that receivers can change over."""
+) -> Response[SecretAnswer]:
+    """A new secret, shown this once; the house cannot rotate a merchant's.
+
+    For 24 hours messages are signed with the one before it, too, so that receivers can change over.
+    """
     owner = request.user.merchant_id
 
     async def rotate(tx: Tx) -> NewEndpoint:
-        return await store.rotate_secret(tx, await store.get_endpoint(tx, endpoint_id, owner, locked=True))
+        endpoint = await store.get_endpoint(tx, endpoint_id, owner, locked=True)
+        _check_own(request.user, endpoint)
+        return await store.rotate_secret(tx, endpoint)
 
-    return await once(request, db, rotate)
+    return await _once_with_secret(request, db, rotate)
 
 
-@post("/webhooks/{endpoint_id:int}/test", guards=[needs(MERCHANT_BOOKS, OPS)], status_code=202, opt=ONCE)
+@post("/webhooks/{endpoint_id:int}/test", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)], status_code=202, opt=ONCE)
 async def check_webhook(
     request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId
 ) -> Response[Delivery]:
@@ -168,7 +248,7 @@ async def check_webhook(
     return await once(request, db, ask)
 
 
-@get("/webhooks/{endpoint_id:int}/deliveries", guards=[needs(MERCHANT_BOOKS, OPS)])
+@get("/webhooks/{endpoint_id:int}/deliveries", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)])
 async def list_webhook_deliveries(
     request: ActorRequest,
     db: NamedDependency[Database],
@@ -185,7 +265,7 @@ async def list_webhook_deliveries(
     return page(rows, limit, lambda row: row, lambda row: (row.event_id,))
 
 
-@get("/webhooks/{endpoint_id:int}/deliveries/{event_id:int}", guards=[needs(MERCHANT_BOOKS, OPS)])
+@get("/webhooks/{endpoint_id:int}/deliveries/{event_id:int}", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)])
 async def get_webhook_delivery(
     request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId, event_id: PathId
 ) -> DeliveryDetail:
@@ -197,7 +277,7 @@ async def get_webhook_delivery(
 
 @post(
     "/webhooks/{endpoint_id:int}/deliveries/{event_id:int}/replay",
-    guards=[needs(MERCHANT_BOOKS, OPS)],
+    guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)],
     status_code=202,
     opt=ONCE,
 )
@@ -217,7 +297,7 @@ async def replay_webhook_delivery(
 @post(
     "/webhooks/{endpoint_id:int}/replay",
     dto=StrictBody[ReplayFailed],
-    guards=[needs(MERCHANT_BOOKS, OPS)],
+    guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)],
     status_code=202,
     opt=ONCE,
 )

@@ -75,7 +75,8 @@ ActorRequest = Request[Actor, Credential, State]
 class Authentication(ASGIMiddleware):
     """Sets `scope["user"]` to the Actor and `scope["auth"]` to its Credential, or both to None.
 
-    What is refused here counts as a stranger's request: keys cannot be guessed faster than strangers may ask.
+    What is refused here counts as a stranger's request. A key is looked up before that, so a right one is let in also
+    from an address that has used up its requests: what keeps keys from being guessed is their length.
     """
 
     scopes = (ScopeType.HTTP,)

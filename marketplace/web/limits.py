@@ -2,6 +2,7 @@
 
 A caller is an API key, a session's user, or an address where nobody has signed in. The address is that of the
 connection: what `X-Forwarded-For` and its like say can be written by anybody, so behind a proxy all strangers are one.
+A processor is known by the signature of its events, which its handler looks at: it is counted there, under its name.
 (IETF draft-ietf-httpapi-ratelimit-headers, version 10.)
 """
 
@@ -18,6 +19,9 @@ from marketplace.settings import Settings
 _FREE = ("/health/", "/static/")
 """What is never counted: answered without the database, and asked for by those who watch over this program."""
 
+COUNTS_ITSELF = "counts_itself"
+"""The option of a handler that finds out by itself who calls, and counts that with `count`."""
+
 _WINDOW_S = int(WINDOW.total_seconds())
 
 
@@ -30,7 +34,7 @@ class RateLimit(ASGIMiddleware):
         self._known, self._strangers = settings.rate_limit, settings.rate_limit_anonymous
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        if not scope["path"].startswith(_FREE):
+        if not scope["path"].startswith(_FREE) and not scope["route_handler"].opt.get(COUNTS_ITSELF):
             auth = scope.get("auth")
             if auth is None:
                 await count(scope, address_of(scope), self._strangers)

@@ -177,8 +177,8 @@ class Seen(msgspec.Struct, frozen=True):
 
     @property
     def buyer_id(self) -> int | None:
-        found: int | None = self.order.get("order", {}).get("buyer_id")
-        return found
+        buyer_id: int | None = self.order.get("order", {}).get("buyer_id")
+        return buyer_id
 
     @property
     def shipment_id(self) -> int:

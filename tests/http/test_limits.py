@@ -10,6 +10,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from marketplace.core import signatures
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
@@ -114,6 +115,13 @@ async def test_a_process_whose_clock_is_behind_takes_from_the_newer_window(db: D
     await ahead.close()
 
 
+async def test_a_process_whose_clock_is_far_ahead_blocks_nobody(db: Database) -> None:
+    ahead = Database(db.url, FixedClock(NOW + timedelta(hours=6)), pool_size=2)
+    assert await passed(Limits(ahead), 10, 12) == 10
+    assert await passed(Limits(db), 10, 12) == 10
+    await ahead.close()
+
+
 async def test_most_requests_cost_no_statement(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = 0
     lookup = Database.lookup
@@ -165,6 +173,29 @@ async def test_strangers_and_wrong_keys_are_counted_by_address_and_forging_one_d
         key = await api_key(db, "anna", ["controller"])
         async with make_client(app, Authorization=f"Bearer {key}") as known:
             assert (await known.get("/api/v1/me")).status_code == 200
+
+
+async def test_what_a_processor_has_signed_is_counted_apart_from_strangers(
+    db: Database, tmp_path: Path, clock: FixedClock
+) -> None:
+    secret, path = signatures.new_secret(), "/api/v1/payment-events/simulator"
+
+    async def tell(client: httpx.AsyncClient, number: int, key: str = secret) -> int:
+        body = b"{}"
+        headers = signatures.signed_headers(f"evt_{number}", clock.now(), body, [key])
+        return (await client.post(path, content=body, headers=headers)).status_code
+
+    async with (
+        running(db, tmp_path, processor_secret=secret, rate_limit=3, rate_limit_anonymous=2) as app,
+        make_client(app) as client,
+    ):
+        forged = [await tell(client, number, signatures.new_secret()) for number in range(3)]
+        assert forged == [401, 401, 429]
+        assert (await client.get("/api/v1/me")).status_code == 429
+        assert [await tell(client, number) == 429 for number in range(4)] == [False] * 3 + [True]
+        clock.move_to(NOW + WINDOW)
+        assert [await tell(client, number) == 429 for number in range(2)] == [False] * 2
+        assert [(await client.get("/api/v1/me")).status_code for _ in range(3)] == [401, 401, 429]
 
 
 async def test_a_limit_of_0_is_none_and_says_nothing(db: Database, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Webhooks over HTTP: who may see and change which endpoint, and what its owner is told about its deliveries."""
 
+import ast
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.signatures import verify
 from marketplace.core.webhooks import sender
 from marketplace.core.webhooks.store import ENDPOINTS_MAX
-from marketplace.core.webhooks.topics import TEST_TOPIC, TOPICS
+from marketplace.core.webhooks.topics import HOUSE_ONLY, TEST_TOPIC, TOPICS
 from marketplace.worker import DELIVERIES
 from tests.http.conftest import api_key, make_client, running
 from tests.http.market import ALPHA, BETA, send
@@ -23,6 +24,7 @@ from tests.http.receiver import Receiver, receiving
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
 
+ROOT = Path(__file__).parents[2]
 MOVED = "demand.order_moved.v1"
 
 
@@ -139,6 +141,116 @@ async def test_another_merchants_endpoint_does_not_exist(caller: Make, db: Datab
     assert len((await house.get("/api/v1/webhooks")).json()["items"]) == 2
 
 
+async def test_of_a_merchants_webhook_the_house_can_stop_it_and_not_have_it(
+    caller: Make, db: Database, receiver: Receiver
+) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    path = f"/webhooks/{(await made(alpha, receiver.url()))['endpoint']['endpoint_id']}"
+    for number, role in enumerate(("growth", "controller", "admin"), start=1):
+        house = await caller(f"the {role}", role)
+        read = await house.get(f"/api/v1{path}")
+        tag = {"If-Match": read.headers["etag"]}
+        refused = [
+            await house.patch(f"/api/v1{path}", json=edit, headers=tag)
+            for edit in (
+                {"url": receiver.url("/elsewhere")},
+                {"topics": [MOVED]},
+                {"description": "ours"},
+                {"state": "active"},
+                {"state": "disabled", "url": receiver.url("/elsewhere")},
+            )
+        ]
+        refused.append(await send(house, f"{path}/rotate-secret"))
+        assert {answer.status_code for answer in refused} == {403}
+        assert (await send(house, f"{path}/test")).status_code == 202
+        disabled = await house.patch(f"/api/v1{path}", json={"state": "disabled"}, headers=tag)
+        assert disabled.json() == {**read.json(), "state": "disabled", "version": 2 * number}
+        tag = {"If-Match": disabled.headers["etag"]}
+        assert (await alpha.patch(f"/api/v1{path}", json={"state": "active"}, headers=tag)).status_code == 200
+    async with db.read(WORKER) as tx:
+        told = await tx.rows("SELECT payload::text AS said FROM core.outbox WHERE topic = :topic", topic=TEST_TOPIC)
+        audited = await tx.rows("SELECT actor FROM core.audit WHERE action = 'webhook tested' ORDER BY actor")
+    assert len(told) == 3
+    assert not any("the growth" in row.said for row in told)
+    assert [row.actor for row in audited] == ["the admin", "the controller", "the growth"]
+    ops = await caller("opal", "growth")
+    assert (await ops.delete(f"/api/v1{path}")).status_code == 204
+
+
+async def test_what_tells_of_money_is_for_finance_alone(caller: Make, receiver: Receiver) -> None:
+    ops, clerk = await caller("opal", "growth"), await caller("carl", "accountant")
+    money = "billing.bank_account_changed.v1"
+    for topics in ([], [money], [MOVED, money]):
+        assert (await send(ops, "/webhooks", {"url": receiver.url(), "topics": topics})).status_code == 403
+    own = (await made(ops, receiver.url(), topics=[MOVED, "supply.merchant_moved.v1"]))["endpoint"]
+    path = f"/webhooks/{own['endpoint_id']}"
+    for topics in ([], [money]):
+        widened = await ops.patch(f"/api/v1{path}", json={"topics": topics}, headers={"If-Match": '"1"'})
+        assert widened.status_code == 403
+    assert (await send(ops, f"{path}/rotate-secret")).status_code == 200
+    for topics in ([], [money]):
+        full = (await made(clerk, receiver.url(), topics=topics))["endpoint"]
+        path = f"/webhooks/{full['endpoint_id']}"
+        moved = {"url": receiver.url("/elsewhere")}
+        refused = [
+            await ops.patch(f"/api/v1{path}", json=moved, headers={"If-Match": '"1"'}),
+            await ops.patch(f"/api/v1{path}", json={"topics": [MOVED]}, headers={"If-Match": '"1"'}),
+            await send(ops, f"{path}/rotate-secret"),
+            await ops.delete(f"/api/v1{path}"),
+        ]
+        assert {answer.status_code for answer in refused} == {403}
+        assert (await clerk.patch(f"/api/v1{path}", json=moved, headers={"If-Match": '"1"'})).status_code == 200
+
+
+async def test_a_secret_is_in_the_first_answer_and_nowhere_else(caller: Make, db: Database, receiver: Receiver) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    first = await send(alpha, "/webhooks", {"url": receiver.url()}, key="make")
+    path = f"/webhooks/{first.json()['endpoint']['endpoint_id']}/rotate-secret"
+    second = await send(alpha, path, key="rotate")
+    replayed = [
+        await send(alpha, "/webhooks", {"url": receiver.url()}, key="make"),
+        await send(alpha, path, key="rotate"),
+    ]
+    for answer, again in zip((first, second), replayed, strict=True):
+        assert answer.json()["secret"].startswith("whsec_")
+        assert "idempotency-replayed" not in answer.headers
+        assert again.headers["idempotency-replayed"] == "true"
+        assert (again.status_code, again.json()["endpoint"]) == (answer.status_code, answer.json()["endpoint"])
+        assert again.json()["secret"] is None
+        assert "shown once" in again.json()["notice"]
+    async with db.read(WORKER) as tx:
+        stored = await tx.rows("SELECT convert_from(body, 'UTF8') AS body FROM core.idempotency_key")
+    assert len(stored) == 2
+    assert not any("whsec_" in row.body for row in stored)
+
+
+async def test_what_is_about_no_one_merchant_is_refused_to_merchants(caller: Make, receiver: Receiver) -> None:
+    alpha, clerk = await caller("alice", "merchant_owner", merchant_id=ALPHA), await caller("carl", "accountant")
+    path = f"/api/v1/webhooks/{(await made(alpha, receiver.url()))['endpoint']['endpoint_id']}"
+    for topic in HOUSE_ONLY:
+        answer = await send(alpha, "/webhooks", {"url": receiver.url(), "topics": [MOVED, topic]})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/topics/1")
+        answer = await alpha.patch(path, json={"topics": [topic]}, headers={"If-Match": '"1"'})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/topics/0")
+        await made(clerk, receiver.url(), topics=[topic])
+
+
+def test_house_only_are_the_topics_that_are_emitted_without_a_merchant() -> None:
+    emitted: dict[str, set[bool]] = {}
+    for package in ("marketplace", "billing", "demand", "supply", "incentives"):
+        for source in (ROOT / package).rglob("*.py"):
+            for call in ast.walk(ast.parse(source.read_text("utf-8"))):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "outbox.emit":
+                    topic = call.args[1]
+                    if isinstance(topic, ast.Constant):
+                        about = any(word.arg == "merchant_id" for word in call.keywords)
+                        emitted.setdefault(str(topic.value), set()).add(about)
+    # A purchase is of several merchants; it is told by a statement of its own, in flows/place_order_sql.py.
+    placed = {"demand.purchase_placed.v1"}
+    assert {topic for topic, about in emitted.items() if about == {False}} | placed == HOUSE_ONLY
+    assert all(len(about) == 1 for about in emitted.values())
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -199,7 +311,8 @@ async def test_a_rotated_secret_signs_along_for_a_day(
     first = await made(house, receiver.url())
     path = f"/webhooks/{first['endpoint']['endpoint_id']}"
     second = (await send(house, f"{path}/rotate-secret", key="once")).json()
-    assert (await send(house, f"{path}/rotate-secret", key="once")).json() == second
+    repeated = (await send(house, f"{path}/rotate-secret", key="once")).json()
+    assert repeated["endpoint"] == second["endpoint"]
     assert second["secret"] != first["secret"]
     for wait, signatures in ((timedelta(hours=23), 2), (timedelta(hours=2), 1)):
         clock.move_to(clock.now() + wait)
@@ -248,3 +361,4 @@ async def test_the_catalogue_names_every_topic(caller: Make) -> None:
     listed = (await alpha.get("/api/v1/webhook-topics")).json()
     assert [each["topic"] for each in listed] == sorted(TOPICS) == sorted(DELIVERIES)
     assert all(each["description"].endswith(".") for each in listed)
+    assert {each["topic"] for each in listed if each["house_only"]} == HOUSE_ONLY

@@ -74,3 +74,15 @@ def test_a_person_reads_no_json(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().err
     assert "placed" in said
     assert not said.startswith("{")
+
+
+def test_a_persons_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(as_json=False)
+    password = f"hunter{1 + 1}"  # not in the source as it is said
+    try:
+        raise LookupError(f"gone after {len(password)}")
+    except LookupError:
+        structlog.get_logger().exception("failed")
+    said = capsys.readouterr().err
+    assert "LookupError: gone after 7" in said
+    assert "hunter2" not in said

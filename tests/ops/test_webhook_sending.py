@@ -1,9 +1,13 @@
 """Sending webhooks to a server that fails, is slow, has gone or lies: repeated, accounted for, and given up in time."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +15,15 @@ from marketplace.core import outbox, retention
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.webhooks import deliveries, sender, store
-from marketplace.core.webhooks.deliveries import FAILING_MAX, LEASE, PER_ENDPOINT, RETRY_AFTER, DeliveryDetail
+from marketplace.core.webhooks.deliveries import (
+    FAILING_MAX,
+    LEASE,
+    PER_ENDPOINT,
+    PER_OWNER,
+    RETRY_AFTER,
+    DeliveryDetail,
+    Message,
+)
 from marketplace.core.webhooks.store import Endpoint
 from marketplace.settings import Settings
 from marketplace.worker import DELIVERIES, jobs_of
@@ -32,10 +44,10 @@ async def add_endpoint(db: Database, url: str, merchant_id: int | None = None) -
     return (await db.write(WORKER, "test", store.create_endpoint, merchant_id, url, "", [])).endpoint
 
 
-async def tell(db: Database, count: int = 1) -> None:
+async def tell(db: Database, count: int = 1, merchant_id: int = 7) -> None:
     async def emit(tx: Tx) -> None:
         for number in range(count):
-            await outbox.emit(tx, MOVED, {"number": number}, merchant_id=7)
+            await outbox.emit(tx, MOVED, {"number": number}, merchant_id=merchant_id)
 
     await db.write(WORKER, "test", emit)
     await db.write(WORKER, "worker", outbox.dispatch, DELIVERIES, 1_000)
@@ -226,6 +238,126 @@ async def test_many_senders_send_each_message_once(db: Database, receiver: Recei
     sent = await asyncio.gather(*(send(db) for _ in range(4)))
     assert sum(sent) == len(receiver.received) == 120
     assert len({each.id for each in receiver.received}) == 40
+
+
+async def claim(db: Database, *, busy: list[int] | None = None, endpoints: int = 16) -> list[Message]:
+    return await db.write(WORKER, "worker", deliveries.claim, busy=busy or [], endpoints=endpoints)
+
+
+async def test_many_workers_together_lease_no_more_of_an_endpoint_than_one(db: Database, clock: FixedClock) -> None:
+    await add_endpoint(db, "http://127.0.0.1:9/")
+    await tell(db, 40)
+    assert [len(await claim(db)) for _ in range(3)] == [PER_ENDPOINT, 0, 0]
+    clock.move_to(NOW + LEASE)
+    at_once = await asyncio.gather(*(claim(db) for _ in range(5)))
+    assert sorted(map(len, at_once)) == [0, 0, 0, 0, PER_ENDPOINT]
+
+
+async def test_what_is_free_of_an_endpoint_another_worker_may_take(db: Database, clock: FixedClock) -> None:
+    await add_endpoint(db, "http://127.0.0.1:9/")
+    await tell(db)
+    (first,) = await claim(db)
+    await tell(db, 10)
+    assert len(await claim(db)) == PER_ENDPOINT - 1
+    assert await claim(db) == []
+    failed = deliveries.Attempt(attempt_no=1, at=NOW, status=500, duration_ms=1, answer="", error=None)
+    await db.write(WORKER, "worker", deliveries.record, first, failed)
+    assert len(await claim(db)) == 1
+
+
+async def test_an_owner_of_many_endpoints_leaves_places_to_the_others(db: Database) -> None:
+    slow = [(await add_endpoint(db, "http://127.0.0.1:9/", merchant_id=7)).endpoint_id for _ in range(20)]
+    quick = (await add_endpoint(db, "http://127.0.0.1:9/", merchant_id=8)).endpoint_id
+    await tell(db, 40, merchant_id=7)
+    await tell(db, 1, merchant_id=8)
+    first = {message.endpoint_id for message in await claim(db)}
+    assert quick in first
+    assert len(first & set(slow)) == PER_OWNER
+    assert await claim(db) == []
+
+
+async def test_whom_a_sender_is_still_at_takes_a_place_of_its_owner(db: Database) -> None:
+    busy = [(await add_endpoint(db, "http://127.0.0.1:9/", merchant_id=7)).endpoint_id for _ in range(6)]
+    await tell(db)
+    claimed = {message.endpoint_id for message in await claim(db, busy=busy[: PER_OWNER - 1])}
+    assert len(claimed) == 1
+    assert not claimed & set(busy[: PER_OWNER - 1])
+
+
+async def test_who_has_waited_longest_comes_first(db: Database, clock: FixedClock) -> None:
+    owners = (9, 8, 7)
+    endpoints = {owner: (await add_endpoint(db, "http://127.0.0.1:9/", merchant_id=owner)) for owner in (7, 8, 9)}
+    for owner in owners:
+        await tell(db, merchant_id=owner)
+        clock.move_to(clock.now() + timedelta(seconds=1))
+    order = [(await claim(db, endpoints=1))[0].endpoint_id for _ in owners]
+    assert order == [endpoints[owner].endpoint_id for owner in owners]
+
+
+async def until_looked_up() -> None:
+    async with asyncio.timeout(20):
+        while sender._looking_up:  # noqa: ASYNC110  # what is waited for is a thread's
+            await asyncio.sleep(0.01)
+
+
+async def test_a_name_server_that_hangs_holds_up_its_own_endpoints_alone(
+    db: Database, receiver: Receiver, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, let_go, asked = socket.getaddrinfo, threading.Event(), []
+
+    def slow(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host != "slow.test":
+            return real(host, *args, **kwargs)
+        asked.append(host)
+        let_go.wait(60)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        stuck = [await add_endpoint(db, f"https://slow.test/{number}", merchant_id=7) for number in range(2)]
+        quick = await add_endpoint(db, f"http://localhost:{receiver.port}/hook", merchant_id=8)
+        await tell(db, PER_ENDPOINT, merchant_id=7)
+        await tell(db, 1, merchant_id=8)
+        assert await send(db, timeout_s=0.5) == 2 * PER_ENDPOINT + 1
+        assert (await only(db, quick)).delivery.state == "delivered"
+        assert len(asked) == 2  # once for each endpoint and round, not for each message
+        async with db.read(WORKER) as tx:
+            (one, *_) = await deliveries.list_deliveries(tx, stuck[0].endpoint_id, state=None, limit=1, before=None)
+            detail = await deliveries.get_delivery(tx, one.endpoint_id, one.event_id)
+        assert detail.log[0].error == "its name was not found within 0.5 seconds"
+        clock.move_to(NOW + timedelta(minutes=1))
+        await tell(db, 1, merchant_id=8)
+        assert await send(db, timeout_s=0.5) == 1  # the others are busy as long as their threads are
+        assert len(asked) == 2
+    finally:
+        let_go.set()
+    await until_looked_up()
+    assert await send(db) == 2 * PER_ENDPOINT
+    assert len(asked) == 4
+    await until_looked_up()
+
+
+async def test_that_our_own_threads_are_taken_is_no_failure_of_the_receiver(
+    db: Database, receiver: Receiver, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = await add_endpoint(db, receiver.url())
+    await tell(db)
+    let_go = threading.Event()
+    with ThreadPoolExecutor(1) as only_one:
+        monkeypatch.setattr(sender, "_RESOLVERS", only_one)
+        monkeypatch.setattr(sender, "_LOOKUP_S", 0.2)
+        only_one.submit(let_go.wait, 60)
+        try:
+            assert await send(db) == 0
+        finally:
+            let_go.set()
+    detail = await only(db, endpoint)
+    assert (detail.delivery.state, detail.delivery.attempts, detail.log) == ("pending", 0, [])
+    assert (await again(db, endpoint)).failing_since is None
+    monkeypatch.undo()
+    clock.move_to(NOW + timedelta(minutes=1))
+    assert await send(db) == 1
+    assert [each.attempt_no for each in (await only(db, endpoint)).log] == [1]
 
 
 async def test_a_slow_endpoint_does_not_hold_up_the_others(db: Database, receiver: Receiver) -> None:

@@ -48,7 +48,6 @@ def test_however_the_units_go_they_come_to_the_line(of: OrderLine, data: st.Data
 
 
 @given(lines(), st.data())
-@given(lines(), st.data())
 def test_one_by_one_is_the_largest_remainder(of: OrderLine, data: st.DataObject) -> None:
     each = [1] * of.quantity
     goods, freight = allocate(of.goods_minor - of.discount_minor, each), allocate(of.freight_minor, each)

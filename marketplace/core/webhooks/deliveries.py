@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import bindparam, insert, select, update
 
+from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
@@ -47,7 +48,13 @@ LEASE = timedelta(minutes=1)
 """How long a claimed delivery is its sender's alone; longer than sending and writing it down can take."""
 
 PER_ENDPOINT = 4
-"""Deliveries to one endpoint at a time: it is not flooded, and a slow one does not hold up the others."""
+"""Deliveries to one endpoint at a time, by all senders together: it is not flooded."""
+
+PER_OWNER = 4
+"""Endpoints of one owner at a time, by all senders together: one whose servers are slow holds up itself alone."""
+
+_PUT_BACK = timedelta(seconds=5)
+"""When a delivery is tried again that its sender had no means to send."""
 
 _GONE = 410
 
@@ -151,18 +158,41 @@ async def fan_out(tx: Tx, events: Sequence[Event]) -> None:
     )
 
 
-# Endpoints that have something due, a few deliveries of each: the oldest of those that nobody else is claiming.
+# Claims come one after the other, so that each sees what is leased already. An endpoint waits in the order of its
+# oldest delivery that is due; one that is leased in part takes no further place of its owner's.
+_CLAIMING = text("SELECT pg_advisory_xact_lock(hashtext('webhook_claim'))")
 _CLAIM = text("""
-    UPDATE core.webhook_delivery d SET attempts = d.attempts + 1, not_before = :until
+    WITH leased AS (
+        SELECT endpoint_id, count(*) AS deliveries FROM core.webhook_delivery
+        WHERE leased_until IS NOT NULL AND leased_until > :now AND state = 'pending' GROUP BY endpoint_id
+    ), owner AS (
+        SELECT e.merchant_id, count(*) AS endpoints FROM core.webhook_endpoint e
+        WHERE e.endpoint_id = ANY (:busy) OR e.endpoint_id IN (SELECT endpoint_id FROM leased) GROUP BY 1
+    ), waiting AS (
+        SELECT e.endpoint_id, oldest.not_before, coalesce(leased.deliveries, 0) AS deliveries,
+            coalesce(owner.endpoints, 0) + count(*) FILTER (WHERE leased.endpoint_id IS NULL)
+                OVER (PARTITION BY e.merchant_id ORDER BY oldest.not_before, e.endpoint_id) AS place
+        FROM core.webhook_endpoint e
+        CROSS JOIN LATERAL (
+            SELECT w.not_before FROM core.webhook_delivery w
+            WHERE w.endpoint_id = e.endpoint_id AND w.state = 'pending' AND w.not_before <= :now
+            ORDER BY w.not_before LIMIT 1
+        ) AS oldest
+        LEFT JOIN leased ON leased.endpoint_id = e.endpoint_id
+        LEFT JOIN owner ON owner.merchant_id IS NOT DISTINCT FROM e.merchant_id
+        WHERE e.state = 'active' AND e.endpoint_id <> ALL (:busy) AND coalesce(leased.deliveries, 0) < :per_endpoint
+    ), chosen AS (
+        SELECT endpoint_id, deliveries FROM waiting WHERE place <= :per_owner OR deliveries > 0
+        ORDER BY not_before, endpoint_id LIMIT :endpoints
+    )
+    UPDATE core.webhook_delivery d SET attempts = d.attempts + 1, not_before = :until, leased_until = :until
     FROM (
         SELECT e.endpoint_id, e.url, e.secret, e.previous_secret, e.previous_until, due.event_id
-        FROM core.webhook_endpoint e CROSS JOIN LATERAL (
+        FROM chosen JOIN core.webhook_endpoint e ON e.endpoint_id = chosen.endpoint_id CROSS JOIN LATERAL (
             SELECT w.event_id FROM core.webhook_delivery w
             WHERE w.endpoint_id = e.endpoint_id AND w.state = 'pending' AND w.not_before <= :now
-            ORDER BY w.not_before LIMIT :per_endpoint FOR UPDATE SKIP LOCKED
+            ORDER BY w.not_before LIMIT :per_endpoint - chosen.deliveries FOR UPDATE SKIP LOCKED
         ) AS due
-        WHERE e.state = 'active' AND e.endpoint_id <> ALL (:busy)
-        LIMIT :most
     ) AS claimed
     JOIN core.outbox o ON o.event_id = claimed.event_id
     WHERE d.endpoint_id = claimed.endpoint_id AND d.event_id = claimed.event_id
@@ -174,11 +204,28 @@ _CLAIM = text("""
 async def claim(tx: Tx, *, busy: Sequence[int], endpoints: int) -> list[Message]:
     """Deliveries that are due, of up to so many endpoints; theirs alone for LEASE.
 
-    busy: endpoints that are being told something already and have to wait.
+    No more than PER_ENDPOINT of one endpoint and PER_OWNER endpoints of one owner are leased at a time, whoever
+    claims. busy: endpoints that the caller is still at and that have to wait; they take their owners' places, too.
     """
-    most = {"per_endpoint": PER_ENDPOINT, "most": endpoints * PER_ENDPOINT}
+    await tx.execute(_CLAIMING)
+    most = {"per_endpoint": PER_ENDPOINT, "per_owner": PER_OWNER, "endpoints": endpoints}
     rows = await tx.rows(_CLAIM, now=tx.now, until=tx.now + LEASE, busy=list(busy), **most)
     return [_message(row, tx.now) for row in sorted(rows, key=lambda row: (row.endpoint_id, row.event_id))]
+
+
+async def put_back(tx: Tx, messages: Sequence[Message]) -> None:
+    """Give back what was claimed and could not be tried, through no fault of its endpoint: no attempt was made."""
+    for message in messages:
+        await tx.execute(
+            update(webhook_delivery)
+            .where(
+                webhook_delivery.c.endpoint_id == message.endpoint_id,
+                webhook_delivery.c.event_id == message.event_id,
+                webhook_delivery.c.attempts == message.attempt_no,
+                webhook_delivery.c.state == DeliveryState.PENDING,
+            )
+            .values(attempts=message.attempt_no - 1, not_before=tx.now + _PUT_BACK, leased_until=None)
+        )
 
 
 def _message(row: Any, now: datetime) -> Message:
@@ -208,7 +255,7 @@ async def record(tx: Tx, message: Message, attempt: Attempt) -> None:
     )
     following: dict[str, Any] | None = None
     if succeeded:
-        following = {"state": DeliveryState.DELIVERED, "not_before": None, "ended_at": tx.now}
+        following = {"state": DeliveryState.DELIVERED, "not_before": None, "leased_until": None, "ended_at": tx.now}
     elif row.state == DeliveryState.PENDING and row.attempts == message.attempt_no:  # else somebody else's by now
         following = _after_failure(tx.now, message.attempt_no - row.attempts_before)
     if following:
@@ -222,9 +269,10 @@ async def record(tx: Tx, message: Message, attempt: Attempt) -> None:
 def _after_failure(now: datetime, made: int) -> dict[str, Any]:
     """What becomes of a delivery after so many attempts in a row have failed."""
     if made > len(RETRY_AFTER):
-        return {"state": DeliveryState.FAILED, "not_before": None, "ended_at": now}
+        return {"state": DeliveryState.FAILED, "not_before": None, "leased_until": None, "ended_at": now}
     pause = RETRY_AFTER[made - 1]
-    return {"not_before": now + pause + pause * random.uniform(0, _JITTER)}  # noqa: S311  # jitter, not a secret
+    again = now + pause + pause * random.uniform(0, _JITTER)  # noqa: S311  # jitter, not a secret
+    return {"not_before": again, "leased_until": None}
 
 
 async def _note_health(tx: Tx, endpoint_id: int, *, succeeded: bool) -> datetime | None:
@@ -245,10 +293,12 @@ async def send_test(tx: Tx, endpoint: Endpoint) -> Delivery:
     _check_active(endpoint)
     event_id = time_ordered_id(tx.now)
     event = {"event_id": event_id, "topic": TEST_TOPIC, "merchant_id": endpoint.merchant_id}
-    payload = {"endpoint_id": endpoint.endpoint_id, "asked_by": tx.actor}
+    payload = {"endpoint_id": endpoint.endpoint_id}
     await tx.execute(insert(outbox), event | {"payload": payload, "occurred_at": tx.now, "dispatched_at": tx.now})
     row = {"endpoint_id": endpoint.endpoint_id, "event_id": event_id, "topic": TEST_TOPIC}
     made = insert(webhook_delivery).values(row | {"not_before": tx.now, "created_at": tx.now}).returning(*_COLUMNS)
+    # Who asked is for our own eyes: a merchant reads the message.
+    await audit.record(tx, "webhook tested", f"webhook:{endpoint.endpoint_id}", event_id=event_id)
     return _delivery((await tx.execute(made)).one())
 
 

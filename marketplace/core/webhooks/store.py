@@ -13,7 +13,7 @@ from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.signatures import new_secret
 from marketplace.core.webhooks.tables import webhook_delivery, webhook_endpoint
-from marketplace.core.webhooks.topics import TOPICS
+from marketplace.core.webhooks.topics import HOUSE_ONLY, TOPICS
 
 ENDPOINTS_MAX = 20
 """Of one merchant, and of the house: each event may be sent that many times."""
@@ -48,7 +48,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint just made, or given another secret: `secret` is shown in this answer."""
+    """An endpoint just made, or given another secret."""
 
     endpoint: Endpoint
     secret: str
@@ -70,11 +70,13 @@ def _endpoint(row: Any) -> Endpoint:
     return msgspec.convert(row._mapping, Endpoint)
 
 
-def check_topics(topics: list[str]) -> list[str]:
-    """The topics without repetition, in order. Raises Invalid for one that there is not."""
+def check_topics(topics: list[str], merchant_id: int | None) -> list[str]:
+    """The topics without repetition, in order. Raises Invalid for one that there is not, or not for merchants."""
     for number, topic in enumerate(topics):
         if topic not in TOPICS:
             raise Invalid(f"topics: there is no topic {topic[:80]!r}", pointer=f"/topics/{number}")
+        if merchant_id is not None and topic in HOUSE_ONLY:
+            raise Invalid(f"topics: {topic} is told to the house alone", pointer=f"/topics/{number}")
     return sorted(set(topics))
 
 
@@ -82,7 +84,7 @@ async def create_endpoint(
     tx: Tx, merchant_id: int | None, url: str, description: str, topics: list[str]
 ) -> NewEndpoint:
     """An endpoint of a merchant or of the house; `url` has been checked. Raises Invalid, and Conflict for too many."""
-    topics = check_topics(topics)
+    topics = check_topics(topics, merchant_id)
     # Two at once could pass the count together, so they come one after the other.
     await tx.scalar("SELECT pg_advisory_xact_lock(hashtext('webhook_endpoint'), :owner)", owner=_lock_of(merchant_id))
     own = webhook_endpoint.c.merchant_id.is_not_distinct_from(merchant_id)
@@ -129,7 +131,7 @@ async def edit_endpoint(tx: Tx, endpoint: Endpoint, edit: EndpointEdit) -> Endpo
     """Change a locked endpoint; `edit.url` has been checked. Enabling it forgives its failures."""
     given = {name: value for name, value in msgspec.structs.asdict(edit).items() if value is not msgspec.UNSET}
     if isinstance(edit.topics, list):
-        given["topics"] = check_topics(edit.topics)
+        given["topics"] = check_topics(edit.topics, endpoint.merchant_id)
     if edit.state is EndpointState.ACTIVE:
         given |= {"failing_since": None, "disabled_because": None}
     if edit.state is EndpointState.DISABLED and endpoint.state is EndpointState.ACTIVE:

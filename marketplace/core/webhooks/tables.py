@@ -39,7 +39,8 @@ webhook_endpoint = local_table(
 )
 
 # not_before: when it is sent next; a claimed one has it moved past the time a sender may take, so that it is sent
-# again should that sender die. attempts_before: those made before it was asked for again.
+# again should that sender die. leased_until: until then a sender is at it. attempts_before: those made before it was
+# asked for again.
 webhook_delivery = local_table(
     "webhook_delivery",
     Column("endpoint_id", BigInteger, primary_key=True, autoincrement=False),
@@ -49,12 +50,15 @@ webhook_delivery = local_table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("attempts_before", Integer, nullable=False, server_default="0"),
     Column("not_before", Instant),
+    Column("leased_until", Instant),
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
     ForeignKeyConstraint(["endpoint_id"], ["core.webhook_endpoint.endpoint_id"], ondelete="CASCADE"),
     CheckConstraint("state IN ('pending', 'delivered', 'failed')", name="state"),
     CheckConstraint("(state = 'pending') = (not_before IS NOT NULL)", name="due"),
     Index("ix_webhook_delivery_due", "endpoint_id", "not_before", postgresql_where=text("state = 'pending'")),
+    Index("ix_webhook_delivery_leased", "endpoint_id", postgresql_where=text("leased_until IS NOT NULL")),
+    Index("ix_webhook_delivery_failed", "endpoint_id", "event_id", postgresql_where=text("state = 'failed'")),
     schema="core",
 )
 

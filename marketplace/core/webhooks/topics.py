@@ -21,5 +21,20 @@ TOPICS: dict[str, str] = {
 }
 """A topic that is emitted anywhere must stand here (a test compares). A new version of a payload is a new topic."""
 
+HOUSE_ONLY = frozenset(
+    {
+        "billing.orders_settled.v1",
+        "billing.payment_ended.v1",
+        "billing.processor_settled.v1",
+        "billing.run_finalised.v1",
+        "billing.run_reversed.v1",
+        "demand.purchase_placed.v1",
+    }
+)
+"""Topics of events that are about no one merchant, which no merchant is therefore told of (a test compares)."""
+
+FOR_OPS = ("demand.", "supply.")
+"""How the topics begin that operations may have sent somewhere; the others tell of the house's money."""
+
 TEST_TOPIC = "core.webhook_test.v1"
 """What `POST /webhooks/{endpoint_id}/test` sends to that one endpoint; nothing has happened."""

@@ -284,6 +284,7 @@ CREATE TABLE core.webhook_delivery (
     attempts INTEGER DEFAULT '0' NOT NULL, 
     attempts_before INTEGER DEFAULT '0' NOT NULL, 
     not_before TIMESTAMP WITH TIME ZONE, 
+    leased_until TIMESTAMP WITH TIME ZONE, 
     created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     ended_at TIMESTAMP WITH TIME ZONE, 
     CONSTRAINT pk_webhook_delivery PRIMARY KEY (endpoint_id, event_id), 
@@ -293,6 +294,10 @@ CREATE TABLE core.webhook_delivery (
 )
 ;;
 CREATE INDEX ix_webhook_delivery_due ON core.webhook_delivery (endpoint_id, not_before) WHERE state = 'pending'
+;;
+CREATE INDEX ix_webhook_delivery_failed ON core.webhook_delivery (endpoint_id, event_id) WHERE state = 'failed'
+;;
+CREATE INDEX ix_webhook_delivery_leased ON core.webhook_delivery (endpoint_id) WHERE leased_until IS NOT NULL
 ;;
 CREATE TABLE demand.amendment (
     merchant_id BIGINT NOT NULL, 
