@@ -23,6 +23,7 @@ from marketplace.core.webhooks import sender
 from marketplace.flows.roll_ledger import roll_ledger
 from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundData
 from marketplace.worker import DELIVERIES
+from supply.stock import store as stock
 from supply.tables import offer, product
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
 from tests.http.serving import api_key, make_client, running
@@ -95,11 +96,9 @@ async def _add_listings(tx: Tx) -> None:
             key = {"merchant_id": merchant_id, "product_id": product_id, "sku": f"{name}-{product_id}"}
             row = {"title": f"{name} lamp", "price_minor": 1_000, "freight_minor": 100, "currency": "EUR"}
             await tx.execute(insert(offer), {**key, **row, "updated_at": tx.now})
-    await tx.execute(
-        "INSERT INTO supply.stock (merchant_id, product_id, on_hand)"
-        " SELECT merchant_id, product_id, 1000 FROM supply.offer WHERE product_id = :lamp",
-        {"lamp": LAMP},
-    )
+    for merchant_id in (ALPHA, BETA):
+        now = await stock.get_stock(tx, merchant_id, LAMP)
+        await stock.begin_counting(tx, now, 1_000, reserved=0, reason="counted")
 
 
 async def _months(people: People) -> None:

@@ -358,7 +358,9 @@ async def things_of(db: Database, shop: httpx.AsyncClient) -> Things:
         payout = await one(f"SELECT * FROM billing.payout WHERE merchant_id = {ALPHA} AND state = 'confirmed'")
         run = await one("SELECT run_id FROM billing.billing_run WHERE state NOT IN ('finalised', 'final') LIMIT 1")
     one_lamp = {"currency": "EUR", "lines": [{"merchant_id": ALPHA, "product_id": LAMP, "quantity": 1}]}
-    other = (await send(shop, f"/buyers/{ben}/carts", one_lamp)).json()["cart_id"]
+    made = await send(shop, f"/buyers/{ben}/carts", one_lamp)
+    assert made.is_success, made.text
+    other = made.json()["cart_id"]
     quote = await shop.get(f"/api/v1/buyers/{ben}/carts/{other}/quote")
     return Things(
         anne=anne,
