@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from billing.payments.facts import PaymentState
-from billing.payments.model import CASH, Payment, PaymentCommand, PaymentDetail, PaymentPart, ProcessorFile
+from billing.payments.model import CASH, Payment, PaymentCommand, PaymentDetail, PaymentPart
 from billing.payments.tables import credit_movement, payment_command
 from marketplace.core import audit
 from marketplace.core.db import Tx
@@ -17,7 +17,6 @@ from marketplace.core.ids import time_ordered_id
 _PAYMENT_COLUMNS = ", ".join(Payment.__struct_fields__)
 _PART_COLUMNS = ", ".join(PaymentPart.__struct_fields__)
 _COMMAND_COLUMNS = ", ".join(PaymentCommand.__struct_fields__)
-_FILE_COLUMNS = ", ".join(ProcessorFile.__struct_fields__)
 
 COMMAND_ATTEMPTS_MAX = 10
 """Attempts of a command, with doubling pauses of up to five minutes: half an hour; then it is parked for a person."""
@@ -394,16 +393,3 @@ async def retry_command(tx: Tx, command_id: int) -> PaymentCommand:
     )
     await audit.record(tx, "payment command retried", f"payment_command:{command_id}", error=row.error)
     return PaymentCommand(**{**row._mapping, "state": "todo", "attempts": 0})
-
-
-async def list_files(tx: Tx, *, limit: int, before_id: int | None = None) -> list[ProcessorFile]:
-    """At most `limit` settlement files, the newest first, those before `before_id`."""
-    rows = await tx.rows(
-        f"""
-        SELECT {_FILE_COLUMNS} FROM billing.processor_file
-        WHERE file_id < coalesce(CAST(:before AS bigint), 9223372036854775807) ORDER BY file_id DESC LIMIT :limit
-        """,
-        before=before_id,
-        limit=limit,
-    )
-    return [ProcessorFile(**row._mapping) for row in rows]
