@@ -20,8 +20,8 @@ from marketplace.core.errors import AppError, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_payment_events import ACTOR, apply_event, receive_event
 from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
+from marketplace.routes import payment_queries
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
-from marketplace.routes.payment_queries import list_files
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
@@ -171,7 +171,7 @@ async def list_files(
     """Settlement files that brought something new, the newest first."""
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
-        rows = await list_files(tx, limit=limit + 1, before_id=before)
+        rows = await payment_queries.list_files(tx, limit=limit + 1, before_id=before)
     return page(rows, limit, lambda row: row, lambda row: (row.file_id,))
 
 
