@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from billing.payments.facts import PaymentState
+from billing.payments.facts import DisputeFact, DisputeState, PaymentState
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
+from marketplace.flows.dispute_order import dispute_changed
 from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
 from marketplace.flows.take_payment import payment_changed
 from marketplace.processors.wire import Authorise, Capture, Refund
@@ -100,6 +101,17 @@ async def test_money_that_went_back_and_disputes_are_settled_too(market: Databas
     await captured(market, processor, single)
     dispute = processor.open_dispute(single.reference)
     processor.close_dispute(dispute, won=True)
+    for state in (DisputeState.OPENED, DisputeState.WON):
+        said = DisputeFact(
+            dispute_ref=dispute,
+            reference=single.reference,
+            state=state,
+            amount_minor=500,
+            fee_minor=1500,
+            currency="EUR",
+            occurred_at=market.clock.now(),
+        )
+        await market.write(WORKER, "processor", dispute_changed, PROCESSOR, said)
     processor.charge(250, "EUR")
     done = await import_file(market, processor.settlement_file(DAY))
     kinds = [legs for kind, legs in await booked(market, M1) if kind == "processor_settled"]
