@@ -35,6 +35,7 @@ async def stock_shelves(tx: Tx, market: DemoMarket) -> int:
         counted = [row for row in rows if row[5] is not None]
         shelf = {"products": [row[0] for row in counted], "merchants": [row[1] for row in counted]}
         await tx.execute(_COUNT, {**shelf, "units": [row[5] for row in counted]})
+        await tx.execute(_COUNTED)
         await tx.execute(_REMEMBER, {"now": tx.now, "actor": tx.actor})
         await audit.record(tx, "goods listed", "demonstration", created=listed)
     return listed
@@ -88,6 +89,10 @@ LEFT JOIN (
     GROUP BY l.merchant_id, l.product_id
 ) AS w ON w.merchant_id = m.merchant_id AND w.product_id = p.product_id
 ON CONFLICT (merchant_id, product_id) DO NOTHING
+"""
+_COUNTED = """
+UPDATE supply.offer o SET counted = true FROM supply.stock s
+WHERE s.merchant_id = o.merchant_id AND s.product_id = o.product_id AND NOT o.counted
 """
 _REMEMBER = """
 INSERT INTO supply.stock_movement

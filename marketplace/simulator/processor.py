@@ -29,7 +29,7 @@ COLUMNS = ("id", "kind", "reference", "dispute", "gross", "fee", "net", "currenc
 
 
 class KeyReused(AppError):
-    code = "idempotency-key-reused"
+    code = "simulated-key-reused"
     status = 422
     title = "The Idempotency-Key belongs to another request"
 

@@ -152,7 +152,7 @@ async def test_what_cannot_be_refunded_is_refused_and_nothing_is_stored(
 async def test_nothing_is_refunded_twice(db: Database) -> None:
     await db.write(WORKER, "test", _market, Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=12_000),)))
     await _refund(db)
-    with pytest.raises(Conflict, match="cancelled"):
+    with pytest.raises(Conflict, match="refunded in full already"):
         await _refund(db)
 
 

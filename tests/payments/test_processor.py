@@ -203,7 +203,13 @@ async def test_a_refund_that_fails_is_parked_and_stays_owed(db: Database, sim: S
     await db.write(WORKER, "shop", cancel, placed, M1)
     await paid_for(db, sim, placed)
     await send(db, sim)
-    await until(lambda: nothing_waits(db, sim, placed))
+
+    async def is_parked() -> bool:
+        await send(db, sim)
+        found = await row(db, "SELECT count(*) AS n FROM billing.payment_command WHERE state = 'parked'")
+        return bool(found.n)
+
+    await until(is_parked)
     assert (await balances(db, M1))[2400, 0] == -12000
     found = await row(db, "SELECT command_id, error FROM billing.payment_command WHERE state = 'parked'")
     assert "account closed" in found.error
@@ -212,18 +218,19 @@ async def test_a_refund_that_fails_is_parked_and_stays_owed(db: Database, sim: S
     assert sim.told(placed.payment_id)[2:] == ["refund.failed", "refund.failed"]
 
 
-async def test_facts_that_nobody_takes_yet_wait(db: Database, sim: Simulator) -> None:
+async def test_a_dispute_at_the_processor_is_one_here(db: Database, sim: Simulator) -> None:
     placed = await db.write(WORKER, "shop", place, [A])
     await paid_for(db, sim, placed)
     dispute = sim.control("disputes", reference=placed.reference)["dispute"]
     sim.control(f"disputes/{dispute}/close", won=True)
 
-    async def all_in() -> bool:
-        found = await row(db, "SELECT count(*) AS n FROM billing.inbox_event WHERE state = 'waiting' AND attempts > 0")
-        return bool(found.n == 2)
+    async def is_won() -> bool:
+        await apply_events(db)
+        found = await row(db, "SELECT count(*) AS n FROM demand.dispute WHERE state = 'won'")
+        return bool(found.n == 1)
 
-    await until(all_in)
-    await apply_events(db)
+    await until(is_won)
+    await check_books(db)
 
 
 async def test_a_worker_killed_between_sending_and_noting_loses_and_doubles_nothing(

@@ -59,7 +59,7 @@ async def add_shop(tx: Tx, merchants: Sequence[int] = MERCHANTS) -> None:
         for product_id, price in PRICES.items():
             key = {"merchant_id": merchant_id, "product_id": product_id}
             listed = {"title": titles[product_id], "price_minor": price, "currency": "EUR", "updated_at": tx.now}
-            await tx.execute(insert(offer), key | listed)
+            await tx.execute(insert(offer), key | listed | {"counted": True})
             await tx.execute(insert(stock), key | {"on_hand": SHELF})
         await add_account(tx, merchant_id)
     await tx.execute(
