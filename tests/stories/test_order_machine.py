@@ -126,7 +126,7 @@ class OrderMachine(RuleBasedStateMachine):
                 self.wait(step())
         if fate in {"expired", "late"}:
             self.clock.move_to(self.clock.now() + timedelta(minutes=31))
-            assert self.write(expire_orders, self.clock.now()) == 1
+            assert self.wait(expire_orders(self.db, "test", self.clock.now())) == 1
         self.hear()
         assert (self.order().order.state == "paid") is (fate == "paid")
         if fate != "paid":
