@@ -31,23 +31,6 @@ def order_settled(gross_minor: int, commission_minor: int, vat_minor: int) -> tu
     )
 
 
-def refunded_before_settlement(gross_minor: int) -> tuple[Leg, ...]:
-    """E: the buyer is owed what was pending for the merchant."""
-    return legs({Account.PENDING: gross_minor, Account.BUYER_REFUND_DUE: -gross_minor})
-
-
-def refunded_after_settlement(gross_minor: int, commission_minor: int, vat_minor: int) -> tuple[Leg, ...]:
-    """E1, E3: the merchant gives back what it was paid, the platform its commission and VAT. Payable may go below 0."""
-    return legs(
-        {
-            Account.PAYABLE: gross_minor - commission_minor - vat_minor,
-            Account.COMMISSION: commission_minor,
-            Account.OUTPUT_VAT: vat_minor,
-            Account.BUYER_REFUND_DUE: -gross_minor,
-        }
-    )
-
-
 def order_paid_with_credit(card_minor: int, credit_minor: int, processor_id: int, payment_id: int) -> tuple[Leg, ...]:
     """A, C, and G where the buyer used credit: the credit comes from the house's books, the payment is the batch."""
     return legs(

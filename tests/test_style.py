@@ -19,7 +19,6 @@ MAY_HOLD_SQL = (
     "*_sql.py",
     "*_queries.py",
     "*/tables.py",
-    "billing/ledger/functions.py",
     "billing/ledger/roll.py",
     "marketplace/core/*",
     "marketplace/flows/*",

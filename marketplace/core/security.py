@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Table
 
 from marketplace.core.db import Role
-from marketplace.core.tables import SCHEMAS, placement, qualified
+from marketplace.core.tables import placement, qualified
 
 APPEND_ONLY = frozenset(
     {
@@ -77,12 +77,3 @@ def table_statements(table: Table) -> Iterator[str]:
     for role, condition in policies.items():
         yield f"GRANT SELECT ON {name} TO {role}"
         yield f"CREATE POLICY {role} ON {name} FOR SELECT TO {role} USING ({condition})"
-
-
-def security_statements(metadata: MetaData) -> Iterator[str]:
-    """Everything, in an order that can be executed after the tables exist."""
-    yield from role_statements()
-    for schema in SCHEMAS:
-        yield f"GRANT USAGE ON SCHEMA {schema} TO {', '.join(Role)}"
-    for table in metadata.sorted_tables:
-        yield from table_statements(table)
