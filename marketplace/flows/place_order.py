@@ -207,6 +207,7 @@ def _values(
     """The parameters of the writes, by name."""
     counted = [row for row in rows if row["counted"]]
     uncounted = [row for row in rows if not row["counted"]]
+    body = msgspec.json.encode(placed)
     credit_shares = allocate(cmd.credit_minor, [order.total_minor for order in placed.orders])
     return {
         "now": tx.now,
@@ -227,7 +228,7 @@ def _values(
         "credit": placed.credit_minor,
         "command": time_ordered_id(tx.now),
         "event": time_ordered_id(tx.now),
-        "placed": msgspec.json.encode(placed).decode(),
+        "placed": body.decode(),
         "uncounted_merchants": [row["merchant_id"] for row in uncounted],
         "uncounted_products": [row["product_id"] for row in uncounted],
         "stock_merchants": [row["merchant_id"] for row in counted],
@@ -246,7 +247,7 @@ def _values(
         "key": ticket.key,
         "fingerprint": ticket.fingerprint,
         "status": ticket.status,
-        "body": msgspec.json.encode(placed),
+        "body": body,
     }
 
 

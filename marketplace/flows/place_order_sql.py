@@ -12,10 +12,13 @@ from typing import Any
 
 import asyncpg
 
+from demand.refunds.store import policy_for
+from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.idempotency import CLAIM, Ticket
 
-# The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order.
+# The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order. The policy is
+# that of `demand.refunds.store.policy_for`.
 READ = """
 WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
 SELECT claim.mine, k.fingerprint, k.status, k.body,
@@ -57,9 +60,7 @@ SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.
        o.currency AS offer_currency, o.price_minor, o.freight_minor,
        o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
        CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
-       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id,
-       (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($3::timestamptz AT TIME ZONE e.zone)::date
-        ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id
+       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id
 FROM supply.offer o
 JOIN supply.merchant m ON m.merchant_id = o.merchant_id
 JOIN billing.entity e ON e.entity_id = m.entity_id
@@ -92,6 +93,8 @@ async def read(tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: s
     lines = await tx.raw.fetch(CART, buyer_id, cart_id)
     wanted = [line["merchant_id"] for line in lines], [line["product_id"] for line in lines]
     listings = {(row["merchant_id"], row["product_id"]): row for row in await tx.raw.fetch(LISTINGS, *wanted, tx.now)}
+    for zone in {row["zone"] for row in listings.values()}:  # of one legal entity, or the cart is refused
+        claimed["policy_id"] = await policy_for(tx, local_date(tx.now, zone))
     nothing = defaultdict[str, Any](lambda: None)
     return [
         nothing | claimed | dict(listings.get((line["merchant_id"], line["product_id"]), {})) | dict(line)

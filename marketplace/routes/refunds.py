@@ -11,6 +11,7 @@ from litestar.params import JSONBody
 
 import demand.store
 from demand.lifecycle import Party
+from demand.model import Order
 from demand.refund_policy import LineLeft, Reason, Rule, check_rules
 from demand.refunds import store
 from demand.refunds.store import PolicyVersion
@@ -133,16 +134,18 @@ async def refund(
     cmd = _command(request.user, merchant_id, order_id, data)
 
     async def work(tx: Tx) -> Refunded:
-        await _check_buyer(tx, cmd, data.buyer_id)
+        if cmd.initiator is Party.BUYER:
+            await _order_of_buyer(tx, cmd, data.buyer_id)
         return await refund_order(tx, cmd)
 
     return await once(request, db, work)
 
 
-async def _check_buyer(tx: Tx, cmd: RefundOrder, buyer_id: int | None) -> None:
-    """Raise NotFound when a shop names another's order; an order's buyer never changes, so no lock is needed."""
+async def _order_of_buyer(tx: Tx, cmd: RefundOrder, buyer_id: int | None) -> Order:
+    """The order. Raises NotFound when a shop names another's; an order's buyer never changes, so no lock is needed."""
     order = (await demand.store.get_order(tx, cmd.merchant_id, cmd.order_id)).order
     check_buyer(order, By(party=cmd.initiator, buyer_id=buyer_id))
+    return order
 
 
 @post(
@@ -162,8 +165,7 @@ async def preview_refund(
     cmd = _command(request.user, merchant_id, order_id, data)
     # As the booking would read it: the merchant's own eyes do not reach the contract that its commission is rated by.
     async with db.read(WORKER) as tx:
-        await _check_buyer(tx, cmd, data.buyer_id)
-        plan: Plan = await plan_refund(tx, cmd, (await demand.store.get_order(tx, merchant_id, order_id)).order)
+        plan: Plan = await plan_refund(tx, cmd, await _order_of_buyer(tx, cmd, data.buyer_id))
     preview = Preview(
         gross_minor=plan.gross_minor,
         funds=plan.funds,
