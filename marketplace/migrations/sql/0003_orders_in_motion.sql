@@ -637,7 +637,7 @@ GRANT SELECT ON demand.cart TO app_buyer
 ;;
 CREATE POLICY app_buyer ON demand.cart FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT ON demand.refund_policy TO app_staff, app_worker
+GRANT SELECT, INSERT, UPDATE, DELETE ON demand.refund_policy TO app_staff, app_worker
 ;;
 GRANT SELECT ON demand.refund_policy TO app_merchant
 ;;
