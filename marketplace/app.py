@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 
 from billing.payments.store import ensure_processor
 from marketplace import routes
@@ -48,9 +48,13 @@ def create_app(
         db: Database = state["db"]
         return db
 
+    async def get_settings(db: NamedDependency[Database]) -> Settings:
+        """After the database, though it needs it not: what is provided side by side costs a task each."""
+        return settings
+
     dependencies = {
         "db": Provide(get_db),
-        "settings": Provide(lambda: settings, sync_to_thread=False),
+        "settings": Provide(get_settings),
         "schema_version": Provide(lambda: schema_version, sync_to_thread=False),
     }
     app = Litestar(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from litestar.datastructures import Headers, MutableScopeHeaders
+from litestar.datastructures import Headers
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from structlog.contextvars import bound_contextvars
 
@@ -54,7 +54,7 @@ def observed(app: ASGIApp, metrics: RequestMetrics) -> ASGIApp:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableScopeHeaders.from_message(message)[REQUEST_ID_HEADER] = request_id
+                add_headers(message, (REQUEST_ID_HEADER.encode(), request_id.encode()))
             await send(message)
 
         with bound_contextvars(request_id=request_id):
@@ -64,6 +64,11 @@ def observed(app: ASGIApp, metrics: RequestMetrics) -> ASGIApp:
                 _report(metrics, scope, status, time.perf_counter() - began)
 
     return observe
+
+
+def add_headers(message: HTTPResponseStartEvent, *headers: tuple[bytes, bytes]) -> None:
+    """Put header fields on an answer that does not have them yet; as bytes, for every request comes through here."""
+    message["headers"] = [*message["headers"], *headers]
 
 
 def _request_id(headers: Headers) -> str:
@@ -97,21 +102,20 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 def safety_headers(*, https: bool) -> Callable[[Message, Scope], Awaitable[None]]:
     """A `before_send` hook: what every answer tells the browser not to do. https: also to come back by HTTPS only."""
     headers = {
-        "content-security-policy": CONTENT_SECURITY_POLICY,
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",  # for browsers that do not know frame-ancestors
-        "referrer-policy": "same-origin",
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
+        b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
+        b"x-content-type-options": b"nosniff",
+        b"x-frame-options": b"DENY",  # for browsers that do not know frame-ancestors
+        b"referrer-policy": b"same-origin",
+        b"cross-origin-opener-policy": b"same-origin",
+        b"cross-origin-resource-policy": b"same-origin",
+        b"cache-control": b"no-store",  # everything but static files is somebody's own
     }
     if https:
-        headers["strict-transport-security"] = f"max-age={_YEAR_S}"
+        headers[b"strict-transport-security"] = f"max-age={_YEAR_S}".encode()
 
     async def add(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":
-            sent = MutableScopeHeaders.from_message(message)
-            for name, value in headers.items():
-                sent.setdefault(name, value)
-            sent.setdefault("cache-control", "no-store")  # everything but static files is somebody's own
+            given = {name.lower() for name, _ in message["headers"]}
+            add_headers(message, *(item for item in headers.items() if item[0] not in given))
 
     return add
