@@ -46,6 +46,13 @@ async def done(client: httpx.AsyncClient, path: str, body: object = None) -> Any
     return answer.json()
 
 
+@pytest.mark.parametrize("text", ["two\nlines", "x" * 201])
+async def test_the_name_of_a_carrier_is_one_line(alpha: httpx.AsyncClient, text: str) -> None:
+    for field in ("carrier", "tracking"):
+        refused = await send(alpha, f"{OF_ALPHA}/shipments", {field: text})
+        assert (refused.status_code, field in refused.text) == (422, True)
+
+
 async def test_an_order_from_acceptance_to_return(
     alpha: httpx.AsyncClient, shop: httpx.AsyncClient, db: Database
 ) -> None:
