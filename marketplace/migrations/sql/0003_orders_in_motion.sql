@@ -42,6 +42,21 @@ CREATE TABLE billing.credit_account (
 )
  WITH (fillfactor = 70)
 ;;
+CREATE TABLE billing.credit_grant (
+    buyer_id BIGINT NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    left_minor BIGINT NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_credit_grant PRIMARY KEY (buyer_id, grant_id), 
+    CONSTRAINT ck_credit_grant_left CHECK (left_minor BETWEEN 0 AND amount_minor)
+)
+ WITH (fillfactor = 70)
+;;
+CREATE INDEX ix_credit_grant_left ON billing.credit_grant (expires_at) WHERE left_minor > 0
+;;
 CREATE TABLE billing.credit_movement (
     buyer_id BIGINT NOT NULL, 
     movement_id BIGINT NOT NULL, 
@@ -554,6 +569,20 @@ CREATE POLICY app_worker ON billing.credit_account TO app_worker USING (true) WI
 GRANT SELECT ON billing.credit_account TO app_buyer
 ;;
 CREATE POLICY app_buyer ON billing.credit_account FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.credit_grant TO app_staff, app_worker
+;;
+ALTER TABLE billing.credit_grant ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.credit_grant FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.credit_grant TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.credit_grant TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.credit_grant TO app_buyer
+;;
+CREATE POLICY app_buyer ON billing.credit_grant FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT ON billing.credit_movement TO app_staff, app_worker
 ;;
