@@ -189,18 +189,31 @@ processor_file = local_table(
     Column("batch_ref", Text, nullable=False),
     Column("paid_on", Date, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("new_lines", Integer, nullable=False),
     Column("lines", Integer, nullable=False),
     Column("gross_minor", BigInteger, nullable=False),
     Column("fee_minor", BigInteger, nullable=False),
     Column("net_minor", BigInteger, nullable=False),
     Column("imported_at", Instant, nullable=False),
     Column("imported_by", Text, nullable=False),
+    CheckConstraint("state IN ('booking', 'booked')", name="state"),
     Index(None, "processor_id", "batch_ref"),
+    Index(
+        "uq_processor_file_booking",
+        "processor_id",
+        "batch_ref",
+        "currency",
+        unique=True,
+        postgresql_where=text("state = 'booking'"),
+    ),
     schema="billing",
 )
-"""A processor's settlement file: the bank batch it explains, and the sums of the lines that were new in it.
+"""A processor's settlement file: the bank batch it explains, and the sums of its new lines as far as they are booked.
 
-file_id is the batch that the lines carry on account 1030.
+file_id is the batch that the lines carry on account 1030. new_lines: how many it set out to book; lines: how many of
+them it has. A file that was left while it was `booking` goes on when it is imported again.
 """
 
 processor_line = lookup_table(

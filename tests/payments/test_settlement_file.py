@@ -66,7 +66,7 @@ async def captured(db: Database, processor: Processor, placed: Placed, minor: in
 
 
 async def import_file(db: Database, content: str) -> ImportedFile:
-    return await db.write(WORKER, "fay", import_processor_file, "card", content.encode())
+    return await import_processor_file(db, "fay", "card", content.encode())
 
 
 async def test_posting_l_to_the_cent(market: Database, processor: Processor) -> None:

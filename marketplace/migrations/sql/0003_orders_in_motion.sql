@@ -180,16 +180,22 @@ CREATE TABLE billing.processor_file (
     batch_ref TEXT NOT NULL, 
     paid_on DATE NOT NULL, 
     currency TEXT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    state TEXT NOT NULL, 
+    new_lines INTEGER NOT NULL, 
     lines INTEGER NOT NULL, 
     gross_minor BIGINT NOT NULL, 
     fee_minor BIGINT NOT NULL, 
     net_minor BIGINT NOT NULL, 
     imported_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     imported_by TEXT NOT NULL, 
-    CONSTRAINT pk_processor_file PRIMARY KEY (file_id)
+    CONSTRAINT pk_processor_file PRIMARY KEY (file_id), 
+    CONSTRAINT ck_processor_file_state CHECK (state IN ('booking', 'booked'))
 )
 ;;
 CREATE INDEX ix_processor_file_processor_id_batch_ref ON billing.processor_file (processor_id, batch_ref)
+;;
+CREATE UNIQUE INDEX uq_processor_file_booking ON billing.processor_file (processor_id, batch_ref, currency) WHERE state = 'booking'
 ;;
 CREATE TABLE billing.processor_line (
     line_ref TEXT NOT NULL, 
@@ -630,7 +636,7 @@ GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT ON billing.processor_file TO app_staff, app_worker
+GRANT SELECT, INSERT, UPDATE (state, new_lines, lines, gross_minor, fee_minor, net_minor) ON billing.processor_file TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.processor_line TO app_staff, app_worker
 ;;
