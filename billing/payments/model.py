@@ -99,13 +99,19 @@ class InboxEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessorFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A settlement file: the bank batch it explains, and the sums of the lines that were new in it."""
+    """A settlement file: the bank batch it explains, and the sums of its new lines as far as they are booked.
+
+    new_lines: how many it set out to book; lines: how many of them it has. One that is left while it is `booking` goes
+    on when it is imported again.
+    """
 
     file_id: int
     processor_id: int
     batch_ref: str
     paid_on: date
     currency: str
+    state: str
+    new_lines: int
     lines: int
     gross_minor: int
     fee_minor: int

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from billing import postings
+from billing.credit import store as credit
 from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
 from billing.payments import store as payments
@@ -163,7 +164,7 @@ async def _take(
     await payments.note_captured(tx, payment, captured_minor=captured_minor, processor_ref=processor_ref, at=at)
     used = sum(part.credit_minor for part, share in zip(parts, shares, strict=True) if share.paid)
     if used:
-        await payments.use_credit(tx, payment, used)
+        await credit.use(tx, payment, used)
     await ledger.post(tx, books.entries(parts, shares, used))
     for order, share, waits in zip(orders, shares, waiting, strict=True):
         if share.paid:

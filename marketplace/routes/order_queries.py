@@ -10,7 +10,7 @@ from demand.fulfilment import store as fulfilment
 from demand.fulfilment.model import Return, Shipment
 from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
 from demand.model import Order, OrderLine, Refund
-from demand.store import get_order
+from demand.store import get_orders
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import NotFound
 
@@ -45,15 +45,29 @@ class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def view_order(tx: Tx, merchant_id: int, order_id: int, party: Party) -> OrderView:
     """An order as a party sees it. Raises NotFound."""
-    detail = await get_order(tx, merchant_id, order_id)
-    return OrderView(
-        order=detail.order,
-        lines=detail.lines,
-        refunds=detail.refunds,
-        shipments=await fulfilment.list_shipments(tx, merchant_id, order_id),
-        returns=await fulfilment.list_returns(tx, merchant_id, order_id),
-        moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
-    )
+    found = await view_orders(tx, [(merchant_id, order_id)], party)
+    if not found:
+        raise NotFound(f"merchant {merchant_id} has no order {order_id}")
+    return found[0]
+
+
+async def view_orders(tx: Tx, keys: Sequence[tuple[int, int]], party: Party) -> list[OrderView]:
+    """Orders by merchant_id and order_id as a party sees them, in so many statements however many they are."""
+    details = await get_orders(tx, keys)
+    shipments, returns = await fulfilment.shipments_of(tx, keys), await fulfilment.returns_of(tx, keys)
+    views = []
+    for detail in details:
+        key = detail.order.merchant_id, detail.order.order_id
+        view = OrderView(
+            order=detail.order,
+            lines=detail.lines,
+            refunds=detail.refunds,
+            shipments=shipments.get(key, []),
+            returns=returns.get(key, []),
+            moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
+        )
+        views.append(view)
+    return views
 
 
 _PURCHASE_COLUMNS = ", ".join(Purchase.__struct_fields__)
@@ -94,7 +108,7 @@ async def view_purchase(db: Database, buyer_id: int, purchase_id: int) -> Purcha
         raise NotFound(f"buyer {buyer_id} has no purchase {purchase_id}")
     async with db.read(WORKER) as tx:
         keys = await tx.rows(_ORDERS_OF_PURCHASE, buyer=buyer_id, purchase=purchase_id)
-        orders = [await view_order(tx, key.merchant_id, key.order_id, Party.BUYER) for key in keys]
+        orders = await view_orders(tx, [(key.merchant_id, key.order_id) for key in keys], Party.BUYER)
     return PurchaseView(purchase=Purchase(**row._mapping), orders=orders)
 
 

@@ -21,8 +21,9 @@ from marketplace.flows.cancel_order import Cancelled
 from marketplace.flows.fulfil_order import Shipped
 from marketplace.flows.hold_order import Act
 from marketplace.flows.return_order import Received
+from marketplace.routes.fields import Code, Label, Note
 from marketplace.routes.order_queries import OrderView, view_order
-from marketplace.routes.parameters import LIMIT, Code, Cursor, Limit, Note, PathId, PathNo, check_books
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import seen_version, tagged
@@ -40,8 +41,8 @@ class ShipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Without lines, all that is left to ship."""
 
     lines: Units | None = None
-    carrier: Note = ""
-    tracking: Note = ""
+    carrier: Label = ""
+    tracking: Label = ""
 
 
 class DeliverBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

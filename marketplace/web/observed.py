@@ -58,7 +58,8 @@ def observed(app: ASGIApp, metrics: RequestMetrics) -> ASGIApp:
             await app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        scope["request_id"] = request_id = _request_id(Headers.from_scope(scope))  # type: ignore[typeddict-unknown-key]
+        request_id = _request_id(Headers.from_scope(scope))
+        scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]  # read by problems and logs
 
         async def note(message: Message) -> None:
             nonlocal status

@@ -168,7 +168,8 @@ class Fuzzer:
             await self.send(case, "admin")
 
     async def send(self, case: Any, role: str | None = None) -> None:
-        allowed = [one for one in self.clients if ROUTES[self.name] is None or one in ROUTES[self.name]]  # type: ignore[operator]
+        roles = ROUTES[self.name]
+        allowed = [one for one in self.clients if roles is None or one in roles]
         role = role or self.rng.choice(allowed if allowed and self.rng.random() < 0.8 else list(self.clients))
         for header, fate in (("Idempotency-Key", self.rng.random()), ("If-Match", self.rng.random())):
             if fate < 0.06:

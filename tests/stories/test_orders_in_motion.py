@@ -9,10 +9,14 @@ C is shown with a discount of the merchant's own on an order that was not placed
 """
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
 from marketplace.core.db import WORKER
+from marketplace.flows.release_order import expire_orders
+from marketplace.settings import Settings
+from marketplace.worker import jobs_of
 from tests.builders import HOUSE, Line, Order, add_orders
 from tests.stories.shop import ALPHA, BETA, BUYER, CABLE, CHAIR, LAMP, Shop
 
@@ -157,6 +161,31 @@ async def test_g_credit_pays_a_part_and_comes_back_as_credit(shop: Shop) -> None
     credit = await shop.get("shop", f"/buyers/{BUYER}/credit")
     assert [one["balance_minor"] for one in credit["accounts"]] == [1_000]
     assert [one["kind"] for one in credit["movements"]["items"]] == ["refunded", "used", "granted"]
+
+
+async def test_g_credit_that_is_not_used_in_time_expires(shop: Shop, tmp_path: Path) -> None:
+    """What a waiting order has set aside stays until the order has lapsed; the worker's clock does the rest."""
+    clock = jobs_of(Settings(home=tmp_path))["expire_credit"]
+    shop.at(5, 3)
+    given = {"currency": "EUR", "amount_minor": 1_000, "reason": "sorry", "expires_on": "2018-05-31"}
+    await shop.post("olga", f"/buyers/{BUYER}/credit", given)
+    shop.at(5, 31)
+    bought = await shop.place(credit=400)
+    await clock.run(shop.db, None)
+    await shop.stand({}, {6920: 1_000, 2410: -1_000})
+    [expiring] = (await shop.get("shop", f"/buyers/{BUYER}/credit"))["expiring"]
+    assert (expiring["left_minor"], expiring["expires_at"][:10]) == (1_000, "2018-06-01")
+    shop.at(6, 1)
+    await clock.run(shop.db, None)
+    assert await shop.entry("credit_expired", HOUSE) == {2410: 600, 6920: -600}
+    await shop.stand({}, {6920: 400, 2410: -400})
+    assert await expire_orders(shop.db, "clock", shop.db.clock.now()) == 1
+    assert await shop.state(bought) == "cancelled"
+    for _ in range(2):
+        await clock.run(shop.db, None)
+        await shop.stand({}, {})
+    credit = await shop.get("shop", f"/buyers/{BUYER}/credit")
+    assert (credit["accounts"][0]["balance_minor"], credit["expiring"]) == (0, [])
 
 
 async def test_g_credit_alone_pays_an_order_without_the_processor(shop: Shop) -> None:
