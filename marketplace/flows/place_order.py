@@ -286,13 +286,13 @@ def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrd
 
 
 async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
-    """A purchase as it was placed, from its rows."""
+    """A purchase as it was placed, from its rows: with the first of its payments, where it was paid again."""
     payment = await tx.row(
         """
         SELECT p.order_ref, p.currency, y.payment_id, y.amount_minor, y.credit_minor, y.expires_at
         FROM demand.purchase p
         JOIN billing.payment y ON y.buyer_id = p.buyer_id AND y.purchase_id = p.purchase_id AND y.amendment_id IS NULL
-        WHERE p.buyer_id = :buyer AND p.purchase_id = :purchase
+        WHERE p.buyer_id = :buyer AND p.purchase_id = :purchase ORDER BY y.created_at, y.payment_id LIMIT 1
         """,
         buyer=buyer_id,
         purchase=purchase_id,

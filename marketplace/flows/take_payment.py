@@ -28,6 +28,9 @@ from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.pay_amendment import charge_captured, charge_failed
 from marketplace.flows.release_order import release_unpaid
 
+ENDED = (PaymentState.FAILED, PaymentState.VOIDED)
+"""States in which a payment brings nothing, unless the processor says that it was captured after all."""
+
 
 class PaymentEnded(msgspec.Struct, frozen=True, kw_only=True):
     """A payment was captured, or it failed. captured_minor: through the processor, in minor units."""
@@ -97,7 +100,9 @@ async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
     """Have what is still wanted captured; a processor that has nothing left to capture is told to let go."""
     wanted = [part for part in await payments.parts_of(tx, payment.payment_id) if part.state == "open"]
     by_card = sum(part.amount_minor for part in wanted)
-    if wanted and not by_card:  # what was to be paid by card is cancelled, the rest is paid by credit
+    if (
+        wanted and not by_card and payment.state not in ENDED
+    ):  # what was to be paid by card is cancelled, the rest is paid by credit
         await _take(tx, payment, 0, fact.occurred_at, Party.PROCESSOR, fact.processor_ref)
         await payments.note_authorised(tx, payment, fact.processor_ref, fact.occurred_at)
         await _tell(tx, payment, "void", payment.amount_minor)
@@ -125,17 +130,10 @@ async def _tell(tx: Tx, payment: Payment, kind: str, amount_minor: int) -> None:
 
 
 async def _ended(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
-    """The processor will not pay: the orders that wait for it are released, other payments' orders stay."""
+    """The processor will not pay: the orders wait for another payment until their time is over, see `pay_purchase`."""
     reason = fact.failure or "the processor has given the payment up"
-    parts = [part for part in await payments.parts_of(tx, payment.payment_id) if part.state == "open"]
-    orders = [await lock_order(tx, part.merchant_id, part.order_id) for part in parts]
-    ended = await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason)
-    if not ended:
-        return
-    for order in orders:
-        if order.state is OrderState.PLACED:
-            await release_unpaid(tx, order, Move.EXPIRE, Party.PROCESSOR, reason=f"payment failed: {reason}")
-    await _report(tx, payment, fact.state, 0, 0, reason)
+    if await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason):
+        await _report(tx, payment, fact.state, 0, 0, reason)
 
 
 async def _take(

@@ -15,6 +15,7 @@ from marketplace.core.money import AMOUNT_MAX, check_currency
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.place_order import Placed, PlaceOrder, place_order
 from marketplace.flows.quote_cart import quote_cart
+from marketplace.routes.fields import Method
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
@@ -43,7 +44,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
 
     quote: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
-    method: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+    method: Method
     credit_minor: Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)] = 0
 
 

@@ -20,3 +20,5 @@ Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x0
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Method = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+"""What a buyer pays with: the processor's token of a card or account."""

@@ -6,13 +6,19 @@ from typing import Any
 
 import msgspec
 
+from billing.payments import store as payments
+from billing.payments.model import PurchasePayment, purchase_payment
 from demand.fulfilment import store as fulfilment
 from demand.fulfilment.model import Return, Shipment
 from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
-from demand.model import Order, OrderLine, Refund
+from demand.model import Order, OrderLine, OrderState, Refund
 from demand.store import get_order
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import NotFound
+from marketplace.flows.take_payment import ENDED
+
+PAYMENTS_MAX = 100
+"""Payments of a purchase that are shown, the newest."""
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +43,15 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """A purchase with the orders of all its merchants. moves of each: what the buyer may do with it."""
+    """A purchase with the orders of all its merchants. moves of each: what the buyer may do with it.
+
+    payments: the newest first, those of amendments too. pay_until: until when it can be paid again, after a payment
+    that has failed; null when there is nothing to pay, or a payment is under way.
+    """
 
     purchase: Purchase
+    payments: list[PurchasePayment]
+    pay_until: datetime | None
     orders: list[OrderView]
 
 
@@ -95,7 +107,16 @@ async def view_purchase(db: Database, buyer_id: int, purchase_id: int) -> Purcha
     async with db.read(WORKER) as tx:
         keys = await tx.rows(_ORDERS_OF_PURCHASE, buyer=buyer_id, purchase=purchase_id)
         orders = [await view_order(tx, key.merchant_id, key.order_id, Party.BUYER) for key in keys]
-    return PurchaseView(purchase=Purchase(**row._mapping), orders=orders)
+        paid = await payments.list_payments(tx, purchase_id=purchase_id, limit=PAYMENTS_MAX)
+    waiting = [view.order.expires_at for view in orders if view.order.state is OrderState.PLACED]
+    tries = [payment.state for payment in paid if payment.amendment_id is None]
+    failed = bool(tries) and all(state in ENDED for state in tries)
+    return PurchaseView(
+        purchase=Purchase(**row._mapping),
+        payments=[purchase_payment(payment) for payment in paid],
+        pay_until=min((at for at in waiting if at is not None), default=None) if failed else None,
+        orders=orders,
+    )
 
 
 _ORDERS_OF_PURCHASE = """

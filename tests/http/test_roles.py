@@ -120,6 +120,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     | BOOKS,
     "GET /api/v1/buyers/{buyer_id}/purchases": SELLING,
     "GET /api/v1/buyers/{buyer_id}/purchases/{purchase_id}": SELLING,
+    "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/pay": SELLING,
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/cancel": SELLING,
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/complete": SELLING,
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}/returns": SELLING,

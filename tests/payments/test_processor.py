@@ -80,12 +80,12 @@ async def test_placed_authorised_captured_paid(db: Database, sim: Simulator) -> 
         ("tok_capture_fails", "capture failed"),
     ],
 )
-async def test_what_the_bank_refuses_releases_the_orders(
+async def test_what_the_bank_refuses_waits_to_be_paid_otherwise(
     db: Database, sim: Simulator, token: str, failure: str
 ) -> None:
     placed = await db.write(WORKER, "shop", place, [A, B], token)
     await paid_for(db, sim, placed)
-    assert await states(db, placed) == {M1: "cancelled", M2: "cancelled"}
+    assert await states(db, placed) == {M1: "placed", M2: "placed"}
     found = await row(db, "SELECT state, failure FROM billing.payment")
     assert tuple(found) == ("failed", failure)
     assert await booked(db, M1) == []
