@@ -16,7 +16,7 @@ from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
 from billing.payments import store as payments
 from billing.payments.facts import PaymentFact, PaymentState, ids_of
-from billing.payments.model import Payment, PaymentPart
+from billing.payments.model import Payment, PaymentCommand, PaymentPart
 from billing.payments.sharing import Claim, Share, share_capture
 from demand.lifecycle import Move, Party
 from demand.model import OrderState
@@ -61,7 +61,16 @@ async def payment_changed(tx: Tx, processor_id: int, fact: PaymentFact) -> None:
     elif fact.state is PaymentState.CAPTURED:
         await _take(tx, payment, fact.amount_minor, fact.occurred_at, Party.PROCESSOR, fact.processor_ref)
     else:
-        await _ended(tx, payment, fact)
+        await _ended(tx, payment, fact.state, fact.processor_ref, fact.failure)
+
+
+async def payment_refused(tx: Tx, command: PaymentCommand, reason: str) -> None:
+    """The processor does not take a payment on, so that no event will come of it: it has failed."""
+    payment = await payments.get_payment(tx, command.buyer_id, command.payment_id)
+    if payment.amendment_id is not None:
+        await charge_failed(tx, payment, f"payment failed: {reason}")
+    await _ended(tx, payment, PaymentState.FAILED, None, reason)
+    await payments.note_sent(tx, command.command_id, reason)
 
 
 async def capture_credit_only(tx: Tx, buyer_id: int, payment_id: int) -> None:
@@ -129,11 +138,11 @@ async def _tell(tx: Tx, payment: Payment, kind: str, amount_minor: int) -> None:
     )
 
 
-async def _ended(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
+async def _ended(tx: Tx, payment: Payment, state: PaymentState, processor_ref: str | None, failure: str | None) -> None:
     """The processor will not pay: the orders wait for another payment until their time is over, see `pay_purchase`."""
-    reason = fact.failure or "the processor has given the payment up"
-    if await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason):
-        await _report(tx, payment, fact.state, 0, 0, reason)
+    reason = failure or "the processor has given the payment up"
+    if await payments.note_ended(tx, payment, state, processor_ref=processor_ref, failure=reason):
+        await _report(tx, payment, state, 0, 0, reason)
 
 
 async def _take(

@@ -89,3 +89,26 @@ async def test_credit_stays_set_aside_over_every_try_and_is_free_when_the_orders
     await shop.stand({}, {6920: 500, 2410: -500})
     async with shop.db.read(WORKER) as tx:
         assert await tx.scalar("SELECT reserved_minor FROM billing.credit_account") == 0
+
+
+async def test_a_token_nobody_knows_is_a_failed_payment_and_can_be_paid_otherwise(shop: Shop) -> None:
+    shop.at(5, 3)
+    bought = await shop.buy(method="tok_nonsense")
+    purchase = f"/buyers/{BUYER}/purchases/{bought.purchase_id}"
+    seen = await shop.get("shop", purchase)
+    assert [one["state"] for one in seen["payments"]] == ["failed"]
+    assert "'tok_nonsense' is none of" in seen["payments"][0]["failure"]
+    assert seen["pay_until"]
+    await shop.post("shop", f"{purchase}/pay", {"method": "tok_ok"})
+    await shop.hear()
+    assert await shop.state(bought) == "paid"
+    change = {"add": [{"product_id": LAMP, "quantity": 1}], "base_version": 2, "buyer_id": BUYER}
+    said = {"reason": "one more", "method": "tok_nonsense"}
+    held = await shop.post("shop", f"{bought.path()}/amendments", change | said)
+    path = f"{bought.path()}/amendments/{held['amendment_id']}"
+    await shop.post(f"owner of {ALPHA}", f"{path}/accept", {"base_version": 2})
+    await shop.hear()
+    ended = await shop.get("olga", path)
+    assert ended["state"] == "cancelled"
+    assert "'tok_nonsense' is none of" in ended["outcome"]
+    assert await shop.shelf(ALPHA, LAMP) == (50, 0)
