@@ -162,7 +162,8 @@ async def place(
     """Place a cart at the price of a quote: one payment, one order for each merchant, the stock reserved.
 
     A cart is placed once: placed again, under whatever key, the answer is the purchase it has become. 409 when it is
-    not what was quoted, with the present quote. The processor is asked for the money right afterwards; the orders are
+    not what was quoted (`quote-changed`), or there is too little of something left (`out-of-stock`, which names it and
+    what is free), both with the present quote. The processor is asked for the money right afterwards; the orders are
     paid when it says so.
     """
     ticket = await ticket_of(request)

@@ -103,3 +103,17 @@ async def test_carts_of_another_buyer_do_not_exist(shop: httpx.AsyncClient) -> N
     assert (await shop.get(f"/api/v1/buyers/{other}/carts/{cart['cart_id']}")).status_code == 404
     placed = await send(shop, f"/buyers/{other}/carts/{cart['cart_id']}/place", {"quote": "0" * 32, "method": "t"})
     assert placed.status_code == 404
+
+
+async def test_what_is_out_of_stock_is_named_with_what_is_free(shop: httpx.AsyncClient) -> None:
+    cart = await cart_of(shop, (ALPHA, TEA, 1), (BETA, LAMP, 4))
+    path = f"/buyers/{BUYER}/carts/{cart['cart_id']}"
+    quote = (await shop.get(f"/api/v1{path}/quote")).json()
+    assert [(line["problem"], line["free"]) for line in quote["lines"]] == [(None, None), ("only 3 left", 3)]
+    refused = await send(shop, f"{path}/place", {"quote": quote["quote"], "method": "tok_ok"})
+    said = refused.json()
+    assert (refused.status_code, said["type"]) == (409, "/problems/out-of-stock")
+    assert said["out_of_stock"] == [
+        {"merchant_id": BETA, "product_id": LAMP, "title": "Lamp", "quantity": 4, "free": 3}
+    ]  # fmt: skip
+    assert (said["quote"], said["detail"]) == (quote, f"product {LAMP} of merchant {BETA} only 3 left")
