@@ -180,15 +180,18 @@ async def list_disputes(
     tx: Tx,
     *,
     merchant_id: int | None = None,
+    order_id: int | None = None,
     state: str | None = None,
     limit: int,
     after: tuple[datetime, int, int] | None = None,
 ) -> Sequence[Dispute]:
-    """Disputes, the newest first, those behind (opened_at, merchant_id, dispute_id): of one merchant or of all."""
+    """Disputes, the newest first, those behind (opened_at, merchant_id, dispute_id): of merchant, order, or all."""
     wanted = ["true"]
-    bound: dict[str, Any] = {"limit": limit, "merchant": merchant_id, "state": state}
+    bound: dict[str, Any] = {"limit": limit, "merchant": merchant_id, "order": order_id, "state": state}
     if merchant_id is not None:
         wanted.append("merchant_id = :merchant")
+    if order_id is not None:
+        wanted.append("order_id = :order")
     if state is not None:
         wanted.append("state = :state")
     if after is not None:

@@ -1,10 +1,11 @@
 """What the API reads of orders and purchases."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from billing.payments import store as payments
 from billing.payments.model import PurchasePayment, purchase_payment
@@ -12,23 +13,44 @@ from demand.fulfilment import store as fulfilment
 from demand.fulfilment.model import Return, Shipment
 from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
 from demand.model import Order, OrderLine, OrderState, Refund
+from demand.refunds.store import list_disputes
 from demand.store import get_order
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import NotFound
 from marketplace.flows.take_payment import ENDED
+from marketplace.routes.refund_queries import refund_states
+
+DISPUTES_MAX = 100
+"""Disputes of an order that are shown, the newest."""
 
 PAYMENTS_MAX = 100
 """Payments of a purchase that are shown, the newest."""
 
 
+class OrderDispute(msgspec.Struct, frozen=True, kw_only=True):
+    """An order's share of a payment that the buyer's bank took back: open, won by the platform, or lost."""
+
+    dispute_id: int
+    payment_id: int
+    amount_minor: int
+    state: str
+    opened_at: datetime
+    due_on: date
+    closed_at: datetime | None
+
+
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """An order with its parts. moves: what the caller may do with it in its present state."""
+    """An order with its parts. moves: what the caller may do with it in its present state.
+
+    A refund's state is that of `/refunds`, a dispute's that of `/disputes`, where both say more.
+    """
 
     order: Order
     lines: list[OrderLine]
     refunds: list[Refund]
     shipments: list[Shipment]
     returns: list[Return]
+    disputes: list[OrderDispute]
     moves: list[Move]
 
 
@@ -58,12 +80,18 @@ class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
 async def view_order(tx: Tx, merchant_id: int, order_id: int, party: Party) -> OrderView:
     """An order as a party sees it. Raises NotFound."""
     detail = await get_order(tx, merchant_id, order_id)
+    states = await refund_states(tx, merchant_id, order_id)
+    disputes = await list_disputes(tx, merchant_id=merchant_id, order_id=order_id, limit=DISPUTES_MAX)
     return OrderView(
         order=detail.order,
         lines=detail.lines,
-        refunds=detail.refunds,
+        refunds=[structs.replace(refund, state=states[refund.refund_id]) for refund in detail.refunds],
         shipments=await fulfilment.list_shipments(tx, merchant_id, order_id),
         returns=await fulfilment.list_returns(tx, merchant_id, order_id),
+        disputes=[
+            OrderDispute(**{name: getattr(one, name) for name in OrderDispute.__struct_fields__})
+            for one in reversed(disputes)
+        ],
         moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
     )
 

@@ -87,6 +87,14 @@ async def list_refunds(
     return [Refund(**row._mapping) for row in rows]
 
 
+async def refund_states(tx: Tx, merchant_id: int, order_id: int) -> dict[int, str]:
+    """The states of all refunds of an order, by refund_id."""
+    rows = await tx.rows(
+        f"{_REFUND} WHERE r.merchant_id = :merchant AND r.order_id = :order", merchant=merchant_id, order=order_id
+    )
+    return {row.refund_id: row.state for row in rows}
+
+
 async def get_refund(tx: Tx, merchant_id: int, refund_id: int) -> RefundDetail:
     """One refund. Raises NotFound."""
     bound = {"merchant": merchant_id, "refund": refund_id}
