@@ -28,6 +28,7 @@ from marketplace.routes import (
     webhooks,
 )
 from marketplace.routes.figures import FIGURES
+from marketplace.web.query import check_query
 
 _NOUNS = (
     session,
@@ -55,6 +56,8 @@ _NOUNS = (
     receivables,
 )
 
-API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
+API = Router(
+    "/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS], before_request=check_query
+)
 
 __all__ = ["API", "FIGURES"]
