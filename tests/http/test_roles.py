@@ -55,6 +55,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/drop": SELLING,
     "GET /api/v1/buyers/{buyer_id}/carts/{cart_id}/quote": SELLING,
     "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/place": SELLING,
+    "GET /api/v1/listings": SELLING,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
     "POST /api/v1/merchants": OPERATING,
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,
