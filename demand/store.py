@@ -44,7 +44,7 @@ async def get_order(tx: Tx, merchant_id: int, order_id: int) -> OrderDetail:
 
 async def get_orders(tx: Tx, keys: Sequence[tuple[int, int]]) -> list[OrderDetail]:
     """Orders by merchant_id and order_id, with their lines and refunds, in three statements however many they are."""
-    bound = {"merchants": [merchant_id for merchant_id, _ in keys], "orders": [order_id for _, order_id in keys]}
+    bound = order_keys(keys)
     orders = await tx.rows(
         f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o WHERE {OF_ORDERS} ORDER BY merchant_id, order_id",
         **bound,
@@ -70,6 +70,11 @@ async def get_orders(tx: Tx, keys: Sequence[tuple[int, int]]) -> list[OrderDetai
                 )
             )
     return details
+
+
+def order_keys(keys: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    """The parameters of OF_ORDERS for orders by merchant_id and order_id."""
+    return {"merchants": [merchant_id for merchant_id, _ in keys], "orders": [order_id for _, order_id in keys]}
 
 
 def by_order(rows: Sequence[Any]) -> dict[tuple[int, int], list[Any]]:

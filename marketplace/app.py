@@ -24,6 +24,7 @@ from marketplace.web.observed import observed, safety_headers
 from marketplace.web.openapi import describe
 from marketplace.web.origin import SameOrigin
 from marketplace.web.problems import EXCEPTION_HANDLERS
+from marketplace.web.query import queries_of
 
 
 def create_app(
@@ -57,10 +58,11 @@ def create_app(
         "settings": Provide(get_settings),
         "schema_version": Provide(lambda: schema_version, sync_to_thread=False),
     }
+    description = describe(routes.API, dependencies)
     app = Litestar(
         route_handlers=[*system.HANDLERS, routes.API, *page_handlers],
         lifespan=[with_database],
-        state=State({"metrics": metrics, "openapi": describe(routes.API, dependencies)}),
+        state=State({"metrics": metrics, "openapi": description, "queries": queries_of(description)}),
         dependencies=dependencies,
         middleware=[HeadLimit(), SameOrigin(), Authentication(settings), RateLimit(settings)],
         exception_handlers=EXCEPTION_HANDLERS,

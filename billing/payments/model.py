@@ -36,6 +36,29 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     captured_minor: int
 
 
+class PurchasePayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment as the shop sees it. amendment_id: that of the amendment it is for, null for the purchase itself.
+
+    state `failed` says why in `failure`. expires_at: until when the orders, or the amendment, wait for the money.
+    """
+
+    payment_id: int
+    amendment_id: int | None
+    method: str
+    currency: str
+    amount_minor: int
+    credit_minor: int
+    captured_minor: int
+    state: PaymentState
+    failure: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+def purchase_payment(payment: Payment) -> PurchasePayment:
+    return PurchasePayment(**{name: getattr(payment, name) for name in PurchasePayment.__struct_fields__})
+
+
 class PaymentPart(msgspec.Struct, frozen=True, kw_only=True):
     """An order's part of a payment: open, captured or released. captured_minor: what came by card for it.
 

@@ -158,7 +158,7 @@ async def note_captured(
     )
 
 
-async def note_ended(tx: Tx, payment: Payment, state: PaymentState, *, processor_ref: str, failure: str) -> bool:
+async def note_ended(tx: Tx, payment: Payment, state: PaymentState, *, processor_ref: str | None, failure: str) -> bool:
     """End a payment as failed or voided; returns False when it has ended already or was captured."""
     ended = await tx.execute(
         """
@@ -285,7 +285,7 @@ async def claim_commands(tx: Tx, processor_ids: Sequence[int], limit: int) -> li
 
 
 async def note_sent(tx: Tx, command_id: int, remark: str | None) -> None:
-    """A command is sent. remark: what the processor had to say about one that came too late."""
+    """A command is sent. remark: what the processor had to say about one that came too late, or was turned down."""
     await tx.execute(
         "UPDATE billing.payment_command SET state = 'sent', error = :remark WHERE command_id = :command"
         " AND state = 'todo'",

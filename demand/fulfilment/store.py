@@ -11,7 +11,7 @@ from demand.fulfilment.tables import return_line, return_request, shipment, ship
 from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
 from demand.model import Order
-from demand.store import OF_ORDERS, by_order
+from demand.store import OF_ORDERS, by_order, order_keys
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.core.ids import time_ordered_id
@@ -69,7 +69,7 @@ async def shipments_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[in
         SELECT merchant_id, order_id, shipment_id, carrier, tracking, shipped_at, delivered_at FROM demand.shipment
         WHERE {OF_ORDERS} ORDER BY shipment_id
         """,
-        **_keys(keys),
+        **order_keys(keys),
     )
     lines = await tx.rows(
         f"""
@@ -77,7 +77,7 @@ async def shipments_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[in
         FROM demand.shipment s JOIN demand.shipment_line l USING (merchant_id, shipment_id)
         WHERE {OF_ORDERS} ORDER BY shipment_id, l.line_no
         """,
-        **_keys(keys),
+        **order_keys(keys),
     )
     units = _units_by_part(lines)
     return {
@@ -94,10 +94,6 @@ async def shipments_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[in
         ]
         for key, found in by_order(rows).items()
     }
-
-
-def _keys(keys: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
-    return {"merchants": [merchant_id for merchant_id, _ in keys], "orders": [order_id for _, order_id in keys]}
 
 
 def _units_by_part(lines: Sequence[Any]) -> dict[tuple[int, int], list[LineUnits]]:
@@ -187,7 +183,7 @@ async def returns_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int,
         SELECT merchant_id, order_id, {", ".join(_RETURN_FIELDS)} FROM demand.return_request
         WHERE {OF_ORDERS} ORDER BY return_id
         """,
-        **_keys(keys),
+        **order_keys(keys),
     )
     lines = await tx.rows(
         f"""
@@ -195,7 +191,7 @@ async def returns_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int,
         FROM demand.return_request r JOIN demand.return_line l USING (merchant_id, return_id)
         WHERE {OF_ORDERS} ORDER BY return_id, l.line_no
         """,
-        **_keys(keys),
+        **order_keys(keys),
     )
     units = _units_by_part(lines)
     return {

@@ -52,7 +52,10 @@ class ProposeBody(PreviewBody, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class AcceptBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """base_version: the order's version that the caller has seen. method: as in the proposal."""
+    """base_version: the order's version that the caller has seen. method: how the buyer pays what it comes to more.
+
+    Without it the proposal's is charged, or else the card or account that the order was paid with.
+    """
 
     base_version: Version
     method: Method = ""

@@ -27,3 +27,5 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 EntityId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Method = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+"""What a buyer pays with: the processor's token of a card or account."""

@@ -120,7 +120,10 @@ async def list_order_events(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[OrderEvent]:
-    """The order's moves since it was placed, the first first. Who of the house acted is the house's own."""
+    """The order's moves since it was placed, the first first. Who of the house acted is the house's own.
+
+    event_no is the order's version after the move, as in its ETag. Placing it made version 1, so its first move has 2.
+    """
     check_books(request.user, merchant_id)
     (after,) = decode_cursor(cursor, tuple[int]) or (0,)
     async with db.read(request.user.scope) as tx:

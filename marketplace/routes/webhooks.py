@@ -269,7 +269,10 @@ async def get_webhook_delivery(
 async def replay_webhook_delivery(
     request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId, event_id: PathId
 ) -> Response[Delivery]:
-    """Send an event again that was delivered or has failed, with the same `webhook-id`."""
+    """Send an event again that was delivered or has failed, or now that waits, with the same `webhook-id`.
+
+    409 while it is being sent.
+    """
     owner = request.user.merchant_id
 
     async def replay(tx: Tx) -> Delivery:

@@ -180,6 +180,8 @@ class Fuzzer:
         client = self.in_person if self.name in IN_PERSON and self.rng.random() < 0.8 else self.clients[role]
         answer = await client.request(**_for_httpx(request))
         self.statuses[self.name][answer.status_code] += 1
+        if answer.status_code == 422 and not answer.json().get("errors"):
+            self.failures.append(f"{self.name} by {role}: nothing is named\n{answer.text}")
         try:
             case.validate_response(answer, checks=CHECKS)
         except FailureGroup as failure:  # collected: one run shows all that is wrong

@@ -45,7 +45,8 @@ async def test_every_story_comes_to_its_end(db: Database, market: DemoMarket, tm
     with inside(tmp_path / "simulator.sqlite", db.clock) as processor:
         assert await live(db, market, processor) == len(STORIES)
     assert await states(db) == {
-        OrderState.CANCELLED: 3,  # declined, out of stock, one of two
+        OrderState.PLACED: 1,  # declined
+        OrderState.CANCELLED: 2,  # out of stock, one of two
         OrderState.PAID: 1,
         OrderState.ACCEPTED: 6,  # taken on, the other of two, two amended, two disputed
         OrderState.FULFILLING: 1,

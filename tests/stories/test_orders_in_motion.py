@@ -197,11 +197,18 @@ async def test_g_credit_alone_pays_an_order_without_the_processor(shop: Shop) ->
     assert shop.simulator.store.payment(bought.reference) is None
 
 
-async def test_a_decline_frees_the_stock_and_books_nothing(shop: Shop) -> None:
+async def test_a_decline_keeps_the_stock_until_the_time_to_pay_is_over_and_books_nothing(shop: Shop) -> None:
     shop.at(5, 3)
     bought = await shop.place((ALPHA, CHAIR, 2), (BETA, LAMP, 1), method="tok_decline")
-    assert await shop.shelf(ALPHA, CHAIR) == (50, 2)
     await shop.hear()
+    assert (await shop.state(bought), await shop.state(bought, BETA)) == ("placed", "placed")
+    assert (await shop.shelf(ALPHA, CHAIR), await shop.shelf(BETA, LAMP)) == ((50, 2), (50, 1))
+    shop.at(5, 3, hour=11)
+    assert await expire_orders(shop.db, "worker", shop.clock.now()) == 2
     assert (await shop.state(bought), await shop.state(bought, BETA)) == ("cancelled", "cancelled")
     assert (await shop.shelf(ALPHA, CHAIR), await shop.shelf(BETA, LAMP)) == ((50, 0), (50, 0))
+    late = await shop.ask("shop", f"/buyers/{BUYER}/purchases/{bought.purchase_id}/pay", {"method": "tok_ok"})
+    assert (late.status_code, late.json()["detail"]) == (
+        409, f"nothing of purchase {bought.purchase_id} waits to be paid"
+    )  # fmt: skip
     await shop.stand({}, {})
