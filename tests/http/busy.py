@@ -4,6 +4,7 @@ two buyers, with what came of them in every table that a merchant or a buyer own
 
 import base64
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,9 @@ class Life:
 
     async def live(self) -> None:
         """One purchase for every fate."""
-        credit = {"currency": "EUR", "amount_minor": 5_000, "reason": "sorry"}
-        await done(self.people.ops, f"/buyers/{self.buyer_id}/credit", credit)
+        for ends in ({}, {"expires_on": f"{self.db.clock.now() + timedelta(days=90):%Y-%m-%d}"}):
+            credit = {"currency": "EUR", "amount_minor": 2_500, "reason": "sorry", **ends}
+            await done(self.people.ops, f"/buyers/{self.buyer_id}/credit", credit)
         for _ in range(4):
             await self.cart()
         await done(self.people.shop, f"/buyers/{self.buyer_id}/carts/{(await self.cart())['cart_id']}/drop")

@@ -133,9 +133,11 @@ async def test_a_merchant_reads_its_own_and_nothing_of_another(
         if any(named in path for named in ("{merchant_id}", "{contract_id}", "{endpoint_id}")):
             assert theirs.status_code == 404, (path, theirs.text)
         assert not mentions_beta(theirs), (path, theirs.text)
-        asked = await alpha.get(of(path, run_id, own), params={"merchant_id": BETA, "run_id": run_id})
-        assert asked.status_code in {200, 404}, (path, asked.text)
-        assert not mentions_beta(asked), (path, asked.text)
+        for query in ({"merchant_id": BETA}, {"run_id": run_id}):
+            asked = await alpha.get(of(path, run_id, own), params=query)
+            unknown = asked.status_code == 422 and "there is no such parameter" in asked.text
+            assert unknown or asked.status_code in {200, 404}, (path, asked.text)
+            assert not mentions_beta(asked), (path, asked.text)
 
 
 async def test_the_check_would_notice(finance: httpx.AsyncClient) -> None:

@@ -18,7 +18,7 @@ from marketplace.core.db import Database
 from tests.conftest import NOW
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
     ends = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < ends
