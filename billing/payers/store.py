@@ -60,7 +60,7 @@ async def get_payer(tx: Tx, payer_id: int, *, lock: bool = False) -> Payer:
 
 
 async def update_payer(tx: Tx, changed: Payer) -> Payer:
-    """Store a locked payer's new name or address as its next version. Raises Conflict for a name that is taken."""
+    """Store a locked payer's new address as its next version. Its name stays: contracts name it."""
     new = msgspec.structs.replace(changed, version=changed.version + 1)
     values = {"email": new.email, "version": new.version}
     await tx.execute(update(payer).where(payer.c.payer_id == new.payer_id).values(values))
