@@ -234,3 +234,11 @@ def payer_rejected(amount_minor: int, contract_id: int, *, recourse: bool) -> tu
         {bearer: amount_minor, Account.PAYER_RECEIVABLE: -amount_minor},
         dimensions={Account.PAYER_RECEIVABLE: contract_id},
     )
+
+
+def charge_covered(amount_minor: int, contract_id: int) -> tuple[Leg, ...]:
+    """A payer bears a merchant's charge: the merchant is owed it again, by the payer's money."""
+    return legs(
+        {Account.PAYER_RECEIVABLE: amount_minor, Account.PAYABLE: -amount_minor},
+        dimensions={Account.PAYER_RECEIVABLE: contract_id},
+    )

@@ -60,6 +60,8 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "refund_id"): "SELECT merchant_id, refund_id FROM billing.refund_payment ORDER BY state, refund_id",
     ("merchant_id", "run_id"): "SELECT merchant_id, run_id FROM billing.statement ORDER BY 1, 2",
     ("merchant_id", "store_id"): "SELECT merchant_id, store_id FROM supply.store ORDER BY 1",
+    ("payer_id",): "SELECT payer_id FROM billing.payer ORDER BY 1",
+    ("payer_id", "claim_id"): "SELECT payer_id, claim_id FROM billing.payer_claim ORDER BY claim_id",
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",

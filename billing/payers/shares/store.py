@@ -89,8 +89,13 @@ async def shares_of(
     return [PayerShare(**row._mapping) for row in rows]
 
 
-async def get_share(tx: Tx, merchant_id: int, source: str, source_id: int, contract_id: int) -> PayerShare | None:
-    """What one contract bears of it."""
+async def get_share(
+    tx: Tx, merchant_id: int, source: str, source_id: int, contract_id: int, *, lock: bool = False
+) -> PayerShare | None:
+    """What one contract bears of it; `lock` holds it, for who does not hold the merchant's books."""
+    if lock:
+        held = f"SELECT contract_id FROM billing.payer_share WHERE {_KEY} ORDER BY contract_id FOR UPDATE"
+        await tx.execute(held, {"merchant": merchant_id, "source": source, "source_id": source_id})
     found = await shares_of(tx, merchant_id, source, source_id)
     return next((share for share in found if share.contract_id == contract_id), None)
 
