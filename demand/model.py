@@ -65,7 +65,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A move of an order's history. event_no: the order's version after it."""
+    """A move of an order's history. event_no: the order's version after it; placed it was 1, so the first is 2."""
 
     event_no: int
     move: str

@@ -27,23 +27,70 @@ _LINE_COLUMNS = ", ".join(OrderLine.__struct_fields__)
 _EVENT_COLUMNS = ", ".join(OrderEvent.__struct_fields__)
 _REFUND_COLUMNS = ", ".join(Refund.__struct_fields__)
 
+OF_ORDERS = "merchant_id = ANY(CAST(:merchants AS bigint[])) AND order_id = ANY(CAST(:orders AS bigint[]))"
+"""Every order of these merchants that has one of these ids: at least those that are named in pairs."""
+
 OrderKey = tuple[datetime, int, int]
 """Where an order stands in a list: (placed_at, merchant_id, order_id)."""
 
 
 async def get_order(tx: Tx, merchant_id: int, order_id: int) -> OrderDetail:
     """A merchant's order with its lines and refunds. Raises NotFound."""
-    bound = {"merchant": merchant_id, "order": order_id}
-    of_order = "WHERE merchant_id = :merchant AND order_id = :order"
-    row = await tx.row(f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o {of_order}", **bound)
-    if row is None:
+    found = await get_orders(tx, [(merchant_id, order_id)])
+    if not found:
         raise NotFound(f"merchant {merchant_id} has no order {order_id}")
-    refunds = await tx.rows(f"SELECT {_REFUND_COLUMNS} FROM demand.refund {of_order} ORDER BY refund_id", **bound)
-    return OrderDetail(
-        order=_order(row),
-        lines=await get_lines(tx, merchant_id, order_id),
-        refunds=[Refund(**refund._mapping) for refund in refunds],
+    return found[0]
+
+
+async def get_orders(tx: Tx, keys: Sequence[tuple[int, int]]) -> list[OrderDetail]:
+    """Orders by merchant_id and order_id, with their lines and refunds, in three statements however many they are."""
+    bound = order_keys(keys)
+    orders = await tx.rows(
+        f"SELECT {_ORDER_COLUMNS} FROM demand.merchant_order o WHERE {OF_ORDERS} ORDER BY merchant_id, order_id",
+        **bound,
     )
+    lines = await tx.rows(
+        f"SELECT merchant_id, order_id, {_LINE_COLUMNS} FROM demand.order_line WHERE {OF_ORDERS} ORDER BY line_no",
+        **bound,
+    )
+    refunds = await tx.rows(
+        f"SELECT merchant_id, order_id, {_REFUND_COLUMNS} FROM demand.refund WHERE {OF_ORDERS} ORDER BY refund_id",
+        **bound,
+    )
+    lines_of, refunds_of = by_order(lines), by_order(refunds)
+    details = []
+    for order in map(_order, orders):
+        key = order.merchant_id, order.order_id
+        if key in keys:
+            details.append(
+                OrderDetail(
+                    order=order,
+                    lines=[_line(row) for row in lines_of.get(key, ())],
+                    refunds=[_refund(row) for row in refunds_of.get(key, ())],
+                )
+            )
+    return details
+
+
+def order_keys(keys: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    """The parameters of OF_ORDERS for orders by merchant_id and order_id."""
+    return {"merchants": [merchant_id for merchant_id, _ in keys], "orders": [order_id for _, order_id in keys]}
+
+
+def by_order(rows: Sequence[Any]) -> dict[tuple[int, int], list[Any]]:
+    """Rows by the order that each names, in the order in which they come."""
+    found: dict[tuple[int, int], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.merchant_id, row.order_id), []).append(row)
+    return found
+
+
+def _line(row: Any) -> OrderLine:
+    return OrderLine(**{field: getattr(row, field) for field in OrderLine.__struct_fields__})
+
+
+def _refund(row: Any) -> Refund:
+    return Refund(**{field: getattr(row, field) for field in Refund.__struct_fields__})
 
 
 async def get_lines(tx: Tx, merchant_id: int, order_id: int) -> list[OrderLine]:
@@ -56,7 +103,7 @@ async def get_lines(tx: Tx, merchant_id: int, order_id: int) -> list[OrderLine]:
         merchant=merchant_id,
         order=order_id,
     )
-    return [OrderLine(**row._mapping) for row in rows]
+    return [_line(row) for row in rows]
 
 
 async def list_events(

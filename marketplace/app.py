@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 
 from billing.payments.store import ensure_processor
 from marketplace import routes
@@ -24,6 +24,7 @@ from marketplace.web.observed import observed, safety_headers
 from marketplace.web.openapi import describe
 from marketplace.web.origin import SameOrigin
 from marketplace.web.problems import EXCEPTION_HANDLERS
+from marketplace.web.query import queries_of
 
 
 def create_app(
@@ -48,15 +49,20 @@ def create_app(
         db: Database = state["db"]
         return db
 
+    async def get_settings(db: NamedDependency[Database]) -> Settings:
+        """After the database, though it needs it not: what is provided side by side costs a task each."""
+        return settings
+
     dependencies = {
         "db": Provide(get_db),
-        "settings": Provide(lambda: settings, sync_to_thread=False),
+        "settings": Provide(get_settings),
         "schema_version": Provide(lambda: schema_version, sync_to_thread=False),
     }
+    description = describe(routes.API, dependencies)
     app = Litestar(
         route_handlers=[*system.HANDLERS, routes.API, *page_handlers],
         lifespan=[with_database],
-        state=State({"metrics": metrics, "openapi": describe(routes.API, dependencies)}),
+        state=State({"metrics": metrics, "openapi": description, "queries": queries_of(description)}),
         dependencies=dependencies,
         middleware=[HeadLimit(), SameOrigin(), Authentication(settings), RateLimit(settings)],
         exception_handlers=EXCEPTION_HANDLERS,

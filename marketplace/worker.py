@@ -23,6 +23,7 @@ from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.dun_claims import dun_claims
+from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.processors.model import Processor
@@ -79,6 +80,10 @@ async def _expire_amendments(db: Database, _: Any) -> None:
     await amend_order.expire_amendments(db, ACTOR, db.clock.now())
 
 
+async def _expire_credit(db: Database, _: Any) -> None:
+    await expire_credit(db, ACTOR, db.clock.now())
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -105,6 +110,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
         "complete_orders": Job(_complete_orders, cron="* * * * *"),
         "expire_amendments": Job(_expire_amendments, cron="*/5 * * * *"),
+        "expire_credit": Job(_expire_credit, cron="* * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),

@@ -62,6 +62,24 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int | None
 
 
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """A listing as a shop shows it. Price and freight are of one unit.
+
+    free: units that are not promised to others, None where they are not counted.
+    """
+
+    merchant_id: int
+    merchant_name: str
+    product_id: int
+    title: str
+    category: str | None
+    currency: str
+    price_minor: int
+    freight_minor: int
+    free: int | None
+    updated_at: datetime
+
+
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """Units of a listing on the shelf, and of them promised to open orders. on_hand None: sold uncounted.
 

@@ -36,6 +36,29 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     captured_minor: int
 
 
+class PurchasePayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment as the shop sees it. amendment_id: that of the amendment it is for, null for the purchase itself.
+
+    state `failed` says why in `failure`. expires_at: until when the orders, or the amendment, wait for the money.
+    """
+
+    payment_id: int
+    amendment_id: int | None
+    method: str
+    currency: str
+    amount_minor: int
+    credit_minor: int
+    captured_minor: int
+    state: PaymentState
+    failure: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+def purchase_payment(payment: Payment) -> PurchasePayment:
+    return PurchasePayment(**{name: getattr(payment, name) for name in PurchasePayment.__struct_fields__})
+
+
 class PaymentPart(msgspec.Struct, frozen=True, kw_only=True):
     """An order's part of a payment: open, captured or released. captured_minor: what came by card for it.
 
@@ -99,13 +122,19 @@ class InboxEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessorFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A settlement file: the bank batch it explains, and the sums of the lines that were new in it."""
+    """A settlement file: the bank batch it explains, and the sums of its new lines as far as they are booked.
+
+    new_lines: how many it set out to book; lines: how many of them it has. One that is left while it is `booking` goes
+    on when it is imported again.
+    """
 
     file_id: int
     processor_id: int
     batch_ref: str
     paid_on: date
     currency: str
+    state: str
+    new_lines: int
     lines: int
     gross_minor: int
     fee_minor: int

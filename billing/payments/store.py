@@ -1,4 +1,4 @@
-"""Every statement on payments, their parts, the commands to processors, and buyers' credit."""
+"""Every statement on payments, their parts and the commands to processors."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from billing.credit import store as credit
 from billing.payments.facts import PaymentState
 from billing.payments.model import CASH, Payment, PaymentCommand, PaymentDetail, PaymentPart
-from billing.payments.tables import credit_movement, payment_command
+from billing.payments.tables import payment_command
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
@@ -157,7 +158,7 @@ async def note_captured(
     )
 
 
-async def note_ended(tx: Tx, payment: Payment, state: PaymentState, *, processor_ref: str, failure: str) -> bool:
+async def note_ended(tx: Tx, payment: Payment, state: PaymentState, *, processor_ref: str | None, failure: str) -> bool:
     """End a payment as failed or voided; returns False when it has ended already or was captured."""
     ended = await tx.execute(
         """
@@ -180,20 +181,6 @@ async def note_part(tx: Tx, part: PaymentPart, *, paid: bool, captured_minor: in
         {"merchant": part.merchant_id, "payment": part.payment_id, "order": part.order_id}
         | {"state": "captured" if paid else part.state, "captured": captured_minor},
     )
-
-
-async def use_credit(tx: Tx, payment: Payment, used_minor: int) -> None:
-    """Take what was set aside for a payment out of the buyer's credit."""
-    await tx.execute(
-        """
-        UPDATE billing.credit_account SET balance_minor = balance_minor - :used, reserved_minor = reserved_minor - :used
-        WHERE buyer_id = :buyer AND currency = :currency
-        """,
-        {"buyer": payment.buyer_id, "currency": payment.currency, "used": used_minor},
-    )
-    row = {"buyer_id": payment.buyer_id, "movement_id": time_ordered_id(tx.now), "currency": payment.currency}
-    row |= {"kind": "used", "amount_minor": -used_minor, "source_id": payment.payment_id, "at": tx.now}
-    await tx.execute(insert(credit_movement), row | {"actor": tx.actor})
 
 
 async def command(
@@ -245,7 +232,7 @@ async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:
     )
     for part in released:
         key = {"buyer": part.buyer_id, "payment": part.payment_id}
-        await _release_credit(tx, part.buyer_id, part.currency, part.credit_minor)
+        await credit.release(tx, part.buyer_id, part.currency, part.credit_minor)
         live = await tx.scalar(
             "SELECT count(*) FROM billing.payment_part WHERE payment_id = :payment AND state <> 'released'", **key
         )
@@ -269,17 +256,6 @@ async def release_parts(tx: Tx, merchant_id: int, order_id: int) -> None:
                 currency=part.currency,
                 amount_minor=voided.amount_minor,
             )
-
-
-async def _release_credit(tx: Tx, buyer_id: int, currency: str, credit_minor: int) -> None:
-    if credit_minor:
-        await tx.execute(
-            """
-            UPDATE billing.credit_account SET reserved_minor = reserved_minor - :credit
-            WHERE buyer_id = :buyer AND currency = :currency
-            """,
-            {"buyer": buyer_id, "currency": currency, "credit": credit_minor},
-        )
 
 
 async def claim_commands(tx: Tx, processor_ids: Sequence[int], limit: int) -> list[PaymentCommand]:
@@ -309,7 +285,7 @@ async def claim_commands(tx: Tx, processor_ids: Sequence[int], limit: int) -> li
 
 
 async def note_sent(tx: Tx, command_id: int, remark: str | None) -> None:
-    """A command is sent. remark: what the processor had to say about one that came too late."""
+    """A command is sent. remark: what the processor had to say about one that came too late, or was turned down."""
     await tx.execute(
         "UPDATE billing.payment_command SET state = 'sent', error = :remark WHERE command_id = :command"
         " AND state = 'todo'",

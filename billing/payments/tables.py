@@ -116,6 +116,26 @@ credit_movement = buyer_table(
 )
 """Why a buyer's credit changed: what was granted, refunded into it, used for a payment, or expired. Signed."""
 
+credit_grant = buyer_table(
+    "credit_grant",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("grant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("left_minor", BigInteger, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    CheckConstraint("left_minor BETWEEN 0 AND amount_minor", name="left"),
+    Index("ix_credit_grant_left", "expires_at", postgresql_where=text("left_minor > 0")),
+    schema="billing",
+    postgresql_with={"fillfactor": "70"},
+)
+"""Credit that was granted for a time, and what of it is neither used nor expired; grant_id: its movement's source.
+
+Only these expire: what was granted without an end, and what a refund turned into credit, stays the buyer's. Of a
+buyer's credit the grant that expires first is used first, and credit that does not expire last.
+"""
+
 payment_command = local_table(
     "payment_command",
     Column("command_id", BigInteger, primary_key=True, autoincrement=False),
@@ -169,18 +189,31 @@ processor_file = local_table(
     Column("batch_ref", Text, nullable=False),
     Column("paid_on", Date, nullable=False),
     Column("currency", Text, nullable=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("new_lines", Integer, nullable=False),
     Column("lines", Integer, nullable=False),
     Column("gross_minor", BigInteger, nullable=False),
     Column("fee_minor", BigInteger, nullable=False),
     Column("net_minor", BigInteger, nullable=False),
     Column("imported_at", Instant, nullable=False),
     Column("imported_by", Text, nullable=False),
+    CheckConstraint("state IN ('booking', 'booked')", name="state"),
     Index(None, "processor_id", "batch_ref"),
+    Index(
+        "uq_processor_file_booking",
+        "processor_id",
+        "batch_ref",
+        "currency",
+        unique=True,
+        postgresql_where=text("state = 'booking'"),
+    ),
     schema="billing",
 )
-"""A processor's settlement file: the bank batch it explains, and the sums of the lines that were new in it.
+"""A processor's settlement file: the bank batch it explains, and the sums of its new lines as far as they are booked.
 
-file_id is the batch that the lines carry on account 1030.
+file_id is the batch that the lines carry on account 1030. new_lines: how many it set out to book; lines: how many of
+them it has. A file that was left while it was `booking` goes on when it is imported again.
 """
 
 processor_line = lookup_table(

@@ -112,7 +112,9 @@ class NewLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Priced(msgspec.Struct, frozen=True, kw_only=True):
-    """What a set of changes comes to. delta_minor: what the buyer pays (positive) or gets back (negative) in the end.
+    """What a set of changes comes to for the merchant's lines, whoever has given the buyer some of their worth before.
+
+    delta_minor: what the buyer has to pay (positive), or what the lines lose (negative); see `Preview.refund_minor`.
 
     carried_minor: the part of what is given back that pays for what is added, without any money moving.
     """

@@ -54,7 +54,10 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
-    """goods_minor and freight_minor are of the whole quantity. problem: why it cannot be bought now, None if it can."""
+    """goods_minor and freight_minor are of the whole quantity. problem: why it cannot be bought now, None if it can.
+
+    free: how many units there are, where that is less than the quantity.
+    """
 
     merchant_id: int
     product_id: int
@@ -65,6 +68,7 @@ class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     goods_minor: int
     freight_minor: int
     problem: str | None
+    free: int | None = None
 
 
 class PayerPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +116,8 @@ def price(currency: str, lines: Sequence[CartLine], listings: Iterable[Listing])
     quoted = []
     for line in sorted(lines, key=_key):
         listing = found.get(_key(line)) or Listing(merchant_id=line.merchant_id, product_id=line.product_id)
+        problem = _problem(currency, line, listing)
+        short = _short_of(line, listing) if problem is None else None
         quoted.append(
             QuoteLine(
                 merchant_id=line.merchant_id,
@@ -122,7 +128,8 @@ def price(currency: str, lines: Sequence[CartLine], listings: Iterable[Listing])
                 price_minor=listing.price_minor,
                 goods_minor=listing.price_minor * line.quantity,
                 freight_minor=listing.freight_minor * line.quantity,
-                problem=_problem(currency, line, listing),
+                problem=problem if short is None else f"only {short} left",
+                free=short,
             )
         )
     orders = [_order(merchant_id, list(group)) for merchant_id, group in groupby(quoted, lambda line: line.merchant_id)]
@@ -153,9 +160,12 @@ def _problem(currency: str, line: CartLine, listing: Listing) -> str | None:
         return "is not for sale"
     if listing.currency != currency:
         return f"is sold in {listing.currency}, not in {currency}"
-    if listing.free is not None and listing.free < line.quantity:
-        return f"only {max(listing.free, 0)} left"
     return None
+
+
+def _short_of(line: CartLine, listing: Listing) -> int | None:
+    """How many units are left where they are too few."""
+    return None if listing.free is None or listing.free >= line.quantity else max(listing.free, 0)
 
 
 def _order(merchant_id: int, lines: Sequence[QuoteLine]) -> QuotedOrder:

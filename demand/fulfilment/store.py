@@ -11,6 +11,7 @@ from demand.fulfilment.tables import return_line, return_request, shipment, ship
 from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
 from demand.model import Order
+from demand.store import OF_ORDERS, by_order, order_keys
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.core.ids import time_ordered_id
@@ -58,29 +59,49 @@ async def add_shipment(tx: Tx, order: Order, units: Sequence[LineUnits], carrier
 
 async def list_shipments(tx: Tx, merchant_id: int, order_id: int) -> list[Shipment]:
     """An order's shipments with their units, the first first."""
+    return (await shipments_of(tx, [(merchant_id, order_id)])).get((merchant_id, order_id), [])
+
+
+async def shipments_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Shipment]]:
+    """The same of several orders by merchant_id and order_id; those that have none are not in it."""
     rows = await tx.rows(
         f"""
-        SELECT shipment_id, carrier, tracking, shipped_at, delivered_at FROM demand.shipment WHERE {_OF_ORDER}
-        ORDER BY shipment_id
+        SELECT merchant_id, order_id, shipment_id, carrier, tracking, shipped_at, delivered_at FROM demand.shipment
+        WHERE {OF_ORDERS} ORDER BY shipment_id
         """,
-        merchant=merchant_id,
-        order=order_id,
+        **order_keys(keys),
     )
     lines = await tx.rows(
-        """
-        SELECT l.shipment_id AS part_id, l.line_no, l.quantity
-        FROM demand.shipment s
-        JOIN demand.shipment_line l ON l.merchant_id = s.merchant_id AND l.shipment_id = s.shipment_id
-        WHERE s.merchant_id = :merchant AND s.order_id = :order ORDER BY l.shipment_id, l.line_no
+        f"""
+        SELECT merchant_id, shipment_id AS part_id, l.line_no, l.quantity
+        FROM demand.shipment s JOIN demand.shipment_line l USING (merchant_id, shipment_id)
+        WHERE {OF_ORDERS} ORDER BY shipment_id, l.line_no
         """,
-        merchant=merchant_id,
-        order=order_id,
+        **order_keys(keys),
     )
-    return [Shipment(**row._mapping, lines=_lines_of(row.shipment_id, lines)) for row in rows]
+    units = _units_by_part(lines)
+    return {
+        key: [
+            Shipment(
+                shipment_id=row.shipment_id,
+                carrier=row.carrier,
+                tracking=row.tracking,
+                shipped_at=row.shipped_at,
+                delivered_at=row.delivered_at,
+                lines=units[row.merchant_id, row.shipment_id],
+            )
+            for row in found
+        ]
+        for key, found in by_order(rows).items()
+    }
 
 
-def _lines_of(part_id: int, lines: Sequence[Any]) -> list[LineUnits]:
-    return [LineUnits(line.line_no, line.quantity) for line in lines if line.part_id == part_id]
+def _units_by_part(lines: Sequence[Any]) -> dict[tuple[int, int], list[LineUnits]]:
+    """What each shipment, or return, of each merchant holds."""
+    units: dict[tuple[int, int], list[LineUnits]] = {}
+    for line in lines:
+        units.setdefault((line.merchant_id, line.part_id), []).append(LineUnits(line.line_no, line.quantity))
+    return units
 
 
 async def get_shipment(tx: Tx, merchant_id: int, order_id: int, shipment_id: int) -> Shipment:
@@ -135,7 +156,7 @@ async def complete_later(tx: Tx, order: Order, at: datetime | None) -> None:
     )
 
 
-_RETURN_FIELDS = ", ".join(field for field in Return.__struct_fields__ if field != "lines")
+_RETURN_FIELDS = [field for field in Return.__struct_fields__ if field != "lines"]
 
 
 async def add_return(tx: Tx, order: Order, party: Party, units: Sequence[LineUnits], reason: str, note: str) -> Return:
@@ -152,28 +173,36 @@ async def add_return(tx: Tx, order: Order, party: Party, units: Sequence[LineUni
 
 async def list_returns(tx: Tx, merchant_id: int, order_id: int) -> list[Return]:
     """An order's returns with their units, the first first."""
+    return (await returns_of(tx, [(merchant_id, order_id)])).get((merchant_id, order_id), [])
+
+
+async def returns_of(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Return]]:
+    """The same of several orders by merchant_id and order_id; those that have none are not in it."""
     rows = await tx.rows(
-        f"SELECT {_RETURN_FIELDS} FROM demand.return_request WHERE {_OF_ORDER} ORDER BY return_id",
-        merchant=merchant_id,
-        order=order_id,
+        f"""
+        SELECT merchant_id, order_id, {", ".join(_RETURN_FIELDS)} FROM demand.return_request
+        WHERE {OF_ORDERS} ORDER BY return_id
+        """,
+        **order_keys(keys),
     )
     lines = await tx.rows(
-        """
-        SELECT l.return_id AS part_id, l.line_no, l.quantity
-        FROM demand.return_request r
-        JOIN demand.return_line l ON l.merchant_id = r.merchant_id AND l.return_id = r.return_id
-        WHERE r.merchant_id = :merchant AND r.order_id = :order ORDER BY l.return_id, l.line_no
+        f"""
+        SELECT merchant_id, return_id AS part_id, l.line_no, l.quantity
+        FROM demand.return_request r JOIN demand.return_line l USING (merchant_id, return_id)
+        WHERE {OF_ORDERS} ORDER BY return_id, l.line_no
         """,
-        merchant=merchant_id,
-        order=order_id,
+        **order_keys(keys),
     )
-    return [
-        Return(
-            **{**row._mapping, "state": ReturnState(row.state), "initiator": Party(row.initiator)},
-            lines=_lines_of(row.return_id, lines),
-        )
-        for row in rows
-    ]
+    units = _units_by_part(lines)
+    return {
+        key: [_return(row, units[row.merchant_id, row.return_id]) for row in found]
+        for key, found in by_order(rows).items()
+    }
+
+
+def _return(row: Any, lines: list[LineUnits]) -> Return:
+    values = {field: getattr(row, field) for field in _RETURN_FIELDS}
+    return Return(**{**values, "state": ReturnState(row.state), "initiator": Party(row.initiator)}, lines=lines)
 
 
 async def get_return(tx: Tx, merchant_id: int, order_id: int, return_id: int) -> Return:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from demand.refund_policy import DEFAULT, LineLeft, Policy, Rule
 from demand.refunds.tables import dispute, refund_line, refund_policy
+from demand.store import OF_ORDERS, by_order, order_keys
 from demand.tables import refund
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
@@ -180,15 +181,18 @@ async def list_disputes(
     tx: Tx,
     *,
     merchant_id: int | None = None,
+    order_id: int | None = None,
     state: str | None = None,
     limit: int,
     after: tuple[datetime, int, int] | None = None,
 ) -> Sequence[Dispute]:
-    """Disputes, the newest first, those behind (opened_at, merchant_id, dispute_id): of one merchant or of all."""
+    """Disputes, the newest first, those behind (opened_at, merchant_id, dispute_id): of merchant, order, or all."""
     wanted = ["true"]
-    bound: dict[str, Any] = {"limit": limit, "merchant": merchant_id, "state": state}
+    bound: dict[str, Any] = {"limit": limit, "merchant": merchant_id, "order": order_id, "state": state}
     if merchant_id is not None:
         wanted.append("merchant_id = :merchant")
+    if order_id is not None:
+        wanted.append("order_id = :order")
     if state is not None:
         wanted.append("state = :state")
     if after is not None:
@@ -201,6 +205,15 @@ async def list_disputes(
         **used,
     )
     return [Dispute(**row._mapping) for row in rows]
+
+
+async def disputes_of(tx: Tx, orders: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Dispute]]:
+    """Disputes of orders (merchant_id and order_id), the oldest first; orders that have none are not in it."""
+    rows = await tx.rows(
+        f"SELECT {_DISPUTE_COLUMNS} FROM demand.dispute WHERE {OF_ORDERS} ORDER BY opened_at, dispute_id",
+        **order_keys(orders),
+    )
+    return {key: [Dispute(**row._mapping) for row in found] for key, found in by_order(rows).items()}
 
 
 async def close_dispute(

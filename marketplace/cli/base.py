@@ -145,7 +145,8 @@ def show_value(value: Any) -> None:
     """A two-column table of an object's members; nested objects are indented rows."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, member in _flat(msgspec.to_builtins(value)):
-        table.add_row(name, f"{member:,}" if isinstance(member, int) and not isinstance(member, bool) else str(member))
+        counted = isinstance(member, int) and not isinstance(member, bool) and not name.endswith("_id")
+        table.add_row(name, f"{member:,}" if counted else str(member))  # an id is copied, not counted
     out.print(table)
 
 

@@ -6,7 +6,7 @@ import rich_click as click
 
 from marketplace.cli.base import Outcome, Session, command, progress_bar
 from marketplace.cli.root import cli
-from marketplace.core.db import STAFF, WORKER
+from marketplace.core.db import STAFF
 from marketplace.core.errors import Invalid
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
@@ -38,10 +38,11 @@ async def import_olist(session: Session, folder: Path, currency: str) -> Outcome
 async def import_processor_file(session: Session, file: Path, processor: str | None) -> Outcome:
     """Book a processor's settlement file: fees, and the batch that it has paid to the bank.
 
-    A file that does not sum to its total is refused with the line, and nothing is stored; a line is booked once.
+    A file that does not sum to its total is refused with the line, and nothing is stored; a line is booked once. An
+    import that was stopped goes on when the file is brought again.
     """
     name = processor or session.settings.processor
-    return Outcome(await session.db.write(WORKER, session.actor, import_file, name, _content(file)))
+    return Outcome(await import_file(session.db, session.actor, name, _content(file)))
 
 
 def _content(file: Path) -> bytes:

@@ -1,6 +1,6 @@
 """Time as a value: no other module asks the operating system what time it is."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -34,3 +34,8 @@ class FixedClock:
 def local_date(at: datetime, zone: str) -> date:
     """The calendar date at which the instant `at` falls in the IANA zone `zone`."""
     return at.astimezone(ZoneInfo(zone)).date()
+
+
+def day_begins(day: date, zone: str) -> datetime:
+    """The first instant of a calendar date in the IANA zone `zone`."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)

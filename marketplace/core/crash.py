@@ -29,6 +29,7 @@ CRASH_POINTS = frozenset(
         "payment.claimed",
         "payment.sent",
         "roll.committed",
+        "file.part-committed",
     }
 )
 

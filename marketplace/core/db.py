@@ -273,6 +273,9 @@ class Database:
 
 
 async def _acquire(permits: asyncio.Semaphore) -> None:
+    if not permits.locked():  # then it is granted at once, and no clock needs to be set
+        await permits.acquire()
+        return
     try:
         async with asyncio.timeout(_WAIT_S):
             await permits.acquire()

@@ -11,9 +11,12 @@ APPEND_ONLY = frozenset(
     {
         "billing.credit_movement",
         "billing.entry",
+<<<<<<< HEAD
         "billing.payer_back",
         "billing.payer_rejection",
         "billing.processor_file",
+=======
+>>>>>>> main
         "billing.processor_line",
         "core.audit",
         "demand.order_event",
@@ -30,6 +33,7 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 
 CHANGEABLE = {
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
+    "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }
 """Tables whose rows stay, and of whose columns only these may be changed: what a processor said is kept as it came."""
 

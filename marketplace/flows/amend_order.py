@@ -83,7 +83,7 @@ async def propose_amendment(tx: Tx, cmd: ProposeAmendment) -> Amendment:
     await refuse_shared(tx, cmd.merchant_id, cmd.order_id, "amended")
     await store.check_none_open(tx, cmd.merchant_id, cmd.order_id)
     change_set = await price(tx, order, cmd.changes)
-    check_version(order, cmd.base_version, change_set)
+    await check_version(tx, order, cmd.base_version, change_set)
     proposed = Amendment(
         merchant_id=cmd.merchant_id,
         amendment_id=time_ordered_id(tx.now),
@@ -129,13 +129,13 @@ async def accept_amendment(tx: Tx, cmd: DecideAmendment) -> Amendment:
         raise Conflict(f"amendment {held.amendment_id} has lapsed; propose it anew")
     check_amendable(order, cmd.by)
     change_set = await price_again(tx, order, held)
-    check_version(order, cmd.base_version, change_set)
+    await check_version(tx, order, cmd.base_version, change_set)
     if change_set.priced != held.changes.priced:
         raise Conflict(
             f"the order has changed since: the amendment comes to {change_set.priced.delta_minor} now, not to"
             f" {held.delta_minor}; propose it anew",
             version=order.version,
-            preview=show(order, change_set),
+            preview=await show(tx, order, change_set),
         )
     decided = await _decide(tx, held, AmendmentState.PROPOSED, cmd)
     if held.delta_minor > 0:

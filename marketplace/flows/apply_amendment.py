@@ -21,6 +21,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.freeze_contracts import freeze_at_amendment
 from marketplace.flows.fulfil_order import end_delivery, is_all_there, start_clock
+from marketplace.flows.price_amendment import rest_of
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_units
 from supply.stock.store import Units
 
@@ -53,7 +54,7 @@ async def apply_amendment(tx: Tx, order: Order, held: Amendment, party: Party) -
     await _add(tx, order, held, priced.added)
     zone = await tx.scalar("SELECT zone FROM billing.entity WHERE entity_id = :entity", entity=order.entity_id)
     await freeze_at_amendment(tx, order.merchant_id, order.order_id, held.amendment_id, local_date(tx.now, zone))
-    refund_id = await _refund_rest(tx, order, priced.given_back, party)
+    refund_id = await _refund_rest(tx, order, priced, party)
     await amend_order(
         tx,
         order,
@@ -130,19 +131,11 @@ async def _add(tx: Tx, order: Order, held: Amendment, added: Sequence[NewLine]) 
     await tx.execute(insert(order_line), rows)
 
 
-async def _refund_rest(tx: Tx, order: Order, given_back: Sequence[GivenBack], party: Party) -> int | None:
+async def _refund_rest(tx: Tx, order: Order, priced: Priced, party: Party) -> int | None:
     """Refund what is given back and not carried, as a refund of units: the merchant gives it all, the buyer gets of it
     what the platform has not given before. Returns the refund's id.
     """
-    rest = [
-        RefundLine(
-            back.line_no,
-            back.goods_minor - back.carried_goods_minor,
-            back.freight_minor - back.carried_freight_minor,
-        )
-        for back in given_back
-    ]
-    lines = tuple(line for line in rest if line.goods_minor + line.freight_minor)
+    lines = tuple(RefundLine(line.line_no, line.goods_minor, line.freight_minor) for line in rest_of(priced))
     if not lines:
         return None
     cmd = RefundOrder(

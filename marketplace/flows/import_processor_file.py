@@ -1,6 +1,8 @@
 """Book a processor's settlement file: what it captured, less its fees, arrives in the bank as one batch (posting L).
 
-A line is booked once, whichever files bring it and however often. All of a file's new lines are one commit.
+A line is booked once, whichever files bring it and however often. So many lines are one commit, which holds the books
+of their merchants only; it books the house's side of just these lines, so that the batch is even on account 1030 at
+every commit. The file says how far it is, and whoever imports it again goes on from there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +21,15 @@ from billing.payments.settlement_file import Line, LineKind, SettlementFile, rea
 from billing.payments.tables import processor_file, processor_line
 from marketplace.core import audit, outbox
 from marketplace.core.clock import local_date
-from marketplace.core.db import Tx
+from marketplace.core.crash import crash_point
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 
 KIND = "processor_settled"
+PART_LINES = 500
+_SUMS = ("gross_minor", "fee_minor", "net_minor")
 _COMPARED = ("kind", "reference", "dispute_ref", "currency", "gross_minor", "fee_minor", "net_minor", "at")
 
 
@@ -54,6 +59,10 @@ class _Share(msgspec.Struct, frozen=True, kw_only=True):
     part: PaymentPart | None = None
 
 
+_Numbered = tuple[int, Line]
+"""A line with its number in the file."""
+
+
 class _Entity(msgspec.Struct, frozen=True):
     """The legal entity whose bank the batch went to."""
 
@@ -62,45 +71,120 @@ class _Entity(msgspec.Struct, frozen=True):
     zone: str
 
 
-async def import_processor_file(tx: Tx, processor: str, content: bytes) -> ImportedFile:
-    """Read, prove and book a file. Raises Invalid naming line and field; then nothing of it is stored."""
+class _Plan(msgspec.Struct, frozen=True):
+    """A file that has been proved: its lines that are new, with their numbers, and whose bank the batch goes to.
+
+    entity: None when nothing is new.
+    """
+
+    file: SettlementFile
+    processor_id: int
+    new: Sequence[_Numbered]
+    entity: _Entity | None
+
+
+async def import_processor_file(db: Database, actor: str, processor: str, content: bytes) -> ImportedFile:
+    """Read, prove and book a file, PART_LINES at a time; one that was begun before goes on as the same batch.
+
+    Raises Invalid naming line and field, before anything of the file is stored.
+    """
     file = read_settlement_file(content)
+    async with db.read(WORKER) as tx:
+        plan = await _plan(tx, processor, file)
+    for first in range(0, len(plan.new), PART_LINES):
+        await db.write(WORKER, actor, _book_part, plan, plan.new[first : first + PART_LINES])
+        crash_point("file.part-committed")
+    return await db.write(WORKER, actor, _finish, plan)
+
+
+async def _plan(tx: Tx, processor: str, file: SettlementFile) -> _Plan:
     processor_id = await payments.processor_id(tx, processor)
     if processor_id is None:
         raise NotFound(f"processor: there is no processor {processor!r}")
+    new = await _new_lines(tx, processor_id, list(enumerate(file.lines, start=2)))
+    merchants = {
+        share.merchant_id for number, line in new for share in await _shares(tx, processor_id, number, line)
+    }  # fmt: skip
+    entity = None
+    if new:
+        begun = await _unfinished(tx, processor_id, file)
+        entity = await _entity(tx, file, sorted(merchants), begun and begun.entity_id)
+    return _Plan(file, processor_id, new, entity)
+
+
+async def _book_part(tx: Tx, plan: _Plan, part: Sequence[_Numbered]) -> None:
+    """Book these lines but for those that somebody else has booked since."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('processor_file'))")
-    new = await _new_lines(tx, processor_id, file)
+    new = await _new_lines(tx, plan.processor_id, part)
     if not new:
-        return _answer(file, None, [])
-    shares = [share for number, line in new for share in await _shares(tx, processor_id, number, line)]
-    entity = await _entity(tx, file, sorted({share.merchant_id for share in shares}))
-    for merchant_id in [*sorted({share.merchant_id for share in shares}), entity.house_merchant_id]:
+        return
+    assert plan.entity is not None
+    shares = [share for number, line in new for share in await _shares(tx, plan.processor_id, number, line)]
+    for merchant_id in [*sorted({share.merchant_id for share in shares}), plan.entity.house_merchant_id]:
         await ledger.lock_books(tx, merchant_id)
-    file_id = time_ordered_id(tx.now)
     lines = [line for _, line in new]
-    line_ids = await _store(tx, processor_id, file_id, file, lines)
-    await ledger.post(tx, _entries(processor_id, file_id, file, shares, line_ids, entity))
+    begun = await _unfinished(tx, plan.processor_id, plan.file)
+    file_id = begun.file_id if begun else await _begin(tx, plan, plan.entity)
+    line_ids = await _store(tx, plan.processor_id, file_id, lines)
+    await ledger.post(tx, _entries(plan.processor_id, file_id, plan.file, shares, line_ids, plan.entity))
     await _add_fees(tx, shares)
-    answer = _answer(file, file_id, lines)
+
+
+async def _unfinished(tx: Tx, processor_id: int, file: SettlementFile) -> Any | None:
+    """The file of this batch whose import has begun and not ended."""
+    return await tx.row(
+        """
+        SELECT file_id, entity_id FROM billing.processor_file
+        WHERE processor_id = :processor AND batch_ref = :batch AND currency = :currency AND state = 'booking'
+        """,
+        processor=processor_id,
+        batch=file.batch_ref,
+        currency=file.currency,
+    )
+
+
+async def _begin(tx: Tx, plan: _Plan, entity: _Entity) -> int:
+    file, file_id = plan.file, time_ordered_id(tx.now)
+    row = {"file_id": file_id, "processor_id": plan.processor_id, "batch_ref": file.batch_ref, "paid_on": file.paid_on}
+    row |= {"currency": file.currency, "imported_at": tx.now, "imported_by": tx.actor, "state": "booking"}
+    row |= {"new_lines": len(plan.new), "entity_id": entity.entity_id}
+    await tx.execute(insert(processor_file), row | dict.fromkeys(("lines", *_SUMS), 0))
+    return file_id
+
+
+async def _finish(tx: Tx, plan: _Plan) -> ImportedFile:
+    """All lines of the file are booked: say so, once, and what it has brought since it was begun."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('processor_file'))")
+    begun = await _unfinished(tx, plan.processor_id, plan.file)
+    answer = ImportedFile(
+        file_id=None,
+        batch_ref=plan.file.batch_ref,
+        currency=plan.file.currency,
+        lines=len(plan.file.lines),
+        new_lines=0,
+        **dict.fromkeys(_SUMS, 0),
+    )
+    if begun is None:
+        return answer
+    file_id: int = begun.file_id
+    ended = await tx.execute(
+        f"""
+        UPDATE billing.processor_file SET state = 'booked', new_lines = lines
+        WHERE file_id = :file AND (:new > 0 OR lines = new_lines)
+        RETURNING lines AS new_lines, {", ".join(_SUMS)}
+        """,
+        {"file": file_id, "new": len(plan.new)},
+    )
+    booked = ended.one_or_none()
+    if booked is None:  # somebody else is at work on a longer file of the batch
+        return answer
+    answer = msgspec.structs.replace(answer, file_id=file_id, **booked._mapping)
     await audit.record(tx, "processor file imported", f"processor_file:{file_id}", **msgspec.structs.asdict(answer))
     await outbox.emit(tx, "billing.processor_settled.v1", answer)
     return answer
 
 
-def _answer(file: SettlementFile, file_id: int | None, new: Sequence[Line]) -> ImportedFile:
-    return ImportedFile(
-        file_id=file_id,
-        batch_ref=file.batch_ref,
-        currency=file.currency,
-        lines=len(file.lines),
-        new_lines=len(new),
-        gross_minor=sum(line.gross_minor for line in new),
-        fee_minor=sum(line.fee_minor for line in new),
-        net_minor=sum(line.net_minor for line in new),
-    )
-
-
-async def _new_lines(tx: Tx, processor_id: int, file: SettlementFile) -> list[tuple[int, Line]]:
+async def _new_lines(tx: Tx, processor_id: int, lines: Sequence[_Numbered]) -> list[_Numbered]:
     """The lines that no file has brought before, with their numbers; one that says something else now is refused."""
     rows = await tx.rows(
         f"""
@@ -108,15 +192,15 @@ async def _new_lines(tx: Tx, processor_id: int, file: SettlementFile) -> list[tu
         WHERE processor_id = :processor AND line_ref = ANY(CAST(:refs AS text[]))
         """,
         processor=processor_id,
-        refs=[line.line_ref for line in file.lines],
+        refs=[line.line_ref for _, line in lines],
     )
     known = {row.line_ref: row for row in rows}
-    for number, line in enumerate(file.lines, start=2):
+    for number, line in lines:
         for name in _COMPARED if line.line_ref in known else ():
             before = getattr(known[line.line_ref], name)
             if before != getattr(line, name):
                 raise Invalid(f"line {number}: {name.removesuffix('_minor')}: an earlier file said {before} here")
-    return [(number, line) for number, line in enumerate(file.lines, start=2) if line.line_ref not in known]
+    return [(number, line) for number, line in lines if line.line_ref not in known]
 
 
 async def _shares(tx: Tx, processor_id: int, number: int, line: Line) -> list[_Share]:
@@ -211,32 +295,39 @@ async def _dispute_shares(tx: Tx, line: Line, payment_id: int) -> list[_Share]:
     return [_share(line, row.merchant_id, share, 0) for row, share in zip(rows, shares, strict=True)]
 
 
-async def _entity(tx: Tx, file: SettlementFile, merchant_ids: Sequence[int]) -> _Entity:
-    """The one entity of these merchants; without any, the only one that keeps books in the file's currency."""
+async def _entity(tx: Tx, file: SettlementFile, merchant_ids: Sequence[int], begun_for: int | None) -> _Entity:
+    """The one entity of these merchants; without any, the only one that keeps books in the file's currency.
+
+    begun_for: the entity that the first part of the batch was booked for, which that of the rest has to be.
+    """
     rows = await tx.rows(
         """
         SELECT DISTINCT e.entity_id, e.house_merchant_id, e.zone FROM billing.entity e
         LEFT JOIN billing.ledger_head h
           ON h.entity_id = e.entity_id AND h.merchant_id = ANY(CAST(:merchants AS bigint[]))
         WHERE CASE WHEN :any THEN h.merchant_id IS NOT NULL ELSE e.currency = :currency END
+          AND e.entity_id = coalesce(CAST(:begun AS integer), e.entity_id)
         """,
         merchants=list(merchant_ids),
         any=bool(merchant_ids),
         currency=file.currency,
+        begun=begun_for,
     )
     if len(rows) != 1:
         raise Invalid(f"the file concerns {len(rows)} legal entities; a batch goes to the bank of one")
     return _Entity(*rows[0])
 
 
-async def _store(
-    tx: Tx, processor_id: int, file_id: int, file: SettlementFile, lines: Sequence[Line]
-) -> dict[str, int]:
-    """Store the file and its new lines; returns the ids these get, by the processor's own."""
-    row = {"file_id": file_id, "processor_id": processor_id, "batch_ref": file.batch_ref, "paid_on": file.paid_on}
-    row |= {"currency": file.currency, "lines": len(lines), "imported_at": tx.now, "imported_by": tx.actor}
-    sums = {name: sum(getattr(line, name) for line in lines) for name in ("gross_minor", "fee_minor", "net_minor")}
-    await tx.execute(insert(processor_file), row | sums)
+async def _store(tx: Tx, processor_id: int, file_id: int, lines: Sequence[Line]) -> dict[str, int]:
+    """Store new lines and count them for their file; returns the ids they get, by the processor's own."""
+    sums = {name: sum(getattr(line, name) for line in lines) for name in _SUMS}
+    await tx.execute(
+        f"""
+        UPDATE billing.processor_file SET {", ".join(f"{name} = {name} + :{name}" for name in ("lines", *_SUMS))}
+        WHERE file_id = :file
+        """,
+        {"file": file_id, "lines": len(lines), **sums},
+    )
     ids = {line.line_ref: time_ordered_id(tx.now) for line in lines}
     stored: list[dict[str, Any]] = [
         msgspec.structs.asdict(line)
@@ -255,7 +346,7 @@ def _entries(
     line_ids: Mapping[str, int],
     entity: _Entity,
 ) -> list[NewEntry]:
-    """One entry for each merchant of each line, and the house's for the batch: 1030 of the batch sums to zero."""
+    """One entry for each merchant of each line, and the house's for all of them: 1030 of the batch sums to zero."""
     sums: dict[tuple[str, int], tuple[Line, int, int]] = {}
     for share in shares:
         key = share.line.line_ref, share.merchant_id
@@ -280,7 +371,7 @@ def _entries(
         house = NewEntry(
             merchant_id=entity.house_merchant_id,
             kind=KIND,
-            source_id=file_id,
+            source_id=line_ids[new[0].line_ref],
             currency=file.currency,
             occurred_at=max(line.at for line in new),
             effective_on=file.paid_on,

@@ -82,12 +82,19 @@ class QuoteChanged(Conflict):
     title = "The cart is not what was quoted"
 
 
+class OutOfStock(QuoteChanged):
+    """The price is as quoted, but there is too little left: `out_of_stock` names what and how much is free."""
+
+    code = "out-of-stock"
+    title = "There is not enough of it left"
+
+
 async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = False) -> Answer:
     """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all, or
     when third parties pay a part.
 
-    Raises NotFound, QuoteChanged, Conflict for a cart that was dropped or credit that is not there, Invalid for more
-    credit than the price. Nothing is stored then.
+    Raises NotFound, QuoteChanged, OutOfStock, Conflict for a cart that was dropped or credit that is not there,
+    Invalid for more credit than the price. Nothing is stored then.
     """
     rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, citus=citus)
     earlier = earlier_answer(ticket, rows[0])
@@ -171,11 +178,19 @@ def _check(quote: Quote, cmd: PlaceOrder) -> None:
             if line.problem
         ]
         reason = "; ".join(problems) or ("quote: the price has changed" if quote.placeable else _unplaceable(quote))
-        raise QuoteChanged(reason, quote=msgspec.to_builtins(quote))
+        present = msgspec.to_builtins(quote)
+        if quote.quote == cmd.quote and problems and all(line.free is not None for line in quote.lines if line.problem):
+            raise OutOfStock(reason, quote=present, out_of_stock=_out_of_stock(quote))
+        raise QuoteChanged(reason, quote=present)
     if cmd.credit_minor and cmd.method == CASH:
         raise Invalid("credit_minor: cash is not mixed with credit", pointer="/credit_minor")
     if cmd.credit_minor > quote.due_minor:
         raise Invalid(f"credit_minor: {cmd.credit_minor} is more than the total {quote.due_minor}")
+
+
+def _out_of_stock(quote: Quote) -> list[dict[str, Any]]:
+    names = ("merchant_id", "product_id", "title", "quantity", "free")
+    return [{name: getattr(line, name) for name in names} for line in quote.lines if line.free is not None]
 
 
 def _unplaceable(quote: Quote) -> str:
@@ -299,7 +314,8 @@ def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrd
     if counts["uncounted"] != len(values["uncounted_products"]):
         raise Conflict("the count of something in the cart has just begun; quote the cart again")
     if counts["reserved"] != len(values["stock_products"]):
-        raise Conflict("somebody else has just bought the last of it; quote the cart again")
+        # The transaction starts again, and then sees what is left of it.
+        raise asyncpg.SerializationError("somebody else has just bought the last of it")
     if cmd.credit_minor and counts["credit"] == 0:
         raise Conflict(
             f"credit_minor: the buyer's free credit is less than {cmd.credit_minor}", pointer="/credit_minor"
@@ -307,13 +323,13 @@ def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrd
 
 
 async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
-    """A purchase as it was placed, from its rows."""
+    """A purchase as it was placed, from its rows: with the first of its payments, where it was paid again."""
     payment = await tx.row(
         """
         SELECT p.order_ref, p.currency, y.payment_id, y.amount_minor, y.credit_minor, y.expires_at
         FROM demand.purchase p
         JOIN billing.payment y ON y.buyer_id = p.buyer_id AND y.purchase_id = p.purchase_id AND y.amendment_id IS NULL
-        WHERE p.buyer_id = :buyer AND p.purchase_id = :purchase
+        WHERE p.buyer_id = :buyer AND p.purchase_id = :purchase ORDER BY y.created_at, y.payment_id LIMIT 1
         """,
         buyer=buyer_id,
         purchase=purchase_id,

@@ -6,10 +6,13 @@ from demand.amendments.model import Amendment, Changes, ChangeSet, Listing, Pric
 from demand.amendments.pricing import price_changes
 from demand.lifecycle import UNDELIVERED, Party
 from demand.model import Order
+from demand.refund_policy import LineLeft
 from demand.store import get_order
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import AppError, Conflict, NotFound
+from marketplace.flows.plan_refund import within
+from marketplace.flows.read_funds import buyers_left, funds_of, read_lines
 
 
 class By(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,19 +23,24 @@ class By(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a set of changes would come to, of the order at this version."""
+    """What a set of changes would come to, of the order at this version.
+
+    refund_minor: what the buyer gets back in the end. That is less than what the merchant's lines lose by it (a
+    negative delta_minor) where the platform has given the buyer some of their worth before: that the platform regains.
+    """
 
     order_id: int
     base_version: int
     currency: str
     priced: Priced
+    refund_minor: int
 
 
 async def preview_amendment(tx: Tx, merchant_id: int, order_id: int, by: By, changes: Changes) -> Preview:
     """Price changes and change nothing. Raises NotFound, Conflict for an order past amending, Invalid."""
     order = (await get_order(tx, merchant_id, order_id)).order
     check_amendable(order, by)
-    return show(order, await price(tx, order, changes))
+    return await show(tx, order, await price(tx, order, changes))
 
 
 def check_buyer(order: Order, by: By) -> None:
@@ -48,19 +56,65 @@ def check_amendable(order: Order, by: By) -> None:
         raise Conflict(f"state: the order is {order.state}; one that is {wanted} can be amended", state=order.state)
 
 
-def check_version(order: Order, seen: int, present: ChangeSet) -> None:
+async def check_version(tx: Tx, order: Order, seen: int, present: ChangeSet) -> None:
     if seen != order.version:
         raise Conflict(
             f"base_version: the order is at version {order.version} now; look at the new preview",
             version=order.version,
-            preview=show(order, present),
+            preview=await show(tx, order, present),
         )
 
 
-def show(order: Order, change_set: ChangeSet) -> Preview:
+async def show(tx: Tx, order: Order, change_set: ChangeSet) -> Preview:
     return Preview(
-        order_id=order.order_id, base_version=order.version, currency=order.currency, priced=change_set.priced
+        order_id=order.order_id,
+        base_version=order.version,
+        currency=order.currency,
+        priced=change_set.priced,
+        refund_minor=await _refund_of(tx, order, change_set.priced),
     )
+
+
+class _Left(msgspec.Struct, frozen=True):
+    """A line as `read_lines` would find it."""
+
+    line_no: int
+    goods_left: int
+    freight_left: int
+    goods_given: int = 0
+    freight_given: int = 0
+
+
+async def _refund_of(tx: Tx, order: Order, priced: Priced) -> int:
+    """What the refund of the rest will give the buyer, by the rule that books it, with the worth that is carried over
+    to new lines where it will be by then.
+    """
+    rest = rest_of(priced)
+    if not rest:
+        return 0
+    carried = {back.line_no: back for back in priced.given_back}
+    lines = []
+    for line in await read_lines(tx, order):
+        back = carried.get(line.line_no)
+        goods, freight = (back.carried_goods_minor, back.carried_freight_minor) if back else (0, 0)
+        goods, freight = line.goods_left - goods, line.freight_left - freight
+        lines.append(_Left(line.line_no, goods, freight, line.goods_given, line.freight_given))
+    lines += [_Left(line.line_no, line.goods_minor, line.freight_minor) for line in priced.added]
+    left = buyers_left(lines, await funds_of(tx, order.merchant_id, order.order_id))
+    return sum(line.goods_minor + line.freight_minor for line in within(rest, left))
+
+
+def rest_of(priced: Priced) -> list[LineLeft]:
+    """What the merchant's lines lose beyond what is carried over to others."""
+    rest = [
+        LineLeft(
+            back.line_no,
+            back.goods_minor - back.carried_goods_minor,
+            back.freight_minor - back.carried_freight_minor,
+        )
+        for back in priced.given_back
+    ]
+    return [line for line in rest if line.goods_minor or line.freight_minor]
 
 
 async def price(tx: Tx, order: Order, changes: Changes) -> ChangeSet:

@@ -16,6 +16,7 @@ from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.together import together
 from marketplace.flows.pay_refund import refund_not_sent
+from marketplace.flows.take_payment import payment_refused
 from marketplace.processors.model import OutOfReach, Processor, Refused
 
 ACTOR = "worker"
@@ -39,7 +40,10 @@ async def send_commands(db: Database, processors: Mapping[str, Processor]) -> in
 
 
 async def _send_one(db: Database, processor: Processor, command: PaymentCommand) -> None:
-    """Send a command and note how that ended. A void or a capture of what is gone already has nothing left to do."""
+    """Send a command and note how that ended. A void of what is gone already has nothing left to do.
+
+    A payment that the processor does not take on, by a token that it does not know for one, has failed.
+    """
     remark = None
     try:
         await _send(processor, command)
@@ -47,6 +51,9 @@ async def _send_one(db: Database, processor: Processor, command: PaymentCommand)
         await _not_sent(db, command, str(fault), for_good=False)
         return
     except Refused as refusal:
+        if command.kind == "authorise" and refusal.rejected:
+            await db.write(WORKER, ACTOR, payment_refused, command, str(refusal))
+            return
         if command.kind != "void" or not refusal.too_late:
             await _not_sent(db, command, str(refusal), for_good=True)
             return

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from billing import postings
+from billing.credit import store as credit
 from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
 from billing.payments import store as payments
 from billing.payments.facts import PaymentFact, PaymentState, ids_of
-from billing.payments.model import Payment, PaymentPart
+from billing.payments.model import Payment, PaymentCommand, PaymentPart
 from billing.payments.sharing import Claim, Share, share_capture
 from demand.lifecycle import Move, Party
 from demand.model import OrderState
@@ -28,6 +29,9 @@ from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.bear_order import commit_shares, with_payers
 from marketplace.flows.pay_amendment import charge_captured, charge_failed
 from marketplace.flows.release_order import release_unpaid
+
+ENDED = (PaymentState.FAILED, PaymentState.VOIDED)
+"""States in which a payment brings nothing, unless the processor says that it was captured after all."""
 
 
 class PaymentEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +63,16 @@ async def payment_changed(tx: Tx, processor_id: int, fact: PaymentFact) -> None:
     elif fact.state is PaymentState.CAPTURED:
         await _take(tx, payment, fact.amount_minor, fact.occurred_at, Party.PROCESSOR, fact.processor_ref)
     else:
-        await _ended(tx, payment, fact)
+        await _ended(tx, payment, fact.state, fact.processor_ref, fact.failure)
+
+
+async def payment_refused(tx: Tx, command: PaymentCommand, reason: str) -> None:
+    """The processor does not take a payment on, so that no event will come of it: it has failed."""
+    payment = await payments.get_payment(tx, command.buyer_id, command.payment_id)
+    if payment.amendment_id is not None:
+        await charge_failed(tx, payment, f"payment failed: {reason}")
+    await _ended(tx, payment, PaymentState.FAILED, None, reason)
+    await payments.note_sent(tx, command.command_id, reason)
 
 
 async def capture_credit_only(tx: Tx, buyer_id: int, payment_id: int) -> None:
@@ -98,7 +111,9 @@ async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
     """Have what is still wanted captured; a processor that has nothing left to capture is told to let go."""
     wanted = [part for part in await payments.parts_of(tx, payment.payment_id) if part.state == "open"]
     by_card = sum(part.amount_minor for part in wanted)
-    if wanted and not by_card:  # what was to be paid by card is cancelled, the rest is paid by credit
+    if (
+        wanted and not by_card and payment.state not in ENDED
+    ):  # what was to be paid by card is cancelled, the rest is paid by credit
         await _take(tx, payment, 0, fact.occurred_at, Party.PROCESSOR, fact.processor_ref)
         await payments.note_authorised(tx, payment, fact.processor_ref, fact.occurred_at)
         await _tell(tx, payment, "void", payment.amount_minor)
@@ -125,18 +140,11 @@ async def _tell(tx: Tx, payment: Payment, kind: str, amount_minor: int) -> None:
     )
 
 
-async def _ended(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
-    """The processor will not pay: the orders that wait for it are released, other payments' orders stay."""
-    reason = fact.failure or "the processor has given the payment up"
-    parts = [part for part in await payments.parts_of(tx, payment.payment_id) if part.state == "open"]
-    orders = [await lock_order(tx, part.merchant_id, part.order_id) for part in parts]
-    ended = await payments.note_ended(tx, payment, fact.state, processor_ref=fact.processor_ref, failure=reason)
-    if not ended:
-        return
-    for order in orders:
-        if order.state is OrderState.PLACED:
-            await release_unpaid(tx, order, Move.EXPIRE, Party.PROCESSOR, reason=f"payment failed: {reason}")
-    await _report(tx, payment, fact.state, 0, 0, reason)
+async def _ended(tx: Tx, payment: Payment, state: PaymentState, processor_ref: str | None, failure: str | None) -> None:
+    """The processor will not pay: the orders wait for another payment until their time is over, see `pay_purchase`."""
+    reason = failure or "the processor has given the payment up"
+    if await payments.note_ended(tx, payment, state, processor_ref=processor_ref, failure=reason):
+        await _report(tx, payment, state, 0, 0, reason)
 
 
 async def _take(
@@ -164,7 +172,7 @@ async def _take(
     await payments.note_captured(tx, payment, captured_minor=captured_minor, processor_ref=processor_ref, at=at)
     used = sum(part.credit_minor for part, share in zip(parts, shares, strict=True) if share.paid)
     if used:
-        await payments.use_credit(tx, payment, used)
+        await credit.use(tx, payment, used)
     for part, share in zip(parts, shares, strict=True):
         if share.paid:
             books.payers[part.order_id] = await commit_shares(tx, part.merchant_id, part.order_id)

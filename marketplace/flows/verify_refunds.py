@@ -140,4 +140,20 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                   SELECT leg.dimension, e.currency, 0, 0, -leg.amount FROM {_LEGS} WHERE leg.account = 2410) AS said
             GROUP BY buyer_id, currency HAVING sum(account) <> sum(moved) OR sum(account) <> sum(owed)""",
     ),
+    (
+        "grants-are-credit",
+        "credit that expires was granted, and what is left of it is within the buyer's credit",
+        """SELECT buyer_id, currency, sum(granted), sum(moved), sum(left_of_grants), sum(account)
+           FROM (SELECT buyer_id, currency, amount_minor AS granted, 0 AS moved, left_minor AS left_of_grants,
+                        0 AS account
+                 FROM billing.credit_grant
+                 UNION ALL
+                 SELECT m.buyer_id, m.currency, 0, m.amount_minor, 0, 0 FROM billing.credit_movement m
+                 JOIN billing.credit_grant g ON g.buyer_id = m.buyer_id AND g.grant_id = m.source_id
+                 WHERE m.kind = 'granted'
+                 UNION ALL
+                 SELECT buyer_id, currency, 0, 0, 0, balance_minor FROM billing.credit_account) AS said
+           GROUP BY buyer_id, currency
+           HAVING sum(granted) <> sum(moved) OR sum(left_of_grants) > sum(account)""",
+    ),
 )

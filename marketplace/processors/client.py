@@ -15,6 +15,7 @@ from marketplace.settings import Settings
 
 TIMEOUT_S = 10
 _TOO_LATE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
+_REJECTED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.UNPROCESSABLE_ENTITY})
 _AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -57,10 +58,26 @@ class HttpProcessor:
             raise OutOfReach(f"the processor does not answer: {type(fault).__name__} {fault}".strip()) from fault
         if answer.is_success:
             return answer
-        said = f"{answer.status_code} {answer.text[:300]}"
+        said = f"{answer.status_code} {_words(answer.content)}"
         if answer.is_client_error and answer.status_code not in _AGAIN:
-            raise Refused(f"the processor refuses: {said}", too_late=answer.status_code in _TOO_LATE)
+            raise Refused(
+                f"the processor refuses: {said}",
+                too_late=answer.status_code in _TOO_LATE,
+                rejected=answer.status_code in _REJECTED,
+            )
         raise OutOfReach(f"the processor answers {said}")
+
+
+class _Problem(msgspec.Struct):
+    detail: str
+
+
+def _words(content: bytes) -> str:
+    """What a refusal says, in words where it is a problem document."""
+    try:
+        return msgspec.json.decode(content, type=_Problem).detail[:300]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return content[:300].decode(errors="replace")
 
 
 @asynccontextmanager

@@ -9,11 +9,16 @@ from typing import Protocol
 
 
 class Refused(Exception):
-    """The processor will not do this, however often it is asked. `too_late`: there is nothing left to do it to."""
+    """The processor will not do this, however often it is asked. `too_late`: there is nothing left to do it to.
 
-    def __init__(self, reason: str, *, too_late: bool = False) -> None:
+    `rejected`: it has looked at what is asked, a payment by an unknown token for one, and has done nothing. Otherwise
+    a person has to see what is wrong, such as a secret that it does not know.
+    """
+
+    def __init__(self, reason: str, *, too_late: bool = False, rejected: bool = False) -> None:
         super().__init__(reason)
         self.too_late = too_late
+        self.rejected = rejected
 
 
 class OutOfReach(Exception):

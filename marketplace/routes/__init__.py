@@ -8,6 +8,7 @@ from marketplace.routes import (
     billing,
     buyers,
     carts,
+    catalogue,
     contracts,
     credit,
     disputes,
@@ -30,11 +31,13 @@ from marketplace.routes import (
     webhooks,
 )
 from marketplace.routes.figures import FIGURES
+from marketplace.web.query import check_query
 
 _NOUNS = (
     session,
     merchants,
     listings,
+    catalogue,
     bank_accounts,
     buyers,
     carts,
@@ -59,6 +62,8 @@ _NOUNS = (
     receivables,
 )
 
-API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])
+API = Router(
+    "/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS], before_request=check_query
+)
 
 __all__ = ["API", "FIGURES"]

@@ -18,6 +18,7 @@ from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import amend_order
 from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment
 from marketplace.flows.price_amendment import By, Preview, check_buyer, preview_amendment
+from marketplace.routes.fields import BuyerId, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, check_books
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
@@ -25,10 +26,8 @@ from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, SELLING, STAFF, Rol
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
-BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Method = Annotated[str, msgspec.Meta(max_length=200, pattern="^[^\\x00]*$")]
-Note = Annotated[str, msgspec.Meta(max_length=500, pattern="^[^\\x00]*$")]
 
 
 class PreviewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,7 +36,7 @@ class PreviewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     take_off: Annotated[list[TakeOff], msgspec.Meta(max_length=CHANGES_MAX)] = []
     add: Annotated[list[Add], msgspec.Meta(max_length=CHANGES_MAX)] = []
     reprice: Annotated[list[Reprice], msgspec.Meta(max_length=CHANGES_MAX)] = []
-    buyer_id: BuyerId = None
+    buyer_id: BuyerId | None = None
 
     @property
     def changes(self) -> Changes:
@@ -53,18 +52,21 @@ class ProposeBody(PreviewBody, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class AcceptBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """base_version: the order's version that the caller has seen. method: as in the proposal."""
+    """base_version: the order's version that the caller has seen. method: how the buyer pays what it comes to more.
+
+    Without it the proposal's is charged, or else the card or account that the order was paid with.
+    """
 
     base_version: Version
     method: Method = ""
-    buyer_id: BuyerId = None
+    buyer_id: BuyerId | None = None
 
 
 class EndBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Why the proposal is turned down or taken back."""
 
     reason: Note = ""
-    buyer_id: BuyerId = None
+    buyer_id: BuyerId | None = None
 
 
 @post(

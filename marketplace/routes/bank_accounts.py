@@ -8,9 +8,10 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from billing.bank_accounts import store
-from billing.bank_accounts.model import NUMBER_LENGTH_MAX, BankAccount, Scheme
+from billing.bank_accounts.model import NUMBER_LENGTH_MAX, TRIES_MAX, AccountState, BankAccount, Scheme
 from billing.bank_accounts.store import ProposeAccount, TransferOrder
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import onboard_merchant as onboarding
 from marketplace.routes.fields import Currency, Name, Reason
@@ -122,9 +123,15 @@ async def verify_bank_account(
     account_id: PathId,
     data: JSONBody[Code],
 ) -> Response[BankAccount]:
-    """The code that came with the transfer. A wrong one is counted in `tries`; the third rejects the account."""
+    """The code that came with the transfer. A wrong one is refused (422) and counted; the third rejects the account."""
     check_books(request.user, merchant_id)
-    return await once(request, db, onboarding.verify_by_code, merchant_id, account_id, data.code)
+    answer = await once(request, db, onboarding.verify_by_code, merchant_id, account_id, data.code)
+    account = msgspec.json.decode(answer.content, type=BankAccount)
+    if account.state is not AccountState.VERIFIED:  # the count of tries is stored
+        left = TRIES_MAX - account.tries
+        then = f"{left} tries are left" if left > 0 else f"the account is {account.state}: propose it anew"
+        raise Invalid(f"code: is not the one that came with the transfer; {then}", pointer="/code")
+    return answer
 
 
 @post(

@@ -1,7 +1,6 @@
 """Billing runs, from draft to final and back."""
 
 from datetime import date
-from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
@@ -15,6 +14,7 @@ from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
 from marketplace.flows import run_billing
 from marketplace.flows.run_billing import RunResult, read_result
 from marketplace.flows.verify_books import Verified, verify_books
+from marketplace.routes.fields import EntityId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -33,7 +33,7 @@ class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """
 
     period: str
-    entity_id: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    entity_id: EntityId | None = None
     payout_on: date | None = None
 
 

@@ -12,7 +12,8 @@ from demand.carts.store import Buyer
 from marketplace.core import audit
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.routes.parameters import LIMIT, Cursor, Label, Limit, PathId
+from marketplace.routes.fields import Label
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned

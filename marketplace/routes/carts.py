@@ -11,10 +11,11 @@ from demand.carts import store
 from demand.carts.model import LINES_MAX, QUANTITY_MAX, Cart, CartLine, Quote
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.money import AMOUNT_MAX, check_currency
+from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.place_order import Placed, PlaceOrder, place_order
 from marketplace.flows.quote_cart import quote_cart
+from marketplace.routes.fields import Currency, Method, Minor
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
@@ -26,7 +27,7 @@ from marketplace.web.openapi import ONCE
 
 
 class NewCart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
+    currency: Currency
     lines: Annotated[list[CartLine], msgspec.Meta(max_length=LINES_MAX)] = []
 
 
@@ -43,8 +44,8 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
 
     quote: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
-    method: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
-    credit_minor: Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)] = 0
+    method: Method
+    credit_minor: Minor = 0
 
 
 def _of(buyer_id: int) -> Scope:
@@ -161,7 +162,8 @@ async def place(
     """Place a cart at the price of a quote: one payment, one order for each merchant, the stock reserved.
 
     A cart is placed once: placed again, under whatever key, the answer is the purchase it has become. 409 when it is
-    not what was quoted, with the present quote. The processor is asked for the money right afterwards; the orders are
+    not what was quoted (`quote-changed`), or there is too little of something left (`out-of-stock`, which names it and
+    what is free), both with the present quote. The processor is asked for the money right afterwards; the orders are
     paid when it says so.
     """
     ticket = await ticket_of(request)

@@ -1,6 +1,6 @@
 """Buyers' credit with the platform."""
 
-from typing import Annotated
+from datetime import date
 
 import msgspec
 from litestar import Response, get, post
@@ -8,12 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from billing.credit import store
-from billing.credit.store import Credit, Movement
+from billing.credit.store import Credit, Grant, Movement
 from marketplace.core.db import WORKER, Database
-from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import grant_credit as flow
 from marketplace.flows.grant_credit import GrantCredit, Granted
+from marketplace.routes.fields import Currency, EntityId, Positive, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -23,17 +23,24 @@ from marketplace.web.openapi import ONCE
 
 
 class NewCredit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Goodwill for a buyer, in minor units, at the platform's cost."""
+    """Goodwill for a buyer, in minor units, at the platform's cost.
 
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
-    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+    entity_id: the legal entity that gives it; needed where several trade in the currency. expires_on: the last day on
+    which it may be used; by default it does not expire.
+    """
+
+    currency: Currency
+    amount_minor: Positive
+    reason: Reason
+    entity_id: EntityId | None = None
+    expires_on: date | None = None
 
 
 class BuyerCredit(msgspec.Struct, frozen=True, kw_only=True):
-    """What a buyer has by currency, and what changed it, the newest first."""
+    """What a buyer has by currency, what of it expires, the next first, and what changed it, the newest first."""
 
     accounts: list[Credit]
+    expiring: list[Grant]
     movements: Page[Movement]
 
 
@@ -49,8 +56,10 @@ async def get_credit(
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(WORKER) as tx:  # a shop's key has no books of its own to look at
         accounts = await store.accounts(tx, buyer_id)
+        expiring = await store.grants(tx, buyer_id)
         rows = await store.movements(tx, buyer_id, limit=limit + 1, before=before)
-    return BuyerCredit(accounts=accounts, movements=page(rows, limit, lambda row: row, lambda row: (row.movement_id,)))
+    movements = page(rows, limit, lambda row: row, lambda row: (row.movement_id,))
+    return BuyerCredit(accounts=accounts, expiring=expiring, movements=movements)
 
 
 @post("/buyers/{buyer_id:int}/credit", dto=StrictBody[NewCredit], guards=[needs(OPS)], opt=ONCE)
@@ -58,7 +67,7 @@ async def grant_credit(
     request: ActorRequest, db: NamedDependency[Database], buyer_id: PathId, data: JSONBody[NewCredit]
 ) -> Response[Granted]:
     """Give a buyer credit."""
-    cmd = GrantCredit(buyer_id=buyer_id, currency=data.currency, amount_minor=data.amount_minor, reason=data.reason)
+    cmd = GrantCredit(buyer_id=buyer_id, **msgspec.structs.asdict(data))
     return await once(request, db, flow.grant_credit, cmd)
 
 

@@ -1,4 +1,4 @@
-"""Text that bodies carry, each kind with its bounds: no field takes a NUL, and none takes more than it needs."""
+"""What bodies carry, each kind with its bounds: no text takes a NUL, and none takes more than it needs."""
 
 from typing import Annotated
 
@@ -10,13 +10,22 @@ _LINE = r"^[^\x00-\x1f\x7f]*$"
 _SOMETHING = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_SOMETHING)]
-Place = Annotated[str, msgspec.Meta(max_length=200, pattern=_LINE)]
+Label = Annotated[str, msgspec.Meta(max_length=200, pattern=_LINE)]
+"""A line of text: no control characters, which no screen shows and PostgreSQL in part refuses."""
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=_SOMETHING)]
-Note = Annotated[str, msgspec.Meta(max_length=1_000, pattern=_LINE)]
+Note = Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")]
+"""What somebody writes for others to read, in lines if need be."""
+Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z_]{0,39}$", description="A code such as `changed_mind`.")]
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_SOMETHING)]
 """An id that somebody else gave."""
 Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x20\x7f/]([^\x00-\x1f\x7f/]*)$")]
 """A merchant's own code of what it sells; the slash separates it from the merchant in a product's name."""
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+"""An amount in minor units that is something."""
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+EntityId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Method = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+"""What a buyer pays with: the processor's token of a card or account."""

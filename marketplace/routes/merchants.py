@@ -12,7 +12,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import onboard_merchant as flow
 from marketplace.flows.onboard_merchant import OnboardMerchant
-from marketplace.routes.fields import Name, Note, Place, Reason, Reference
+from marketplace.routes.fields import EntityId, Label, Name, Note, Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -33,17 +33,17 @@ class NewMerchant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     name: Name
     merchant_ref: Reference | None = None
-    city: Place = ""
-    region: Place = ""
-    entity_id: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    city: Label = ""
+    region: Label = ""
+    entity_id: EntityId | None = None
 
 
 class MerchantChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is left out stays as it is."""
 
     name: Name | None = None
-    city: Place | None = None
-    region: Place | None = None
+    city: Label | None = None
+    region: Label | None = None
 
 
 class StoreBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

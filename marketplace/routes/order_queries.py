@@ -1,28 +1,53 @@
 """What the API reads of orders and purchases."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
+from billing.payments import store as payments
+from billing.payments.model import PurchasePayment, purchase_payment
 from demand.fulfilment import store as fulfilment
 from demand.fulfilment.model import Return, Shipment
 from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
-from demand.model import Order, OrderLine, Refund
-from demand.store import get_order
+from demand.model import Order, OrderLine, OrderState, Refund
+from demand.refunds.store import disputes_of
+from demand.store import get_orders
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import NotFound
+from marketplace.flows.take_payment import ENDED
+from marketplace.routes.refund_queries import refund_states
+
+PAYMENTS_MAX = 100
+"""Payments of a purchase that are shown, the newest."""
+
+
+class OrderDispute(msgspec.Struct, frozen=True, kw_only=True):
+    """An order's share of a payment that the buyer's bank took back: open, won by the platform, or lost."""
+
+    dispute_id: int
+    payment_id: int
+    amount_minor: int
+    state: str
+    opened_at: datetime
+    due_on: date
+    closed_at: datetime | None
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """An order with its parts. moves: what the caller may do with it in its present state."""
+    """An order with its parts. moves: what the caller may do with it in its present state.
+
+    A refund's state is that of `/refunds`, a dispute's that of `/disputes`, where both say more.
+    """
 
     order: Order
     lines: list[OrderLine]
     refunds: list[Refund]
     shipments: list[Shipment]
     returns: list[Return]
+    disputes: list[OrderDispute]
     moves: list[Move]
 
 
@@ -37,23 +62,48 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PurchaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """A purchase with the orders of all its merchants. moves of each: what the buyer may do with it."""
+    """A purchase with the orders of all its merchants. moves of each: what the buyer may do with it.
+
+    payments: the newest first, those of amendments too. pay_until: until when it can be paid again, after a payment
+    that has failed; null when there is nothing to pay, or a payment is under way.
+    """
 
     purchase: Purchase
+    payments: list[PurchasePayment]
+    pay_until: datetime | None
     orders: list[OrderView]
 
 
 async def view_order(tx: Tx, merchant_id: int, order_id: int, party: Party) -> OrderView:
     """An order as a party sees it. Raises NotFound."""
-    detail = await get_order(tx, merchant_id, order_id)
-    return OrderView(
-        order=detail.order,
-        lines=detail.lines,
-        refunds=detail.refunds,
-        shipments=await fulfilment.list_shipments(tx, merchant_id, order_id),
-        returns=await fulfilment.list_returns(tx, merchant_id, order_id),
-        moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
-    )
+    found = await view_orders(tx, [(merchant_id, order_id)], party)
+    if not found:
+        raise NotFound(f"merchant {merchant_id} has no order {order_id}")
+    return found[0]
+
+
+async def view_orders(tx: Tx, keys: Sequence[tuple[int, int]], party: Party) -> list[OrderView]:
+    """Orders by merchant_id and order_id as a party sees them, in so many statements however many they are."""
+    details = await get_orders(tx, keys)
+    shipments, returns = await fulfilment.shipments_of(tx, keys), await fulfilment.returns_of(tx, keys)
+    states, disputes = await refund_states(tx, keys), await disputes_of(tx, keys)
+    views = []
+    for detail in details:
+        key = detail.order.merchant_id, detail.order.order_id
+        view = OrderView(
+            order=detail.order,
+            lines=detail.lines,
+            refunds=[structs.replace(one, state=states[key[0], one.refund_id]) for one in detail.refunds],
+            shipments=shipments.get(key, []),
+            returns=returns.get(key, []),
+            disputes=[
+                OrderDispute(**{name: getattr(one, name) for name in OrderDispute.__struct_fields__})
+                for one in disputes.get(key, ())
+            ],
+            moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
+        )
+        views.append(view)
+    return views
 
 
 _PURCHASE_COLUMNS = ", ".join(Purchase.__struct_fields__)
@@ -94,8 +144,17 @@ async def view_purchase(db: Database, buyer_id: int, purchase_id: int) -> Purcha
         raise NotFound(f"buyer {buyer_id} has no purchase {purchase_id}")
     async with db.read(WORKER) as tx:
         keys = await tx.rows(_ORDERS_OF_PURCHASE, buyer=buyer_id, purchase=purchase_id)
-        orders = [await view_order(tx, key.merchant_id, key.order_id, Party.BUYER) for key in keys]
-    return PurchaseView(purchase=Purchase(**row._mapping), orders=orders)
+        orders = await view_orders(tx, [(key.merchant_id, key.order_id) for key in keys], Party.BUYER)
+        paid = await payments.list_payments(tx, purchase_id=purchase_id, limit=PAYMENTS_MAX)
+    waiting = [view.order.expires_at for view in orders if view.order.state is OrderState.PLACED]
+    tries = [payment.state for payment in paid if payment.amendment_id is None]
+    failed = bool(tries) and all(state in ENDED for state in tries)
+    return PurchaseView(
+        purchase=Purchase(**row._mapping),
+        payments=[purchase_payment(payment) for payment in paid],
+        pay_until=min((at for at in waiting if at is not None), default=None) if failed else None,
+        orders=orders,
+    )
 
 
 _ORDERS_OF_PURCHASE = """

@@ -21,8 +21,9 @@ from marketplace.flows.cancel_order import Cancelled
 from marketplace.flows.fulfil_order import Shipped
 from marketplace.flows.hold_order import Act
 from marketplace.flows.return_order import Received
+from marketplace.routes.fields import Code, Label, Note
 from marketplace.routes.order_queries import OrderView, view_order
-from marketplace.routes.parameters import LIMIT, Code, Cursor, Limit, Note, PathId, PathNo, check_books
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import seen_version, tagged
@@ -40,8 +41,8 @@ class ShipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Without lines, all that is left to ship."""
 
     lines: Units | None = None
-    carrier: Note = ""
-    tracking: Note = ""
+    carrier: Label = ""
+    tracking: Label = ""
 
 
 class DeliverBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,7 +120,10 @@ async def list_order_events(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[OrderEvent]:
-    """The order's moves since it was placed, the first first. Who of the house acted is the house's own."""
+    """The order's moves since it was placed, the first first. Who of the house acted is the house's own.
+
+    event_no is the order's version after the move, as in its ETag. Placing it made version 1, so its first move has 2.
+    """
     check_books(request.user, merchant_id)
     (after,) = decode_cursor(cursor, tuple[int]) or (0,)
     async with db.read(request.user.scope) as tx:

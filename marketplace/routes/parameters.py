@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 from litestar.params import PathParameter, QueryParameter
 
 from marketplace.core.errors import NotFound
@@ -19,12 +18,6 @@ QueryNo = Annotated[int | None, QueryParameter(ge=0, le=_BIGINT_MAX)]
 QueryEntity = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=400)]
-
-Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""A line of text in a body: no control characters, which no screen shows and PostgreSQL in part refuses."""
-Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z_]{0,39}$", description="A code such as `changed_mind`.")]
-Note = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]
-"""What somebody writes for others to read; PostgreSQL stores every character but NUL."""
 
 LIMIT = LIMIT_DEFAULT
 

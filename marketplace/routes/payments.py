@@ -15,7 +15,7 @@ from billing.payments.facts import PaymentState
 from billing.payments.inbox import store as inbox
 from billing.payments.model import InboxEvent, Payment, PaymentCommand, PaymentDetail, ProcessorFile
 from marketplace.core import signatures
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_payment_events import ACTOR, apply_event, receive_event
@@ -27,7 +27,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
 from marketplace.web.guards import FINANCE, OPS, needs, public
 from marketplace.web.limits import COUNTS_ITSELF, address_of, count
-from marketplace.web.once import once
+from marketplace.web.once import once, once_through
 from marketplace.web.openapi import ALSO, ONCE
 
 EVENT_BYTES_MAX = 2**16
@@ -161,7 +161,12 @@ async def import_file(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewFile]
 ) -> Response[ImportedFile]:
     """Book a processor's settlement file; lines that were booked before are passed over."""
-    return await once(request, db, import_processor_file, data.processor, data.content.encode("utf-8", "surrogatepass"))
+
+    async def work(tx: Tx) -> ImportedFile:
+        content = data.content.encode("utf-8", "surrogatepass")
+        return await import_processor_file(db, tx.actor, data.processor, content)
+
+    return await once_through(request, db, work)
 
 
 @get("/processor-files", guards=[needs(FINANCE)])

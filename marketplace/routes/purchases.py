@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from billing.payments.model import PurchasePayment
 from demand.fulfilment.model import Return
 from demand.lifecycle import Party
 from demand.model import Moved
@@ -17,15 +18,19 @@ from marketplace.flows import fulfil_order as fulfilling
 from marketplace.flows import return_order as returning
 from marketplace.flows.cancel_order import Cancelled
 from marketplace.flows.hold_order import Act
+from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
 from marketplace.routes import order_queries as queries
+from marketplace.routes.fields import Method
 from marketplace.routes.order_queries import Purchase, PurchaseView
 from marketplace.routes.orders import ACTS, CancelBody, ReturnBody, tuple_or_none
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
+from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import seen_version
 from marketplace.web.guards import SELLING, needs
 from marketplace.web.once import once
+from marketplace.web.openapi import ONCE
 
 PURCHASES = "/buyers/{buyer_id:int}/purchases"
 PURCHASE = PURCHASES + "/{purchase_id:int}"
@@ -96,4 +101,30 @@ async def return_purchased(
     return await once(request, db, returning.ask_return, cmd)
 
 
-HANDLERS = [list_purchases, get_purchase, cancel_purchased, complete_purchased, return_purchased]
+class PayBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """method: the processor's token of card or account, or `cash`."""
+
+    method: Method
+
+
+@post(f"{PURCHASE}/pay", dto=StrictBody[PayBody], guards=[needs(SELLING)], status_code=201, opt=ONCE)
+async def pay(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
+    buyer_id: PathNo,
+    purchase_id: PathNo,
+    data: JSONBody[PayBody],
+) -> Response[PurchasePayment]:
+    """Pay a purchase again whose payment was declined or has failed, at the same price, until its time to pay is over.
+
+    Orders that were cancelled meanwhile are not paid for; credit that was to pay a part still does. 409 while another
+    payment is under way, and when `pay_until` of the purchase is over.
+    """
+    cmd = PayPurchase(
+        buyer_id=buyer_id, purchase_id=purchase_id, method=data.method, processor=settings.processor
+    )  # fmt: skip
+    return await once(request, db, pay_purchase, cmd)
+
+
+HANDLERS = [list_purchases, get_purchase, pay, cancel_purchased, complete_purchased, return_purchased]

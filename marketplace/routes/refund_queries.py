@@ -10,6 +10,7 @@ from billing.ledger.store import get_entry
 from billing.refunds import store as payments
 from billing.refunds.store import RefundPayment
 from demand.refund_policy import LineLeft
+from demand.store import OF_ORDERS, order_keys
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 
@@ -88,6 +89,12 @@ async def list_refunds(
         limit=limit,
     )
     return [Refund(**row._mapping) for row in rows]
+
+
+async def refund_states(tx: Tx, orders: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """The states of all refunds of orders (merchant_id and order_id), by merchant_id and refund_id."""
+    rows = await tx.rows(f"SELECT * FROM ({_REFUND}) AS r WHERE {OF_ORDERS}", **order_keys(orders))
+    return {(row.merchant_id, row.refund_id): row.state for row in rows}
 
 
 async def get_refund(tx: Tx, merchant_id: int, refund_id: int) -> RefundDetail:

@@ -18,7 +18,6 @@ from demand.refunds.store import PolicyVersion
 from marketplace.core import audit
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.cancel_refund import cancel_refund
 from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
@@ -27,6 +26,7 @@ from marketplace.flows.price_amendment import By, check_buyer
 from marketplace.flows.read_funds import Funds
 from marketplace.flows.refund_order import Refunded, refund_order
 from marketplace.routes import refund_queries
+from marketplace.routes.fields import BuyerId, Minor, Name, Positive
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.routes.refund_queries import Refund, RefundDetail
 from marketplace.web.auth import Actor, ActorRequest
@@ -38,16 +38,13 @@ from marketplace.web.openapi import ONCE
 LINES_MAX = 500
 RULES_MAX = 200
 
-Amount = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
-BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
-
 
 class AskedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to give back of one line, in minor units."""
 
     line_no: Annotated[int, msgspec.Meta(ge=1, le=32_767)]
-    goods_minor: Amount = 0
-    freight_minor: Amount = 0
+    goods_minor: Minor = 0
+    freight_minor: Minor = 0
 
 
 class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,10 +54,10 @@ class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """
 
     reason: Reason
-    buyer_id: BuyerId = None
+    buyer_id: BuyerId | None = None
     lines: Annotated[list[AskedLine], msgspec.Meta(min_length=1, max_length=LINES_MAX)] | None = None
     whole: bool = False
-    goodwill_minor: Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)] | None = None
+    goodwill_minor: Positive | None = None
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +85,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 class NewPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A version of the refund policy for orders that are sold from valid_from on, a local date."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    name: Name
     valid_from: date
     rules: Annotated[list[Rule], msgspec.Meta(min_length=1, max_length=RULES_MAX)]
 

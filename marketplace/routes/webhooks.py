@@ -20,7 +20,7 @@ from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.core.webhooks import deliveries, store
 from marketplace.core.webhooks.addresses import check_url
 from marketplace.core.webhooks.deliveries import Delivery, DeliveryDetail, DeliveryState, Replayed
-from marketplace.core.webhooks.store import Endpoint, EndpointEdit, EndpointState, NewEndpoint
+from marketplace.core.webhooks.store import Description, Endpoint, EndpointEdit, EndpointState, NewEndpoint, Topics, Url
 from marketplace.core.webhooks.topics import FOR_OPS, HOUSE_ONLY, TOPICS
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.settings import Settings
@@ -31,11 +31,6 @@ from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, OPS, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
-_TOPICS_MAX = 100
-
-Url = Annotated[str, msgspec.Meta(max_length=500)]
-Description = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
-Topics = Annotated[list[Annotated[str, msgspec.Meta(max_length=100)]], msgspec.Meta(max_length=_TOPICS_MAX)]
 InState = Annotated[DeliveryState | None, QueryParameter(name="state")]
 
 
@@ -53,15 +48,6 @@ class CreateWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     url: Url
     description: Description = ""
     topics: Topics = []
-
-
-class EditWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What may be changed; what is not given stays as it is. Disabling gives up what has not been delivered yet."""
-
-    url: Url | msgspec.UnsetType = msgspec.UNSET
-    description: Description | msgspec.UnsetType = msgspec.UNSET
-    topics: Topics | msgspec.UnsetType = msgspec.UNSET
-    state: EndpointState | msgspec.UnsetType = msgspec.UNSET
 
 
 class SecretAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +160,7 @@ async def get_webhook(request: ActorRequest, db: NamedDependency[Database], endp
 
 @patch(
     "/webhooks/{endpoint_id:int}",
-    dto=StrictBody[EditWebhook],
+    dto=StrictBody[EndpointEdit],
     guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)],
     opt=versioned(),
 )
@@ -183,19 +169,18 @@ async def edit_webhook(
     db: NamedDependency[Database],
     settings: NamedDependency[Settings],
     endpoint_id: PathId,
-    data: JSONBody[EditWebhook],
+    data: JSONBody[EndpointEdit],
 ) -> Response[Endpoint]:
     """Change an endpoint, disable it, or enable it again; the house can disable a merchant's, and no more."""
     if isinstance(data.url, str):
         check_url(data.url, private=settings.webhooks_private)
-    edit = EndpointEdit(url=data.url, description=data.description, topics=data.topics, state=data.state)
     expected, owner = expected_version(request), request.user.merchant_id
 
     async def change(tx: Tx) -> Endpoint:
         endpoint = await store.get_endpoint(tx, endpoint_id, owner, locked=True)
-        _check_edit(request.user, endpoint, edit)
+        _check_edit(request.user, endpoint, data)
         check_version(expected, endpoint.version)
-        return await store.edit_endpoint(tx, endpoint, edit)
+        return await store.edit_endpoint(tx, endpoint, data)
 
     changed = await db.write(WORKER, request.user.login, change)
     return tagged(changed, changed.version)
@@ -284,7 +269,10 @@ async def get_webhook_delivery(
 async def replay_webhook_delivery(
     request: ActorRequest, db: NamedDependency[Database], endpoint_id: PathId, event_id: PathId
 ) -> Response[Delivery]:
-    """Send an event again that was delivered or has failed, with the same `webhook-id`."""
+    """Send an event again that was delivered or has failed, or now that waits, with the same `webhook-id`.
+
+    409 while it is being sent.
+    """
     owner = request.user.merchant_id
 
     async def replay(tx: Tx) -> Delivery:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from marketplace.core.clock import Clock
-from marketplace.core.errors import AppError, Conflict, NotFound
+from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.processors.model import Refused
 from marketplace.processors.wire import Accepted, Authorise, Capture, Refund
 from marketplace.simulator.model import Behaviour
@@ -58,7 +58,9 @@ class Inside:
         try:
             self._processor.once(str(command_id), f"{path} {msgspec.json.encode(asked).decode()}", work)
         except AppError as fault:
-            raise Refused(fault.detail, too_late=isinstance(fault, NotFound | Conflict)) from fault
+            raise Refused(
+                fault.detail, too_late=isinstance(fault, NotFound | Conflict), rejected=isinstance(fault, Invalid)
+            ) from fault
 
     def next_event(self) -> tuple[int, str, bytes] | None:
         """The oldest event that is due: its number, its id and its body. None when there is none."""

@@ -8,13 +8,13 @@ A processor is known by the signature of its events, which its handler looks at:
 
 import ipaddress
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketplace.core.limits import WINDOW, Allowance, Limits, TooManyRequests
 from marketplace.settings import Settings
+from marketplace.web.observed import add_headers
 
 _FREE = ("/health/", "/static/")
 """What is never counted: answered without the database, and asked for by those who watch over this program."""
@@ -75,6 +75,8 @@ async def tell_allowance(message: Message, scope: Scope) -> None:
     """A `before_send` hook: RateLimit and RateLimit-Policy of the answer."""
     allowance = scope.get("allowance")
     if isinstance(allowance, Allowance) and allowance.limit and message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        headers["RateLimit-Policy"] = f'"requests";q={allowance.limit};w={_WINDOW_S}'
-        headers["RateLimit"] = f'"requests";r={allowance.remaining};t={allowance.resets_in_s}'
+        add_headers(
+            message,
+            (b"ratelimit-policy", f'"requests";q={allowance.limit};w={_WINDOW_S}'.encode()),
+            (b"ratelimit", f'"requests";r={allowance.remaining};t={allowance.resets_in_s}'.encode()),
+        )

@@ -9,11 +9,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from litestar.datastructures import Headers, MutableScopeHeaders
+from litestar.datastructures import Headers
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from structlog.contextvars import bound_contextvars
+from structlog.typing import FilteringBoundLogger
 
 from marketplace.web.templating import CONTENT_SECURITY_POLICY
 
@@ -22,48 +23,63 @@ _REQUEST_ID_LENGTH_MAX = 64
 _REQUEST_ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_")
 _YEAR_S = 365 * 24 * 3600
 
-log = structlog.get_logger(__name__)
-
 
 class RequestMetrics:
     """How many requests and how long they took, by method, route template and status; never by a path with ids."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
-        self.count = Counter("marketplace_http_requests", "Requests answered.", labels, registry=registry)
-        self.duration = Histogram(
+        self._count = Counter("marketplace_http_requests", "Requests answered.", labels, registry=registry)
+        self._duration = Histogram(
             "marketplace_http_request_duration_seconds",
             "Time to the last byte of the answer.",
             labels[:2],
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
             registry=registry,
         )
+        self._of: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def note(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """One more request. The figures of a combination are found once: finding them costs more than counting."""
+        found = self._of.get((method, route, status))
+        if found is None:
+            found = self._count.labels(method, route, str(status)), self._duration.labels(method, route)
+            self._of[method, route, status] = found
+        found[0].inc()
+        found[1].observe(duration_s)
 
 
 def observed(app: ASGIApp, metrics: RequestMetrics) -> ASGIApp:
     """`app` with a request id in its scope, and a log line and a measurement of each HTTP request."""
+    log = structlog.get_logger(__name__).bind()  # once, for binding costs as much as writing
 
     async def observe(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        scope["request_id"] = request_id = _request_id(Headers.from_scope(scope))  # type: ignore[typeddict-unknown-key]
+        request_id = _request_id(Headers.from_scope(scope))
+        scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]  # read by problems and logs
 
         async def note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableScopeHeaders.from_message(message)[REQUEST_ID_HEADER] = request_id
+                add_headers(message, (REQUEST_ID_HEADER.encode(), request_id.encode()))
             await send(message)
 
         with bound_contextvars(request_id=request_id):
             try:
                 await app(scope, receive, note)
             finally:
-                _report(metrics, scope, status, time.perf_counter() - began)
+                _report(log, metrics, scope, status, time.perf_counter() - began)
 
     return observe
+
+
+def add_headers(message: HTTPResponseStartEvent, *headers: tuple[bytes, bytes]) -> None:
+    """Put header fields on an answer that does not have them yet; as bytes, for every request comes through here."""
+    message["headers"] = [*message["headers"], *headers]
 
 
 def _request_id(headers: Headers) -> str:
@@ -74,11 +90,12 @@ def _request_id(headers: Headers) -> str:
     return secrets.token_hex(8)
 
 
-def _report(metrics: RequestMetrics, scope: HTTPScope, status: int, duration_s: float) -> None:
+def _report(
+    log: FilteringBoundLogger, metrics: RequestMetrics, scope: HTTPScope, status: int, duration_s: float
+) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "other"
     route = scope.get("path_template") or "unmatched"
-    metrics.count.labels(method, route, str(status)).inc()
-    metrics.duration.labels(method, route).observe(duration_s)
+    metrics.note(method, route, status, duration_s)
     write = log.error if status >= 500 or status == 0 else log.info
     write(
         "request",
@@ -97,21 +114,20 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 def safety_headers(*, https: bool) -> Callable[[Message, Scope], Awaitable[None]]:
     """A `before_send` hook: what every answer tells the browser not to do. https: also to come back by HTTPS only."""
     headers = {
-        "content-security-policy": CONTENT_SECURITY_POLICY,
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",  # for browsers that do not know frame-ancestors
-        "referrer-policy": "same-origin",
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
+        b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
+        b"x-content-type-options": b"nosniff",
+        b"x-frame-options": b"DENY",  # for browsers that do not know frame-ancestors
+        b"referrer-policy": b"same-origin",
+        b"cross-origin-opener-policy": b"same-origin",
+        b"cross-origin-resource-policy": b"same-origin",
+        b"cache-control": b"no-store",  # everything but static files is somebody's own
     }
     if https:
-        headers["strict-transport-security"] = f"max-age={_YEAR_S}"
+        headers[b"strict-transport-security"] = f"max-age={_YEAR_S}".encode()
 
     async def add(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":
-            sent = MutableScopeHeaders.from_message(message)
-            for name, value in headers.items():
-                sent.setdefault(name, value)
-            sent.setdefault("cache-control", "no-store")  # everything but static files is somebody's own
+            given = {name.lower() for name, _ in message["headers"]}
+            add_headers(message, *(item for item in headers.items() if item[0] not in given))
 
     return add

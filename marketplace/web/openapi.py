@@ -47,7 +47,7 @@ _PROBLEM_SCHEMA = {
                 "type": "object",
                 "required": ["pointer", "detail"],
                 "properties": {
-                    "pointer": {"type": "string", "description": "The refused field (RFC 6901)."},
+                    "pointer": {"type": "string", "description": "The refused field (RFC 6901); empty: the whole."},
                     "detail": {"type": "string"},
                 },
             },
@@ -157,15 +157,13 @@ def _correct(node: Any) -> None:
 
 def _refusals(operation: dict[str, Any], handler: HTTPRouteHandler, *, is_public: bool) -> list[int]:
     parameters = operation.get("parameters", [])
-    found = {401, 414, 429, 431, 500, 503, *handler.opt.get(ALSO, ())}
+    found = {401, 414, 422, 429, 431, 500, 503, *handler.opt.get(ALSO, ())}
     if not is_public:
         found.add(403)
     if any(parameter["in"] == "path" or parameter["name"] == "merchant_id" for parameter in parameters):
         found.add(404)
-    if parameters:
-        found.add(422)
     if "requestBody" in operation:
-        found |= {400, 413, 415, 422}
+        found |= {400, 413, 415}
     if "GET" not in handler.http_methods:
         found |= {403, 409}
     if handler.opt.get("once"):

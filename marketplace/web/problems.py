@@ -29,6 +29,8 @@ SIGN_IN_PATH = "/sign-in"
 _MACHINE_PATHS = ("/api/", "/health/", "/metrics", "/openapi.json", "/problems/", "/static/")
 _UNSTORABLE = frozenset({"22021", "22P05", "22003"})  # a NUL in a text, a lone surrogate, an integer beyond 64 bits
 
+UNSTORABLE = "a text holds a character that cannot be stored, or a number does not fit 64 bits"
+
 log = structlog.get_logger(__name__)
 
 
@@ -56,13 +58,18 @@ def all_errors(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
 
 
 def from_app_error(error: AppError) -> Problem:
-    """A refused field, given as `pointer` or by its bare name as `field`, becomes the one member of `errors`."""
+    """A refused field, given as `pointer` or by its bare name as `field`, becomes the one member of `errors`.
+
+    What is not valid always has one: where no field is given, the detail begins with its name, or it is the whole.
+    """
     extra = dict(error.extra)
     headers = {}
     if "field" in extra:
         extra["pointer"] = f"/{extra.pop('field')}"
     if "pointer" in extra:
         extra["errors"] = [{"pointer": extra.pop("pointer"), "detail": error.detail}]
+    if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        extra.setdefault("errors", [{"pointer": _named(error.detail), "detail": error.detail}])
     if "retry_after_s" in extra:
         headers["Retry-After"] = str(extra["retry_after_s"])
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -70,6 +77,17 @@ def from_app_error(error: AppError) -> Problem:
     return Problem(
         code=error.code, title=error.title, status=error.status, detail=error.detail, extra=extra, headers=headers
     )
+
+
+_FIELD = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*|\[[0-9]+\])*): ")
+
+
+def _named(detail: str) -> str:
+    """The pointer to the field that a reason begins with ("lines[0].quantity: 0 is too few"), else to the whole."""
+    found = _FIELD.match(detail)
+    if found is None or found[1] == "body":
+        return ""
+    return "".join(f"/{name}" for name in re.findall(r"[^.\[\]]+", found[1]))
 
 
 def from_msgspec(error: msgspec.DecodeError) -> Problem:
@@ -105,6 +123,8 @@ def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -
         if extra["errors"]:
             first = extra["errors"][0]
             detail = f"{first['pointer'][1:] or 'body'}: {first['detail']}"
+        else:
+            extra["errors"] = [{"pointer": "", "detail": detail}]
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         return Problem(code="invalid-input", title="The input is not valid", status=status, detail=detail, extra=extra)
     code = status.phrase.lower().replace(" ", "-")
@@ -129,7 +149,8 @@ def from_fault(request: Request[Any, Any, Any], error: Exception) -> Problem:
             code="invalid-input",
             title="The input is not valid",
             status=422,
-            detail="a text holds a character that cannot be stored, or a number does not fit 64 bits",
+            detail=UNSTORABLE,
+            extra={"errors": [{"pointer": "", "detail": UNSTORABLE}]},
         )
     incident = _request_id(request)
     if is_lost(error):

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
-from supply.model import Listing, ListingState
+from supply.model import Listing, ListingState, Offered
 from supply.tables import offer, product, stock, stock_movement
 
 _SELECT = """
@@ -54,6 +54,46 @@ async def list_listings(
         limit=limit,
     )
     return [_listing(row) for row in rows]
+
+
+async def list_offered(
+    tx: Tx,
+    *,
+    merchant_id: int | None = None,
+    category: str | None = None,
+    title_prefix: str | None = None,
+    limit: int,
+    after: tuple[int, int] | None = None,
+) -> Sequence[Offered]:
+    """At most `limit` listings that can be bought, those behind (merchant_id, product_id): listed, of live merchants.
+
+    title_prefix: how the title begins, in capitals or not.
+    """
+    wanted = ["o.state = 'listed'", "m.state = 'live'"]
+    bound: dict[str, Any] = {"limit": limit}
+    for condition, name, value in (
+        ("o.merchant_id = :merchant", "merchant", merchant_id),
+        ("o.category = :category", "category", category),
+        ("starts_with(lower(o.title), lower(:prefix))", "prefix", title_prefix),
+    ):
+        if value is not None:
+            wanted.append(condition)
+            bound[name] = value
+    if after is not None:
+        wanted.append("(o.merchant_id, o.product_id) > (:after_merchant, :after_product)")
+        bound |= {"after_merchant": after[0], "after_product": after[1]}
+    rows = await tx.rows(
+        f"""
+        SELECT o.merchant_id, m.name AS merchant_name, o.product_id, o.title, o.category, o.currency, o.price_minor,
+               o.freight_minor, CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free, o.updated_at
+        FROM supply.offer o
+        JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+        LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+        WHERE {" AND ".join(wanted)} ORDER BY o.merchant_id, o.product_id LIMIT :limit
+        """,
+        **bound,
+    )
+    return [Offered(**row._mapping) for row in rows]
 
 
 _BY_SKU = text(f"{_SELECT} AND o.sku = ANY(:skus) ORDER BY o.product_id FOR NO KEY UPDATE OF o").bindparams(

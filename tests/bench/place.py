@@ -199,7 +199,7 @@ def _served(db: Database, processes: int) -> Iterator[str]:
     """The program's own server, on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    env = {**os.environ, "MARKETPLACE_DATABASE_URL": db.url, "MARKETPLACE_LOG_LEVEL": "warning"}
+    env = {**os.environ, "MARKETPLACE_DATABASE_URL": db.url}
     command = [sys.executable, "-m", "marketplace", "serve", "--port", str(port)]
     if processes > 1:
         command += ["--processes", str(processes)]

@@ -26,6 +26,7 @@ _SMALL = {
     "marketplace.flows.settle_orders.PARTS_PER_BUCKET": 2,
     "marketplace.flows.run_billing.ENTRIES_PER_BUCKET": 3,
     "marketplace.flows.roll_ledger.ENTRIES_PER_STEP": 3,
+    "marketplace.flows.import_processor_file.PART_LINES": 2,
 }
 """Buckets so small that a small market has several of each kind."""
 

@@ -37,6 +37,8 @@ async def add_refunds(db: Database, maker: str) -> None:
 async def _sell(tx: Tx) -> None:
     await tx.execute(insert(buyer), {"buyer_id": BUYER, "buyer_ref": "b1", "created_at": tx.now})
     await grant_credit(tx, GrantCredit(buyer_id=BUYER, currency="EUR", amount_minor=700, reason="test"))
+    ends = GrantCredit(buyer_id=BUYER, currency="EUR", amount_minor=200, reason="test", expires_on=tx.now.date())
+    await grant_credit(tx, ends)
     sold = _order()
     await add_orders(tx, [sold])
     row = {"buyer_id": BUYER, "payment_id": PAYMENT, "purchase_id": ORDER, "processor_id": PROCESSOR, "method": "card"}
@@ -119,7 +121,18 @@ REFUND_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"credit-is-ledger"},
     ),
     "a movement of credit that is off": (
-        ["UPDATE billing.credit_movement SET amount_minor = amount_minor + 1"],
+        [
+            """UPDATE billing.credit_movement SET amount_minor = amount_minor + 1
+               WHERE source_id NOT IN (SELECT grant_id FROM billing.credit_grant)"""
+        ],
         {"credit-is-ledger"},
+    ),
+    "a grant that was never made": (
+        ["UPDATE billing.credit_grant SET grant_id = 77"],
+        {"grants-are-credit"},
+    ),
+    "more left of a grant than the buyer has": (
+        ["UPDATE billing.credit_grant SET left_minor = left_minor + 900"],
+        {"grants-are-credit"},
     ),
 }

@@ -72,7 +72,8 @@ REAL: dict[tuple[str, ...], str] = {
 
 _OF_ORDER = "POST /api/v1/merchants/{merchant_id}/orders/{order_id}"
 _OF_MERCHANT = "POST /api/v1/merchants/{merchant_id}"
-_OF_PURCHASE = "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/orders/{order_id}"
+_PURCHASE = "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}"
+_OF_PURCHASE = _PURCHASE + "/orders/{order_id}"
 _OF_CART = "/api/v1/buyers/{buyer_id}/carts/{cart_id}"
 _OF_AMENDMENT = _OF_ORDER + "/amendments/{amendment_id}"
 _OF_RETURN = _OF_ORDER + "/returns/{return_id}"
@@ -120,6 +121,8 @@ RIPE: dict[str, str] = {
     f"{_OF_RETURN}/refuse": _in_state("demand.return_request", "requested"),
     f"{_OF_RETURN}/cancel": _in_state("demand.return_request", "requested", "approved"),
     f"{_OF_RETURN}/receive": _in_state("demand.return_request", "approved"),
+    f"{_PURCHASE}/pay": "FROM demand.merchant_order WHERE state = 'placed' AND purchase_id IN"
+    " (SELECT y.purchase_id FROM billing.payment y WHERE y.state = 'failed')",
     f"{_OF_PURCHASE}/cancel": _PAID,
     f"{_OF_PURCHASE}/complete": _UNDER_WAY,
     f"{_OF_PURCHASE}/returns": _DELIVERED,
@@ -236,6 +239,7 @@ SENSIBLE: dict[str, Sensible] = {
         "credit_minor": 100 * (n % 2),
     },
     "POST /api/v1/buyers/{buyer_id}/credit": lambda *_: {"currency": "EUR", "amount_minor": 500, "reason": "sorry"},
+    f"{_PURCHASE}/pay": lambda *_: {"method": "tok_ok"},
     f"{_OF_PURCHASE}/cancel": lambda *_: {},
     f"{_OF_PURCHASE}/returns": lambda *_: {"reason": "damaged", "note": "broken", "lines": _UNITS},
     "POST /api/v1/contracts": lambda _, n: {"contract": [{**_PLAN, "name": f"plan {n}"}]},

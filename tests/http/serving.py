@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import httpx
 from litestar import Litestar
@@ -21,9 +22,9 @@ def make_client(app: Litestar, **headers: str) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def running(db: Database, home: Path, **settings: object) -> AsyncIterator[Litestar]:
+async def running(db: Database, home: Path, **settings: Any) -> AsyncIterator[Litestar]:
     """The application over `db`, started and stopped."""
-    app = create_app(Settings(home=home, **settings), lambda: nullcontext(db))  # type: ignore[arg-type]
+    app = create_app(Settings(home=home, **settings), lambda: nullcontext(db))
     async with app.lifespan():
         yield app
 

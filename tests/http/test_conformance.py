@@ -168,7 +168,8 @@ class Fuzzer:
             await self.send(case, "admin")
 
     async def send(self, case: Any, role: str | None = None) -> None:
-        allowed = [one for one in self.clients if ROUTES[self.name] is None or one in ROUTES[self.name]]  # type: ignore[operator]
+        roles = ROUTES[self.name]
+        allowed = [one for one in self.clients if roles is None or one in roles]
         role = role or self.rng.choice(allowed if allowed and self.rng.random() < 0.8 else list(self.clients))
         for header, fate in (("Idempotency-Key", self.rng.random()), ("If-Match", self.rng.random())):
             if fate < 0.06:
@@ -179,6 +180,8 @@ class Fuzzer:
         client = self.in_person if self.name in IN_PERSON and self.rng.random() < 0.8 else self.clients[role]
         answer = await client.request(**_for_httpx(request))
         self.statuses[self.name][answer.status_code] += 1
+        if answer.status_code == 422 and not answer.json().get("errors"):
+            self.failures.append(f"{self.name} by {role}: nothing is named\n{answer.text}")
         try:
             case.validate_response(answer, checks=CHECKS)
         except FailureGroup as failure:  # collected: one run shows all that is wrong

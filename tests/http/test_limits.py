@@ -5,10 +5,12 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 from litestar import Litestar
+from litestar.types import Scope
 
 from marketplace.core import signatures
 from marketplace.core.clock import FixedClock
@@ -215,8 +217,8 @@ async def test_a_limit_of_0_is_none_and_says_nothing(db: Database, tmp_path: Pat
         (("testclient", 1), "address:"),
     ],
 )
-def test_a_stranger_is_its_address_or_its_network(client: object, caller: str) -> None:
-    assert address_of({"client": client}) == caller  # type: ignore[arg-type]
+def test_a_stranger_is_its_address_or_its_network(client: tuple[str, int] | None, caller: str) -> None:
+    assert address_of(cast(Scope, {"client": client})) == caller
 
 
 def test_a_limit_below_nothing_is_refused_by_name() -> None:

@@ -6,10 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from marketplace.core.db import Database
+from demand.lifecycle import Party
+from marketplace.core.db import WORKER, Database
+from marketplace.routes.order_queries import view_order, view_purchase
 from tests.billing.market import check_books
 from tests.http.market import ALPHA, BETA, send
-from tests.orders.market import BUYER, Bought, Sold, shelf, shop_with
+from tests.orders.market import BUYER, Bought, Sold, add_purchase, shelf, shop_with
+from tests.statements import statements
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
 
@@ -44,6 +47,34 @@ async def done(client: httpx.AsyncClient, path: str, body: object = None) -> Any
     answer = await send(client, path, body)
     assert answer.status_code in {200, 201}, answer.text
     return answer.json()
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "x" * 201])
+async def test_the_name_of_a_carrier_is_one_line(alpha: httpx.AsyncClient, text: str) -> None:
+    for field in ("carrier", "tracking"):
+        refused = await send(alpha, f"{OF_ALPHA}/shipments", {field: text})
+        assert (refused.status_code, field in refused.text) == (422, True)
+
+
+async def test_a_purchase_is_read_in_as_many_statements_however_many_merchants(
+    alpha: httpx.AsyncClient, db: Database
+) -> None:
+    """Each of its orders with its own parts, as the merchant sees it."""
+    await db.write(WORKER, "test", add_purchase, 2, [sold(ALPHA, 3)])
+    for number, path in enumerate((OF_ALPHA, OF_ALPHA, f"/merchants/{ALPHA}/orders/3"), start=1):
+        body = {"lines": [{"line_no": 1, "quantity": 1}], "tracking": f"t-{number}"}
+        await done(alpha, f"{path}/shipments", body)
+    sent = {}
+    for purchase_id in (1, 2):
+        with statements(db) as heard:
+            view = await view_purchase(db, BUYER, purchase_id)
+        sent[purchase_id] = len(heard)
+        for one in view.orders:
+            async with db.read(WORKER) as tx:
+                assert one == await view_order(tx, one.order.merchant_id, one.order.order_id, Party.BUYER)
+        tracked = [[shipment.tracking for shipment in one.shipments] for one in view.orders]
+        assert tracked == ([["t-1", "t-2"], []] if purchase_id == 1 else [["t-3"]])
+    assert sent[1] == sent[2]
 
 
 async def test_an_order_from_acceptance_to_return(

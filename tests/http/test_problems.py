@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid
+from marketplace.core.idempotency import KeyReused
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
 from marketplace.web.guards import public
-from marketplace.web.problems import all_errors, is_page_path
+from marketplace.web.problems import all_errors, from_app_error, is_page_path
 from tests.http.conftest import make_client, running
 
 
@@ -249,3 +250,22 @@ async def test_nothing_of_litestars_documentation_is_served(client: httpx.AsyncC
     for path in ("/schema", "/schema/swagger", "/schema/openapi.json"):
         assert (await client.get(path)).status_code == 404
     assert json.loads((await client.get("/openapi.json")).content)["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "pointer"),
+    [
+        (Invalid("lines[1].quantity: 0 is too few"), "/lines/1/quantity"),
+        (Invalid("reason: say why", pointer="/why"), "/why"),
+        (Invalid("sku: is taken", field="sku"), "/sku"),
+        (Invalid("body: is empty"), ""),
+        (Invalid("line 3: the sums do not hold"), ""),
+        (KeyReused("Idempotency-Key: it was sent before"), ""),
+    ],
+)
+def test_what_is_not_valid_is_named(refusal: AppError, pointer: str) -> None:
+    assert from_app_error(refusal).extra["errors"] == [{"pointer": pointer, "detail": refusal.detail}]
+
+
+def test_only_what_is_not_valid_names_a_field_of_itself() -> None:
+    assert "errors" not in from_app_error(Conflict("state: the order is paid")).extra

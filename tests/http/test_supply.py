@@ -100,6 +100,12 @@ async def test_the_checklist_over_http_from_missing_to_live(ops: httpx.AsyncClie
     assert (account["masked"], "number" in account) == ("…3000", False)
     path = at(m, f"/bank-accounts/{account['account_id']}")
     order = (await clerk.post(f"/api/v1{path}/transfer")).json()
+    wrong = await send(owner, f"{path}/verify", {"code": "0000000000"}, key="wrong")
+    again = await send(owner, f"{path}/verify", {"code": "0000000000"}, key="wrong")
+    for refused in (wrong, again):  # a try is counted once for its key
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/code")
+        assert "2 tries are left" in refused.json()["detail"]
+    assert (await read(owner, path))["tries"] == 1
     assert (await send(owner, f"{path}/verify", {"code": order["code"]})).json()["state"] == "verified"
     assert (await send(second, f"{path}/approve")).json()["state"] == "cooling"
     live = await send(ops, at(m, "/go-live"))

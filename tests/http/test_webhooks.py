@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from marketplace.core import outbox
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.signatures import verify
-from marketplace.core.webhooks import sender
+from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.store import ENDPOINTS_MAX
 from marketplace.core.webhooks.topics import HOUSE_ONLY, TEST_TOPIC, TOPICS
 from marketplace.worker import DELIVERIES
@@ -342,7 +342,7 @@ async def test_what_has_failed_is_seen_and_sent_again(
     await alpha.patch(f"/api/v1{path}", json={"state": "active"}, headers={"If-Match": '"2"'})
     again = await send(alpha, f"{path}/deliveries/{event_id}/replay")
     assert (again.status_code, again.json()["state"]) == (202, "pending")
-    assert (await send(alpha, f"{path}/deliveries/{event_id}/replay")).status_code == 409
+    assert (await send(alpha, f"{path}/deliveries/{event_id}/replay")).status_code == 202
     since = {"since": (clock.now() + timedelta(seconds=1)).isoformat()}
     assert (await send(alpha, f"{path}/replay", since)).json() == {"deliveries": 0}
     since = {"since": clock.now().isoformat()}
@@ -354,6 +354,30 @@ async def test_what_has_failed_is_seen_and_sent_again(
     assert len(delivered) == 3
     assert (await send(alpha, f"{path}/deliveries/{event_id}/replay")).json()["state"] == "pending"
     assert (await send(alpha, f"{path}/deliveries/1/replay")).status_code == 404
+
+
+async def test_what_waits_for_its_next_attempt_is_sent_now(
+    caller: Make, db: Database, receiver: Receiver, clock: FixedClock
+) -> None:
+    alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    path = f"/webhooks/{(await made(alpha, receiver.url()))['endpoint']['endpoint_id']}"
+    receiver.answers.append((500, b"no"))
+    await tell(db, (MOVED, ALPHA))
+    await send_due(db)
+    [waits] = (await alpha.get(f"/api/v1{path}/deliveries", params={"state": "pending"})).json()["items"]
+    assert (waits["attempts"], datetime.fromisoformat(waits["not_before"]) > clock.now()) == (1, True)
+    assert await send_due(db) == 0
+    replay = f"{path}/deliveries/{waits['event_id']}/replay"
+    now = (await send(alpha, replay)).json()
+    assert (now["state"], datetime.fromisoformat(now["not_before"])) == ("pending", clock.now())
+    [message] = await db.write(WORKER, "worker", lambda tx: deliveries.claim(tx, busy=(), endpoints=1))
+    refused = await send(alpha, replay)
+    assert (refused.status_code, "being sent" in refused.json()["detail"]) == (409, True)
+    await db.write(WORKER, "worker", deliveries.put_back, [message])
+    assert (await send(alpha, replay)).status_code == 202
+    assert await send_due(db) == 1
+    [done] = (await alpha.get(f"/api/v1{path}/deliveries")).json()["items"]
+    assert (done["state"], done["attempts"]) == ("delivered", 2)
 
 
 async def test_the_catalogue_names_every_topic(caller: Make) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import insert, make_url
 
 from marketplace.backup import back_up, restore
 from marketplace.bootstrap import DATABASE, create_database
+from marketplace.cli.base import show_value
 from marketplace.core.clock import SystemClock
 from marketplace.core.db import STAFF, WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import AppError, Conflict
@@ -256,3 +257,9 @@ async def test_a_month_of_real_orders_survives_the_round_trip(
     await restore(target, tmp_path / "b.dump", embedded=True, replace=False)
     assert await contents(target) == before
     await drop_database(target, maintenance_url)
+
+
+def test_amounts_are_grouped_and_ids_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    show_value({"user_id": 1_234_567, "orders": 1_234_567, "run": {"run_id": 7_654_321, "final": True}})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["user_id", "1234567"], ["orders", "1,234,567"], ["run.run_id", "7654321"], ["run.final", "True"]]

@@ -22,9 +22,8 @@ def a_line(line_no: int = 1, quantity: int = 3, goods_minor: int = 1_000, **fiel
     amounts = {"freight_minor": 100, "discount_minor": 0, "refunded_goods_minor": 0, "refunded_freight_minor": 0}
     units = dict.fromkeys(("cancelled_quantity", "shipped_quantity", "delivered_quantity", "returned_quantity"), 0)
     known = {"category": "toys", "title": "a lamp", "product_id": 5, "contract_id": None, "amendment_id": None}
-    return OrderLine(
-        **{**known, **amounts, **units, "line_no": line_no, "quantity": quantity, "goods_minor": goods_minor, **fields}  # type: ignore[arg-type]
-    )
+    named = {"line_no": line_no, "quantity": quantity, "goods_minor": goods_minor}
+    return msgspec.convert({**known, **amounts, **units, **named, **fields}, OrderLine)
 
 
 def applied(lines: list[OrderLine], priced: Priced) -> list[OrderLine]:

@@ -273,7 +273,7 @@ async def test_an_amendment_captured_in_part_goes_back_and_the_days_file_knows_i
     name = await processor_name(db)
     back = refund_reference(1, held.amendment_id)
     content = file_of(f"m1,capture,{reference},,4.00,0.00,4.00", f"m2,refund,{back},,-4.00,0.00,-4.00", net="0.00")
-    await db.write(WORKER, "fin", import_processor_file, name, content)
+    await import_processor_file(db, "fin", name, content)
     await check_books(db)
 
 
@@ -292,7 +292,7 @@ async def test_a_refund_line_that_says_what_nobody_knows_is_refused(
     reference = refund_reference(1, done.refund_id) if reference == "known" else reference
     content = file_of(f"m1,refund,{reference},,{amount},0.00,{amount}", net=amount)
     with pytest.raises(Invalid, match=reason):
-        await db.write(WORKER, "fin", import_processor_file, await processor_name(db), content)
+        await import_processor_file(db, "fin", await processor_name(db), content)
 
 
 def file_of(*lines: str, net: str) -> bytes:

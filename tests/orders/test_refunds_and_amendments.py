@@ -6,13 +6,13 @@ import pytest
 
 from billing.payments.facts import DisputeState, RefundFact, payment_reference, refund_reference
 from billing.refunds import store as refund_payments
-from demand.amendments.model import Amendment
+from demand.amendments.model import Amendment, Changes
 from demand.fulfilment.model import ReturnMove
 from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
 from demand.model import OrderState
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.amend_order import expire_amendments
 from marketplace.flows.apply_payment_events import APPLY
@@ -23,6 +23,7 @@ from marketplace.flows.fulfil_order import ShipOrder, complete_order, ship_order
 from marketplace.flows.hold_order import Act
 from marketplace.flows.pay_amendment import PAID_WITHIN
 from marketplace.flows.pay_refund import RefundKey, refund_settled, refund_to_credit
+from marketplace.flows.price_amendment import preview_amendment
 from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
 from marketplace.flows.return_order import (
     AskReturn,
@@ -39,6 +40,7 @@ from tests.billing.market import check_books
 from tests.builders import PROCESSOR
 from tests.conftest import NOW
 from tests.orders.amending import (
+    AS_MERCHANT,
     BUYER,
     CABLE,
     LAMP,
@@ -168,10 +170,38 @@ async def test_everything_that_moves_money_on_one_order(db: Database) -> None:
     assert await balances(db) == {1020: owed + 300 - 45, 1030: -300, 2400: -owed, 5100: 45}
 
 
+async def previewed(db: Database, changes: Changes) -> tuple[int, int]:
+    """What the lines would lose, and what the buyer is told that it gets back."""
+    async with db.read(Scope(Role.MERCHANT, MERCHANT)) as tx:
+        seen = await preview_amendment(tx, MERCHANT, ORDER, AS_MERCHANT, changes)
+    return seen.priced.delta_minor, seen.refund_minor
+
+
+@pytest.mark.parametrize("goodwill", [0, 1, 700, 5_000, 9_000])
+@pytest.mark.parametrize(
+    "changes", [off(1, 1), off(1, 2), both(off(1, 2), more(CABLE, 1)), price_of(1, -8_000), more(LAMP, 1)]
+)
+async def test_a_preview_says_what_the_buyer_then_gets(db: Database, goodwill: int, changes: Changes) -> None:
+    """The lines lose the same; what the platform has given before is given back to it, not to the buyer again."""
+    await add_paid_order(db)
+    before = await previewed(db, changes)
+    if goodwill:
+        await refund(db, reason="goodwill", goodwill=goodwill)
+    delta, gets = await previewed(db, changes)
+    assert (delta, before) == (before[0], (delta, max(0, -delta)))
+    assert gets == max(0, min(-delta, 12_000 - goodwill - (500 if changes.add else 0)))
+    changed = await amend(db, changes)
+    async with db.read(WORKER) as tx:
+        booked = await tx.scalar("SELECT goods_minor FROM demand.refund WHERE refund_id = :id", id=changed.refund_id)
+    assert gets == (booked or 0)
+    await check_books(db)
+
+
 async def test_a_line_that_the_platform_gave_is_amended_away(db: Database) -> None:
     """Carried to other lines, its worth stays the merchant's; the buyer gets of the rest what it has not got."""
     await add_paid_order(db)
     await refund(db, RefundLine(1, 12_000), reason="goodwill")
+    assert await previewed(db, both(off(1, 3), more(LAMP, 1))) == (-9_400, 0)
     changed = await amend(db, both(off(1, 3), more(LAMP, 1)))
     assert changed.delta_minor == -9_400
     assert await entry(db, "order_refunded", nth=1) == {2005: 9_400, 6920: -9_400}

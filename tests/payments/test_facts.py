@@ -5,6 +5,7 @@ import pytest
 from billing.payments.facts import PaymentState
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid, NotFound
+from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
 from marketplace.flows.take_payment import capture_credit_only, payment_changed
 from tests.billing.market import check_books
 from tests.builders import HOUSE, PROCESSOR
@@ -91,20 +92,43 @@ async def test_a_payment_wholly_by_credit_is_captured_at_once(market: Database) 
         await market.write(WORKER, "shop", capture_credit_only, BUYER, by_card.payment_id)
 
 
-async def test_a_decline_releases_the_orders_and_no_siblings(market: Database) -> None:
+async def test_a_decline_leaves_the_orders_to_be_paid_again(market: Database) -> None:
     await market.write(WORKER, "test", add_credit, 100)
     placed = await market.write(WORKER, "test", place, [A, Part(merchant_id=M2, card_minor=10, credit_minor=100)])
-    other = await market.write(WORKER, "test", place, [C])
     await tell(market, placed, PaymentState.FAILED, failure="card declined")
-    assert await states(market, placed) == {M1: "cancelled", M2: "cancelled"}
-    assert await states(market, other) == {M3: "placed"}
+    assert await states(market, placed) == {M1: "placed", M2: "placed"}
     found = await row(market, "SELECT state, failure FROM billing.payment WHERE payment_id = :p", p=placed.payment_id)
     assert tuple(found) == ("failed", "card declined")
     assert await commands(market, placed) == [("authorise", 12010, "todo")]
+    assert tuple(await row(market, "SELECT balance_minor, reserved_minor FROM billing.credit_account")) == (100, 100)
+    for merchant_id in (M1, M2):
+        await market.write(WORKER, "test", cancel, placed, merchant_id)
     assert tuple(await row(market, "SELECT balance_minor, reserved_minor FROM billing.credit_account")) == (100, 0)
-    told = await row(market, "SELECT detail FROM demand.order_event WHERE merchant_id = :m", m=M1)
-    assert told.detail == {"reason": "payment failed: card declined"}
+    assert await commands(market, placed) == [("authorise", 12010, "todo")]
     assert await booked(market, M1) == []
+
+
+async def test_what_was_declined_and_captured_after_all_is_paid(market: Database) -> None:
+    placed = await market.write(WORKER, "test", place, [A, B])
+    await tell(market, placed, PaymentState.FAILED, failure="card declined")
+    await tell(market, placed, PaymentState.CAPTURED)
+    assert await states(market, placed) == {M1: "paid", M2: "paid"}
+    await check_books(market)
+
+
+async def test_credit_pays_alone_when_what_the_card_was_for_is_cancelled(market: Database) -> None:
+    await market.write(WORKER, "test", add_credit, 70)
+    placed = await market.write(WORKER, "test", place, [A, Part(merchant_id=M2, card_minor=0, credit_minor=70)])
+    await tell(market, placed, PaymentState.FAILED, failure="card declined")
+    await market.write(WORKER, "test", cancel, placed, M1)
+    await tell(market, placed, PaymentState.AUTHORISED)  # late: it pays nothing any more
+    assert await states(market, placed) == {M1: "cancelled", M2: "placed"}
+    purchase = await row(market, "SELECT purchase_id AS id FROM billing.payment")
+    cmd = PayPurchase(buyer_id=BUYER, purchase_id=purchase.id, method="tok_ok", processor="card")
+    paid = await market.write(WORKER, "shop", pay_purchase, cmd)
+    assert (paid.state, paid.amount_minor, paid.credit_minor) == (PaymentState.CAPTURED, 0, 70)
+    assert await states(market, placed) == {M1: "cancelled", M2: "paid"}
+    await check_books(market)
 
 
 async def test_only_what_is_still_wanted_is_captured(market: Database) -> None:

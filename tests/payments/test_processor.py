@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from billing.payments import store as payments
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.send_payment_commands import send_commands
+from marketplace.processors.client import HttpProcessor
 from tests.billing.market import check_books
 from tests.payments.market import (
     MERCHANTS,
@@ -80,12 +82,12 @@ async def test_placed_authorised_captured_paid(db: Database, sim: Simulator) -> 
         ("tok_capture_fails", "capture failed"),
     ],
 )
-async def test_what_the_bank_refuses_releases_the_orders(
+async def test_what_the_bank_refuses_waits_to_be_paid_otherwise(
     db: Database, sim: Simulator, token: str, failure: str
 ) -> None:
     placed = await db.write(WORKER, "shop", place, [A, B], token)
     await paid_for(db, sim, placed)
-    assert await states(db, placed) == {M1: "cancelled", M2: "cancelled"}
+    assert await states(db, placed) == {M1: "placed", M2: "placed"}
     found = await row(db, "SELECT state, failure FROM billing.payment")
     assert tuple(found) == ("failed", failure)
     assert await booked(db, M1) == []
@@ -100,12 +102,23 @@ async def test_a_cancelled_part_is_not_captured(db: Database, sim: Simulator) ->
     assert sim.events(placed.payment_id)[-1]["body"]["data"]["amount_minor"] == 3001
 
 
-async def test_an_unknown_token_parks_the_command_where_people_see_it(db: Database, sim: Simulator) -> None:
+async def test_a_payment_that_the_processor_does_not_take_on_has_failed(db: Database, sim: Simulator) -> None:
     placed = await db.write(WORKER, "shop", place, [A], "tok_nonsense")
     assert await send(db, sim) == 1
-    found = await row(db, "SELECT state, error FROM billing.payment_command WHERE payment_id = :p", p=placed.payment_id)
-    assert found.state == "parked"
-    assert "tok_nonsense" in found.error
+    found = await row(db, "SELECT state, failure FROM billing.payment WHERE payment_id = :p", p=placed.payment_id)
+    assert found.state == "failed"
+    assert found.failure.startswith("the processor refuses: 422 method: 'tok_nonsense' is none of tok_ok, ")
+    assert await states(db, placed) == {M1: "placed"}
+    assert await commands(db, placed) == [("authorise", 12000, "sent")]
+
+
+async def test_a_secret_that_the_processor_does_not_know_is_for_a_person(db: Database, sim: Simulator) -> None:
+    placed = await db.write(WORKER, "shop", place, [A])
+    async with httpx.AsyncClient(base_url=sim.http.base_url, headers={"Authorization": "Bearer whsec_other"}) as client:
+        assert await send_commands(db, {NAME: HttpProcessor(client)}) == 1
+    assert await commands(db, placed) == [("authorise", 12000, "parked")]
+    found = await row(db, "SELECT state FROM billing.payment WHERE payment_id = :p", p=placed.payment_id)
+    assert found.state == "created"
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -42,9 +44,9 @@ DAY = date(2018, 9, 3)
 
 
 @pytest.fixture
-def processor(tmp_path: object, clock: FixedClock) -> Processor:
+def processor(tmp_path: Path, clock: FixedClock) -> Processor:
     """A simulator without its web server: what it writes is what matters here."""
-    return Processor(Store(f"{tmp_path}/state.sqlite", clock.now()), clock, Behaviour())  # type: ignore[arg-type]
+    return Processor(Store(tmp_path / "state.sqlite", clock.now()), clock, Behaviour())
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ async def captured(db: Database, processor: Processor, placed: Placed, minor: in
 
 
 async def import_file(db: Database, content: str) -> ImportedFile:
-    return await db.write(WORKER, "fay", import_processor_file, "card", content.encode())
+    return await import_processor_file(db, "fay", "card", content.encode())
 
 
 async def test_posting_l_to_the_cent(market: Database, processor: Processor) -> None:
@@ -200,6 +202,6 @@ def test_the_clock_of_the_simulator_decides_the_day(processor: Processor) -> Non
     for number, day in ((1, 3), (2, 4)):
         processor.store.set("clock", datetime(2018, 9, day, 23, tzinfo=UTC).isoformat())
         asked = Authorise(reference=f"1-{number}", amount_minor=100, currency="EUR", method="tok_ok")
-        processor.once(f"a{number}", "a", lambda asked=asked: processor.authorise(asked))  # type: ignore[misc]
+        processor.once(f"a{number}", "a", partial(processor.authorise, asked))
         processor.capture(f"1-{number}", Capture(amount_minor=100, currency="EUR"))
     assert [line.split(",")[2] for line in processor.settlement_file(date(2018, 9, 4)).splitlines()[1:-1]] == ["1-2"]

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from marketplace.core.db import Database
+from marketplace.core.db import WORKER, Database, Tx
+from supply.model import Offered
 from tests.http.market import send
 from tests.placing.market import ALPHA, BETA, BUYER, CUP, LAMP, TEA, prepare, stock_of
 
@@ -103,3 +104,49 @@ async def test_carts_of_another_buyer_do_not_exist(shop: httpx.AsyncClient) -> N
     assert (await shop.get(f"/api/v1/buyers/{other}/carts/{cart['cart_id']}")).status_code == 404
     placed = await send(shop, f"/buyers/{other}/carts/{cart['cart_id']}/place", {"quote": "0" * 32, "method": "t"})
     assert placed.status_code == 404
+
+
+async def test_what_is_out_of_stock_is_named_with_what_is_free(shop: httpx.AsyncClient) -> None:
+    cart = await cart_of(shop, (ALPHA, TEA, 1), (BETA, LAMP, 4))
+    path = f"/buyers/{BUYER}/carts/{cart['cart_id']}"
+    quote = (await shop.get(f"/api/v1{path}/quote")).json()
+    assert [(line["problem"], line["free"]) for line in quote["lines"]] == [(None, None), ("only 3 left", 3)]
+    refused = await send(shop, f"{path}/place", {"quote": quote["quote"], "method": "tok_ok"})
+    said = refused.json()
+    assert (refused.status_code, said["type"]) == (409, "/problems/out-of-stock")
+    assert said["out_of_stock"] == [
+        {"merchant_id": BETA, "product_id": LAMP, "title": "Lamp", "quantity": 4, "free": 3}
+    ]  # fmt: skip
+    assert (said["quote"], said["detail"]) == (quote, f"product {LAMP} of merchant {BETA} only 3 left")
+
+
+async def test_the_shop_reads_what_can_be_bought_and_nothing_else(shop: httpx.AsyncClient, db: Database) -> None:
+    async def change(tx: Tx) -> None:
+        await tx.execute("UPDATE supply.offer SET state = 'hidden' WHERE product_id = :product", {"product": CUP})
+        await tx.execute("UPDATE supply.stock SET reserved = 2 WHERE product_id = :product", {"product": LAMP})
+
+    async def read(**query: Any) -> list[dict[str, Any]]:
+        items, cursor = [], None
+        while True:
+            answer = await shop.get(
+                "/api/v1/listings", params={"limit": 1, **query, **({"cursor": cursor} if cursor else {})}
+            )
+            assert answer.status_code == 200, answer.text
+            items += answer.json()["items"]
+            cursor = answer.json()["next"]
+            if cursor is None:
+                return items
+
+    await db.write(WORKER, "test", change)
+    listed = await read()
+    assert [(one["title"], one["price_minor"], one["freight_minor"], one["free"]) for one in listed] == [
+        ("Tea", 1_250, 300, 10), ("Lamp", 5_000, 900, 1), ("Mug", 450, 100, 100),
+    ]  # fmt: skip
+    assert listed[1].keys() == set(Offered.__struct_fields__)
+    assert [one["title"] for one in await read(merchant_id=BETA)] == ["Lamp", "Mug"]
+    assert [one["title"] for one in await read(title="te")] == ["Tea"]
+    assert await read(category="garden") == []
+    await db.write(
+        WORKER, "test", Tx.execute, f"UPDATE supply.merchant SET state = 'suspended' WHERE merchant_id = {BETA}"
+    )
+    assert [one["title"] for one in await read()] == ["Tea"]

@@ -194,7 +194,7 @@ async def test_every_write_is_one_round_trip_after_the_read(db: Database) -> Non
         sent: list[str] = []
 
         async def counted(tx: Any, *given: Any, sent: list[str] = sent) -> Any:
-            return await place_order(_Counting(tx, sent), *given)  # type: ignore[arg-type]
+            return await place_order(_Counting(tx, sent), *given)  # type: ignore[arg-type]  # as a transaction does
 
         await db.write(WORKER, "shop", counted, ticket(f"k{len(lines)}"), cmd)
         counts.append(len(sent))

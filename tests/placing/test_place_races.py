@@ -8,7 +8,7 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict
-from marketplace.flows.place_order import place_order
+from marketplace.flows.place_order import PlaceOrder, place_order
 from tests.placing.market import ALPHA, BETA, CUP, LAMP, MUG, TEA, command, line, new_cart, prepare, stock_of, ticket
 
 CONNECTIONS = 16
@@ -21,9 +21,9 @@ async def many(db: Database, clock: FixedClock) -> AsyncIterator[Database]:
     await pool.close()
 
 
-async def attempt(db: Database, number: int, cmd: object) -> bool:
+async def attempt(db: Database, number: int, cmd: PlaceOrder) -> bool:
     try:
-        await db.write(WORKER, "shop", place_order, ticket(f"k{number}"), cmd)  # type: ignore[arg-type]
+        await db.write(WORKER, "shop", place_order, ticket(f"k{number}"), cmd)
     except Conflict:
         return False
     return True

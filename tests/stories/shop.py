@@ -19,7 +19,7 @@ from billing.ledger import store as ledger
 from demand.refund_policy import DEFAULT, Bearer, Commission, Reason
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import AppError, Conflict, NotFound
+from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.apply_payment_events import apply_events, receive_event
 from marketplace.flows.send_payment_commands import send_commands
@@ -94,7 +94,9 @@ class AtHand:
         try:
             self.simulator.once(str(command_id), repr(asked), command)
         except AppError as refusal:
-            raise Refused(refusal.detail, too_late=isinstance(refusal, Conflict | NotFound)) from refusal
+            raise Refused(
+                refusal.detail, too_late=isinstance(refusal, Conflict | NotFound), rejected=isinstance(refusal, Invalid)
+            ) from refusal
 
     async def authorise(
         self, command_id: int, reference: str, *, amount_minor: int, currency: str, method: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.stories.shop import ALPHA, Bought, Shop
+from tests.stories.shop import ALPHA, BUYER, Bought, Shop
 
 MAY_3, MAY_4, MAY_31 = date(2018, 5, 3), date(2018, 5, 4), date(2018, 5, 31)
 TAKEN = {1120: 12_000, 5100: 1_500, 1020: -13_500}
@@ -101,6 +101,23 @@ async def test_a_dispute_that_was_won_leaves_the_order_refundable(shop: Shop, *,
     await shop.decide(await shop.dispute(bought.reference), won=True)
     await shop.refund(bought)
     await shop.stand(LOST_FOR_GOOD, {})
+
+
+async def test_an_order_shows_its_disputes_and_its_refunds_in_the_words_of_their_lists(shop: Shop) -> None:
+    bought = await sold(shop, settled=False)
+    await shop.refund(bought, goodwill_minor=500, reason="damaged")
+    dispute = await shop.dispute(bought.reference)
+    listed = (await shop.get("fay", f"/disputes?merchant_id={ALPHA}"))["items"]
+    for who, path in (("olga", bought.path()), ("shop", f"/buyers/{BUYER}/purchases/{bought.purchase_id}")):
+        seen = await shop.get(who, path)
+        order = seen["orders"][0] if who == "shop" else seen
+        [shown] = order["disputes"]
+        assert (shown["state"], shown["amount_minor"]) == ("open", 12_000)
+        assert shown.items() <= listed[0].items()
+        refunds = (await shop.get("olga", f"/refunds?order_id={bought.orders[ALPHA]}"))["items"]
+        assert [one["state"] for one in order["refunds"]] == [one["state"] for one in refunds] == ["paid"]
+    await shop.decide(dispute, won=True)
+    assert [one["state"] for one in (await shop.get("olga", bought.path()))["disputes"]] == ["won"]
 
 
 @pytest.mark.parametrize("settled", [False, True])

@@ -5,8 +5,6 @@ told here: 6, 12 and 15.
 """
 
 import ast
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,13 @@ import httpx
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
-from sqlalchemy import event
 
 from marketplace.core.db import WORKER, Database
 from marketplace.core.users import UserRole, create_user
 from tests.billing.market import FLAT, check_books
 from tests.builders import Line, Order, add_orders
 from tests.http.conftest import PASSWORD, api_key, make_client
+from tests.statements import statements
 from tests.stories.shop import ALPHA, BETA, BUYER, MERCHANTS, Shop
 
 PAINS: dict[int, tuple[tuple[str, str], ...]] = {
@@ -177,21 +175,6 @@ async def test_pain_12_one_role_serves_every_merchant_without_a_copy(shop: Shop,
             assert (await owner.get("/api/v1/orders")).json()["items"] == []
             assert (await owner.get(f"/api/v1/merchants/{merchant_id}")).status_code == 200
             assert (await owner.get(f"/api/v1{bought.path(ALPHA)}")).status_code == 404
-
-
-@contextmanager
-def statements(db: Database) -> Iterator[list[str]]:
-    """Every statement that is run through the engine while the block lasts."""
-    heard: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        heard.append(statement)
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield heard
-    finally:
-        event.remove(db.engine.sync_engine, "before_cursor_execute", note)
 
 
 def pages_of(app: Litestar) -> list[str]:

@@ -64,7 +64,9 @@ async def test_a_cart_is_placed_once(line_and_shop: tuple[Line, Shop], cut: Cut)
     assert await count(shop.db, "demand.merchant_order") == 2
     assert (await shop.shelf(ALPHA, CHAIR), await shop.shelf(BETA, LAMP)) == ((50, 2), (50, 2))
     await shop.hear()
-    assert shop.simulator.store.payment(f"{BUYER}-{placed['payment_id']}")["captured_minor"] == 32_000  # type: ignore[index]
+    told = shop.simulator.store.payment(f"{BUYER}-{placed['payment_id']}")
+    assert told is not None
+    assert told["captured_minor"] == 32_000
     await shop.stand({1020: 24_000, 2005: -24_000}, {})
 
 

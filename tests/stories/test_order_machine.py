@@ -45,6 +45,7 @@ from marketplace.flows.cancel_order import Cancelled, CancelLines, CancelOrder, 
 from marketplace.flows.fulfil_order import ShipOrder, accept_order, complete_order, ship_order
 from marketplace.flows.hold_order import Act
 from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
+from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
 from marketplace.flows.place_order import Placed, PlaceOrder, place_order
 from marketplace.flows.price_amendment import By
 from marketplace.flows.quote_cart import quote_cart
@@ -69,7 +70,7 @@ from tests.stories.shop import BUYER, CABLE, LAMP, MAY_1, NAME, PRICES, Till, ad
 ACCOUNTS = {2005: "pending", 4000: "commission", 2300: "vat", 1020: "clearing", 1120: "disputed", 5100: "fees"}
 ACCOUNTS |= {5200: "lost", 2000: "due", 2020: "due", 1030: "due"}
 DISPUTE_FEE = 1_500
-FATES = ["paid"] * 12 + ["declined", "expired", "late"]
+FATES = ["paid"] * 11 + ["paid again", "declined", "expired", "late"]
 """What becomes of the payment; `late`: the money comes when the order has expired."""
 
 FIRST_MERCHANT, HISTORIES = 101, 12
@@ -117,7 +118,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.payout: dict[str, int] | None = None
         self.moved_before = self.moved()
         self.clock.move_to(self.clock.now().replace(day=20, hour=9, minute=0))  # every history in the same time
-        placed = self.wait(self.place(quantity, "tok_decline" if fate == "declined" else "tok_ok"))
+        placed = self.wait(self.place(quantity, "tok_decline" if fate in {"declined", "paid again"} else "tok_ok"))
         self.order_id = placed.orders[0].order_id
         self.reference = f"{BUYER}-{placed.payment_id}"
         self.captured = 0
@@ -128,8 +129,15 @@ class OrderMachine(RuleBasedStateMachine):
             self.clock.move_to(self.clock.now() + timedelta(minutes=31))
             assert self.wait(expire_orders(self.db, "test", self.clock.now())) == 1
         self.hear()
-        assert (self.order().order.state == "paid") is (fate == "paid")
-        if fate != "paid":
+        if fate == "declined":
+            self.clock.move_to(self.clock.now() + timedelta(minutes=31))
+            assert self.wait(expire_orders(self.db, "test", self.clock.now())) == 1
+        if fate == "paid again":
+            cmd = PayPurchase(buyer_id=BUYER, purchase_id=placed.purchase_id, method="tok_ok", processor=NAME)
+            self.reference = f"{BUYER}-{self.write(pay_purchase, cmd).payment_id}"
+            self.hear()
+        assert (self.order().order.state == "paid") is (fate in {"paid", "paid again"})
+        if self.order().order.state != "paid":
             assert self.order().order.state == "cancelled"
             return
         self.captured = quantity * PRICES[LAMP]

@@ -9,10 +9,14 @@ C is shown with a discount of the merchant's own on an order that was not placed
 """
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
 from marketplace.core.db import WORKER
+from marketplace.flows.release_order import expire_orders
+from marketplace.settings import Settings
+from marketplace.worker import jobs_of
 from tests.builders import HOUSE, Line, Order, add_orders
 from tests.stories.shop import ALPHA, BETA, BUYER, CABLE, CHAIR, LAMP, Shop
 
@@ -159,6 +163,31 @@ async def test_g_credit_pays_a_part_and_comes_back_as_credit(shop: Shop) -> None
     assert [one["kind"] for one in credit["movements"]["items"]] == ["refunded", "used", "granted"]
 
 
+async def test_g_credit_that_is_not_used_in_time_expires(shop: Shop, tmp_path: Path) -> None:
+    """What a waiting order has set aside stays until the order has lapsed; the worker's clock does the rest."""
+    clock = jobs_of(Settings(home=tmp_path))["expire_credit"]
+    shop.at(5, 3)
+    given = {"currency": "EUR", "amount_minor": 1_000, "reason": "sorry", "expires_on": "2018-05-31"}
+    await shop.post("olga", f"/buyers/{BUYER}/credit", given)
+    shop.at(5, 31)
+    bought = await shop.place(credit=400)
+    await clock.run(shop.db, None)
+    await shop.stand({}, {6920: 1_000, 2410: -1_000})
+    [expiring] = (await shop.get("shop", f"/buyers/{BUYER}/credit"))["expiring"]
+    assert (expiring["left_minor"], expiring["expires_at"][:10]) == (1_000, "2018-06-01")
+    shop.at(6, 1)
+    await clock.run(shop.db, None)
+    assert await shop.entry("credit_expired", HOUSE) == {2410: 600, 6920: -600}
+    await shop.stand({}, {6920: 400, 2410: -400})
+    assert await expire_orders(shop.db, "clock", shop.db.clock.now()) == 1
+    assert await shop.state(bought) == "cancelled"
+    for _ in range(2):
+        await clock.run(shop.db, None)
+        await shop.stand({}, {})
+    credit = await shop.get("shop", f"/buyers/{BUYER}/credit")
+    assert (credit["accounts"][0]["balance_minor"], credit["expiring"]) == (0, [])
+
+
 async def test_g_credit_alone_pays_an_order_without_the_processor(shop: Shop) -> None:
     shop.at(5, 3)
     await shop.post("olga", f"/buyers/{BUYER}/credit", {"currency": "EUR", "amount_minor": 12_000, "reason": "sorry"})
@@ -168,11 +197,18 @@ async def test_g_credit_alone_pays_an_order_without_the_processor(shop: Shop) ->
     assert shop.simulator.store.payment(bought.reference) is None
 
 
-async def test_a_decline_frees_the_stock_and_books_nothing(shop: Shop) -> None:
+async def test_a_decline_keeps_the_stock_until_the_time_to_pay_is_over_and_books_nothing(shop: Shop) -> None:
     shop.at(5, 3)
     bought = await shop.place((ALPHA, CHAIR, 2), (BETA, LAMP, 1), method="tok_decline")
-    assert await shop.shelf(ALPHA, CHAIR) == (50, 2)
     await shop.hear()
+    assert (await shop.state(bought), await shop.state(bought, BETA)) == ("placed", "placed")
+    assert (await shop.shelf(ALPHA, CHAIR), await shop.shelf(BETA, LAMP)) == ((50, 2), (50, 1))
+    shop.at(5, 3, hour=11)
+    assert await expire_orders(shop.db, "worker", shop.clock.now()) == 2
     assert (await shop.state(bought), await shop.state(bought, BETA)) == ("cancelled", "cancelled")
     assert (await shop.shelf(ALPHA, CHAIR), await shop.shelf(BETA, LAMP)) == ((50, 0), (50, 0))
+    late = await shop.ask("shop", f"/buyers/{BUYER}/purchases/{bought.purchase_id}/pay", {"method": "tok_ok"})
+    assert (late.status_code, late.json()["detail"]) == (
+        409, f"nothing of purchase {bought.purchase_id} waits to be paid"
+    )  # fmt: skip
     await shop.stand({}, {})

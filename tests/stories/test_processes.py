@@ -22,7 +22,7 @@ from tests.payments.processes import NAME, SECRET, Simulator, killed, simulator,
 from tests.payments.test_processor import lease_is_over
 from tests.placing.market import stock_of
 from tests.stories.conftest import HOUSE_PEOPLE
-from tests.stories.shop import ALPHA, BETA, CABLE, CHAIR, LAMP, SHELF, Bought, People, add_shop, total_by_account
+from tests.stories.shop import ALPHA, BETA, BUYER, CABLE, CHAIR, LAMP, SHELF, Bought, People, add_shop, total_by_account
 
 REAL = ""
 """No instant is set: the processes here go by the real clock, so that pauses end. Nothing compared depends on it."""
@@ -81,7 +81,10 @@ async def test_a_purchase_goes_its_way_through_processes_that_are_killed(db: Dat
         with working(db, sim, tmp_path, MARKETPLACE_CLOCK_AT=REAL):
             for cable in cables:
                 await paid(shop, cable)
-            await comes_to(shop, declined, BETA, "cancelled")
+            purchase = f"/buyers/{BUYER}/purchases/{declined.purchase_id}"
+            await until(lambda: is_declined(shop, purchase))
+            assert await stock_of(db, BETA, LAMP) == (SHELF, 1 + 2)
+            await shop.post("shop", f"{purchase}/orders/{declined.orders[BETA]}/cancel", {})
             assert await stock_of(db, BETA, LAMP) == (SHELF, 1)
             await shop.post("olga", f"{cables[0].path()}/refunds", {"reason": "damaged", "whole": True})
             await until(lambda: refund_is_paid(shop, cables[0]))
@@ -110,6 +113,11 @@ async def refund_is_paid(shop: People, bought: Bought) -> bool:
     [refund] = found["items"]
     detail = await shop.get("olga", f"/merchants/{ALPHA}/refunds/{refund['refund_id']}")
     return [payment["state"] for payment in detail["payments"]] == ["paid"]
+
+
+async def is_declined(shop: People, purchase: str) -> bool:
+    found = await shop.get("shop", purchase)
+    return [one["failure"] for one in found["payments"]] == ["card declined"]
 
 
 async def bring_files(shop: People, sim: Simulator, began: date) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, true, update
 
 from marketplace.core import audit
 from marketplace.core.db import Tx
@@ -66,7 +66,10 @@ class DeliveryState(StrEnum):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One event owed to one endpoint. not_before: when it is sent (again), None when that has ended."""
+    """One event owed to one endpoint: pending until it is delivered, or has failed and is given up.
+
+    attempts: made so far. not_before: when a pending one is sent (again), None when that has ended.
+    """
 
     endpoint_id: int
     event_id: int
@@ -341,17 +344,21 @@ async def get_delivery(tx: Tx, endpoint_id: int, event_id: int) -> DeliveryDetai
 
 
 async def replay(tx: Tx, endpoint: Endpoint, event_id: int) -> Delivery:
-    """Send an event again that has been delivered or has failed. Raises NotFound, and Conflict when it is pending."""
+    """Send an event again, or now that waits for its next attempt, which has all its attempts before it again.
+
+    Raises NotFound, and Conflict while it is on its way.
+    """
     _check_active(endpoint)
-    state = (await get_delivery(tx, endpoint.endpoint_id, event_id)).delivery.state
+    await get_delivery(tx, endpoint.endpoint_id, event_id)
+    on_its_way = (webhook_delivery.c.state == DeliveryState.PENDING) & (webhook_delivery.c.leased_until > tx.now)
     again = await tx.execute(
         _again(tx, endpoint)
-        .where(webhook_delivery.c.event_id == event_id, webhook_delivery.c.state != "pending")
+        .where(webhook_delivery.c.event_id == event_id, func.coalesce(~on_its_way, true()))
         .returning(*_COLUMNS)
     )
     row = again.one_or_none()
     if row is None:
-        raise Conflict(f"event {event_id} is {state}: it will be sent without being asked for")
+        raise Conflict(f"event {event_id} is being sent just now: wait what becomes of it")
     return _delivery(row)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import delete, func, insert, select, update
@@ -20,6 +20,11 @@ ENDPOINTS_MAX = 20
 
 SECRET_OVERLAP = timedelta(hours=24)
 """How long messages are also signed with the secret before, so that receivers can change over."""
+
+
+Url = Annotated[str, msgspec.Meta(max_length=500)]
+Description = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*$")]
+Topics = Annotated[list[Annotated[str, msgspec.Meta(max_length=100)]], msgspec.Meta(max_length=100)]
 
 
 class EndpointState(StrEnum):
@@ -55,11 +60,11 @@ class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What may be changed; what is not given stays as it is."""
+    """What may be changed; what is not given stays as it is. Disabling gives up what has not been delivered yet."""
 
-    url: str | msgspec.UnsetType = msgspec.UNSET
-    description: str | msgspec.UnsetType = msgspec.UNSET
-    topics: list[str] | msgspec.UnsetType = msgspec.UNSET
+    url: Url | msgspec.UnsetType = msgspec.UNSET
+    description: Description | msgspec.UnsetType = msgspec.UNSET
+    topics: Topics | msgspec.UnsetType = msgspec.UNSET
     state: EndpointState | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -42,6 +42,21 @@ CREATE TABLE billing.credit_account (
 )
  WITH (fillfactor = 70)
 ;;
+CREATE TABLE billing.credit_grant (
+    buyer_id BIGINT NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    left_minor BIGINT NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_credit_grant PRIMARY KEY (buyer_id, grant_id), 
+    CONSTRAINT ck_credit_grant_left CHECK (left_minor BETWEEN 0 AND amount_minor)
+)
+ WITH (fillfactor = 70)
+;;
+CREATE INDEX ix_credit_grant_left ON billing.credit_grant (expires_at) WHERE left_minor > 0
+;;
 CREATE TABLE billing.credit_movement (
     buyer_id BIGINT NOT NULL, 
     movement_id BIGINT NOT NULL, 
@@ -165,16 +180,22 @@ CREATE TABLE billing.processor_file (
     batch_ref TEXT NOT NULL, 
     paid_on DATE NOT NULL, 
     currency TEXT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    state TEXT NOT NULL, 
+    new_lines INTEGER NOT NULL, 
     lines INTEGER NOT NULL, 
     gross_minor BIGINT NOT NULL, 
     fee_minor BIGINT NOT NULL, 
     net_minor BIGINT NOT NULL, 
     imported_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     imported_by TEXT NOT NULL, 
-    CONSTRAINT pk_processor_file PRIMARY KEY (file_id)
+    CONSTRAINT pk_processor_file PRIMARY KEY (file_id), 
+    CONSTRAINT ck_processor_file_state CHECK (state IN ('booking', 'booked'))
 )
 ;;
 CREATE INDEX ix_processor_file_processor_id_batch_ref ON billing.processor_file (processor_id, batch_ref)
+;;
+CREATE UNIQUE INDEX uq_processor_file_booking ON billing.processor_file (processor_id, batch_ref, currency) WHERE state = 'booking'
 ;;
 CREATE TABLE billing.processor_line (
     line_ref TEXT NOT NULL, 
@@ -555,6 +576,20 @@ GRANT SELECT ON billing.credit_account TO app_buyer
 ;;
 CREATE POLICY app_buyer ON billing.credit_account FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.credit_grant TO app_staff, app_worker
+;;
+ALTER TABLE billing.credit_grant ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.credit_grant FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.credit_grant TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.credit_grant TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.credit_grant TO app_buyer
+;;
+CREATE POLICY app_buyer ON billing.credit_grant FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT ON billing.credit_movement TO app_staff, app_worker
 ;;
 ALTER TABLE billing.credit_movement ENABLE ROW LEVEL SECURITY
@@ -601,7 +636,7 @@ GRANT SELECT ON billing.payment_part TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payment_part FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT ON billing.processor_file TO app_staff, app_worker
+GRANT SELECT, INSERT, UPDATE (state, new_lines, lines, gross_minor, fee_minor, net_minor) ON billing.processor_file TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.processor_line TO app_staff, app_worker
 ;;
