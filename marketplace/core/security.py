@@ -11,12 +11,8 @@ APPEND_ONLY = frozenset(
     {
         "billing.credit_movement",
         "billing.entry",
-<<<<<<< HEAD
         "billing.payer_back",
         "billing.payer_rejection",
-        "billing.processor_file",
-=======
->>>>>>> main
         "billing.processor_line",
         "core.audit",
         "demand.order_event",

@@ -18,7 +18,8 @@ from marketplace.core.money import AMOUNT_MAX, text_from_minor
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
-from marketplace.routes.parameters import LIMIT, Cursor, Label, Limit, Note, PathId, QueryId
+from marketplace.routes.fields import Label, Note
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.routes.payers import check_payer, own_payer_or
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody

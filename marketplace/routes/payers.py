@@ -20,7 +20,8 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_payer_contracts import PayersApplied, apply_payer_versions
-from marketplace.routes.parameters import LIMIT, Cursor, Label, Limit, PathId, QueryId
+from marketplace.routes.fields import Label
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
