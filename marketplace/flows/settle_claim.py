@@ -59,9 +59,11 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
     """Book what came (D2): the house's bank, and each merchant's receivable, which meet in the batch on 1030.
 
     In part it is divided over what is open of the lines, by largest remainder; merchants who wait for it get it.
-    Raises NotFound, Conflict for more than is open and for money that is booked already.
+    Raises NotFound, Invalid for a day to come, Conflict for more than is open and for money that is booked already.
     """
     claim, lines, house = await _hold(tx, cmd.payer_id, cmd.claim_id)
+    if cmd.received_on > local_date(tx.now, await zone_of(tx, claim.entity_id)):
+        raise Invalid(f"received_on: {cmd.received_on} is still to come", pointer="/received_on")
     if cmd.amount_minor > claim.open_minor:
         raise Conflict(
             f"amount_minor: {cmd.amount_minor} is more than {claim.open_minor}, what is open of the claim; book what is"

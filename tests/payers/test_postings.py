@@ -27,7 +27,7 @@ PAYER = 1
 
 
 async def money(db: Database, made: PayerClaim, minor: int, ref: str = "b1") -> PayerClaim:
-    cmd = Remit(payer_id=PAYER, claim_id=made.claim_id, amount_minor=minor, bank_ref=ref, received_on=date(2018, 9, 20))
+    cmd = Remit(payer_id=PAYER, claim_id=made.claim_id, amount_minor=minor, bank_ref=ref, received_on=date(2018, 9, 3))
     return await db.write(WORKER, "test", remit, cmd)
 
 
