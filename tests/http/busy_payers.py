@@ -1,4 +1,4 @@
-"""A third-party payer of the busy market: it bears a charge of each merchant, is claimed on, pays a part, and refuses."""
+"""A third-party payer of the busy market: it bears a charge of each merchant, is claimed on, pays some, refuses some."""
 
 from datetime import date
 from typing import Any
@@ -20,7 +20,8 @@ TERMS: dict[str, Any] = {
 async def add_payer(db: Database, controller: httpx.AsyncClient) -> None:
     """Over HTTP where the API can."""
     payer = (await _done(controller, "/payers", {"name": TERMS["payer"], "kind": "insurer"}))["payer_id"]
-    await _done(controller, "/payer-contracts", {"payer_contract": [TERMS]})
+    unclaimed = {**TERMS, "name": "charges of more"}
+    await _done(controller, "/payer-contracts", {"payer_contract": [TERMS, unclaimed]})
     await db.write(WORKER, "test", _bear)
     claim = await _done(controller, "/payer-claims", {"contract_id": 1, "entity_id": ENTITY, "through": "2018-09-02"})
     path = f"/payers/{payer}/claims/{claim['claim_id']}"
@@ -29,13 +30,15 @@ async def add_payer(db: Database, controller: httpx.AsyncClient) -> None:
 
 
 async def _bear(tx: Tx) -> None:
-    for merchant_id in (ALPHA, BETA):
+    """A charge of each merchant under the contract that is claimed, and one under the other, which is not."""
+    for contract_id, merchant_id in ((1, ALPHA), (1, BETA), (2, ALPHA)):
+        source_id = 100 * contract_id + merchant_id
         cost = CoverCost(
-            contract_id=1, merchant_id=merchant_id, entity_id=ENTITY, source="charge", source_id=merchant_id,
+            contract_id=contract_id, merchant_id=merchant_id, entity_id=ENTITY, source="charge", source_id=source_id,
             source_ref="a charge", amount_minor=500, on=DAY,
         )  # fmt: skip
         await reserve_cost(tx, cost)
-        await commit_cost(tx, merchant_id, "charge", merchant_id, 1, on=DAY)
+        await commit_cost(tx, merchant_id, "charge", source_id, contract_id, on=DAY)
 
 
 async def _done(client: httpx.AsyncClient, path: str, body: object) -> Any:

@@ -295,7 +295,7 @@ SENSIBLE: dict[str, Sensible] = {
     "POST /api/v1/payers": lambda _, n: {"name": f"Payer {n}", "kind": "brand", "email": "a@example.org"},
     "PATCH /api/v1/payers/{payer_id}": lambda *_: {"email": "claims@example.org"},
     "POST /api/v1/payer-contracts": lambda _, n: {"payer_contract": [{**_BEARS, "name": f"bears {n}"}]},
-    "POST /api/v1/payer-claims": lambda *_: {"contract_id": 1, "entity_id": 1, "through": "2018-09-30"},
+    "POST /api/v1/payer-claims": lambda *_: {"contract_id": 2, "entity_id": 1, "through": "2018-09-30"},
     f"{_OF_CLAIM}/remittances": lambda _, n: {"amount_minor": 10, "bank_ref": f"B{n}", "received_on": "2018-09-01"},
     f"{_OF_CLAIM}/rejections": lambda *_: {"line_no": 2, "amount_minor": 5, "reason": "not covered"},
     f"{_OF_CLAIM}/reclaims": lambda *_: {"line_no": 1, "amount_minor": 5, "reason": "covered"},
