@@ -66,7 +66,9 @@ async def grant_credit(tx: Tx, cmd: GrantCredit) -> Granted:
     giver = await _giver(tx, cmd)
     expires_at = _end(tx.now, giver.zone, cmd.expires_on)
     source_id = time_ordered_id(tx.now)
-    entry_no = await _book(tx, giver, cmd.buyer_id, cmd.currency, "granted", cmd.amount_minor, source_id, cmd.reason)
+    entry_no = await _book(
+        tx, giver, cmd.buyer_id, cmd.currency, "credit_granted", cmd.amount_minor, source_id, cmd.reason
+    )
     if expires_at is not None:
         grant = Grant(source_id, cmd.currency, cmd.amount_minor, cmd.amount_minor, expires_at)
         await credit.add_grant(tx, cmd.buyer_id, giver.entity_id, grant)
@@ -110,12 +112,12 @@ def _end(now: datetime, zone: str, expires_on: date | None) -> datetime | None:
 
 
 async def _book(
-    tx: Tx, giver: _Giver, buyer_id: int, currency: str, movement: str, minor: int, source_id: int, reason: str
+    tx: Tx, giver: _Giver, buyer_id: int, currency: str, kind: str, minor: int, source_id: int, reason: str
 ) -> int:
     """Post and note a change of a buyer's credit, signed; returns the entry's number."""
     entry = NewEntry(
         merchant_id=giver.house_merchant_id,
-        kind=f"credit_{movement}",
+        kind=kind,
         source_id=source_id,
         currency=currency,
         occurred_at=tx.now,
@@ -124,7 +126,7 @@ async def _book(
     )
     await ledger.lock_books(tx, giver.house_merchant_id)
     [entry_no] = await ledger.post(tx, [entry])
-    await credit.move(tx, buyer_id, currency, movement, minor, source_id=source_id, reason=reason)
+    await credit.move(tx, buyer_id, currency, kind.removeprefix("credit_"), minor, source_id=source_id, reason=reason)
     return entry_no
 
 
@@ -151,8 +153,6 @@ async def _expire(tx: Tx, row: Any) -> bool:
     if not ended:
         return False
     source_id = time_ordered_id(tx.now)
-    await _book(tx, giver, row.buyer_id, row.currency, "expired", -ended, source_id, "not used in time")
-    await audit.record(
-        tx, "credit expired", f"buyer:{row.buyer_id}", amount_minor=ended, grant_id=row.grant_id
-    )  # fmt: skip
+    await _book(tx, giver, row.buyer_id, row.currency, "credit_expired", -ended, source_id, "not used in time")
+    await audit.record(tx, "credit expired", f"buyer:{row.buyer_id}", amount_minor=ended, grant_id=row.grant_id)
     return True

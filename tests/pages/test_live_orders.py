@@ -55,7 +55,7 @@ async def order_in(db: Database, state: OrderState, more: str = "true") -> int:
 DISPUTED = "EXISTS (SELECT FROM demand.dispute d WHERE d.merchant_id = 1 AND d.order_id = o.order_id)"
 AMENDED = "EXISTS (SELECT FROM demand.amendment a WHERE a.merchant_id = 1 AND a.order_id = o.order_id)"
 SHOWN = [
-    (OrderState.CANCELLED, "b.buyer_ref = 'live-01'", ["not paid in time", "card declined", "released"]),
+    (OrderState.PLACED, "b.buyer_ref = 'live-01'", ["Payment", "open"]),
     (OrderState.CANCELLED, "b.buyer_ref = 'live-07'", ["out of stock", "received", "Refund paid"]),
     (OrderState.PAID, "true", ["payment processor", "received", "Order paid"]),
     (OrderState.FULFILLING, "true", ["parcel sent", "on its way", "Parcel Post"]),
