@@ -1,4 +1,4 @@
-"""A third-party payer of the busy market: it bears a charge of each merchant, is claimed on, pays some, refuses some."""
+"""A payer of the busy market: it bears a charge of each merchant, is claimed on, pays some and refuses some."""
 
 from datetime import date
 from typing import Any
