@@ -48,13 +48,14 @@ from tests.http.test_roles import ROUTES
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-LAST = ("/reverse", "account_id}/cancel", "/suspend", "/close", "DELETE ")
+LAST = ("/reverse", "/suspend", "/close", "DELETE ")
 """What would leave the others little to try on comes at the end."""
 OPERATIONS = sorted(
     (name for name in ROUTES if "/api/" in name),
     key=lambda name: ([word in name for word in reversed(LAST)], name),
 )
-GROUPS = [OPERATIONS[start::6] for start in range(6)]
+# In its group, an account is given up after its merchant has gone live: without one it could not.
+GROUPS = [sorted(OPERATIONS[start::6], key=lambda name: "account_id}/cancel" in name) for start in range(6)]
 
 ROLES = {
     "admin": None, "merchant_owner": ALPHA, "storefront": None, "accountant": None, "merchant_cashier": ALPHA,
