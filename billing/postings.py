@@ -87,6 +87,7 @@ def refunded(
     commission_minor: int = 0,
     vat_minor: int = 0,
     against: Account = Account.BUYER_REFUND_DUE,
+    payers: Mapping[int, int] | None = None,
 ) -> tuple[Leg, ...]:
     """E, E1, E3: the buyer is owed what the merchant bears and what the platform bears of a refund.
 
@@ -95,17 +96,20 @@ def refunded(
 
     Before settlement the merchant's part comes out of pending. After it the merchant gives back what it was paid and
     the platform its commission and VAT, if it returns them; payable may go below 0. M, a dispute that is lost, books
-    the same against the dispute in progress.
+    the same against the dispute in progress. payers: what third parties need not pay any more, by their contracts; the
+    buyer is owed the rest.
     """
-    return legs(
+    shared = payers or {}
+    back = legs(
         {
             Account.PAYABLE if settled else Account.PENDING: borne_minor - commission_minor - vat_minor,
             Account.COMMISSION: commission_minor,
             Account.OUTPUT_VAT: vat_minor,
             **costs,
-            against: -borne_minor - sum(costs.values()),
+            against: sum(shared.values()) - borne_minor - sum(costs.values()),
         }
     )
+    return (*back, *(Leg(int(Account.PAYER_RECEIVABLE), -minor, contract) for contract, minor in shared.items()))
 
 
 def fee_recharged(fee_minor: int) -> tuple[Leg, ...]:
@@ -189,3 +193,52 @@ def payout_returned(amount_minor: int, batch_id: int) -> tuple[tuple[Leg, ...], 
 def payout_not_sent(amount_minor: int) -> tuple[Leg, ...]:
     """K taken back before the bank paid it: what was in transit is owed again."""
     return legs({Account.PAYOUT_IN_TRANSIT: amount_minor, Account.PAYABLE: -amount_minor})
+
+
+def payer_held(amount_minor: int, contract_id: int) -> tuple[Leg, ...]:
+    """D, paid when the payer pays: the merchant waits for so much of its payable. Negative: it waits no longer."""
+    return legs(
+        {Account.PAYABLE: amount_minor, Account.RESERVE: -amount_minor}, dimensions={Account.RESERVE: contract_id}
+    )
+
+
+def payer_fee(fee_minor: int, vat_minor: int, contract_id: int) -> tuple[Leg, ...]:
+    """D1: what the platform earns of what it claims from a payer. Negative: of what the payer rejects, or got back."""
+    return legs(
+        {
+            Account.PAYER_RECEIVABLE: fee_minor + vat_minor,
+            Account.PAYER_FEE: -fee_minor,
+            Account.OUTPUT_VAT: -vat_minor,
+        },
+        dimensions={Account.PAYER_RECEIVABLE: contract_id},
+    )
+
+
+def payer_remitted(amount_minor: int, contract_id: int, batch_id: int) -> tuple[Leg, ...]:
+    """D2: a payer's money for one merchant's shares, or for the house's fees; `payer_money` brings it to the bank."""
+    return legs(
+        {Account.CONTROL: amount_minor, Account.PAYER_RECEIVABLE: -amount_minor},
+        dimensions={Account.CONTROL: batch_id, Account.PAYER_RECEIVABLE: contract_id},
+    )
+
+
+def payer_money(amount_minor: int, batch_id: int) -> tuple[Leg, ...]:
+    """D2, the house's side: a payer's remittance is in the bank."""
+    return legs({Account.BANK: amount_minor, Account.CONTROL: -amount_minor}, dimensions={Account.CONTROL: batch_id})
+
+
+def payer_rejected(amount_minor: int, contract_id: int, *, recourse: bool) -> tuple[Leg, ...]:
+    """D3: the payer will not pay it: with recourse the merchant bears it, else the platform. Negative: it will."""
+    bearer = Account.PAYABLE if recourse else Account.BAD_DEBT
+    return legs(
+        {bearer: amount_minor, Account.PAYER_RECEIVABLE: -amount_minor},
+        dimensions={Account.PAYER_RECEIVABLE: contract_id},
+    )
+
+
+def charge_covered(amount_minor: int, contract_id: int) -> tuple[Leg, ...]:
+    """A payer bears a merchant's charge: the merchant is owed it again, by the payer's money."""
+    return legs(
+        {Account.PAYER_RECEIVABLE: amount_minor, Account.PAYABLE: -amount_minor},
+        dimensions={Account.PAYER_RECEIVABLE: contract_id},
+    )

@@ -255,9 +255,11 @@ refund = merchant_table(
     Column("fee_minor", BigInteger, nullable=False, server_default="0"),
     Column("state", Text, nullable=False, server_default="booked"),
     Column("made_by", Text, nullable=False, server_default=text("''")),
+    Column("payer_minor", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
+    CheckConstraint("payer_minor BETWEEN 0 AND goods_minor + freight_minor", name="payer"),
     CheckConstraint(
         "goods_minor >= 0 AND freight_minor >= 0 AND (goods_minor + freight_minor > 0 OR platform_minor < 0)",
         name="amounts",
@@ -271,10 +273,11 @@ refund = merchant_table(
     Index(None, "refund_id", "merchant_id"),
     schema="demand",
 )
-"""What a buyer gets back of an order, through a refund or, when the reason is dispute_lost, through its bank.
+"""What goes back of an order, through a refund or, when the reason is dispute_lost, through the buyer's bank.
 
-platform_minor: what of it the platform bears; negative: what the platform gets back of what it bore of earlier ones,
-because the merchant gives back more than the buyer gets, which may then be nothing. fee_base_minor: what of it counts
+payer_minor: what of it goes back to third-party payers, the buyer gets the rest. platform_minor: what of it the
+platform bears; negative: what the platform gets back of what it bore of earlier ones, because the merchant gives back
+more than the buyer gets, which may then be nothing. fee_base_minor: what of it counts
 for the processor's fee that is charged on to the merchant, fee_minor: that charge. A refund that was lost in a dispute
 carries the dispute's id. cancelled: taken back, its entry reversed, because it never reached the buyer.
 """

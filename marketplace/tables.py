@@ -2,6 +2,7 @@
 
 import billing.bank_accounts.tables
 import billing.ledger.tables
+import billing.payers.tables
 import billing.payments.tables
 import billing.refunds.tables
 import billing.tables

@@ -22,6 +22,7 @@ from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
 from marketplace.flows.apply_payment_events import apply_events
+from marketplace.flows.dun_claims import dun_claims
 from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -91,6 +92,12 @@ async def _expire_orders(db: Database, _: Any) -> None:
     await expire_orders(db, ACTOR, db.clock.now())
 
 
+async def _dun_claims(db: Database, _: Any) -> None:
+    dunned = await dun_claims(db, ACTOR)
+    if dunned:
+        log.info("payers reminded of claims", claims=dunned)
+
+
 def jobs_of(settings: Settings) -> dict[str, Job]:
     """Every job by its name, as a worker with these settings does it."""
 
@@ -106,6 +113,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "expire_credit": Job(_expire_credit, cron="* * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
+        "dun_claims": Job(_dun_claims, cron="41 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

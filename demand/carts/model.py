@@ -1,7 +1,7 @@
 """Carts, and the quote that says what a cart costs. Pure. Amounts are minor units of the cart's currency."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -71,18 +71,33 @@ class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     free: int | None = None
 
 
+class PayerPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What a third party pays of an order. note: why it is not more; None when nothing held it back.
+
+    `order_cap`, `cap_left`: a cap gave no more; `cap_exhausted`: it gives nothing any more; `price`: nothing was left.
+    """
+
+    contract_id: int
+    payer: str
+    contract: str
+    amount_minor: int
+    note: str | None
+
+
 class QuotedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """One merchant's share of a quote: the order it would become."""
+    """One merchant's share of a quote: the order it would become. due_minor: what the payers leave to the buyer."""
 
     merchant_id: int
     goods_minor: int
     freight_minor: int
     total_minor: int
+    due_minor: int
+    payers: list[PayerPart] = []
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """What a cart costs now. `quote` names exactly these lines at these prices: placing repeats it, so that what is
-    charged is what was shown, or nothing."""
+    charged is what was shown, or nothing. due_minor: what the buyer pays, third parties pay the rest."""
 
     quote: str
     currency: str
@@ -91,6 +106,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     goods_minor: int
     freight_minor: int
     total_minor: int
+    due_minor: int
     placeable: bool
 
 
@@ -127,6 +143,7 @@ def price(currency: str, lines: Sequence[CartLine], listings: Iterable[Listing])
         goods_minor=sum(order.goods_minor for order in orders),
         freight_minor=sum(order.freight_minor for order in orders),
         total_minor=total,
+        due_minor=total,
         placeable=total <= AMOUNT_MAX
         and len(entities) == 1
         and all(order.total_minor > 0 for order in orders)
@@ -154,7 +171,29 @@ def _short_of(line: CartLine, listing: Listing) -> int | None:
 def _order(merchant_id: int, lines: Sequence[QuoteLine]) -> QuotedOrder:
     goods = sum(line.goods_minor for line in lines)
     freight = sum(line.freight_minor for line in lines)
-    return QuotedOrder(merchant_id=merchant_id, goods_minor=goods, freight_minor=freight, total_minor=goods + freight)
+    total = goods + freight
+    return QuotedOrder(
+        merchant_id=merchant_id, goods_minor=goods, freight_minor=freight, total_minor=total, due_minor=total
+    )
+
+
+def share_with_payers(quote: Quote, parts: Mapping[int, Sequence[PayerPart]]) -> Quote:
+    """The quote with what third parties pay of each merchant's order; its name says how much that is."""
+    orders = [
+        msgspec.structs.replace(
+            order,
+            payers=list(parts.get(order.merchant_id, ())),
+            due_minor=order.total_minor - sum(part.amount_minor for part in parts.get(order.merchant_id, ())),
+        )
+        for order in quote.orders
+    ]
+    shared = [(order.merchant_id, part.contract_id, part.amount_minor) for order in orders for part in order.payers]
+    return msgspec.structs.replace(
+        quote,
+        quote=hashlib.sha256(msgspec.json.encode((quote.quote, shared))).hexdigest()[:32],
+        orders=orders,
+        due_minor=sum(order.due_minor for order in orders),
+    )
 
 
 def _digest(currency: str, lines: Sequence[QuoteLine]) -> str:

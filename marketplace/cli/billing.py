@@ -16,6 +16,7 @@ from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
+from marketplace.flows.apply_payer_contracts import apply_payer_file
 from marketplace.flows.settle_orders import Settled, settle_through
 from marketplace.flows.verify_books import Verified, verify_books
 
@@ -27,6 +28,13 @@ FINANCE = ("accountant", "controller")
 async def apply(session: Session, file: Path) -> Outcome:
     """Apply the [[contract]] tables of a file: all or none; applying it again changes nothing."""
     return Outcome(await apply_file(session.db, session.actor, _document(file)))
+
+
+@command(cli, "apply-payers", roles=("controller",))
+@click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
+async def apply_payers(session: Session, file: Path) -> Outcome:
+    """Apply the [[payer_contract]] tables of a file: all or none; applying it again changes nothing."""
+    return Outcome(await apply_payer_file(session.db, session.actor, _document(file)))
 
 
 def _document(file: Path) -> bytes:

@@ -46,6 +46,7 @@ async def _maker(session: Session, login: str | None) -> str:
     "--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in users.UserRole])
 )
 @click.option("--merchant-id", type=int, help="The merchant, for a merchant's roles.")
+@click.option("--payer-id", type=int, help="The third-party payer, for a payer's role.")
 @click.option("--locale", default="en", show_default=True, type=click.Choice(users.LOCALES))
 @click.option("--password", "with_password", is_flag=True, help="Ask for a password, so that the user can sign in.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
@@ -56,6 +57,7 @@ async def add(
     name: str | None,
     roles: tuple[str, ...],
     merchant_id: int | None,
+    payer_id: int | None,
     locale: str,
     with_password: bool,
     password_stdin: bool,
@@ -73,6 +75,7 @@ async def add(
         name or login,
         list(roles),
         merchant_id=merchant_id,
+        payer_id=payer_id,
         locale=locale,
         password=password,
     )

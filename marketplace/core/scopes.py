@@ -23,6 +23,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
     "contracts": ("contracts",),
+    "payers": ("payers", "payer-contracts", "payer-claims", "caps", "claims", "claim-ageing"),
     "settlements": ("settlements",),
     "runs": ("billing-runs", "proofs"),
     "statements": ("statements",),

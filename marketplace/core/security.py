@@ -11,6 +11,8 @@ APPEND_ONLY = frozenset(
     {
         "billing.credit_movement",
         "billing.entry",
+        "billing.payer_back",
+        "billing.payer_rejection",
         "billing.processor_line",
         "core.audit",
         "demand.order_event",
@@ -31,11 +33,26 @@ CHANGEABLE = {
 }
 """Tables whose rows stay, and of whose columns only these may be changed: what a processor said is kept as it came."""
 
-_TENANT_SETTING = {"merchant_id": (Role.MERCHANT, "app.merchant_id"), "buyer_id": (Role.BUYER, "app.buyer_id")}
+_TENANT_SETTING = {
+    "merchant_id": (Role.MERCHANT, "app.merchant_id"),
+    "buyer_id": (Role.BUYER, "app.buyer_id"),
+    "payer_id": (Role.PAYER, "app.payer_id"),
+}
 
-# The one reference table with something to hide: a merchant sees list plans here, and what was negotiated with itself
-# in contract_merchant. (A policy with a sub-query would be refused by Citus.)
-_OWN_POLICIES = {"billing.contract": {Role.MERCHANT: "NOT negotiated"}}
+
+def _own(key: str) -> str:
+    """What holds for the rows of the tenant whose id stands in this column."""
+    return f"{key} = nullif(current_setting('{_TENANT_SETTING[key][1]}', true), '')::bigint"
+
+
+# The reference tables with something to hide: a merchant sees list plans here, and what was negotiated with itself in
+# contract_merchant; a payer sees itself and its own contracts. (A policy with a sub-query would be refused by Citus.)
+_OWN_POLICIES = {
+    "billing.contract": {Role.MERCHANT: "NOT negotiated"},
+    "billing.payer": {Role.PAYER: _own("payer_id")},
+    "billing.payer_contract": {Role.PAYER: _own("payer_id")},
+    "billing.payer_version": {Role.PAYER: _own("payer_id")},
+}
 
 # What a tenant sees of its own rows only once it is settled: a preview is not the merchant's to read yet.
 _OWN_ONCE = {"billing.statement": "state IN ('final', 'reversed')"}
@@ -67,8 +84,7 @@ def table_statements(table: Table) -> Iterator[str]:
         yield f"GRANT SELECT ON {name} TO {reader}"
     policies = dict(_OWN_POLICIES.get(name, {}))
     if kept_by.distributed_by in _TENANT_SETTING:
-        role, setting = _TENANT_SETTING[kept_by.distributed_by]
-        own = f"{kept_by.distributed_by} = nullif(current_setting('{setting}', true), '')::bigint"
+        role, own = _TENANT_SETTING[kept_by.distributed_by][0], _own(kept_by.distributed_by)
         policies[role] = f"{own} AND {_OWN_ONCE[name]}" if name in _OWN_ONCE else own
     if not policies:
         return

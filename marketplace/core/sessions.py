@@ -79,6 +79,7 @@ class Holder(msgspec.Struct, frozen=True):
     name: str
     roles: list[str]
     merchant_id: int | None
+    payer_id: int | None
     locale: str
     scopes: frozenset[str] | None
     caller: str
@@ -86,12 +87,13 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 _FIND_SESSION = """
-    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.locale, s.last_seen_at
+    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.payer_id, u.locale, s.last_seen_at
     FROM core.session s JOIN core.app_user u USING (user_id)
     WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3 AND u.active
 """
 _FIND_KEY = """
-    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.locale, k.secret_hash, k.scopes, k.last_used_at
+    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.payer_id, u.locale, k.secret_hash, k.scopes,
+           k.last_used_at
     FROM core.api_key k JOIN core.app_user u USING (user_id)
     WHERE k.key_id = $1 AND k.revoked_at IS NULL AND coalesce(k.expires_at > $2, true) AND u.active
 """
@@ -137,6 +139,7 @@ def _holder(row: Any, scopes: list[str] | None, caller: str, note_use: bool) -> 
         row["name"],
         row["roles"],
         row["merchant_id"],
+        row["payer_id"],
         row["locale"],
         None if scopes is None else frozenset(scopes),
         caller,

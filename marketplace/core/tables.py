@@ -1,4 +1,4 @@
-"""The metadata that every package adds its tables to, the four kinds of tables, and the floor's own tables.
+"""The metadata that every package adds its tables to, the five kinds of tables, and the floor's own tables.
 
 The kind of a table says who owns its rows and so where they live on a cluster (decision D2) and which row policies
 it gets (D5). It is stated once, where the table is defined; migration, `db distribute` and the tests read it here.
@@ -100,6 +100,11 @@ def buyer_table(name: str, *items: SchemaItem, schema: str, **options: Any) -> T
     return _table(name, schema, Placement("buyer_id", colocated_with="buyer"), items, **options)
 
 
+def payer_table(name: str, *items: SchemaItem, schema: str, **options: Any) -> Table:
+    """A table whose rows belong to a third-party payer, led by `payer_id`."""
+    return _table(name, schema, Placement("payer_id", colocated_with="payer"), items, **options)
+
+
 def lookup_table(name: str, *items: SchemaItem, schema: str, key: str, **options: Any) -> Table:
     """A table distributed by a key of the outside world, which makes that key unique platform-wide."""
     return _table(name, schema, Placement(key, colocated_with=key), items, **options)
@@ -147,6 +152,7 @@ app_user = local_table(
     Column("locale", Text, nullable=False, server_default="en"),
     Column("active", Boolean, nullable=False, server_default="true"),
     Column("created_at", Instant, nullable=False),
+    Column("payer_id", BigInteger),
     CheckConstraint("cardinality(roles) > 0", name="has_role"),
     schema="core",
 )

@@ -74,6 +74,7 @@ class User(msgspec.Struct, frozen=True):
     merchant_id: int | None
     locale: str
     active: bool
+    payer_id: int | None = None
 
 
 _USER_COLUMNS = [app_user.c[name] for name in User.__struct_fields__]
@@ -86,13 +87,14 @@ async def create_user(
     roles: list[str],
     *,
     merchant_id: int | None = None,
+    payer_id: int | None = None,
     locale: str = "en",
     password: str | None = None,
 ) -> User:
     """Create a user and return it. Raises Invalid for a bad field and Conflict for a login that is taken.
 
-    Merchant roles need `merchant_id`, all other roles refuse it. Without a password the user can act on the command
-    line and by API key, not sign in.
+    Merchant roles need `merchant_id`, the payer's role `payer_id`; all other roles refuse them. Without a password the
+    user can act on the command line and by API key, not sign in.
     """
     login = login.strip()
     if not 0 < len(login) <= _LOGIN_LENGTH_MAX or not login.isprintable():
@@ -100,8 +102,11 @@ async def create_user(
     if not 0 < len(name.strip()) <= _NAME_LENGTH_MAX:
         raise Invalid(f"name: must have 1 to {_NAME_LENGTH_MAX} characters", pointer="/name")
     _check_locale(locale)
-    check_roles(roles, merchant_id)
-    user = User(time_ordered_id(tx.now), login, name.strip(), sorted(set(roles)), merchant_id, locale, active=True)
+    check_roles(roles, merchant_id, payer_id)
+    user = User(
+        time_ordered_id(tx.now), login, name.strip(), sorted(set(roles)), merchant_id, locale, active=True,
+        payer_id=payer_id,
+    )  # fmt: skip
     row = msgspec.structs.asdict(user) | {"created_at": tx.now}
     row["password_hash"] = None if password is None else await hash_password(password)
     try:
@@ -112,8 +117,8 @@ async def create_user(
     return user
 
 
-def check_roles(roles: list[str], merchant_id: int | None) -> None:
-    """Raise Invalid unless the roles exist, go together, and fit the merchant given or not given."""
+def check_roles(roles: list[str], merchant_id: int | None, payer_id: int | None = None) -> None:
+    """Raise Invalid unless the roles exist, go together, and fit the merchant or payer given or not given."""
     unknown = sorted(set(roles) - set(UserRole))
     if unknown or not roles:
         raise Invalid(f"roles: {', '.join(unknown) or 'none given'}; there are {', '.join(UserRole)}", pointer="/roles")
@@ -122,6 +127,9 @@ def check_roles(roles: list[str], merchant_id: int | None) -> None:
     if (merchant_id is not None) != (set(roles) <= MERCHANT_ROLES):
         reason = "a merchant's role needs it" if merchant_id is None else "only merchants' roles have one"
         raise Invalid(f"merchant_id: {reason}", pointer="/merchant_id")
+    if (payer_id is not None) != (set(roles) == {UserRole.PAYER}):
+        reason = "a payer's role needs it" if payer_id is None else "only the payer's role has one"
+        raise Invalid(f"payer_id: {reason}", pointer="/payer_id")
 
 
 def _party(role: str) -> str:

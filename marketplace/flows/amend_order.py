@@ -31,6 +31,7 @@ from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
+from marketplace.flows.bear_order import refuse_shared
 from marketplace.flows.pay_amendment import charge, give_up_payment
 from marketplace.flows.price_amendment import (
     By,
@@ -79,6 +80,7 @@ async def propose_amendment(tx: Tx, cmd: ProposeAmendment) -> Amendment:
     """
     order = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     check_amendable(order, cmd.by)
+    await refuse_shared(tx, cmd.merchant_id, cmd.order_id, "amended")
     await store.check_none_open(tx, cmd.merchant_id, cmd.order_id)
     change_set = await price(tx, order, cmd.changes)
     await check_version(tx, order, cmd.base_version, change_set)

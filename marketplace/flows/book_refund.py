@@ -22,6 +22,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.plan_refund import Plan
 from marketplace.flows.release_order import release_rest
+from marketplace.flows.unwind_shares import take_back
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +83,11 @@ async def book_refund(tx: Tx, plan: Plan, booking: Booking) -> Entry:
         commission_minor=plan.commission_minor,
         vat_minor=plan.vat_minor,
         against=booking.against,
+        payers={back.share.contract_id: back.minor for back in plan.backs},
     )
     entry = await post(tx, order, booking.kind, booking.refund_id, legs, booking.at)
     await _store(tx, plan, booking)
+    await take_back(tx, booking.refund_id, plan.backs)
     await add_commission(tx, order, entry, plan.commission_lines)
     if plan.fee_minor:
         fee = postings.fee_recharged(plan.fee_minor)
@@ -130,6 +133,7 @@ async def _store(tx: Tx, plan: Plan, booking: Booking) -> None:
         "fee_base_minor": plan.fee_base_minor,
         "fee_minor": plan.fee_minor,
         "made_by": tx.actor,
+        "payer_minor": plan.payer_minor,
     }
     await refunds.add_refund(tx, row, plan.given, plan.borne)
 

@@ -16,6 +16,7 @@ from marketplace.core.errors import Conflict, NotFound
 from marketplace.flows.book_refund import add_commission, mirror, post
 from marketplace.flows.pay_refund import RefundKey
 from marketplace.flows.read_funds import funds_of, is_settled, loss_of
+from marketplace.flows.unwind_shares import undo_back
 
 _MIRRORED = (
     "goods_minor",
@@ -39,7 +40,8 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     await ledger.lock_books(tx, key.merchant_id)
     refund = await tx.row(
         """
-        SELECT order_id, reason, state, fee_minor, platform_minor, goods_minor + freight_minor AS gross_minor,
+        SELECT order_id, reason, state, fee_minor, platform_minor,
+               goods_minor + freight_minor - payer_minor AS buyer_minor,
                (SELECT count(*) FROM demand.refund_line
                 WHERE merchant_id = :merchant AND refund_id = :refund) AS lines
         FROM demand.refund WHERE merchant_id = :merchant AND refund_id = :refund
@@ -64,6 +66,7 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
         fee = postings.fee_recharged(-refund.fee_minor)
         await post(tx, order, "processor_fee_returned", key.refund_id, fee, tx.now)
     await refunds.take_refund_back(tx, key.merchant_id, key.refund_id)
+    await undo_back(tx, order, key.refund_id)
     for payment in payments:
         if payment.state == "failed":
             await store.change(tx, payment, state="cancelled")
@@ -88,7 +91,7 @@ async def _check(tx: Tx, order: Order, refund: Any, payments: list[str], booked:
         raise Conflict("refund_id: the refund was imported, nobody knows of which lines; it cannot be taken back")
     if refund.reason == Reason.DISPUTE_LOST or booked is None:
         raise Conflict("reason: the buyer's bank has taken this money; it is no refund that could be taken back")
-    if not refund.gross_minor:
+    if not refund.buyer_minor:
         raise Conflict("goods_minor: the buyer was owed nothing by this refund: nothing of it has failed")
     if any(state not in {"failed", "retried"} for state in payments) or await _covered(tx, order, payments):
         raise Conflict("state: some of this refund was paid or is on its way; only what has failed can be taken back")

@@ -113,7 +113,7 @@ async def _parts(tx: Tx, fact: DisputeFact, merchants: Sequence[int]) -> list[_P
             used = await payments.used_by_payment(tx, merchant_id, row.order_id)
             funds = await funds_of(tx, merchant_id, row.order_id)
             by_card = row.amount_minor - used.get((payment_id, "card"), 0)
-            room = max(0, min(by_card, funds.refundable_minor))
+            room = max(0, min(by_card, funds.buyers_minor))
             parts.append(_Part(order, row.amount_minor, room))
     if not parts:
         raise NotFound(f"nothing was captured of payment {payment_id} of buyer {buyer_id}")
@@ -161,7 +161,7 @@ async def _open(tx: Tx, processor_id: int, fact: DisputeFact, parts: Sequence[_P
             "currency": fact.currency,
             "amount_minor": amount,
             "fee_minor": fee,
-            "excess_minor": max(0, amount - funds.refundable_minor),
+            "excess_minor": max(0, amount - max(0, funds.buyers_minor)),
             "state": "open",
             "recourse": policy.rule(Reason.DISPUTE_LOST, Party.PROCESSOR).goods is Bearer.MERCHANT,
             "opened_at": fact.occurred_at,
@@ -198,7 +198,7 @@ async def _lost(tx: Tx, order: Order, dispute: Dispute, at: datetime) -> Dispute
     funds = await funds_of(tx, order.merchant_id, order.order_id)
     lines = await read_lines(tx, order)
     left = buyers_left(lines, funds)
-    room = funds.left_minor + dispute.amount_minor  # the dispute itself is among what is disputed
+    room = funds.buyers_minor + dispute.amount_minor  # the dispute itself is among what is disputed
     whole = sum(line.goods_minor + line.freight_minor for line in left)
     takes = max(0, min(dispute.amount_minor, room, whole))
     excess = dispute.amount_minor - takes

@@ -47,7 +47,8 @@ async def pay_purchase(tx: Tx, cmd: PayPurchase) -> PurchasePayment:
     if processor_id is None:
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
     seen = await _open_parts(tx, await _payments(tx, cmd))
-    if any(part.credit_minor for part in seen):  # it may be paid at once: the books come before the orders
+    if not all(part.amount_minor for part in seen) or any(part.credit_minor for part in seen):
+        # It may be paid at once: the books come before the orders.
         await hold_books(tx, [part.merchant_id for part in seen], with_house=True)
     orders = await _waiting_orders(tx, cmd)
     known = await _payments(tx, cmd)

@@ -334,7 +334,7 @@ async def _decide(
     if not failed:
         raise Conflict("state: nothing of this refund has failed")
     funds = await funds_of(tx, key.merchant_id, order_id)
-    if funds.left_minor < 0:
+    if funds.buyers_minor < 0:
         raise Conflict(
             f"amount: a dispute holds the same money: captured {funds.captured_minor}, refunded"
             f" {funds.refunded_minor}, disputed {funds.disputed_minor}",

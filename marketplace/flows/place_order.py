@@ -20,6 +20,7 @@ from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remembe
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 from marketplace.flows import place_order_sql as sql
+from marketplace.flows.bear_order import Borne, Merchant, bear_quote, reserve_shares
 from marketplace.flows.take_payment import capture_credit_only, hold_books
 
 TIME_TO_PAY = timedelta(minutes=30)
@@ -45,19 +46,20 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlacedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """One merchant's order of a purchase, in minor units."""
+    """One merchant's order of a purchase, in minor units. payer_minor: what third parties pay of the total."""
 
     merchant_id: int
     order_id: int
     goods_minor: int
     freight_minor: int
     total_minor: int
+    payer_minor: int = 0
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """A purchase as it was placed. pay_minor goes through the processor, credit_minor out of the buyer's credit.
 
-    expires_at: until when the stock waits for the payment.
+    expires_at: until when the stock waits for the payment. payer_minor: what third parties pay of the total.
     """
 
     purchase_id: int
@@ -70,6 +72,7 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: int
     expires_at: datetime
     orders: list[PlacedOrder]
+    payer_minor: int = 0
 
 
 class QuoteChanged(Conflict):
@@ -87,7 +90,8 @@ class OutOfStock(QuoteChanged):
 
 
 async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = False) -> Answer:
-    """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all.
+    """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all, or
+    when third parties pay a part.
 
     Raises NotFound, QuoteChanged, OutOfStock, Conflict for a cart that was dropped or credit that is not there,
     Invalid for more credit than the price. Nothing is stored then.
@@ -103,7 +107,7 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         return await remember(tx, ticket, msgspec.json.encode(await read_placed(tx, cmd.buyer_id, cart["purchase_id"])))
     if cart["cart_state"] != "open":
         raise Conflict(f"cart {cmd.cart_id} is {cart['cart_state']}", state=cart["cart_state"])
-    quote = _quote(cart["currency"], rows)
+    quote, borne = await _quote(tx, cart["currency"], rows)
     _check(quote, cmd)
     if cart["processor_id"] is None:
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
@@ -111,6 +115,9 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     values = _values(tx, ticket, cmd, quote, placed, rows)
     if placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock and credit
         await hold_books(tx, [order.merchant_id for order in placed.orders], with_house=True)
+    if borne:
+        order_ids = {order.merchant_id: order.order_id for order in placed.orders}
+        await reserve_shares(tx, borne, order_ids, placed.order_ref)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
     except asyncpg.UniqueViolationError as fault:
@@ -121,13 +128,17 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     return Answer(ticket.status, values["body"], replayed=False)
 
 
-def _quote(currency: str, rows: Sequence[Any]) -> Quote:
+async def _quote(tx: Tx, currency: str, rows: Sequence[Any]) -> tuple[Quote, list[Borne]]:
+    """The present quote, and what third parties pay of it; who asks no payer costs no round trip."""
     lines = [
         CartLine(merchant_id=row["merchant_id"], product_id=row["product_id"], quantity=row["quantity"])
         for row in rows
         if row["merchant_id"] is not None
     ]
-    return price(currency, lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+    quote = price(currency, lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+    if not rows[0]["payers"]:
+        return quote, []
+    return await bear_quote(tx, quote, merchants_of(rows), tx.now)
 
 
 def listing_of(row: Any) -> Listing | None:
@@ -148,6 +159,15 @@ def listing_of(row: Any) -> Listing | None:
     )
 
 
+def merchants_of(rows: Sequence[Any]) -> dict[int, Merchant]:
+    """What decides who pays a part of each merchant's order, of those whose listings were found."""
+    return {
+        row["merchant_id"]: Merchant(merchant_ref=row["merchant_ref"], entity_id=row["entity_id"], zone=row["zone"])
+        for row in rows
+        if row["offer_currency"] is not None
+    }
+
+
 def _check(quote: Quote, cmd: PlaceOrder) -> None:
     if not quote.lines:
         raise Conflict(f"cart {cmd.cart_id} is empty")
@@ -164,8 +184,8 @@ def _check(quote: Quote, cmd: PlaceOrder) -> None:
         raise QuoteChanged(reason, quote=present)
     if cmd.credit_minor and cmd.method == CASH:
         raise Invalid("credit_minor: cash is not mixed with credit", pointer="/credit_minor")
-    if cmd.credit_minor > quote.total_minor:
-        raise Invalid(f"credit_minor: {cmd.credit_minor} is more than the total {quote.total_minor}")
+    if cmd.credit_minor > quote.due_minor:
+        raise Invalid(f"credit_minor: {cmd.credit_minor} is more than the total {quote.due_minor}")
 
 
 def _out_of_stock(quote: Quote) -> list[dict[str, Any]]:
@@ -187,7 +207,7 @@ def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote) -> Placed:
         buyer_id=cmd.buyer_id,
         currency=quote.currency,
         total_minor=quote.total_minor,
-        pay_minor=quote.total_minor - cmd.credit_minor,
+        pay_minor=quote.due_minor - cmd.credit_minor,
         credit_minor=cmd.credit_minor,
         payment_id=time_ordered_id(tx.now),
         expires_at=tx.now + (TIME_TO_COLLECT if cmd.method == CASH else TIME_TO_PAY),
@@ -198,9 +218,11 @@ def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote) -> Placed:
                 goods_minor=order.goods_minor,
                 freight_minor=order.freight_minor,
                 total_minor=order.total_minor,
+                payer_minor=order.total_minor - order.due_minor,
             )
             for order in quote.orders
         ],
+        payer_minor=quote.total_minor - quote.due_minor,
     )
 
 
@@ -223,7 +245,8 @@ def _values(
     counted = [row for row in rows if row["counted"]]
     uncounted = [row for row in rows if not row["counted"]]
     body = msgspec.json.encode(placed)
-    credit_shares = allocate(cmd.credit_minor, [order.total_minor for order in placed.orders])
+    dues = [order.total_minor - order.payer_minor for order in placed.orders]
+    credit_shares = allocate(cmd.credit_minor, dues)
     return {
         "now": tx.now,
         "today": local_date(tx.now, rows[0]["zone"]),
@@ -253,9 +276,7 @@ def _values(
         "order_ids": [order.order_id for order in placed.orders],
         "order_goods": [order.goods_minor for order in placed.orders],
         "order_freights": [order.freight_minor for order in placed.orders],
-        "part_amounts": [
-            order.total_minor - credit for order, credit in zip(placed.orders, credit_shares, strict=True)
-        ],
+        "part_amounts": [due - credit for due, credit in zip(dues, credit_shares, strict=True)],
         "part_credits": credit_shares,
         **_line_values(quote.lines, placed, [row["contract_id"] for row in rows]),
         "actor": ticket.actor,
@@ -317,8 +338,11 @@ async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
         raise NotFound(f"buyer {buyer_id} has no purchase {purchase_id}")
     orders = await tx.rows(
         """
-        SELECT merchant_id, order_id, amount_minor + credit_minor AS total FROM billing.payment_part
-        WHERE payment_id = :payment ORDER BY merchant_id
+        SELECT p.merchant_id, p.order_id, p.amount_minor + p.credit_minor AS due,
+               coalesce((SELECT sum(s.amount_minor) FROM billing.payer_share s
+                         WHERE s.merchant_id = p.merchant_id AND s.source = 'order' AND s.source_id = p.order_id),
+                        0)::bigint AS borne
+        FROM billing.payment_part p WHERE p.payment_id = :payment ORDER BY p.merchant_id
         """,
         payment=payment.payment_id,
     )
@@ -332,13 +356,14 @@ async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
         buyer=buyer_id,
         purchase=purchase_id,
     )
+    borne = sum(order.borne for order in orders)
     split = {row.order_id: (row.goods, row.freight) for row in freights}
     return Placed(
         purchase_id=purchase_id,
         order_ref=payment.order_ref,
         buyer_id=buyer_id,
         currency=payment.currency,
-        total_minor=payment.amount_minor + payment.credit_minor,
+        total_minor=payment.amount_minor + payment.credit_minor + borne,
         pay_minor=payment.amount_minor,
         credit_minor=payment.credit_minor,
         payment_id=payment.payment_id,
@@ -349,8 +374,10 @@ async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
                 order_id=order.order_id,
                 goods_minor=split[order.order_id][0],
                 freight_minor=split[order.order_id][1],
-                total_minor=order.total,
+                total_minor=order.due + order.borne,
+                payer_minor=order.borne,
             )
             for order in orders
         ],
+        payer_minor=borne,
     )

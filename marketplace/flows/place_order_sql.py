@@ -28,7 +28,8 @@ SELECT claim.mine, k.fingerprint, k.status, k.body,
        CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
        contract.contract_id, (SELECT p.processor_id FROM billing.processor p WHERE p.name = $7) AS processor_id,
        (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
-        ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id
+        ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id,
+       m.merchant_ref, EXISTS (SELECT FROM billing.payer_contract) AS payers
 FROM claim
 LEFT JOIN core.idempotency_key k ON k.actor = $2 AND k.key = $3
 LEFT JOIN demand.cart c ON c.buyer_id = $4 AND c.cart_id = $5
@@ -60,7 +61,7 @@ SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.
        o.currency AS offer_currency, o.price_minor, o.freight_minor,
        o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
        CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
-       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id
+       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id, m.merchant_ref
 FROM supply.offer o
 JOIN supply.merchant m ON m.merchant_id = o.merchant_id
 JOIN billing.entity e ON e.entity_id = m.entity_id
@@ -90,6 +91,7 @@ async def read(tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: s
     claimed["processor_id"] = await tx.raw.fetchval(
         "SELECT processor_id FROM billing.processor WHERE name = $1", processor
     )
+    claimed["payers"] = await tx.raw.fetchval("SELECT EXISTS (SELECT FROM billing.payer_contract)")
     lines = await tx.raw.fetch(CART, buyer_id, cart_id)
     wanted = [line["merchant_id"] for line in lines], [line["product_id"] for line in lines]
     listings = {(row["merchant_id"], row["product_id"]): row for row in await tx.raw.fetch(LISTINGS, *wanted, tx.now)}

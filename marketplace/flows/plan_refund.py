@@ -29,6 +29,7 @@ from marketplace.flows.read_funds import (
     merchants_left,
     read_lines,
 )
+from marketplace.flows.unwind_shares import ShareBack, plan_back
 
 
 class RefundLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,10 +80,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fee_base_minor: int
     fee_minor: int
     funds: Funds
+    backs: list[ShareBack]
 
     @property
     def gross_minor(self) -> int:
+        """What goes back in all, to the buyer and to third-party payers."""
         return sum(line.goods_minor + line.freight_minor for line in self.given)
+
+    @property
+    def payer_minor(self) -> int:
+        return sum(back.minor for back in self.backs)
+
+    @property
+    def buyer_minor(self) -> int:
+        return self.gross_minor - self.payer_minor
 
     @property
     def borne_minor(self) -> int:
@@ -185,6 +196,7 @@ async def plan_lines(
         fee_base_minor=fee_base,
         fee_minor=fee,
         funds=funds,
+        backs=await plan_back(tx, order, rule, given, borne, funds),
     )
 
 

@@ -14,19 +14,26 @@ from marketplace.core.db import Tx
 class Funds(msgspec.Struct, frozen=True, kw_only=True):
     """What was captured of an order and where it went, in minor units, computed from the rows.
 
-    refunded: refunds that were not cancelled, less what a lost dispute has paid of them; one that failed is still owed
-    and counts. disputed: disputes that are open or lost. bore: what the platform has borne of both and not got back.
+    captured: of the buyer, and what third-party payers bear. payers: what they bear less what has come back. refunded:
+    refunds that were not cancelled, less what a lost dispute has paid of them; one that failed is still owed and
+    counts. disputed: disputes that are open or lost. bore: what the platform has borne of both and not got back.
     """
 
     captured_minor: int
     refunded_minor: int
     disputed_minor: int
     bore_minor: int
+    payers_minor: int = 0
 
     @property
     def left_minor(self) -> int:
         """Negative where a dispute took again what was refunded already."""
         return self.captured_minor - self.refunded_minor - self.disputed_minor
+
+    @property
+    def buyers_minor(self) -> int:
+        """What of it the buyer itself has paid."""
+        return self.left_minor - self.payers_minor
 
     @property
     def refundable_minor(self) -> int:
@@ -36,6 +43,7 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True):
 async def funds_of(tx: Tx, merchant_id: int, order_id: int) -> Funds:
     """An order without any part of a payment was imported as paid: what it sold for was captured."""
     of_order = "merchant_id = :merchant AND order_id = :order"
+    of_share = "merchant_id = :merchant AND source = 'order' AND source_id = :order AND state = 'committed'"
     row = await tx.row(
         f"""
         SELECT (SELECT count(*) FROM billing.payment_part WHERE {of_order}) AS parts,
@@ -52,17 +60,21 @@ async def funds_of(tx: Tx, merchant_id: int, order_id: int) -> Funds:
                (SELECT coalesce(sum(platform_minor), 0)::bigint FROM demand.refund
                 WHERE {of_order} AND state = 'booked') AS borne,
                (SELECT coalesce(sum(excess_minor - covered_minor), 0)::bigint FROM demand.dispute
-                WHERE {of_order} AND state = 'lost') AS excess
+                WHERE {of_order} AND state = 'lost') AS excess,
+               (SELECT coalesce(sum(amount_minor), 0)::bigint FROM billing.payer_share
+                WHERE {of_share}) AS payers,
+               (SELECT coalesce(sum(back_minor), 0)::bigint FROM billing.payer_share WHERE {of_share}) AS payers_back
         """,
         merchant=merchant_id,
         order=order_id,
     )
     assert row is not None
     return Funds(
-        captured_minor=row.captured if row.parts else row.gross,
+        captured_minor=row.captured + row.payers if row.parts else row.gross,
         refunded_minor=row.refunded - row.covered,
         disputed_minor=row.disputed,
         bore_minor=row.borne + row.excess,
+        payers_minor=row.payers - row.payers_back,
     )
 
 

@@ -17,10 +17,11 @@ __all__ = ["RefundLine", "RefundOrder", "Refunded", "refund_order", "refund_unit
 
 
 class Refunded(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund as it was booked: what the buyer is owed, and what came back of commission and VAT, in minor units.
+    """A refund as it was booked: what goes back, and what came back of commission and VAT, in minor units.
 
-    platform_minor: what of it the platform bears; negative: what it got back of what it had borne. fee_minor: the
-    processor's fee charged on to the merchant.
+    payer_minor: what of gross_minor goes to third-party payers; the buyer is owed the rest. platform_minor: what of it
+    the platform bears; negative: what it got back of what it had borne. fee_minor: the processor's fee charged on to
+    the merchant.
     """
 
     refund_id: int
@@ -30,6 +31,7 @@ class Refunded(msgspec.Struct, frozen=True, kw_only=True):
     vat_minor: int
     platform_minor: int
     fee_minor: int
+    payer_minor: int = 0
 
 
 async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
@@ -60,7 +62,7 @@ async def refund_units(tx: Tx, cmd: RefundOrder) -> Refunded | None:
     refund_id = time_ordered_id(tx.now)
     booking = Booking(refund_id=refund_id, ends_by=cmd.ends_by, at=cmd.refunded_at or tx.now)
     entry = await book_refund(tx, plan, booking)
-    await send_back(tx, order, refund_id, plan.gross_minor)
+    await send_back(tx, order, refund_id, plan.buyer_minor)
     await audit.record(
         tx,
         "order refunded",
@@ -78,6 +80,7 @@ async def refund_units(tx: Tx, cmd: RefundOrder) -> Refunded | None:
         vat_minor=plan.vat_minor,
         platform_minor=plan.platform_minor,
         fee_minor=plan.fee_minor,
+        payer_minor=plan.payer_minor,
     )
     await outbox.emit(tx, "demand.order_refunded.v1", result, merchant_id=cmd.merchant_id)
     return result

@@ -17,6 +17,7 @@ from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.together import together
 from marketplace.flows import settle_orders_sql as sql
+from marketplace.flows.book_share import settle_shares
 from marketplace.flows.freeze_contracts import freeze_at_settlement
 from marketplace.flows.roll_ledger import batches, roll_ledger
 
@@ -201,6 +202,7 @@ async def settle_bucket(tx: Tx, merchants: Sequence[int], through: date, until: 
         await tx.execute(sql.PARK, {**due, "now": tx.now})
     await tx.execute(sql.UNPARK, bound)
     await tx.execute(sql.ADVANCE_HEADS, bound)
+    await settle_shares(tx, merchants)
     crash_point("settle.before-commit")
     return Done(orders, _difference(before, await _month_totals(tx, merchants, first.since)))
 

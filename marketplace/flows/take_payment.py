@@ -26,6 +26,7 @@ from marketplace.core import outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.bear_order import commit_shares, with_payers
 from marketplace.flows.pay_amendment import charge_captured, charge_failed
 from marketplace.flows.release_order import release_unpaid
 
@@ -172,6 +173,9 @@ async def _take(
     used = sum(part.credit_minor for part, share in zip(parts, shares, strict=True) if share.paid)
     if used:
         await credit.use(tx, payment, used)
+    for part, share in zip(parts, shares, strict=True):
+        if share.paid:
+            books.payers[part.order_id] = await commit_shares(tx, part.merchant_id, part.order_id)
     await ledger.post(tx, books.entries(parts, shares, used))
     for order, share, waits in zip(orders, shares, waiting, strict=True):
         if share.paid:
@@ -238,6 +242,7 @@ class _Books:
         self.at = at
         self.zones: dict[int, str] = {}
         self.house: Any = None
+        self.payers: dict[int, tuple[Leg, ...]] = {}
 
     async def lock(self, tx: Tx, parts: Sequence[PaymentPart]) -> None:
         """Hold the merchants' books in id order, then the house's when credit is used."""
@@ -254,8 +259,11 @@ class _Books:
                 self.zones[part.merchant_id],
                 "order_paid",
                 part.order_id,
-                postings.order_paid_with_credit(
-                    part.amount_minor, part.credit_minor, payment.processor_id, payment.payment_id
+                with_payers(
+                    postings.order_paid_with_credit(
+                        part.amount_minor, part.credit_minor, payment.processor_id, payment.payment_id
+                    ),
+                    self.payers[part.order_id],
                 ),
             )
             for part, share in zip(parts, shares, strict=True)

@@ -7,8 +7,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
         "refunds-are-entries",
         "every refund is booked once as owed to the buyer, and not at all once it was taken back",
         f"""SELECT coalesce(r.merchant_id, e.merchant_id), coalesce(r.refund_id, e.source_id), r.gross, e.owed
-            FROM (SELECT merchant_id, refund_id, goods_minor + freight_minor AS gross, state FROM demand.refund
-                  WHERE reason <> 'dispute_lost') AS r
+            FROM (SELECT merchant_id, refund_id, goods_minor + freight_minor - payer_minor AS gross, state
+                  FROM demand.refund WHERE reason <> 'dispute_lost') AS r
             FULL JOIN (SELECT e.merchant_id, e.source_id, -sum(leg.amount) AS owed FROM {_LEGS}
                        WHERE e.kind IN ('order_refunded', 'refund_cancelled') AND leg.account = 2400
                        GROUP BY e.merchant_id, e.source_id) AS e
@@ -44,7 +44,7 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "nothing-refunded-twice",
-        "no order gives back more than was captured of it, in refunds and disputes together",
+        "no order gives its buyer back more than was captured of it, in refunds and disputes together",
         """SELECT o.merchant_id, o.order_id, o.captured, g.given
            FROM (SELECT l.merchant_id, l.order_id, coalesce(min(p.captured), sum(l.gross)) AS captured
                  FROM (SELECT merchant_id, order_id, sum(goods_minor - discount_minor + freight_minor
@@ -56,8 +56,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                    ON p.merchant_id = l.merchant_id AND p.order_id = l.order_id
                  GROUP BY l.merchant_id, l.order_id) AS o
            JOIN (SELECT merchant_id, order_id, sum(minor) AS given
-                 FROM (SELECT merchant_id, order_id, goods_minor + freight_minor AS minor FROM demand.refund
-                       WHERE state = 'booked' AND reason <> 'dispute_lost'
+                 FROM (SELECT merchant_id, order_id, goods_minor + freight_minor - payer_minor AS minor
+                       FROM demand.refund WHERE state = 'booked' AND reason <> 'dispute_lost'
                        UNION ALL
                        SELECT merchant_id, order_id, amount_minor - excess_minor FROM demand.dispute
                        WHERE state IN ('open', 'lost')) AS part
@@ -83,8 +83,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
            FROM (SELECT merchant_id, refund_id, sum(amount_minor) FILTER (WHERE state NOT IN ('retried', 'cancelled'))
                         + coalesce(sum(covered_minor) FILTER (WHERE state = 'retried'), 0) AS sent
                  FROM billing.refund_payment GROUP BY merchant_id, refund_id) AS p
-           LEFT JOIN (SELECT merchant_id, refund_id, CASE WHEN state = 'booked' THEN goods_minor + freight_minor END
-                             AS gross
+           LEFT JOIN (SELECT merchant_id, refund_id, CASE WHEN state = 'booked'
+                             THEN goods_minor + freight_minor - payer_minor END AS gross
                       FROM demand.refund) AS r ON r.merchant_id = p.merchant_id AND r.refund_id = p.refund_id
            WHERE p.sent > coalesce(r.gross, 0)
              AND NOT EXISTS (SELECT FROM billing.refund_payment s WHERE s.merchant_id = p.merchant_id

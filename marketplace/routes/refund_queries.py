@@ -16,11 +16,12 @@ from marketplace.core.errors import NotFound
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """What a buyer gets back of an order, in minor units.
+    """What goes back of an order, in minor units.
 
-    platform_minor: what of it the platform bears; negative: what it got back of what it had borne, because the merchant
-    gives back more than the buyer gets. fee_minor: the processor's fee charged on to the merchant. state: cancelled; or
-    owed (no payment carries it), due (on its way), failed (waits for a decision), paid.
+    payer_minor: what of it goes to third-party payers, the buyer gets the rest. platform_minor: what of it the platform
+    bears; negative: what it got back of what it had borne, because the merchant gives back more than the buyer gets.
+    fee_minor: the processor's fee charged on to the merchant. state: cancelled; or owed (no payment carries it), due
+    (on its way), failed (waits for a decision), paid.
     """
 
     merchant_id: int
@@ -31,6 +32,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     goods_minor: int
     freight_minor: int
     platform_minor: int
+    payer_minor: int
     fee_minor: int
     reason: str
     initiator: str
@@ -50,14 +52,15 @@ class RefundDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 _REFUND = """
 SELECT r.merchant_id, r.refund_id, r.order_id, o.order_ref, o.currency, r.goods_minor, r.freight_minor,
-       r.platform_minor, r.fee_minor, r.reason, r.initiator,
+       r.platform_minor, r.payer_minor, r.fee_minor, r.reason, r.initiator,
        CASE WHEN r.state = 'cancelled' THEN 'cancelled' WHEN r.reason = 'dispute_lost' THEN 'paid'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
                             AND p.refund_id = r.refund_id AND p.state = 'failed') THEN 'failed'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
                             AND p.refund_id = r.refund_id AND p.state = 'due') THEN 'due'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
-                            AND p.refund_id = r.refund_id) OR r.goods_minor + r.freight_minor = 0 THEN 'paid'
+                            AND p.refund_id = r.refund_id) OR r.goods_minor + r.freight_minor = r.payer_minor
+            THEN 'paid'
             ELSE 'owed' END AS state,
        r.refunded_at, r.made_by
 FROM demand.refund r

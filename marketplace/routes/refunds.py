@@ -61,7 +61,9 @@ class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a refund would do, in minor units: what the buyer gets, what is refundable before it, and who bears it.
+    """What a refund would do, in minor units: what goes back, what is refundable before it, and who bears it.
+
+    payer_minor: what of it third-party payers get back, who bore it; the buyer gets the rest.
 
     Who bears it is between platform and merchant: None for a shop that asks for its buyer.
     """
@@ -70,6 +72,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     funds: Funds
     refundable_minor: int
     settled: bool
+    payer_minor: int = 0
     lines: list[LineLeft] | None = None
     merchant_minor: int | None = None
     platform_minor: int | None = None
@@ -168,6 +171,7 @@ async def preview_refund(
         funds=plan.funds,
         refundable_minor=plan.funds.refundable_minor,
         settled=plan.settled,
+        payer_minor=plan.payer_minor,
     )
     if cmd.initiator is Party.BUYER:
         return preview

@@ -26,13 +26,14 @@ class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Me(msgspec.Struct, frozen=True):
-    """Who the caller is: roles decide what it may do, merchant_id whose books it sees."""
+    """Who the caller is: roles decide what it may do, merchant_id or payer_id whose books it sees."""
 
     login: str
     name: str
     roles: list[str]
     merchant_id: int | None
     locale: str
+    payer_id: int | None = None
 
 
 class OpenedSession(msgspec.Struct, frozen=True):
@@ -94,7 +95,7 @@ async def sign_out(
 async def get_me(request: ActorRequest) -> Me:
     """Who the caller is."""
     actor = request.user
-    return Me(actor.login, actor.name, sorted(actor.roles), actor.merchant_id, actor.locale)
+    return Me(actor.login, actor.name, sorted(actor.roles), actor.merchant_id, actor.locale, actor.payer_id)
 
 
 @get("/sessions", guards=[signed_in])

@@ -33,7 +33,7 @@ SESSION_COOKIE = "marketplace_session"
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """The signed-in caller. roles are values of `UserRole`; merchant_id is None for the house's own people."""
+    """The signed-in caller. roles are values of `UserRole`; the house's own people have no merchant_id or payer_id."""
 
     user_id: int
     login: str
@@ -41,6 +41,7 @@ class Actor(msgspec.Struct, frozen=True):
     roles: frozenset[str]
     merchant_id: int | None
     locale: str
+    payer_id: int | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -51,6 +52,8 @@ class Actor(msgspec.Struct, frozen=True):
         """As whom the database is asked on this caller's behalf. Never from a path or a body: only from here."""
         if self.merchant_id is not None:
             return database.Scope(Role.MERCHANT, self.merchant_id)
+        if self.payer_id is not None:
+            return database.Scope(Role.PAYER, self.payer_id)
         if self.is_staff:
             return STAFF
         raise Forbidden("this role has no books to look at")
@@ -130,7 +133,15 @@ async def _holder(db: Database, credential: Credential) -> Holder | None:
 
 
 def _actor(holder: Holder) -> Actor:
-    return Actor(holder.user_id, holder.login, holder.name, frozenset(holder.roles), holder.merchant_id, holder.locale)
+    return Actor(
+        user_id=holder.user_id,
+        login=holder.login,
+        name=holder.name,
+        roles=frozenset(holder.roles),
+        merchant_id=holder.merchant_id,
+        locale=holder.locale,
+        payer_id=holder.payer_id,
+    )
 
 
 def session_cookie(token: str, *, secure: bool) -> Cookie:

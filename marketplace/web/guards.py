@@ -21,6 +21,8 @@ FINANCE = FINANCE_ROLES | {Role.ADMIN}
 OPS = OPS_ROLES | {Role.ADMIN}
 SELLING = OPS | {Role.STOREFRONT}
 """Who acts for buyers: the shop's own key, and the house's people who help them."""
+PAYER = frozenset({Role.PAYER})
+"""A third-party payer's people: its own contracts, caps, claims and statement."""
 EVERYBODY = frozenset(Role)
 
 

@@ -26,6 +26,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
 from tests.http.serving import api_key, make_client, running
 
@@ -79,6 +80,7 @@ async def fill(db: Database, home: Path) -> None:
             buyer = (await done(people.shop, "/buyers", {"buyer_ref": name, "name": name}))["buyer_id"]
             await Life(db, people, buyer).live()
         await _newcomers(db, people)
+        await add_payer(db, people.controller)
         await db.write(WORKER, "test", _a_few_park)
         await roll_ledger(db, "worker")
 

@@ -44,8 +44,10 @@ async def caller(app: Litestar, db: Database) -> AsyncIterator[Callable[..., obj
     """`await caller("anna", "controller")`: a program with an API key of a new user of these roles."""
     async with AsyncExitStack() as stack:
 
-        async def make(login: str, *roles: str, merchant_id: int | None = None) -> httpx.AsyncClient:
-            key = await api_key(db, login, list(roles), merchant_id)
+        async def make(
+            login: str, *roles: str, merchant_id: int | None = None, payer_id: int | None = None
+        ) -> httpx.AsyncClient:
+            key = await api_key(db, login, list(roles), merchant_id, payer_id)
             return await stack.enter_async_context(make_client(app, Authorization=f"Bearer {key}"))
 
         yield make

@@ -60,6 +60,8 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "refund_id"): "SELECT merchant_id, refund_id FROM billing.refund_payment ORDER BY state, refund_id",
     ("merchant_id", "run_id"): "SELECT merchant_id, run_id FROM billing.statement ORDER BY 1, 2",
     ("merchant_id", "store_id"): "SELECT merchant_id, store_id FROM supply.store ORDER BY 1",
+    ("payer_id",): "SELECT payer_id FROM billing.payer ORDER BY 1",
+    ("payer_id", "claim_id"): "SELECT payer_id, claim_id FROM billing.payer_claim ORDER BY claim_id",
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
@@ -76,6 +78,7 @@ _OF_CART = "/api/v1/buyers/{buyer_id}/carts/{cart_id}"
 _OF_AMENDMENT = _OF_ORDER + "/amendments/{amendment_id}"
 _OF_RETURN = _OF_ORDER + "/returns/{return_id}"
 _OF_ACCOUNT = _OF_MERCHANT + "/bank-accounts/{account_id}"
+_OF_CLAIM = "POST /api/v1/payers/{payer_id}/claims/{claim_id}"
 _OF_REFUND = _OF_MERCHANT + "/refunds/{refund_id}"
 
 
@@ -214,6 +217,8 @@ _GOODS = {"sku": "new-1", "title": "A cup", "price_minor": 700, "on_hand": 5}
 _RULES = msgspec.to_builtins(DEFAULT.rules)
 _PLAN = {"name": "plan", "currency": "EUR", "valid_from": "2018-10-01", "rate_ppm": 100_000, "vat_ppm": 200_000}
 
+_BEARS = {"name": "bears", "payer": "Health", "currency": "EUR", "valid_from": "2018-10-01", "share_ppm": 100_000}
+
 Sensible = Callable[[Seen, int], Any]
 
 
@@ -287,6 +292,13 @@ SENSIBLE: dict[str, Sensible] = {
     },
     f"{_OF_MERCHANT}/stores": lambda _, n: {"name": f"Harbour {n}"},
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
+    "POST /api/v1/payers": lambda _, n: {"name": f"Payer {n}", "kind": "brand", "email": "a@example.org"},
+    "PATCH /api/v1/payers/{payer_id}": lambda *_: {"email": "claims@example.org"},
+    "POST /api/v1/payer-contracts": lambda _, n: {"payer_contract": [{**_BEARS, "name": f"bears {n}"}]},
+    "POST /api/v1/payer-claims": lambda *_: {"contract_id": 2, "entity_id": 1, "through": "2018-09-30"},
+    f"{_OF_CLAIM}/remittances": lambda _, n: {"amount_minor": 10, "bank_ref": f"B{n}", "received_on": "2018-09-01"},
+    f"{_OF_CLAIM}/rejections": lambda *_: {"line_no": 2, "amount_minor": 5, "reason": "not covered"},
+    f"{_OF_CLAIM}/reclaims": lambda *_: {"line_no": 1, "amount_minor": 5, "reason": "covered"},
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

@@ -29,7 +29,11 @@ async def running(db: Database, home: Path, **settings: Any) -> AsyncIterator[Li
         yield app
 
 
-async def api_key(db: Database, login: str, roles: list[str], merchant_id: int | None = None) -> str:
+async def api_key(
+    db: Database, login: str, roles: list[str], merchant_id: int | None = None, payer_id: int | None = None
+) -> str:
     """A new user of these roles, and a key of its."""
-    user = await db.write(WORKER, "test", users.create_user, login, login.title(), roles, merchant_id=merchant_id)
+    user = await db.write(
+        WORKER, "test", users.create_user, login, login.title(), roles, merchant_id=merchant_id, payer_id=payer_id
+    )
     return (await db.write(WORKER, login, sessions.create_api_key, user.user_id, "tests")).key

@@ -25,7 +25,7 @@ SECRETS = (
 
 EMPTY = {
     "billing.balance_snapshot", "billing.billing_window_history", "billing.contract_merchant", "billing.parked_order",
-    "billing.payment_share",
+    "billing.payer_back", "billing.payment_share",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
 

@@ -27,6 +27,7 @@ OPERATING = OPS | {UserRole.ADMIN}
 SELLING = OPERATING | {UserRole.STOREFRONT}
 OWNER = {UserRole.MERCHANT_OWNER}
 STOREFRONT = {UserRole.STOREFRONT}
+PAYER = {UserRole.PAYER}
 PUBLIC = None
 
 ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
@@ -55,6 +56,24 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/drop": SELLING,
     "GET /api/v1/buyers/{buyer_id}/carts/{cart_id}/quote": SELLING,
     "POST /api/v1/buyers/{buyer_id}/carts/{cart_id}/place": SELLING,
+    "GET /api/v1/payers": STAFF | PAYER,
+    "POST /api/v1/payers": CONTROL,
+    "GET /api/v1/payers/{payer_id}": STAFF | PAYER,
+    "PATCH /api/v1/payers/{payer_id}": CONTROL,
+    "GET /api/v1/payers/{payer_id}/caps": STAFF | PAYER,
+    "GET /api/v1/payers/{payer_id}/statement": FINANCE | PAYER,
+    "GET /api/v1/payers/{payer_id}/rejections": FINANCE | PAYER,
+    "GET /api/v1/claim-ageing": FINANCE | PAYER,
+    "GET /api/v1/payer-contracts": STAFF | PAYER,
+    "POST /api/v1/payer-contracts": CONTROL,
+    "GET /api/v1/payer-claims": FINANCE | PAYER,
+    "POST /api/v1/payer-claims": FINANCE,
+    "GET /api/v1/payers/{payer_id}/claims/{claim_id}": FINANCE | PAYER,
+    "GET /api/v1/payers/{payer_id}/claims/{claim_id}/lines": FINANCE | PAYER,
+    "GET /api/v1/payers/{payer_id}/claims/{claim_id}/lines.csv": FINANCE | PAYER,
+    "POST /api/v1/payers/{payer_id}/claims/{claim_id}/remittances": FINANCE,
+    "POST /api/v1/payers/{payer_id}/claims/{claim_id}/rejections": FINANCE | PAYER,
+    "POST /api/v1/payers/{payer_id}/claims/{claim_id}/reclaims": FINANCE,
     "GET /api/v1/listings": SELLING,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
     "POST /api/v1/merchants": OPERATING,
@@ -262,7 +281,8 @@ async def test_the_guards_do_what_the_list_says(app: Litestar, db: Database) -> 
             answer = await nobody.request(method, filled(path))
             assert (answer.status_code == 401) is (roles is not None), name
     for role in UserRole:
-        key = await api_key(db, f"the-{role}", [role], ALPHA if role in MERCHANTS else None)
+        merchant_id = ALPHA if role in MERCHANTS else None
+        key = await api_key(db, f"the-{role}", [role], merchant_id, 1 if role is UserRole.PAYER else None)
         async with make_client(app, Authorization=f"Bearer {key}") as client:
             for name, roles in ROUTES.items():
                 if name in WITHOUT_ONCE:  # signing in, and what an API key may not do whoever holds it

@@ -72,7 +72,7 @@ async def test_every_owned_table_is_under_a_forced_policy_for_each_role_that_may
             """
         )
     found = {row.name: row for row in rows}
-    owners = {"merchant_id": "app_merchant", "buyer_id": "app_buyer"}
+    owners = {"merchant_id": "app_merchant", "buyer_id": "app_buyer", "payer_id": "app_payer"}
     for table in metadata.sorted_tables:
         row, key = found[qualified(table)], placement(table).distributed_by
         if key in owners:

@@ -1,0 +1,1 @@
+"""Claims on payers: numbered, sent, remitted, rejected, claimed again."""

@@ -1,0 +1,225 @@
+"""Every statement on shares: what payers bear of orders, charges and promotions."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert
+
+from billing.payers.caps.store import CapKey
+from billing.payers.rules import Borne, Standing
+from billing.payers.tables import payer_back, payer_share
+from marketplace.core.db import Tx
+
+ORDER, CHARGE, PROMOTION = "order", "charge", "promotion"
+
+
+class PayerShare(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `billing.payer_share`."""
+
+    merchant_id: int
+    source: str
+    source_id: int
+    contract_id: int
+    version_id: int
+    payer_id: int
+    entity_id: int
+    source_ref: str
+    currency: str
+    state: str
+    period_from: date
+    shard: int
+    line_nos: list[int]
+    line_minor: list[int]
+    line_back_minor: list[int]
+    amount_minor: int
+    back_minor: int = 0
+    rejected_minor: int = 0
+    rejected_back_minor: int = 0
+    claimed_minor: int = 0
+    fee_minor: int = 0
+    vat_minor: int = 0
+    remitted_minor: int = 0
+    held_minor: int = 0
+    claimable_on: date | None = None
+    reserved_at: datetime
+
+    @property
+    def cap(self) -> CapKey:
+        return CapKey(self.payer_id, self.contract_id, self.period_from)
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(**{name: getattr(self, name) for name in Standing.__struct_fields__})
+
+    @property
+    def borne(self) -> Borne:
+        return Borne(
+            contract_id=self.contract_id,
+            line_minor=dict(zip(self.line_nos, self.line_minor, strict=True)),
+            back_minor=dict(zip(self.line_nos, self.line_back_minor, strict=True)),
+        )
+
+
+_COLUMNS = ", ".join(PayerShare.__struct_fields__)
+_KEY = "merchant_id = :merchant AND source = :source AND source_id = :source_id"
+
+
+async def add_shares(tx: Tx, shares: Sequence[PayerShare]) -> None:
+    """Store new shares."""
+    if shares:
+        await tx.execute(insert(payer_share), [msgspec.structs.asdict(share) for share in shares])
+
+
+async def shares_of(
+    tx: Tx, merchant_id: int, source: str, source_id: int, *, state: str | None = None
+) -> list[PayerShare]:
+    """What payers bear of one thing, by contract; of a state, if one is named. Its order, or books, are held."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_COLUMNS} FROM billing.payer_share
+        WHERE {_KEY} AND (CAST(:state AS text) IS NULL OR state = :state) ORDER BY contract_id
+        """,
+        merchant=merchant_id,
+        source=source,
+        source_id=source_id,
+        state=state,
+    )
+    return [PayerShare(**row._mapping) for row in rows]
+
+
+async def get_share(
+    tx: Tx, merchant_id: int, source: str, source_id: int, contract_id: int, *, lock: bool = False
+) -> PayerShare | None:
+    """What one contract bears of it; `lock` holds it, for who does not hold the merchant's books."""
+    if lock:
+        held = f"SELECT contract_id FROM billing.payer_share WHERE {_KEY} ORDER BY contract_id FOR UPDATE"
+        await tx.execute(held, {"merchant": merchant_id, "source": source, "source_id": source_id})
+    found = await shares_of(tx, merchant_id, source, source_id)
+    return next((share for share in found if share.contract_id == contract_id), None)
+
+
+async def store_share(tx: Tx, share: PayerShare) -> None:
+    """Bring a share's row level with the value; whoever does it holds the merchant's books, or reserved it itself."""
+    await tx.execute(
+        f"""
+        UPDATE billing.payer_share SET state = :state, line_back_minor = :line_back_minor, back_minor = :back_minor,
+               rejected_minor = :rejected_minor, rejected_back_minor = :rejected_back_minor,
+               claimed_minor = :claimed_minor, fee_minor = :fee_minor, vat_minor = :vat_minor,
+               remitted_minor = :remitted_minor, held_minor = :held_minor, claimable_on = :claimable_on
+        WHERE {_KEY} AND contract_id = :contract_id
+        """,
+        msgspec.structs.asdict(share) | {"merchant": share.merchant_id},
+    )
+
+
+_SETTLED = """
+JOIN billing.payer_version v ON v.version_id = s.version_id
+JOIN billing.entry e ON e.merchant_id = s.merchant_id AND e.kind = 'order_settled' AND e.source_id = s.source_id
+WHERE s.merchant_id = ANY(CAST(:merchants AS bigint[])) AND s.source = 'order' AND s.state = 'committed'
+  AND s.claimable_on IS NULL"""
+_WAITS = "CAST(v.terms ->> 'pay_when_paid' AS boolean)"
+
+
+async def settled_waiting(tx: Tx, merchants: Sequence[int]) -> list[PayerShare]:
+    """Shares of orders that were just settled and for which the merchants wait until the payer pays.
+
+    All others are marked as claimable, whatever their number, by one statement. The merchants' books are held.
+    """
+    await tx.execute(
+        f"""
+        UPDATE billing.payer_share AS t SET claimable_on = settled.effective_on
+        FROM (SELECT s.merchant_id, s.source_id, s.contract_id, e.effective_on
+              FROM billing.payer_share s {_SETTLED} AND NOT {_WAITS}) AS settled
+        WHERE t.merchant_id = settled.merchant_id AND t.source = 'order' AND t.source_id = settled.source_id
+          AND t.contract_id = settled.contract_id
+        """,
+        {"merchants": list(merchants)},
+    )
+    columns = ", ".join(f"s.{name}" for name in PayerShare.__struct_fields__ if name != "claimable_on")
+    rows = await tx.rows(
+        f"""
+        SELECT {columns}, e.effective_on AS claimable_on FROM billing.payer_share s {_SETTLED} AND {_WAITS}
+        ORDER BY s.merchant_id, s.source_id, s.contract_id
+        """,
+        merchants=list(merchants),
+    )
+    return [PayerShare(**row._mapping) for row in rows]
+
+
+async def add_back(
+    tx: Tx, share: PayerShare, refund_id: int, lines: dict[int, int], rejected_back_minor: int, *, undone: bool = False
+) -> None:
+    """Record what a refund took back of a share; with the other sign when it is undone."""
+    row: dict[str, Any] = {
+        "merchant_id": share.merchant_id,
+        "refund_id": refund_id,
+        "contract_id": share.contract_id,
+        "undone": undone,
+        "source": share.source,
+        "source_id": share.source_id,
+        "line_nos": list(lines),
+        "line_minor": list(lines.values()),
+        "payer_minor": sum(lines.values()) - rejected_back_minor,
+        "rejected_back_minor": rejected_back_minor,
+    }
+    await tx.execute(insert(payer_back), row)
+
+
+async def backs_of(tx: Tx, merchant_id: int, refund_id: int) -> Sequence[Any]:
+    """What a refund took back of shares and did not undo, by contract."""
+    return await tx.rows(
+        """
+        SELECT contract_id, line_nos, line_minor, payer_minor, rejected_back_minor FROM billing.payer_back b
+        WHERE merchant_id = :merchant AND refund_id = :refund AND NOT undone
+          AND NOT EXISTS (SELECT FROM billing.payer_back u WHERE u.merchant_id = b.merchant_id
+             AND u.refund_id = b.refund_id AND u.contract_id = b.contract_id AND u.undone)
+        ORDER BY contract_id
+        """,
+        merchant=merchant_id,
+        refund=refund_id,
+    )
+
+
+async def claimable(tx: Tx, contract_id: int, entity_id: int, through: date, limit: int) -> list[PayerShare]:
+    """At most `limit` shares of a contract, settled through a day, of which there is something to claim or set off."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_COLUMNS} FROM billing.payer_share
+        WHERE contract_id = :contract AND entity_id = :entity AND claimable_on <= :through AND state = 'committed'
+          AND amount_minor - (back_minor - rejected_back_minor) - rejected_minor <> claimed_minor
+        ORDER BY merchant_id, source, source_id LIMIT :limit
+        """,
+        contract=contract_id,
+        entity=entity_id,
+        through=through,
+        limit=limit,
+    )
+    return [PayerShare(**row._mapping) for row in rows]
+
+
+async def borne_of_order(tx: Tx, merchant_id: int, order_id: int) -> tuple[int, int]:
+    """What payers bear of a paid order, and what of it came back: both 0 where none does."""
+    row = await tx.row(
+        """
+        SELECT coalesce(sum(amount_minor), 0)::bigint AS borne, coalesce(sum(back_minor), 0)::bigint AS back
+        FROM billing.payer_share
+        WHERE merchant_id = :merchant AND source = 'order' AND source_id = :order AND state = 'committed'
+        """,
+        merchant=merchant_id,
+        order=order_id,
+    )
+    assert row is not None
+    return row.borne, row.back
+
+
+async def release_unpaid(tx: Tx, merchant_id: int, order_id: int) -> list[PayerShare]:
+    """Release what payers would have borne of an order nobody has paid; returns it as it was reserved."""
+    reserved = await shares_of(tx, merchant_id, ORDER, order_id, state="reserved")
+    if reserved:
+        await tx.execute(
+            f"UPDATE billing.payer_share SET state = 'released' WHERE {_KEY} AND state = 'reserved'",
+            {"merchant": merchant_id, "source": ORDER, "source_id": order_id},
+        )
+    return reserved

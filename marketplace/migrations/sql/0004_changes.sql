@@ -1,0 +1,13 @@
+ALTER TABLE core.app_user ADD COLUMN payer_id BIGINT
+;;
+ALTER TABLE demand.refund ADD COLUMN payer_minor BIGINT DEFAULT '0' NOT NULL
+;;
+ALTER TABLE demand.refund ADD CONSTRAINT ck_refund_payer CHECK (payer_minor BETWEEN 0 AND goods_minor + freight_minor)
+;;
+ALTER TABLE billing.payment DROP CONSTRAINT ck_payment_amounts
+;;
+ALTER TABLE billing.payment ADD CONSTRAINT ck_payment_amounts CHECK (amount_minor >= 0 AND credit_minor >= 0)
+;;
+ALTER TABLE billing.payment_part DROP CONSTRAINT ck_payment_part_amounts
+;;
+ALTER TABLE billing.payment_part ADD CONSTRAINT ck_payment_part_amounts CHECK (amount_minor >= 0 AND credit_minor >= 0)
