@@ -87,6 +87,19 @@ async def list_payments(
     return [_payment(row) for row in rows]
 
 
+async def of_purchase(tx: Tx, buyer_id: int, purchase_id: int) -> list[Payment]:
+    """The payments by which a purchase was to be paid, in the order of their ids; those of amendments are not."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_PAYMENT_COLUMNS} FROM billing.payment
+        WHERE buyer_id = :buyer AND purchase_id = :purchase AND amendment_id IS NULL ORDER BY payment_id
+        """,
+        buyer=buyer_id,
+        purchase=purchase_id,
+    )
+    return [_payment(row) for row in rows]
+
+
 async def get_detail(tx: Tx, payment_id: int) -> PaymentDetail:
     """A payment with its parts and what its processor was told. Raises NotFound."""
     row = await tx.row(

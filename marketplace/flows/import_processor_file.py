@@ -49,7 +49,7 @@ class ImportedFile(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
 
 
-class _Share(msgspec.Struct, frozen=True, kw_only=True):
+class _Share(msgspec.Struct, frozen=True):
     """What a line is to one merchant. part: whose fee it adds to, of a capture."""
 
     line: Line
@@ -86,7 +86,8 @@ class _Plan(msgspec.Struct, frozen=True):
 async def import_processor_file(db: Database, actor: str, processor: str, content: bytes) -> ImportedFile:
     """Read, prove and book a file, PART_LINES at a time; one that was begun before goes on as the same batch.
 
-    Raises Invalid naming line and field, before anything of the file is stored.
+    Raises Invalid naming line and field before anything is stored; but when another file says otherwise while this one
+    is being booked, the parts before that line stay, and the corrected file goes on from there.
     """
     file = read_settlement_file(content)
     async with db.read(WORKER) as tx:
@@ -102,12 +103,13 @@ async def _plan(tx: Tx, processor: str, file: SettlementFile) -> _Plan:
     if processor_id is None:
         raise NotFound(f"processor: there is no processor {processor!r}")
     new = await _new_lines(tx, processor_id, list(enumerate(file.lines, start=2)))
-    merchants = {
-        share.merchant_id for number, line in new for share in await _shares(tx, processor_id, number, line)
-    }  # fmt: skip
+    shares = [share for number, line in new for share in await _shares(tx, processor_id, number, line)]
+    merchants = {share.merchant_id for share in shares}
     entity = None
     if new:
         begun = await _unfinished(tx, processor_id, file)
+        if begun and begun.paid_on != file.paid_on:
+            raise Invalid(f"paid_on: the import of this batch was begun with {begun.paid_on}, not {file.paid_on}")
         entity = await _entity(tx, file, sorted(merchants), begun and begun.entity_id)
     return _Plan(file, processor_id, new, entity)
 
@@ -134,7 +136,7 @@ async def _unfinished(tx: Tx, processor_id: int, file: SettlementFile) -> Any | 
     """The file of this batch whose import has begun and not ended."""
     return await tx.row(
         """
-        SELECT file_id, entity_id FROM billing.processor_file
+        SELECT file_id, entity_id, paid_on FROM billing.processor_file
         WHERE processor_id = :processor AND batch_ref = :batch AND currency = :currency AND state = 'booking'
         """,
         processor=processor_id,
@@ -153,7 +155,10 @@ async def _begin(tx: Tx, plan: _Plan, entity: _Entity) -> int:
 
 
 async def _finish(tx: Tx, plan: _Plan) -> ImportedFile:
-    """All lines of the file are booked: say so, once, and what it has brought since it was begun."""
+    """All lines of the file are booked: say so, once, and what it has brought since it was begun.
+
+    A shorter file of the batch, all of whose lines are known, ends no longer one.
+    """
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('processor_file'))")
     begun = await _unfinished(tx, plan.processor_id, plan.file)
     answer = ImportedFile(
@@ -170,13 +175,13 @@ async def _finish(tx: Tx, plan: _Plan) -> ImportedFile:
     ended = await tx.execute(
         f"""
         UPDATE billing.processor_file SET state = 'booked', new_lines = lines
-        WHERE file_id = :file AND (:new > 0 OR lines = new_lines)
+        WHERE file_id = :file AND (:new > 0 OR lines <= :lines)
         RETURNING lines AS new_lines, {", ".join(_SUMS)}
         """,
-        {"file": file_id, "new": len(plan.new)},
+        {"file": file_id, "new": len(plan.new), "lines": len(plan.file.lines)},
     )
     booked = ended.one_or_none()
-    if booked is None:  # somebody else is at work on a longer file of the batch
+    if booked is None:
         return answer
     answer = msgspec.structs.replace(answer, file_id=file_id, **booked._mapping)
     await audit.record(tx, "processor file imported", f"processor_file:{file_id}", **msgspec.structs.asdict(answer))
@@ -211,17 +216,13 @@ async def _shares(tx: Tx, processor_id: int, number: int, line: Line) -> list[_S
         owner_id, thing_id = ids_of(line.reference)
         if line.kind is LineKind.REFUND:
             await _check_refund(tx, processor_id, line, owner_id, thing_id)
-            return [_share(line, owner_id, line.gross_minor, line.fee_minor)]
+            return [_Share(line, owner_id, line.gross_minor, line.fee_minor)]
         parts = await _captured_parts(tx, processor_id, owner_id, thing_id)
         if line.kind is LineKind.CAPTURE:
             return _capture_shares(line, parts)
         return await _dispute_shares(tx, line, thing_id)
     except (Invalid, NotFound) as fault:
         raise Invalid(f"line {number}: {fault.detail}") from fault
-
-
-def _share(line: Line, merchant_id: int, gross_minor: int, fee_minor: int, part: PaymentPart | None = None) -> _Share:
-    return _Share(line=line, merchant_id=merchant_id, gross_minor=gross_minor, fee_minor=fee_minor, part=part)
 
 
 async def _check_refund(tx: Tx, processor_id: int, line: Line, merchant_id: int, source_id: int) -> None:
@@ -269,7 +270,7 @@ def _capture_shares(line: Line, parts: Sequence[PaymentPart]) -> list[_Share]:
         raise Invalid(f"gross: {sum(captured)} was captured, not {line.gross_minor} (minor units)")
     fees = allocate(line.fee_minor, captured)
     return [
-        _share(line, part.merchant_id, part.captured_minor, fee, part) for part, fee in zip(parts, fees, strict=True)
+        _Share(line, part.merchant_id, part.captured_minor, fee, part) for part, fee in zip(parts, fees, strict=True)
     ]
 
 
@@ -292,7 +293,7 @@ async def _dispute_shares(tx: Tx, line: Line, payment_id: int) -> list[_Share]:
     shares = [row.amount_minor if won else -row.amount_minor - row.fee_minor for row in rows]
     if sum(shares) != line.net_minor:
         raise Invalid(f"net: {sum(shares)} was booked for dispute {line.dispute_ref}, not {line.net_minor}")
-    return [_share(line, row.merchant_id, share, 0) for row, share in zip(rows, shares, strict=True)]
+    return [_Share(line, row.merchant_id, share, 0) for row, share in zip(rows, shares, strict=True)]
 
 
 async def _entity(tx: Tx, file: SettlementFile, merchant_ids: Sequence[int], begun_for: int | None) -> _Entity:

@@ -46,12 +46,13 @@ async def pay_purchase(tx: Tx, cmd: PayPurchase) -> PurchasePayment:
     processor_id = await payments.processor_id(tx, cmd.processor)
     if processor_id is None:
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
-    seen = await _open_parts(tx, await _payments(tx, cmd))
+    seen = await _open_parts(tx, await payments.of_purchase(tx, cmd.buyer_id, cmd.purchase_id))
     if not all(part.amount_minor for part in seen) or any(part.credit_minor for part in seen):
         # It may be paid at once: the books come before the orders.
         await hold_books(tx, [part.merchant_id for part in seen], with_house=True)
     orders = await _waiting_orders(tx, cmd)
-    known = await _payments(tx, cmd)
+    known = await payments.of_purchase(tx, cmd.buyer_id, cmd.purchase_id)
+    # A late word of the processor holds the payment, not the orders.
     earlier = [await payments.get_payment(tx, cmd.buyer_id, one.payment_id, lock=True) for one in known]
     parts = await _open_parts(tx, earlier)
     _check(tx, cmd, orders, earlier)
@@ -63,12 +64,6 @@ async def pay_purchase(tx: Tx, cmd: PayPurchase) -> PurchasePayment:
         told = {name: getattr(new, name) for name in ("buyer_id", "payment_id", "currency", "amount_minor", "method")}
         await payments.command(tx, "authorise", processor_id=processor_id, **told)
     return purchase_payment(await payments.get_payment(tx, cmd.buyer_id, new.payment_id))
-
-
-async def _payments(tx: Tx, cmd: PayPurchase) -> list[Payment]:
-    """The payments by which the purchase was to be paid so far, in the order of their ids."""
-    found = await payments.list_payments(tx, purchase_id=cmd.purchase_id, limit=2 * TRIES_MAX)
-    return [one for one in reversed(found) if one.amendment_id is None and one.buyer_id == cmd.buyer_id]
 
 
 async def _open_parts(tx: Tx, earlier: Sequence[Payment]) -> list[PaymentPart]:

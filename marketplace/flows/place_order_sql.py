@@ -132,7 +132,10 @@ RETURNING cart_id""",
     "credit": """
 UPDATE billing.credit_account SET reserved_minor = reserved_minor + :credit::bigint
 WHERE buyer_id = :buyer::bigint AND currency = :currency::text AND :credit::bigint > 0
-  AND balance_minor - reserved_minor >= :credit::bigint
+  AND balance_minor - greatest(reserved_minor, (
+      SELECT coalesce(sum(g.left_minor), 0)::bigint FROM billing.credit_grant g
+      WHERE g.buyer_id = :buyer::bigint AND g.currency = :currency::text AND g.expires_at <= :now::timestamptz
+  )) >= :credit::bigint
 RETURNING buyer_id""",
     "purchase": """
 INSERT INTO demand.purchase (buyer_id, purchase_id, order_ref, currency, source_state, placed_at)

@@ -70,12 +70,11 @@ async def expire_orders(db: Database, actor: str, upto: datetime) -> int:
             limit=BATCH,
         )
 
-    return await each(db, actor, "order not expired", overdue, _expire)
+    async def expire(tx: Tx, row: Any) -> bool:
+        order = await lock_order(tx, row.merchant_id, row.order_id)
+        if order.state is not OrderState.PLACED or order.expires_at is None or order.expires_at > upto:
+            return False  # paid meanwhile, or to be paid in cash, which it waits longer for
+        await release_unpaid(tx, order, Move.EXPIRE, Party.CLOCK, reason="not paid in time")
+        return True
 
-
-async def _expire(tx: Tx, row: Any) -> bool:
-    order = await lock_order(tx, row.merchant_id, row.order_id)
-    if order.state is not OrderState.PLACED:
-        return False
-    await release_unpaid(tx, order, Move.EXPIRE, Party.CLOCK, reason="not paid in time")
-    return True
+    return await each(db, actor, "order not expired", overdue, expire)

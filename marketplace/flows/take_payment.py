@@ -69,9 +69,10 @@ async def payment_changed(tx: Tx, processor_id: int, fact: PaymentFact) -> None:
 async def payment_refused(tx: Tx, command: PaymentCommand, reason: str) -> None:
     """The processor does not take a payment on, so that no event will come of it: it has failed."""
     payment = await payments.get_payment(tx, command.buyer_id, command.payment_id)
-    if payment.amendment_id is not None:
-        await charge_failed(tx, payment, f"payment failed: {reason}")
-    await _ended(tx, payment, PaymentState.FAILED, None, reason)
+    if payment.amendment_id is None:
+        await _ended(tx, payment, PaymentState.FAILED, None, reason)
+    elif payment.state is not PaymentState.CAPTURED:
+        await _amendment_unpaid(tx, payment, PaymentState.FAILED, None, reason)
     await payments.note_sent(tx, command.command_id, reason)
 
 
@@ -103,8 +104,14 @@ async def _amendment_fact(tx: Tx, payment: Payment, fact: PaymentFact) -> None:
         return
     reason = fact.failure or "the processor has given the payment up"
     state = PaymentState.FAILED if fact.state is PaymentState.CAPTURED else fact.state
+    await _amendment_unpaid(tx, payment, state, fact.processor_ref, reason)
+
+
+async def _amendment_unpaid(
+    tx: Tx, payment: Payment, state: PaymentState, processor_ref: str | None, reason: str
+) -> None:
     await charge_failed(tx, payment, f"payment failed: {reason}")
-    await payments.note_ended(tx, payment, state, processor_ref=fact.processor_ref, failure=reason)
+    await payments.note_ended(tx, payment, state, processor_ref=processor_ref, failure=reason)
 
 
 async def _authorised(tx: Tx, payment: Payment, fact: PaymentFact) -> None:

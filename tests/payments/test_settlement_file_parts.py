@@ -1,8 +1,12 @@
 """A big settlement file is booked part by part: even at every commit, resumed where it stopped, and nothing twice."""
 
 import asyncio
+import csv
+import io
 import signal
+from collections.abc import Collection
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +136,75 @@ async def test_killed_after_a_part_it_goes_on_with_the_same_batch(
     assert (await balances(db, HOUSE))[1010, 0] == done["net_minor"]
     assert (await row(db, "SELECT sum(fee_minor) AS fees FROM billing.payment_part")).fees == done["fee_minor"] - 270
     await check_books(db)
+
+
+class Killed(BaseException):
+    """What a process that dies does not catch."""
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """The import dies after so many parts from now on; 0: it does not."""
+    left = iter(range(after - 1, -1, -1))
+
+    def point(name: str) -> None:
+        if next(left, None) == 0:
+            raise Killed
+
+    monkeypatch.setattr(flow, "crash_point", point)
+
+
+def only(content: str, positions: Collection[int], **total: str) -> str:
+    """The file with these of its lines only and the total of them; total: what else that says."""
+    head, *lines, last = list(csv.reader(io.StringIO(content)))
+    kept = [line for position, line in enumerate(lines) if position in positions]
+    sums = {name: str(sum(Decimal(line[head.index(name)]) for line in kept)) for name in ("gross", "fee", "net")}
+    for name, value in {**sums, "id": str(len(kept)), **total}.items():
+        last[head.index(name)] = value
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows([head, *kept, last])
+    return written.getvalue()
+
+
+@pytest.mark.usefixtures("parts")
+async def test_a_longer_file_of_the_batch_ends_it_though_it_died_before_it_said_so(
+    db: Database, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying(monkeypatch, 1)
+    with pytest.raises(Killed):
+        await bring(db, only(file, range(5)))
+    dying(monkeypatch, 3)
+    with pytest.raises(Killed):
+        await bring(db, file)
+    assert (await state(db))[:3] == ("booking", 7, 5)
+    dying(monkeypatch, 0)
+    assert (await bring(db, only(file, range(5)))).file_id is None
+    assert (await state(db))[0] == "booking"  # the shorter one is none to end it
+    assert (await bring(db, file)).new_lines == 7
+    assert (await state(db))[:3] == ("booked", 7, 7)
+    await check_books(db)
+
+
+@pytest.mark.usefixtures("parts")
+async def test_a_file_whose_rest_came_in_another_batch_ends(
+    db: Database, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying(monkeypatch, 1)
+    with pytest.raises(Killed):
+        await bring(db, file)
+    dying(monkeypatch, 0)
+    await bring(db, only(file, range(2, 7), reference="another"))
+    await bring(db, file)
+    ended = await row(db, "SELECT count(*) AS n FROM billing.processor_file WHERE state = 'booked'")
+    assert ended.n == 2
+    await check_books(db)
+
+
+@pytest.mark.usefixtures("parts")
+async def test_a_batch_arrives_on_one_day(db: Database, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dying(monkeypatch, 1)
+    with pytest.raises(Killed):
+        await bring(db, file)
+    dying(monkeypatch, 0)
+    with pytest.raises(Invalid, match="paid_on: the import of this batch was begun with 2018-09-03"):
+        await bring(db, only(file, range(7), at="2018-09-20"))
+    assert (await state(db))[:2] == ("booking", 2)

@@ -1,12 +1,20 @@
 """A purchase whose payment was declined is paid again: once, at the same price, and what comes late goes back."""
 
 import asyncio
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import insert
 
 from billing.payments.facts import PaymentFact, PaymentState
 from billing.payments.store import list_commands
-from marketplace.core.db import WORKER
+from billing.payments.tables import payment
+from demand.store import lock_order
+from marketplace.core.db import WORKER, Tx
+from marketplace.flows.pay_purchase import TRIES_MAX
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.take_payment import payment_changed
+from tests.billing.locks import wait_until_blocked
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR
 from tests.stories.shop import ALPHA, BETA, BUYER, CABLE, CHAIR, LAMP, Shop
@@ -112,3 +120,99 @@ async def test_a_token_nobody_knows_is_a_failed_payment_and_can_be_paid_otherwis
     assert ended["state"] == "cancelled"
     assert "'tok_nonsense' is none of" in ended["outcome"]
     assert await shop.shelf(ALPHA, LAMP) == (50, 0)
+
+
+async def test_the_clock_leaves_alone_what_is_to_be_paid_in_cash_meanwhile(shop: Shop) -> None:
+    """It has seen the order as overdue, and waits for it while the time to pay grows."""
+    shop.at(5, 3)
+    bought = await shop.buy(method="tok_decline")
+    placed_at = shop.clock.now()
+    held, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(tx: Tx) -> None:
+        await lock_order(tx, ALPHA, bought.orders[ALPHA])
+        held.set()
+        await go.wait()
+
+    holder = asyncio.create_task(shop.db.write(WORKER, "somebody", hold))
+    await held.wait()
+    shop.clock.move_to(placed_at + timedelta(minutes=29, seconds=59))
+    path = f"/buyers/{BUYER}/purchases/{bought.purchase_id}/pay"
+    paying = asyncio.create_task(shop.ask("shop", path, {"method": "cash"}))
+    await wait_until_blocked(shop.db, 1)
+    shop.clock.move_to(placed_at + timedelta(minutes=30, seconds=1))
+    clock = asyncio.create_task(expire_orders(shop.db, "worker", shop.clock.now()))
+    await wait_until_blocked(shop.db, 2)
+    go.set()
+    await holder
+    assert ((await paying).status_code, await clock) == (201, 0)
+    assert await shop.state(bought) == "placed"
+
+
+async def test_too_late_is_too_late_though_the_clock_has_not_been_there(shop: Shop) -> None:
+    shop.at(5, 3)
+    bought = await shop.buy(method="tok_decline")
+    shop.at(5, 3, hour=11)
+    late = await shop.ask("shop", f"/buyers/{BUYER}/purchases/{bought.purchase_id}/pay", {"method": "tok_ok"})
+    assert (late.status_code, "time to pay" in late.json()["detail"]) == (409, True)
+
+
+async def test_a_card_is_not_tried_out_for_ever(shop: Shop) -> None:
+    shop.at(5, 3)
+    bought = await shop.buy(method="tok_decline")
+    path = f"/buyers/{BUYER}/purchases/{bought.purchase_id}/pay"
+    for _ in range(TRIES_MAX - 1):
+        await shop.post("shop", path, {"method": "tok_decline"})
+        await shop.hear()
+    more = await shop.ask("shop", path, {"method": "tok_ok"})
+    assert (more.status_code, f"{TRIES_MAX} times" in more.json()["detail"]) == (409, True)
+
+
+async def test_payments_of_amendments_are_none_of_the_purchase(shop: Shop) -> None:
+    """However many there are: the cash that is still to be collected is under way."""
+    shop.at(5, 3)
+    bought = await shop.buy(method="cash")
+    now = shop.clock.now()
+    same: dict[str, Any] = {
+        "buyer_id": BUYER,
+        "purchase_id": bought.purchase_id,
+        "processor_id": PROCESSOR,
+        "merchant_id": ALPHA,
+    }
+    same |= {"method": "tok", "currency": "EUR", "amount_minor": 1, "state": "failed", "created_at": now}
+    rows = [
+        same | {"payment_id": bought.payment_id + number, "amendment_id": number, "expires_at": now}
+        for number in range(1, 3 * TRIES_MAX)
+    ]
+
+    async def add(tx: Tx) -> None:
+        await tx.execute(insert(payment), rows)
+
+    await shop.db.write(WORKER, "test", add)
+    answer = await shop.ask("shop", f"/buyers/{BUYER}/purchases/{bought.purchase_id}/pay", {"method": "tok_ok"})
+    assert (answer.status_code, answer.json()["payment_id"]) == (409, bought.payment_id)
+
+
+async def test_an_amendment_that_is_not_paid_ends_no_payment_of_the_purchase(shop: Shop) -> None:
+    """Neither when the card is declined nor when the processor knows no such token."""
+    shop.at(5, 3)
+    for method in ("tok_decline", "tok_nonsense"):
+        bought = await shop.buy()
+        before = await _ended(shop)
+        change = {"add": [{"product_id": LAMP, "quantity": 1}], "base_version": 2, "buyer_id": BUYER}
+        asked = change | {"reason": "one more", "method": method}
+        held = await shop.post("shop", f"{bought.path()}/amendments", asked)
+        path = f"{bought.path()}/amendments/{held['amendment_id']}"
+        await shop.post(f"owner of {ALPHA}", f"{path}/accept", {"base_version": 2})
+        await shop.hear()
+        assert (await shop.get("olga", path))["state"] == "cancelled"
+        assert await _ended(shop) == before == ["captured"] * len(before)
+
+
+async def _ended(shop: Shop) -> list[str]:
+    """The states in which payments of purchases were said to have ended."""
+    async with shop.db.read(WORKER) as tx:
+        rows = await tx.rows(
+            "SELECT payload ->> 'state' AS state FROM core.outbox WHERE topic = 'billing.payment_ended.v1'"
+        )
+    return [row.state for row in rows]
