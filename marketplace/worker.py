@@ -20,7 +20,17 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import (
+    amend_order,
+    dun_merchants,
+    fulfil_order,
+    pay_merchants,
+    roll_ledger,
+    run_billing_buckets,
+    run_charges,
+    run_subscriptions,
+    settle_orders,
+)
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -86,6 +96,18 @@ async def _expire_orders(db: Database, _: Any) -> None:
     await expire_orders(db, ACTOR, db.clock.now())
 
 
+async def _run_products(db: Database, _: Any) -> None:
+    """What was charged is set off before anybody is asked for it, and asked for before anybody recovers."""
+    done = {
+        "advanced": await run_subscriptions.run_subscriptions(db, ACTOR),
+        "netted": await run_charges.net_charges(db, ACTOR),
+        "dunned": await dun_merchants.dun_merchants(db, ACTOR),
+        "recognised": await run_charges.recognise_revenue(db, ACTOR),
+    }
+    if any(done.values()):
+        log.info("products looked after", **done)
+
+
 def jobs_of(settings: Settings) -> dict[str, Job]:
     """Every job by its name, as a worker with these settings does it."""
 
@@ -100,6 +122,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "expire_amendments": Job(_expire_amendments, cron="*/5 * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
+        "run_products": Job(_run_products, cron="*/10 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

@@ -77,6 +77,8 @@ class Account(IntEnum):
 _DIMENSIONS = {
     Account.PROCESSOR_CLEARING: "processor",
     Account.CONTROL: "batch",
+    Account.MERCHANT_RECEIVABLE: "charge",
+    Account.DEFERRED_REVENUE: "charge",
     Account.PAYER_RECEIVABLE: "payer contract",
     Account.BUYER_CREDIT: "buyer",
     Account.INCENTIVE_COST: "promotion",

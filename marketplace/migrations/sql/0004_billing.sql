@@ -1,0 +1,295 @@
+CREATE TABLE billing.charge (
+    merchant_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    source TEXT NOT NULL, 
+    source_id BIGINT NOT NULL, 
+    part TEXT NOT NULL, 
+    description TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
+    pays_by TEXT NOT NULL, 
+    charged_on DATE NOT NULL, 
+    due_on DATE NOT NULL, 
+    deferred BOOLEAN NOT NULL, 
+    service_from DATE, 
+    service_to DATE, 
+    anchored_on DATE, 
+    anchored_minor BIGINT DEFAULT '0' NOT NULL, 
+    recognised_minor BIGINT NOT NULL, 
+    credited_minor BIGINT DEFAULT '0' NOT NULL, 
+    credited_vat_minor BIGINT DEFAULT '0' NOT NULL, 
+    written_off_minor BIGINT DEFAULT '0' NOT NULL, 
+    open_minor BIGINT NOT NULL, 
+    dunning_step SMALLINT DEFAULT '0' NOT NULL, 
+    entry_no BIGINT NOT NULL, 
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_charge PRIMARY KEY (merchant_id, charge_id), 
+    CONSTRAINT uq_charge_merchant_id_source_source_id_part UNIQUE (merchant_id, source, source_id, part), 
+    CONSTRAINT ck_charge_source CHECK (source IN ('subscription', 'hardware', 'work_order', 'service')), 
+    CONSTRAINT ck_charge_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_charge_amounts CHECK (net_minor > 0 AND vat_minor >= 0), 
+    CONSTRAINT ck_charge_open CHECK (open_minor BETWEEN 0 AND net_minor + vat_minor), 
+    CONSTRAINT ck_charge_credited CHECK (credited_minor BETWEEN 0 AND net_minor), 
+    CONSTRAINT ck_charge_recognised CHECK (recognised_minor BETWEEN 0 AND net_minor - credited_minor), 
+    CONSTRAINT ck_charge_service CHECK (service_to > service_from AND (service_from IS NULL) = (service_to IS NULL))
+)
+;;
+CREATE INDEX ix_charge_open ON billing.charge (merchant_id, due_on) WHERE open_minor > 0
+;;
+CREATE INDEX ix_charge_waiting ON billing.charge (merchant_id, charge_id) WHERE service_to IS NOT NULL AND recognised_minor < net_minor - credited_minor
+;;
+CREATE TABLE supply.plan (
+    plan_id BIGINT NOT NULL, 
+    code TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    per TEXT NOT NULL, 
+    every TEXT NOT NULL, 
+    trial_days INTEGER NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    due_days INTEGER NOT NULL, 
+    refunds TEXT NOT NULL, 
+    follow_up_day INTEGER NOT NULL, 
+    follow_up_uses INTEGER NOT NULL, 
+    owner TEXT NOT NULL, 
+    offered BOOLEAN NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_plan PRIMARY KEY (plan_id), 
+    CONSTRAINT uq_plan_code_version_no UNIQUE (code, version_no), 
+    CONSTRAINT ck_plan_terms CHECK (price_minor > 0 AND trial_days >= 0 AND due_days >= 0), 
+    CONSTRAINT ck_plan_per CHECK (per IN ('seat', 'flat')), 
+    CONSTRAINT ck_plan_every CHECK (every IN ('month', 'year')), 
+    CONSTRAINT ck_plan_refunds CHECK (refunds IN ('unused', 'nothing')), 
+    CONSTRAINT ck_plan_ppm CHECK (vat_ppm BETWEEN 0 AND 1000000)
+)
+;;
+CREATE TABLE billing.charge_movement (
+    merchant_id BIGINT NOT NULL, 
+    movement_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    counts_on DATE NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    vat_minor BIGINT DEFAULT '0' NOT NULL, 
+    open_minor BIGINT DEFAULT '0' NOT NULL, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    bank_ref TEXT, 
+    entry_no BIGINT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_charge_movement PRIMARY KEY (merchant_id, movement_id), 
+    CONSTRAINT fk_charge_movement_merchant_id_charge_id FOREIGN KEY(merchant_id, charge_id) REFERENCES billing.charge (merchant_id, charge_id), 
+    CONSTRAINT ck_charge_movement_kind CHECK (kind IN ('netted', 'paid', 'credited', 'written_off', 'recognised')), 
+    CONSTRAINT ck_charge_movement_amounts CHECK (amount_minor > 0 AND open_minor BETWEEN 0 AND amount_minor)
+)
+;;
+CREATE INDEX ix_charge_movement_merchant_id_charge_id_movement_id ON billing.charge_movement (merchant_id, charge_id, movement_id)
+;;
+CREATE UNIQUE INDEX uq_charge_movement_bank_ref ON billing.charge_movement (merchant_id, charge_id, bank_ref) WHERE bank_ref IS NOT NULL
+;;
+CREATE UNIQUE INDEX uq_charge_movement_month ON billing.charge_movement (merchant_id, charge_id, counts_on) WHERE kind = 'recognised'
+;;
+CREATE TABLE billing.write_off (
+    merchant_id BIGINT NOT NULL, 
+    write_off_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    reason TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_write_off PRIMARY KEY (merchant_id, write_off_id), 
+    CONSTRAINT fk_write_off_merchant_id_charge_id FOREIGN KEY(merchant_id, charge_id) REFERENCES billing.charge (merchant_id, charge_id), 
+    CONSTRAINT ck_write_off_state CHECK (state IN ('proposed', 'approved', 'refused')), 
+    CONSTRAINT ck_write_off_amount CHECK (amount_minor > 0)
+)
+;;
+CREATE UNIQUE INDEX uq_write_off_proposed ON billing.write_off (merchant_id, charge_id) WHERE state = 'proposed'
+;;
+CREATE TABLE supply.subscription (
+    merchant_id BIGINT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    plan_id BIGINT NOT NULL, 
+    seats INTEGER NOT NULL, 
+    state TEXT NOT NULL, 
+    pays_by TEXT, 
+    trial_from DATE, 
+    trial_to DATE, 
+    anchored_on DATE, 
+    period_no INTEGER DEFAULT '0' NOT NULL, 
+    period_from DATE, 
+    period_to DATE, 
+    next_plan_id BIGINT, 
+    next_seats INTEGER, 
+    acts_on DATE, 
+    followed_up BOOLEAN DEFAULT 'false' NOT NULL, 
+    ended_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_subscription PRIMARY KEY (merchant_id, subscription_id), 
+    CONSTRAINT fk_subscription_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT fk_subscription_plan_id FOREIGN KEY(plan_id) REFERENCES supply.plan (plan_id), 
+    CONSTRAINT ck_subscription_state CHECK (state IN ('trialing', 'trial_ended', 'active', 'leaving', 'suspended', 'ended')), 
+    CONSTRAINT ck_subscription_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_subscription_seats CHECK (seats > 0), 
+    CONSTRAINT ck_subscription_ended CHECK ((state = 'ended') = (ended_on IS NOT NULL)), 
+    CONSTRAINT ck_subscription_paid CHECK (state NOT IN ('active', 'leaving', 'suspended') OR (period_to > period_from AND pays_by IS NOT NULL))
+)
+;;
+CREATE INDEX ix_subscription_acts_on ON supply.subscription (acts_on) WHERE acts_on IS NOT NULL
+;;
+CREATE TABLE supply.subscription_step (
+    merchant_id BIGINT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    step_no INTEGER NOT NULL, 
+    move TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    detail TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_subscription_step PRIMARY KEY (merchant_id, subscription_id, step_no), 
+    CONSTRAINT fk_subscription_step_merchant_id_subscription_id FOREIGN KEY(merchant_id, subscription_id) REFERENCES supply.subscription (merchant_id, subscription_id)
+)
+;;
+CREATE TABLE supply.task (
+    merchant_id BIGINT NOT NULL, 
+    task_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    title TEXT NOT NULL, 
+    owner TEXT NOT NULL, 
+    due_on DATE NOT NULL, 
+    state TEXT NOT NULL, 
+    outcome TEXT DEFAULT '' NOT NULL, 
+    done_by TEXT, 
+    done_at TIMESTAMP WITH TIME ZONE, 
+    raised_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_task PRIMARY KEY (merchant_id, task_id), 
+    CONSTRAINT fk_task_merchant_id_subscription_id FOREIGN KEY(merchant_id, subscription_id) REFERENCES supply.subscription (merchant_id, subscription_id), 
+    CONSTRAINT uq_task_merchant_id_subscription_id_kind UNIQUE (merchant_id, subscription_id, kind), 
+    CONSTRAINT ck_task_kind CHECK (kind IN ('trial_follow_up', 'trial_ended')), 
+    CONSTRAINT ck_task_state CHECK (state IN ('open', 'done')), 
+    CONSTRAINT ck_task_done CHECK ((state = 'done') = (done_at IS NOT NULL))
+)
+;;
+CREATE INDEX ix_task_open ON supply.task (due_on, task_id) WHERE state = 'open'
+;;
+CREATE TABLE supply.tool_usage (
+    merchant_id BIGINT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    used_on DATE NOT NULL, 
+    uses INTEGER NOT NULL, 
+    CONSTRAINT pk_tool_usage PRIMARY KEY (merchant_id, subscription_id, used_on), 
+    CONSTRAINT fk_tool_usage_merchant_id_subscription_id FOREIGN KEY(merchant_id, subscription_id) REFERENCES supply.subscription (merchant_id, subscription_id), 
+    CONSTRAINT ck_tool_usage_uses CHECK (uses >= 0)
+)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.charge TO app_staff, app_worker
+;;
+ALTER TABLE billing.charge ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.charge FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.charge TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.charge TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.charge TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.plan TO app_staff, app_worker
+;;
+GRANT SELECT ON supply.plan TO app_merchant
+;;
+GRANT SELECT, INSERT ON billing.charge_movement TO app_staff, app_worker
+;;
+ALTER TABLE billing.charge_movement ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.charge_movement FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.charge_movement TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.charge_movement TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.charge_movement TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.charge_movement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.write_off TO app_staff, app_worker
+;;
+ALTER TABLE billing.write_off ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.write_off FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.write_off TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.write_off TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.write_off TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.write_off FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.subscription TO app_staff, app_worker
+;;
+ALTER TABLE supply.subscription ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.subscription FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.subscription TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.subscription TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.subscription TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.subscription FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON supply.subscription_step TO app_staff, app_worker
+;;
+ALTER TABLE supply.subscription_step ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.subscription_step FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.subscription_step TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.subscription_step TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.subscription_step TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.subscription_step FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.task TO app_staff, app_worker
+;;
+ALTER TABLE supply.task ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.task FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.task TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.task TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.task TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.task FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.tool_usage TO app_staff, app_worker
+;;
+ALTER TABLE supply.tool_usage ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.tool_usage FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.tool_usage TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.tool_usage TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.tool_usage TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.tool_usage FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
