@@ -11,6 +11,8 @@ import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
 import marketplace.core.webhooks.tables
+import supply.products.hardware.tables
+import supply.products.services.tables
 import supply.products.subscriptions.tables
 import supply.tables
 from marketplace.core.tables import metadata

@@ -22,6 +22,7 @@ from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import (
     amend_order,
+    bill_services,
     dun_merchants,
     fulfil_order,
     pay_merchants,
@@ -29,6 +30,7 @@ from marketplace.flows import (
     run_billing_buckets,
     run_charges,
     run_subscriptions,
+    sell_hardware,
     settle_orders,
 )
 from marketplace.flows.apply_payment_events import apply_events
@@ -100,6 +102,8 @@ async def _run_products(db: Database, _: Any) -> None:
     """What was charged is set off before anybody is asked for it, and asked for before anybody recovers."""
     done = {
         "advanced": await run_subscriptions.run_subscriptions(db, ACTOR),
+        "billed": await bill_services.bill_services(db, ACTOR),
+        "expired": await sell_hardware.expire_quotes(db, ACTOR),
         "netted": await run_charges.net_charges(db, ACTOR),
         "dunned": await dun_merchants.dun_merchants(db, ACTOR),
         "recognised": await run_charges.recognise_revenue(db, ACTOR),

@@ -146,7 +146,7 @@ class Happened(StrEnum):
     RECOGNISED = "recognised"
 
 
-class Movement(msgspec.Struct, frozen=True, kw_only=True):
+class ChargeMovement(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to a charge. amount_minor: of all of it, VAT included where there is any.
 
     open_minor: by how much less the merchant owes; the rest of a credit went to its payable balance. counts_on: the day

@@ -3,6 +3,8 @@
 Receivable and deferred revenue carry the charge as their dimension, so each can be proved charge by charge.
 """
 
+from collections.abc import Mapping
+
 from billing.charges.model import REVENUE, Charge, NewCharge, Source
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, legs
@@ -64,6 +66,42 @@ def recognised(amount_minor: int, source: Source, charge_id: int) -> tuple[Leg, 
 def written_off(amount_minor: int, charge_id: int) -> tuple[Leg, ...]:
     """N: nobody expects the merchant to pay any more."""
     return legs({Account.BAD_DEBT: amount_minor, Account.MERCHANT_RECEIVABLE: -amount_minor}, dimensions=_of(charge_id))
+
+
+def goods_received(cost_minor: int, item_id: int, provider_id: int) -> tuple[Leg, ...]:
+    """The house has bought units of an item, and owes them to who delivered them."""
+    return legs(
+        {Account.STOCK: cost_minor, Account.SUPPLIER_PAYABLE: -cost_minor},
+        dimensions={Account.STOCK: item_id, Account.SUPPLIER_PAYABLE: provider_id},
+    )
+
+
+def provider_paid(amount_minor: int, provider_id: int) -> tuple[Leg, ...]:
+    """The house has paid a supplier or a partner."""
+    return legs(
+        {Account.SUPPLIER_PAYABLE: amount_minor, Account.BANK: -amount_minor},
+        dimensions={Account.SUPPLIER_PAYABLE: provider_id},
+    )
+
+
+def goods_shipped(cost_by_item: Mapping[int, int], batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+    """J: units leave the house's stock at their cost, for a merchant's books; negative costs: they come back."""
+    cost = sum(cost_by_item.values())
+    own = legs({Account.COST_OF_GOODS: cost, Account.CONTROL: -cost}, dimensions={Account.CONTROL: batch_id})
+    stock = (Leg(int(Account.STOCK), -minor, item_id) for item_id, minor in sorted(cost_by_item.items()) if minor)
+    return own, (Leg(int(Account.CONTROL), cost, batch_id), *stock)
+
+
+def work_done(cost_minor: int, provider_id: int, batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+    """A partner has worked for a merchant: the house owes it, the cost stands in the merchant's books."""
+    batch = {Account.CONTROL: batch_id}
+    return (
+        legs({Account.COST_OF_GOODS: cost_minor, Account.CONTROL: -cost_minor}, dimensions=batch),
+        legs(
+            {Account.CONTROL: cost_minor, Account.SUPPLIER_PAYABLE: -cost_minor},
+            dimensions=batch | {Account.SUPPLIER_PAYABLE: provider_id},
+        ),
+    )
 
 
 def _of(charge_id: int) -> dict[Account, int]:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, bindparam, insert, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from billing.charges.model import Charge, Happened, Movement, NewCharge, PaysBy, Source
+from billing.charges.model import Charge, ChargeMovement, Happened, NewCharge, PaysBy, Source
 from billing.charges.tables import charge, charge_movement, write_off
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -58,7 +58,7 @@ async def books_of(tx: Tx, merchant_id: int) -> Books:
 
 
 _COLUMNS = [charge.c[field] for field in Charge.__struct_fields__]
-_MOVEMENT = [charge_movement.c[field] for field in Movement.__struct_fields__]
+_MOVEMENT = [charge_movement.c[field] for field in ChargeMovement.__struct_fields__]
 _WRITE_OFF = [write_off.c[field] for field in WriteOff.__struct_fields__]
 
 
@@ -185,9 +185,9 @@ async def add_movement(
     open_minor: int = 0,
     reason: str = "",
     bank_ref: str | None = None,
-) -> Movement:
+) -> ChargeMovement:
     """Store what happened to a charge, beside its entry."""
-    happened = Movement(
+    happened = ChargeMovement(
         merchant_id=held.merchant_id,
         movement_id=movement_id,
         charge_id=held.charge_id,
@@ -208,7 +208,7 @@ async def add_movement(
 
 async def list_movements(
     tx: Tx, merchant_id: int, charge_id: int, *, limit: int, before: int | None = None
-) -> list[Movement]:
+) -> list[ChargeMovement]:
     """At most `limit` of what happened to a charge, the newest first, those before the movement `before`."""
     query = select(*_MOVEMENT).where(
         charge_movement.c.merchant_id == merchant_id, charge_movement.c.charge_id == charge_id
@@ -219,7 +219,7 @@ async def list_movements(
     return [_movement(row) for row in rows]
 
 
-async def paid_as(tx: Tx, merchant_id: int, charge_id: int, bank_ref: str) -> Movement | None:
+async def paid_as(tx: Tx, merchant_id: int, charge_id: int, bank_ref: str) -> ChargeMovement | None:
     """The payment of a charge that the bank calls so, if it is booked."""
     row = await tx.row(
         select(*_MOVEMENT).where(
@@ -283,5 +283,5 @@ def _charge(row: Any) -> Charge:
     return Charge(**{**row._mapping, "source": Source(row.source), "pays_by": PaysBy(row.pays_by)})
 
 
-def _movement(row: Any) -> Movement:
-    return Movement(**{**row._mapping, "kind": Happened(row.kind)})
+def _movement(row: Any) -> ChargeMovement:
+    return ChargeMovement(**{**row._mapping, "kind": Happened(row.kind)})

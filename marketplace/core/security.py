@@ -19,6 +19,7 @@ APPEND_ONLY = frozenset(
         "demand.refund_line",
         "demand.return_line",
         "demand.shipment_line",
+        "supply.service_month",
         "supply.stock_movement",
         "supply.subscription_step",
     }

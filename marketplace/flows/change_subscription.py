@@ -25,7 +25,7 @@ from marketplace.flows.subscribe_merchant import (
 )
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By, Move
-from supply.products.subscriptions.model import Plan, Refunds, State, Subscription, difference
+from supply.products.subscriptions.model import Plan, Refunds, Subscription, SubscriptionState, difference
 
 
 class ChangeSubscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,16 +61,16 @@ async def change_subscription(tx: Tx, cmd: ChangeSubscription, by: By) -> Subscr
         raise Invalid(f"plan_id: {wanted.code} is sold in {wanted.currency}, not {plan.currency}", pointer="/plan_id")
     check_price(wanted, seats)
     detail = f"{wanted.code}, {seats} seats"
-    if now.state is State.ACTIVE and cmd.at_period_end:
+    if now.state is SubscriptionState.ACTIVE and cmd.at_period_end:
         later = {"next_plan_id": wanted.plan_id, "next_seats": seats}
         return await store.move_subscription(tx, now, Move.CHANGE, by, f"{detail}, then", **later)
-    if now.state is State.ACTIVE and wanted.every is not plan.every:
+    if now.state is SubscriptionState.ACTIVE and wanted.every is not plan.every:
         changing = msgspec.structs.replace(now, next_plan_id=wanted.plan_id, next_seats=seats)
         await _credit_unused(tx, books, now, await _unused(tx, books, now), "changed")
         return await begin_period(tx, books, changing, Move.CHANGE, by, books.today, 0, changed=True)
     chosen = {"plan_id": wanted.plan_id, "seats": seats, "next_plan_id": None, "next_seats": None}
     changed = await store.move_subscription(tx, now, Move.CHANGE, by, detail, **chosen)
-    if changed.state is State.ACTIVE:
+    if changed.state is SubscriptionState.ACTIVE:
         await _settle_difference(tx, books, changed, wanted)
     return changed
 
@@ -97,7 +97,15 @@ async def leave(tx: Tx, cmd: CancelSubscription, by: By) -> Subscription:
         gone = {"next_plan_id": None, "next_seats": None}
         return await store.move_subscription(tx, now, Move.LEAVE, by, cmd.reason, **gone)
     ended = await store.move_subscription(
-        tx, now, Move.CANCEL, by, cmd.reason, ended_on=books.today, acts_on=None, next_plan_id=None, next_seats=None
+        tx,
+        now,
+        Move.CANCEL,
+        by,
+        cmd.reason,
+        ended_on=books.today,
+        acts_on=None,
+        next_plan_id=None,
+        next_seats=None,
     )
     plan = await store.get_plan(tx, now.plan_id)
     if now.period_to is not None and now.period_to > books.today:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from billing.charges import postings, store
-from billing.charges.model import Charge, Happened, Movement, NewCharge, PaysBy
+from billing.charges.model import Charge, ChargeMovement, Happened, NewCharge, PaysBy
 from billing.charges.store import Books
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
@@ -88,7 +88,7 @@ async def net_merchant(tx: Tx, merchant_id: int, as_of: date) -> int:
     return touched
 
 
-async def pay_charge(tx: Tx, cmd: PayCharge) -> Movement:
+async def pay_charge(tx: Tx, cmd: PayCharge) -> ChargeMovement:
     """Book a transfer for a charge; the same again changes nothing.
 
     Raises NotFound; Conflict for more than is open, or another payment of the same name; Invalid for a day to come.
@@ -203,7 +203,7 @@ async def _settle(
     amount: int,
     *,
     bank_ref: str | None = None,
-) -> Movement:
+) -> ChargeMovement:
     await store.set_charge(tx, charge, open_minor=charge.open_minor - amount)
     return await store.add_movement(
         tx, charge, kind, movement_id, entry_no, on=on, amount_minor=amount, open_minor=amount, bank_ref=bank_ref

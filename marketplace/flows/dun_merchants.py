@@ -20,7 +20,7 @@ from marketplace.flows.charge_products import hold
 from marketplace.flows.run_subscriptions import advance, suspend
 from supply.products.subscriptions import store as subscriptions
 from supply.products.subscriptions.lifecycle import By
-from supply.products.subscriptions.model import State
+from supply.products.subscriptions.model import SubscriptionState
 
 BATCH = 500
 
@@ -64,9 +64,9 @@ async def dun_merchant(tx: Tx, merchant_id: int) -> int:
 
 async def _suspend(tx: Tx, books: Books, charge: Charge) -> None:
     held = await subscriptions.get_subscription(tx, charge.merchant_id, charge.source_id, lock=True)
-    if held.state in {State.ACTIVE, State.LEAVING}:
+    if held.state in {SubscriptionState.ACTIVE, SubscriptionState.LEAVING}:
         held = await advance(tx, books, held)
-    if held.state in {State.ACTIVE, State.LEAVING}:
+    if held.state in {SubscriptionState.ACTIVE, SubscriptionState.LEAVING}:
         held = await suspend(tx, held, By.CLOCK, f"charge {charge.charge_id} is past due", books)
         await advance(tx, books, held)
 

@@ -20,7 +20,7 @@ from marketplace.flows.charge_products import credit_charge, hold, recognise
 from marketplace.flows.subscribe_merchant import begin_period, convert, period_charges
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By, Move
-from supply.products.subscriptions.model import State, Subscription
+from supply.products.subscriptions.model import Subscription, SubscriptionState
 
 BATCH = 200
 _ANSWER_DAYS = 7
@@ -56,13 +56,13 @@ async def advance(tx: Tx, books: Books, held: Subscription) -> Subscription:
 
 
 async def _step(tx: Tx, books: Books, held: Subscription) -> Subscription:
-    if held.state is State.TRIALING:
+    if held.state is SubscriptionState.TRIALING:
         return await _try(tx, books, held)
-    if held.state is State.SUSPENDED:
+    if held.state is SubscriptionState.SUSPENDED:
         return await _recover_or_end(tx, books, held)
     assert held.period_to is not None
     assert held.anchored_on is not None
-    if held.state is State.LEAVING:
+    if held.state is SubscriptionState.LEAVING:
         return await store.move_subscription(
             tx, held, Move.END, By.CLOCK, "the period is over", ended_on=held.period_to, acts_on=None
         )

@@ -20,16 +20,16 @@ from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import AMOUNT_MAX, check_currency
 from marketplace.flows.charge_products import hold, make_charge
 from supply.model import MerchantState
+from supply.products.model import Means
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By, Move
 from supply.products.subscriptions.model import (
     Interval,
-    Means,
     Per,
     Plan,
     Refunds,
-    State,
     Subscription,
+    SubscriptionState,
     check_seats,
     period,
 )
@@ -106,7 +106,7 @@ async def subscribe(tx: Tx, cmd: Subscribe) -> Subscription:
     plan = await offered_plan(tx, cmd.plan_id)
     check_price(plan, cmd.seats)
     had = await store.states_of_code(tx, cmd.merchant_id, plan.code)
-    if set(had) - {State.ENDED}:
+    if set(had) - {SubscriptionState.ENDED}:
         raise Conflict(f"plan_id: merchant {cmd.merchant_id} has a subscription to {plan.code}")
     trial = plan.trial_days > 0 and not had
     if not trial and cmd.pays_by is None:
@@ -129,7 +129,7 @@ def _new(tx: Tx, cmd: Subscribe, plan: Plan, trial_from: date | None) -> Subscri
         subscription_id=time_ordered_id(tx.now),
         plan_id=plan.plan_id,
         seats=cmd.seats,
-        state=State.TRIALING if trial_from else State.ACTIVE,
+        state=SubscriptionState.TRIALING if trial_from else SubscriptionState.ACTIVE,
         pays_by=cmd.pays_by,
         trial_from=trial_from,
         trial_to=trial_to,
@@ -155,10 +155,12 @@ async def agree(tx: Tx, cmd: Agree, by: By) -> Subscription:
     """
     books = await hold(tx, cmd.merchant_id)
     now = await store.get_subscription(tx, cmd.merchant_id, cmd.subscription_id, lock=True)
-    if now.state is State.ENDED:
+    if now.state is SubscriptionState.ENDED:
         raise Conflict("state: the subscription has ended", state=now.state.value)
     agreed = await store.agree_means(tx, now, cmd.pays_by)
-    return await convert(tx, books, agreed, by, books.today) if agreed.state is State.TRIAL_ENDED else agreed
+    return (
+        await convert(tx, books, agreed, by, books.today) if agreed.state is SubscriptionState.TRIAL_ENDED else agreed
+    )
 
 
 async def convert(tx: Tx, books: Books, held: Subscription, by: By, on: date) -> Subscription:

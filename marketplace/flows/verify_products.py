@@ -68,4 +68,37 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
              ON c.merchant_id = s.merchant_id AND c.source_id = s.subscription_id AND c.service_to = s.period_to
            WHERE s.state IN ('active', 'leaving', 'suspended') AND c.charged_on IS DISTINCT FROM s.period_from""",
     ),
+    (
+        "stock-is-units",
+        "the house's stock of each item is what its units in stock have cost",
+        f"""SELECT coalesce(u.house_merchant_id, e.merchant_id), coalesce(u.item_id, e.item_id), u.cost, e.stock
+            FROM (SELECT house_merchant_id, item_id, currency, sum(cost_minor) AS cost FROM supply.hardware_unit
+                  WHERE state = 'in_stock' GROUP BY 1, 2, 3) AS u
+            FULL JOIN (SELECT e.merchant_id, leg.dimension AS item_id, e.currency, sum(leg.amount) AS stock
+                       FROM {_LEGS} WHERE leg.account = 1200 AND leg.dimension <> 0 GROUP BY 1, 2, 3) AS e
+              ON e.merchant_id = u.house_merchant_id AND e.item_id = u.item_id AND e.currency = u.currency
+            WHERE coalesce(u.cost, 0) <> coalesce(e.stock, 0)""",
+    ),
+    (
+        "units-are-deliveries",
+        "a unit is with a merchant exactly when it was delivered there and has not come back",
+        """SELECT coalesce(u.serial, d.serial), u.merchant_id, d.merchant_id
+           FROM (SELECT serial, merchant_id, order_id FROM supply.hardware_unit WHERE state = 'delivered') AS u
+           FULL JOIN (SELECT serial, merchant_id, order_id FROM supply.hardware_delivery
+                      WHERE returned_on IS NULL) AS d ON d.serial = u.serial
+           WHERE (u.merchant_id, u.order_id) IS DISTINCT FROM (d.merchant_id, d.order_id)""",
+    ),
+    (
+        "service-months-are-charges",
+        "what was charged and not credited of a share is what its closed months have come to",
+        """SELECT a.merchant_id, a.agreement_id, m.due, c.kept
+           FROM supply.service_agreement a
+           LEFT JOIN (SELECT merchant_id, agreement_id, sum(fee_minor + restated_minor) AS due
+                      FROM supply.service_month GROUP BY 1, 2) AS m
+             ON m.merchant_id = a.merchant_id AND m.agreement_id = a.agreement_id
+           LEFT JOIN (SELECT merchant_id, source_id, sum(net_minor - credited_minor) AS kept FROM billing.charge
+                      WHERE source = 'service' GROUP BY 1, 2) AS c
+             ON c.merchant_id = a.merchant_id AND c.source_id = a.agreement_id
+           WHERE a.kind = 'share' AND coalesce(m.due, 0) <> coalesce(c.kept, 0)""",
+    ),
 )

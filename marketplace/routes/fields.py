@@ -20,3 +20,11 @@ Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x0
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Minor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+Ppm = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+"""A rate in parts per million, at most the whole."""
+Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
+Seats = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Serials = Annotated[tuple[Reference, ...], msgspec.Meta(min_length=1, max_length=200)]
+"""Serial numbers of units."""

@@ -15,7 +15,8 @@ from marketplace.flows.dun_merchants import dun_merchants
 from marketplace.flows.run_charges import net_charges, recognise_revenue
 from marketplace.flows.run_subscriptions import run_subscriptions
 from marketplace.flows.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
-from supply.products.subscriptions.model import Interval, Means, Per, Plan, Refunds, Subscription
+from supply.products.model import Means
+from supply.products.subscriptions.model import Interval, Per, Plan, Refunds, Subscription
 from tests.billing.market import goodwill
 from tests.builders import HOUSE, add_market
 

@@ -23,9 +23,10 @@ from marketplace.flows.change_subscription import (
     stay,
 )
 from marketplace.flows.subscribe_merchant import Agree, Subscribe, agree, subscribe
+from supply.products.model import Means
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By
-from supply.products.subscriptions.model import Interval, Means, Plan, State, Subscription, unused
+from supply.products.subscriptions.model import Interval, Plan, Subscription, SubscriptionState, unused
 from tests.billing.market import check_books
 from tests.conftest import NOW, fresh_database
 from tests.products.market import MONTHLY, day, earn, offered, open_market, tick
@@ -133,7 +134,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         whole = [charge for charge in charges if "+" not in charge.part]
         assert len(whole) <= model.periods
         assert all(charge.open_minor == 0 for charge in charges)  # all of it could be netted
-        if now.state in {State.ACTIVE, State.LEAVING}:
+        if now.state in {SubscriptionState.ACTIVE, SubscriptionState.LEAVING}:
             assert (now.period_from, now.period_to) == model.period
             of_period = [charge for charge in charges if charge.service_to == now.period_to]
             left = sum(charge.unused(model.today) for charge in of_period)

@@ -39,6 +39,36 @@ CREATE INDEX ix_charge_open ON billing.charge (merchant_id, due_on) WHERE open_m
 ;;
 CREATE INDEX ix_charge_waiting ON billing.charge (merchant_id, charge_id) WHERE service_to IS NOT NULL AND recognised_minor < net_minor - credited_minor
 ;;
+CREATE TABLE supply.hardware_item (
+    item_id BIGINT NOT NULL, 
+    sku TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    warranty_months INTEGER NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_item PRIMARY KEY (item_id), 
+    CONSTRAINT ck_hardware_item_terms CHECK (price_minor >= 0 AND warranty_months >= 0), 
+    CONSTRAINT uq_hardware_item_sku UNIQUE (sku)
+)
+;;
+CREATE TABLE supply.hardware_unit (
+    serial TEXT NOT NULL, 
+    item_id BIGINT NOT NULL, 
+    house_merchant_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    merchant_id BIGINT, 
+    order_id BIGINT, 
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_unit PRIMARY KEY (serial), 
+    CONSTRAINT ck_hardware_unit_state CHECK (state IN ('in_stock', 'delivered', 'scrapped')), 
+    CONSTRAINT ck_hardware_unit_place CHECK ((state = 'delivered') = (merchant_id IS NOT NULL AND order_id IS NOT NULL)), 
+    CONSTRAINT ck_hardware_unit_cost CHECK (cost_minor > 0)
+)
+;;
 CREATE TABLE supply.plan (
     plan_id BIGINT NOT NULL, 
     code TEXT NOT NULL, 
@@ -65,6 +95,15 @@ CREATE TABLE supply.plan (
     CONSTRAINT ck_plan_every CHECK (every IN ('month', 'year')), 
     CONSTRAINT ck_plan_refunds CHECK (refunds IN ('unused', 'nothing')), 
     CONSTRAINT ck_plan_ppm CHECK (vat_ppm BETWEEN 0 AND 1000000)
+)
+;;
+CREATE TABLE supply.provider (
+    provider_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_provider PRIMARY KEY (provider_id), 
+    CONSTRAINT uq_provider_name UNIQUE (name)
 )
 ;;
 CREATE TABLE billing.charge_movement (
@@ -112,6 +151,58 @@ CREATE TABLE billing.write_off (
 ;;
 CREATE UNIQUE INDEX uq_write_off_proposed ON billing.write_off (merchant_id, charge_id) WHERE state = 'proposed'
 ;;
+CREATE TABLE supply.hardware_order (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    quote_no INTEGER NOT NULL, 
+    pays_by TEXT, 
+    decided_by TEXT, 
+    shipped_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_order PRIMARY KEY (merchant_id, order_id), 
+    CONSTRAINT fk_hardware_order_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_hardware_order_state CHECK (state IN ('quoted', 'accepted', 'shipped', 'returned', 'declined', 'expired', 'cancelled')), 
+    CONSTRAINT ck_hardware_order_pays_by CHECK (pays_by IN ('netting', 'transfer'))
+)
+;;
+CREATE INDEX ix_hardware_order_quoted ON supply.hardware_order (merchant_id, order_id) WHERE state = 'quoted'
+;;
+CREATE TABLE supply.service_agreement (
+    merchant_id BIGINT NOT NULL, 
+    agreement_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    retainer_minor BIGINT NOT NULL, 
+    share_ppm INTEGER NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    due_days INTEGER NOT NULL, 
+    baseline_minor BIGINT NOT NULL, 
+    baseline_from DATE, 
+    baseline_to DATE, 
+    baseline_source TEXT DEFAULT '' NOT NULL, 
+    starts_on DATE NOT NULL, 
+    ends_on DATE, 
+    state TEXT NOT NULL, 
+    pays_by TEXT, 
+    next_month DATE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    CONSTRAINT pk_service_agreement PRIMARY KEY (merchant_id, agreement_id), 
+    CONSTRAINT fk_service_agreement_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_service_agreement_kind CHECK (kind IN ('retainer', 'share')), 
+    CONSTRAINT ck_service_agreement_state CHECK (state IN ('proposed', 'active', 'ended', 'declined')), 
+    CONSTRAINT ck_service_agreement_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_service_agreement_terms CHECK (CASE kind WHEN 'retainer' THEN retainer_minor > 0 AND share_ppm = 0 AND baseline_to IS NULL ELSE retainer_minor = 0 AND share_ppm > 0 AND baseline_to > baseline_from END), 
+    CONSTRAINT ck_service_agreement_months CHECK (ends_on > starts_on)
+)
+;;
+CREATE INDEX ix_service_agreement_active ON supply.service_agreement (next_month) WHERE state = 'active'
+;;
 CREATE TABLE supply.subscription (
     merchant_id BIGINT NOT NULL, 
     subscription_id BIGINT NOT NULL, 
@@ -144,6 +235,81 @@ CREATE TABLE supply.subscription (
 )
 ;;
 CREATE INDEX ix_subscription_acts_on ON supply.subscription (acts_on) WHERE acts_on IS NOT NULL
+;;
+CREATE TABLE supply.work_order (
+    merchant_id BIGINT NOT NULL, 
+    work_order_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    serials TEXT[] NOT NULL, 
+    provider_id BIGINT, 
+    technician TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    pays_by TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    appointed_at TIMESTAMP WITH TIME ZONE, 
+    evidence TEXT DEFAULT '' NOT NULL, 
+    done_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_work_order PRIMARY KEY (merchant_id, work_order_id), 
+    CONSTRAINT fk_work_order_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_work_order_kind CHECK (kind IN ('install', 'maintain', 'repair')), 
+    CONSTRAINT ck_work_order_state CHECK (state IN ('planned', 'appointed', 'done', 'cancelled')), 
+    CONSTRAINT ck_work_order_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_work_order_amounts CHECK (price_minor >= 0 AND cost_minor >= 0), 
+    CONSTRAINT ck_work_order_partner CHECK (provider_id IS NOT NULL OR cost_minor = 0), 
+    CONSTRAINT ck_work_order_done CHECK ((state = 'done') = (done_on IS NOT NULL) AND (state <> 'done' OR evidence <> ''))
+)
+;;
+CREATE TABLE supply.hardware_delivery (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    serial TEXT NOT NULL, 
+    item_id BIGINT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    shipped_on DATE NOT NULL, 
+    installed_on DATE, 
+    warranty_until DATE, 
+    returned_on DATE, 
+    CONSTRAINT pk_hardware_delivery PRIMARY KEY (merchant_id, order_id, serial), 
+    CONSTRAINT fk_hardware_delivery_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES supply.hardware_order (merchant_id, order_id)
+)
+;;
+CREATE TABLE supply.hardware_quote (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    quote_no INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    lines JSONB NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    deposit_minor BIGINT NOT NULL, 
+    expires_on DATE NOT NULL, 
+    note TEXT DEFAULT '' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_quote PRIMARY KEY (merchant_id, order_id, quote_no), 
+    CONSTRAINT fk_hardware_quote_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES supply.hardware_order (merchant_id, order_id), 
+    CONSTRAINT ck_hardware_quote_amounts CHECK (net_minor > 0 AND deposit_minor BETWEEN 0 AND net_minor)
+)
+;;
+CREATE TABLE supply.service_month (
+    merchant_id BIGINT NOT NULL, 
+    agreement_id BIGINT NOT NULL, 
+    month DATE NOT NULL, 
+    turnover_minor BIGINT NOT NULL, 
+    fee_minor BIGINT NOT NULL, 
+    restated_minor BIGINT NOT NULL, 
+    closed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_service_month PRIMARY KEY (merchant_id, agreement_id, month), 
+    CONSTRAINT fk_service_month_merchant_id_agreement_id FOREIGN KEY(merchant_id, agreement_id) REFERENCES supply.service_agreement (merchant_id, agreement_id), 
+    CONSTRAINT ck_service_month_fee CHECK (fee_minor >= 0)
+)
 ;;
 CREATE TABLE supply.subscription_step (
     merchant_id BIGINT NOT NULL, 
@@ -206,9 +372,17 @@ GRANT SELECT ON billing.charge TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_item TO app_staff, app_worker
+;;
+GRANT SELECT ON supply.hardware_item TO app_merchant
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_unit TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.plan TO app_staff, app_worker
 ;;
 GRANT SELECT ON supply.plan TO app_merchant
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.provider TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.charge_movement TO app_staff, app_worker
 ;;
@@ -238,6 +412,34 @@ GRANT SELECT ON billing.write_off TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.write_off FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_order TO app_staff, app_worker
+;;
+ALTER TABLE supply.hardware_order ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.hardware_order FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.hardware_order TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.hardware_order TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.hardware_order TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.hardware_order FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.service_agreement TO app_staff, app_worker
+;;
+ALTER TABLE supply.service_agreement ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.service_agreement FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.service_agreement TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.service_agreement TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.service_agreement TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.service_agreement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.subscription TO app_staff, app_worker
 ;;
 ALTER TABLE supply.subscription ENABLE ROW LEVEL SECURITY
@@ -251,6 +453,62 @@ CREATE POLICY app_worker ON supply.subscription TO app_worker USING (true) WITH 
 GRANT SELECT ON supply.subscription TO app_merchant
 ;;
 CREATE POLICY app_merchant ON supply.subscription FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.work_order TO app_staff, app_worker
+;;
+ALTER TABLE supply.work_order ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.work_order FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.work_order TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.work_order TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.work_order TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.work_order FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_delivery TO app_staff, app_worker
+;;
+ALTER TABLE supply.hardware_delivery ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.hardware_delivery FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.hardware_delivery TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.hardware_delivery TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.hardware_delivery TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.hardware_delivery FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_quote TO app_staff, app_worker
+;;
+ALTER TABLE supply.hardware_quote ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.hardware_quote FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.hardware_quote TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.hardware_quote TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.hardware_quote TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.hardware_quote FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON supply.service_month TO app_staff, app_worker
+;;
+ALTER TABLE supply.service_month ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.service_month FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.service_month TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.service_month TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.service_month TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.service_month FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT ON supply.subscription_step TO app_staff, app_worker
 ;;

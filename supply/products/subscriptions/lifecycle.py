@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from marketplace.core.errors import Conflict, Forbidden
-from supply.products.subscriptions.model import State
+from supply.products.subscriptions.model import SubscriptionState
 
 
 class Move(StrEnum):
@@ -39,16 +39,16 @@ class By(StrEnum):
 class Rule(msgspec.Struct, frozen=True):
     """From these states a move leads to that one, None: to the same, when one of these makes it."""
 
-    sources: frozenset[State]
-    target: State | None
+    sources: frozenset[SubscriptionState]
+    target: SubscriptionState | None
     by: frozenset[By]
 
 
-_S = State
+_S = SubscriptionState
 _PEOPLE = (By.MERCHANT, By.PLATFORM)
 
 
-def _rule(sources: tuple[State, ...], target: State | None, by: tuple[By, ...]) -> Rule:
+def _rule(sources: tuple[SubscriptionState, ...], target: SubscriptionState | None, by: tuple[By, ...]) -> Rule:
     return Rule(frozenset(sources), target, frozenset(by))
 
 
@@ -66,7 +66,7 @@ RULES: dict[Move, Rule] = {
 }
 
 
-def check_move(state: State, move: Move, by: By) -> State:
+def check_move(state: SubscriptionState, move: Move, by: By) -> SubscriptionState:
     """The state that the move leads to. Raises Forbidden for who never makes it, Conflict for a state without it."""
     rule = RULES[move]
     if by not in rule.by:

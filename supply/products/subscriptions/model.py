@@ -11,6 +11,7 @@ import msgspec
 
 from marketplace.core.errors import Invalid
 from marketplace.core.months import add_months, used
+from supply.products.model import Means
 
 
 class Per(StrEnum):
@@ -35,14 +36,7 @@ class Refunds(StrEnum):
     NOTHING = "nothing"
 
 
-class Means(StrEnum):
-    """How a merchant has agreed to pay."""
-
-    NETTING = "netting"
-    TRANSFER = "transfer"
-
-
-class State(StrEnum):
+class SubscriptionState(StrEnum):
     TRIALING = "trialing"
     TRIAL_ENDED = "trial_ended"
     ACTIVE = "active"
@@ -93,7 +87,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     subscription_id: int
     plan_id: int
     seats: int
-    state: State
+    state: SubscriptionState
     pays_by: Means | None
     trial_from: date | None
     trial_to: date | None
@@ -111,14 +105,14 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class SubscriptionStep(msgspec.Struct, frozen=True, kw_only=True):
     """A move that a subscription has made."""
 
     merchant_id: int
     subscription_id: int
     step_no: int
     move: str
-    state: State
+    state: SubscriptionState
     detail: str
     at: datetime
     actor: str

@@ -13,22 +13,22 @@ from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
+from supply.products.model import Means
 from supply.products.subscriptions.lifecycle import By, Move, check_move
 from supply.products.subscriptions.model import (
     Interval,
-    Means,
     Per,
     Plan,
     Refunds,
-    State,
-    Step,
     Subscription,
+    SubscriptionState,
+    SubscriptionStep,
 )
 from supply.products.subscriptions.tables import plan, subscription, subscription_step, task, tool_usage
 
 _PLAN = [plan.c[field] for field in Plan.__struct_fields__]
 _COLUMNS = [subscription.c[field] for field in Subscription.__struct_fields__]
-_STEP = [subscription_step.c[field] for field in Step.__struct_fields__]
+_STEP = [subscription_step.c[field] for field in SubscriptionStep.__struct_fields__]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,11 +129,11 @@ async def list_subscriptions(
     return [_subscription(row) for row in await tx.rows(query)]
 
 
-async def states_of_code(tx: Tx, merchant_id: int, code: str) -> list[State]:
+async def states_of_code(tx: Tx, merchant_id: int, code: str) -> list[SubscriptionState]:
     """The states of all subscriptions that a merchant has had to any version of a plan."""
     query = select(subscription.c.state).join(plan, plan.c.plan_id == subscription.c.plan_id)
     rows = await tx.rows(query.where(subscription.c.merchant_id == merchant_id, plan.c.code == code))
-    return [State(row.state) for row in rows]
+    return [SubscriptionState(row.state) for row in rows]
 
 
 async def acting(tx: Tx, upto: date, after: tuple[int, int], limit: int) -> Sequence[Any]:
@@ -181,7 +181,7 @@ async def _set(tx: Tx, held: Subscription, move: str, detail: str, **values: Any
 
 
 async def _tell(tx: Tx, now: Subscription, move: str, detail: str) -> None:
-    step = Step(
+    step = SubscriptionStep(
         merchant_id=now.merchant_id,
         subscription_id=now.subscription_id,
         step_no=now.version,
@@ -196,7 +196,9 @@ async def _tell(tx: Tx, now: Subscription, move: str, detail: str) -> None:
                       merchant_id=now.merchant_id)  # fmt: skip
 
 
-async def list_steps(tx: Tx, merchant_id: int, subscription_id: int, *, limit: int, before: int | None) -> list[Step]:
+async def list_steps(
+    tx: Tx, merchant_id: int, subscription_id: int, *, limit: int, before: int | None
+) -> list[SubscriptionStep]:
     """At most `limit` moves of a subscription, the newest first, those before the step `before`."""
     query = select(*_STEP).where(
         subscription_step.c.merchant_id == merchant_id, subscription_step.c.subscription_id == subscription_id
@@ -204,7 +206,7 @@ async def list_steps(tx: Tx, merchant_id: int, subscription_id: int, *, limit: i
     if before is not None:
         query = query.where(subscription_step.c.step_no < before)
     rows = await tx.rows(query.order_by(subscription_step.c.step_no.desc()).limit(limit))
-    return [Step(**{**row._mapping, "state": State(row.state)}) for row in rows]
+    return [SubscriptionStep(**{**row._mapping, "state": SubscriptionState(row.state)}) for row in rows]
 
 
 async def note_usage(tx: Tx, merchant_id: int, subscription_id: int, used_on: date, uses: int) -> Usage:
@@ -278,5 +280,5 @@ def _plan(row: Any) -> Plan:
 
 
 def _subscription(row: Any) -> Subscription:
-    kinds = {"state": State(row.state), "pays_by": Means(row.pays_by) if row.pays_by else None}
+    kinds = {"state": SubscriptionState(row.state), "pays_by": Means(row.pays_by) if row.pays_by else None}
     return Subscription(**{**row._mapping, **kinds})
