@@ -23,7 +23,9 @@ from supply.products.subscriptions import store
 from supply.products.subscriptions.store import Task
 
 _ONE = "/merchants/{merchant_id:int}/tasks/{task_id:int}"
-TaskState = Annotated[Literal["open", "done"] | None, QueryParameter(description="Only tasks in this state.")]
+TaskState = Annotated[
+    Literal["open", "done"] | None, QueryParameter(name="state", description="Only tasks in this state.")
+]
 Owner = Annotated[str | None, QueryParameter(description="Only this login's.", max_length=100, pattern=r"^[^\x00]*$")]
 
 
@@ -44,7 +46,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 async def list_tasks(
     request: ActorRequest,
     db: NamedDependency[Database],
-    state: TaskState = None,
+    in_state: TaskState = None,
     owner: Owner = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
@@ -52,7 +54,7 @@ async def list_tasks(
     """Tasks of all merchants, what is due first first."""
     after = decode_cursor(cursor, tuple[date, int])
     async with db.read(request.user.scope) as tx:
-        rows = await store.list_tasks(tx, limit=limit + 1, state=state, owner=owner, after=after)
+        rows = await store.list_tasks(tx, limit=limit + 1, state=in_state, owner=owner, after=after)
     return page(rows, limit, lambda row: row, lambda row: (row.due_on, row.task_id))
 
 

@@ -160,14 +160,17 @@ class HardwareOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HardwareDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit that a merchant has, or had. warranty_until: its last day of warranty, known once it is installed."""
+    """A unit that a merchant has, or had. warranty_until: its last day of warranty, known once it is installed.
+
+    cost_minor is None where it is shown to the merchant.
+    """
 
     merchant_id: int
     order_id: int
     serial: str
     item_id: int
     price_minor: int
-    cost_minor: int
+    cost_minor: int | None
     shipped_on: date
     installed_on: date | None
     warranty_until: date | None
@@ -178,6 +181,7 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Work at a merchant's, by an own technician or (provider_id) a partner, who is owed cost_minor for it.
 
     price_minor: what the merchant pays; nothing for a repair under warranty. evidence: what shows that it is done.
+    cost_minor is None where it is shown to the merchant.
     """
 
     merchant_id: int
@@ -189,7 +193,7 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     price_minor: int
     vat_ppm: int
-    cost_minor: int
+    cost_minor: int | None
     pays_by: Means
     state: WorkState
     appointed_at: datetime | None

@@ -294,5 +294,6 @@ async def move_work(tx: Tx, held: WorkOrder, move: WorkMove, **values: Any) -> W
 
 async def _tell_work(tx: Tx, now: WorkOrder, move: str) -> None:
     told = {"move": move, **msgspec.structs.asdict(now)}
+    told.pop("cost_minor")  # the merchant may be told of it
     await outbox.emit(tx, "supply.work_order_moved.v1", told, merchant_id=now.merchant_id)
     await audit.record(tx, f"work order: {move}", f"work_order:{now.merchant_id}/{now.work_order_id}")
