@@ -15,7 +15,7 @@ from marketplace.core.errors import Invalid
 from marketplace.core.rates import apply_half_even, divide_half_even
 
 
-class Source(StrEnum):
+class ChargeSource(StrEnum):
     """What a charge is for; the noun whose id is its source_id."""
 
     SUBSCRIPTION = "subscription"
@@ -25,10 +25,10 @@ class Source(StrEnum):
 
 
 REVENUE = {
-    Source.SUBSCRIPTION: Account.SUBSCRIPTION,
-    Source.HARDWARE: Account.HARDWARE,
-    Source.WORK_ORDER: Account.HARDWARE,
-    Source.SERVICE: Account.MANAGED_SERVICE,
+    ChargeSource.SUBSCRIPTION: Account.SUBSCRIPTION,
+    ChargeSource.HARDWARE: Account.HARDWARE,
+    ChargeSource.WORK_ORDER: Account.HARDWARE,
+    ChargeSource.SERVICE: Account.MANAGED_SERVICE,
 }
 
 
@@ -47,7 +47,7 @@ class NewCharge(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     merchant_id: int
-    source: Source
+    source: ChargeSource
     source_id: int
     part: str
     description: str
@@ -79,7 +79,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant_id: int
     charge_id: int
-    source: Source
+    source: ChargeSource
     source_id: int
     part: str
     description: str

@@ -5,7 +5,7 @@ Receivable and deferred revenue carry the charge as their dimension, so each can
 
 from collections.abc import Mapping
 
-from billing.charges.model import REVENUE, Charge, NewCharge, Source
+from billing.charges.model import REVENUE, Charge, ChargeSource, NewCharge
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, legs
 
@@ -58,7 +58,7 @@ def credited(charge: Charge, net_minor: int, vat_minor: int, open_minor: int) ->
     )
 
 
-def recognised(amount_minor: int, source: Source, charge_id: int) -> tuple[Leg, ...]:
+def recognised(amount_minor: int, source: ChargeSource, charge_id: int) -> tuple[Leg, ...]:
     """I, each month: deferred revenue is earned."""
     return legs({Account.DEFERRED_REVENUE: amount_minor, REVENUE[source]: -amount_minor}, dimensions=_of(charge_id))
 

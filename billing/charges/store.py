@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import ARRAY, BigInteger, bindparam, insert, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from billing.charges.model import Charge, ChargeMovement, Happened, NewCharge, PaysBy, Source
+from billing.charges.model import Charge, ChargeMovement, ChargeSource, Happened, NewCharge, PaysBy
 from billing.charges.tables import charge, charge_movement, write_off
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -83,13 +83,13 @@ async def get_charge(tx: Tx, merchant_id: int, charge_id: int) -> Charge:
     return _charge(row)
 
 
-async def find_charge(tx: Tx, merchant_id: int, source: Source, source_id: int, part: str) -> Charge | None:
+async def find_charge(tx: Tx, merchant_id: int, source: ChargeSource, source_id: int, part: str) -> Charge | None:
     """The charge for a part of a source, if there is one."""
     found = await of_source(tx, merchant_id, source, source_id)
     return next((one for one in found if one.part == part), None)
 
 
-async def of_source(tx: Tx, merchant_id: int, source: Source, source_id: int) -> list[Charge]:
+async def of_source(tx: Tx, merchant_id: int, source: ChargeSource, source_id: int) -> list[Charge]:
     """What was charged for a source, the oldest first."""
     query = select(*_COLUMNS).where(
         charge.c.merchant_id == merchant_id, charge.c.source == source.value, charge.c.source_id == source_id
@@ -280,7 +280,7 @@ async def decide_write_off(tx: Tx, proposed: WriteOff, state: str) -> WriteOff:
 
 
 def _charge(row: Any) -> Charge:
-    return Charge(**{**row._mapping, "source": Source(row.source), "pays_by": PaysBy(row.pays_by)})
+    return Charge(**{**row._mapping, "source": ChargeSource(row.source), "pays_by": PaysBy(row.pays_by)})
 
 
 def _movement(row: Any) -> ChargeMovement:

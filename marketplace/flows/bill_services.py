@@ -14,7 +14,7 @@ import msgspec
 
 from billing.charges import model as money
 from billing.charges import store as charges
-from billing.charges.model import NewCharge, Source
+from billing.charges.model import ChargeSource, NewCharge
 from billing.charges.store import Books
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
@@ -225,7 +225,7 @@ async def _close_month(tx: Tx, books: Books, held: Agreement, month: date) -> No
     if difference > 0:
         words = f"{held.name}: {turnover.get(month, 0)} above {held.baseline_minor}"
         await make_charge(tx, _charge(books, held, month, difference, words, last_of_month(month)))
-    for charge in reversed(await charges.of_source(tx, held.merchant_id, Source.SERVICE, held.agreement_id)):
+    for charge in reversed(await charges.of_source(tx, held.merchant_id, ChargeSource.SERVICE, held.agreement_id)):
         amount = min(max(-difference, 0), charge.kept_minor)
         if amount:
             await credit_charge(tx, charge, amount, last_of_month(month), f"refunds until {last_of_month(month)}")
@@ -237,7 +237,7 @@ def _charge(books: Books, held: Agreement, month: date, net_minor: int, words: s
     retained = held.kind is ServiceKind.RETAINER
     return NewCharge(
         merchant_id=held.merchant_id,
-        source=Source.SERVICE,
+        source=ChargeSource.SERVICE,
         source_id=held.agreement_id,
         part=f"{month:%Y-%m}",
         description=f"{words}, {month:%Y-%m}",

@@ -7,7 +7,7 @@ import msgspec
 
 from billing.charges import postings, store
 from billing.charges.dunning import Dunning, dunning
-from billing.charges.model import Charge, Happened, Source
+from billing.charges.model import Charge, ChargeSource, Happened
 from billing.charges.store import Books, WriteOff
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
@@ -57,7 +57,7 @@ async def dun_merchant(tx: Tx, merchant_id: int) -> int:
         told = {**said, **msgspec.structs.asdict(now)}
         await outbox.emit(tx, "billing.charge_dunned.v1", told, merchant_id=merchant_id)
         await audit.record(tx, "charge dunned", _subject(charge), **said)
-        if step >= Dunning.SUSPENDED and charge.source is Source.SUBSCRIPTION:
+        if step >= Dunning.SUSPENDED and charge.source is ChargeSource.SUBSCRIPTION:
             await _suspend(tx, books, charge)
     return asked
 

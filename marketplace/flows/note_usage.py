@@ -11,7 +11,7 @@ from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from supply.products.subscriptions import store
-from supply.products.subscriptions.store import Task, Usage
+from supply.products.subscriptions.store import Task, ToolUsage
 
 
 class NoteUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class EditTask(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date | None
 
 
-async def note_usage(tx: Tx, cmd: NoteUsage) -> Usage:
+async def note_usage(tx: Tx, cmd: NoteUsage) -> ToolUsage:
     """Store it; the newest word on a day counts. Raises NotFound, Invalid for a day that the tool cannot speak of."""
     books = await books_of(tx, cmd.merchant_id)
     about = await store.get_subscription(tx, cmd.merchant_id, cmd.subscription_id, lock=True)

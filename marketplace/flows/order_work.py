@@ -10,7 +10,7 @@ import msgspec
 
 from billing.charges import model as money
 from billing.charges import postings
-from billing.charges.model import NewCharge, Source
+from billing.charges.model import ChargeSource, NewCharge
 from billing.charges.store import Books
 from billing.ledger import store as ledger
 from marketplace.core.db import Tx
@@ -149,7 +149,7 @@ def _charge(books: Books, done: WorkOrder) -> NewCharge:
     assert done.done_on is not None
     return NewCharge(
         merchant_id=done.merchant_id,
-        source=Source.WORK_ORDER,
+        source=ChargeSource.WORK_ORDER,
         source_id=done.work_order_id,
         part="work",
         description=f"{done.kind}: work order {done.work_order_id}",

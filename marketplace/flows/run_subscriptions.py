@@ -10,7 +10,7 @@ from typing import Any
 
 from billing.charges import store as charges
 from billing.charges.dunning import Dunning, dunning
-from billing.charges.model import Charge, Source
+from billing.charges.model import Charge, ChargeSource
 from billing.charges.store import Books
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
@@ -104,7 +104,7 @@ async def suspend(tx: Tx, held: Subscription, by: By, reason: str, books: Books)
 async def _recover_or_end(tx: Tx, books: Books, held: Subscription) -> Subscription:
     """A suspended subscription goes on once nothing of it is past due, and ends when that is given up."""
     assert held.period_to is not None
-    of_it = await charges.of_source(tx, held.merchant_id, Source.SUBSCRIPTION, held.subscription_id)
+    of_it = await charges.of_source(tx, held.merchant_id, ChargeSource.SUBSCRIPTION, held.subscription_id)
     late = [charge for charge in of_it if charge.open_minor > 0 and charge.due_on < books.today]
     if any(charge.written_off_minor for charge in of_it) or any(_is_lost(charge, books) for charge in late):
         ended = await store.move_subscription(

@@ -13,7 +13,7 @@ import msgspec
 from billing.charges import model as money
 from billing.charges import postings
 from billing.charges import store as charges
-from billing.charges.model import NewCharge, Source
+from billing.charges.model import ChargeSource, NewCharge
 from billing.charges.store import Books
 from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
@@ -26,12 +26,12 @@ from marketplace.flows.charge_products import credit_charge, hold, make_charge, 
 from supply.products.hardware import store
 from supply.products.hardware.model import (
     HardwareDelivery,
+    HardwareLine,
     HardwareOrder,
     HardwareQuote,
+    HardwareState,
     HardwareUnit,
     OrderMove,
-    OrderState,
-    QuoteLine,
     check_serials,
     deposit_of,
     price_of,
@@ -52,7 +52,7 @@ class QuoteHardware(msgspec.Struct, frozen=True, kw_only=True):
     merchant_id: int
     order_id: int | None
     currency: str
-    lines: tuple[QuoteLine, ...]
+    lines: tuple[HardwareLine, ...]
     vat_ppm: int
     deposit_ppm: int
     expires_on: date
@@ -122,7 +122,7 @@ def _new_order(tx: Tx, merchant_id: int) -> HardwareOrder:
     return HardwareOrder(
         merchant_id=merchant_id,
         order_id=time_ordered_id(tx.now),
-        state=OrderState.QUOTED,
+        state=HardwareState.QUOTED,
         quote_no=1,
         pays_by=None,
         decided_by=None,
@@ -159,7 +159,7 @@ async def cancel_hardware(tx: Tx, merchant_id: int, order_id: int, reason: str) 
     books = await hold(tx, merchant_id)
     now = await store.get_order(tx, merchant_id, order_id, lock=True)
     cancelled = await store.move_order(tx, now, OrderMove.CANCEL)
-    for charge in await charges.of_source(tx, merchant_id, Source.HARDWARE, order_id):
+    for charge in await charges.of_source(tx, merchant_id, ChargeSource.HARDWARE, order_id):
         await credit_charge(tx, charge, charge.kept_minor, books.today, reason)
     return cancelled
 
@@ -175,7 +175,7 @@ async def expire_quotes(db: Database, actor: str) -> int:
         await hold(tx, row.merchant_id)
         now = await store.get_order(tx, row.merchant_id, row.order_id, lock=True)
         quote = await store.get_quote(tx, row.merchant_id, row.order_id, now.quote_no)
-        if now.state is not OrderState.QUOTED or quote.expires_on >= local_date(tx.now, _LAST_ZONE):
+        if now.state is not HardwareState.QUOTED or quote.expires_on >= local_date(tx.now, _LAST_ZONE):
             return False
         await store.move_order(tx, now, OrderMove.EXPIRE)
         return True
@@ -194,7 +194,7 @@ async def ship_hardware(tx: Tx, cmd: ShipHardware) -> HardwareOrder:
     now = await store.get_order(tx, cmd.merchant_id, cmd.order_id, lock=True)
     shipped = await store.move_order(tx, now, OrderMove.SHIP, shipped_on=books.today)
     quote = await store.get_quote(tx, cmd.merchant_id, cmd.order_id, now.quote_no)
-    deposit = await charges.find_charge(tx, cmd.merchant_id, Source.HARDWARE, cmd.order_id, DEPOSIT)
+    deposit = await charges.find_charge(tx, cmd.merchant_id, ChargeSource.HARDWARE, cmd.order_id, DEPOSIT)
     if deposit is not None and deposit.open_minor:
         raise Conflict(f"{deposit.open_minor} of the deposit is not paid yet", open_minor=deposit.open_minor)
     units = await store.lock_units(tx, cmd.serials)
@@ -262,7 +262,7 @@ async def return_hardware(tx: Tx, cmd: ReturnHardware) -> HardwareOrder:
 
 async def _credit(tx: Tx, books: Books, order: HardwareOrder, net_minor: int, reason: str) -> None:
     """Credit an order's charges, the last one first: what was paid as a deposit comes back last."""
-    for charge in reversed(await charges.of_source(tx, order.merchant_id, Source.HARDWARE, order.order_id)):
+    for charge in reversed(await charges.of_source(tx, order.merchant_id, ChargeSource.HARDWARE, order.order_id)):
         amount = min(net_minor, charge.kept_minor)
         if amount:
             await credit_charge(tx, charge, amount, books.today, reason)
@@ -275,7 +275,7 @@ def _charge(
     assert order.pays_by is not None
     return NewCharge(
         merchant_id=order.merchant_id,
-        source=Source.HARDWARE,
+        source=ChargeSource.HARDWARE,
         source_id=order.order_id,
         part=part,
         description=f"hardware order {order.order_id}: {part}",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from billing.charges import store as charges
-from billing.charges.model import Charge, NewCharge, PaysBy, Source
+from billing.charges.model import Charge, ChargeSource, NewCharge, PaysBy
 from billing.charges.store import Books
 from marketplace.core import audit
 from marketplace.core.db import Tx
@@ -211,7 +211,7 @@ async def charge_from(
         tx,
         NewCharge(
             merchant_id=held.merchant_id,
-            source=Source.SUBSCRIPTION,
+            source=ChargeSource.SUBSCRIPTION,
             source_id=held.subscription_id,
             part=part,
             description=f"{plan.name}{seats}, {from_on} to {held.period_to - timedelta(days=1)}",
@@ -229,7 +229,7 @@ async def charge_from(
 
 async def period_charges(tx: Tx, held: Subscription) -> Sequence[Charge]:
     """What was charged for the period that a subscription is in, the oldest first."""
-    found = await charges.of_source(tx, held.merchant_id, Source.SUBSCRIPTION, held.subscription_id)
+    found = await charges.of_source(tx, held.merchant_id, ChargeSource.SUBSCRIPTION, held.subscription_id)
     return [charge for charge in found if charge.service_to == held.period_to]
 
 

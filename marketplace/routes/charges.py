@@ -35,7 +35,7 @@ class ChargePayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     on: date
 
 
-class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WriteOffReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Reason
 
 
@@ -96,13 +96,13 @@ async def book_charge_payment(
     return await once(request, db, pay_charge, cmd)
 
 
-@post(f"{_ONE}/write-offs", dto=StrictBody[Why], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
+@post(f"{_ONE}/write-offs", dto=StrictBody[WriteOffReason], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
 async def propose_write_off(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: PathId,
     charge_id: PathId,
-    data: JSONBody[Why],
+    data: JSONBody[WriteOffReason],
 ) -> Response[WriteOff]:
     """Propose to give up what is open of a charge that is past due. Somebody else has to approve it."""
     cmd = ProposeWriteOff(merchant_id=merchant_id, charge_id=charge_id, reason=data.reason)

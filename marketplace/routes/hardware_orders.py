@@ -24,9 +24,9 @@ from supply.products.hardware import store
 from supply.products.hardware.model import (
     LINES_MAX,
     HardwareDelivery,
+    HardwareLine,
     HardwareOrder,
     HardwareQuote,
-    QuoteLine,
 )
 from supply.products.model import Means
 
@@ -38,7 +38,7 @@ class NewQuote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Prices without VAT. deposit_ppm: the part that is paid before anything is shipped."""
 
     currency: Currency
-    lines: Annotated[tuple[QuoteLine, ...], msgspec.Meta(min_length=1, max_length=LINES_MAX)]
+    lines: Annotated[tuple[HardwareLine, ...], msgspec.Meta(min_length=1, max_length=LINES_MAX)]
     vat_ppm: Ppm
     deposit_ppm: Ppm = 0
     expires_on: date

@@ -27,7 +27,7 @@ from supply.products.model import Means
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By
 from supply.products.subscriptions.model import Subscription, SubscriptionStep
-from supply.products.subscriptions.store import Usage
+from supply.products.subscriptions.store import ToolUsage
 
 _PATH = "/merchants/{merchant_id:int}/subscriptions"
 _ONE = _PATH + "/{subscription_id:int}"
@@ -186,7 +186,7 @@ async def report_usage(
     merchant_id: PathId,
     subscription_id: PathId,
     data: JSONBody[UsageOfDay],
-) -> Response[Usage]:
+) -> Response[ToolUsage]:
     """What the tool says of a day; said again, the newest word counts."""
     cmd = NoteUsage(merchant_id=merchant_id, subscription_id=subscription_id, **msgspec.structs.asdict(data))
     return await once(request, db, note_usage, cmd)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.charges.dunning import Dunning, dunning
-from billing.charges.model import Charge, NewCharge, PaysBy, Source
+from billing.charges.model import Charge, ChargeSource, NewCharge, PaysBy
 from marketplace.core.errors import Invalid
 from marketplace.core.months import add_months, elapsed, last_of_month, month_ends, used
 from supply.products.subscriptions.model import Interval, difference, period, unused
@@ -22,7 +22,8 @@ JAN_1 = date(2018, 1, 1)
 
 def made(net: int, from_on: date, to_on: date) -> Charge:
     return Charge(
-        merchant_id=1, charge_id=1, source=Source.SUBSCRIPTION, source_id=1, part="x", description="", currency="EUR",
+        merchant_id=1, charge_id=1, source=ChargeSource.SUBSCRIPTION, source_id=1, part="x", description="",
+        currency="EUR",
         net_minor=net, vat_minor=net // 5, pays_by=PaysBy.NETTING, charged_on=from_on, due_on=from_on, deferred=False,
         service_from=from_on, service_to=to_on, anchored_on=from_on, anchored_minor=0, recognised_minor=0,
         credited_minor=0, credited_vat_minor=0, written_off_minor=0, open_minor=net, dunning_step=0, entry_no=1,
@@ -150,7 +151,8 @@ def test_dunning_is_a_matter_of_days(late: int, step: int) -> None:
 def test_a_charge_is_above_zero() -> None:
     with pytest.raises(Invalid, match="above zero"):
         NewCharge(
-            merchant_id=1, source=Source.SERVICE, source_id=1, part="", description="", currency="EUR", net_minor=0,
+            merchant_id=1, source=ChargeSource.SERVICE, source_id=1, part="", description="", currency="EUR",
+            net_minor=0,
             vat_ppm=0, charged_on=JAN_1, due_on=JAN_1, pays_by=PaysBy.NETTING,
         )  # fmt: skip
 

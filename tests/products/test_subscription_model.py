@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from billing.charges import store as charge_store
-from billing.charges.model import Charge, Source
+from billing.charges.model import Charge, ChargeSource
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError
@@ -125,7 +125,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     async def _charges(self) -> list[Charge]:
         async with self.db.read(WORKER) as tx:
-            return await charge_store.of_source(tx, self.merchant, Source.SUBSCRIPTION, self.id)
+            return await charge_store.of_source(tx, self.merchant, ChargeSource.SUBSCRIPTION, self.id)
 
     @invariant()
     def agrees(self) -> None:

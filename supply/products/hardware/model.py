@@ -16,7 +16,7 @@ LINES_MAX = 50
 Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
 
 
-class OrderState(StrEnum):
+class HardwareState(StrEnum):
     QUOTED = "quoted"
     ACCEPTED = "accepted"
     SHIPPED = "shipped"
@@ -44,7 +44,7 @@ class Rule(msgspec.Struct, frozen=True):
     target: str
 
 
-_O = OrderState
+_O = HardwareState
 ORDER_RULES: dict[OrderMove, Rule] = {
     OrderMove.QUOTE: Rule(frozenset({_O.QUOTED, _O.EXPIRED, _O.DECLINED}), _O.QUOTED),
     OrderMove.ACCEPT: Rule(frozenset({_O.QUOTED}), _O.ACCEPTED),
@@ -120,7 +120,7 @@ class HardwareUnit(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
 
 
-class QuoteLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HardwareLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """So many units of an item, each at this price."""
 
     item_id: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -135,7 +135,7 @@ class HardwareQuote(msgspec.Struct, frozen=True, kw_only=True):
     order_id: int
     quote_no: int
     currency: str
-    lines: tuple[QuoteLine, ...]
+    lines: tuple[HardwareLine, ...]
     net_minor: int
     vat_ppm: int
     deposit_minor: int
@@ -150,7 +150,7 @@ class HardwareOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     merchant_id: int
     order_id: int
-    state: OrderState
+    state: HardwareState
     quote_no: int
     pays_by: Means | None
     decided_by: str | None
@@ -204,9 +204,9 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
 
 
-def check_order_move(state: OrderState, move: OrderMove) -> OrderState:
+def check_order_move(state: HardwareState, move: OrderMove) -> HardwareState:
     """The state that the move leads to. Raises Conflict."""
-    return OrderState(_target("order", ORDER_RULES[move], state, move))
+    return HardwareState(_target("order", ORDER_RULES[move], state, move))
 
 
 def check_work_move(state: WorkState, move: WorkMove) -> WorkState:
@@ -222,7 +222,7 @@ def _target(noun: str, rule: Rule, state: str, move: str) -> str:
     return rule.target
 
 
-def price_of(lines: Sequence[QuoteLine]) -> int:
+def price_of(lines: Sequence[HardwareLine]) -> int:
     """What a quote comes to. Raises Invalid for nothing, for an item twice, and for more than one amount may be."""
     if len({line.item_id for line in lines}) != len(lines):
         raise Invalid("lines: name each item once", pointer="/lines")
@@ -237,7 +237,7 @@ def deposit_of(net_minor: int, deposit_ppm: int) -> int:
     return apply_half_even(net_minor, deposit_ppm)
 
 
-def check_serials(lines: Sequence[QuoteLine], units: Sequence[HardwareUnit]) -> None:
+def check_serials(lines: Sequence[HardwareLine], units: Sequence[HardwareUnit]) -> None:
     """Raise Invalid unless the units are exactly what the lines ask for."""
     for line in lines:
         chosen = sum(unit.item_id == line.item_id for unit in units)

@@ -151,7 +151,7 @@ async def get_order(tx: Tx, merchant_id: int, order_id: int, *, lock: bool = Fal
     row = await tx.row(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no hardware order {order_id}")
-    return msgspec.convert(dict(row._mapping), HardwareOrder)
+    return msgspec.convert(dict(zip(HardwareOrder.__struct_fields__, row, strict=True)), HardwareOrder)
 
 
 async def list_orders(
@@ -164,7 +164,10 @@ async def list_orders(
     if before is not None:
         query = query.where(tuple_(hardware_order.c.order_id, hardware_order.c.merchant_id) < before)
     query = query.order_by(hardware_order.c.order_id.desc(), hardware_order.c.merchant_id.desc()).limit(limit)
-    return [msgspec.convert(dict(row._mapping), HardwareOrder) for row in await tx.rows(query)]
+    return [
+        msgspec.convert(dict(zip(HardwareOrder.__struct_fields__, row, strict=True)), HardwareOrder)
+        for row in await tx.rows(query)
+    ]
 
 
 async def get_quote(tx: Tx, merchant_id: int, order_id: int, quote_no: int) -> HardwareQuote:
@@ -176,7 +179,9 @@ async def list_quotes(tx: Tx, merchant_id: int, order_id: int) -> list[HardwareQ
     """All versions of an order's quote, the newest first."""
     query = select(*_QUOTE).where(hardware_quote.c.merchant_id == merchant_id, hardware_quote.c.order_id == order_id)
     rows = await tx.rows(query.order_by(hardware_quote.c.quote_no.desc()))
-    return [msgspec.convert(dict(row._mapping), HardwareQuote) for row in rows]
+    return [
+        msgspec.convert(dict(zip(HardwareQuote.__struct_fields__, row, strict=True)), HardwareQuote) for row in rows
+    ]
 
 
 async def quotes_expired(tx: Tx, upto: date, after: tuple[int, int], limit: int) -> Sequence[Any]:
@@ -263,7 +268,7 @@ async def get_work(tx: Tx, merchant_id: int, work_order_id: int, *, lock: bool =
     row = await tx.row(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no work order {work_order_id}")
-    return msgspec.convert(dict(row._mapping), WorkOrder)
+    return msgspec.convert(dict(zip(WorkOrder.__struct_fields__, row, strict=True)), WorkOrder)
 
 
 async def list_work(
@@ -276,7 +281,10 @@ async def list_work(
     if before is not None:
         query = query.where(tuple_(work_order.c.work_order_id, work_order.c.merchant_id) < before)
     query = query.order_by(work_order.c.work_order_id.desc(), work_order.c.merchant_id.desc()).limit(limit)
-    return [msgspec.convert(dict(row._mapping), WorkOrder) for row in await tx.rows(query)]
+    return [
+        msgspec.convert(dict(zip(WorkOrder.__struct_fields__, row, strict=True)), WorkOrder)
+        for row in await tx.rows(query)
+    ]
 
 
 async def move_work(tx: Tx, held: WorkOrder, move: WorkMove, **values: Any) -> WorkOrder:

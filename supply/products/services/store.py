@@ -29,7 +29,7 @@ async def get_agreement(tx: Tx, merchant_id: int, agreement_id: int, *, lock: bo
     row = await tx.row(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no service agreement {agreement_id}")
-    return msgspec.convert(dict(row._mapping), Agreement)
+    return msgspec.convert(dict(zip(Agreement.__struct_fields__, row, strict=True)), Agreement)
 
 
 async def list_agreements(
@@ -42,7 +42,10 @@ async def list_agreements(
     if before is not None:
         query = query.where(tuple_(agreement.c.agreement_id, agreement.c.merchant_id) < before)
     query = query.order_by(agreement.c.agreement_id.desc(), agreement.c.merchant_id.desc()).limit(limit)
-    return [msgspec.convert(dict(row._mapping), Agreement) for row in await tx.rows(query)]
+    return [
+        msgspec.convert(dict(zip(Agreement.__struct_fields__, row, strict=True)), Agreement)
+        for row in await tx.rows(query)
+    ]
 
 
 async def due(tx: Tx, upto: date, after: tuple[int, int], limit: int) -> Sequence[Any]:

@@ -49,7 +49,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class ToolUsage(msgspec.Struct, frozen=True, kw_only=True):
     """How often a tool was used on a day."""
 
     used_on: date
@@ -209,7 +209,7 @@ async def list_steps(
     return [SubscriptionStep(**{**row._mapping, "state": SubscriptionState(row.state)}) for row in rows]
 
 
-async def note_usage(tx: Tx, merchant_id: int, subscription_id: int, used_on: date, uses: int) -> Usage:
+async def note_usage(tx: Tx, merchant_id: int, subscription_id: int, used_on: date, uses: int) -> ToolUsage:
     """What the tool says of a day; said again, the newest word counts."""
     row = {"merchant_id": merchant_id, "subscription_id": subscription_id, "used_on": used_on, "uses": uses}
     statement = upsert(tool_usage).values(row)
@@ -218,7 +218,7 @@ async def note_usage(tx: Tx, merchant_id: int, subscription_id: int, used_on: da
             index_elements=["merchant_id", "subscription_id", "used_on"], set_={"uses": statement.excluded.uses}
         )
     )
-    return Usage(used_on=used_on, uses=uses)
+    return ToolUsage(used_on=used_on, uses=uses)
 
 
 async def usage_since(tx: Tx, merchant_id: int, subscription_id: int, since: date) -> int:
