@@ -4,7 +4,7 @@ A change takes effect when the merchant's day begins. Within a period only the d
 the rest of it, less is credited, first to what is still owed of it, else to the payable balance.
 """
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import msgspec
 
@@ -144,13 +144,11 @@ async def _credit_unused(tx: Tx, books: Books, now: Subscription, net_minor: int
 
 
 async def _forfeit(tx: Tx, books: Books, now: Subscription) -> None:
-    """Nothing is given back: what is not used is earned when the subscription ends."""
+    """Nothing is given back: what is not used is earned today, the last day."""
     for charge in await period_charges(tx, now):
         held = await _caught_up(tx, books, charge)
-        assert held.service_from is not None
-        ends: date = max(books.today, held.service_from + timedelta(days=1))
-        earned = held.earned(books.today)
-        await charges.set_charge(tx, held, service_to=ends, anchored_on=books.today, anchored_minor=earned)
+        ends = {"service_to": books.today + timedelta(days=1), "anchored_on": books.today}
+        await charges.set_charge(tx, held, **ends, anchored_minor=held.earned(books.today))
 
 
 async def _caught_up(tx: Tx, books: Books, charge: Charge) -> Charge:

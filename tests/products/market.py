@@ -11,9 +11,11 @@ from billing.charges.model import Charge
 from billing.ledger import store as ledger
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
+from marketplace.flows.bill_services import bill_services
 from marketplace.flows.dun_merchants import dun_merchants
 from marketplace.flows.run_charges import net_charges, recognise_revenue
 from marketplace.flows.run_subscriptions import run_subscriptions
+from marketplace.flows.sell_hardware import expire_quotes
 from marketplace.flows.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
 from supply.products.model import Means
 from supply.products.subscriptions.model import Interval, Per, Plan, Refunds, Subscription
@@ -61,6 +63,8 @@ async def tick(db: Database, clock: FixedClock, on: date) -> None:
     """All that a worker does with products on a day."""
     day(clock, on)
     await run_subscriptions(db, WHO)
+    await bill_services(db, WHO)
+    await expire_quotes(db, WHO)
     await net_charges(db, WHO)
     await dun_merchants(db, WHO)
     await recognise_revenue(db, WHO)
