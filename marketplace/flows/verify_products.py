@@ -71,22 +71,24 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "stock-is-units",
         "the house's stock of each item is what its units in stock have cost",
-        f"""SELECT coalesce(u.house_merchant_id, e.merchant_id), coalesce(u.item_id, e.item_id), u.cost, e.stock
-            FROM (SELECT house_merchant_id, item_id, currency, sum(cost_minor) AS cost FROM supply.hardware_unit
-                  WHERE state = 'in_stock' GROUP BY 1, 2, 3) AS u
-            FULL JOIN (SELECT e.merchant_id, leg.dimension AS item_id, e.currency, sum(leg.amount) AS stock
-                       FROM {_LEGS} WHERE leg.account = 1200 AND leg.dimension <> 0 GROUP BY 1, 2, 3) AS e
-              ON e.merchant_id = u.house_merchant_id AND e.item_id = u.item_id AND e.currency = u.currency
-            WHERE coalesce(u.cost, 0) <> coalesce(e.stock, 0)""",
+        f"""SELECT house, item_id, currency, sum(cost), sum(stock)
+            FROM (SELECT house_merchant_id AS house, item_id, currency, cost_minor AS cost, 0 AS stock
+                  FROM supply.hardware_unit WHERE state = 'in_stock'
+                  UNION ALL
+                  SELECT e.merchant_id, leg.dimension, e.currency, 0, leg.amount FROM {_LEGS}
+                  WHERE leg.account = 1200 AND leg.dimension <> 0) AS said
+            GROUP BY house, item_id, currency HAVING sum(cost) <> sum(stock)""",
     ),
     (
         "units-are-deliveries",
         "a unit is with a merchant exactly when it was delivered there and has not come back",
-        """SELECT coalesce(u.serial, d.serial), u.merchant_id, d.merchant_id
-           FROM (SELECT serial, merchant_id, order_id FROM supply.hardware_unit WHERE state = 'delivered') AS u
-           FULL JOIN (SELECT serial, merchant_id, order_id FROM supply.hardware_delivery
-                      WHERE returned_on IS NULL) AS d ON d.serial = u.serial
-           WHERE (u.merchant_id, u.order_id) IS DISTINCT FROM (d.merchant_id, d.order_id)""",
+        """SELECT serial, merchant_id, order_id, sum(there), sum(delivered)
+           FROM (SELECT serial, merchant_id, order_id, 1 AS there, 0 AS delivered FROM supply.hardware_unit
+                 WHERE state = 'delivered'
+                 UNION ALL
+                 SELECT serial, merchant_id, order_id, 0, 1 FROM supply.hardware_delivery WHERE returned_on IS NULL
+                ) AS said
+           GROUP BY serial, merchant_id, order_id HAVING sum(there) <> sum(delivered)""",
     ),
     (
         "service-months-are-charges",
