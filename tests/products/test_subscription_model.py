@@ -160,7 +160,7 @@ def test_any_history_agrees_with_the_model(maintenance_url: str) -> None:
             run_state_machine_as_test(
                 SubscriptionMachine,
                 settings=settings(
-                    max_examples=25, stateful_step_count=12, deadline=None, phases=[Phase.explicit, Phase.generate]
+                    max_examples=60, stateful_step_count=15, deadline=None, phases=[Phase.explicit, Phase.generate]
                 ),
             )
         finally:
@@ -169,7 +169,7 @@ def test_any_history_agrees_with_the_model(maintenance_url: str) -> None:
 
 async def _prepare() -> None:
     day(SubscriptionMachine.clock, START)
-    await open_market(SubscriptionMachine.db, range(1, 40))
+    await open_market(SubscriptionMachine.db, range(1, 90))
     SubscriptionMachine.plans = {}
     for code, (months, price) in PRICES.items():
         every = Interval.YEAR if months == 12 else Interval.MONTH

@@ -130,6 +130,8 @@ async def test_up_and_down_within_a_month_to_the_cent(db: Database, clock: Fixed
     await changed(db, two, seats=1)
     assert [charge.kept_minor for charge in await charges(db)] == [6_000 - 1_549, 0]  # from 30.97 to 15.48
     assert (await entries(db))[-1][2] == {2200: 1_549, 2300: 310, 2000: -1_859}
+    left = [sum(charge.unused(date(2018, 5, on)) for charge in await charges(db)) for on in (16, 17, 31)]
+    assert left == [1_548, 1_451, 97]  # of one seat: 16 of 31 days, 15, 1
     await tick(db, clock, JUNE_1)
     assert await books(db) == {2000: -(14_659 - 3_600), 2200: -3_000, 2300: -890 - 600, 4020: -4_451, 6920: 20_000}
     await check_books(db)
