@@ -1,6 +1,7 @@
 """All tables of the house: importing this module fills the metadata."""
 
 import billing.bank_accounts.tables
+import billing.charges.tables
 import billing.ledger.tables
 import billing.payers.tables
 import billing.payments.tables
@@ -11,6 +12,9 @@ import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
 import marketplace.core.webhooks.tables
+import supply.products.hardware.tables
+import supply.products.services.tables
+import supply.products.subscriptions.tables
 import supply.tables
 from marketplace.core.tables import metadata
 

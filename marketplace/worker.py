@@ -20,7 +20,19 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import (
+    amend_order,
+    bill_services,
+    dun_merchants,
+    fulfil_order,
+    pay_merchants,
+    roll_ledger,
+    run_billing_buckets,
+    run_charges,
+    run_subscriptions,
+    sell_hardware,
+    settle_orders,
+)
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.dun_claims import dun_claims
 from marketplace.flows.grant_credit import expire_credit
@@ -98,6 +110,20 @@ async def _dun_claims(db: Database, _: Any) -> None:
         log.info("payers reminded of claims", claims=dunned)
 
 
+async def _run_products(db: Database, _: Any) -> None:
+    """What was charged is set off before anybody is asked for it, and asked for before anybody recovers."""
+    done = {
+        "advanced": await run_subscriptions.run_subscriptions(db, ACTOR),
+        "billed": await bill_services.bill_services(db, ACTOR),
+        "expired": await sell_hardware.expire_quotes(db, ACTOR),
+        "netted": await run_charges.net_charges(db, ACTOR),
+        "dunned": await dun_merchants.dun_merchants(db, ACTOR),
+        "recognised": await run_charges.recognise_revenue(db, ACTOR),
+    }
+    if any(done.values()):
+        log.info("products looked after", **done)
+
+
 def jobs_of(settings: Settings) -> dict[str, Job]:
     """Every job by its name, as a worker with these settings does it."""
 
@@ -114,6 +140,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
+        "run_products": Job(_run_products, cron="*/10 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

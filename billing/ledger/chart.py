@@ -32,6 +32,7 @@ class Account(IntEnum):
     RESERVE = 2010
     PAYOUT_IN_TRANSIT = 2020
     INCENTIVE_PAYABLE = 2050
+    SUPPLIER_PAYABLE = 2060
     AD_PREPAID_PAID = 2100
     AD_PREPAID_GRANTED = 2110
     DEFERRED_REVENUE = 2200
@@ -77,8 +78,12 @@ class Account(IntEnum):
 _DIMENSIONS = {
     Account.PROCESSOR_CLEARING: "processor",
     Account.CONTROL: "batch",
+    Account.MERCHANT_RECEIVABLE: "charge",
+    Account.DEFERRED_REVENUE: "charge",
     Account.PAYER_RECEIVABLE: "payer contract",
     Account.BUYER_CREDIT: "buyer",
+    Account.STOCK: "item",
+    Account.SUPPLIER_PAYABLE: "provider",
     Account.INCENTIVE_COST: "promotion",
     Account.INCENTIVE_PAYABLE: "promotion",
     Account.INCENTIVE_CONTRA_REVENUE: "promotion",

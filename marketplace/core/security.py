@@ -9,6 +9,7 @@ from marketplace.core.tables import placement, qualified
 
 APPEND_ONLY = frozenset(
     {
+        "billing.charge_movement",
         "billing.credit_movement",
         "billing.entry",
         "billing.payer_back",
@@ -19,7 +20,9 @@ APPEND_ONLY = frozenset(
         "demand.refund_line",
         "demand.return_line",
         "demand.shipment_line",
+        "supply.service_month",
         "supply.stock_movement",
+        "supply.subscription_step",
     }
 )
 """Tables of which no application role may ever change or remove a row: what was, is not rewritten.

@@ -2,7 +2,8 @@
 
 A merchant that collected cash holds the buyers' money: its receivable (1100). What it is owed for the same orders is
 its payable (2000). Netted, only the rest is paid out; what stays on 1100 after an order is settled is the platform's
-commission and the VAT on it, to be netted from the next earnings.
+commission and the VAT on it, to be netted from the next earnings. Charges for products stand on 1100 by charge and
+are set off by themselves, where that is agreed (`marketplace.flows.charge_products`): here only what names no charge.
 """
 
 from collections.abc import Sequence
@@ -31,21 +32,22 @@ SELECT merchant_id, currency,
 FROM (
     SELECT d.merchant_id, d.account, d.currency, d.effective_on, d.debit_minor - d.credit_minor AS balance
     FROM billing.account_day d
-    WHERE d.merchant_id = ANY(:merchants) AND d.account IN (1100, 2000)
+    WHERE d.merchant_id = ANY(:merchants) AND d.account IN (1100, 2000) AND d.dimension = 0
     UNION ALL
     SELECT e.merchant_id, leg.account, e.currency, e.effective_on, leg.amount
     FROM billing.ledger_head h
     JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
     JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
-         unnest(e.accounts, e.amounts) AS leg (account, amount)
-    WHERE h.merchant_id = ANY(:merchants) AND leg.account IN (1100, 2000)
+         unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
+    WHERE h.merchant_id = ANY(:merchants) AND leg.account IN (1100, 2000) AND leg.dimension = 0
 ) AS movement
 GROUP BY merchant_id, currency
 """
 _OWING = text("""
 SELECT DISTINCT merchant_id
 FROM (
-    SELECT d.merchant_id FROM billing.account_day d WHERE d.merchant_id = ANY(:merchants) AND d.account = 1100
+    SELECT d.merchant_id FROM billing.account_day d
+    WHERE d.merchant_id = ANY(:merchants) AND d.account = 1100 AND d.dimension = 0
     UNION ALL
     SELECT e.merchant_id
     FROM billing.ledger_head h

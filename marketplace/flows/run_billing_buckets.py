@@ -12,13 +12,16 @@ from marketplace.core import work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import Tx
 from marketplace.flows.net_receivables import net_receivables
+from marketplace.flows.run_charges import settle_charges
 
 
 async def preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     run = await store.share_run(tx, payload["run_id"])
     if run.state != RunState.DRAFT:
         return {"statements": 0}
-    await net_receivables(tx, run, [merchant for merchant in payload["merchants"] if merchant > 0])
+    merchants = [merchant for merchant in payload["merchants"] if merchant > 0]
+    await settle_charges(tx, run, merchants)
+    await net_receivables(tx, run, merchants)
     count = await _preview(tx, run, payload["merchants"])
     crash_point("run.previewing")
     return {"statements": count}

@@ -9,9 +9,12 @@ from marketplace.routes import (
     buyers,
     carts,
     catalogue,
+    charges,
     contracts,
     credit,
     disputes,
+    hardware_orders,
+    hardware_stock,
     ledger,
     listings,
     merchants,
@@ -20,15 +23,20 @@ from marketplace.routes import (
     payers,
     payments,
     payouts,
+    plans,
     purchases,
     receivables,
     reconciliation,
     refunds,
+    service_agreements,
     session,
     settlement,
     statements,
+    subscriptions,
+    tasks,
     trade,
     webhooks,
+    work_orders,
 )
 from marketplace.routes.figures import FIGURES
 from marketplace.web.query import check_query
@@ -60,6 +68,14 @@ _NOUNS = (
     reconciliation,
     webhooks,
     receivables,
+    plans,
+    subscriptions,
+    tasks,
+    charges,
+    hardware_stock,
+    hardware_orders,
+    work_orders,
+    service_agreements,
 )
 
 API = Router(

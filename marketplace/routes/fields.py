@@ -25,7 +25,15 @@ Minor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
 """An amount in minor units that is something."""
 Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+"""Of what this program has numbered itself."""
 BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 EntityId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Method = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 """What a buyer pays with: the processor's token of a card or account."""
+Ppm = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+"""A rate in parts per million, at most the whole."""
+Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
+Seats = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Serials = Annotated[tuple[Reference, ...], msgspec.Meta(min_length=1, max_length=200)]
+"""Serial numbers of units."""

@@ -21,7 +21,7 @@ from marketplace.flows.cancel_order import Cancelled
 from marketplace.flows.fulfil_order import Shipped
 from marketplace.flows.hold_order import Act
 from marketplace.flows.return_order import Received
-from marketplace.routes.fields import Code, Label, Note
+from marketplace.routes.fields import Code, Id, Label, Note
 from marketplace.routes.order_queries import OrderView, view_order
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
 from marketplace.web.auth import Actor, ActorRequest
@@ -34,7 +34,6 @@ from marketplace.web.openapi import IF_MATCH_OPTIONAL, ONCE
 ORDER = "/merchants/{merchant_id:int}/orders/{order_id:int}"
 ACTS = {**ONCE, **IF_MATCH_OPTIONAL}
 Units = Annotated[list[LineUnits], msgspec.Meta(min_length=1, max_length=LINES_MAX)]
-Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 class ShipBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

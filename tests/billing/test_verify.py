@@ -22,6 +22,7 @@ from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
+from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
 from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
 from tests.builders import Line
@@ -270,6 +271,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
              '{{"priced": {{"added": [{{"product_id": 9, "quantity": 2}}]}}}}', 5, 0, 0, {AMENDMENT})"""],
         {"reserved-is-promised"},
     ),
+    **PRODUCT_CORRUPTIONS,
     **REFUND_CORRUPTIONS,
     **PAYER_CORRUPTIONS,
 }  # fmt: skip
@@ -308,6 +310,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
             await db.write(WORKER, MAKER, refund_order, refund)
         await add_refunds(db, MAKER)
         await add_payers(db, MAKER)
+        await add_products(db, MAKER)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

@@ -28,6 +28,7 @@ from supply.stock import store as stock
 from supply.tables import offer, product
 from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
+from tests.http.products import add_products
 from tests.http.serving import api_key, make_client, running
 
 SECRET = "whsec_" + base64.b64encode(b"what the processor signs its events with").decode()
@@ -56,6 +57,7 @@ async def fill(db: Database, home: Path) -> None:
     await add_small_market(db)
     await add_supply(db)
     await db.write(WORKER, "test", _add_listings)
+    await add_products(db)
     async with (
         running(db, home, processor=NAME, processor_secret=SECRET, webhooks_private=True) as app,
         AsyncExitStack() as stack,

@@ -12,6 +12,7 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
+from tests.http import plausible_products
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA
 
@@ -65,6 +66,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
+    **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
 }
 """For the parameters that a path names: rows of ids that belong together. A route with new ones needs its line here."""
@@ -146,6 +148,7 @@ RIPE: dict[str, str] = {
     f"{_OF_ACCOUNT}/approve": _in_state("billing.bank_account", "verified"),
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
+    **plausible_products.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -176,6 +179,7 @@ class Seen(msgspec.Struct, frozen=True):
     ids: Ids
     order: Ids
     quote: str
+    named: dict[str, int]
 
     @property
     def version(self) -> int:
@@ -202,7 +206,7 @@ async def look(admin: httpx.AsyncClient, ids: Ids) -> Seen:
     if "cart_id" in ids:
         answer = await admin.get(f"/api/v1/buyers/{ids['buyer_id']}/carts/{ids['cart_id']}/quote")
         quote = answer.json().get("quote", quote)
-    return Seen(ids, order, quote)
+    return Seen(ids, order, quote, await plausible_products.named(admin))
 
 
 _LINES = [{"merchant_id": ALPHA, "product_id": LAMP, "quantity": 2}]
@@ -229,6 +233,7 @@ def _ask_amendment(seen: Seen, n: int) -> Any:
 
 
 SENSIBLE: dict[str, Sensible] = {
+    **plausible_products.SENSIBLE,
     "POST /api/v1/api-keys": lambda _, n: {"name": f"key {n}", "scopes": ["orders:read"]},
     "POST /api/v1/api-keys/{key_id}/rotate": lambda *_: {"overlap_s": 60},
     "POST /api/v1/billing-runs": lambda _, n: {"period": ("2018-06", "2018-07", "2018-08")[n % 3]},

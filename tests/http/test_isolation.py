@@ -26,6 +26,7 @@ from tests.http.market import (
     send,
 )
 from tests.http.plausible import real_ids
+from tests.http.products import add_products
 from tests.http.serving import api_key, make_client, running
 from tests.http.test_roles import BOOKS, CASHIER, ROUTES
 
@@ -43,6 +44,7 @@ READS = sorted(
 async def finance(db: Database, caller: Make) -> httpx.AsyncClient:
     await add_small_market(db)
     await add_supply(db)
+    await add_products(db)
     return await caller("fay", "controller")
 
 
@@ -64,6 +66,11 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{product_id}", str(ids["merchant"]))
         .replace("{account_id}", str(ids["merchant"]))
         .replace("{amendment_id}", str(ids["amendment"]))
+        .replace("{subscription_id}", str(ids["subscription"]))
+        .replace("{charge_id}", str(ids["charge"]))
+        .replace("{hardware_order_id}", str(ids["hardware_order"]))
+        .replace("{work_order_id}", str(ids["work_order"]))
+        .replace("{agreement_id}", str(ids["agreement"]))
     )
 
 
@@ -72,6 +79,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         payout = await tx.scalar("SELECT payout_id FROM billing.payout WHERE merchant_id = :m", m=merchant_id)
         contract_id = await tx.scalar("SELECT contract_id FROM billing.contract WHERE name = :name", name=contract)
         refund = await tx.scalar("SELECT refund_id FROM demand.refund WHERE merchant_id = :m", m=merchant_id)
+        products = await _products(tx, merchant_id)
         dispute = await tx.scalar("SELECT dispute_id FROM demand.dispute WHERE merchant_id = :m", m=merchant_id)
     webhook = await db.write(WORKER, "test", store.create_endpoint, merchant_id, "https://m.example/", "", [])
     tested = await db.write(WORKER, "test", deliveries.send_test, webhook.endpoint)
@@ -86,7 +94,24 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         "refund": refund,
         "dispute": dispute,
         "amendment": amendment,
+        **products,
     }
+
+
+async def _products(tx: Tx, merchant_id: int) -> dict[str, Any]:
+    """One thing of each kind that was sold to a merchant."""
+    tables = {
+        "subscription": "supply.subscription",
+        "charge": "billing.charge",
+        "work_order": "supply.work_order",
+        "agreement": "supply.service_agreement",
+    }
+    found = {
+        noun: await tx.scalar(f"SELECT max({noun}_id) FROM {table} WHERE merchant_id = :m", m=merchant_id)
+        for noun, table in tables.items()
+    }
+    order = "SELECT max(order_id) FROM supply.hardware_order WHERE merchant_id = :m AND state = 'shipped'"
+    return {**found, "hardware_order": await tx.scalar(order, m=merchant_id)}
 
 
 async def _refunded_and_disputed(db: Database) -> None:
@@ -216,7 +241,8 @@ async def test_in_a_busy_market_too_each_reads_its_own_and_nothing_of_another(
                 assert not _values(listed) & theirs, path
 
 
-NAMES_A_THING = ("order_id", "refund_id", "return_id", "dispute_id", "amendment_id", "shipment_id", "payout_id",
+NAMES_A_THING = ("order_id", "subscription_id", "charge_id", "movement_id", "work_order_id", "agreement_id", "task_id",
+                 "write_off_id", "refund_id", "return_id", "dispute_id", "amendment_id", "shipment_id", "payout_id",
                  "payment_id", "account_id", "store_id", "transfer_id")  # fmt: skip
 
 

@@ -2,8 +2,15 @@
 
 TOPICS: dict[str, str] = {
     "billing.bank_account_changed.v1": "A merchant's bank account has been proposed, activated, refused or withdrawn.",
+    "billing.charge_made.v1": "A merchant has been charged for a product.",
+    "billing.charge_dunned.v1": "A merchant has been asked again for a charge that is past due.",
     "billing.payout_confirmed.v1": "The bank has paid a payout.",
     "billing.payout_returned.v1": "A payout has come back; the merchant is owed it again.",
+    "supply.agreement_moved.v1": "A service agreement has been proposed, accepted, declined or ended.",
+    "supply.hardware_order_moved.v1": "Hardware has been quoted, ordered, shipped or returned.",
+    "supply.work_order_moved.v1": "Work at a merchant's has been planned, appointed, done or cancelled.",
+    "supply.subscription_moved.v1": "A subscription has begun, been converted, changed, renewed, suspended or ended.",
+    "supply.task_raised.v1": "Somebody of the house has something to take up with a merchant.",
     "supply.merchant_moved.v1": "A merchant has gone live, been suspended, reinstated or closed.",
     "billing.orders_settled.v1": "A settlement pass has made delivered orders payable.",
     "billing.payment_ended.v1": "A payment has been captured, or will never be: it failed or was given up.",
@@ -37,6 +44,7 @@ HOUSE_ONLY = frozenset(
         "billing.run_finalised.v1",
         "billing.run_reversed.v1",
         "demand.purchase_placed.v1",
+        "supply.task_raised.v1",
     }
 )
 """Topics of events that are about no one merchant, which no merchant is therefore told of (a test compares)."""

@@ -1,3 +1,44 @@
+CREATE TABLE billing.charge (
+    merchant_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    source TEXT NOT NULL, 
+    source_id BIGINT NOT NULL, 
+    part TEXT NOT NULL, 
+    description TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
+    pays_by TEXT NOT NULL, 
+    charged_on DATE NOT NULL, 
+    due_on DATE NOT NULL, 
+    deferred BOOLEAN NOT NULL, 
+    service_from DATE, 
+    service_to DATE, 
+    anchored_on DATE, 
+    anchored_minor BIGINT DEFAULT '0' NOT NULL, 
+    recognised_minor BIGINT NOT NULL, 
+    credited_minor BIGINT DEFAULT '0' NOT NULL, 
+    credited_vat_minor BIGINT DEFAULT '0' NOT NULL, 
+    written_off_minor BIGINT DEFAULT '0' NOT NULL, 
+    open_minor BIGINT NOT NULL, 
+    dunning_step SMALLINT DEFAULT '0' NOT NULL, 
+    entry_no BIGINT NOT NULL, 
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_charge PRIMARY KEY (merchant_id, charge_id), 
+    CONSTRAINT uq_charge_merchant_id_source_source_id_part UNIQUE (merchant_id, source, source_id, part), 
+    CONSTRAINT ck_charge_source CHECK (source IN ('subscription', 'hardware', 'work_order', 'service')), 
+    CONSTRAINT ck_charge_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_charge_amounts CHECK (net_minor > 0 AND vat_minor >= 0), 
+    CONSTRAINT ck_charge_open CHECK (open_minor BETWEEN 0 AND net_minor + vat_minor), 
+    CONSTRAINT ck_charge_credited CHECK (credited_minor BETWEEN 0 AND net_minor), 
+    CONSTRAINT ck_charge_recognised CHECK (recognised_minor BETWEEN 0 AND net_minor - credited_minor), 
+    CONSTRAINT ck_charge_service CHECK (service_to > service_from AND (service_from IS NULL) = (service_to IS NULL))
+)
+;;
+CREATE INDEX ix_charge_open ON billing.charge (merchant_id, due_on) WHERE open_minor > 0
+;;
+CREATE INDEX ix_charge_waiting ON billing.charge (merchant_id, charge_id) WHERE service_to IS NOT NULL AND recognised_minor < net_minor - credited_minor
+;;
 CREATE TABLE billing.payer (
     payer_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -53,6 +94,99 @@ CREATE TABLE billing.payer_series (
     last_no INTEGER NOT NULL, 
     CONSTRAINT pk_payer_series PRIMARY KEY (payer_id, entity_id)
 )
+;;
+CREATE TABLE supply.hardware_item (
+    item_id BIGINT NOT NULL, 
+    sku TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    warranty_months INTEGER NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_item PRIMARY KEY (item_id), 
+    CONSTRAINT ck_hardware_item_terms CHECK (price_minor >= 0 AND warranty_months >= 0), 
+    CONSTRAINT uq_hardware_item_sku UNIQUE (sku)
+)
+;;
+CREATE TABLE supply.hardware_unit (
+    serial TEXT NOT NULL, 
+    item_id BIGINT NOT NULL, 
+    house_merchant_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    merchant_id BIGINT, 
+    order_id BIGINT, 
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_unit PRIMARY KEY (serial), 
+    CONSTRAINT ck_hardware_unit_state CHECK (state IN ('in_stock', 'delivered', 'scrapped')), 
+    CONSTRAINT ck_hardware_unit_place CHECK ((state = 'delivered') = (merchant_id IS NOT NULL AND order_id IS NOT NULL)), 
+    CONSTRAINT ck_hardware_unit_cost CHECK (cost_minor > 0)
+)
+;;
+CREATE TABLE supply.plan (
+    plan_id BIGINT NOT NULL, 
+    code TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    per TEXT NOT NULL, 
+    every TEXT NOT NULL, 
+    trial_days INTEGER NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    due_days INTEGER NOT NULL, 
+    refunds TEXT NOT NULL, 
+    follow_up_day INTEGER NOT NULL, 
+    follow_up_uses INTEGER NOT NULL, 
+    owner TEXT NOT NULL, 
+    offered BOOLEAN NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_plan PRIMARY KEY (plan_id), 
+    CONSTRAINT uq_plan_code_version_no UNIQUE (code, version_no), 
+    CONSTRAINT ck_plan_terms CHECK (price_minor > 0 AND trial_days >= 0 AND due_days >= 0), 
+    CONSTRAINT ck_plan_per CHECK (per IN ('seat', 'flat')), 
+    CONSTRAINT ck_plan_every CHECK (every IN ('month', 'year')), 
+    CONSTRAINT ck_plan_refunds CHECK (refunds IN ('unused', 'nothing')), 
+    CONSTRAINT ck_plan_ppm CHECK (vat_ppm BETWEEN 0 AND 1000000)
+)
+;;
+CREATE TABLE supply.provider (
+    provider_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_provider PRIMARY KEY (provider_id), 
+    CONSTRAINT uq_provider_name UNIQUE (name)
+)
+;;
+CREATE TABLE billing.charge_movement (
+    merchant_id BIGINT NOT NULL, 
+    movement_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    counts_on DATE NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    vat_minor BIGINT DEFAULT '0' NOT NULL, 
+    open_minor BIGINT DEFAULT '0' NOT NULL, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    bank_ref TEXT, 
+    entry_no BIGINT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_charge_movement PRIMARY KEY (merchant_id, movement_id), 
+    CONSTRAINT fk_charge_movement_merchant_id_charge_id FOREIGN KEY(merchant_id, charge_id) REFERENCES billing.charge (merchant_id, charge_id), 
+    CONSTRAINT ck_charge_movement_kind CHECK (kind IN ('netted', 'paid', 'credited', 'written_off', 'recognised')), 
+    CONSTRAINT ck_charge_movement_amounts CHECK (amount_minor > 0 AND open_minor BETWEEN 0 AND amount_minor)
+)
+;;
+CREATE INDEX ix_charge_movement_merchant_id_charge_id_movement_id ON billing.charge_movement (merchant_id, charge_id, movement_id)
+;;
+CREATE UNIQUE INDEX uq_charge_movement_bank_ref ON billing.charge_movement (merchant_id, charge_id, bank_ref) WHERE bank_ref IS NOT NULL
+;;
+CREATE UNIQUE INDEX uq_charge_movement_month ON billing.charge_movement (merchant_id, charge_id, counts_on) WHERE kind = 'recognised'
 ;;
 CREATE TABLE billing.payer_claim_line (
     payer_id BIGINT NOT NULL, 
@@ -139,6 +273,139 @@ CREATE TABLE billing.payer_remittance (
     CONSTRAINT ck_payer_remittance_amount CHECK (amount_minor > 0)
 )
 ;;
+CREATE TABLE billing.write_off (
+    merchant_id BIGINT NOT NULL, 
+    write_off_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    reason TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_write_off PRIMARY KEY (merchant_id, write_off_id), 
+    CONSTRAINT fk_write_off_merchant_id_charge_id FOREIGN KEY(merchant_id, charge_id) REFERENCES billing.charge (merchant_id, charge_id), 
+    CONSTRAINT ck_write_off_state CHECK (state IN ('proposed', 'approved', 'refused')), 
+    CONSTRAINT ck_write_off_amount CHECK (amount_minor > 0)
+)
+;;
+CREATE UNIQUE INDEX uq_write_off_proposed ON billing.write_off (merchant_id, charge_id) WHERE state = 'proposed'
+;;
+CREATE TABLE supply.hardware_order (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    quote_no INTEGER NOT NULL, 
+    pays_by TEXT, 
+    decided_by TEXT, 
+    shipped_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_order PRIMARY KEY (merchant_id, order_id), 
+    CONSTRAINT fk_hardware_order_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_hardware_order_state CHECK (state IN ('quoted', 'accepted', 'shipped', 'returned', 'declined', 'expired', 'cancelled')), 
+    CONSTRAINT ck_hardware_order_pays_by CHECK (pays_by IN ('netting', 'transfer'))
+)
+;;
+CREATE INDEX ix_hardware_order_quoted ON supply.hardware_order (merchant_id, order_id) WHERE state = 'quoted'
+;;
+CREATE TABLE supply.service_agreement (
+    merchant_id BIGINT NOT NULL, 
+    agreement_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    retainer_minor BIGINT NOT NULL, 
+    share_ppm INTEGER NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    due_days INTEGER NOT NULL, 
+    baseline_minor BIGINT NOT NULL, 
+    baseline_from DATE, 
+    baseline_to DATE, 
+    baseline_source TEXT DEFAULT '' NOT NULL, 
+    starts_on DATE NOT NULL, 
+    ends_on DATE, 
+    state TEXT NOT NULL, 
+    pays_by TEXT, 
+    next_month DATE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    CONSTRAINT pk_service_agreement PRIMARY KEY (merchant_id, agreement_id), 
+    CONSTRAINT fk_service_agreement_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_service_agreement_kind CHECK (kind IN ('retainer', 'share')), 
+    CONSTRAINT ck_service_agreement_state CHECK (state IN ('proposed', 'active', 'ended', 'declined')), 
+    CONSTRAINT ck_service_agreement_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_service_agreement_terms CHECK (CASE kind WHEN 'retainer' THEN retainer_minor > 0 AND share_ppm = 0 AND baseline_to IS NULL ELSE retainer_minor = 0 AND share_ppm > 0 AND baseline_to > baseline_from END), 
+    CONSTRAINT ck_service_agreement_months CHECK (ends_on > starts_on)
+)
+;;
+CREATE INDEX ix_service_agreement_active ON supply.service_agreement (next_month) WHERE state = 'active'
+;;
+CREATE TABLE supply.subscription (
+    merchant_id BIGINT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    plan_id BIGINT NOT NULL, 
+    seats INTEGER NOT NULL, 
+    state TEXT NOT NULL, 
+    pays_by TEXT, 
+    trial_from DATE, 
+    trial_to DATE, 
+    anchored_on DATE, 
+    period_no INTEGER DEFAULT '0' NOT NULL, 
+    period_from DATE, 
+    period_to DATE, 
+    next_plan_id BIGINT, 
+    next_seats INTEGER, 
+    acts_on DATE, 
+    followed_up BOOLEAN DEFAULT 'false' NOT NULL, 
+    ended_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_subscription PRIMARY KEY (merchant_id, subscription_id), 
+    CONSTRAINT fk_subscription_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT fk_subscription_plan_id FOREIGN KEY(plan_id) REFERENCES supply.plan (plan_id), 
+    CONSTRAINT ck_subscription_state CHECK (state IN ('trialing', 'trial_ended', 'active', 'leaving', 'suspended', 'ended')), 
+    CONSTRAINT ck_subscription_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_subscription_seats CHECK (seats > 0), 
+    CONSTRAINT ck_subscription_ended CHECK ((state = 'ended') = (ended_on IS NOT NULL)), 
+    CONSTRAINT ck_subscription_paid CHECK (state NOT IN ('active', 'leaving', 'suspended') OR (period_to > period_from AND pays_by IS NOT NULL))
+)
+;;
+CREATE INDEX ix_subscription_acts_on ON supply.subscription (acts_on) WHERE acts_on IS NOT NULL
+;;
+CREATE TABLE supply.work_order (
+    merchant_id BIGINT NOT NULL, 
+    work_order_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    serials TEXT[] NOT NULL, 
+    provider_id BIGINT, 
+    technician TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    pays_by TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    appointed_at TIMESTAMP WITH TIME ZONE, 
+    evidence TEXT DEFAULT '' NOT NULL, 
+    done_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_work_order PRIMARY KEY (merchant_id, work_order_id), 
+    CONSTRAINT fk_work_order_merchant_id FOREIGN KEY(merchant_id) REFERENCES supply.merchant (merchant_id), 
+    CONSTRAINT ck_work_order_kind CHECK (kind IN ('install', 'maintain', 'repair')), 
+    CONSTRAINT ck_work_order_state CHECK (state IN ('planned', 'appointed', 'done', 'cancelled')), 
+    CONSTRAINT ck_work_order_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_work_order_amounts CHECK (price_minor >= 0 AND cost_minor >= 0), 
+    CONSTRAINT ck_work_order_partner CHECK (provider_id IS NOT NULL OR cost_minor = 0), 
+    CONSTRAINT ck_work_order_done CHECK ((state = 'done') = (done_on IS NOT NULL) AND (state <> 'done' OR evidence <> ''))
+)
+;;
 CREATE TABLE billing.payer_version (
     version_id BIGINT NOT NULL, 
     contract_id BIGINT NOT NULL, 
@@ -152,6 +419,99 @@ CREATE TABLE billing.payer_version (
     CONSTRAINT uq_payer_version_contract_id_valid_from UNIQUE (contract_id, valid_from), 
     CONSTRAINT fk_payer_version_contract_id FOREIGN KEY(contract_id) REFERENCES billing.payer_contract (contract_id), 
     CONSTRAINT ck_payer_version_validity CHECK (valid_until > valid_from)
+)
+;;
+CREATE TABLE supply.hardware_delivery (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    serial TEXT NOT NULL, 
+    item_id BIGINT NOT NULL, 
+    price_minor BIGINT NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    shipped_on DATE NOT NULL, 
+    installed_on DATE, 
+    warranty_until DATE, 
+    returned_on DATE, 
+    CONSTRAINT pk_hardware_delivery PRIMARY KEY (merchant_id, order_id, serial), 
+    CONSTRAINT fk_hardware_delivery_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES supply.hardware_order (merchant_id, order_id)
+)
+;;
+CREATE TABLE supply.hardware_quote (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    quote_no INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    lines JSONB NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    deposit_minor BIGINT NOT NULL, 
+    expires_on DATE NOT NULL, 
+    note TEXT DEFAULT '' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_hardware_quote PRIMARY KEY (merchant_id, order_id, quote_no), 
+    CONSTRAINT fk_hardware_quote_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES supply.hardware_order (merchant_id, order_id), 
+    CONSTRAINT ck_hardware_quote_amounts CHECK (net_minor > 0 AND deposit_minor BETWEEN 0 AND net_minor)
+)
+;;
+CREATE TABLE supply.service_month (
+    merchant_id BIGINT NOT NULL, 
+    agreement_id BIGINT NOT NULL, 
+    month DATE NOT NULL, 
+    turnover_minor BIGINT NOT NULL, 
+    fee_minor BIGINT NOT NULL, 
+    restated_minor BIGINT NOT NULL, 
+    closed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_service_month PRIMARY KEY (merchant_id, agreement_id, month), 
+    CONSTRAINT fk_service_month_merchant_id_agreement_id FOREIGN KEY(merchant_id, agreement_id) REFERENCES supply.service_agreement (merchant_id, agreement_id), 
+    CONSTRAINT ck_service_month_fee CHECK (fee_minor >= 0)
+)
+;;
+CREATE TABLE supply.subscription_step (
+    merchant_id BIGINT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    step_no INTEGER NOT NULL, 
+    move TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    detail TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_subscription_step PRIMARY KEY (merchant_id, subscription_id, step_no), 
+    CONSTRAINT fk_subscription_step_merchant_id_subscription_id FOREIGN KEY(merchant_id, subscription_id) REFERENCES supply.subscription (merchant_id, subscription_id)
+)
+;;
+CREATE TABLE supply.task (
+    merchant_id BIGINT NOT NULL, 
+    task_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    title TEXT NOT NULL, 
+    owner TEXT NOT NULL, 
+    due_on DATE NOT NULL, 
+    state TEXT NOT NULL, 
+    outcome TEXT DEFAULT '' NOT NULL, 
+    done_by TEXT, 
+    done_at TIMESTAMP WITH TIME ZONE, 
+    raised_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_task PRIMARY KEY (merchant_id, task_id), 
+    CONSTRAINT fk_task_merchant_id_subscription_id FOREIGN KEY(merchant_id, subscription_id) REFERENCES supply.subscription (merchant_id, subscription_id), 
+    CONSTRAINT uq_task_merchant_id_subscription_id_kind UNIQUE (merchant_id, subscription_id, kind), 
+    CONSTRAINT ck_task_kind CHECK (kind IN ('trial_follow_up', 'trial_ended')), 
+    CONSTRAINT ck_task_state CHECK (state IN ('open', 'done')), 
+    CONSTRAINT ck_task_done CHECK ((state = 'done') = (done_at IS NOT NULL))
+)
+;;
+CREATE INDEX ix_task_open ON supply.task (due_on, task_id) WHERE state = 'open'
+;;
+CREATE TABLE supply.tool_usage (
+    merchant_id BIGINT NOT NULL, 
+    subscription_id BIGINT NOT NULL, 
+    used_on DATE NOT NULL, 
+    uses INTEGER NOT NULL, 
+    CONSTRAINT pk_tool_usage PRIMARY KEY (merchant_id, subscription_id, used_on), 
+    CONSTRAINT fk_tool_usage_merchant_id_subscription_id FOREIGN KEY(merchant_id, subscription_id) REFERENCES supply.subscription (merchant_id, subscription_id), 
+    CONSTRAINT ck_tool_usage_uses CHECK (uses >= 0)
 )
 ;;
 CREATE TABLE billing.payer_share (
@@ -213,6 +573,20 @@ CREATE TABLE billing.payer_back (
 ;;
 CREATE INDEX ix_payer_back_merchant_id_source_id ON billing.payer_back (merchant_id, source_id)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.charge TO app_staff, app_worker
+;;
+ALTER TABLE billing.charge ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.charge FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.charge TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.charge TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.charge TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer TO app_staff, app_worker
 ;;
 ALTER TABLE billing.payer ENABLE ROW LEVEL SECURITY
@@ -268,6 +642,32 @@ CREATE POLICY app_worker ON billing.payer_series TO app_worker USING (true) WITH
 GRANT SELECT ON billing.payer_series TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_series FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_item TO app_staff, app_worker
+;;
+GRANT SELECT ON supply.hardware_item TO app_merchant
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_unit TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.plan TO app_staff, app_worker
+;;
+GRANT SELECT ON supply.plan TO app_merchant
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.provider TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON billing.charge_movement TO app_staff, app_worker
+;;
+ALTER TABLE billing.charge_movement ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.charge_movement FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.charge_movement TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.charge_movement TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.charge_movement TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.charge_movement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_claim_line TO app_staff, app_worker
 ;;
@@ -339,6 +739,76 @@ GRANT SELECT ON billing.payer_remittance TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_remittance FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.write_off TO app_staff, app_worker
+;;
+ALTER TABLE billing.write_off ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.write_off FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.write_off TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.write_off TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.write_off TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.write_off FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_order TO app_staff, app_worker
+;;
+ALTER TABLE supply.hardware_order ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.hardware_order FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.hardware_order TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.hardware_order TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.hardware_order TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.hardware_order FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.service_agreement TO app_staff, app_worker
+;;
+ALTER TABLE supply.service_agreement ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.service_agreement FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.service_agreement TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.service_agreement TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.service_agreement TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.service_agreement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.subscription TO app_staff, app_worker
+;;
+ALTER TABLE supply.subscription ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.subscription FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.subscription TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.subscription TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.subscription TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.subscription FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.work_order TO app_staff, app_worker
+;;
+ALTER TABLE supply.work_order ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.work_order FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.work_order TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.work_order TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.work_order TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.work_order FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_version TO app_staff, app_worker
 ;;
 ALTER TABLE billing.payer_version ENABLE ROW LEVEL SECURITY
@@ -352,6 +822,90 @@ CREATE POLICY app_worker ON billing.payer_version TO app_worker USING (true) WIT
 GRANT SELECT ON billing.payer_version TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_version FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_delivery TO app_staff, app_worker
+;;
+ALTER TABLE supply.hardware_delivery ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.hardware_delivery FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.hardware_delivery TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.hardware_delivery TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.hardware_delivery TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.hardware_delivery FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_quote TO app_staff, app_worker
+;;
+ALTER TABLE supply.hardware_quote ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.hardware_quote FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.hardware_quote TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.hardware_quote TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.hardware_quote TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.hardware_quote FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON supply.service_month TO app_staff, app_worker
+;;
+ALTER TABLE supply.service_month ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.service_month FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.service_month TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.service_month TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.service_month TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.service_month FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON supply.subscription_step TO app_staff, app_worker
+;;
+ALTER TABLE supply.subscription_step ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.subscription_step FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.subscription_step TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.subscription_step TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.subscription_step TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.subscription_step FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.task TO app_staff, app_worker
+;;
+ALTER TABLE supply.task ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.task FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.task TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.task TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.task TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.task FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.tool_usage TO app_staff, app_worker
+;;
+ALTER TABLE supply.tool_usage ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.tool_usage FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.tool_usage TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.tool_usage TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.tool_usage TO app_merchant
+;;
+CREATE POLICY app_merchant ON supply.tool_usage FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_share TO app_staff, app_worker
 ;;

@@ -11,3 +11,7 @@ ALTER TABLE billing.payment ADD CONSTRAINT ck_payment_amounts CHECK (amount_mino
 ALTER TABLE billing.payment_part DROP CONSTRAINT ck_payment_part_amounts
 ;;
 ALTER TABLE billing.payment_part ADD CONSTRAINT ck_payment_part_amounts CHECK (amount_minor >= 0 AND credit_minor >= 0)
+;;
+UPDATE billing.account SET dimension = 'charge' WHERE code IN (1100, 2200)
+;;
+UPDATE billing.account SET dimension = 'item' WHERE code = 1200

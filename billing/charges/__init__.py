@@ -1,0 +1,1 @@
+"""What merchants are charged for products: tools, hardware, managed services."""

@@ -1,0 +1,1 @@
+"""What the platform sells to its merchants: tools by subscription, hardware, managed services."""

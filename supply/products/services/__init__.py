@@ -1,0 +1,1 @@
+"""Services that the platform does for merchants, by agreement."""

@@ -1,0 +1,1 @@
+"""Tools that merchants subscribe to."""
