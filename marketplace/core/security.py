@@ -9,6 +9,10 @@ from marketplace.core.tables import placement, qualified
 
 APPEND_ONLY = frozenset(
     {
+        "billing.ad_campaign_event",
+        "billing.ad_charge",
+        "billing.ad_movement",
+        "billing.ad_receipt",
         "billing.credit_movement",
         "billing.entry",
         "billing.processor_file",
@@ -27,6 +31,7 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 """
 
 CHANGEABLE = {
+    "billing.ad_event": ("verdict",),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
 }
 """Tables whose rows stay, and of whose columns only these may be changed: what a processor said is kept as it came."""
