@@ -20,7 +20,18 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import amend_order, fulfil_order, pay_merchants, roll_ledger, run_billing_buckets, settle_orders
+from marketplace.flows import (
+    amend_order,
+    book_slots,
+    fulfil_order,
+    pay_merchants,
+    plan_campaign,
+    rate_ads,
+    roll_ledger,
+    run_billing_buckets,
+    score_campaigns,
+    settle_orders,
+)
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -78,6 +89,17 @@ async def _expire_amendments(db: Database, _: Any) -> None:
     await amend_order.expire_amendments(db, ACTOR, db.clock.now())
 
 
+async def _rate_ads(db: Database, _: Any) -> None:
+    begun, rated = await book_slots.begin_slots(db, ACTOR), await rate_ads.rate_ended(db, ACTOR)
+    ended = await plan_campaign.end_campaigns(db, ACTOR)
+    if begun or rated or ended:
+        log.info("ads rated", slots=begun, hours=rated, campaigns_ended=ended)
+
+
+async def _score_campaigns(db: Database, _: Any) -> None:
+    await score_campaigns.score_campaigns(db, ACTOR)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -100,6 +122,8 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "expire_amendments": Job(_expire_amendments, cron="*/5 * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
+        "rate_ads": Job(_rate_ads, cron="* * * * *"),
+        "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

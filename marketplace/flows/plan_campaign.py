@@ -9,11 +9,13 @@ from billing.ads.campaigns import store
 from billing.ads.campaigns.store import CampaignDetail
 from billing.ads.lifecycle import AdParty, CampaignMove
 from billing.ads.model import Campaign, CampaignState, Pacing, Placement, Pricing
+from billing.ledger import store as ledger
 from marketplace.core import audit
 from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
+from marketplace.flows.book_slots import committed_minor, release_bookings
 from supply.model import MerchantState
 from supply.store import get_merchant
 
@@ -160,8 +162,8 @@ async def edit_campaign(tx: Tx, held: Campaign, cmd: CampaignChange) -> Campaign
         raise Conflict("deal_id: what an insertion order delivers was agreed on and is not edited")
     if cmd.bid_minor is not None:
         _check_bid(await store.get_placement(tx, held.placement_id), cmd.bid_minor)
-    if cmd.total_minor is not None and cmd.total_minor < held.spent_minor:
-        raise Conflict(f"total_minor: {held.spent_minor} is spent already", spent_minor=held.spent_minor)
+    if cmd.total_minor is not None and cmd.total_minor < (committed := await committed_minor(tx, held)):
+        raise Conflict(f"total_minor: {committed} is spent or booked already", committed_minor=committed)
     if cmd.ends_at is not None and cmd.ends_at <= max(held.starts_at, tx.now):
         raise Invalid("ends_at: must be after the start, and to come", pointer="/ends_at")
     given = {
@@ -198,30 +200,45 @@ def budget_from(today: date, *, now: int, wanted: int) -> date:
     return today if wanted >= now else today + timedelta(days=1)
 
 
-async def move_campaign(tx: Tx, held: Campaign, move: CampaignMove, party: AdParty, reason: str = "") -> CampaignDetail:
-    """Take a held campaign on. Raises Conflict where the merchant is not live or nothing of it has to be shown."""
+async def move_campaign(
+    tx: Tx, merchant_id: int, campaign_id: int, move: CampaignMove, party: AdParty, reason: str = ""
+) -> CampaignDetail:
+    """Take a campaign on; what an ending one has booked and not begun is given back.
+
+    Raises NotFound, Forbidden for a move that is not this party's, Conflict where the state or the merchant's does not
+    allow it.
+    """
+    await ledger.lock_books(tx, merchant_id)
+    held = await store.get_campaign(tx, merchant_id, campaign_id, lock=True)
     if move in {CampaignMove.SUBMIT, CampaignMove.APPROVE, CampaignMove.RESUME}:
-        merchant = await get_merchant(tx, held.merchant_id)
+        merchant = await get_merchant(tx, merchant_id)
         if merchant.state is not MerchantState.LIVE:
             raise Conflict(f"state: the merchant is {merchant.state}, only a live one advertises")
     if move in {CampaignMove.REJECT, CampaignMove.SUSPEND} and not reason:
         raise Invalid("reason: say why, for the merchant", pointer="/reason")
     new = await store.move_campaign(tx, held, move, party, reason=reason)
+    if move is CampaignMove.END:
+        await release_bookings(tx, new)
     return await store.describe(tx, new)
 
 
-async def end_campaigns(db: Database, actor: str, now: datetime) -> int:
+async def end_campaigns(db: Database, actor: str) -> int:
     """End every campaign whose time is over; returns how many."""
     ended = 0
-    while found := await db.write(WORKER, actor, _end_some, now):
-        ended += found
-    return ended
+    while True:
+        async with db.read(WORKER) as tx:
+            due = await store.ending(tx, db.clock.now(), _BATCH)
+        for row in due:
+            ended += await db.write(WORKER, actor, _end, row.merchant_id, row.campaign_id)
+        if len(due) < _BATCH:
+            return ended
 
 
-async def _end_some(tx: Tx, now: datetime) -> int:
-    due = await store.ending(tx, now, _BATCH)
-    for row in due:
-        held = await store.get_campaign(tx, row.merchant_id, row.campaign_id, lock=True)
-        if held.state is not CampaignState.ENDED:
-            await store.move_campaign(tx, held, CampaignMove.END, AdParty.CLOCK, reason="its time is over")
-    return len(due)
+async def _end(tx: Tx, merchant_id: int, campaign_id: int) -> bool:
+    await ledger.lock_books(tx, merchant_id)
+    held = await store.get_campaign(tx, merchant_id, campaign_id, lock=True)
+    if held.state is CampaignState.ENDED or held.ends_at is None or held.ends_at > tx.now:
+        return False
+    ended = await store.move_campaign(tx, held, CampaignMove.END, AdParty.CLOCK, reason="its time is over")
+    await release_bookings(tx, ended)
+    return True

@@ -3,10 +3,14 @@
 from litestar import Router
 
 from marketplace.routes import (
+    ad_accounts,
+    ad_placements,
+    ads,
     amendments,
     bank_accounts,
     billing,
     buyers,
+    campaigns,
     carts,
     contracts,
     credit,
@@ -53,6 +57,10 @@ _NOUNS = (
     reconciliation,
     webhooks,
     receivables,
+    ads,
+    ad_accounts,
+    ad_placements,
+    campaigns,
 )
 
 API = Router("/api/v1", route_handlers=[handler for noun in _NOUNS for handler in noun.HANDLERS])

@@ -10,7 +10,6 @@ from sqlalchemy import insert
 from billing.ads import store
 from billing.ads.accounts import store as accounts
 from billing.ads.accounts.store import add_terms
-from billing.ads.campaigns import store as campaigns
 from billing.ads.events import read_lines
 from billing.ads.lifecycle import AdParty, CampaignMove
 from billing.ads.model import MILLI, AdAccount, Campaign, Charge, Pacing, Placement, Pricing, Terms, TopUpSource
@@ -36,6 +35,11 @@ HOUR = timedelta(hours=1)
 async def add_ad_market(tx: Tx, merchants: Sequence[int] = (MERCHANT, OTHER, THIRD)) -> None:
     """Merchants with a lamp each, and 20 % VAT on what they prepay."""
     await add_market(tx, merchants)
+    await add_lamps(tx, merchants)
+
+
+async def add_lamps(tx: Tx, merchants: Sequence[int]) -> None:
+    """What a market lacks before its merchants can advertise."""
     await tx.execute(insert(category), {"category": "lamps", "name_en": "Lamps"})
     for merchant_id in merchants:
         row = {"merchant_id": merchant_id, "product_id": LAMP, "currency": "EUR", "price_minor": 4_000}
@@ -75,9 +79,9 @@ def lamps(merchant_id: int, placement: Placement, **changes: Any) -> NewCampaign
 async def run_campaign(tx: Tx, cmd: NewCampaign) -> Campaign:
     """A campaign that is shown."""
     made = (await draft_campaign(tx, cmd, AdParty.MERCHANT)).campaign
-    await move_campaign(tx, made, CampaignMove.SUBMIT, AdParty.MERCHANT)
-    held = await campaigns.get_campaign(tx, made.merchant_id, made.campaign_id)
-    return (await move_campaign(tx, held, CampaignMove.APPROVE, AdParty.PLATFORM)).campaign
+    key = (made.merchant_id, made.campaign_id)
+    await move_campaign(tx, *key, CampaignMove.SUBMIT, AdParty.MERCHANT)
+    return (await move_campaign(tx, *key, CampaignMove.APPROVE, AdParty.PLATFORM)).campaign
 
 
 async def prepay(tx: Tx, merchant_id: int, amount_minor: int, ref: str = "") -> None:
