@@ -73,7 +73,9 @@ class TermsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 @get("/merchants/{merchant_id:int}/ad-accounts", guards=[needs(STAFF, MERCHANT_BOOKS)])
-async def list_accounts(request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId) -> list[AdAccount]:
+async def list_ad_accounts(
+    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId
+) -> list[AdAccount]:
     """A merchant's prepaid balances, by currency."""
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
@@ -82,7 +84,7 @@ async def list_accounts(request: ActorRequest, db: NamedDependency[Database], me
 
 
 @get("/merchants/{merchant_id:int}/ad-movements", guards=[needs(STAFF, MERCHANT_BOOKS)])
-async def list_movements(
+async def list_ad_movements(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: PathId,
@@ -104,7 +106,7 @@ async def list_movements(
     guards=[needs(Role.MERCHANT_OWNER, FINANCE)],
     opt=ONCE,
 )
-async def top_up(
+async def top_up_ads(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[FromEarnings]
 ) -> Response[Funded]:
     """Prepay ads out of what the merchant has earned."""
@@ -120,7 +122,7 @@ async def top_up(
 
 
 @post("/merchants/{merchant_id:int}/ad-receipts", dto=StrictBody[Receipt], guards=[needs(FINANCE)], opt=ONCE)
-async def record_receipt(
+async def record_ad_receipt(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[Receipt]
 ) -> Response[Funded]:
     """Record what a merchant has paid for ads by bank transfer or through a processor, each receipt once."""
@@ -142,7 +144,7 @@ async def record_receipt(
     guards=[needs(Role.MERCHANT_OWNER, FINANCE)],
     opt=ONCE,
 )
-async def refund(
+async def refund_ads(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[Refund]
 ) -> Response[Funded]:
     """Give back what was paid and not used, with its VAT; the merchant gets it with its next payout."""
@@ -152,7 +154,7 @@ async def refund(
 
 
 @get("/ad-grants", guards=[needs(STAFF, MERCHANT_BOOKS)])
-async def list_grants(
+async def list_ad_grants(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: QueryId = None,
@@ -167,7 +169,7 @@ async def list_grants(
 
 
 @post("/merchants/{merchant_id:int}/ad-grants", dto=StrictBody[GrantBody], guards=[needs(OPS)], opt=ONCE)
-async def propose_grant(
+async def propose_ad_grant(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[GrantBody]
 ) -> Response[Grant]:
     """Propose ad credit for a merchant; another person approves it."""
@@ -179,7 +181,7 @@ async def propose_grant(
 
 
 @post("/merchants/{merchant_id:int}/ad-grants/{grant_id:int}/approve", guards=[needs(OPS)], status_code=200, opt=ONCE)
-async def approve_grant(
+async def approve_ad_grant(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, grant_id: PathId
 ) -> Response[Grant]:
     """Give the credit that somebody else has proposed."""
@@ -187,7 +189,7 @@ async def approve_grant(
 
 
 @post("/merchants/{merchant_id:int}/ad-grants/{grant_id:int}/reject", guards=[needs(OPS)], status_code=200, opt=ONCE)
-async def reject_grant(
+async def reject_ad_grant(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, grant_id: PathId
 ) -> Response[Grant]:
     """Do not give it."""
@@ -195,14 +197,16 @@ async def reject_grant(
 
 
 @get("/ad-terms", guards=[needs(STAFF)])
-async def list_terms(request: ActorRequest, db: NamedDependency[Database]) -> list[Terms]:
+async def list_ad_terms(request: ActorRequest, db: NamedDependency[Database]) -> list[Terms]:
     """The VAT on top-ups, by legal entity, currency and day."""
     async with db.read(request.user.scope) as tx:
         return await store.list_terms(tx)
 
 
 @post("/ad-terms", dto=StrictBody[TermsBody], guards=[needs(Role.CONTROLLER, Role.ADMIN)], opt=ONCE)
-async def add_terms(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[TermsBody]) -> Response[Terms]:
+async def add_ad_terms(
+    request: ActorRequest, db: NamedDependency[Database], data: JSONBody[TermsBody]
+) -> Response[Terms]:
     """Set the VAT on top-ups from a day on."""
     check_currency(data.currency)
     terms = Terms(**msgspec.structs.asdict(data))
@@ -216,6 +220,15 @@ async def add_terms(request: ActorRequest, db: NamedDependency[Database], data: 
 
 
 HANDLERS = [
-    list_accounts, list_movements, top_up, record_receipt, refund, list_grants, propose_grant, approve_grant,
-    reject_grant, list_terms, add_terms,
-]  # fmt: skip
+    list_ad_accounts,
+    list_ad_movements,
+    top_up_ads,
+    record_ad_receipt,
+    refund_ads,
+    list_ad_grants,
+    propose_ad_grant,
+    approve_ad_grant,
+    reject_ad_grant,
+    list_ad_terms,
+    add_ad_terms,
+]

@@ -1,6 +1,6 @@
 """Where ads are shown, and the calendar of those places that are sold by time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -29,10 +29,13 @@ from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
 _CALENDAR_MAX = timedelta(days=92)
+_FOUR_WEEKS = timedelta(days=28)
 
 Positions = Annotated[int, msgspec.Meta(ge=0, le=100)]
-Since = Annotated[datetime, QueryParameter(name="from_at", description="From this instant on.")]
-Until = Annotated[datetime, QueryParameter(name="to_at", description="To before this instant, 92 days later at most.")]
+Since = Annotated[datetime | None, QueryParameter(description="From this instant on; from now on.")]
+Until = Annotated[
+    datetime | None, QueryParameter(description="To before this instant, 92 days later at most; for four weeks.")
+]
 
 
 class PlacementBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -117,21 +120,23 @@ async def edit_placement(
 
 
 @get("/ad-placements/{placement_id:int}/calendar", guards=[needs(STAFF, MERCHANT_BOOKS)])
-async def get_calendar(
-    request: ActorRequest, db: NamedDependency[Database], placement_id: PathId, from_at: Since, to_at: Until
+async def get_ad_calendar(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    placement_id: PathId,
+    from_at: Since = None,
+    to_at: Until = None,
 ) -> Calendar:
     """Which slots are sold; not to whom."""
-    if from_at.tzinfo is None or to_at.tzinfo is None:
-        raise Invalid("from_at: instants need an offset, such as Z", field="from_at")
-    try:
-        first, end = from_at.astimezone(UTC), to_at.astimezone(UTC)
-    except OverflowError as fault:
-        raise Invalid("from_at: is beyond what a calendar has", field="from_at") from fault
-    if not timedelta(0) < end - first <= _CALENDAR_MAX:
-        raise Invalid(f"to_at: must be up to {_CALENDAR_MAX.days} days after from_at", field="to_at")
-    async with db.read(
-        WORKER
-    ) as tx:  # the calendar is no merchant's: it says that a slot is sold, and by which booking
+    first = from_at or db.clock.now()
+    if not 2000 <= first.year < 2200 or first.tzinfo is None:
+        raise Invalid("from_at: needs an offset, such as Z, and a year from 2000 to 2199", field="from_at")
+    end = to_at or first + _FOUR_WEEKS
+    if end.tzinfo is None or not timedelta(0) < end - first <= _CALENDAR_MAX:
+        raise Invalid(
+            f"to_at: needs an offset and must be up to {_CALENDAR_MAX.days} days after from_at", field="to_at"
+        )
+    async with db.read(WORKER) as tx:  # the calendar is no merchant's: it says which booking has a slot, not whose
         found = await store.get_placement(tx, placement_id)
         taken = await slots.taken_slots(tx, placement_id, first, end)
     return Calendar(
@@ -142,4 +147,4 @@ async def get_calendar(
     )
 
 
-HANDLERS = [list_placements, get_placement, add_placement, edit_placement, get_calendar]
+HANDLERS = [list_placements, get_placement, add_placement, edit_placement, get_ad_calendar]

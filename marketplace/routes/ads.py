@@ -65,7 +65,7 @@ async def list_sponsored(
     request_max_body_size=EVENTS_BYTES_MAX,
     opt={ALSO: (400, 413, 415, 422)},
 )
-async def take(request: ActorRequest, db: NamedDependency[Database]) -> Taken:
+async def take_ad_events(request: ActorRequest, db: NamedDependency[Database]) -> Taken:
     """Take in impressions and clicks, one JSON object a line (`application/x-ndjson`, at most 10,000 lines and 8 MiB).
 
     A line has `id`, `kind` (`impression` or `click`), `token`, `viewer`, `at`, and where known `buyer_id`, `user_id`
@@ -96,4 +96,4 @@ async def credit_clicks(
     return await once(request, db, crediting.credit_clicks, merchant_id, data.event_ids, data.reason)
 
 
-HANDLERS = [list_sponsored, take, credit_clicks]
+HANDLERS = [list_sponsored, take_ad_events, credit_clicks]

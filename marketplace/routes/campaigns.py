@@ -1,6 +1,6 @@
 """Campaigns of merchants: drafted, reviewed, run and reported; the time they book; what they were charged."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -14,6 +14,7 @@ from billing.ads.lifecycle import AdParty, CampaignMove
 from billing.ads.model import Booking, Campaign, Charge, Pacing
 from billing.ads.slots import store as slots
 from billing.ledger import store as ledger
+from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
@@ -41,8 +42,9 @@ Terms = Annotated[tuple[Term, ...], msgspec.Meta(max_length=_TERMS_MAX)]
 Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=_TERMS_MAX)]
 Zone = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern="^[A-Za-z0-9_+/-]*$")]
 Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-First = Annotated[date, QueryParameter(name="first", description="The first local day of the campaign.")]
-Last = Annotated[date, QueryParameter(name="last", description="The last one, up to a year later.")]
+First = Annotated[date | None, QueryParameter(description="The first local day; four weeks before the last one.")]
+Last = Annotated[date | None, QueryParameter(description="The last local day, up to a year later; today.")]
+_FOUR_WEEKS = timedelta(days=27)
 
 
 class CampaignBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -186,22 +188,27 @@ async def move_campaign(
 
 
 @get(f"{_PATH}/report", guards=[needs(STAFF, MERCHANT_BOOKS)])
-async def report(
+async def get_campaign_report(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: PathId,
     campaign_id: PathId,
-    first: First,
-    last: Last,
+    first: First = None,
+    last: Last = None,
 ) -> CampaignReport:
     """Impressions, clicks, spend and attributed sales by day, with the figures that follow from them."""
     check_books(request.user, merchant_id)
+    for edge in (first, last):
+        if edge is not None and not 2000 <= edge.year < 2200:
+            raise Invalid("first: must be in a year from 2000 to 2199", field="first")
     async with db.read(request.user.scope) as tx:
-        return await report_campaign(tx, merchant_id, campaign_id, first, last)
+        found = await store.get_campaign(tx, merchant_id, campaign_id)
+        last = last or local_date(tx.now, found.zone)
+        return await report_campaign(tx, merchant_id, campaign_id, first or last - _FOUR_WEEKS, last)
 
 
 @get(f"{_PATH}/ad-charges", guards=[needs(STAFF, MERCHANT_BOOKS)])
-async def list_charges(
+async def list_ad_charges(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: PathId,
@@ -237,7 +244,7 @@ async def list_bookings(
 
 
 @post(f"{_PATH}/bookings", dto=StrictBody[BookingBody], guards=[needs(OPS, MERCHANT_BOOKS)], opt=ONCE)
-async def book(
+async def book_slots(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: PathId,
@@ -266,6 +273,14 @@ async def cancel_booking(
 
 
 HANDLERS = [
-    list_campaigns, get_campaign, draft_campaign, edit_campaign, move_campaign, report, list_charges, list_bookings,
-    book, cancel_booking,
-]  # fmt: skip
+    list_campaigns,
+    get_campaign,
+    draft_campaign,
+    edit_campaign,
+    move_campaign,
+    get_campaign_report,
+    list_ad_charges,
+    list_bookings,
+    book_slots,
+    cancel_booking,
+]

@@ -25,6 +25,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http.busy_ads import advertise
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
 from tests.http.serving import api_key, make_client, running
 
@@ -78,6 +79,7 @@ async def fill(db: Database, home: Path) -> None:
             buyer = (await done(people.shop, "/buyers", {"buyer_ref": name, "name": name}))["buyer_id"]
             await Life(db, people, buyer).live()
         await _newcomers(db, people)
+        await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
         await db.write(WORKER, "test", _a_few_park)
         await roll_ledger(db, "worker")
 
