@@ -90,7 +90,7 @@ class AdAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def free_minor(self) -> int:
-        """What may be spent: everything that is not set aside for booked slots and guaranteed orders."""
+        """What may be spent: everything that is not set aside for booked slots."""
         return self.paid_minor + self.granted_minor - self.held_minor
 
 
@@ -160,7 +160,6 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     bid_minor: at most so much for a click, or for a thousand impressions; 0 where slots are booked.
     total_minor: never more than that altogether, None for no such limit; spent_minor: billed so far, slots included.
     zone: in which the days of the daily budget begin. quality_ppm: how much oftener than usual it is clicked.
-    deal_id: the insertion order that it delivers; then the price is fixed and set aside.
     """
 
     merchant_id: int
@@ -179,7 +178,6 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime | None
     state: CampaignState
     quality_ppm: int
-    deal_id: int | None
     version: int
 
 

@@ -42,10 +42,7 @@ class Creditable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True):
-    """An hour to be rated. due_minor: what its valid events come to; the other two: what was made of it before.
-
-    guaranteed: it delivers an insertion order, whose price is set aside and limits it instead of the free balance.
-    """
+    """An hour to be rated. due_minor: what its valid events come to; the other two: what was made of it before."""
 
     campaign_id: int
     currency: str
@@ -54,7 +51,6 @@ class Hour(msgspec.Struct, frozen=True, kw_only=True):
     due_minor: int
     billed_minor: int
     unbilled_minor: int
-    guaranteed: bool = False
 
 
 def due_minor(gross_milli: int, invalid_milli: int) -> int:
@@ -91,14 +87,13 @@ def rate_hours(
     rated = []
     for hour in sorted(hours, key=lambda hour: (hour.hour_at, hour.campaign_id)):
         day, total = days[hour.campaign_id, hour.on_day], totals[hour.campaign_id]
-        limits = [day, *([] if total is None else [total]), *([] if hour.guaranteed else [balance[hour.currency]])]
+        limits = [day, balance[hour.currency], *([] if total is None else [total])]
         found = rate_hour(hour.due_minor, hour.billed_minor, hour.unbilled_minor, min(limits))
         change = found.charge_minor - found.credit_minor
         days[hour.campaign_id, hour.on_day] = day - change
         if total is not None:
             totals[hour.campaign_id] = total - change
-        if not hour.guaranteed:
-            balance[hour.currency] -= change
+        balance[hour.currency] -= change
         rated.append((hour, found))
     return rated
 

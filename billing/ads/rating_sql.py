@@ -16,7 +16,7 @@ WHERE {_DUE} AND b.hour_at < :before AND b.merchant_id > :after ORDER BY 1 LIMIT
 """)
 
 HOLD_HOURS = text(f"""
-SELECT {_BUCKET}, b.clicks <> b.judged_clicks AS unjudged, c.currency, c.total_minor, c.spent_minor, c.deal_id
+SELECT {_BUCKET}, b.clicks <> b.judged_clicks AS unjudged, c.currency, c.total_minor, c.spent_minor
 FROM billing.ad_bucket b
 JOIN billing.ad_campaign c ON c.merchant_id = b.merchant_id AND c.campaign_id = b.campaign_id
 WHERE b.merchant_id = :merchant AND {_DUE} AND b.hour_at < :before

@@ -145,7 +145,6 @@ ad_campaign = merchant_table(
     Column("ends_at", Instant),
     Column("state", Text, nullable=False, server_default="draft"),
     Column("quality_ppm", Integer, nullable=False, server_default="1000000"),
-    Column("deal_id", BigInteger),
     Column("version", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["placement_id"], ["billing.ad_placement.placement_id"]),
     CheckConstraint("pricing IN ('click', 'thousand', 'slot')", name="pricing"),

@@ -50,7 +50,7 @@ class SponsoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 # One campaign a row, with all that decides whether it may be shown: the account, the day so far, what is not rated yet.
 _CANDIDATES = """
-SELECT c.merchant_id, c.campaign_id, c.bid_minor, c.quality_ppm, c.product_id, c.zone, c.pacing, c.deal_id,
+SELECT c.merchant_id, c.campaign_id, c.bid_minor, c.quality_ppm, c.product_id, c.zone, c.pacing,
        c.total_minor, c.spent_minor, o.title, o.price_minor, o.currency,
        a.paid_minor + a.granted_minor - a.held_minor AS free_minor,
        coalesce(budget.daily_minor, 0) AS daily_minor, coalesce(day.billed_minor, 0) AS billed_minor,
@@ -85,10 +85,7 @@ WHERE c.placement_id = :placement AND c.state = 'active' AND c.starts_at <= :now
 
 
 async def answer_sponsored(db: Database, ask: AskSponsored) -> SponsoredAnswer:
-    """The sponsored positions of an answer, each with its token. Raises NotFound for a placement that is none.
-
-    What delivers an insertion order comes first, at its own price; an auction fills the rest.
-    """
+    """The sponsored positions of an answer, each with its token. Raises NotFound for a placement that is none."""
     words = list(dict.fromkeys(ask.query.lower().split()))[:WORDS_MAX]
     now = db.clock.now()
     async with db.read(WORKER) as tx:
@@ -133,15 +130,13 @@ def may_spend(row: Any, pricing: Pricing, now: datetime) -> bool:
     left = allowance(row.daily_minor, now, row.zone, Pacing(row.pacing)) - int(row.billed_minor) - accrued
     if row.total_minor is not None:
         left = min(left, row.total_minor - row.spent_minor - accrued)
-    if row.deal_id is None:
-        left = min(left, row.free_minor - -(-int(row.due_milli) // MILLI))
-    return left >= (row.bid_minor if pricing is Pricing.CLICK else 1)
+    left = min(left, row.free_minor - -(-int(row.due_milli) // MILLI))
+    return bool(left >= (row.bid_minor if pricing is Pricing.CLICK else 1))
 
 
 def _fill(placement: Placement, rows: list[Any], positions: int) -> list[tuple[Any, int]]:
-    guaranteed = sorted((row for row in rows if row.deal_id is not None), key=lambda row: row.campaign_id)[:positions]
-    shown = [(row, row.bid_minor) for row in guaranteed]
-    by_key = {(row.merchant_id, row.campaign_id): row for row in rows if row.deal_id is None}
+    """Whoever wins a position, with the price of it."""
+    by_key = {(row.merchant_id, row.campaign_id): row for row in rows}
     bids = [
         Bid(
             merchant_id=row.merchant_id,
@@ -149,10 +144,10 @@ def _fill(placement: Placement, rows: list[Any], positions: int) -> list[tuple[A
             bid_minor=row.bid_minor,
             quality_ppm=row.quality_ppm,
         )
-        for row in by_key.values()
+        for row in rows
     ]
-    won = run_auction(bids, positions=positions - len(shown), reserve_minor=placement.reserve_minor)
-    return shown + [(by_key[each.bid.merchant_id, each.bid.campaign_id], each.price_minor) for each in won]
+    won = run_auction(bids, positions=positions, reserve_minor=placement.reserve_minor)
+    return [(by_key[each.bid.merchant_id, each.bid.campaign_id], each.price_minor) for each in won]
 
 
 def _ticket(key_id: int, row: Any, placement: Placement, position: int, price_minor: int, now: datetime) -> Ticket:

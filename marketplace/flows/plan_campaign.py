@@ -111,7 +111,6 @@ async def draft_campaign(tx: Tx, cmd: NewCampaign, party: AdParty) -> CampaignDe
         ends_at=cmd.ends_at,
         state=CampaignState.DRAFT,
         quality_ppm=1_000_000,
-        deal_id=None,
         version=1,
     )
     await store.insert_campaign(tx, new, categories=cmd.categories, words=_lower(cmd.words), made_by=party)
@@ -154,12 +153,10 @@ async def _check_listing(tx: Tx, merchant_id: int, product_id: int | None) -> No
 async def edit_campaign(tx: Tx, held: Campaign, cmd: CampaignChange) -> CampaignDetail:
     """Change a held campaign. A lower daily budget holds from the next day on, since today's may be spent already.
 
-    Raises Conflict for one that has ended or delivers an insertion order, and for a total below what is spent.
+    Raises Conflict for one that has ended, and for a total below what is spent or booked.
     """
     if held.state is CampaignState.ENDED:
         raise Conflict("state: the campaign has ended", state=held.state.value)
-    if held.deal_id is not None:
-        raise Conflict("deal_id: what an insertion order delivers was agreed on and is not edited")
     if cmd.bid_minor is not None:
         _check_bid(await store.get_placement(tx, held.placement_id), cmd.bid_minor)
     if cmd.total_minor is not None and cmd.total_minor < (committed := await committed_minor(tx, held)):

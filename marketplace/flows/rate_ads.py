@@ -39,7 +39,6 @@ class _Due(msgspec.Struct, frozen=True, kw_only=True):
     bucket: Bucket
     currency: str
     total_left: int | None
-    guaranteed: bool
     invalid_clicks: int
     invalid_milli: int
 
@@ -57,7 +56,6 @@ class _Due(msgspec.Struct, frozen=True, kw_only=True):
             due_minor=due_minor(self.bucket.gross_milli, self.invalid_milli),
             billed_minor=self.bucket.billed_minor,
             unbilled_minor=self.bucket.unbilled_minor,
-            guaranteed=self.guaranteed,
         )
 
 
@@ -135,7 +133,6 @@ async def _hold(tx: Tx, merchant_id: int, upto: datetime) -> list[_Due]:
             bucket=bucket,
             currency=row.currency,
             total_left=None if row.total_minor is None else row.total_minor - row.spent_minor,
-            guaranteed=row.deal_id is not None,
             invalid_clicks=bucket.invalid_clicks + clicks.get(key, 0),
             invalid_milli=bucket.invalid_milli + milli.get(key, 0),
         )
@@ -226,7 +223,6 @@ async def _book(tx: Tx, merchant_id: int, lines: Sequence[_Line]) -> None:
             currency,
             paid=-sum(line.parts.paid_minor for line in own),
             granted=-sum(line.parts.granted_minor for line in own),
-            held=-sum(line.parts.amount_minor for line in own if line.hour.guaranteed),
         )
 
 

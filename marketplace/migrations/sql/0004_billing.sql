@@ -200,7 +200,6 @@ CREATE TABLE billing.ad_campaign (
     ends_at TIMESTAMP WITH TIME ZONE, 
     state TEXT DEFAULT 'draft' NOT NULL, 
     quality_ppm INTEGER DEFAULT '1000000' NOT NULL, 
-    deal_id BIGINT, 
     version INTEGER DEFAULT '1' NOT NULL, 
     CONSTRAINT pk_ad_campaign PRIMARY KEY (merchant_id, campaign_id), 
     CONSTRAINT fk_ad_campaign_placement_id FOREIGN KEY(placement_id) REFERENCES billing.ad_placement (placement_id), 
