@@ -166,7 +166,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: int
     name: str
     placement_id: int
-    product_id: int | None
+    product_id: int
     pricing: Pricing
     currency: str
     bid_minor: int

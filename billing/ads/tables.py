@@ -133,7 +133,7 @@ ad_campaign = merchant_table(
     Column("campaign_id", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
     Column("placement_id", BigInteger, nullable=False),
-    Column("product_id", BigInteger),
+    Column("product_id", BigInteger, nullable=False),
     Column("pricing", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("bid_minor", BigInteger, nullable=False),

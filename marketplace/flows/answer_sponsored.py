@@ -16,7 +16,6 @@ from billing.ads.model import MILLI, Pacing, Placement, Pricing
 from billing.ads.pacing import allowance
 from billing.ads.tokens import Ticket, sign
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Invalid
 
 WORDS_MAX = 20
 
@@ -85,21 +84,26 @@ WHERE c.placement_id = :placement AND c.state = 'active' AND c.starts_at <= :now
 
 
 async def answer_sponsored(db: Database, ask: AskSponsored) -> SponsoredAnswer:
-    """The sponsored positions of an answer, each with its token. Raises NotFound for a placement that is none."""
+    """The sponsored positions of an answer, each with its token. Raises NotFound for a placement that is none.
+
+    Where time is sold, there is one at most: of whoever has booked it; clicks on it cost nothing more.
+    """
     words = list(dict.fromkeys(ask.query.lower().split()))[:WORDS_MAX]
     now = db.clock.now()
     async with db.read(WORKER) as tx:
         placement = await campaigns.find_placement(tx, ask.placement)
-        if placement.pricing is Pricing.SLOT:
-            raise Invalid(f"placement: {placement.name} sells slots, nothing is auctioned there", field="placement")
-        rows = await _candidates(tx, placement, ask.category, words, now)
+        by_time = placement.pricing is Pricing.SLOT
+        rows = await (_booked(tx, placement, now) if by_time else _candidates(tx, placement, ask.category, words, now))
         keys = await store.read_keys(tx)
     if not keys:
         await db.write(WORKER, "ads", store.add_first_key)
         async with db.read(WORKER) as tx:
             keys = await store.read_keys(tx)
-    positions = min(placement.positions, placement.positions if ask.positions is None else ask.positions)
-    shown = _fill(placement, [row for row in rows if may_spend(row, placement.pricing, now)], positions)
+    if by_time:
+        shown = [(row, 0) for row in rows]
+    else:
+        positions = min(placement.positions, placement.positions if ask.positions is None else ask.positions)
+        shown = _fill(placement, [row for row in rows if may_spend(row, placement.pricing, now)], positions)
     key_id = max(keys)
     items = [
         Sponsored(
@@ -115,6 +119,29 @@ async def answer_sponsored(db: Database, ask: AskSponsored) -> SponsoredAnswer:
         for number, (row, price) in enumerate(shown, start=1)
     ]
     return SponsoredAnswer(placement=placement.name, items=items)
+
+
+_SLOT = """
+SELECT merchant_id, booking_id FROM billing.ad_slot
+WHERE placement_id = :placement AND slot_at <= :now AND slot_at > :now - make_interval(mins => :minutes)
+"""
+_BOOKED = """
+SELECT c.merchant_id, c.campaign_id, c.product_id, o.title, o.price_minor, o.currency
+FROM billing.ad_booking b
+JOIN billing.ad_campaign c ON c.merchant_id = b.merchant_id AND c.campaign_id = b.campaign_id
+JOIN supply.merchant m ON m.merchant_id = c.merchant_id AND m.state = 'live'
+JOIN supply.offer o ON o.merchant_id = c.merchant_id AND o.product_id = c.product_id AND o.state = 'listed'
+WHERE b.merchant_id = :merchant AND b.booking_id = :booking AND c.state = 'active'
+"""
+
+
+async def _booked(tx: Tx, placement: Placement, now: datetime) -> list[Any]:
+    """Whoever has booked the slot of this moment, if it may be shown."""
+    minutes = placement.slot_minutes
+    slot = await tx.row(_SLOT, placement=placement.placement_id, now=now, minutes=minutes)
+    if slot is None or not placement.open:
+        return []
+    return list(await tx.rows(_BOOKED, merchant=slot.merchant_id, booking=slot.booking_id))
 
 
 async def _candidates(tx: Tx, placement: Placement, category: str | None, words: list[str], now: datetime) -> list[Any]:

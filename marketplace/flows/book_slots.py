@@ -23,6 +23,8 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
+from supply.model import MerchantState
+from supply.store import get_merchant
 
 _BATCH = 200
 
@@ -127,14 +129,16 @@ async def begin_slots(db: Database, actor: str) -> int:
 async def begin_booking(tx: Tx, merchant_id: int, booking_id: int) -> bool:
     """Charge for a booking that has begun (H1); False when somebody has.
 
-    One whose campaign the platform has suspended is not shown, so it is given back instead.
+    Where the platform has suspended the campaign or its merchant, nothing is shown and it is given back instead.
     """
     await ledger.lock_books(tx, merchant_id)
     booking = await store.lock_booking(tx, merchant_id, booking_id)
     if booking.state is not BookingState.BOOKED or booking.from_at > tx.now:
         return False
     campaign = await campaigns.get_campaign(tx, merchant_id, booking.campaign_id, lock=True)
-    if campaign.state not in {CampaignState.ACTIVE, CampaignState.PAUSED}:
+    merchant = await get_merchant(tx, merchant_id)
+    shown = campaign.state in {CampaignState.ACTIVE, CampaignState.PAUSED} and merchant.state is MerchantState.LIVE
+    if not shown:
         await _release(tx, campaign, booking)
         return True
     account = await accounts.get_account(tx, merchant_id, campaign.currency)

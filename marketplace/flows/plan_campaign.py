@@ -40,7 +40,7 @@ class NewCampaign(msgspec.Struct, frozen=True, kw_only=True):
     merchant_id: int
     name: str
     placement_id: int
-    product_id: int | None
+    product_id: int
     bid_minor: int
     daily_minor: int
     total_minor: int | None
@@ -88,10 +88,9 @@ async def draft_campaign(tx: Tx, cmd: NewCampaign, party: AdParty) -> CampaignDe
         raise Conflict(f"placement_id: {placement.name} is closed")
     _check_zone(cmd.zone)
     _check_bid(placement, cmd.bid_minor)
-    if placement.pricing is not Pricing.SLOT:
-        await _check_listing(tx, cmd.merchant_id, cmd.product_id)
-        if not cmd.categories and not cmd.words:
-            raise Invalid("categories: name a category or a word to be shown for", pointer="/categories")
+    await _check_listing(tx, cmd.merchant_id, cmd.product_id)
+    if placement.pricing is not Pricing.SLOT and not cmd.categories and not cmd.words:
+        raise Invalid("categories: name a category or a word to be shown for", pointer="/categories")
     if cmd.ends_at is not None and cmd.ends_at <= max(cmd.starts_at, tx.now):
         raise Invalid("ends_at: must be after the start, and to come", pointer="/ends_at")
     new = Campaign(
@@ -140,7 +139,7 @@ def _check_bid(placement: Placement, bid_minor: int) -> None:
         raise Invalid(f"bid_minor: {placement.name} takes no less than {least}", pointer="/bid_minor")
 
 
-async def _check_listing(tx: Tx, merchant_id: int, product_id: int | None) -> None:
+async def _check_listing(tx: Tx, merchant_id: int, product_id: int) -> None:
     found = await tx.scalar(
         "SELECT 1 FROM supply.offer WHERE merchant_id = :merchant AND product_id = :product",
         merchant=merchant_id,

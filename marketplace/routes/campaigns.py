@@ -48,7 +48,7 @@ _FOUR_WEEKS = timedelta(days=27)
 
 
 class CampaignBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A campaign for one listing (none where slots are booked), in the placement's currency.
+    """A campaign for one listing, in the placement's currency.
 
     bid_minor: at most so much for a click, or for a thousand impressions. daily_minor: at most so much on a day in
     `zone`. words: single words, any of which somebody has to look for.
@@ -56,7 +56,7 @@ class CampaignBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     name: Name
     placement_id: Id
-    product_id: Id | None = None
+    product_id: Id
     bid_minor: Minor = 0
     daily_minor: Minor = 0
     total_minor: Minor | None = None

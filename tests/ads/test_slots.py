@@ -8,9 +8,11 @@ import pytest
 from billing.ads.lifecycle import AdParty, CampaignMove
 from billing.ads.model import Booking, BookingState, Campaign, Pricing
 from billing.ads.slots.store import SlotTaken, taken_slots
+from billing.ads.tokens import read
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.answer_sponsored import AskSponsored, answer_sponsored
 from marketplace.flows.book_slots import BookSlots, begin_slots, book_slots, cancel_booking
 from marketplace.flows.plan_campaign import NewPlacement, add_placement, end_campaigns, move_campaign
 from tests.ads.market import (
@@ -23,6 +25,7 @@ from tests.ads.market import (
     account_of,
     add_ad_market,
     charges_of,
+    keys_of,
     lamps,
     ledger_of,
     prepay,
@@ -45,7 +48,7 @@ async def fronts(db: Database, *merchants: int, **changes: object) -> list[Campa
         place = await add_placement(tx, page)
         for merchant_id in merchants:
             await prepay(tx, merchant_id, 4_000)
-        terms = {"bid_minor": 0, "product_id": None, "categories": (), "words": (), **changes}
+        terms = {"bid_minor": 0, "categories": (), "words": (), **changes}
         return [await run_campaign(tx, lamps(merchant_id, place, **terms)) for merchant_id in merchants]
 
     return await db.write(WORKER, "test", make)
@@ -107,6 +110,12 @@ async def test_a_slot_is_charged_when_it_begins_once(db: Database, clock: FixedC
     assert (books[PAID], books[REVENUE]) == (-4_000 + 2 * PRICE, -2 * PRICE)
     account = await account_of(db)
     assert (account.paid_minor, account.held_minor) == (3_400, 0)
+    ask = AskSponsored(placement="front page", category=None, query="", positions=None)
+    shown = (await answer_sponsored(db, ask)).items
+    assert [(one.merchant_id, one.position, one.sponsored) for one in shown] == [(MERCHANT, 1, True)]
+    assert read(shown[0].token, await keys_of(db)).click_milli == 0
+    clock.move_to(TOMORROW + 10 * HOUR)
+    assert (await answer_sponsored(db, ask)).items == []
     [charge] = await charges_of(db)
     assert (charge.kind.value, charge.amount_minor, charge.on_day) == ("slot", 600, TOMORROW.date())
     await check_books(db)

@@ -41,7 +41,7 @@ async def advertise(
         clicked |= {"placement_id": SEARCH, "product_id": merchant_id, "words": ["lamp"]}
         campaign_id = await _running(owner, ops, of, clicked)
         await _click(db, merchant_id, campaign_id)
-        shown = {"name": "front", "placement_id": front, "starts_at": "2018-09-01T00:00:00Z"}
+        shown = {"name": "front", "placement_id": front, "product_id": merchant_id, "starts_at": "2018-09-01T00:00:00Z"}
         path = f"{of}/campaigns/{await _running(owner, ops, of, shown)}/bookings"
         for hour in range(3):
             edges = {"from_at": f"2018-09-{day}T{hour:02}:00:00Z", "to_at": f"2018-09-{day}T{hour + 1:02}:00:00Z"}

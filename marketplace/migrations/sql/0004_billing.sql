@@ -188,7 +188,7 @@ CREATE TABLE billing.ad_campaign (
     campaign_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
     placement_id BIGINT NOT NULL, 
-    product_id BIGINT, 
+    product_id BIGINT NOT NULL, 
     pricing TEXT NOT NULL, 
     currency TEXT NOT NULL, 
     bid_minor BIGINT NOT NULL, 
