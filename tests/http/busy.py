@@ -176,7 +176,7 @@ class Life:
         """One purchase for every fate."""
         credit = {"currency": "EUR", "amount_minor": 5_000, "reason": "sorry"}
         await done(self.people.ops, f"/buyers/{self.buyer_id}/credit", credit)
-        for _ in range(4):
+        for _ in range(9):
             await self.cart()
         await done(self.people.shop, f"/buyers/{self.buyer_id}/carts/{(await self.cart())['cart_id']}/drop")
         await self.buy()  # waits for its payment

@@ -1,5 +1,6 @@
 """What a busy market advertises: campaigns of both merchants, clicked and charged, booked slots, grants."""
 
+from datetime import date
 from typing import Any
 
 import httpx
@@ -7,10 +8,12 @@ import httpx
 from billing.ads import store
 from billing.ads.events import read_lines
 from billing.ads.tokens import Ticket, sign
+from billing.ledger import store as ledger
 from marketplace.core.db import WORKER, Database
 from marketplace.flows.rate_ads import rate_due
 from marketplace.flows.take_ad_events import take_events
 from tests.ads.market import HOUR, line, ndjson
+from tests.billing.market import goodwill
 from tests.http.market import SEARCH, send
 
 CLICKS = 9
@@ -30,6 +33,8 @@ async def advertise(
     by_time = {"name": "front page", "pricing": "slot", "currency": "EUR", "slot_minutes": 60, "slot_price_minor": 100}
     front = (await _done(ops, "/ad-placements", by_time))["placement_id"]
     await db.write(WORKER, "test", store.add_first_key)
+    earned = [goodwill(merchant_id, merchant_id, date(2018, 9, 3), 100_000) for merchant_id in owners]
+    await db.write(WORKER, "test", ledger.post, earned)  # whatever was refunded, something is owed to them
     for day, (merchant_id, owner) in enumerate(owners.items(), start=10):
         of = f"/merchants/{merchant_id}"
         paid = {"currency": "EUR", "amount_minor": 20_000, "receipt_ref": f"first of {merchant_id}"}

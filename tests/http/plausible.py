@@ -145,6 +145,7 @@ RIPE: dict[str, str] = {
     f"{_OF_MERCHANT}/ad-grants/{{grant_id}}/approve": _PROPOSED_GRANT,
     f"{_OF_MERCHANT}/ad-grants/{{grant_id}}/reject": _PROPOSED_GRANT,
     f"{_OF_MERCHANT}/ad-refunds": _CLICKED,
+    f"{_OF_MERCHANT}/ad-top-ups": _CLICKED,
     f"{_OF_MERCHANT}/ads/invalid-clicks": _CLICKED,
     f"{_OF_CAMPAIGN}/moves": _in_state("billing.ad_campaign", "active"),
     f"{_OF_CAMPAIGN}/bookings": _SLOT_CAMPAIGN,
