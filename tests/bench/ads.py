@@ -19,9 +19,9 @@ from tests.builders import add_market
 
 PLACEMENT, HOURS = 1, 6
 PRICE = 10
-PREPAID = 150_000
-"""Of each merchant, so that some of them run out."""
-DAILY = 100_000
+PREPAID = 76_000
+DAILY = 19_500
+"""Of each merchant, and of each campaign: less than the 80,000 and 20,000 that are clicked, so that both are reached."""
 
 
 async def measure(events: int, merchants: int, campaigns: int, batch: int, writers: int) -> dict[str, Any]:
@@ -87,7 +87,7 @@ async def _market(tx: Tx, merchants: int, campaigns: int) -> None:
     await tx.execute(insert(ad_placement), place)
     await tx.execute(insert(ad_account), [{"merchant_id": m, "currency": "EUR", "paid_minor": PREPAID} for m in ids])
     plain = {"placement_id": PLACEMENT, "pricing": "click", "currency": "EUR", "bid_minor": PRICE, "zone": "UTC"}
-    plain |= {"name": "lamps", "pacing": "even", "starts_at": tx.now, "state": "active"}
+    plain |= {"name": "lamps", "product_id": 1, "pacing": "even", "starts_at": tx.now, "state": "active"}
     keys = [{"merchant_id": m, "campaign_id": m * 1_000 + c} for m in ids for c in range(campaigns)]
     await tx.execute(insert(ad_campaign), [{**key, **plain} for key in keys])
     first = tx.now.date() - timedelta(days=2)
