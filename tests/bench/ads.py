@@ -21,7 +21,7 @@ PLACEMENT, HOURS = 1, 6
 PRICE = 10
 PREPAID = 76_000
 DAILY = 19_500
-"""Of each merchant, and of each campaign: less than the 80,000 and 20,000 that are clicked, so that both are reached."""
+"""Of each merchant, and of each campaign: less than the 80,000 and 20,000 that are clicked, so both are reached."""
 
 
 async def measure(events: int, merchants: int, campaigns: int, batch: int, writers: int) -> dict[str, Any]:
