@@ -242,3 +242,43 @@ def charge_covered(amount_minor: int, contract_id: int) -> tuple[Leg, ...]:
         {Account.PAYER_RECEIVABLE: amount_minor, Account.PAYABLE: -amount_minor},
         dimensions={Account.PAYER_RECEIVABLE: contract_id},
     )
+
+
+def ads_topped_up(paid_minor: int, vat_minor: int, source: Account, dimension: int = 0) -> tuple[Leg, ...]:
+    """H: a merchant has prepaid ads; what it gave comes from the processor, a bank batch or its own earnings."""
+    return legs(
+        {source: paid_minor + vat_minor, Account.AD_PREPAID_PAID: -paid_minor, Account.OUTPUT_VAT: -vat_minor},
+        dimensions={source: dimension},
+    )
+
+
+def ads_received(amount_minor: int, batch_id: int) -> tuple[Leg, ...]:
+    """H by bank transfer, the house's side: a top-up has come into the bank."""
+    return legs({Account.BANK: amount_minor, Account.CONTROL: -amount_minor}, dimensions={Account.CONTROL: batch_id})
+
+
+def ads_granted(amount_minor: int) -> tuple[Leg, ...]:
+    """The platform gives a merchant ad credit: its cost at once, whenever it is used."""
+    return legs({Account.GRANTED_AD_CREDIT: amount_minor, Account.AD_PREPAID_GRANTED: -amount_minor})
+
+
+def ads_refunded(paid_minor: int, vat_minor: int) -> tuple[Leg, ...]:
+    """H taken back: what was paid and not used is owed to the merchant again, with its VAT."""
+    return legs(
+        {
+            Account.AD_PREPAID_PAID: paid_minor,
+            Account.OUTPUT_VAT: vat_minor,
+            Account.PAYABLE: -paid_minor - vat_minor,
+        }
+    )
+
+
+def ads_spent(granted_minor: int, paid_minor: int) -> tuple[Leg, ...]:
+    """H1: prepaid credit becomes revenue. Negative amounts: invalid clicks are credited."""
+    return legs(
+        {
+            Account.AD_PREPAID_GRANTED: granted_minor,
+            Account.AD_PREPAID_PAID: paid_minor,
+            Account.AD_REVENUE: -granted_minor - paid_minor,
+        }
+    )

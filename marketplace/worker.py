@@ -23,13 +23,17 @@ from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import (
     amend_order,
     bill_services,
+    book_slots,
     dun_merchants,
     fulfil_order,
     pay_merchants,
+    plan_campaign,
+    rate_ads,
     roll_ledger,
     run_billing_buckets,
     run_charges,
     run_subscriptions,
+    score_campaigns,
     sell_hardware,
     settle_orders,
 )
@@ -96,6 +100,17 @@ async def _expire_credit(db: Database, _: Any) -> None:
     await expire_credit(db, ACTOR, db.clock.now())
 
 
+async def _rate_ads(db: Database, _: Any) -> None:
+    begun, rated = await book_slots.begin_slots(db, ACTOR), await rate_ads.rate_ended(db, ACTOR)
+    ended = await plan_campaign.end_campaigns(db, ACTOR)
+    if begun or rated or ended:
+        log.info("ads rated", slots=begun, hours=rated, campaigns_ended=ended)
+
+
+async def _score_campaigns(db: Database, _: Any) -> None:
+    await score_campaigns.score_campaigns(db, ACTOR)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -141,6 +156,8 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
+        "rate_ads": Job(_rate_ads, cron="* * * * *"),
+        "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

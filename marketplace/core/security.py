@@ -10,6 +10,10 @@ from marketplace.core.tables import placement, qualified
 APPEND_ONLY = frozenset(
     {
         "billing.charge_movement",
+        "billing.ad_campaign_event",
+        "billing.ad_charge",
+        "billing.ad_movement",
+        "billing.ad_receipt",
         "billing.credit_movement",
         "billing.entry",
         "billing.payer_back",
@@ -31,6 +35,7 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 """
 
 CHANGEABLE = {
+    "billing.ad_event": ("verdict",),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }

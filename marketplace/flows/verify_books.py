@@ -3,7 +3,7 @@
 import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import verify_amendments, verify_payers, verify_products, verify_stock
+from marketplace.flows import verify_ads, verify_amendments, verify_payers, verify_products, verify_stock
 from marketplace.flows.verify_refunds import REFUND_PROOFS
 
 SAMPLE = 5
@@ -353,6 +353,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_payers.PROOFS,
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
+    *verify_ads.PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -3,10 +3,14 @@
 from litestar import Router
 
 from marketplace.routes import (
+    ad_accounts,
+    ad_placements,
+    ads,
     amendments,
     bank_accounts,
     billing,
     buyers,
+    campaigns,
     carts,
     catalogue,
     charges,
@@ -76,6 +80,10 @@ _NOUNS = (
     hardware_orders,
     work_orders,
     service_agreements,
+    ads,
+    ad_accounts,
+    ad_placements,
+    campaigns,
 )
 
 API = Router(

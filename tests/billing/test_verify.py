@@ -21,6 +21,7 @@ from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
+from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
@@ -274,6 +275,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **PRODUCT_CORRUPTIONS,
     **REFUND_CORRUPTIONS,
     **PAYER_CORRUPTIONS,
+    **ADS_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -311,6 +313,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_refunds(db, MAKER)
         await add_payers(db, MAKER)
         await add_products(db, MAKER)
+        await add_ads(db)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

@@ -26,6 +26,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http.busy_ads import advertise
 from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
 from tests.http.products import add_products
@@ -83,6 +84,7 @@ async def fill(db: Database, home: Path) -> None:
             await Life(db, people, buyer).live()
         await _newcomers(db, people)
         await add_payer(db, people.controller)
+        await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
         await db.write(WORKER, "test", _a_few_park)
         await roll_ledger(db, "worker")
 
@@ -180,7 +182,7 @@ class Life:
         for ends in ({}, {"expires_on": f"{self.db.clock.now() + timedelta(days=90):%Y-%m-%d}"}):
             credit = {"currency": "EUR", "amount_minor": 2_500, "reason": "sorry", **ends}
             await done(self.people.ops, f"/buyers/{self.buyer_id}/credit", credit)
-        for _ in range(4):
+        for _ in range(9):
             await self.cart()
         await done(self.people.shop, f"/buyers/{self.buyer_id}/carts/{(await self.cart())['cart_id']}/drop")
         await self.buy()  # waits for its payment

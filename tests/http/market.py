@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from sqlalchemy import insert
 
+from billing.ads.tables import ad_campaign, ad_placement
 from demand.amendments.model import Amendment, AmendmentState, Changes, ChangeSet, Priced
 from demand.amendments.store import insert_amendment
 from demand.lifecycle import Party
@@ -17,6 +18,8 @@ from tests.billing.accounts import add_account
 from tests.builders import Line, Order, add_market, add_orders
 
 ALPHA, BETA = 11, 22
+SEARCH = 600
+"""A placement whose sponsored positions are auctioned by click."""
 CONTRACTS: dict[str, list[dict[str, Any]]] = {
     "contract": [
         {"name": "standard", "currency": "EUR", "valid_from": "2018-01-01", "rate_ppm": 100_000, "vat_ppm": 200_000},
@@ -51,6 +54,9 @@ async def add_small_market(db: Database) -> None:
 
 
 async def _add_supply(tx: Tx) -> None:
+    place = {"placement_id": SEARCH, "name": "search", "pricing": "click", "currency": "EUR", "positions": 3}
+    place |= {"reserve_minor": 5, "slot_minutes": 0, "slot_price_minor": 0, "open": True}
+    await tx.execute(insert(ad_placement), place)
     for merchant_id, name in ((ALPHA, "alpha"), (BETA, "beta")):
         key = {"merchant_id": merchant_id}
         await tx.execute(insert(store), {**key, "store_id": merchant_id, "name": f"{name} downtown"})
@@ -59,10 +65,13 @@ async def _add_supply(tx: Tx) -> None:
         now = await stock_store.get_stock(tx, merchant_id, merchant_id)
         await stock_store.begin_counting(tx, now, 5, reserved=0, reason=f"{name} counted")
         await add_account(tx, merchant_id, merchant_id)
+        campaign = {**key, "campaign_id": merchant_id, "name": f"{name} lamps", "placement_id": SEARCH}
+        campaign |= {"product_id": merchant_id, "pricing": "click", "currency": "EUR", "bid_minor": 50, "zone": "UTC"}
+        await tx.execute(insert(ad_campaign), {**campaign, "pacing": "even", "starts_at": tx.now})
 
 
 async def add_supply(db: Database) -> None:
-    """For each of the two merchants a store, a counted listing and a bank account, all with the merchant's own id."""
+    """For each of the two merchants a store, a counted listing, a bank account and a campaign, with its own id."""
     await db.write(WORKER, "test", _add_supply)
 
 

@@ -64,6 +64,8 @@ MADE_UP, SENSIBLY, SPOILED = 6, 9, 7
 """Requests of each operation: from the description, sensible ones, and sensible ones with one thing wrong."""
 
 UNREACHED = {
+    "POST /api/v1/ads/events": "its body is lines, not one JSON document: tests/ads/test_sponsored.py",
+    "GET /api/v1/ads/sponsored": "only a placement's name that there is: tests/ads/test_sponsored.py",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
     "POST /api/v1/billing-runs/{run_id}/reverse": "the bank has paid one of its payouts",
     "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/verify": "the code is in a transfer's reference",

@@ -19,6 +19,7 @@ from tests.http.market import (
     ALPHA,
     BETA,
     CONTRACTS,
+    SEARCH,
     add_declined_amendment,
     add_small_market,
     add_supply,
@@ -71,6 +72,8 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{hardware_order_id}", str(ids["hardware_order"]))
         .replace("{work_order_id}", str(ids["work_order"]))
         .replace("{agreement_id}", str(ids["agreement"]))
+        .replace("{campaign_id}", str(ids["merchant"]))
+        .replace("{placement_id}", str(SEARCH))
     )
 
 
@@ -169,7 +172,16 @@ async def test_the_check_would_notice(finance: httpx.AsyncClient) -> None:
     """The same search finds BETA in what finance sees, so it is no blind one."""
     await close_month(finance)
     supply = [f"/merchants/{BETA}/{noun}" for noun in ("stores", "listings", "stock", "bank-accounts", "onboarding")]
-    for path in ("/orders", "/merchants", "/contracts", "/statements", "/payouts", "/accounts/2000/lines", *supply):
+    for path in (
+        "/orders",
+        "/merchants",
+        "/campaigns",
+        "/contracts",
+        "/statements",
+        "/payouts",
+        "/accounts/2000/lines",
+        *supply,
+    ):
         assert mentions_beta(await finance.get(f"/api/v1{path}")), path
 
 

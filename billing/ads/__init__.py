@@ -1,0 +1,1 @@
+"""Ads sold to merchants: prepaid accounts, campaigns, auctions, what was seen and clicked, and what that costs."""

@@ -1,0 +1,1 @@
+"""Campaigns and where they may be shown."""

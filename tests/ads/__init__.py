@@ -1,0 +1,1 @@
+"""Tests of ads: auctions, campaigns, events, rating."""
