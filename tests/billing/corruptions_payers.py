@@ -73,7 +73,7 @@ PAYER_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE billing.payer_cap SET leased_minor = leased_minor - 1"], {"payer-caps-are-shares"},
     ),
     "a fee that no payer owes": (
-        ["UPDATE billing.entry SET accounts = array_replace(accounts, 1110, 1100) WHERE kind = 'payer_fee'"],
+        ["UPDATE billing.entry SET accounts = array_replace(accounts, 1110, 6900) WHERE kind = 'payer_fee'"],
         {"payer-receivables-are-shares"},
     ),
     "a merchant who waits for more than is unpaid": (
