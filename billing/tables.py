@@ -93,7 +93,7 @@ commission_line = merchant_table(
     Column("vat_minor", BigInteger, nullable=False),
     Column("kept_commission_minor", BigInteger, nullable=False, server_default="0"),
     Column("kept_vat_minor", BigInteger, nullable=False, server_default="0"),
-    CheckConstraint("kind IN ('sale', 'refund')", name="kind"),
+    CheckConstraint("kind IN ('sale', 'refund', 'adjustment')", name="kind"),
     Index(None, "merchant_id", "order_id"),
     schema="billing",
 )
@@ -101,6 +101,8 @@ commission_line = merchant_table(
 
 occurred_on: the local date of occurred_at; effective_on: the day it counts in, later where the period was closed.
 kept_…: what a refund would have given back had its policy not kept it; a refund that is taken back takes it back too.
+An adjustment stands under the contract of the sale that it adjusts; its kept_… is what the refunds before it count for
+more, so that the later ones give back their share of what was adjusted.
 """
 
 commission_month = merchant_table(

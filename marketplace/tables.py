@@ -4,6 +4,7 @@ import billing.bank_accounts.tables
 import billing.ledger.tables
 import billing.payments.tables
 import billing.refunds.tables
+import billing.reratings.tables
 import billing.tables
 import demand.amendments.tables
 import demand.fulfilment.tables

@@ -22,7 +22,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "disputes": ("disputes",),
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
-    "contracts": ("contracts",),
+    "contracts": ("contracts", "reratings"),
     "settlements": ("settlements",),
     "runs": ("billing-runs", "proofs"),
     "statements": ("statements",),

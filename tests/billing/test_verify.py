@@ -21,8 +21,9 @@ from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
+from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
-from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
+from tests.billing.market import CHECKER, JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
 from tests.builders import Line
 from tests.conftest import fresh_database
 
@@ -270,6 +271,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"reserved-is-promised"},
     ),
     **REFUND_CORRUPTIONS,
+    **COMMISSION_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -305,6 +307,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
             refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
             await db.write(WORKER, MAKER, refund_order, refund)
         await add_refunds(db, MAKER)
+        await add_adjustments(db, MAKER, CHECKER)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

@@ -241,6 +241,7 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_PURCHASE}/cancel": lambda *_: {},
     f"{_OF_PURCHASE}/returns": lambda *_: {"reason": "damaged", "note": "broken", "lines": _UNITS},
     "POST /api/v1/contracts": lambda _, n: {"contract": [{**_PLAN, "name": f"plan {n}"}]},
+    "POST /api/v1/reratings": lambda *_: {"from_on": "2018-05-01"},
     "POST /api/v1/merchants": lambda _, n: {"name": f"Gamma {n}", "merchant_ref": f"gamma-{n}", "city": "Bonn"},
     "PATCH /api/v1/merchants/{merchant_id}": lambda *_: {"city": "Kiel"},
     f"{_OF_MERCHANT}/bank-accounts": lambda *_: {
