@@ -40,6 +40,7 @@ contract = reference_table(
     Column("fixed_minor", BigInteger, nullable=False),
     Column("min_minor", BigInteger),
     Column("max_minor", BigInteger),
+    Column("month_min_minor", BigInteger),
     Column("vat_ppm", Integer, nullable=False),
     Column("applied_at", Instant, nullable=False),
     Column("applied_by", Text, nullable=False),
@@ -47,12 +48,14 @@ contract = reference_table(
     CheckConstraint("valid_until > valid_from", name="validity"),
     CheckConstraint("base IN ('goods', 'goods_and_freight')", name="base"),
     CheckConstraint("(rate_ppm IS NULL) = (tier_from_minor IS NOT NULL)", name="rate"),
+    CheckConstraint("month_min_minor IS NULL OR (negotiated AND categories IS NULL)", name="month_min"),
     CheckConstraint("rate_ppm BETWEEN 0 AND 1000000 AND vat_ppm BETWEEN 0 AND 1000000", name="ppm"),
     schema="billing",
 )
 """A version of a commission contract. tier_reached_ppm: commission in minor units times 10**6 at each tier's start.
 
 negotiated: it names merchants (contract_merchant_ref, contract_merchant) and only those may read its terms.
+month_min_minor: what each of them owes at least for a month that the name covers from its first to its last day.
 """
 
 contract_merchant_ref = reference_table(

@@ -5,6 +5,7 @@ import billing.ledger.tables
 import billing.payments.tables
 import billing.refunds.tables
 import billing.reratings.tables
+import billing.runs.tables
 import billing.tables
 import demand.amendments.tables
 import demand.fulfilment.tables

@@ -61,6 +61,7 @@ def _terms(row: Any, merchants: list[str] | None) -> Terms:
         fixed_minor=row.fixed_minor,
         min_minor=row.min_minor,
         max_minor=row.max_minor,
+        month_min_minor=row.month_min_minor,
         vat_ppm=row.vat_ppm,
     )
 
@@ -82,6 +83,7 @@ def _row(terms: Terms, tx: Tx) -> dict[str, Any]:
         "fixed_minor": terms.fixed_minor,
         "min_minor": terms.min_minor,
         "max_minor": terms.max_minor,
+        "month_min_minor": terms.month_min_minor,
         "vat_ppm": terms.vat_ppm,
         "applied_at": tx.now,
         "applied_by": tx.actor,

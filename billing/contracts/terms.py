@@ -32,6 +32,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     merchants: the merchants' own ids; None means every merchant. categories: the source's names; None means every one.
     rate_ppm: of the base, per order. tiers instead: graduated over the merchant's base of the calendar month.
     fixed_minor, then min_minor, then max_minor apply per order. vat_ppm: VAT on the commission.
+    month_min_minor: what each merchant named owes at least for a calendar month, charged by the billing run.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     fixed_minor: int = 0
     min_minor: int | None = None
     max_minor: int | None = None
+    month_min_minor: int | None = None
     vat_ppm: int = 0
 
     def covers(self, merchant_ref: str, category: str | None, currency: str, purchased_on: date) -> bool:
@@ -116,12 +118,19 @@ def _rate_faults(terms: Terms) -> Iterator[tuple[str, str]]:
     for field, rate in (("rate_ppm", terms.rate_ppm), ("vat_ppm", terms.vat_ppm)):
         if rate is not None and not 0 <= rate <= PPM:
             yield field, f"{rate} is not between 0 and {PPM} parts per million"
-    limits = (("fixed_minor", terms.fixed_minor), ("min_minor", terms.min_minor), ("max_minor", terms.max_minor))
+    limits = (
+        ("fixed_minor", terms.fixed_minor),
+        ("min_minor", terms.min_minor),
+        ("max_minor", terms.max_minor),
+        ("month_min_minor", terms.month_min_minor),
+    )
     for field, amount in limits:
         if amount is not None and not 0 <= amount <= AMOUNT_MAX:
             yield field, f"{amount} is not between 0 and {AMOUNT_MAX}"
     if terms.min_minor is not None and terms.max_minor is not None and terms.min_minor > terms.max_minor:
         yield "max_minor", f"{terms.max_minor} is below min_minor {terms.min_minor}"
+    if terms.month_min_minor is not None and (terms.merchants is None or terms.categories is not None):
+        yield "month_min_minor", "is of a merchant's whole month: name merchants, and no categories"
     if terms.tiers is not None and (fault := tier_fault(terms.tiers)):
         yield "tiers", fault
 

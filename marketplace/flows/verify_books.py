@@ -154,7 +154,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                        FROM {_LEGS}
                        WHERE e.kind IN ('order_settled', 'order_refunded', 'refund_cancelled', 'dispute_lost',
                                         'commission_adjusted')
-                          OR 4000 = ANY(e.accounts)
+                          OR (4000 = ANY(e.accounts)
+                              AND e.kind NOT IN ('commission_minimum', 'commission_minimum_reversed'))
                        GROUP BY e.merchant_id, e.entry_no, e.kind) AS e
               ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
             WHERE e.entry_no IS NULL

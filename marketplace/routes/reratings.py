@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody
 
 from billing.reratings import store as reratings
 from billing.reratings.store import RerateLine, Rerating
@@ -48,7 +48,7 @@ async def list_reratings(
 
 @get("/reratings/preview", guards=[needs(FINANCE)])
 async def preview_rerating(
-    request: ActorRequest, db: NamedDependency[Database], from_on: date, merchant_id: QueryId = None
+    request: ActorRequest, db: NamedDependency[Database], from_on: FromQuery[date], merchant_id: QueryId = None
 ) -> RerateLines:
     """What settled orders should have earned by the contracts as they stand now, where they have not; books nothing."""
     async with db.read(request.user.scope) as tx:

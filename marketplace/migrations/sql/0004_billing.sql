@@ -29,6 +29,24 @@ CREATE TABLE billing.rerating_line (
 ;;
 CREATE INDEX ix_rerating_line_rerating_id_merchant_id ON billing.rerating_line (rerating_id, merchant_id)
 ;;
+CREATE TABLE billing.run_charge (
+    merchant_id BIGINT NOT NULL, 
+    charge_id BIGINT NOT NULL, 
+    run_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    contract_id BIGINT NOT NULL, 
+    minimum_minor BIGINT NOT NULL, 
+    commission_minor BIGINT NOT NULL, 
+    fee_minor BIGINT NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    CONSTRAINT pk_run_charge PRIMARY KEY (merchant_id, charge_id), 
+    CONSTRAINT ck_run_charge_amounts CHECK (fee_minor > 0 AND vat_minor >= 0), 
+    CONSTRAINT ck_run_charge_state CHECK (state IN ('due', 'posted', 'reversed'))
+)
+;;
+CREATE INDEX ix_run_charge_merchant_id_run_id ON billing.run_charge (merchant_id, run_id)
+;;
 CREATE TABLE billing.commission_adjustment (
     merchant_id BIGINT NOT NULL, 
     adjustment_id BIGINT NOT NULL, 
@@ -55,6 +73,20 @@ CREATE POLICY app_worker ON billing.rerating_line TO app_worker USING (true) WIT
 GRANT SELECT ON billing.rerating_line TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.rerating_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.run_charge TO app_staff, app_worker
+;;
+ALTER TABLE billing.run_charge ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.run_charge FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.run_charge TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.run_charge TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.run_charge TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.run_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.commission_adjustment TO app_staff, app_worker
 ;;
