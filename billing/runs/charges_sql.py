@@ -37,6 +37,8 @@ FROM (
         JOIN billing.contract f ON f.name = k.name
          AND f.valid_from <= :from_on AND (f.valid_until IS NULL OR f.valid_until > :from_on)
         JOIN supply.merchant m ON m.merchant_id = n.merchant_id AND m.state IN ('live', 'suspended')
+         AND (m.joined_on IS NULL OR m.joined_on <= :from_on)
+         AND (k.first_months IS NULL OR :to_on <= m.joined_on + make_interval(months => k.first_months))
         WHERE n.merchant_id = ANY(:merchants)
         ORDER BY n.merchant_id, k.currency, k.valid_from DESC, k.name COLLATE "C"
     ) AS named

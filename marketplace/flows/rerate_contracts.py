@@ -205,7 +205,7 @@ async def _compare(tx: Tx, wanted: Reratable) -> list[tuple[RerateLine, list[_Ad
         offered = [
             terms for terms in terms_of.values() if terms.merchants is None or merchant.merchant_ref in terms.merchants
         ]
-        months = await _read(tx, merchant.merchant_id, since, _chooser(offered, merchant.merchant_ref, terms_of))
+        months = await _read(tx, merchant.merchant_id, since, _chooser(offered, merchant, terms_of))
         found += [line for month in months for line in _differing(merchant.merchant_id, *month)]
     return sorted(found, key=lambda one: one[0])
 
@@ -213,14 +213,14 @@ async def _compare(tx: Tx, wanted: Reratable) -> list[tuple[RerateLine, list[_Ad
 _Choose = Callable[[Any, str], Terms]
 
 
-def _chooser(offered: Sequence[Terms], merchant_ref: str, terms_of: dict[int, Terms]) -> _Choose:
+def _chooser(offered: Sequence[Terms], merchant: Any, terms_of: dict[int, Terms]) -> _Choose:
     """The contract that a line falls under now; where none covers it any more, the one it was sold under."""
     known: dict[tuple[str | None, str, date], Terms | None] = {}
 
     def chosen(line: Any, currency: str) -> Terms:
         key = (line.category, currency, line.bought_on)
         if key not in known:
-            known[key] = choose(offered, merchant_ref, *key)
+            known[key] = choose(offered, merchant.merchant_ref, *key, merchant.joined_on)
         return known[key] or terms_of[line.contract_id]
 
     return chosen

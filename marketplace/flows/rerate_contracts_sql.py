@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 # Merchants with sales since the first day of a month, that is all there is to rate anew.
 MERCHANTS = text("""
-SELECT DISTINCT c.merchant_id, m.merchant_ref
+SELECT DISTINCT c.merchant_id, m.merchant_ref, m.joined_on
 FROM billing.commission_line c JOIN supply.merchant m ON m.merchant_id = c.merchant_id
 WHERE c.kind = 'sale' AND c.effective_on >= :since
   AND (CAST(:merchant AS bigint) IS NULL OR c.merchant_id = :merchant)

@@ -13,6 +13,7 @@ from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.refund_order import RefundOrder, refund_order
 from marketplace.flows.run_billing import abort_run, reverse_run, run_period
 from marketplace.flows.settle_orders import settle_through
+from supply.store import join
 from tests.billing.market import (
     CHECKER,
     FLAT,
@@ -169,3 +170,11 @@ def test_a_minimum_is_of_merchants_that_are_named_and_of_all_they_sell(changes: 
     check_terms(fair, "contract[0]")
     with pytest.raises(Invalid, match=r"contract\[0\].month_min_minor"):
         check_terms(msgspec.structs.replace(fair, **changes), "contract[0]")
+
+
+async def test_a_merchant_that_began_within_the_month_owes_no_minimum_for_it(db: Database) -> None:
+    await settled_market(db, [order(1, 1, MAY_5)])
+    await agree(db, 2_000)
+    await db.write(WORKER, MAKER, join, 1, MAY_5)
+    assert "other" not in await as_previewed(db)
+    assert (await as_previewed(db, JUNE))["other"] == -2_400
