@@ -1,5 +1,6 @@
 """A contract applied late: what settled orders should have earned less what they have, as entries of its own."""
 
+import asyncio
 from datetime import date
 
 import msgspec
@@ -19,6 +20,7 @@ from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.rerate_contracts import Reratable, Rerated, approve_rerating, preview_rerating, propose_rerating
 from marketplace.flows.run_billing import reverse_run
 from marketplace.flows.settle_orders import settle_through
+from supply.store import join
 from tests.billing.market import (
     CHECKER,
     FLAT,
@@ -184,6 +186,45 @@ async def test_a_contract_for_one_category_splits_what_was_sold_under_another(db
     await rerated(db)
     await check_books(db)
     assert await preview(db) == []
+
+
+async def test_two_who_approve_at_once_book_it_once(db: Database) -> None:
+    await settled_market(db, [order(1, 1, MAY_5), order(2, 2, MAY_5)])
+    await apply_late(db, BETTER)
+    proposed = (await db.write(WORKER, MAKER, propose_rerating, SINCE_MAY)).rerating.rerating_id
+    approvals = (db.write(WORKER, CHECKER, approve_rerating, proposed) for _ in range(4))
+    answers = await asyncio.gather(*approvals, return_exceptions=True)
+    assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [Conflict] * 3
+    assert await adjustments(db) == [(1, 1, -600, -120)]
+    await check_books(db)
+
+
+async def test_a_refund_next_to_an_approval_leaves_what_rating_anew_expects(db: Database) -> None:
+    await settled_market(db, [order(1, 1, MAY_5)])
+    await apply_late(db, BETTER)
+    proposed = (await db.write(WORKER, MAKER, propose_rerating, SINCE_MAY)).rerating.rerating_id
+    cmd = RefundOrder(merchant_id=1, order_id=1, reason="late", lines=(RefundLine(1, 4_000),))
+    _, approved = await asyncio.gather(
+        db.write(WORKER, MAKER, refund_order, cmd),
+        db.write(WORKER, CHECKER, approve_rerating, proposed),
+        return_exceptions=True,
+    )
+    if isinstance(approved, Conflict):  # the refund came first
+        await rerated(db)
+    assert await preview(db) == []
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT sum(commission_minor) FROM billing.commission_line") == 400
+    await check_books(db)
+
+
+async def test_a_rate_for_first_months_that_comes_late_adjusts_only_those(db: Database) -> None:
+    await settled_market(db, [order(1, 1, MAY_5), order(1, 2, MAY_20)])
+    await db.write(WORKER, MAKER, join, 1, date(2018, 4, 20))
+    await apply_late(db, msgspec.structs.replace(BETTER, first_months=1))
+    await rerated(db)
+    assert await adjustments(db) == [(1, 1, -600, -120)]
+    assert await preview(db) == []
+    await check_books(db)
 
 
 rates = st.integers(0, 300_000)
