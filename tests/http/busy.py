@@ -102,7 +102,9 @@ async def _add_listings(tx: Tx) -> None:
 
 
 async def _months(people: People) -> None:
-    """May is final with payouts, one of them confirmed, and rated anew; June has a preview with a minimum charged."""
+    """May is final with payouts, one of them confirmed, and rated anew, once more to be approved; June has a
+    preview with a minimum charged.
+    """
     run_id = await close_month(people.controller)
     listed = await people.clerk.get("/api/v1/payouts", params={"run_id": run_id})
     for payout in listed.json()["items"]:
@@ -115,6 +117,9 @@ async def _months(people: People) -> None:
     await done(people.controller, "/contracts", {"contract": [late, {**least, "month_min_minor": 5_000}]})
     proposed = await done(people.clerk, "/reratings", {"from_on": "2018-05-01"})
     await done(people.controller, f"/reratings/{proposed['rerating']['rerating_id']}/approve")
+    later = {**late, "name": "agreed later", "valid_from": "2018-01-02", "rate_ppm": 80_000}
+    await done(people.controller, "/contracts", {"contract": [later]})
+    await done(people.clerk, "/reratings", {"from_on": "2018-05-01"})
     await done(people.clerk, "/billing-runs", {"period": "2018-06"})
 
 

@@ -62,6 +62,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "store_id"): "SELECT merchant_id, store_id FROM supply.store ORDER BY 1",
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
+    ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
 }
@@ -141,6 +142,7 @@ RIPE: dict[str, str] = {
     f"{_OF_ACCOUNT}/vouch": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/cancel": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/approve": _in_state("billing.bank_account", "verified"),
+    "POST /api/v1/reratings/{rerating_id}/approve": _in_state("billing.rerating", "proposed"),
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
