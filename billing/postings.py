@@ -31,6 +31,17 @@ def order_settled(gross_minor: int, commission_minor: int, vat_minor: int) -> tu
     )
 
 
+def commission_adjusted(commission_minor: int, vat_minor: int) -> tuple[Leg, ...]:
+    """What a settled order should have earned less what it has: the merchant bears it, or is given it when negative."""
+    return legs(
+        {
+            Account.PAYABLE: commission_minor + vat_minor,
+            Account.COMMISSION: -commission_minor,
+            Account.OUTPUT_VAT: -vat_minor,
+        }
+    )
+
+
 def order_paid_with_credit(card_minor: int, credit_minor: int, processor_id: int, payment_id: int) -> tuple[Leg, ...]:
     """A, C, and G where the buyer used credit: the credit comes from the house's books, the payment is the batch."""
     return legs(

@@ -98,25 +98,34 @@ def settle(orders: Iterable[DueOrder], months: Mapping[tuple[str, date], MonthSo
     rated: list[Rated] = []
     for order in sorted(orders, key=lambda order: (order.merchant_ref, order.settles_at, order.order_ref)):
         month = standing.setdefault((order.merchant_ref, order.settles_on.replace(day=1)), MonthSoFar())
-        charged = [part for part in order.parts if part.worth_minor != 0]
-        for part in sorted(charged, key=lambda part: (part.contract.name, part.contract.valid_from)):
-            base_before = month.base.get(part.contract, 0)
-            amount = commission(part, base_before)
-            currency, vat_ppm = part.contract.currency, part.contract.vat_ppm
-            taxed_before = month.commission.get((currency, vat_ppm), 0)
-            month.base[part.contract] = base_before + part.base_minor
-            month.commission[currency, vat_ppm] = taxed_before + amount
-            rated.append(
-                Rated(
-                    merchant_ref=order.merchant_ref,
-                    order_ref=order.order_ref,
-                    settled_on=order.settles_on,
-                    contract=part.contract,
-                    base_minor=part.base_minor,
-                    commission_minor=amount,
-                    vat_minor=apply_half_even(taxed_before + amount, vat_ppm) - apply_half_even(taxed_before, vat_ppm),
-                )
+        rated += [
+            Rated(
+                merchant_ref=order.merchant_ref,
+                order_ref=order.order_ref,
+                settled_on=order.settles_on,
+                contract=part.contract,
+                base_minor=part.base_minor,
+                commission_minor=amount,
+                vat_minor=vat,
             )
+            for part, amount, vat in rate_order(order.parts, month)
+        ]
+    return rated
+
+
+def rate_order(parts: Iterable[Part], month: MonthSoFar) -> list[tuple[Part, int, int]]:
+    """Commission and VAT of the parts of the order that is next in its month, which is moved on by them."""
+    rated: list[tuple[Part, int, int]] = []
+    charged = [part for part in parts if part.worth_minor != 0]
+    for part in sorted(charged, key=lambda part: (part.contract.name, part.contract.valid_from)):
+        base_before = month.base.get(part.contract, 0)
+        amount = commission(part, base_before)
+        currency, vat_ppm = part.contract.currency, part.contract.vat_ppm
+        taxed_before = month.commission.get((currency, vat_ppm), 0)
+        month.base[part.contract] = base_before + part.base_minor
+        month.commission[currency, vat_ppm] = taxed_before + amount
+        vat = apply_half_even(taxed_before + amount, vat_ppm) - apply_half_even(taxed_before, vat_ppm)
+        rated.append((part, amount, vat))
     return rated
 
 

@@ -30,6 +30,7 @@ contract = reference_table(
     Column("currency", Text, nullable=False),
     Column("valid_from", Date, nullable=False),
     Column("valid_until", Date),
+    Column("first_months", Integer),
     Column("negotiated", Boolean, nullable=False),
     Column("categories", ARRAY(Text)),
     Column("base", Text, nullable=False),
@@ -40,6 +41,7 @@ contract = reference_table(
     Column("fixed_minor", BigInteger, nullable=False),
     Column("min_minor", BigInteger),
     Column("max_minor", BigInteger),
+    Column("month_min_minor", BigInteger),
     Column("vat_ppm", Integer, nullable=False),
     Column("applied_at", Instant, nullable=False),
     Column("applied_by", Text, nullable=False),
@@ -47,12 +49,15 @@ contract = reference_table(
     CheckConstraint("valid_until > valid_from", name="validity"),
     CheckConstraint("base IN ('goods', 'goods_and_freight')", name="base"),
     CheckConstraint("(rate_ppm IS NULL) = (tier_from_minor IS NOT NULL)", name="rate"),
+    CheckConstraint("first_months BETWEEN 1 AND 120", name="first_months"),
+    CheckConstraint("month_min_minor IS NULL OR (negotiated AND categories IS NULL)", name="month_min"),
     CheckConstraint("rate_ppm BETWEEN 0 AND 1000000 AND vat_ppm BETWEEN 0 AND 1000000", name="ppm"),
     schema="billing",
 )
 """A version of a commission contract. tier_reached_ppm: commission in minor units times 10**6 at each tier's start.
 
 negotiated: it names merchants (contract_merchant_ref, contract_merchant) and only those may read its terms.
+month_min_minor: what each of them owes at least for a month that the name covers from its first to its last day.
 """
 
 contract_merchant_ref = reference_table(
@@ -93,7 +98,7 @@ commission_line = merchant_table(
     Column("vat_minor", BigInteger, nullable=False),
     Column("kept_commission_minor", BigInteger, nullable=False, server_default="0"),
     Column("kept_vat_minor", BigInteger, nullable=False, server_default="0"),
-    CheckConstraint("kind IN ('sale', 'refund')", name="kind"),
+    CheckConstraint("kind IN ('sale', 'refund', 'adjustment')", name="kind"),
     Index(None, "merchant_id", "order_id"),
     schema="billing",
 )
@@ -101,6 +106,8 @@ commission_line = merchant_table(
 
 occurred_on: the local date of occurred_at; effective_on: the day it counts in, later where the period was closed.
 kept_…: what a refund would have given back had its policy not kept it; a refund that is taken back takes it back too.
+An adjustment stands under the contract of the sale that it adjusts; its kept_… is what the refunds before it count for
+more, so that the later ones give back their share of what was adjusted.
 """
 
 commission_month = merchant_table(

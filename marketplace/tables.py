@@ -7,6 +7,8 @@ import billing.ledger.tables
 import billing.payers.tables
 import billing.payments.tables
 import billing.refunds.tables
+import billing.reratings.tables
+import billing.runs.tables
 import billing.tables
 import demand.amendments.tables
 import demand.fulfilment.tables

@@ -53,6 +53,7 @@ def _terms(row: Any, merchants: list[str] | None) -> Terms:
         currency=row.currency,
         valid_from=row.valid_from,
         valid_until=row.valid_until,
+        first_months=row.first_months,
         merchants=tuple(merchants) if merchants is not None else None,
         categories=tuple(row.categories) if row.categories is not None else None,
         base=row.base,
@@ -61,6 +62,7 @@ def _terms(row: Any, merchants: list[str] | None) -> Terms:
         fixed_minor=row.fixed_minor,
         min_minor=row.min_minor,
         max_minor=row.max_minor,
+        month_min_minor=row.month_min_minor,
         vat_ppm=row.vat_ppm,
     )
 
@@ -72,6 +74,7 @@ def _row(terms: Terms, tx: Tx) -> dict[str, Any]:
         "currency": terms.currency,
         "valid_from": terms.valid_from,
         "valid_until": terms.valid_until,
+        "first_months": terms.first_months,
         "negotiated": terms.merchants is not None,
         "categories": list(terms.categories) if terms.categories is not None else None,
         "base": terms.base,
@@ -82,6 +85,7 @@ def _row(terms: Terms, tx: Tx) -> dict[str, Any]:
         "fixed_minor": terms.fixed_minor,
         "min_minor": terms.min_minor,
         "max_minor": terms.max_minor,
+        "month_min_minor": terms.month_min_minor,
         "vat_ppm": terms.vat_ppm,
         "applied_at": tx.now,
         "applied_by": tx.actor,

@@ -1,6 +1,7 @@
 """The terms of a commission contract and which of several applies. Pure."""
 
 import tomllib
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import pairwise
@@ -16,6 +17,7 @@ CONTRACTS_MAX = 10_000
 """Versions in one file."""
 NAME_MAX = 200
 TIERS_MAX = 100
+FIRST_MONTHS_MAX = 120
 
 
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,15 +31,19 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One version of a commission contract, as files and the API write it.
 
     valid_from, valid_until: half-open, compared with the order's local purchase date in the market's zone.
-    merchants: the merchants' own ids; None means every merchant. categories: the source's names; None means every one.
+    first_months: only what was sold within so many months from the day on which the merchant began to sell; later sales
+    fall under the other terms that cover them. merchants: the merchants' own ids; None means every merchant.
+    categories: the source's names; None means every one.
     rate_ppm: of the base, per order. tiers instead: graduated over the merchant's base of the calendar month.
     fixed_minor, then min_minor, then max_minor apply per order. vat_ppm: VAT on the commission.
+    month_min_minor: what each merchant named owes at least for a calendar month, charged by the billing run.
     """
 
     name: str
     currency: str
     valid_from: date
     valid_until: date | None = None
+    first_months: int | None = None
     merchants: tuple[str, ...] | None = None
     categories: tuple[str, ...] | None = None
     base: Literal["goods", "goods_and_freight"] = "goods"
@@ -46,33 +52,60 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     fixed_minor: int = 0
     min_minor: int | None = None
     max_minor: int | None = None
+    month_min_minor: int | None = None
     vat_ppm: int = 0
 
-    def covers(self, merchant_ref: str, category: str | None, currency: str, purchased_on: date) -> bool:
-        """Whether a line of this merchant and category, bought on that local date, falls under these terms."""
+    def covers(
+        self,
+        merchant_ref: str,
+        category: str | None,
+        currency: str,
+        purchased_on: date,
+        joined_on: date | None = None,
+    ) -> bool:
+        """Whether a line of this merchant and category, bought on that local date, falls under these terms.
+
+        joined_on: the day the merchant began to sell; None where nobody knows it, and then it has no first months.
+        """
         return (
             self.currency == currency
             and self.valid_from <= purchased_on
             and (self.valid_until is None or purchased_on < self.valid_until)
+            and (self.first_months is None or _within(purchased_on, joined_on, self.first_months))
             and (self.merchants is None or merchant_ref in self.merchants)
             and (self.categories is None or category in self.categories)
         )
 
     @property
-    def precedence(self) -> tuple[int, int, str]:
-        """Sorts the best first: merchants and categories, merchants, categories, neither; newest; name by code point.
+    def precedence(self) -> tuple[int, bool, int, str]:
+        """Sorts the best first: merchants and categories, merchants, categories, neither; of first months only; newest;
+        name by code point.
 
         Python compares strings by code point.
         """
         specificity = 2 * (self.merchants is not None) + (self.categories is not None)
-        return (-specificity, -self.valid_from.toordinal(), self.name)
+        return (-specificity, self.first_months is None, -self.valid_from.toordinal(), self.name)
+
+
+def _within(on: date, joined_on: date | None, months: int) -> bool:
+    """Whether a day is before so many months after another; a day that a month lacks is its last, as in PostgreSQL."""
+    if joined_on is None:
+        return False
+    years, month = divmod(joined_on.month - 1 + months, 12)
+    year = joined_on.year + years
+    return on < date(year, month + 1, min(joined_on.day, monthrange(year, month + 1)[1]))
 
 
 def choose(
-    contracts: Iterable[Terms], merchant_ref: str, category: str | None, currency: str, on: date
+    contracts: Iterable[Terms],
+    merchant_ref: str,
+    category: str | None,
+    currency: str,
+    on: date,
+    joined_on: date | None = None,
 ) -> Terms | None:
     """The contract that a line falls under, None when none covers it."""
-    covering = (terms for terms in contracts if terms.covers(merchant_ref, category, currency, on))
+    covering = (terms for terms in contracts if terms.covers(merchant_ref, category, currency, on, joined_on))
     return min(covering, key=lambda terms: terms.precedence, default=None)
 
 
@@ -101,6 +134,8 @@ def _faults(terms: Terms) -> Iterator[tuple[str, str]]:
         yield "currency", f"{terms.currency!r} is not a currency this platform accepts"
     if terms.valid_until is not None and terms.valid_until <= terms.valid_from:
         yield "valid_until", f"{terms.valid_until} is not after valid_from {terms.valid_from}"
+    if terms.first_months is not None and not 1 <= terms.first_months <= FIRST_MONTHS_MAX:
+        yield "first_months", f"{terms.first_months} is not between 1 and {FIRST_MONTHS_MAX}"
     for field, named in (("merchants", terms.merchants), ("categories", terms.categories)):
         if named is not None and (not all(named) or not 0 < len(named) == len(set(named))):
             yield field, "must name at least one, each once; leave it out for all"
@@ -116,12 +151,19 @@ def _rate_faults(terms: Terms) -> Iterator[tuple[str, str]]:
     for field, rate in (("rate_ppm", terms.rate_ppm), ("vat_ppm", terms.vat_ppm)):
         if rate is not None and not 0 <= rate <= PPM:
             yield field, f"{rate} is not between 0 and {PPM} parts per million"
-    limits = (("fixed_minor", terms.fixed_minor), ("min_minor", terms.min_minor), ("max_minor", terms.max_minor))
+    limits = (
+        ("fixed_minor", terms.fixed_minor),
+        ("min_minor", terms.min_minor),
+        ("max_minor", terms.max_minor),
+        ("month_min_minor", terms.month_min_minor),
+    )
     for field, amount in limits:
         if amount is not None and not 0 <= amount <= AMOUNT_MAX:
             yield field, f"{amount} is not between 0 and {AMOUNT_MAX}"
     if terms.min_minor is not None and terms.max_minor is not None and terms.min_minor > terms.max_minor:
         yield "max_minor", f"{terms.max_minor} is below min_minor {terms.min_minor}"
+    if terms.month_min_minor is not None and (terms.merchants is None or terms.categories is not None):
+        yield "month_min_minor", "is of a merchant's whole month: name merchants, and no categories"
     if terms.tiers is not None and (fault := tier_fault(terms.tiers)):
         yield "tiers", fault
 

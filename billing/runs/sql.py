@@ -19,6 +19,7 @@ def _any_of(kinds: tuple[str, ...]) -> str:
 #   held      the payable account before the period and at its end, from the ledger alone
 #   rated     orders, goods to VAT, from the commission lines
 #   moved     every other movement of the payable account, by entry kind
+#   charged   what the run itself charges and posts when it is final
 # closing is what the ledger says; a statement whose columns do not reach it is parked, never adjusted.
 COMPUTED = f"""
 SELECT held.merchant_id, held.currency, held.to_no, coalesce(rated.orders, 0) AS orders,
@@ -27,7 +28,8 @@ SELECT held.merchant_id, held.currency, held.to_no, coalesce(rated.orders, 0) AS
        coalesce(rated.discount_minor, 0) AS discount_minor, coalesce(rated.refund_minor, 0) AS refund_minor,
        coalesce(rated.commission_minor, 0) AS commission_minor, coalesce(rated.vat_minor, 0) AS vat_minor,
        coalesce(moved.incentive_minor, 0) AS incentive_minor, coalesce(moved.ads_minor, 0) AS ads_minor,
-       coalesce(moved.products_minor, 0) AS products_minor, coalesce(moved.other_minor, 0) AS other_minor,
+       coalesce(moved.products_minor, 0) AS products_minor,
+       coalesce(moved.other_minor, 0) - coalesce(charged.minor, 0) AS other_minor,
        coalesce(moved.payout_minor, 0) AS payout_minor
 FROM (
     SELECT merchant_id, currency, max(to_no) AS to_no, max(windowed) AS windowed, sum(movements) AS movements,
@@ -47,6 +49,10 @@ FROM (
         JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
              unnest(e.accounts, e.amounts) AS leg (account, amount)
         WHERE h.merchant_id = ANY(:merchants) AND leg.account = 2000 AND e.effective_on < :to_on
+        UNION ALL
+        SELECT c.merchant_id, c.currency, CAST(:from_on AS date), c.fee_minor + c.vat_minor, h.last_entry_no, 0, 1
+        FROM billing.run_charge c JOIN billing.ledger_head h ON h.merchant_id = c.merchant_id
+        WHERE c.merchant_id = ANY(:merchants) AND c.run_id = :run_id AND c.state = 'due'
         UNION ALL
         SELECT w.merchant_id, right(w.charge, 3), w.to_on, 0, h.last_entry_no, 1, 0
         FROM billing.billing_window w JOIN billing.ledger_head h ON h.merchant_id = w.merchant_id
@@ -83,6 +89,10 @@ LEFT JOIN (
       AND e.kind NOT IN ('order_paid', {", ".join(f"'{kind}'" for kind in ORDER_KINDS)})
     GROUP BY e.merchant_id, e.currency
 ) AS moved ON moved.merchant_id = held.merchant_id AND moved.currency = held.currency
+LEFT JOIN (
+    SELECT merchant_id, currency, sum(fee_minor + vat_minor)::bigint AS minor FROM billing.run_charge
+    WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state = 'due' GROUP BY merchant_id, currency
+) AS charged ON charged.merchant_id = held.merchant_id AND charged.currency = held.currency
 WHERE held.windowed = 1 OR held.movements > 0 OR held.opening_minor <> 0
 """
 _SPAN = """

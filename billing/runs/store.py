@@ -8,6 +8,7 @@ from sqlalchemy import Select, delete, func, insert, select, update
 
 from billing.ledger.tables import entity
 from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
+from billing.runs.tables import run_charge
 from billing.tables import billing_run, payout, statement
 from marketplace.core.blocks import reserve
 from marketplace.core.clock import local_date
@@ -133,10 +134,11 @@ async def count_statements(tx: Tx, run_id: int, state: str) -> int:
 
 
 async def drop_previews(tx: Tx, run_id: int) -> None:
-    """Forget the statements of a run that is given up."""
+    """Forget the statements and charges of a run that is given up."""
     await tx.execute(
         delete(statement).where(statement.c.run_id == run_id, statement.c.state.in_(["preview", "parked"]))
     )
+    await tx.execute(delete(run_charge).where(run_charge.c.run_id == run_id, run_charge.c.state == "due"))
 
 
 async def count_parked(tx: Tx, run_id: int) -> list[tuple[int, str]]:

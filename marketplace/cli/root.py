@@ -19,6 +19,7 @@ MODULES = {
     "import": "data",
     "reconcile": "data",
     "apply": "billing",
+    "contracts": "contracts",
     "settle": "billing",
     "billing": "billing",
     "verify": "billing",

@@ -22,7 +22,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "disputes": ("disputes",),
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
-    "contracts": ("contracts",),
+    "contracts": ("contracts", "reratings"),
     "payers": ("payers", "payer-contracts", "payer-claims", "caps", "claims", "claim-ageing"),
     "settlements": ("settlements",),
     "runs": ("billing-runs", "proofs"),

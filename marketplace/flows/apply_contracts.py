@@ -107,7 +107,8 @@ INSERT INTO billing.contract_merchant (merchant_id, contract_id, name, terms)
 SELECT m.merchant_id, k.contract_id, k.name, jsonb_strip_nulls(jsonb_build_object(
     'currency', k.currency, 'valid_from', k.valid_from, 'valid_until', k.valid_until, 'categories', k.categories,
     'base', k.base, 'rate_ppm', k.rate_ppm, 'tier_from_minor', k.tier_from_minor, 'tier_rate_ppm', k.tier_rate_ppm,
-    'fixed_minor', k.fixed_minor, 'min_minor', k.min_minor, 'max_minor', k.max_minor, 'vat_ppm', k.vat_ppm))
+    'fixed_minor', k.fixed_minor, 'min_minor', k.min_minor, 'max_minor', k.max_minor,
+    'month_min_minor', k.month_min_minor, 'first_months', k.first_months, 'vat_ppm', k.vat_ppm))
 FROM billing.contract_merchant_ref r
 JOIN billing.contract k ON k.contract_id = r.contract_id
 JOIN supply.merchant_ref m ON m.merchant_ref = r.merchant_ref

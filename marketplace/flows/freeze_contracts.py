@@ -1,7 +1,8 @@
 """Choose the commission contract of order lines and freeze it on them: at the sale, or at settlement at the latest.
 
-Precedence: merchants and categories both named, merchants, categories, neither; then the latest valid_from; then the
-name by code point. The readable rule is `billing.contracts.terms.choose`; a property test holds the two together.
+Precedence: merchants and categories both named, merchants, categories, neither; then what holds for first months only;
+then the latest valid_from; then the name by code point. The readable rule is `billing.contracts.terms.choose`; a
+property test holds the two together.
 """
 
 from collections.abc import Sequence
@@ -23,10 +24,13 @@ FROM (
     JOIN billing.contract k ON k.currency = o.currency
      AND k.valid_from <= o.purchased_on AND (k.valid_until IS NULL OR o.purchased_on < k.valid_until)
      AND (k.categories IS NULL OR l.category = ANY(k.categories))
+    JOIN supply.merchant s ON s.merchant_id = l.merchant_id
+     AND (k.first_months IS NULL OR o.purchased_on < s.joined_on + make_interval(months => k.first_months))
     LEFT JOIN billing.contract_merchant m ON m.merchant_id = l.merchant_id AND m.contract_id = k.contract_id
     WHERE l.merchant_id = ANY(:merchants) AND (NOT k.negotiated OR m.contract_id IS NOT NULL)
     ORDER BY l.merchant_id, l.order_id, l.line_no,
-             k.negotiated DESC, (k.categories IS NOT NULL) DESC, k.valid_from DESC, k.name COLLATE "C"
+             k.negotiated DESC, (k.categories IS NOT NULL) DESC, (k.first_months IS NOT NULL) DESC, k.valid_from DESC,
+             k.name COLLATE "C"
 ) AS chosen
 WHERE line.merchant_id = chosen.merchant_id AND line.order_id = chosen.order_id AND line.line_no = chosen.line_no
 """

@@ -44,9 +44,12 @@ LEFT JOIN LATERAL (
     LEFT JOIN billing.contract_merchant n ON n.merchant_id = o.merchant_id AND n.contract_id = t.contract_id
     WHERE t.currency = o.currency AND t.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
       AND (t.valid_until IS NULL OR ($6::timestamptz AT TIME ZONE e.zone)::date < t.valid_until)
+      AND (t.first_months IS NULL OR ($6::timestamptz AT TIME ZONE e.zone)::date
+                                     < m.joined_on + make_interval(months => t.first_months))
       AND (t.categories IS NULL OR o.category = ANY(t.categories))
       AND (NOT t.negotiated OR n.contract_id IS NOT NULL)
-    ORDER BY t.negotiated DESC, (t.categories IS NOT NULL) DESC, t.valid_from DESC, t.name COLLATE "C" LIMIT 1
+    ORDER BY t.negotiated DESC, (t.categories IS NOT NULL) DESC, (t.first_months IS NOT NULL) DESC, t.valid_from DESC,
+             t.name COLLATE "C" LIMIT 1
 ) AS contract ON o.merchant_id IS NOT NULL
 ORDER BY l.merchant_id, l.product_id
 """
@@ -69,12 +72,15 @@ LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.p
 LEFT JOIN billing.contract t ON t.currency = o.currency
  AND t.valid_from <= ($3::timestamptz AT TIME ZONE e.zone)::date
  AND (t.valid_until IS NULL OR ($3::timestamptz AT TIME ZONE e.zone)::date < t.valid_until)
+ AND (t.first_months IS NULL OR ($3::timestamptz AT TIME ZONE e.zone)::date
+                                < m.joined_on + make_interval(months => t.first_months))
  AND (t.categories IS NULL OR o.category = ANY(t.categories))
 LEFT JOIN billing.contract_merchant n ON n.merchant_id = o.merchant_id AND n.contract_id = t.contract_id
 WHERE o.merchant_id = ANY($1::bigint[]) AND o.product_id = ANY($2::bigint[])
 ORDER BY o.merchant_id, o.product_id,
          CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN 0 ELSE 1 END,
-         t.negotiated DESC, (t.categories IS NOT NULL) DESC, t.valid_from DESC, t.name COLLATE "C"
+         t.negotiated DESC, (t.categories IS NOT NULL) DESC, (t.first_months IS NOT NULL) DESC, t.valid_from DESC,
+         t.name COLLATE "C"
 """
 
 

@@ -276,12 +276,12 @@ def _check(given_back: Sequence[RefundLine], left: dict[int, LineLeft], rule: Ru
 _EARNED = """
 SELECT c.contract_id, c.currency, k.base AS base_rule,
        sum(c.base_minor) FILTER (WHERE c.kind = 'sale')::bigint AS base,
-       sum(c.commission_minor) FILTER (WHERE c.kind = 'sale')::bigint AS commission,
-       sum(c.vat_minor) FILTER (WHERE c.kind = 'sale')::bigint AS vat,
+       sum(c.commission_minor + c.kept_commission_minor) FILTER (WHERE c.kind <> 'refund')::bigint AS commission,
+       sum(c.vat_minor + c.kept_vat_minor) FILTER (WHERE c.kind <> 'refund')::bigint AS vat,
        coalesce(-sum(c.base_minor) FILTER (WHERE c.kind = 'refund'), 0)::bigint AS base_back,
-       coalesce(sum(c.kept_commission_minor - c.commission_minor) FILTER (WHERE c.kind = 'refund'), 0)::bigint
+       sum(c.kept_commission_minor - CASE WHEN c.kind = 'refund' THEN c.commission_minor ELSE 0 END)::bigint
            AS commission_back,
-       coalesce(sum(c.kept_vat_minor - c.vat_minor) FILTER (WHERE c.kind = 'refund'), 0)::bigint AS vat_back
+       sum(c.kept_vat_minor - CASE WHEN c.kind = 'refund' THEN c.vat_minor ELSE 0 END)::bigint AS vat_back
 FROM billing.commission_line c JOIN billing.contract k ON k.contract_id = c.contract_id
 WHERE c.merchant_id = :merchant AND c.order_id = :order
 GROUP BY c.contract_id, c.currency, k.base ORDER BY c.contract_id

@@ -6,7 +6,7 @@ Every bucket holds its run in the state it was planned for; one that comes too l
 from collections.abc import Sequence
 from typing import Any
 
-from billing.runs import sql, store
+from billing.runs import charges_sql, sql, store
 from billing.runs.model import COLUMNS, Run, RunState
 from marketplace.core import work
 from marketplace.core.crash import crash_point
@@ -32,6 +32,9 @@ async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
     bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
     await tx.execute(sql.FORGET_PREVIEW, bound)
     period = {"from_on": run.from_on, "to_on": run.to_on}
+    await tx.execute(charges_sql.FORGET_CHARGES, bound)
+    if await tx.scalar(charges_sql.ANY_MINIMUM):
+        await tx.execute(charges_sql.CHARGE, {**bound, **period})
     return (await tx.execute(sql.PREVIEW, {**bound, **period})).rowcount
 
 
@@ -46,13 +49,17 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
     changed = await _preview_moved(tx, run, merchants)
     closing = [merchant for merchant in merchants if merchant not in changed]
     bound = {"merchants": closing, "run_id": run.run_id}
+    by = {"now": tx.now, "actor": tx.actor}
+    await tx.execute(charges_sql.POST_CHARGES, {**bound, **by, "last_on": run.period.last_on})
+    for statement in (charges_sql.ADVANCE_BY_CHARGES, charges_sql.CHARGED):
+        await tx.execute(statement, bound)
     await tx.execute(sql.FLIP, bound)
     await tx.execute(sql.OPEN_WINDOWS, bound)
     await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
     await tx.execute(sql.ITEMISE, bound)
     crash_point("payout.instructed")
     await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})
-    await tx.execute(sql.POST_PAYOUTS, {**bound, "now": tx.now, "actor": tx.actor})
+    await tx.execute(sql.POST_PAYOUTS, {**bound, **by})
     crash_point("payout.posted")
     await tx.execute(sql.ADVANCE_HEADS, bound)
     crash_point("run.before-commit")
@@ -92,6 +99,9 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     await tx.execute(sql.CLOSE_HEADS, {"merchants": bound["merchants"], "closed": run.closed_before})
     posted = (await tx.execute(sql.POST_CANCELLATIONS, {**bound, **by})).rowcount
     for statement in (sql.ADVANCE_HEADS, sql.CANCEL_PAYOUTS):
+        await tx.execute(statement, bound)
+    await tx.execute(charges_sql.POST_REVERSALS, {**bound, **by, "last_on": run.period.last_on})
+    for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):
         await tx.execute(statement, bound)
     await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
     for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS):

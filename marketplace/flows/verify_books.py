@@ -3,7 +3,14 @@
 import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import verify_ads, verify_amendments, verify_payers, verify_products, verify_stock
+from marketplace.flows import (
+    verify_ads,
+    verify_amendments,
+    verify_commission,
+    verify_payers,
+    verify_products,
+    verify_stock,
+)
 from marketplace.flows.verify_refunds import REFUND_PROOFS
 
 SAMPLE = 5
@@ -152,8 +159,10 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2005), 0) AS released,
                               e.kind
                        FROM {_LEGS}
-                       WHERE e.kind IN ('order_settled', 'order_refunded', 'refund_cancelled', 'dispute_lost')
-                          OR 4000 = ANY(e.accounts)
+                       WHERE e.kind IN ('order_settled', 'order_refunded', 'refund_cancelled', 'dispute_lost',
+                                        'commission_adjusted')
+                          OR (4000 = ANY(e.accounts)
+                              AND e.kind NOT IN ('commission_minimum', 'commission_minimum_reversed'))
                        GROUP BY e.merchant_id, e.entry_no, e.kind) AS e
               ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
             WHERE e.entry_no IS NULL
@@ -168,9 +177,13 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            JOIN billing.entry e ON e.merchant_id = c.merchant_id AND e.entry_no = c.entry_no
            LEFT JOIN demand.refund r ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id
              AND e.kind IN ('order_refunded', 'refund_cancelled', 'dispute_lost')
+           LEFT JOIN billing.commission_adjustment a ON a.merchant_id = e.merchant_id
+             AND a.adjustment_id = e.source_id AND e.kind = 'commission_adjusted'
            WHERE (c.currency, c.occurred_at, c.effective_on) <> (e.currency, e.occurred_at, e.effective_on)
-              OR c.order_id IS DISTINCT FROM CASE e.kind WHEN 'order_settled' THEN e.source_id ELSE r.order_id END
+              OR c.order_id IS DISTINCT FROM CASE e.kind WHEN 'order_settled' THEN e.source_id
+                                                  WHEN 'commission_adjusted' THEN a.order_id ELSE r.order_id END
               OR (c.kind = 'sale') <> (e.kind = 'order_settled')
+              OR (c.kind = 'adjustment') <> (e.kind = 'commission_adjusted')
               OR e.prior_period <> (c.occurred_on < c.effective_on)""",
     ),
     (
@@ -179,7 +192,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         """SELECT merchant_id, order_id, sum(commission_minor), sum(vat_minor) FROM billing.commission_line
            GROUP BY merchant_id, order_id
            HAVING sum(goods_minor + freight_minor - discount_minor) = 0
-              AND (sum(commission_minor) <> sum(kept_commission_minor) OR sum(vat_minor) <> sum(kept_vat_minor))""",
+              AND (sum(commission_minor) <> coalesce(sum(kept_commission_minor) FILTER (WHERE kind = 'refund'), 0)
+                OR sum(vat_minor) <> coalesce(sum(kept_vat_minor) FILTER (WHERE kind = 'refund'), 0))""",
     ),
     (
         "month-is-lines",
@@ -349,6 +363,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            WHERE s.state = 'final'""",
     ),
     *REFUND_PROOFS,
+    *verify_commission.PROOFS,
     *verify_amendments.PROOFS,
     *verify_payers.PROOFS,
     *verify_stock.PROOFS,

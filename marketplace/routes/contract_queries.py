@@ -26,7 +26,8 @@ _LIST_PLANS = """
 SELECT contract_id, negotiated, name, valid_from, jsonb_build_object(
     'currency', currency, 'valid_from', valid_from, 'valid_until', valid_until, 'categories', categories,
     'base', base, 'rate_ppm', rate_ppm, 'tier_from_minor', tier_from_minor, 'tier_rate_ppm', tier_rate_ppm,
-    'fixed_minor', fixed_minor, 'min_minor', min_minor, 'max_minor', max_minor, 'vat_ppm', vat_ppm) AS terms
+    'fixed_minor', fixed_minor, 'min_minor', min_minor, 'max_minor', max_minor,
+    'month_min_minor', month_min_minor, 'first_months', first_months, 'vat_ppm', vat_ppm) AS terms
 FROM billing.contract"""
 _OWN = """
 SELECT contract_id, true, name, CAST(terms ->> 'valid_from' AS date), terms

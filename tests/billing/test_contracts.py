@@ -15,6 +15,7 @@ from marketplace.core.errors import AppError, Conflict, Invalid
 from marketplace.flows.apply_contracts import Applied, apply_file, apply_versions
 from marketplace.flows.freeze_contracts import freeze_at_sale
 from marketplace.flows.settle_orders import settle_through
+from supply.store import join
 from tests.billing.market import FLAT, order, prepare
 from tests.builders import Line, Order, add_market, add_orders
 
@@ -86,6 +87,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "ends as it begins": (changed(valid_until="2018-01-01"), r"contract\[0\].valid_until"),
     "no such day": (changed(valid_from='"2018-02-30"'), r"contract\[0\].valid_from"),
     "an instant for a day": (changed(valid_from="2018-01-01T10:00:00Z"), r"contract\[0\].valid_from"),
+    "no first month": (changed(first_months="0"), r"contract\[0\].first_months: 0 is not between 1 and 120"),
+    "too many first months": (changed(first_months="121"), r"contract\[0\].first_months: 121"),
     "a version twice": (document(GOOD, GOOD), "'fashion'.*overlaps"),
     "overlapping versions": (document(GOOD, GOOD | {"valid_from": "2018-03-01"}), "'fashion'.*2018-03-01 overlaps"),
     "the second is bad": (document(GOOD, GOOD | {"name": '"b"', "rate_ppm": "-1"}), r"contract\[1\].rate_ppm"),
@@ -171,6 +174,8 @@ async def test_terms_of_a_used_version_stay_and_those_of_an_unused_one_may_chang
 # --- which contract ------------------------------------------------------------------------------------------------
 
 DAY = date(2018, 5, 3)
+JOINED = DAY - timedelta(days=45)
+"""Its first month is over, its second is not."""
 MERCHANTS, CATEGORIES = ["m1", "m2"], [None, "toys", "books"]
 
 
@@ -188,6 +193,7 @@ def plans(draw: st.DrawFn) -> list[Terms]:
             valid_until=draw(st.none() | st.just(DAY + timedelta(days=2))),
             merchants=draw(st.none() | st.sampled_from([("m1",), ("m1", "m2"), ("new",)])),
             categories=draw(st.none() | st.sampled_from([("toys",), ("books", "toys")])),
+            first_months=draw(st.none() | st.integers(1, 3)),
             rate_ppm=1,
         )
         for name in names
@@ -198,9 +204,9 @@ def plans(draw: st.DrawFn) -> list[Terms]:
 def test_choose_takes_the_narrowest_then_the_newest_then_the_first_by_code_point(
     contracts: list[Terms], merchant: str, category: str | None
 ) -> None:
-    chosen = choose(contracts, merchant, category, "EUR", DAY)
-    assert choose(list(reversed(contracts)), merchant, category, "EUR", DAY) == chosen
-    covering = [terms for terms in contracts if terms.covers(merchant, category, "EUR", DAY)]
+    chosen = choose(contracts, merchant, category, "EUR", DAY, JOINED)
+    assert choose(list(reversed(contracts)), merchant, category, "EUR", DAY, JOINED) == chosen
+    covering = [terms for terms in contracts if terms.covers(merchant, category, "EUR", DAY, JOINED)]
     if chosen is None:
         assert covering == []
         return
@@ -211,10 +217,13 @@ def test_choose_takes_the_narrowest_then_the_newest_then_the_first_by_code_point
         mine, other = _narrowness(chosen), _narrowness(terms)
         assert mine >= other
         if mine == other:
+            assert chosen.first_months is not None or terms.first_months is None
+        if (mine, chosen.first_months is None) == (other, terms.first_months is None):
             assert chosen.valid_from >= terms.valid_from
             if chosen.valid_from == terms.valid_from:
                 assert list(map(ord, chosen.name)) < list(map(ord, terms.name))
-    assert choose([terms for terms in contracts if terms is not chosen], merchant, category, "EUR", DAY) != chosen
+    others = [terms for terms in contracts if terms is not chosen]
+    assert choose(others, merchant, category, "EUR", DAY, JOINED) != chosen
 
 
 def _narrowness(terms: Terms) -> int:
@@ -233,7 +242,11 @@ async def test_freezing_at_the_sale_is_choose(db: Database, contracts: list[Term
             """SELECT l.merchant_id, l.category, k.name FROM demand.order_line l
                LEFT JOIN billing.contract k USING (contract_id)"""
         )
-    chosen = {(m, c): choose(contracts, f"m{m}", c, "EUR", DAY) for m in (1, 2) for c in CATEGORIES}
+    chosen = {
+        (m, c): choose(contracts, f"m{m}", c, "EUR", DAY, JOINED if m == 1 else None)
+        for m in (1, 2)
+        for c in CATEGORIES
+    }
     wanted = {key: terms.name if terms else None for key, terms in chosen.items()}
     assert {(row.merchant_id, row.category): row.name for row in rows} == wanted
 
@@ -244,6 +257,7 @@ async def _refreeze(tx: Tx, contracts: list[Terms]) -> None:
         lines = tuple(Line(goods_minor=100, category=category) for category in CATEGORIES)
         at = datetime(DAY.year, DAY.month, DAY.day, 10, tzinfo=UTC)
         await add_market(tx, [1, 2])
+        await join(tx, 1, JOINED)
         await add_orders(
             tx, [Order(merchant_id=m, order_id=m, lines=lines, placed_at=at, settles_at=None) for m in (1, 2)]
         )
@@ -252,3 +266,27 @@ async def _refreeze(tx: Tx, contracts: list[Terms]) -> None:
     await tx.execute(order_line.update().values(contract_id=None))
     await apply_versions(tx, contracts)
     await freeze_at_sale(tx, [1, 2], after_order_id=0, upto_order_id=100)
+
+
+@pytest.mark.parametrize(
+    ("joined", "months", "last"),
+    [
+        (date(2018, 1, 31), 1, date(2018, 2, 27)),  # February has no 31st: the month ends with it
+        (date(2018, 1, 15), 2, date(2018, 3, 14)),
+        (date(2017, 12, 1), 12, date(2018, 11, 30)),
+        (date(2018, 11, 30), 3, date(2019, 2, 27)),
+    ],
+)
+async def test_a_rate_for_the_first_months_ends_by_itself(db: Database, joined: date, months: int, last: date) -> None:
+    promotion = msgspec.structs.replace(FLAT, name="welcome", valid_from=date(2017, 1, 1), first_months=months)
+    promotion = msgspec.structs.replace(promotion, rate_ppm=10_000)
+    newer = msgspec.structs.replace(FLAT, valid_from=date(2017, 6, 1))
+    orders = [order(1, 1, last), order(1, 2, last + timedelta(days=1)), order(2, 3, last)]
+    await db.write(WORKER, "test", prepare, orders, (1, 2), (promotion, newer))
+    await db.write(WORKER, "test", join, 1, joined)
+    await settle_through(db, "test", date(2019, 12, 31))
+    async with db.read(WORKER) as tx:
+        rows = await tx.rows("SELECT order_id, commission_minor FROM billing.commission_line ORDER BY order_id")
+    assert [tuple(row) for row in rows] == [(1, 120), (2, 1_200), (3, 1_200)]
+    for on in (last, last + timedelta(days=1)):
+        assert promotion.covers("m1", None, "EUR", on, joined) == (on == last)

@@ -22,10 +22,11 @@ from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
+from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
-from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
+from tests.billing.market import CHECKER, JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
 from tests.builders import Line
 from tests.conftest import fresh_database
 
@@ -276,6 +277,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **REFUND_CORRUPTIONS,
     **PAYER_CORRUPTIONS,
     **ADS_CORRUPTIONS,
+    **COMMISSION_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -304,6 +306,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9), freight])
         await db.write(WORKER, MAKER, _batch)
         await settle_through(db, MAKER, JULY_3)
+        await agree_on_minimum(db, MAKER)
         await billed(db, MAY)
         await billed(db, JUNE)
         await db.write(WORKER, "bank", _say_of_payouts)
@@ -314,6 +317,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_payers(db, MAKER)
         await add_products(db, MAKER)
         await add_ads(db)
+        await add_adjustments(db, MAKER, CHECKER)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

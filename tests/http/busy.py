@@ -109,13 +109,24 @@ async def _add_listings(tx: Tx) -> None:
 
 
 async def _months(people: People) -> None:
-    """May is final with payouts, one of them confirmed; June has a preview."""
+    """May is final with payouts, one of them confirmed, and rated anew, once more to be approved; June has a
+    preview with a minimum charged.
+    """
     run_id = await close_month(people.controller)
     listed = await people.clerk.get("/api/v1/payouts", params={"run_id": run_id})
     for payout in listed.json()["items"]:
         path = f"/merchants/{payout['merchant_id']}/payouts/{payout['payout_id']}"
         if payout["merchant_id"] == ALPHA:
             await done(people.clerk, f"{path}/confirm", {"bank_ref": "B-1", "on": "2018-06-02"})
+    both = {"currency": "EUR", "merchants": [f"m{ALPHA}", f"m{BETA}"], "rate_ppm": 90_000}
+    late = {**both, "name": "agreed late", "valid_from": "2018-01-01", "valid_until": "2018-06-01"}
+    least = {**both, "name": "at least", "valid_from": "2018-06-01", "valid_until": "2018-07-01"}
+    await done(people.controller, "/contracts", {"contract": [late, {**least, "month_min_minor": 5_000}]})
+    proposed = await done(people.clerk, "/reratings", {"from_on": "2018-05-01"})
+    await done(people.controller, f"/reratings/{proposed['rerating']['rerating_id']}/approve")
+    later = {**late, "name": "agreed later", "valid_from": "2018-01-02", "rate_ppm": 80_000}
+    await done(people.controller, "/contracts", {"contract": [later]})
+    await done(people.clerk, "/reratings", {"from_on": "2018-05-01"})
     await done(people.clerk, "/billing-runs", {"period": "2018-06"})
 
 

@@ -69,6 +69,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("placement_id",): "SELECT placement_id FROM billing.ad_placement ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
+    ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
@@ -162,6 +163,7 @@ RIPE: dict[str, str] = {
     f"{_OF_ACCOUNT}/vouch": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/cancel": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/approve": _in_state("billing.bank_account", "verified"),
+    "POST /api/v1/reratings/{rerating_id}/approve": _in_state("billing.rerating", "proposed"),
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
     **plausible_products.RIPE,
@@ -291,6 +293,7 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_PURCHASE}/cancel": lambda *_: {},
     f"{_OF_PURCHASE}/returns": lambda *_: {"reason": "damaged", "note": "broken", "lines": _UNITS},
     "POST /api/v1/contracts": lambda _, n: {"contract": [{**_PLAN, "name": f"plan {n}"}]},
+    "POST /api/v1/reratings": lambda *_: {"from_on": "2018-05-01"},
     "POST /api/v1/merchants": lambda _, n: {"name": f"Gamma {n}", "merchant_ref": f"gamma-{n}", "city": "Bonn"},
     "PATCH /api/v1/merchants/{merchant_id}": lambda *_: {"city": "Kiel"},
     f"{_OF_MERCHANT}/bank-accounts": lambda *_: {

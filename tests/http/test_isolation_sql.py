@@ -24,8 +24,8 @@ SECRETS = (
 """What no tenant reads any of."""
 
 EMPTY = {
-    "billing.balance_snapshot", "billing.billing_window_history", "billing.contract_merchant", "billing.parked_order",
-    "billing.payer_back", "billing.payment_share",
+    "billing.balance_snapshot", "billing.billing_window_history", "billing.parked_order", "billing.payer_back",
+    "billing.payment_share",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
 

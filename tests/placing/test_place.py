@@ -1,17 +1,21 @@
 """Placing a cart: what is stored, what is refused, and that it happens once."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from billing.contracts.terms import Terms
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.core.idempotency import KeyReused
+from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.place_order import TIME_TO_PAY, QuoteChanged, place_order, read_placed
 from marketplace.flows.release_order import expire_orders
+from supply.store import join
 from tests.billing.market import check_books
 from tests.placing.market import (
     ALPHA,
@@ -217,3 +221,19 @@ class _Counting:
             return await getattr(self._tx.raw, name)(sql, *given)
 
         return send
+
+
+async def test_a_merchant_in_its_first_months_sells_under_the_rate_for_them(db: Database) -> None:
+    await prepare(db)
+    standard = Terms(name="standard", currency="EUR", valid_from=date(2018, 4, 1), rate_ppm=100_000)
+    welcome = msgspec.structs.replace(standard, name="welcome", valid_from=date(2018, 1, 1), first_months=2)
+    await db.write(WORKER, "test", apply_versions, [standard, welcome])
+    async with db.read(WORKER) as tx:
+        today = tx.now.date()
+    await db.write(WORKER, "test", join, ALPHA, today - timedelta(days=20))
+    await db.write(WORKER, "test", join, BETA, today - timedelta(days=70))
+    await place(db, await new_cart(db, line(ALPHA, TEA), line(BETA, MUG)))
+    sold = (
+        "SELECT l.merchant_id, k.name FROM demand.order_line l JOIN billing.contract k USING (contract_id) ORDER BY 1"
+    )
+    assert await rows(db, sold) == [(ALPHA, "welcome"), (BETA, "standard")]
