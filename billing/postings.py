@@ -189,3 +189,8 @@ def payout_returned(amount_minor: int, batch_id: int) -> tuple[tuple[Leg, ...], 
 def payout_not_sent(amount_minor: int) -> tuple[Leg, ...]:
     """K taken back before the bank paid it: what was in transit is owed again."""
     return legs({Account.PAYOUT_IN_TRANSIT: amount_minor, Account.PAYABLE: -amount_minor})
+
+
+def reserve_held(amount_minor: int) -> tuple[Leg, ...]:
+    """A part of what is paid out is kept on the merchant's reserve; negated: it is payable again."""
+    return legs({Account.PAYABLE: amount_minor, Account.RESERVE: -amount_minor})

@@ -25,6 +25,7 @@ from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
+from marketplace.flows.set_payout_terms import release_reserves
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
@@ -83,6 +84,12 @@ async def _expire_credit(db: Database, _: Any) -> None:
     await expire_credit(db, ACTOR, db.clock.now())
 
 
+async def _release_reserves(db: Database, _: Any) -> None:
+    released = await release_reserves(db, ACTOR)
+    if released:
+        log.info("reserves released", reserves=released)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -106,6 +113,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "expire_credit": Job(_expire_credit, cron="* * * * *"),
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
+        "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

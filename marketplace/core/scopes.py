@@ -26,7 +26,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "settlements": ("settlements",),
     "runs": ("billing-runs", "proofs"),
     "statements": ("statements",),
-    "payouts": ("payouts", "bank-accounts"),
+    "payouts": ("payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts"),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),

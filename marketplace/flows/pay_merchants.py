@@ -15,6 +15,7 @@ from billing import postings
 from billing.bank_accounts import store as bank_accounts
 from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
+from billing.payout_terms import store as terms
 from billing.runs import store
 from billing.runs.model import Payout, RunState
 from marketplace.core import audit, outbox
@@ -107,6 +108,7 @@ async def return_payout(tx: Tx, cmd: ReturnPayout) -> Payout:
             _entry(tx, payout, books.house_merchant_id, "payout_returned", batch_id, cmd.on, house),
         ]
     await ledger.post(tx, entries)
+    await terms.came_back(tx, cmd.merchant_id, cmd.payout_id, payout.amount_minor)
     noted = {"state": "returned", "return_ref": cmd.bank_ref, "returned_on": cmd.on, "return_reason": cmd.reason}
     returned = await store.set_payout(tx, cmd.merchant_id, cmd.payout_id, **noted)
     await audit.record(tx, "payout returned", _subject(payout), reason=cmd.reason, bank_ref=cmd.bank_ref, on=cmd.on)

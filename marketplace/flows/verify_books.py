@@ -3,7 +3,7 @@
 import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import verify_amendments, verify_stock
+from marketplace.flows import verify_amendments, verify_payouts, verify_stock
 from marketplace.flows.verify_refunds import REFUND_PROOFS
 
 SAMPLE = 5
@@ -350,6 +350,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     *REFUND_PROOFS,
     *verify_amendments.PROOFS,
+    *verify_payouts.PROOFS,
     *verify_stock.PROOFS,
 )
 

@@ -21,6 +21,7 @@ from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
+from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_reserve
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
 from tests.billing.market import JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
 from tests.builders import Line
@@ -270,6 +271,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"reserved-is-promised"},
     ),
     **REFUND_CORRUPTIONS,
+    **PAYOUT_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -298,6 +300,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9), freight])
         await db.write(WORKER, MAKER, _batch)
         await settle_through(db, MAKER, JULY_3)
+        await add_reserve(db, MAKER)
         await billed(db, MAY)
         await billed(db, JUNE)
         await db.write(WORKER, "bank", _say_of_payouts)

@@ -110,6 +110,19 @@ async def _months(people: People) -> None:
         if payout["merchant_id"] == ALPHA:
             await done(people.clerk, f"{path}/confirm", {"bank_ref": "B-1", "on": "2018-06-02"})
     await done(people.clerk, "/billing-runs", {"period": "2018-06"})
+    await _terms_of_payout(people)
+
+
+async def _terms_of_payout(people: People) -> None:
+    """Alpha's terms in two versions and a third that waits for approval; a hold that is over and one that is not."""
+    for merchant_id in (ALPHA, BETA):
+        path = f"/merchants/{merchant_id}"
+        for minimum in (5_000, 6_000, 100):
+            terms = {"currency": "EUR", "minimum_minor": minimum, "reason": "agreed"}
+            await done(people.clerk, f"{path}/payout-terms", terms)
+        hold = await done(people.clerk, f"{path}/payout-holds", {"reason": "complaints"})
+        await done(people.controller, f"{path}/payout-holds/{hold['hold_id']}/release", {"reason": "settled"})
+        await done(people.clerk, f"{path}/payout-holds", {"reason": "more complaints"})
 
 
 async def _accounts_and_webhooks(db: Database, people: People) -> None:

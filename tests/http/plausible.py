@@ -43,6 +43,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "account_id"): "SELECT merchant_id, account_id FROM billing.bank_account ORDER BY 2 DESC",
     ("merchant_id", "dispute_id"): "SELECT merchant_id, dispute_id FROM demand.dispute ORDER BY dispute_id",
     ("merchant_id", "entry_no"): "SELECT merchant_id, entry_no FROM billing.entry ORDER BY 1, 2",
+    ("merchant_id", "hold_id"): "SELECT merchant_id, hold_id FROM billing.payout_hold ORDER BY 2",
     ("merchant_id", "key"): f"SELECT merchant_id, key FROM supply.merchant, {_POINTS}",
     ("merchant_id", "order_id"): _ORDER,
     (
@@ -60,6 +61,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "refund_id"): "SELECT merchant_id, refund_id FROM billing.refund_payment ORDER BY state, refund_id",
     ("merchant_id", "run_id"): "SELECT merchant_id, run_id FROM billing.statement ORDER BY 1, 2",
     ("merchant_id", "store_id"): "SELECT merchant_id, store_id FROM supply.store ORDER BY 1",
+    ("merchant_id", "terms_id"): "SELECT merchant_id, terms_id FROM billing.payout_terms ORDER BY state DESC, terms_id",
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
@@ -285,6 +287,12 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_MERCHANT}/payouts/{{payout_id}}/return": lambda *_: {
         "on": "2018-06-09", "reason": "account closed", "bank_ref": "B-3",
     },
+    f"{_OF_MERCHANT}/payout-terms": lambda _, n: {
+        "currency": "EUR", "minimum_minor": 10 + n % 5, "reserve_ppm": 50_000, "reserve_days": 30 + n, "reason": "risk",
+    },
+    f"{_OF_MERCHANT}/payout-terms/{{terms_id}}/reject": lambda *_: {"reason": "too soon"},
+    f"{_OF_MERCHANT}/payout-holds": lambda *_: {"reason": "complaints"},
+    f"{_OF_MERCHANT}/payout-holds/{{hold_id}}/release": lambda *_: {"reason": "settled"},
     f"{_OF_MERCHANT}/stores": lambda _, n: {"name": f"Harbour {n}"},
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},

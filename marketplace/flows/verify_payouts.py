@@ -1,0 +1,29 @@
+"""The invariants of what is kept of payouts, each as one SQL query that must find nothing; part of `verify_books`."""
+
+_LEGS = "billing.entry e, unnest(e.accounts, e.amounts) AS leg (account, amount)"
+
+PROOFS: tuple[tuple[str, str, str], ...] = (
+    (
+        "reserves-are-ledger",
+        "the reserve account holds what was kept of payouts and not released, and nothing is released twice",
+        f"""SELECT coalesce(r.merchant_id, e.merchant_id), coalesce(r.payout_id, e.source_id), r.held_minor,
+                   e.kept, e.held
+            FROM billing.payout_reserve r
+            FULL JOIN (SELECT e.merchant_id, e.source_id, -sum(leg.amount) AS held,
+                              coalesce(-sum(leg.amount) FILTER (WHERE e.kind = 'reserve_held'), 0) AS kept
+                       FROM {_LEGS}
+                       WHERE e.kind IN ('reserve_held', 'reserve_released') AND leg.account = 2010
+                       GROUP BY e.merchant_id, e.source_id) AS e
+              ON e.merchant_id = r.merchant_id AND e.source_id = r.payout_id
+            WHERE r.payout_id IS NULL OR coalesce(e.kept, 0) <> r.held_minor
+               OR coalesce(e.held, 0) <> CASE WHEN r.state = 'held' THEN r.held_minor ELSE 0 END""",
+    ),
+    (
+        "carried-is-unpaid",
+        "what a run carried over it has not paid",
+        """SELECT c.merchant_id, c.run_id, c.currency, p.payout_id
+           FROM billing.payout_carried c
+           JOIN billing.payout p ON p.merchant_id = c.merchant_id AND p.run_id = c.run_id
+            AND p.currency = c.currency""",
+    ),
+)
