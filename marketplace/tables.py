@@ -3,6 +3,7 @@
 import billing.bank_accounts.tables
 import billing.ledger.tables
 import billing.payments.tables
+import billing.payout_files.tables
 import billing.payout_terms.tables
 import billing.refunds.tables
 import billing.tables

@@ -22,8 +22,8 @@ class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
     period_to_on: the first day after the last closed period. why: `held` when a payout, of whichever run, has nowhere
     to go, `returned` when one came back and no run has paid it since, `on_hold` when all payouts of the merchant are
     held, `none` when the period's run has instructed no payout. What is below the agreed minimum is not due and does
-    not appear. reason: why the merchant's payouts are held, if they are. owed_minor: of held payouts their amounts, else what is still owed of what came back, or of what was owed at
-    the period's end.
+    not appear. reason: why the merchant's payouts are held, if they are. owed_minor: of held payouts their amounts,
+    else what is still owed of what came back, or of what was owed at the period's end.
     """
 
     merchant_id: int

@@ -21,6 +21,7 @@ MODULES = {
     "apply": "billing",
     "settle": "billing",
     "billing": "billing",
+    "payouts": "payouts",
     "verify": "billing",
     "export": "export",
     "user": "user",

@@ -26,11 +26,14 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "settlements": ("settlements",),
     "runs": ("billing-runs", "proofs"),
     "statements": ("statements",),
-    "payouts": ("payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts"),
+    "payouts": (
+        "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts",
+        "payout-files", "debtor-accounts",
+    ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
-}
+}  # fmt: skip
 """Every noun, with the path segments that speak of it."""
 
 READ_ALL = "read"

@@ -15,6 +15,8 @@ from billing import postings
 from billing.bank_accounts import store as bank_accounts
 from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
+from billing.payout_files import store as files
+from billing.payout_files.model import FileState
 from billing.payout_terms import store as terms
 from billing.runs import store
 from billing.runs.model import Payout, RunState
@@ -65,6 +67,7 @@ async def confirm_payout(tx: Tx, cmd: ConfirmPayout) -> Payout:
     _check_state(payout, "instructed", done="confirmed")
     if payout.held is not None:
         raise Conflict(f"payout {cmd.payout_id} is held: {payout.held}; it never went to the bank")
+    await _check_file(tx, payout)
     _check_day(cmd.on, payout.instructed_on, books)
     batch_id = time_ordered_id(tx.now)
     own, house = postings.payout_confirmed(payout.amount_minor, batch_id)
@@ -94,6 +97,7 @@ async def return_payout(tx: Tx, cmd: ReturnPayout) -> Payout:
     if payout.state == "returned" and (payout.return_ref, payout.returned_on, payout.return_reason) == said:
         return payout
     _check_state(payout, "instructed", "confirmed", done="returned")
+    await _check_file(tx, payout)
     _check_day(cmd.on, payout.confirmed_on or payout.instructed_on, books)
     if payout.state == "instructed":
         legs = postings.payout_not_sent(payout.amount_minor)
@@ -148,6 +152,15 @@ async def _hold_books(tx: Tx, merchant_id: int, payout_id: int) -> _Books:
 def _check_state(payout: Payout, *allowed: str, done: str) -> None:
     if payout.state not in allowed:
         raise Conflict(f"payout {payout.payout_id} is {payout.state}: it cannot be {done}", state=payout.state)
+
+
+async def _check_file(tx: Tx, payout: Payout) -> None:
+    """Raise Conflict for a payout in a file that the bank has not got: approve or cancel that first."""
+    if payout.file_id is None:
+        return
+    file = await files.get_file(tx, payout.file_id)
+    if file.state is not FileState.APPROVED:
+        raise Conflict(f"payout {payout.payout_id} is in payout file {file.file_id}, which is {file.state}")
 
 
 def _check_day(on: date, first: date, books: _Books) -> None:

@@ -126,7 +126,7 @@ async def _release(tx: Tx, row: Any) -> bool:
         legs=postings.reserve_held(-reserve.held_minor),
     )
     await ledger.post(tx, [entry])
-    about = {"currency": reserve.currency, "amount_minor": reserve.held_minor}
+    about: dict[str, Any] = {"currency": reserve.currency, "amount_minor": reserve.held_minor}
     await audit.record(tx, "reserve released", f"payout:{reserve.merchant_id}/{reserve.payout_id}", **about)
     return True
 

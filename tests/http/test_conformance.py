@@ -48,11 +48,13 @@ from tests.http.test_roles import ROUTES
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+FIRST = ("/go-live", "payout-files/{file_id}/approve")
+"""What others would spoil: a merchant's account that is cancelled, a merchant whose payouts are held."""
 LAST = ("/reverse", "/suspend", "/close", "DELETE ")
 """What would leave the others little to try on comes at the end."""
 OPERATIONS = sorted(
     (name for name in ROUTES if "/api/" in name),
-    key=lambda name: ([word in name for word in reversed(LAST)], name),
+    key=lambda name: ([word in name for word in reversed(LAST)], not any(word in name for word in FIRST), name),
 )
 GROUPS = [OPERATIONS[start::6] for start in range(6)]
 
@@ -63,6 +65,7 @@ MADE_UP, SENSIBLY, SPOILED = 6, 9, 7
 """Requests of each operation: from the description, sensible ones, and sensible ones with one thing wrong."""
 
 UNREACHED = {
+    "POST /api/v1/payout-files": "every payout that is instructed is in a file",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
     "POST /api/v1/billing-runs/{run_id}/reverse": "the bank has paid one of its payouts",
     "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/verify": "the code is in a transfer's reference",

@@ -1,3 +1,16 @@
+CREATE TABLE billing.debtor_account (
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    holder TEXT NOT NULL, 
+    scheme TEXT NOT NULL, 
+    number TEXT NOT NULL, 
+    routing TEXT NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_debtor_account PRIMARY KEY (entity_id, currency), 
+    CONSTRAINT ck_debtor_account_scheme CHECK (scheme IN ('iban', 'other'))
+)
+;;
 CREATE TABLE billing.payout_carried (
     merchant_id BIGINT NOT NULL, 
     run_id BIGINT NOT NULL, 
@@ -9,6 +22,31 @@ CREATE TABLE billing.payout_carried (
     CONSTRAINT ck_payout_carried_amount CHECK (amount_minor > 0), 
     CONSTRAINT ck_payout_carried_why CHECK (why IN ('minimum', 'on_hold')), 
     CONSTRAINT ck_payout_carried_minimum CHECK ((why = 'minimum') = (limit_minor IS NOT NULL))
+)
+;;
+CREATE TABLE billing.payout_file (
+    file_id BIGINT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    pay_on DATE NOT NULL, 
+    holder TEXT NOT NULL, 
+    scheme TEXT NOT NULL, 
+    number TEXT NOT NULL, 
+    routing TEXT NOT NULL, 
+    payouts INTEGER NOT NULL, 
+    total_minor BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    cancelled_by TEXT, 
+    cancelled_at TIMESTAMP WITH TIME ZONE, 
+    cancel_reason TEXT, 
+    CONSTRAINT pk_payout_file PRIMARY KEY (file_id), 
+    CONSTRAINT ck_payout_file_state CHECK (state IN ('made', 'approved', 'cancelled')), 
+    CONSTRAINT ck_payout_file_approved CHECK (state <> 'approved' OR approved_at IS NOT NULL), 
+    CONSTRAINT ck_payout_file_cancelled CHECK ((state = 'cancelled') = (cancelled_at IS NOT NULL))
 )
 ;;
 CREATE TABLE billing.payout_hold (
@@ -50,6 +88,21 @@ CREATE UNIQUE INDEX uq_payout_terms_active ON billing.payout_terms (merchant_id,
 ;;
 CREATE UNIQUE INDEX uq_payout_terms_proposed ON billing.payout_terms (merchant_id, currency) WHERE state = 'proposed'
 ;;
+CREATE TABLE billing.payout_file_line (
+    merchant_id BIGINT NOT NULL, 
+    payout_id BIGINT NOT NULL, 
+    file_id BIGINT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    holder TEXT NOT NULL, 
+    scheme TEXT NOT NULL, 
+    number TEXT NOT NULL, 
+    routing TEXT NOT NULL, 
+    CONSTRAINT pk_payout_file_line PRIMARY KEY (merchant_id, payout_id, file_id), 
+    CONSTRAINT fk_payout_file_line_merchant_id_payout_id FOREIGN KEY(merchant_id, payout_id) REFERENCES billing.payout (merchant_id, payout_id)
+)
+;;
+CREATE INDEX ix_payout_file_line_file_id_merchant_id_payout_id ON billing.payout_file_line (file_id, merchant_id, payout_id)
+;;
 CREATE TABLE billing.payout_reserve (
     merchant_id BIGINT NOT NULL, 
     payout_id BIGINT NOT NULL, 
@@ -70,6 +123,8 @@ CREATE INDEX ix_payout_reserve_due ON billing.payout_reserve (release_on) WHERE 
 ;;
 CREATE INDEX ix_payout_reserve_merchant_id_terms_id ON billing.payout_reserve (merchant_id, terms_id)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.debtor_account TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_carried TO app_staff, app_worker
 ;;
 ALTER TABLE billing.payout_carried ENABLE ROW LEVEL SECURITY
@@ -83,6 +138,8 @@ CREATE POLICY app_worker ON billing.payout_carried TO app_worker USING (true) WI
 GRANT SELECT ON billing.payout_carried TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payout_carried FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_file TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_hold TO app_staff, app_worker
 ;;
@@ -111,6 +168,20 @@ CREATE POLICY app_worker ON billing.payout_terms TO app_worker USING (true) WITH
 GRANT SELECT ON billing.payout_terms TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.payout_terms FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_file_line TO app_staff, app_worker
+;;
+ALTER TABLE billing.payout_file_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.payout_file_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.payout_file_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.payout_file_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.payout_file_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.payout_file_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_reserve TO app_staff, app_worker
 ;;
