@@ -240,6 +240,19 @@ async def came_back(tx: Tx, merchant_id: int, payout_id: int, amount_minor: int)
     )
 
 
+async def paid_again(tx: Tx, merchant_id: int, returned_id: int, payout_id: int, amount_minor: int) -> None:
+    """A payout that came back is paid by another one: what was kept of it stands for that."""
+    await tx.execute(
+        """
+        INSERT INTO billing.payout_reserve (merchant_id, payout_id, terms_id, currency, base_minor, held_minor,
+            held_on, release_on, state)
+        SELECT merchant_id, :payout, terms_id, currency, :amount, 0, held_on, release_on, 'released'
+        FROM billing.payout_reserve WHERE merchant_id = :merchant AND payout_id = :returned
+        """,
+        {"payout": payout_id, "amount": amount_minor, "merchant": merchant_id, "returned": returned_id},
+    )
+
+
 async def list_carried(
     tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, str] | None = None
 ) -> Sequence[Carried]:

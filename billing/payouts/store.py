@@ -90,6 +90,8 @@ LEFT JOIN LATERAL (
           ON back.merchant_id = p.merchant_id AND back.kind = 'payout_returned' AND back.source_id = p.payout_id
         WHERE p.merchant_id = b.merchant_id AND p.currency = b.currency AND p.state <> 'cancelled'
           AND s.state = 'final'
+          AND NOT EXISTS (SELECT FROM billing.payout again
+                          WHERE again.merchant_id = p.merchant_id AND again.retry_of = p.payout_id)
     ) AS q
     WHERE q.why = 'held' OR q.back_on > b.closed_through OR q.to_on = b.closed_through + 1
     ORDER BY q.why = 'held' DESC, q.why = 'returned' DESC, q.payout_id LIMIT 1

@@ -169,7 +169,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 
     bank_account_id: where to, the account that was active when it was instructed. held: why it cannot leave, if so.
     bank_ref, return_ref: the bank's names of the movements that paid it and brought it back. file_id: the live
-    instruction file that it is in.
+    instruction file that it is in. retry_of: the payout that came back and that this one pays again.
     """
 
     merchant_id: int
@@ -187,6 +187,7 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     returned_on: date | None
     return_reason: str | None
     file_id: int | None
+    retry_of: int | None
 
 
 PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")

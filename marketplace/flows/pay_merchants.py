@@ -45,7 +45,9 @@ class ReturnPayout(msgspec.Struct, frozen=True, kw_only=True):
     bank_ref: str | None = None
 
 
-class _Books(msgspec.Struct, frozen=True):
+class Books(msgspec.Struct, frozen=True):
+    """The house's books of the payout's entity, and today in its market."""
+
     house_merchant_id: int
     today: date
 
@@ -56,7 +58,7 @@ async def confirm_payout(tx: Tx, cmd: ConfirmPayout) -> Payout:
     Raises NotFound; Conflict for a payout that is held, has come back, was cancelled, or was confirmed as another
     movement; Invalid for a day before the instruction or after today.
     """
-    books = await _hold_books(tx, cmd.merchant_id, cmd.payout_id)
+    books = await hold_books(tx, cmd.merchant_id, cmd.payout_id)
     payout = await store.lock_payout(tx, cmd.merchant_id, cmd.payout_id)
     if payout.state == "confirmed" and (payout.bank_ref, payout.confirmed_on) == (cmd.bank_ref, cmd.on):
         return payout
@@ -91,7 +93,7 @@ async def return_payout(tx: Tx, cmd: ReturnPayout) -> Payout:
     Raises NotFound; Conflict for a payout that was cancelled or came back otherwise; Invalid for a day before it was
     paid or instructed, or after today, and for one that the bank had paid and that comes back without its reference.
     """
-    books = await _hold_books(tx, cmd.merchant_id, cmd.payout_id)
+    books = await hold_books(tx, cmd.merchant_id, cmd.payout_id)
     payout = await store.lock_payout(tx, cmd.merchant_id, cmd.payout_id)
     said = (cmd.bank_ref, cmd.on, cmd.reason)
     if payout.state == "returned" and (payout.return_ref, payout.returned_on, payout.return_reason) == said:
@@ -134,7 +136,7 @@ async def _activate(tx: Tx) -> int:
     return await bank_accounts.activate_due(tx, tx.now)
 
 
-async def _hold_books(tx: Tx, merchant_id: int, payout_id: int) -> _Books:
+async def hold_books(tx: Tx, merchant_id: int, payout_id: int) -> Books:
     """Keep the payout's run from being reversed meanwhile, then hold the merchant's books, then the house's.
 
     The run comes first, as where a bucket of it is finalised or reversed.
@@ -146,7 +148,7 @@ async def _hold_books(tx: Tx, merchant_id: int, payout_id: int) -> _Books:
     assert row is not None
     for books in (merchant_id, row.house_merchant_id):
         await ledger.lock_books(tx, books)
-    return _Books(row.house_merchant_id, await store.local_today(tx, run.entity_id))
+    return Books(row.house_merchant_id, await store.local_today(tx, run.entity_id))
 
 
 def _check_state(payout: Payout, *allowed: str, done: str) -> None:
@@ -163,7 +165,7 @@ async def _check_file(tx: Tx, payout: Payout) -> None:
         raise Conflict(f"payout {payout.payout_id} is in payout file {file.file_id}, which is {file.state}")
 
 
-def _check_day(on: date, first: date, books: _Books) -> None:
+def _check_day(on: date, first: date, books: Books) -> None:
     if not first <= on <= books.today:
         raise Invalid(f"on: {on} is not between {first} and today, {books.today}", pointer="/on")
 

@@ -65,6 +65,7 @@ MADE_UP, SENSIBLY, SPOILED = 6, 9, 7
 """Requests of each operation: from the description, sensible ones, and sensible ones with one thing wrong."""
 
 UNREACHED = {
+    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": "no account is new since a payout came back",
     "POST /api/v1/payout-files": "every payout that is instructed is in a file",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
     "POST /api/v1/billing-runs/{run_id}/reverse": "the bank has paid one of its payouts",

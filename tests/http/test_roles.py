@@ -156,6 +156,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/payouts/{payout_id}": FINANCE | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/confirm": FINANCE,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
+    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": FINANCE,
     "GET /api/v1/payouts/owed": FINANCE,
     "POST /api/v1/debtor-accounts": CONTROL,
     "POST /api/v1/payout-files": FINANCE,
