@@ -156,30 +156,30 @@ async def content(tx: Tx, file_id: int) -> tuple[Party, list[FileLine]]:
 
 
 async def unfit(tx: Tx, file_id: int) -> Sequence[Any]:
-    """The payouts of a file that may not leave any more: (merchant_id, payout_id, state, whether they are held)."""
+    """The payouts of a file that may not leave any more: merchant_id, payout_id, state, whether held, account state."""
     return await tx.rows(
         """
-        SELECT p.merchant_id, p.payout_id, p.state, held.hold_id IS NOT NULL AS held
+        SELECT p.merchant_id, p.payout_id, p.state, held.hold_id IS NOT NULL AS held, b.state AS account
         FROM billing.payout p
+        JOIN billing.bank_account b ON b.merchant_id = p.merchant_id AND b.account_id = p.bank_account_id
         LEFT JOIN billing.payout_hold held ON held.merchant_id = p.merchant_id AND held.released_at IS NULL
-        WHERE p.file_id = :file AND (p.state <> 'instructed' OR held.hold_id IS NOT NULL)
+        WHERE p.file_id = :file
+          AND (p.state <> 'instructed' OR held.hold_id IS NOT NULL OR b.state NOT IN ('active', 'replaced'))
         ORDER BY p.merchant_id, p.payout_id LIMIT 10
         """,
         file=file_id,
     )
 
 
-async def free_payouts(tx: Tx, file_id: int) -> int:
-    """Let other files take the payouts of this one; returns how many. Raises Conflict when the bank spoke of any."""
-    said = await tx.scalar(
-        "SELECT count(*) FROM billing.payout WHERE file_id = :file AND state <> 'instructed'", file=file_id
-    )
-    if said:
-        raise Conflict(f"payout file {file_id}: the bank has paid or returned {said} of its payouts")
+async def free_payouts(tx: Tx, file: PayoutFile) -> None:
+    """Let other files take the payouts of this one. Raises Conflict when the bank spoke of any, if only just now."""
     freed = await tx.execute(
-        "UPDATE billing.payout SET file_id = NULL WHERE file_id = :file AND state = 'instructed'", {"file": file_id}
+        "UPDATE billing.payout SET file_id = NULL WHERE file_id = :file AND state = 'instructed'",
+        {"file": file.file_id},
     )
-    return freed.rowcount
+    said = file.payouts - freed.rowcount
+    if said:
+        raise Conflict(f"payout file {file.file_id}: the bank has paid or returned {said} of its payouts")
 
 
 async def move_file(tx: Tx, file: PayoutFile, then: FileState, **noted: Any) -> PayoutFile:

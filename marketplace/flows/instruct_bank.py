@@ -72,12 +72,15 @@ async def make_file(tx: Tx, cmd: MakeFile) -> PayoutFile:
 async def approve_file(tx: Tx, file_id: int) -> PayoutFile:
     """Let a file go to the bank, as another person than its maker.
 
-    Raises NotFound, Forbidden, and Conflict when a payout of it came back or is held meanwhile: cancel it then.
+    Raises NotFound, Forbidden, and Conflict when a payout of it is held or its bank account was refused meanwhile:
+    cancel the file then.
     """
     file = await store.lock_file(tx, file_id)
     single = await policies.check_second_person(tx, file.made_by, f"payout file {file_id}")
     for row in await store.unfit(tx, file_id):
-        why = "the merchant's payouts are held" if row.held else f"it is {row.state}"
+        why = f"it is {row.state}" if row.state != "instructed" else f"its bank account is {row.account}"
+        if row.held:
+            why = "the merchant's payouts are held"
         raise Conflict(f"payout {row.merchant_id}/{row.payout_id}: {why}; cancel the file and make it anew")
     approved = await store.move_file(tx, file, FileState.APPROVED, approved_by=tx.actor, approved_at=tx.now)
     await _told(tx, "payout file approved", approved, single_operator=single)
@@ -92,7 +95,7 @@ async def cancel_file(tx: Tx, file_id: int, reason: str) -> PayoutFile:
         single = await policies.check_second_person(tx, file.approved_by, f"cancelling payout file {file_id}")
     by = {"cancelled_by": tx.actor, "cancelled_at": tx.now, "cancel_reason": reason}
     cancelled = await store.move_file(tx, file, FileState.CANCELLED, **by)
-    await store.free_payouts(tx, file_id)
+    await store.free_payouts(tx, cancelled)
     await _told(tx, "payout file cancelled", cancelled, single_operator=single)
     return cancelled
 

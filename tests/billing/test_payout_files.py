@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from datetime import UTC, date, datetime
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -28,7 +29,7 @@ from billing.payout_files.model import (
 from billing.runs import store as runs
 from billing.runs.model import Payout
 from marketplace.core import policies
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.core.money import MINOR_DIGITS
 from marketplace.flows.instruct_bank import (
@@ -40,9 +41,12 @@ from marketplace.flows.instruct_bank import (
     read_bytes,
     set_debtor,
 )
+from marketplace.flows.pay_merchants import ConfirmPayout, confirm_payout
 from marketplace.flows.run_billing import reverse_run
 from marketplace.flows.set_payout_terms import hold_payouts
 from tests.billing.accounts import OTHER_IBAN
+from tests.billing.commands import command_line
+from tests.billing.locks import wait_until_blocked
 from tests.billing.market import CHECKER, MAKER, NET_OF_120, check_books
 from tests.billing.test_payouts import confirm, give_back, instructed
 
@@ -242,6 +246,39 @@ async def test_what_is_held_or_has_no_account_to_go_to_is_in_no_file(db: Databas
         await db.write(WORKER, CHECKER, approve_file, file.file_id)
 
 
+async def test_a_file_with_an_account_that_was_refused_meanwhile_does_not_leave(db: Database) -> None:
+    await to_pay(db)
+    file = await made(db)
+    await db.write(WORKER, MAKER, bank_accounts.reject, 2, 102, "stolen")
+    with pytest.raises(Conflict, match=r"payout 2/\d+: its bank account is rejected; cancel the file"):
+        await db.write(WORKER, CHECKER, approve_file, file.file_id)
+
+
+async def test_a_file_is_not_cancelled_while_the_bank_says_that_it_has_paid(db: Database) -> None:
+    """The cancelling waits for the confirmation that began first, and then sees it."""
+    [payout, _] = await to_pay(db)
+    file = await made(db)
+    await db.write(WORKER, CHECKER, approve_file, file.file_id)
+    confirmed, release = asyncio.Event(), asyncio.Event()
+
+    async def confirm_and_wait(tx: Tx) -> None:
+        key = {"merchant_id": payout.merchant_id, "payout_id": payout.payout_id}
+        await confirm_payout(tx, ConfirmPayout(**key, bank_ref="B-1", on=date(2018, 6, 2)))
+        confirmed.set()
+        await release.wait()
+
+    confirming = asyncio.create_task(db.write(WORKER, "bank", confirm_and_wait))
+    await asyncio.wait_for(confirmed.wait(), 10)
+    cancelling = asyncio.create_task(db.write(WORKER, MAKER, cancel_file, file.file_id, "refused"))
+    await wait_until_blocked(db)
+    release.set()
+    await confirming
+    with pytest.raises(Conflict, match="the bank has paid or returned 1 of its payouts"):
+        await cancelling
+    assert (await again(db, payout)).file_id == file.file_id
+    await check_books(db)
+
+
 async def test_a_payout_in_a_file_keeps_its_run_from_being_reversed_and_comes_back_only_from_the_bank(
     db: Database,
 ) -> None:
@@ -271,3 +308,22 @@ async def test_without_an_account_to_pay_out_of_or_on_a_day_that_is_past_there_i
         await db.write(WORKER, MAKER, set_debtor, SetDebtor(currency="EUR", party=wrong))
     async with db.read(WORKER) as tx:
         assert await store.list_files(tx, limit=9) == []
+
+
+async def test_from_the_command_line_to_the_bank(db: Database, tmp_path: Path) -> None:
+    """Made, approved and written in processes of their own; the same bytes both times, and a clear word before."""
+    await instructed(db, (1, 2))
+    target = tmp_path / "payouts.xml"
+    account = ("--currency", "EUR", "--holder", "The house", "--number", HOUSE.number, "--routing", HOUSE.routing)
+    with command_line() as run:
+        assert run("payouts", "account", *account, database=db.url).value["routing"] == HOUSE.routing
+        file = run("payouts", "make", "--currency", "EUR", "--on", "2018-09-03", database=db.url).value
+        export = ("payouts", "export", str(file["file_id"]), "--to", str(target))
+        early = run(*export, database=db.url)
+        assert "only an approved one" in early.refusal
+        assert run("payouts", "approve", str(file["file_id"]), database=db.url).value["state"] == "approved"
+        sizes = [run(*export, database=db.url).value["bytes"] for _ in range(2)]
+    async with db.read(WORKER) as tx:
+        content = await read_bytes(tx, file["file_id"], "xml")
+    assert target.read_bytes() == content  # a small file
+    assert sizes == [len(content)] * 2
