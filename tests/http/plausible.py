@@ -12,6 +12,7 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
+from tests.http import plausible_payouts
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA
 
@@ -37,14 +38,12 @@ REAL: dict[tuple[str, ...], str] = {
     ("contract_id",): "SELECT contract_id FROM billing.contract ORDER BY 1",
     ("endpoint_id",): "SELECT endpoint_id FROM core.webhook_endpoint ORDER BY 1",
     ("endpoint_id", "event_id"): "SELECT endpoint_id, event_id FROM core.webhook_delivery ORDER BY state, event_id",
-    ("file_id",): "SELECT file_id FROM billing.payout_file ORDER BY file_id",
     ("inbox_id",): "SELECT inbox_id FROM billing.inbox_event ORDER BY state DESC, inbox_id LIMIT 6",
     ("key_id",): "SELECT key_id FROM core.api_key k JOIN core.app_user u USING (user_id) WHERE u.login LIKE 'spare%'",
     ("merchant_id",): "SELECT merchant_id FROM supply.merchant ORDER BY 1",
     ("merchant_id", "account_id"): "SELECT merchant_id, account_id FROM billing.bank_account ORDER BY 2 DESC",
     ("merchant_id", "dispute_id"): "SELECT merchant_id, dispute_id FROM demand.dispute ORDER BY dispute_id",
     ("merchant_id", "entry_no"): "SELECT merchant_id, entry_no FROM billing.entry ORDER BY 1, 2",
-    ("merchant_id", "hold_id"): "SELECT merchant_id, hold_id FROM billing.payout_hold ORDER BY 2",
     ("merchant_id", "key"): f"SELECT merchant_id, key FROM supply.merchant, {_POINTS}",
     ("merchant_id", "order_id"): _ORDER,
     (
@@ -62,9 +61,9 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "refund_id"): "SELECT merchant_id, refund_id FROM billing.refund_payment ORDER BY state, refund_id",
     ("merchant_id", "run_id"): "SELECT merchant_id, run_id FROM billing.statement ORDER BY 1, 2",
     ("merchant_id", "store_id"): "SELECT merchant_id, store_id FROM supply.store ORDER BY 1",
-    ("merchant_id", "terms_id"): "SELECT merchant_id, terms_id FROM billing.payout_terms ORDER BY state DESC, terms_id",
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
+    **plausible_payouts.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
 }
@@ -144,12 +143,9 @@ RIPE: dict[str, str] = {
     f"{_OF_ACCOUNT}/vouch": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/cancel": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/approve": _in_state("billing.bank_account", "verified"),
-    f"{_OF_MERCHANT}/payout-holds/{{hold_id}}/release": "FROM billing.payout_hold WHERE released_at IS NULL",
-    f"{_OF_MERCHANT}/payout-terms/{{terms_id}}/approve": _in_state("billing.payout_terms", "proposed"),
-    f"{_OF_MERCHANT}/payout-terms/{{terms_id}}/reject": _in_state("billing.payout_terms", "proposed"),
-    "POST /api/v1/payout-files/{file_id}/approve": _in_state("billing.payout_file", "made"),
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
+    **plausible_payouts.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -292,19 +288,9 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_MERCHANT}/payouts/{{payout_id}}/return": lambda *_: {
         "on": "2018-06-09", "reason": "account closed", "bank_ref": "B-3",
     },
-    f"{_OF_MERCHANT}/payout-terms": lambda _, n: {
-        "currency": "EUR", "minimum_minor": 10 + n % 5, "reserve_ppm": 50_000, "reserve_days": 30 + n, "reason": "risk",
-    },
-    f"{_OF_MERCHANT}/payout-terms/{{terms_id}}/reject": lambda *_: {"reason": "too soon"},
-    f"{_OF_MERCHANT}/payout-holds": lambda *_: {"reason": "complaints"},
-    f"{_OF_MERCHANT}/payout-holds/{{hold_id}}/release": lambda *_: {"reason": "settled"},
     f"{_OF_MERCHANT}/stores": lambda _, n: {"name": f"Harbour {n}"},
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
-    "POST /api/v1/debtor-accounts": lambda *_: {
-        "currency": "EUR", "holder": "The house", "scheme": "iban", "number": "DE89370400440532013000",
-    },
-    "POST /api/v1/payout-files": lambda *_: {"currency": "EUR", "pay_on": "2018-09-30"},
-    "POST /api/v1/payout-files/{file_id}/cancel": lambda *_: {"reason": "wrong day"},
+    **plausible_payouts.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

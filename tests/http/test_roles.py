@@ -11,6 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
+from tests.http import plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -156,25 +157,8 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/merchants/{merchant_id}/payouts/{payout_id}": FINANCE | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/confirm": FINANCE,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
-    "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": FINANCE,
     "GET /api/v1/payouts/owed": FINANCE,
-    "POST /api/v1/debtor-accounts": CONTROL,
-    "POST /api/v1/payout-files": FINANCE,
-    "GET /api/v1/payout-files": FINANCE,
-    "GET /api/v1/payout-files/{file_id}": FINANCE,
-    "POST /api/v1/payout-files/{file_id}/approve": FINANCE,
-    "POST /api/v1/payout-files/{file_id}/cancel": FINANCE,
-    "GET /api/v1/payout-files/{file_id}/pain.001.xml": FINANCE,
-    "GET /api/v1/payout-files/{file_id}/lines.csv": FINANCE,
-    "POST /api/v1/merchants/{merchant_id}/payout-terms": FINANCE,
-    "GET /api/v1/merchants/{merchant_id}/payout-terms": FINANCE | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/payout-terms/{terms_id}/approve": FINANCE,
-    "POST /api/v1/merchants/{merchant_id}/payout-terms/{terms_id}/reject": FINANCE,
-    "POST /api/v1/merchants/{merchant_id}/payout-holds": FINANCE,
-    "GET /api/v1/merchants/{merchant_id}/payout-holds": FINANCE,
-    "POST /api/v1/merchants/{merchant_id}/payout-holds/{hold_id}/release": FINANCE,
-    "GET /api/v1/merchants/{merchant_id}/payout-reserves": FINANCE | BOOKS,
-    "GET /api/v1/merchants/{merchant_id}/carried-payouts": FINANCE | BOOKS,
+    **plausible_payouts.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,
