@@ -293,3 +293,8 @@ def ads_spent(granted_minor: int, paid_minor: int) -> tuple[Leg, ...]:
             Account.AD_REVENUE: -granted_minor - paid_minor,
         }
     )
+
+
+def reserve_held(amount_minor: int) -> tuple[Leg, ...]:
+    """A part of what is paid out is kept on the merchant's reserve; negated: it is payable again."""
+    return legs({Account.PAYABLE: amount_minor, Account.RESERVE: -amount_minor})

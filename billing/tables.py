@@ -254,15 +254,21 @@ payout = merchant_table(
     Column("return_ref", Text),
     Column("returned_on", Date),
     Column("return_reason", Text),
+    Column("file_id", BigInteger),
+    Column("retry_of", BigInteger),
     CheckConstraint("amount_minor > 0", name="amount"),
     CheckConstraint("state IN ('instructed', 'confirmed', 'returned', 'cancelled')", name="state"),
     CheckConstraint("state <> 'confirmed' OR (confirmed_on IS NOT NULL AND bank_ref IS NOT NULL)", name="confirmed"),
     CheckConstraint("(state = 'returned') = (returned_on IS NOT NULL)", name="returned"),
+    Index("uq_payout_retry_of", "merchant_id", "retry_of", unique=True),
+    Index("ix_payout_file_id", "file_id", postgresql_where=text("file_id IS NOT NULL")),
     schema="billing",
 )
 """bank_account_id: the merchant's account that was active when the payout was instructed; without one it is held.
 
 bank_ref and return_ref: the bank's own names of the movements that confirmed and returned it, on which days.
+file_id: the instruction file that it is in, until that is cancelled. retry_of: the payout that
+came back and that this one pays again.
 """
 
 payout_item = merchant_table(

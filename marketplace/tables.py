@@ -6,6 +6,8 @@ import billing.charges.tables
 import billing.ledger.tables
 import billing.payers.tables
 import billing.payments.tables
+import billing.payout_files.tables
+import billing.payout_terms.tables
 import billing.refunds.tables
 import billing.reratings.tables
 import billing.runs.tables

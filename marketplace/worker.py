@@ -42,6 +42,7 @@ from marketplace.flows.dun_claims import dun_claims
 from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
+from marketplace.flows.set_payout_terms import release_reserves
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
@@ -111,6 +112,12 @@ async def _score_campaigns(db: Database, _: Any) -> None:
     await score_campaigns.score_campaigns(db, ACTOR)
 
 
+async def _release_reserves(db: Database, _: Any) -> None:
+    released = await release_reserves(db, ACTOR)
+    if released:
+        log.info("reserves released", reserves=released)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -158,6 +165,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "run_products": Job(_run_products, cron="*/10 * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
+        "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

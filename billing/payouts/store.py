@@ -20,9 +20,10 @@ class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
     """Money that a merchant should be getting and is not.
 
     period_to_on: the first day after the last closed period. why: `held` when a payout, of whichever run, has nowhere
-    to go, `returned` when one came back and no run has paid it since, `none` when the period's run has instructed no
-    payout. owed_minor: of held payouts their amounts, else what is still owed of what came back, or of what was owed at
-    the period's end.
+    to go, `returned` when one came back and no run has paid it since, `on_hold` when all payouts of the merchant are
+    held, `none` when the period's run has instructed no payout. What is below the agreed minimum is not due and does
+    not appear. reason: why the merchant's payouts are held, if they are. owed_minor: of held payouts their amounts,
+    else what is still owed of what came back, or of what was owed at the period's end.
     """
 
     merchant_id: int
@@ -31,6 +32,7 @@ class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
     owed_minor: int
     why: str
     payout_id: int | None
+    reason: str | None
 
 
 class NegativeBalance(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +66,8 @@ _OWED = text(f"""
 SELECT b.merchant_id, b.currency, b.closed_through + 1 AS period_to_on,
        CASE p.why WHEN 'held' THEN p.held_minor WHEN 'returned' THEN least(p.amount_minor, b.now)
             ELSE least(b.at_end, b.now) END AS owed_minor,
-       coalesce(p.why, 'none') AS why, p.payout_id
+       coalesce(p.why, CASE WHEN stop.hold_id IS NOT NULL THEN 'on_hold' ELSE 'none' END) AS why, p.payout_id,
+       stop.reason
 FROM (
     SELECT m.merchant_id, m.currency, h.closed_through, sum(m.minor)::bigint AS now,
            coalesce(sum(m.minor) FILTER (WHERE m.effective_on <= h.closed_through), 0)::bigint AS at_end
@@ -87,11 +90,21 @@ LEFT JOIN LATERAL (
           ON back.merchant_id = p.merchant_id AND back.kind = 'payout_returned' AND back.source_id = p.payout_id
         WHERE p.merchant_id = b.merchant_id AND p.currency = b.currency AND p.state <> 'cancelled'
           AND s.state = 'final'
+          AND NOT EXISTS (SELECT FROM billing.payout again
+                          WHERE again.merchant_id = p.merchant_id AND again.retry_of = p.payout_id)
     ) AS q
     WHERE q.why = 'held' OR q.back_on > b.closed_through OR q.to_on = b.closed_through + 1
     ORDER BY q.why = 'held' DESC, q.why = 'returned' DESC, q.payout_id LIMIT 1
 ) AS p ON true
-WHERE (p.why = 'held' OR (p.why = 'returned' AND b.now > 0) OR (p.why IS NULL AND b.at_end > 0 AND b.now > 0))
+LEFT JOIN billing.payout_hold stop ON stop.merchant_id = b.merchant_id AND stop.released_at IS NULL
+LEFT JOIN (
+    SELECT c.merchant_id, c.currency, s.to_on
+    FROM billing.payout_carried c
+    JOIN billing.statement s ON s.merchant_id = c.merchant_id AND s.run_id = c.run_id AND s.currency = c.currency
+    WHERE c.why = 'minimum' AND s.state = 'final'
+) AS small ON small.merchant_id = b.merchant_id AND small.currency = b.currency AND small.to_on = b.closed_through + 1
+WHERE (p.why = 'held' OR (p.why = 'returned' AND b.now > 0)
+       OR (p.why IS NULL AND b.at_end > 0 AND b.now > 0 AND small.merchant_id IS NULL))
   AND (CAST(:merchant AS bigint) IS NULL OR (b.merchant_id, b.currency) > (:merchant, :currency))
 ORDER BY b.merchant_id, b.currency LIMIT :limit
 """)

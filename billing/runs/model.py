@@ -168,7 +168,8 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     """An instruction to pay a merchant, in minor units.
 
     bank_account_id: where to, the account that was active when it was instructed. held: why it cannot leave, if so.
-    bank_ref, return_ref: the bank's names of the movements that paid it and brought it back.
+    bank_ref, return_ref: the bank's names of the movements that paid it and brought it back. file_id: the live
+    instruction file that it is in. retry_of: the payout that came back and that this one pays again.
     """
 
     merchant_id: int
@@ -185,6 +186,8 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
     return_ref: str | None
     returned_on: date | None
     return_reason: str | None
+    file_id: int | None
+    retry_of: int | None
 
 
 PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")

@@ -161,14 +161,8 @@ WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'fina
 # Never more than the statement closes at, never more than the merchant still has: later refunds count. Statements are
 # counted in, not joined: they are fresh, and without statistics a join would read the movements once for each of them.
 # It goes to the account that is active now; a change that is still cooling down gets nothing.
-PAY = _bucket("""
-INSERT INTO billing.payout (merchant_id, payout_id, run_id, currency, amount_minor, instructed_on, state,
-    bank_account_id)
-SELECT owed.merchant_id,
-       :run_id * 100 + row_number() OVER (PARTITION BY owed.merchant_id ORDER BY owed.currency) - 1, :run_id,
-       owed.currency, least(closing_minor, available), :payout_on, 'instructed', b.account_id
-FROM (
-    SELECT merchant_id, currency, max(closing_minor) AS closing_minor, (-sum(balance))::bigint AS available
+OWED = """
+    SELECT merchant_id, currency, least(max(closing_minor), -sum(balance))::bigint AS minor
     FROM (
         SELECT s.merchant_id, s.currency, s.closing_minor, 0 AS balance FROM billing.statement s
         WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'final'
@@ -183,11 +177,21 @@ FROM (
              unnest(e.accounts, e.amounts) AS leg (account, amount)
         WHERE h.merchant_id = ANY(:merchants) AND leg.account = 2000
     ) AS found
-    GROUP BY merchant_id, currency HAVING max(closing_minor) IS NOT NULL
-) AS owed
+    GROUP BY merchant_id, currency HAVING max(closing_minor) IS NOT NULL"""
+
+PAY = _bucket(f"""
+INSERT INTO billing.payout (merchant_id, payout_id, run_id, currency, amount_minor, instructed_on, state,
+    bank_account_id)
+SELECT owed.merchant_id,
+       :run_id * 100 + row_number() OVER (PARTITION BY owed.merchant_id ORDER BY owed.currency) - 1, :run_id,
+       owed.currency, owed.minor, :payout_on, 'instructed', b.account_id
+FROM ({OWED}) AS owed
 LEFT JOIN billing.bank_account b ON b.merchant_id = owed.merchant_id AND b.currency = owed.currency
      AND b.state = 'active'
-WHERE least(closing_minor, available) > 0
+LEFT JOIN billing.payout_terms t ON t.merchant_id = owed.merchant_id AND t.currency = owed.currency
+     AND t.state = 'active'
+LEFT JOIN billing.payout_hold held ON held.merchant_id = owed.merchant_id AND held.released_at IS NULL
+WHERE owed.minor > 0 AND owed.minor >= coalesce(t.minimum_minor, 0) AND held.hold_id IS NULL
 """)
 
 ITEMISE = _bucket("""

@@ -9,13 +9,15 @@ from sqlalchemy import Select, delete, func, insert, select, update
 from billing.ledger.tables import entity
 from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
 from billing.runs.tables import run_charge
-from billing.tables import billing_run, payout, statement
+from billing.tables import billing_run, payout, payout_item, statement
 from marketplace.core.blocks import reserve
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 
 PAGE_MAX = 200
+PAYOUTS_PER_RUN = 100
+"""Numbers of a merchant's payouts of one run: run_id * PAYOUTS_PER_RUN and what follows."""
 NO_BANK_ACCOUNT = "no bank account"
 """Why a payout is held."""
 
@@ -244,6 +246,44 @@ async def set_payout(tx: Tx, merchant_id: int, payout_id: int, **values: Any) ->
     return await get_payout(tx, merchant_id, payout_id)
 
 
+async def paid_since(tx: Tx, returned: Payout) -> int | None:
+    """The payout that pays what this one brought back, if there is one: its retry, or that of a later run."""
+    found: int | None = await tx.scalar(
+        """
+        SELECT p.payout_id
+        FROM billing.payout p
+        JOIN billing.entry e ON e.merchant_id = p.merchant_id AND e.kind = 'payout_instructed'
+         AND e.source_id = p.payout_id
+        JOIN billing.entry back ON back.merchant_id = p.merchant_id AND back.kind = 'payout_returned'
+         AND back.source_id = :payout
+        WHERE p.merchant_id = :merchant AND p.currency = :currency
+          AND (p.retry_of = :payout OR (p.retry_of IS NULL AND p.state <> 'cancelled' AND e.entry_no > back.entry_no))
+        ORDER BY p.payout_id LIMIT 1
+        """,
+        merchant=returned.merchant_id,
+        payout=returned.payout_id,
+        currency=returned.currency,
+    )
+    return found
+
+
+async def insert_retry(tx: Tx, returned: Payout, account_id: int, on: date) -> Payout:
+    """A payout like one that came back, to another account; under the merchant's books."""
+    key = {"merchant": returned.merchant_id, "run": returned.run_id}
+    last = await tx.scalar(
+        "SELECT max(payout_id) FROM billing.payout WHERE merchant_id = :merchant AND run_id = :run", **key
+    )
+    payout_id = int(last) + 1
+    if payout_id // PAYOUTS_PER_RUN != returned.run_id:
+        raise Conflict(f"payout {returned.payout_id}: its run has no number left for another try")
+    own = {"merchant_id": returned.merchant_id, "payout_id": payout_id, "run_id": returned.run_id}
+    own |= {"amount_minor": returned.amount_minor}
+    noted = {"currency": returned.currency, "instructed_on": on, "state": "instructed", "bank_account_id": account_id}
+    await tx.execute(insert(payout), {**own, **noted, "retry_of": returned.payout_id})
+    await tx.execute(insert(payout_item), own)
+    return await get_payout(tx, returned.merchant_id, payout_id)
+
+
 async def totals(tx: Tx, run_id: int) -> list[Totals]:
     """A run's statements and payouts summed by currency."""
     sums = ", ".join(f"sum({column})::bigint AS {column}" for column in ("opening_minor", *COLUMNS, "closing_minor"))
@@ -256,7 +296,7 @@ async def totals(tx: Tx, run_id: int) -> list[Totals]:
         ) AS s
         LEFT JOIN (
             SELECT currency, count(*) AS payouts, sum(amount_minor)::bigint AS payouts_minor
-            FROM billing.payout WHERE run_id = :run_id AND state <> 'cancelled' GROUP BY currency
+            FROM billing.payout WHERE run_id = :run_id AND state <> 'cancelled' AND retry_of IS NULL GROUP BY currency
         ) AS p ON p.currency = s.currency
         ORDER BY s.currency
         """,

@@ -22,6 +22,7 @@ MODULES = {
     "contracts": "contracts",
     "settle": "billing",
     "billing": "billing",
+    "payouts": "payouts",
     "verify": "billing",
     "export": "export",
     "user": "user",

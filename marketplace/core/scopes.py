@@ -27,7 +27,10 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "settlements": ("settlements",),
     "runs": ("billing-runs", "proofs"),
     "statements": ("statements",),
-    "payouts": ("payouts", "bank-accounts"),
+    "payouts": (
+        "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts",
+        "payout-files", "debtor-accounts",
+    ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
     "charges": ("charges", "write-offs"),
     "products": (
@@ -60,7 +63,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
-}
+}  # fmt: skip
 """Every noun, with the path segments that speak of it."""
 
 READ_ALL = "read"

@@ -15,6 +15,9 @@ from billing import postings
 from billing.bank_accounts import store as bank_accounts
 from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
+from billing.payout_files import store as files
+from billing.payout_files.model import FileState
+from billing.payout_terms import store as terms
 from billing.runs import store
 from billing.runs.model import Payout, RunState
 from marketplace.core import audit, outbox
@@ -42,7 +45,9 @@ class ReturnPayout(msgspec.Struct, frozen=True, kw_only=True):
     bank_ref: str | None = None
 
 
-class _Books(msgspec.Struct, frozen=True):
+class Books(msgspec.Struct, frozen=True):
+    """The house's books of the payout's entity, and today in its market."""
+
     house_merchant_id: int
     today: date
 
@@ -53,7 +58,7 @@ async def confirm_payout(tx: Tx, cmd: ConfirmPayout) -> Payout:
     Raises NotFound; Conflict for a payout that is held, has come back, was cancelled, or was confirmed as another
     movement; Invalid for a day before the instruction or after today.
     """
-    books = await _hold_books(tx, cmd.merchant_id, cmd.payout_id)
+    books = await hold_books(tx, cmd.merchant_id, cmd.payout_id)
     payout = await store.lock_payout(tx, cmd.merchant_id, cmd.payout_id)
     if payout.state == "confirmed" and (payout.bank_ref, payout.confirmed_on) == (cmd.bank_ref, cmd.on):
         return payout
@@ -64,6 +69,7 @@ async def confirm_payout(tx: Tx, cmd: ConfirmPayout) -> Payout:
     _check_state(payout, "instructed", done="confirmed")
     if payout.held is not None:
         raise Conflict(f"payout {cmd.payout_id} is held: {payout.held}; it never went to the bank")
+    await _check_file(tx, payout)
     _check_day(cmd.on, payout.instructed_on, books)
     batch_id = time_ordered_id(tx.now)
     own, house = postings.payout_confirmed(payout.amount_minor, batch_id)
@@ -87,12 +93,13 @@ async def return_payout(tx: Tx, cmd: ReturnPayout) -> Payout:
     Raises NotFound; Conflict for a payout that was cancelled or came back otherwise; Invalid for a day before it was
     paid or instructed, or after today, and for one that the bank had paid and that comes back without its reference.
     """
-    books = await _hold_books(tx, cmd.merchant_id, cmd.payout_id)
+    books = await hold_books(tx, cmd.merchant_id, cmd.payout_id)
     payout = await store.lock_payout(tx, cmd.merchant_id, cmd.payout_id)
     said = (cmd.bank_ref, cmd.on, cmd.reason)
     if payout.state == "returned" and (payout.return_ref, payout.returned_on, payout.return_reason) == said:
         return payout
     _check_state(payout, "instructed", "confirmed", done="returned")
+    await _check_file(tx, payout)
     _check_day(cmd.on, payout.confirmed_on or payout.instructed_on, books)
     if payout.state == "instructed":
         legs = postings.payout_not_sent(payout.amount_minor)
@@ -107,6 +114,7 @@ async def return_payout(tx: Tx, cmd: ReturnPayout) -> Payout:
             _entry(tx, payout, books.house_merchant_id, "payout_returned", batch_id, cmd.on, house),
         ]
     await ledger.post(tx, entries)
+    await terms.came_back(tx, cmd.merchant_id, cmd.payout_id, payout.amount_minor)
     noted = {"state": "returned", "return_ref": cmd.bank_ref, "returned_on": cmd.on, "return_reason": cmd.reason}
     returned = await store.set_payout(tx, cmd.merchant_id, cmd.payout_id, **noted)
     await audit.record(tx, "payout returned", _subject(payout), reason=cmd.reason, bank_ref=cmd.bank_ref, on=cmd.on)
@@ -128,7 +136,7 @@ async def _activate(tx: Tx) -> int:
     return await bank_accounts.activate_due(tx, tx.now)
 
 
-async def _hold_books(tx: Tx, merchant_id: int, payout_id: int) -> _Books:
+async def hold_books(tx: Tx, merchant_id: int, payout_id: int) -> Books:
     """Keep the payout's run from being reversed meanwhile, then hold the merchant's books, then the house's.
 
     The run comes first, as where a bucket of it is finalised or reversed.
@@ -140,7 +148,7 @@ async def _hold_books(tx: Tx, merchant_id: int, payout_id: int) -> _Books:
     assert row is not None
     for books in (merchant_id, row.house_merchant_id):
         await ledger.lock_books(tx, books)
-    return _Books(row.house_merchant_id, await store.local_today(tx, run.entity_id))
+    return Books(row.house_merchant_id, await store.local_today(tx, run.entity_id))
 
 
 def _check_state(payout: Payout, *allowed: str, done: str) -> None:
@@ -148,7 +156,16 @@ def _check_state(payout: Payout, *allowed: str, done: str) -> None:
         raise Conflict(f"payout {payout.payout_id} is {payout.state}: it cannot be {done}", state=payout.state)
 
 
-def _check_day(on: date, first: date, books: _Books) -> None:
+async def _check_file(tx: Tx, payout: Payout) -> None:
+    """Raise Conflict for a payout in a file that the bank has not got: approve or cancel that first."""
+    if payout.file_id is None:
+        return
+    file = await files.get_file(tx, payout.file_id)
+    if file.state is not FileState.APPROVED:
+        raise Conflict(f"payout {payout.payout_id} is in payout file {file.file_id}, which is {file.state}")
+
+
+def _check_day(on: date, first: date, books: Books) -> None:
     if not first <= on <= books.today:
         raise Invalid(f"on: {on} is not between {first} and today, {books.today}", pointer="/on")
 

@@ -337,6 +337,11 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
         "SELECT count(*) FROM billing.payout WHERE run_id = :run_id AND state NOT IN ('instructed', 'cancelled')",
         run_id=run_id,
     )
+    filed = await tx.scalar(
+        "SELECT count(*) FROM billing.payout WHERE run_id = :run_id AND file_id IS NOT NULL", run_id=run_id
+    )
+    if filed:
+        raise Conflict(f"run {run_id}: {filed} of its payouts are in files for the bank; cancel those first")
     if left:
         raise Conflict(f"run {run_id}: {left} of its payouts have been confirmed or returned by the bank")
     run = await store.move_run(tx, run_id, RunState.REVERSING, reversed_by=tx.actor, reversed_at=tx.now)

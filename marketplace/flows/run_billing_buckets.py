@@ -6,6 +6,7 @@ Every bucket holds its run in the state it was planned for; one that comes too l
 from collections.abc import Sequence
 from typing import Any
 
+from billing.payout_terms import sql as terms_sql
 from billing.runs import charges_sql, sql, store
 from billing.runs.model import COLUMNS, Run, RunState
 from marketplace.core import work
@@ -56,12 +57,19 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
     await tx.execute(sql.FLIP, bound)
     await tx.execute(sql.OPEN_WINDOWS, bound)
     await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
+    special = [row.merchant_id for row in await tx.rows(terms_sql.SPECIAL, merchants=closing)]
+    if special:
+        for statement in (terms_sql.CARRY, terms_sql.KEEP, terms_sql.PAY_LESS):
+            await tx.execute(statement, {"merchants": special, "run_id": run.run_id})
     await tx.execute(sql.ITEMISE, bound)
     crash_point("payout.instructed")
     await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})
     await tx.execute(sql.POST_PAYOUTS, {**bound, **by})
     crash_point("payout.posted")
     await tx.execute(sql.ADVANCE_HEADS, bound)
+    if special:
+        await tx.execute(terms_sql.POST_HELD, {"merchants": special, "run_id": run.run_id, **by})
+        await tx.execute(terms_sql.ADVANCE_HEADS, {"merchants": special, "run_id": run.run_id})
     crash_point("run.before-commit")
     return {"changed": sorted(changed)}
 
@@ -98,7 +106,9 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     await tx.execute(sql.LOCK_HEADS, {"merchants": bound["merchants"]})
     await tx.execute(sql.CLOSE_HEADS, {"merchants": bound["merchants"], "closed": run.closed_before})
     posted = (await tx.execute(sql.POST_CANCELLATIONS, {**bound, **by})).rowcount
-    for statement in (sql.ADVANCE_HEADS, sql.CANCEL_PAYOUTS):
+    await tx.execute(sql.ADVANCE_HEADS, bound)
+    await tx.execute(terms_sql.POST_GIVEN_BACK, {**bound, **by})
+    for statement in (terms_sql.ADVANCE_HEADS, terms_sql.CANCEL, terms_sql.FORGET_CARRIED, sql.CANCEL_PAYOUTS):
         await tx.execute(statement, bound)
     await tx.execute(charges_sql.POST_REVERSALS, {**bound, **by, "last_on": run.period.last_on})
     for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):

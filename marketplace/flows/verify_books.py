@@ -8,6 +8,7 @@ from marketplace.flows import (
     verify_amendments,
     verify_commission,
     verify_payers,
+    verify_payouts,
     verify_products,
     verify_stock,
 )
@@ -366,6 +367,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_commission.PROOFS,
     *verify_amendments.PROOFS,
     *verify_payers.PROOFS,
+    *verify_payouts.PROOFS,
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
     *verify_ads.PROOFS,

@@ -13,7 +13,9 @@ from billing.runs.model import Payout
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import pay_merchants
+from marketplace.flows import retry_payout as flow
 from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout
+from marketplace.flows.retry_payout import RetryPayout
 from marketplace.routes.fields import Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryEntity
 from marketplace.web.auth import ActorRequest
@@ -76,6 +78,14 @@ async def return_payout(
     return await once(request, db, pay_merchants.return_payout, cmd)
 
 
+@post("/merchants/{merchant_id:int}/payouts/{payout_id:int}/retry", guards=[needs(FINANCE)], status_code=201, opt=ONCE)
+async def retry_payout(
+    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, payout_id: PathNo
+) -> Response[Payout]:
+    """Pay what came back to the merchant's new bank account, by a payout of its own, before the next run does."""
+    return await once(request, db, flow.retry_payout, RetryPayout(merchant_id=merchant_id, payout_id=payout_id))
+
+
 @get("/payouts/owed", guards=[needs(FINANCE)])
 async def list_owed(
     request: ActorRequest,
@@ -102,4 +112,4 @@ async def list_negative(
     return page(rows, limit, lambda row: row, lambda row: (row.merchant_id, row.currency))
 
 
-HANDLERS = [confirm_payout, return_payout, list_owed, list_negative]
+HANDLERS = [confirm_payout, return_payout, retry_payout, list_owed, list_negative]

@@ -24,6 +24,7 @@ from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
+from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
 from tests.billing.market import CHECKER, JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
@@ -187,14 +188,15 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a payout of another amount than booked": (
         ["UPDATE billing.payout SET amount_minor = amount_minor + 1 WHERE merchant_id = 1",
          "UPDATE billing.payout_item SET amount_minor = amount_minor + 1 WHERE merchant_id = 1"],
-        {"payouts-are-entries"},
+        {"payouts-are-entries", "files-are-payouts"},
     ),
     "a payout cancelled but not in the books": (
-        ["UPDATE billing.payout SET state = 'cancelled' WHERE merchant_id = 1"], {"payouts-are-entries"},
+        ["UPDATE billing.payout SET state = 'cancelled' WHERE merchant_id = 1"],
+        {"payouts-are-entries", "files-are-payouts"},
     ),
     "a payout booked that is none": (
         ["DELETE FROM billing.payout_item WHERE merchant_id = 1", "DELETE FROM billing.payout WHERE merchant_id = 1"],
-        {"payouts-are-entries"},
+        {"payouts-are-entries", "files-are-payouts"},
     ),
     "a payout paid by the bank and still in transit": (
         ["UPDATE billing.payout SET state = 'confirmed' WHERE merchant_id = 1 AND state = 'instructed'"],
@@ -278,6 +280,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **PAYER_CORRUPTIONS,
     **ADS_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
+    **PAYOUT_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -307,9 +310,11 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await db.write(WORKER, MAKER, _batch)
         await settle_through(db, MAKER, JULY_3)
         await agree_on_minimum(db, MAKER)
+        await add_reserve(db, MAKER)
         await billed(db, MAY)
         await billed(db, JUNE)
         await db.write(WORKER, "bank", _say_of_payouts)
+        await db.write(WORKER, MAKER, add_file)
         for line in (RefundLine(1, 0, 500), RefundLine(1, 5_000)):  # on freight no commission was earned
             refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
             await db.write(WORKER, MAKER, refund_order, refund)

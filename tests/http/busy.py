@@ -113,6 +113,7 @@ async def _months(people: People) -> None:
     preview with a minimum charged.
     """
     run_id = await close_month(people.controller)
+    await _files_for_the_bank(people)
     listed = await people.clerk.get("/api/v1/payouts", params={"run_id": run_id})
     for payout in listed.json()["items"]:
         path = f"/merchants/{payout['merchant_id']}/payouts/{payout['payout_id']}"
@@ -128,6 +129,31 @@ async def _months(people: People) -> None:
     await done(people.controller, "/contracts", {"contract": [later]})
     await done(people.clerk, "/reratings", {"from_on": "2018-05-01"})
     await done(people.clerk, "/billing-runs", {"period": "2018-06"})
+    await _terms_of_payout(people)
+
+
+async def _files_for_the_bank(people: People) -> None:
+    """Alpha's payout of May is in a file that is approved, Beta's, held meanwhile, in one that is not."""
+    account = {"currency": "EUR", "holder": "The house", "scheme": "iban", "number": "DE89370400440532013000"}
+    await done(people.controller, "/debtor-accounts", account)
+    beta, wanted = f"/merchants/{BETA}/payout-holds", {"currency": "EUR", "pay_on": "2018-09-30"}
+    hold = await done(people.clerk, beta, {"reason": "a question"})
+    file = await done(people.clerk, "/payout-files", wanted)
+    await done(people.controller, f"/payout-files/{file['file_id']}/approve")
+    await done(people.controller, f"{beta}/{hold['hold_id']}/release", {"reason": "answered"})
+    await done(people.clerk, "/payout-files", wanted)
+
+
+async def _terms_of_payout(people: People) -> None:
+    """Terms in two versions and a third that waits for approval; a hold that is over; Alpha has one that is not."""
+    for merchant_id in (ALPHA, BETA):
+        path = f"/merchants/{merchant_id}"
+        for minimum in (5_000, 6_000, 100):
+            terms = {"currency": "EUR", "minimum_minor": minimum, "reason": "agreed"}
+            await done(people.clerk, f"{path}/payout-terms", terms)
+        hold = await done(people.clerk, f"{path}/payout-holds", {"reason": "complaints"})
+        await done(people.controller, f"{path}/payout-holds/{hold['hold_id']}/release", {"reason": "settled"})
+    await done(people.clerk, f"/merchants/{ALPHA}/payout-holds", {"reason": "more complaints"})
 
 
 async def _accounts_and_webhooks(db: Database, people: People) -> None:

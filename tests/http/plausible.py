@@ -12,7 +12,7 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
-from tests.http import plausible_products
+from tests.http import plausible_payers, plausible_payouts, plausible_products
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA, SEARCH
 
@@ -70,6 +70,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("placement_id",): "SELECT placement_id FROM billing.ad_placement ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
+    **plausible_payouts.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
@@ -85,7 +86,6 @@ _OF_CART = "/api/v1/buyers/{buyer_id}/carts/{cart_id}"
 _OF_AMENDMENT = _OF_ORDER + "/amendments/{amendment_id}"
 _OF_RETURN = _OF_ORDER + "/returns/{return_id}"
 _OF_ACCOUNT = _OF_MERCHANT + "/bank-accounts/{account_id}"
-_OF_CLAIM = "POST /api/v1/payers/{payer_id}/claims/{claim_id}"
 _OF_CAMPAIGN = _OF_MERCHANT + "/campaigns/{campaign_id}"
 _CLICKED = f"FROM supply.merchant WHERE merchant_id = {ALPHA}"
 _OF_REFUND = _OF_MERCHANT + "/refunds/{refund_id}"
@@ -167,6 +167,7 @@ RIPE: dict[str, str] = {
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
     **plausible_products.RIPE,
+    **plausible_payouts.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -239,7 +240,6 @@ _GOODS = {"sku": "new-1", "title": "A cup", "price_minor": 700, "on_hand": 5}
 _RULES = msgspec.to_builtins(DEFAULT.rules)
 _PLAN = {"name": "plan", "currency": "EUR", "valid_from": "2018-10-01", "rate_ppm": 100_000, "vat_ppm": 200_000}
 
-_BEARS = {"name": "bears", "payer": "Health", "currency": "EUR", "valid_from": "2018-10-01", "share_ppm": 100_000}
 
 Sensible = Callable[[Seen, int], Any]
 
@@ -340,13 +340,8 @@ SENSIBLE: dict[str, Sensible] = {
     },
     f"{_OF_MERCHANT}/stores": lambda _, n: {"name": f"Harbour {n}"},
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
-    "POST /api/v1/payers": lambda _, n: {"name": f"Payer {n}", "kind": "brand", "email": "a@example.org"},
-    "PATCH /api/v1/payers/{payer_id}": lambda *_: {"email": "claims@example.org"},
-    "POST /api/v1/payer-contracts": lambda _, n: {"payer_contract": [{**_BEARS, "name": f"bears {n}"}]},
-    "POST /api/v1/payer-claims": lambda *_: {"contract_id": 2, "entity_id": 1, "through": "2018-09-30"},
-    f"{_OF_CLAIM}/remittances": lambda _, n: {"amount_minor": 10, "bank_ref": f"B{n}", "received_on": "2018-09-01"},
-    f"{_OF_CLAIM}/rejections": lambda *_: {"line_no": 2, "amount_minor": 5, "reason": "not covered"},
-    f"{_OF_CLAIM}/reclaims": lambda *_: {"line_no": 1, "amount_minor": 5, "reason": "covered"},
+    **plausible_payers.SENSIBLE,
+    **plausible_payouts.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

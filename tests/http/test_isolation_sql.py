@@ -19,13 +19,15 @@ DENIED = "42501"
 SECRETS = (
     "core.api_key", "core.app_user", "core.audit", "core.idempotency_key", "core.policy", "core.request_window",
     "core.session", "core.webhook_delivery", "core.webhook_endpoint", "core.outbox", "billing.inbox_event",
-    "billing.payment_command", "billing.processor_line", "demand.buyer_ref",
+    "billing.payment_command", "billing.processor_line", "billing.debtor_account", "billing.payout_file",
+    "demand.buyer_ref",
 )  # fmt: skip
 """What no tenant reads any of."""
 
 EMPTY = {
     "billing.balance_snapshot", "billing.billing_window_history", "billing.parked_order", "billing.payer_back",
     "billing.payment_share",
+    "billing.payout_carried", "billing.payout_reserve",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.flows.pay_merchants import activate_bank_accounts
@@ -208,6 +209,53 @@ async def test_the_code_of_a_transfer_is_stored_nowhere(ops: httpx.AsyncClient, 
             assert order["code"] not in (kept or "")
         bodies = await tx.rows("SELECT body FROM core.idempotency_key")
     assert all(order["number"].encode() not in row.body for row in bodies)
+
+
+async def test_terms_holds_and_files_of_payouts_over_http(ops: httpx.AsyncClient, caller: Make, db: Database) -> None:
+    maker, checker = await caller("fay", "controller"), await caller("cleo", "accountant")
+    alice = await caller("alice", "merchant_owner", merchant_id=ALPHA)
+    await db.write(WORKER, "operator", policies.switch, "single_operator", on=False)
+    await add_supply(db)
+    terms = {"currency": "EUR", "reserve_ppm": 100_000, "reserve_days": 30, "reason": "new here"}
+    strict = (await send(maker, at(ALPHA, "/payout-terms"), terms)).json()
+    assert strict["state"] == "active"
+    eased = {**terms, "reserve_ppm": 50_000}
+    easy = (await send(maker, at(ALPHA, "/payout-terms"), eased)).json()
+    assert (easy["state"], (await send(maker, at(ALPHA, "/payout-terms"), eased)).status_code) == ("proposed", 409)
+    path = at(ALPHA, f"/payout-terms/{easy['terms_id']}")
+    assert (await send(maker, f"{path}/approve")).status_code == 403
+    assert (await send(checker, f"{path}/reject", {"reason": "too soon"})).json()["state"] == "rejected"
+    assert [one["state"] for one in (await read(alice, at(ALPHA, "/payout-terms")))["items"]] == ["rejected", "active"]
+    hold = (await send(maker, at(BETA, "/payout-holds"), {"reason": "complaints"})).json()
+    await db.write(WORKER, "operator", policies.switch, "single_operator", on=True)  # one person closes the month
+    run_id = await close_month(maker)
+    await db.write(WORKER, "operator", policies.switch, "single_operator", on=False)
+    paid = (await read(maker, "/payouts", run_id=run_id))["items"]
+    assert [(one["merchant_id"], one["amount_minor"]) for one in paid] == [(ALPHA, 11_044 - 1_104)]
+    [kept] = (await read(alice, at(ALPHA, "/payout-reserves")))["items"]
+    assert (kept["held_minor"], kept["release_on"], kept["state"]) == (1_104, "2018-07-01", "held")
+    [carried] = (await read(maker, at(BETA, "/carried-payouts")))["items"]
+    assert (carried["amount_minor"], carried["why"]) == (11_420, "on_hold")
+    assert (await alice.get(f"/api/v1{at(BETA, '/carried-payouts')}")).status_code == 404
+    release = at(BETA, f"/payout-holds/{hold['hold_id']}/release")
+    assert (await send(maker, release, {"reason": "fine"})).status_code == 403
+    assert (await send(checker, release, {"reason": "fine"})).json()["released_by"] == "cleo"
+    account = {"currency": "EUR", "holder": "The house", "scheme": "iban", "number": "DE89 3704 0044 0532 0130 00"}
+    assert (await send(checker, "/debtor-accounts", account)).status_code == 403
+    assert (await send(maker, "/debtor-accounts", account)).json()["number"] == "DE89370400440532013000"
+    file = (await send(maker, "/payout-files", {"currency": "EUR", "pay_on": NOW.date().isoformat()})).json()
+    path = f"/payout-files/{file['file_id']}"
+    assert (file["payouts"], file["total_minor"]) == (1, 9_940)
+    assert (await checker.get(f"/api/v1{path}/pain.001.xml")).status_code == 409
+    assert (await send(maker, f"{path}/approve")).status_code == 403
+    assert (await send(checker, f"{path}/approve")).json()["approved_by"] == "cleo"
+    xml = await checker.get(f"/api/v1{path}/pain.001.xml")
+    assert xml.headers["content-type"].startswith("application/xml")
+    assert xml.content == (await maker.get(f"/api/v1{path}/pain.001.xml")).content
+    assert b'<InstdAmt Ccy="EUR">99.40</InstdAmt>' in xml.content
+    assert (await checker.get(f"/api/v1{path}/lines.csv")).text.count("\r\n") == 2
+    assert (await alice.get(f"/api/v1{path}/lines.csv")).status_code == 403
+    await check_books(db)
 
 
 async def test_payouts_are_confirmed_returned_and_alarmed_about_over_http(

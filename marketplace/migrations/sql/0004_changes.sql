@@ -27,3 +27,11 @@ ALTER TABLE billing.contract
 ALTER TABLE billing.contract ADD CONSTRAINT ck_contract_month_min CHECK (month_min_minor IS NULL OR (negotiated AND categories IS NULL))
 ;;
 ALTER TABLE billing.contract ADD CONSTRAINT ck_contract_first_months CHECK (first_months BETWEEN 1 AND 120)
+;;
+ALTER TABLE billing.payout ADD COLUMN file_id bigint
+;;
+CREATE INDEX ix_payout_file_id ON billing.payout (file_id) WHERE file_id IS NOT NULL
+;;
+ALTER TABLE billing.payout ADD COLUMN retry_of bigint
+;;
+CREATE UNIQUE INDEX uq_payout_retry_of ON billing.payout (merchant_id, retry_of)

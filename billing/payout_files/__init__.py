@@ -1,0 +1,1 @@
+"""Files that instruct the bank to pay merchants."""

@@ -1,0 +1,1 @@
+"""On which terms a merchant is paid out: minimum, reserve, and whether its payouts are held."""
