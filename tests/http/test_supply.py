@@ -231,7 +231,7 @@ async def test_payouts_are_confirmed_returned_and_alarmed_about_over_http(
     back = {"on": "2018-06-09", "reason": "account closed", "bank_ref": "B-3"}
     assert (await send(clerk, f"{path}/return", back)).json()["return_reason"] == "account closed"
     [owed] = (await read(clerk, "/payouts/owed"))["items"]
-    assert (owed["merchant_id"], owed["why"], owed["owed_minor"]) == (
+    assert (owed["merchant_id"], owed["reasons"][0]["why"], owed["owed_minor"]) == (
         ALPHA, "returned", payouts[ALPHA]["amount_minor"],
     )  # fmt: skip
     assert (await read(alice, path))["state"] == "returned"
