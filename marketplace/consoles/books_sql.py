@@ -116,6 +116,8 @@ SELECT kind, id FROM (
     UNION ALL
     SELECT unnest(ARRAY['payment_unwanted', 'unwanted_returned']), payment_id
     FROM billing.payment_part {_OF_ORDER} AND state = 'released'
+    UNION ALL
+    SELECT 'processor_fee_recharged', payment_id FROM billing.payment_part {_OF_ORDER} AND state = 'captured'
 ) AS facts
 """
 PARKED = "SELECT reason FROM billing.parked_order WHERE merchant_id = :merchant AND order_id = :order"

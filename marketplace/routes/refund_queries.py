@@ -117,9 +117,17 @@ async def get_refund(tx: Tx, merchant_id: int, refund_id: int) -> RefundDetail:
                  AS fact (kind),
              unnest(CAST(:sources AS bigint[])) AS source (id)
         JOIN billing.entry e ON e.merchant_id = :merchant AND e.source_id = source.id
-        WHERE e.kind = fact.kind ORDER BY e.entry_no
+        WHERE e.kind = fact.kind
+        UNION
+        SELECT e.entry_no
+        FROM billing.payment_part p JOIN billing.entry e
+          ON e.merchant_id = p.merchant_id AND e.kind = 'processor_fee_recharged' AND e.source_id = p.payment_id
+        WHERE p.merchant_id = :merchant AND p.order_id = :order AND :fee > 0
+        ORDER BY entry_no
         """,
         merchant=merchant_id,
+        order=row.order_id,
+        fee=row.fee_minor,
         sources=[refund_id, *(payment.transfer_id for payment in sent)],
     )
     return RefundDetail(
