@@ -13,6 +13,7 @@ from demand.refund_policy import LineLeft
 from demand.store import OF_ORDERS, order_keys
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
+from marketplace.flows.refund_order import Refunded
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,28 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     refunded_at: datetime
     made_by: str
+
+
+class RefundDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund as it was booked, in minor units: `Refunded`, as the caller may see it.
+
+    What is between platform and merchant is None for a shop that asks for its buyer, as in the preview.
+    """
+
+    refund_id: int
+    gross_minor: int
+    payer_minor: int = 0
+    entry_no: int | None = None
+    platform_minor: int | None = None
+    commission_minor: int | None = None
+    vat_minor: int | None = None
+    fee_minor: int | None = None
+
+
+def refund_done(done: Refunded, *, for_buyer: bool) -> RefundDone:
+    if for_buyer:
+        return RefundDone(refund_id=done.refund_id, gross_minor=done.gross_minor, payer_minor=done.payer_minor)
+    return RefundDone(**msgspec.structs.asdict(done))
 
 
 class RefundDetail(msgspec.Struct, frozen=True, kw_only=True):

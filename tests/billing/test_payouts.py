@@ -331,7 +331,7 @@ async def test_what_came_back_is_owed_beside_what_is_held_and_every_payout_is_na
     """Returning a payout changes nothing in what the merchant is owed: accounts 2000 and 2020 together."""
     days = (MAY_10, JUNE_2, date(2018, 7, 3))
     await settled_market(db, [order(1, no, day) for no, day in enumerate(days, start=1)], through=date(2018, 7, 31))
-    held = []
+    held: list[Payout] = []
     for period in (MAY, JUNE, JULY):
         run = await billed(db, period)
         async with db.read(WORKER) as tx:
