@@ -63,9 +63,10 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CategoryName(msgspec.Struct, frozen=True, kw_only=True):
-    """What a listing may be: the name that it is given as `category`."""
+    """What a listing may be: by the name that it is given as `category`, and in English."""
 
     category: str
+    name_en: str
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True):

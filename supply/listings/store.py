@@ -113,11 +113,11 @@ async def find_by_sku(tx: Tx, merchant_id: int, skus: Sequence[str]) -> dict[str
 async def list_categories(tx: Tx, *, limit: int, after: str = "") -> list[CategoryName]:
     """At most `limit` categories by name, those behind `after`."""
     rows = await tx.rows(
-        "SELECT category FROM supply.category WHERE category > :after ORDER BY category LIMIT :limit",
+        "SELECT category, name_en FROM supply.category WHERE category > :after ORDER BY category LIMIT :limit",
         after=after,
         limit=limit,
     )
-    return [CategoryName(category=row.category) for row in rows]
+    return [CategoryName(**row._mapping) for row in rows]
 
 
 async def known_categories(tx: Tx, names: Sequence[str]) -> set[str]:

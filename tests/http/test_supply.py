@@ -126,17 +126,18 @@ async def test_who_lists_goods_can_read_which_categories_there_are(
             "detail": "category: there is no category 'of my own'; /api/v1/categories lists them",
         }
     ]
-    await db.write(WORKER, "test", Tx.execute, "INSERT INTO supply.category VALUES ('a lamp'), ('a shade')")
-    names: list[str] = []
+    made = "INSERT INTO supply.category VALUES ('a lamp', 'Lamps'), ('a shade', 'Shades')"
+    await db.write(WORKER, "test", Tx.execute, made)
+    names: list[tuple[str, str]] = []
     cursor: dict[str, str] = {}
     while True:
         found = await read(alpha, "/categories", limit=1, **cursor)
-        names += [one["category"] for one in found["items"]]
+        names += [(one["category"], one["name_en"]) for one in found["items"]]
         if found["next"] is None:
             break
         cursor = {"cursor": found["next"]}
     assert len(names) == len(set(names))
-    assert {"a lamp", "a shade"} <= set(names)
+    assert {("a lamp", "Lamps"), ("a shade", "Shades")} <= set(names)
     assert (await send(alpha, at(ALPHA, "/listings"), {**body, "category": "a shade"})).status_code == 201
 
 
