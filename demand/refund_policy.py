@@ -11,6 +11,7 @@ import msgspec
 from demand.lifecycle import Party
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.money import allocate
+from marketplace.core.rates import divide_half_even
 
 
 class Reason(StrEnum):
@@ -163,6 +164,17 @@ def buyers_shares(left: Sequence[int], given: Sequence[int], bore_minor: int) ->
     taken = [minor - share for share, minor in zip(shares, left, strict=True)]
     more = allocate(total - sum(shares), taken)
     return [share + minor for share, minor in zip(shares, more, strict=True)]
+
+
+def fee_share(fees_minor: int, base_minor: int, captured_minor: int) -> int:
+    """What a merchant bears of a processor's fees by what was refunded at its cost so far, half-even.
+
+    base_minor: those refunds together; captured_minor: what the fees were taken for. What one more refund costs is the
+    difference to the share before it, so that all of an order costs exactly the fees.
+    """
+    if not captured_minor:
+        return 0
+    return divide_half_even(fees_minor * min(base_minor, captured_minor), captured_minor)
 
 
 def spread(amount_minor: int, lines: Sequence[LineLeft], *, freight: bool = True) -> list[LineLeft]:

@@ -62,6 +62,13 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int | None
 
 
+class CategoryName(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listing may be: by the name that it is given as `category`, and in English."""
+
+    category: str
+    name_en: str
+
+
 class Offered(msgspec.Struct, frozen=True, kw_only=True):
     """A listing as a shop shows it. Price and freight are of one unit.
 

@@ -23,6 +23,7 @@ from marketplace.core.money import check_currency, minor_from_text
 COLUMNS = ["id", "kind", "reference", "dispute", "gross", "fee", "net", "currency", "at"]
 _TOTAL = "total"
 _TEXT_MAX = 200
+_SHOWN = 40
 
 T = TypeVar("T")
 
@@ -99,6 +100,12 @@ def _field(number: int, name: str, cell: str, read: Callable[[str], T]) -> T:
         raise Invalid(f"line {number}: {name}: {fault}") from fault
 
 
+def _kind(cell: str) -> LineKind:
+    if cell not in set(LineKind):
+        raise ValueError(f"{cell[:_SHOWN]!r} is none of {', '.join(LineKind)}")
+    return LineKind(cell)
+
+
 def _instant(cell: str) -> datetime:
     at = datetime.fromisoformat(cell)
     if at.tzinfo is None:
@@ -111,7 +118,7 @@ def _line(number: int, row: Sequence[str], currency: str) -> Line:
     amounts = {name: _amount(number, name, cells, currency) for name in ("gross", "fee", "net")}
     line = Line(
         line_ref=cells["id"],
-        kind=_field(number, "kind", cells["kind"], LineKind),
+        kind=_field(number, "kind", cells["kind"], _kind),
         reference=cells["reference"],
         dispute_ref=cells["dispute"],
         gross_minor=amounts["gross"],

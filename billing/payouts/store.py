@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, bindparam, text
@@ -16,23 +17,33 @@ AGES = (30, 60, 90)
 """Upper ends, in days, of the classes of the ageing report; what is older is in a class of its own."""
 
 
-class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that a merchant should be getting and is not.
+class OwedReason(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what a merchant is owed, in minor units, and the payouts that it was or is in.
 
-    period_to_on: the first day after the last closed period. why: `held` when a payout, of whichever run, has nowhere
-    to go, `returned` when one came back and no run has paid it since, `on_hold` when all payouts of the merchant are
-    held, `none` when the period's run has instructed no payout. What is below the agreed minimum is not due and does
-    not appear. reason: why the merchant's payouts are held, if they are. owed_minor: of held payouts their amounts,
-    else what is still owed of what came back, or of what was owed at the period's end.
+    why: `held`: instructed, and has nowhere to go; `returned`: came back, and no run has paid it since; `instructed`:
+    on its way, and not confirmed yet; `balance`: in no payout; negative where the merchant owes.
+    """
+
+    why: str
+    amount_minor: int
+    payout_ids: list[int]
+
+
+class OwedPayout(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant that should be getting money and is not, with all that it is owed.
+
+    period_to_on: the first day after the last closed period. owed_minor: its balance and what is in payouts that have
+    not been paid; the sum of the reasons, of which the first is why the merchant is named here.
+    What is below the agreed minimum is not due: it alone names nobody. held_because: why all payouts of the merchant
+    are held, if they are.
     """
 
     merchant_id: int
     currency: str
     period_to_on: date
     owed_minor: int
-    why: str
-    payout_id: int | None
-    reason: str | None
+    reasons: list[OwedReason]
+    held_because: str | None
 
 
 class NegativeBalance(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +73,16 @@ JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_
 WHERE leg.account = 2000 {of_tail}"""
 _ALL_MOVEMENTS = _MOVEMENTS.format(of_days="", of_tail="")
 
+# By why a payout is not with its merchant: what such payouts come to, and which they are.
+_OF_PAYOUTS = ", ".join(
+    f"coalesce(sum(q.amount_minor) FILTER (WHERE q.why = '{why}'), 0)::bigint AS {why}_minor,"
+    f" coalesce(array_agg(q.payout_id ORDER BY q.payout_id) FILTER (WHERE q.why = '{why}'), ARRAY[]::bigint[]) AS {why}"
+    for why in ("held", "returned", "instructed")
+)
+
+# Who is on the list: a payout is held, one came back that no run has paid since, or the period's run has paid nothing.
 _OWED = text(f"""
-SELECT b.merchant_id, b.currency, b.closed_through + 1 AS period_to_on,
-       CASE p.why WHEN 'held' THEN p.held_minor WHEN 'returned' THEN least(p.amount_minor, b.now)
-            ELSE least(b.at_end, b.now) END AS owed_minor,
-       coalesce(p.why, CASE WHEN stop.hold_id IS NOT NULL THEN 'on_hold' ELSE 'none' END) AS why, p.payout_id,
-       stop.reason
+SELECT b.merchant_id, b.currency, b.closed_through + 1 AS period_to_on, b.now, p.*, stop.reason AS held_because
 FROM (
     SELECT m.merchant_id, m.currency, h.closed_through, sum(m.minor)::bigint AS now,
            coalesce(sum(m.minor) FILTER (WHERE m.effective_on <= h.closed_through), 0)::bigint AS at_end
@@ -76,13 +91,15 @@ FROM (
     WHERE h.closed_through IS NOT NULL AND (CAST(:entity AS integer) IS NULL OR h.entity_id = :entity)
     GROUP BY m.merchant_id, m.currency, h.closed_through
 ) AS b
-LEFT JOIN LATERAL (
-    SELECT q.payout_id, q.amount_minor, q.why,
-           (sum(q.amount_minor) FILTER (WHERE q.why = 'held') OVER ())::bigint AS held_minor
+CROSS JOIN LATERAL (
+    SELECT {_OF_PAYOUTS}, count(*) FILTER (WHERE q.of_period) AS of_period
     FROM (
-        SELECT p.payout_id, p.amount_minor, s.to_on, back.effective_on AS back_on,
-               CASE WHEN p.state = 'confirmed' OR (p.state = 'instructed' AND p.bank_account_id IS NOT NULL) THEN 'live'
-                    WHEN p.state = 'instructed' THEN 'held' ELSE 'returned' END AS why
+        SELECT p.payout_id, p.amount_minor, s.to_on = b.closed_through + 1 AS of_period,
+               CASE WHEN p.state = 'returned' THEN
+                        CASE WHEN back.effective_on > b.closed_through OR s.to_on = b.closed_through + 1
+                             THEN 'returned' END
+                    WHEN p.state = 'instructed' AND p.bank_account_id IS NULL THEN 'held'
+                    ELSE p.state END AS why
         FROM billing.payout p
         JOIN billing.statement s
           ON s.merchant_id = p.merchant_id AND s.run_id = p.run_id AND s.currency = p.currency
@@ -93,9 +110,7 @@ LEFT JOIN LATERAL (
           AND NOT EXISTS (SELECT FROM billing.payout again
                           WHERE again.merchant_id = p.merchant_id AND again.retry_of = p.payout_id)
     ) AS q
-    WHERE q.why = 'held' OR q.back_on > b.closed_through OR q.to_on = b.closed_through + 1
-    ORDER BY q.why = 'held' DESC, q.why = 'returned' DESC, q.payout_id LIMIT 1
-) AS p ON true
+) AS p
 LEFT JOIN billing.payout_hold stop ON stop.merchant_id = b.merchant_id AND stop.released_at IS NULL
 LEFT JOIN (
     SELECT c.merchant_id, c.currency, s.to_on
@@ -103,8 +118,8 @@ LEFT JOIN (
     JOIN billing.statement s ON s.merchant_id = c.merchant_id AND s.run_id = c.run_id AND s.currency = c.currency
     WHERE c.why = 'minimum' AND s.state = 'final'
 ) AS small ON small.merchant_id = b.merchant_id AND small.currency = b.currency AND small.to_on = b.closed_through + 1
-WHERE (p.why = 'held' OR (p.why = 'returned' AND b.now > 0)
-       OR (p.why IS NULL AND b.at_end > 0 AND b.now > 0 AND small.merchant_id IS NULL))
+WHERE (p.held_minor > 0 OR (p.returned_minor > 0 AND b.now > 0)
+       OR (p.of_period = 0 AND b.at_end > 0 AND b.now > 0 AND small.merchant_id IS NULL))
   AND (CAST(:merchant AS bigint) IS NULL OR (b.merchant_id, b.currency) > (:merchant, :currency))
 ORDER BY b.merchant_id, b.currency LIMIT :limit
 """)
@@ -116,7 +131,26 @@ async def list_owed(
     """At most `limit` merchants, by id, that are owed money from closed periods and get no payout."""
     merchant, currency = after or (None, None)
     rows = await tx.rows(_OWED, entity=entity_id, merchant=merchant, currency=currency, limit=limit)
-    return [OwedPayout(**row._mapping) for row in rows]
+    return [_owed(row) for row in rows]
+
+
+def _owed(row: Any) -> OwedPayout:
+    """What came back is in the balance again, of which it is no more than is left."""
+    returned = min(row.returned_minor, max(row.now, 0))
+    parts = [
+        OwedReason(why="held", amount_minor=row.held_minor, payout_ids=row.held),
+        OwedReason(why="returned", amount_minor=returned, payout_ids=row.returned),
+        OwedReason(why="balance", amount_minor=row.now - returned, payout_ids=[]),
+        OwedReason(why="instructed", amount_minor=row.instructed_minor, payout_ids=row.instructed),
+    ]
+    return OwedPayout(
+        merchant_id=row.merchant_id,
+        currency=row.currency,
+        period_to_on=row.period_to_on,
+        owed_minor=row.held_minor + row.now + row.instructed_minor,
+        reasons=[part for part in parts if part.amount_minor],
+        held_because=row.held_because,
+    )
 
 
 _NEGATIVE = text(f"""

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Annotated
 
 import msgspec
 
@@ -18,7 +19,7 @@ class CartLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     merchant_id: int
     product_id: int
-    quantity: int
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=QUANTITY_MAX)]
 
 
 class Cart(msgspec.Struct, frozen=True, kw_only=True):

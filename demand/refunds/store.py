@@ -147,6 +147,14 @@ async def _reduce_lines(tx: Tx, merchant_id: int, refund_id: int, sign: int) -> 
     )
 
 
+async def set_fee(tx: Tx, merchant_id: int, refund_id: int, fee_minor: int) -> None:
+    """What a refund costs its merchant of the processor's fee, by what is known of it now."""
+    await tx.execute(
+        "UPDATE demand.refund SET fee_minor = :fee WHERE merchant_id = :merchant AND refund_id = :refund",
+        {"merchant": merchant_id, "refund": refund_id, "fee": fee_minor},
+    )
+
+
 async def add_dispute(tx: Tx, row: dict[str, Any]) -> Dispute:
     """Store a new dispute and return it."""
     await tx.execute(insert(dispute), row)

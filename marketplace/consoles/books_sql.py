@@ -118,6 +118,7 @@ SELECT kind, id FROM (
     FROM billing.payment_part {_OF_ORDER} AND state = 'released'
     UNION ALL
     SELECT 'commission_adjusted', adjustment_id FROM billing.commission_adjustment {_OF_ORDER}
+    SELECT 'processor_fee_recharged', payment_id FROM billing.payment_part {_OF_ORDER} AND state = 'captured'
 ) AS facts
 """
 PARKED = "SELECT reason FROM billing.parked_order WHERE merchant_id = :merchant AND order_id = :order"

@@ -12,7 +12,7 @@ from marketplace.core.errors import Invalid
 NOUNS: dict[str, tuple[str, ...]] = {
     "identity": ("me", "session", "sessions", "api-keys"),
     "merchants": ("merchants", "stores", "onboarding"),
-    "listings": ("listings",),
+    "listings": ("listings", "categories"),
     "stock": ("stock",),
     "buyers": ("buyers",),
     "carts": ("carts",),
@@ -70,6 +70,7 @@ READ_ALL = "read"
 SCOPES = frozenset({READ_ALL, *(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write"))})
 
 _NOUN_OF = {segment: noun for noun, segments in NOUNS.items() for segment in segments}
+_OWN_ALL_BELOW = frozenset({"webhooks"})
 _FOR_PROGRAMS = ("/api/", "/metrics")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -78,12 +79,13 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 def scope_of(path: str, method: str) -> str | None:
     """The scope that a request to this path template needs; None when there is none, as for the pages of people.
 
-    The last known segment speaks: `/merchants/{merchant_id}/orders` is about orders. What has no scope is open to no
-    narrowed key.
+    The last known segment speaks: `/merchants/{merchant_id}/orders` is about orders. But below a webhook there are only
+    its own: its deliveries are no goods. What has no scope is open to no narrowed key.
     """
     if not path.startswith(_FOR_PROGRAMS):
         return None
-    for segment in reversed(path.split("/")):
+    segments = path.split("/")
+    for segment in [*_OWN_ALL_BELOW.intersection(segments), *reversed(segments)]:
         noun = _NOUN_OF.get(segment)
         if noun is not None:
             return f"{noun}:{'read' if method in _READING else 'write'}"

@@ -32,7 +32,7 @@ from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
 from marketplace.flows.bear_order import refuse_shared
-from marketplace.flows.pay_amendment import charge, give_up_payment
+from marketplace.flows.pay_amendment import charge, check_method, give_up_payment
 from marketplace.flows.price_amendment import (
     By,
     check_amendable,
@@ -78,6 +78,7 @@ async def propose_amendment(tx: Tx, cmd: ProposeAmendment) -> Amendment:
     """Store a proposal with its prices. Raises NotFound, Invalid, and Conflict: with the new `preview` when the order
     has moved on from base_version, or when the order is past amending or has an open amendment.
     """
+    check_method(cmd.method)
     order = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     check_amendable(order, cmd.by)
     await refuse_shared(tx, cmd.merchant_id, cmd.order_id, "amended")
@@ -117,8 +118,9 @@ async def accept_amendment(tx: Tx, cmd: DecideAmendment) -> Amendment:
 
     Raises NotFound, Forbidden for the side that proposed it, and Conflict: when it is not open any more, when the
     order has moved on (with the new `preview`; accepting with the new version holds only if it comes to the same),
-    when an added listing is out of stock.
+    when an added listing is out of stock. Invalid for a method that cannot be charged.
     """
+    check_method(cmd.method)
     await ledger.lock_books(tx, cmd.merchant_id)
     order, held = await _hold(tx, cmd, AmendmentState.PROPOSED)
     check_may_decide(cmd.by.party, held.party)

@@ -8,7 +8,7 @@ from demand.fulfilment import store as fulfilment
 from demand.fulfilment.units import LineUnits, check_units, unshipped, worth_of_units
 from demand.lifecycle import ENDED, Move, Party, check_move, moves_from
 from demand.model import Order, OrderLine, OrderState
-from demand.refund_policy import Bearer, Reason, reason_named
+from demand.refund_policy import LEAVES_STANDING, Bearer, Reason, reason_named
 from demand.refunds import store as refunds
 from demand.store import get_lines, lock_order, move_order
 from marketplace.core.db import Tx
@@ -149,12 +149,22 @@ async def _end(tx: Tx, order: Order, party: Party, reason: str) -> None:
     if present.state not in ENDED:
         kept_minor = sum(map(_money_left, await get_lines(tx, order.merchant_id, order.order_id)))
         if kept_minor:
+            whole = await _giving_all_back(tx, order, party)
             raise Conflict(
                 f"reason: {reason} leaves {kept_minor} of the order with the merchant, and a cancelled order leaves"
-                " nothing: cancel it for a reason that gives all of it back"
+                f" nothing: give a reason that gives all of it back: {', '.join(whole) or 'the policy has none'}",
+                pointer="/reason",
             )
         await move_order(tx, present, Move.CANCEL, party, reason=reason)
     await release_rest(tx, order.merchant_id, order.order_id)
+
+
+async def _giving_all_back(tx: Tx, order: Order, party: Party) -> list[str]:
+    """Reasons that leave nothing with the merchant when this party gives them, by the order's policy; its own first."""
+    rules = (await refunds.get_policy(tx, order.refund_policy_id)).rules
+    found = [rule.reason for rule in rules if rule.initiator is party and rule.freight is not Bearer.BUYER]
+    named = [reason for reason in found if reason not in LEAVES_STANDING]
+    return [reason.value for reason in sorted(named, key=lambda reason: reason is not REASONS.get(party))]
 
 
 def _reason(party: Party, reason: str | None) -> str:

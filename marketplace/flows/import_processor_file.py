@@ -26,6 +26,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
+from marketplace.flows.recharge_fees import recharge_fees
 
 KIND = "processor_settled"
 PART_LINES = 500
@@ -130,6 +131,7 @@ async def _book_part(tx: Tx, plan: _Plan, part: Sequence[_Numbered]) -> None:
     line_ids = await _store(tx, plan.processor_id, file_id, lines)
     await ledger.post(tx, _entries(plan.processor_id, file_id, plan.file, shares, line_ids, plan.entity))
     await _add_fees(tx, shares)
+    await recharge_fees(tx, [share.part for share in shares if share.part is not None and share.fee_minor])
 
 
 async def _unfinished(tx: Tx, processor_id: int, file: SettlementFile) -> Any | None:

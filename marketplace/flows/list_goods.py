@@ -133,7 +133,9 @@ async def _open_merchant(tx: Tx, merchant_id: int) -> tuple[Merchant, str]:
 
 async def _check_category(tx: Tx, category: str | None) -> None:
     if category is not None and not await store.known_categories(tx, [category]):
-        raise Invalid(f"category: there is no category {category!r}", pointer="/category")
+        raise Invalid(
+            f"category: there is no category {category!r}; /api/v1/categories lists them", pointer="/category"
+        )
 
 
 async def _check_rows(tx: Tx, rows: Sequence[Goods], currency: str, faults: Faults) -> None:

@@ -16,7 +16,7 @@ from demand.model import Order
 from demand.store import lock_order
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.apply_amendment import apply_amendment, units_added, units_taken_off
 from marketplace.flows.price_amendment import By, note, price_again
 from supply.stock import store as stock
@@ -25,11 +25,26 @@ PAID_WITHIN = timedelta(hours=24)
 """How long an accepted amendment waits for its payment and keeps its stock reserved."""
 
 
+def check_method(method: str) -> None:
+    """Raise Invalid for cash: a merchant collects it for a whole order, and nobody would book a difference."""
+    if method == CASH:
+        raise Invalid(
+            "method: cash is collected for a whole order; a difference is charged to a card or account, so send the"
+            " processor's token of one",
+            pointer="/method",
+        )
+
+
 async def charge(tx: Tx, order: Order, held: Amendment, method: str) -> Amendment:
     """Ask for the difference: by the method named, else by the one the order was paid with. Raises Conflict."""
     before = await charges.paid_by(tx, order.merchant_id, order.order_id)
-    if before is None or (not method and before[1] == CASH):
-        raise Conflict("method: the order was not paid by card, so the difference cannot be charged to one")
+    if before is None:
+        raise Conflict("method: no processor has a payment of this order, so the difference cannot be charged")
+    if not method and before[1] == CASH:
+        raise Conflict(
+            "method: the order was not paid by card, so there is none to charge the difference to: send the"
+            " processor's token of a card or account"
+        )
     expires_at = tx.now + PAID_WITHIN
     payment_id = await charges.charge_order(
         tx,

@@ -15,11 +15,10 @@ import msgspec
 from billing.rating import refund_share
 from demand.lifecycle import UNDELIVERED, Move, Party
 from demand.model import Order, OrderState
-from demand.refund_policy import LEAVES_STANDING, Bearer, Commission, LineLeft, Rule, reason_named, spread
+from demand.refund_policy import LEAVES_STANDING, Bearer, Commission, LineLeft, Rule, fee_share, reason_named, spread
 from demand.refunds import store as refunds
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.core.rates import divide_half_even
 from marketplace.flows.read_funds import (
     Funds,
     buyers_left,
@@ -339,7 +338,7 @@ async def _take_back(
 async def _fee(tx: Tx, order: Order, base: int, funds: Funds) -> int:
     """The merchant's share of the processor's fees by what was refunded at its cost so far, less what it has paid.
 
-    Fees that become known later are caught up with by the next refund.
+    Fees that become known later are charged on then, see `recharge_fees`.
     """
     row = await tx.row(
         """
@@ -353,8 +352,5 @@ async def _fee(tx: Tx, order: Order, base: int, funds: Funds) -> int:
         order=order.order_id,
     )
     assert row is not None
-    if not row.fees or not funds.captured_minor:
-        return 0
-    share = divide_half_even(row.fees * min(row.base + base, funds.captured_minor), funds.captured_minor)
     charged: int = row.charged
-    return max(0, share - charged)
+    return max(0, fee_share(row.fees, row.base + base, funds.captured_minor) - charged)

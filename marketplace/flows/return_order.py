@@ -16,6 +16,7 @@ from demand.fulfilment.units import LineUnits, check_units, kept, left_by
 from demand.lifecycle import Move, Party, check_move
 from demand.model import Order, OrderState
 from demand.refund_policy import Reason
+from demand.refunds import store as refunds
 from demand.store import get_lines, lock_order, move_order
 from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
@@ -25,8 +26,8 @@ from marketplace.flows.hold_order import Act, hold_order
 from marketplace.flows.refund_order import Refunded, RefundOrder, refund_units
 from supply.stock import store as stock
 
-REFUND_REASON = Reason.RETURNED
-"""The reason of the refund for what came back, whatever the reason was to send it."""
+AT_FAULT = frozenset({Reason.DAMAGED, Reason.WRONG_ITEM, Reason.LATE, Reason.NOT_DELIVERED})
+"""Reasons to send something back that are the merchant's doing; whoever approves the return accepts its reason."""
 
 
 class AskReturn(Act, frozen=True, kw_only=True):
@@ -108,6 +109,16 @@ async def decide_return(tx: Tx, cmd: DecideReturn) -> Return:
     return await _told(tx, order, found, cmd.party)
 
 
+async def _refund_reason(tx: Tx, order: Order, found: Return) -> Reason:
+    """Why the buyer gets money for what came back: the return's own reason where it is the merchant's doing and the
+    order's policy has a row for it, else that it was returned.
+    """
+    for rule in (await refunds.get_policy(tx, order.refund_policy_id)).rules:
+        if rule.reason in AT_FAULT and (rule.reason, rule.initiator) == (found.reason, found.initiator):
+            return rule.reason
+    return Reason.RETURNED
+
+
 _DECIDED = {
     ReturnMove.APPROVE: ReturnState.APPROVED,
     ReturnMove.REFUSE: ReturnState.REFUSED,
@@ -126,7 +137,8 @@ async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
     check_return_move(found.state, ReturnMove.RECEIVE, cmd.party)
     check_move(order.state, Move.RETURN, cmd.party)
     lines = {line.line_no: line for line in await get_lines(tx, cmd.merchant_id, cmd.order_id)}
-    back = await refund_lines(tx, order, lines, found.lines, REFUND_REASON, found.initiator)
+    reason = await _refund_reason(tx, order, found)
+    back = await refund_lines(tx, order, lines, found.lines, reason, found.initiator)
     await fulfilment.add_units(tx, order, "returned_quantity", found.lines)
     detail = {"return_id": cmd.return_id, "lines": msgspec.to_builtins(found.lines)}
     everything = sum(map(kept, lines.values())) == sum(units.quantity for units in found.lines)
@@ -137,7 +149,7 @@ async def receive_return(tx: Tx, cmd: ReceiveReturn) -> Received:
         refund_cmd = RefundOrder(
             merchant_id=cmd.merchant_id,
             order_id=cmd.order_id,
-            reason=REFUND_REASON,
+            reason=reason,
             lines=back,
             initiator=found.initiator,
             of_units=True,

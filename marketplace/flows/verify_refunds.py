@@ -118,14 +118,22 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "fees-are-entries",
-        "what merchants were charged of processors' fees is what their refunds say",
-        f"""SELECT coalesce(r.merchant_id, e.merchant_id), coalesce(r.refund_id, e.source_id), r.fee_minor, e.charged
-            FROM (SELECT merchant_id, refund_id, CASE WHEN state = 'booked' THEN fee_minor ELSE 0 END AS fee_minor
-                  FROM demand.refund WHERE fee_minor > 0) AS r
-            FULL JOIN (SELECT e.merchant_id, e.source_id, -sum(leg.amount) AS charged FROM {_LEGS}
-                       WHERE e.kind IN ('processor_fee_recharged', 'processor_fee_returned') AND leg.account = 4050
-                       GROUP BY e.merchant_id, e.source_id) AS e
-              ON e.merchant_id = r.merchant_id AND e.source_id = r.refund_id
+        "what merchants were charged of processors' fees is what the refunds of their orders say",
+        f"""SELECT coalesce(r.merchant_id, e.merchant_id), coalesce(r.order_id, e.order_id), r.fee_minor, e.charged
+            FROM (SELECT merchant_id, order_id, sum(CASE WHEN state = 'booked' THEN fee_minor ELSE 0 END) AS fee_minor
+                  FROM demand.refund WHERE fee_minor > 0 GROUP BY merchant_id, order_id) AS r
+            FULL JOIN (SELECT f.merchant_id, coalesce(own.order_id, part.order_id, f.source_id) AS order_id,
+                              sum(f.charged) AS charged
+                       FROM (SELECT e.merchant_id, e.source_id, -leg.amount AS charged FROM {_LEGS}
+                             WHERE e.kind IN ('processor_fee_recharged', 'processor_fee_returned')
+                               AND leg.account = 4050) AS f
+                       LEFT JOIN demand.refund own
+                         ON own.merchant_id = f.merchant_id AND own.refund_id = f.source_id
+                       LEFT JOIN (SELECT merchant_id, payment_id, min(order_id) AS order_id
+                                  FROM billing.payment_part GROUP BY merchant_id, payment_id) AS part
+                         ON part.merchant_id = f.merchant_id AND part.payment_id = f.source_id
+                       GROUP BY f.merchant_id, coalesce(own.order_id, part.order_id, f.source_id)) AS e
+              ON e.merchant_id = r.merchant_id AND e.order_id = r.order_id
             WHERE coalesce(r.fee_minor, 0) <> coalesce(e.charged, 0)""",
     ),
     (

@@ -44,7 +44,9 @@ class PreviewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ProposeBody(PreviewBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """base_version: that of the preview. method: how the buyer pays more; by default as it paid the order."""
+    """base_version: that of the preview. method: the token that the buyer pays more with; by default as it paid the
+    order. An order that was paid in cash needs one.
+    """
 
     base_version: Version
     reason: Words
@@ -52,9 +54,10 @@ class ProposeBody(PreviewBody, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class AcceptBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """base_version: the order's version that the caller has seen. method: how the buyer pays what it comes to more.
+    """base_version: the order's version that the caller has seen. method: the token that the buyer pays more with.
 
-    Without it the proposal's is charged, or else the card or account that the order was paid with.
+    Without it the proposal's is charged, or else the card or account that the order was paid with; one that was paid in
+    cash needs a token.
     """
 
     base_version: Version

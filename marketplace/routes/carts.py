@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from demand.carts import store
-from demand.carts.model import LINES_MAX, QUANTITY_MAX, Cart, CartLine, Quote
+from demand.carts.model import LINES_MAX, Cart, CartLine, Quote
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
@@ -56,11 +56,6 @@ def _of(buyer_id: int) -> Scope:
 def _check_lines(lines: list[CartLine]) -> None:
     seen: set[tuple[int, int]] = set()
     for position, line in enumerate(lines):
-        if not 1 <= line.quantity <= QUANTITY_MAX:
-            raise Invalid(
-                f"lines[{position}].quantity: {line.quantity} is not between 1 and {QUANTITY_MAX}",
-                pointer=f"/lines/{position}/quantity",
-            )
         if max(abs(line.merchant_id), abs(line.product_id)) >= 2**63:
             raise Invalid(f"lines[{position}]: ids are 64-bit integers", pointer=f"/lines/{position}")
         if (line.merchant_id, line.product_id) in seen:

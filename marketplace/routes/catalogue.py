@@ -9,9 +9,9 @@ from litestar.params import QueryParameter
 from marketplace.core.db import WORKER, Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, QueryId
-from marketplace.web.guards import SELLING, needs
+from marketplace.web.guards import MERCHANT, SELLING, STAFF, Role, needs
 from supply.listings import store
-from supply.model import Offered
+from supply.model import CategoryName, Offered
 
 Category = Annotated[str | None, QueryParameter(name="category", max_length=100, pattern=r"^[^\x00]*$")]
 Title = Annotated[
@@ -37,4 +37,15 @@ async def list_offered(
     return page(rows, limit, lambda row: row, lambda row: (row.merchant_id, row.product_id))
 
 
-HANDLERS = [list_offered]
+@get("/categories", guards=[needs(STAFF, MERCHANT, Role.STOREFRONT)])
+async def list_categories(
+    db: NamedDependency[Database], limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[CategoryName]:
+    """The categories that a listing may have, by name."""
+    (after,) = decode_cursor(cursor, tuple[str]) or ("",)
+    async with db.read(WORKER) as tx:
+        rows = await store.list_categories(tx, limit=limit + 1, after=after)
+    return page(rows, limit, lambda row: row, lambda row: (row.category,))
+
+
+HANDLERS = [list_offered, list_categories]

@@ -83,7 +83,10 @@ async def view_order(tx: Tx, merchant_id: int, order_id: int, party: Party) -> O
 
 
 async def view_orders(tx: Tx, keys: Sequence[tuple[int, int]], party: Party) -> list[OrderView]:
-    """Orders by merchant_id and order_id as a party sees them, in so many statements however many they are."""
+    """Orders by merchant_id and order_id as a party sees them, in so many statements however many they are.
+
+    Under which contract a merchant sells is nothing that its buyers see.
+    """
     details = await get_orders(tx, keys)
     shipments, returns = await fulfilment.shipments_of(tx, keys), await fulfilment.returns_of(tx, keys)
     states, disputes = await refund_states(tx, keys), await disputes_of(tx, keys)
@@ -92,7 +95,9 @@ async def view_orders(tx: Tx, keys: Sequence[tuple[int, int]], party: Party) -> 
         key = detail.order.merchant_id, detail.order.order_id
         view = OrderView(
             order=detail.order,
-            lines=detail.lines,
+            lines=[structs.replace(line, contract_id=None) for line in detail.lines]
+            if party is Party.BUYER
+            else detail.lines,
             refunds=[structs.replace(one, state=states[key[0], one.refund_id]) for one in detail.refunds],
             shipments=shipments.get(key, []),
             returns=returns.get(key, []),

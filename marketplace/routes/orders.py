@@ -49,7 +49,10 @@ class DeliverBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """reason: a code of the refund policy; by default that of who cancels."""
+    """reason: a code of the refund policy that gives everything back; by default that of who cancels.
+
+    For a buyer `buyer_cancelled`; `changed_mind` leaves the freight with the merchant: refused where there is any.
+    """
 
     reason: Code | None = None
 
@@ -62,7 +65,11 @@ class CancelLinesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class ReturnBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Without lines, all that the buyer still has."""
+    """Without lines, all that the buyer still has.
+
+    reason: why. Once the units are back they are refunded under `damaged`, `wrong_item`, `late` or `not_delivered`
+    where that is the reason, and the order's refund policy names it; under `returned` for any other.
+    """
 
     reason: Code
     note: Note = ""

@@ -16,7 +16,7 @@ from billing.payments.inbox import store as inbox
 from billing.payments.model import InboxEvent, Payment, PaymentCommand, PaymentDetail, ProcessorFile
 from marketplace.core import signatures
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import AppError, NotFound
+from marketplace.core.errors import AppError, Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.apply_payment_events import ACTOR, apply_event, receive_event
 from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
@@ -164,7 +164,10 @@ async def import_file(
 
     async def work(tx: Tx) -> ImportedFile:
         content = data.content.encode("utf-8", "surrogatepass")
-        return await import_processor_file(db, tx.actor, data.processor, content)
+        try:
+            return await import_processor_file(db, tx.actor, data.processor, content)
+        except Invalid as fault:  # it names the line and the column; that of the request is the file
+            raise Invalid(fault.detail, pointer="/content") from fault
 
     return await once_through(request, db, work)
 

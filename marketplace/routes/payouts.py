@@ -94,7 +94,10 @@ async def list_owed(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[OwedPayout]:
-    """Who was owed money when the last period closed and gets none: no payout, one that came back, one held."""
+    """Who was owed money when the last period closed and gets none: no payout, one that came back, one held.
+
+    With all that each is owed by now, and why: the reasons add up to it.
+    """
     after = decode_cursor(cursor, tuple[int, str])
     async with db.read(request.user.scope) as tx:
         rows = await store.list_owed(tx, entity_id=entity_id, limit=limit + 1, after=after)

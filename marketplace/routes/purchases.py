@@ -10,13 +10,12 @@ from litestar.params import JSONBody
 from billing.payments.model import PurchasePayment
 from demand.fulfilment.model import Return
 from demand.lifecycle import Party
-from demand.model import Moved
-from marketplace.core.db import Database
+from demand.model import Moved, OrderState
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import cancel_order as cancelling
 from marketplace.flows import fulfil_order as fulfilling
 from marketplace.flows import return_order as returning
-from marketplace.flows.cancel_order import Cancelled
 from marketplace.flows.hold_order import Act
 from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
 from marketplace.routes import order_queries as queries
@@ -24,6 +23,7 @@ from marketplace.routes.fields import Method
 from marketplace.routes.order_queries import Purchase, PurchaseView
 from marketplace.routes.orders import ACTS, CancelBody, ReturnBody, tuple_or_none
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
+from marketplace.routes.refund_queries import RefundDone, refund_done
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -63,6 +63,16 @@ async def _act(request: ActorRequest, db: Database, buyer_id: int, purchase_id: 
     )
 
 
+class BuyerCancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cancellation made of the order, and what the buyer is owed by it; None where nothing was paid."""
+
+    merchant_id: int
+    order_id: int
+    state: OrderState
+    version: int
+    refund: RefundDone | None
+
+
 @post(f"{ORDER}/cancel", dto=StrictBody[CancelBody], guards=[needs(SELLING)], status_code=200, opt=ACTS)
 async def cancel_purchased(
     request: ActorRequest,
@@ -71,10 +81,22 @@ async def cancel_purchased(
     purchase_id: PathNo,
     order_id: PathNo,
     data: JSONBody[CancelBody],
-) -> Response[Cancelled]:
+) -> Response[BuyerCancelled]:
     """Cancel one merchant's order that it has not accepted yet; the other merchants' orders stay as they are."""
     act = msgspec.structs.asdict(await _act(request, db, buyer_id, purchase_id, order_id))
-    return await once(request, db, cancelling.cancel_order, cancelling.CancelOrder(**act, reason=data.reason))
+    cmd = cancelling.CancelOrder(**act, reason=data.reason)
+
+    async def work(tx: Tx) -> BuyerCancelled:
+        done = await cancelling.cancel_order(tx, cmd)
+        return BuyerCancelled(
+            merchant_id=done.merchant_id,
+            order_id=done.order_id,
+            state=done.state,
+            version=done.version,
+            refund=None if done.refund is None else refund_done(done.refund, for_buyer=True),
+        )
+
+    return await once(request, db, work)
 
 
 @post(f"{ORDER}/complete", guards=[needs(SELLING)], status_code=200, opt=ACTS)

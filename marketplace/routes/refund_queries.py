@@ -13,6 +13,7 @@ from demand.refund_policy import LineLeft
 from demand.store import OF_ORDERS, order_keys
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
+from marketplace.flows.refund_order import Refunded
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,28 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     refunded_at: datetime
     made_by: str
+
+
+class RefundDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund as it was booked, in minor units: `Refunded`, as the caller may see it.
+
+    What is between platform and merchant is None for a shop that asks for its buyer, as in the preview.
+    """
+
+    refund_id: int
+    gross_minor: int
+    payer_minor: int = 0
+    entry_no: int | None = None
+    platform_minor: int | None = None
+    commission_minor: int | None = None
+    vat_minor: int | None = None
+    fee_minor: int | None = None
+
+
+def refund_done(done: Refunded, *, for_buyer: bool) -> RefundDone:
+    if for_buyer:
+        return RefundDone(refund_id=done.refund_id, gross_minor=done.gross_minor, payer_minor=done.payer_minor)
+    return RefundDone(**msgspec.structs.asdict(done))
 
 
 class RefundDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,9 +140,17 @@ async def get_refund(tx: Tx, merchant_id: int, refund_id: int) -> RefundDetail:
                  AS fact (kind),
              unnest(CAST(:sources AS bigint[])) AS source (id)
         JOIN billing.entry e ON e.merchant_id = :merchant AND e.source_id = source.id
-        WHERE e.kind = fact.kind ORDER BY e.entry_no
+        WHERE e.kind = fact.kind
+        UNION
+        SELECT e.entry_no
+        FROM billing.payment_part p JOIN billing.entry e
+          ON e.merchant_id = p.merchant_id AND e.kind = 'processor_fee_recharged' AND e.source_id = p.payment_id
+        WHERE p.merchant_id = :merchant AND p.order_id = :order AND :fee > 0
+        ORDER BY entry_no
         """,
         merchant=merchant_id,
+        order=row.order_id,
+        fee=row.fee_minor,
         sources=[refund_id, *(payment.transfer_id for payment in sent)],
     )
     return RefundDetail(

@@ -24,11 +24,11 @@ from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refu
 from marketplace.flows.plan_refund import Plan, RefundLine, RefundOrder, plan_refund
 from marketplace.flows.price_amendment import By, check_buyer
 from marketplace.flows.read_funds import Funds
-from marketplace.flows.refund_order import Refunded, refund_order
+from marketplace.flows.refund_order import refund_order
 from marketplace.routes import refund_queries
 from marketplace.routes.fields import BuyerId, Minor, Name, Positive
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
-from marketplace.routes.refund_queries import Refund, RefundDetail
+from marketplace.routes.refund_queries import Refund, RefundDetail, RefundDone, refund_done
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, SELLING, STAFF, Role, needs
@@ -126,17 +126,17 @@ async def refund(
     merchant_id: PathId,
     order_id: PathId,
     data: JSONBody[AskRefund],
-) -> Response[Refunded]:
+) -> Response[RefundDone]:
     """Refund an order, in the name of its merchant, of its buyer or of the platform, whoever calls.
 
     The policy it was sold under says who bears what, and whether this party may ask for it at all.
     """
     cmd = _command(request.user, merchant_id, order_id, data)
 
-    async def work(tx: Tx) -> Refunded:
+    async def work(tx: Tx) -> RefundDone:
         if cmd.initiator is Party.BUYER:
             await _order_of_buyer(tx, cmd, data.buyer_id)
-        return await refund_order(tx, cmd)
+        return refund_done(await refund_order(tx, cmd), for_buyer=cmd.initiator is Party.BUYER)
 
     return await once(request, db, work)
 

@@ -37,7 +37,12 @@ LEFT JOIN demand.refund r
   ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id
  AND e.kind IN ('order_refunded', 'refund_cancelled', 'dispute_lost', 'processor_fee_recharged',
                 'processor_fee_returned')
-LEFT JOIN demand.merchant_order refunded ON refunded.merchant_id = r.merchant_id AND refunded.order_id = r.order_id
+LEFT JOIN LATERAL (
+    SELECT p.order_id FROM billing.payment_part p
+    WHERE p.merchant_id = e.merchant_id AND p.payment_id = e.source_id AND e.kind = 'processor_fee_recharged' LIMIT 1
+) AS part ON true
+LEFT JOIN demand.merchant_order refunded
+  ON refunded.merchant_id = e.merchant_id AND refunded.order_id = coalesce(r.order_id, part.order_id)
 WHERE e.merchant_id = :merchant AND e.currency = :currency AND leg.amount IS NOT NULL
   AND e.entry_no > :after AND e.entry_no <= :to_no AND e.effective_on >= :from_on AND e.effective_on < :to_on
   AND e.entry_no >= least(

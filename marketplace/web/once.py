@@ -29,6 +29,12 @@ class KeyMissing(AppError):
     title = "This request needs an Idempotency-Key"
 
 
+class KeyUnusable(AppError):
+    code = "idempotency-key-unusable"
+    status = 400
+    title = "This Idempotency-Key cannot be used"
+
+
 async def once(
     request: ActorRequest,
     db: Database,
@@ -60,10 +66,14 @@ async def once_through(request: ActorRequest, db: Database, work: Callable[[Tx],
 
 
 async def ticket_of(request: ActorRequest) -> Ticket:
-    """What makes this request the same as another. Raises KeyMissing."""
+    """What makes this request the same as another. Raises KeyMissing and KeyUnusable."""
     key = request.headers.get(HEADER, "")
-    if not 0 < len(key) <= _KEY_LENGTH_MAX or not (key.isascii() and key.isprintable()):
+    if not key:
         raise KeyMissing(f"{HEADER}: send 1 to {_KEY_LENGTH_MAX} printable characters, new for every new request")
+    if len(key) > _KEY_LENGTH_MAX:
+        raise KeyUnusable(f"{HEADER}: is {len(key)} characters long; at most {_KEY_LENGTH_MAX} are allowed")
+    if not (key.isascii() and key.isprintable()):
+        raise KeyUnusable(f"{HEADER}: holds something that is no printable ASCII character")
     fingerprint = hashlib.sha256(
         b"\0".join((request.method.encode(), request.scope["raw_path"], request.scope["query_string"]))
         + b"\0"

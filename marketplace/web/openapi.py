@@ -62,7 +62,7 @@ _REASONS = {
     404: "There is no such thing, or it is another's.",
     409: "The present state does not allow this.",
     412: "It has been changed since it was read; `ETag` of a new read is its version.",
-    413: "The body is larger than 1 MiB.",
+    413: "The body is larger than allowed; `detail` says how large it may be.",
     414: "Path and query are longer than 8 KiB.",
     415: "The body is not JSON.",
     422: "A field is not valid; `errors` names it.",
@@ -141,10 +141,13 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
 def _correct(node: Any) -> None:
     """Say what Litestar means and does not write.
 
-    Integer bounds come as floats, which at 64 bits are other numbers; the dots of `tuple[X, ...]` come as a second kind
+    A lower bound of zero is lost where null is allowed besides, and no integer of ours has an upper bound only. Integer
+    bounds come as floats, which at 64 bits are other numbers; the dots of `tuple[X, ...]` come as a second kind
     of item, of which everything is one.
     """
     if isinstance(node, dict):
+        if "oneOf" in node and "maximum" in node:
+            node.setdefault("minimum", 0)
         for bound in ("minimum", "maximum"):
             if isinstance(node.get(bound), float) and node.get("type", "integer") == "integer":
                 node[bound] = max(-(2**63), min(int(node[bound]), 2**63 - 1))

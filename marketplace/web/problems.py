@@ -117,6 +117,8 @@ def from_http_exception(request: Request[Any, Any, Any], error: HTTPException) -
     status = HTTPStatus(error.status_code)
     extra: dict[str, Any] = {}
     detail = error.detail or status.phrase
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = f"body: is larger than {request.route_handler.resolve_request_max_body_size()} bytes"
     if isinstance(error, ValidationException):
         faults: list[Any] = error.extra if isinstance(error.extra, list) else []
         extra["errors"] = [_refused_parameter(request, fault) for fault in faults]

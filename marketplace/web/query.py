@@ -1,4 +1,4 @@
-"""Query strings of the API: what the description does not know is refused, and an integer is written as one.
+"""Query strings of the API: what the description does not know is refused, and what is said twice; an integer is one.
 
 What is passed over in silence looks like an answer to a question that nobody has heard: a misspelt filter, for one.
 """
@@ -42,9 +42,13 @@ def _is_integer(schema: dict[str, Any]) -> bool:
 async def check_query(request: Request[Any, Any, State]) -> None:
     """Litestar runs it after the guards and before it reads anything. Raises Invalid."""
     known = request.app.state["queries"].get((request.scope["path_template"], str(request.scope.get("method"))), {})
+    seen: set[str] = set()
     for name, value in request.query_params.multi_items():
         if name not in known:
             there = f"; there are {', '.join(sorted(known))}" if known else " here"
             raise Invalid(f"{name[:_SHOWN]}: there is no such parameter{there}", pointer=f"/{name[:_SHOWN]}")
+        if name in seen:  # no parameter of ours is a list
+            raise Invalid(f"{name}: is given more than once", pointer=f"/{name}")
+        seen.add(name)
         if known[name] and not _INTEGER.fullmatch(value):
             raise Invalid(f"{name}: {value[:_SHOWN]!r} is not an integer", pointer=f"/{name}")

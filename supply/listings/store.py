@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
-from supply.model import Listing, ListingState, Offered
+from supply.model import CategoryName, Listing, ListingState, Offered
 from supply.tables import offer, product, stock, stock_movement
 
 _SELECT = """
@@ -108,6 +108,16 @@ async def find_by_sku(tx: Tx, merchant_id: int, skus: Sequence[str]) -> dict[str
     """Those of a merchant's listings that have one of these SKUs, held: listings come before stock."""
     listings = [_listing(row) for row in await tx.rows(_BY_SKU, merchant=merchant_id, skus=list(skus))]
     return {listing.sku: listing for listing in listings if listing.sku is not None}
+
+
+async def list_categories(tx: Tx, *, limit: int, after: str = "") -> list[CategoryName]:
+    """At most `limit` categories by name, those behind `after`."""
+    rows = await tx.rows(
+        "SELECT category, name_en FROM supply.category WHERE category > :after ORDER BY category LIMIT :limit",
+        after=after,
+        limit=limit,
+    )
+    return [CategoryName(**row._mapping) for row in rows]
 
 
 async def known_categories(tx: Tx, names: Sequence[str]) -> set[str]:

@@ -32,7 +32,7 @@ async def retry(db: Database, payout: Payout) -> Payout:
 
 async def owed(db: Database) -> list[tuple[int, int, str]]:
     async with db.read(WORKER) as tx:
-        return [(one.merchant_id, one.owed_minor, one.why) for one in await alarms.list_owed(tx, limit=50)]
+        return [(one.merchant_id, one.owed_minor, one.reasons[0].why) for one in await alarms.list_owed(tx, limit=50)]
 
 
 async def test_what_came_back_goes_to_the_new_account_once_it_is_usable(db: Database, clock: FixedClock) -> None:

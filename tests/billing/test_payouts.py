@@ -31,6 +31,7 @@ from tests.billing.accounts import OTHER_IBAN, activated, add_account, cooling
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import (
     CHECKER,
+    JULY,
     JUNE,
     MAKER,
     MAY,
@@ -298,8 +299,12 @@ async def test_a_payout_of_a_reversed_run_cannot_be_confirmed(db: Database) -> N
 
 
 async def owed(db: Database) -> list[tuple[int, int, str]]:
+    """Who is owed money, all of it, and why first."""
     async with db.read(WORKER) as tx:
-        return [(one.merchant_id, one.owed_minor, one.why) for one in await alarms.list_owed(tx, limit=50)]
+        rows = await alarms.list_owed(tx, limit=50)
+    for one in rows:
+        assert sum(reason.amount_minor for reason in one.reasons) == one.owed_minor
+    return [(one.merchant_id, one.owed_minor, one.reasons[0].why) for one in rows]
 
 
 async def test_owed_and_no_payout_is_alarmed_about(db: Database) -> None:
@@ -313,13 +318,38 @@ async def test_owed_and_no_payout_is_alarmed_about(db: Database) -> None:
         for table in ("payout_item", "payout"):
             await owner.exec_driver_sql(f"DELETE FROM billing.{table} {where} {lost.merchant_id}")
     await db.write(WORKER, "test", ledger.post, [goodwill(lost.merchant_id, 1, JUNE_5, 4_000)])
-    assert await owed(db) == [(2, NET_OF_120, "returned"), (3, NET_OF_120, "held"), (4, 4_000, "none")]
+    assert await owed(db) == [(2, NET_OF_120, "returned"), (3, NET_OF_120, "held"), (4, 4_000, "balance")]
     await roll_ledger(db, "test")
-    assert await owed(db) == [(2, NET_OF_120, "returned"), (3, NET_OF_120, "held"), (4, 4_000, "none")]
+    assert await owed(db) == [(2, NET_OF_120, "returned"), (3, NET_OF_120, "held"), (4, 4_000, "balance")]
     async with db.read(WORKER) as tx:
         [first] = await alarms.list_owed(tx, limit=1)
         rest = await alarms.list_owed(tx, limit=9, after=(first.merchant_id, first.currency))
     assert (first.merchant_id, [one.merchant_id for one in rest]) == (2, [3, 4])
+
+
+async def test_what_came_back_is_owed_beside_what_is_held_and_every_payout_is_named(db: Database) -> None:
+    """Returning a payout changes nothing in what the merchant is owed: accounts 2000 and 2020 together."""
+    days = (MAY_10, JUNE_2, date(2018, 7, 3))
+    await settled_market(db, [order(1, no, day) for no, day in enumerate(days, start=1)], through=date(2018, 7, 31))
+    held: list[Payout] = []
+    for period in (MAY, JUNE, JULY):
+        run = await billed(db, period)
+        async with db.read(WORKER) as tx:
+            held += await store.list_payouts(tx, run_id=run.run.run_id)
+    assert await owed(db) == [(1, 3 * NET_OF_120, "held")]
+    for back in (held[0], held[2]):
+        await give_back(db, back, ref=None, on=date(2018, 8, 2))
+        assert await owed(db) == [(1, 3 * NET_OF_120, "held")]
+    await db.write(WORKER, "test", ledger.post, [goodwill(1, 1, date(2018, 8, 3), 500)])
+    async with db.read(WORKER) as tx:
+        [one] = await alarms.list_owed(tx, limit=9)
+        balances = {found.account: found.balance_minor for found in await ledger.balances(tx, 1)}
+    assert one.owed_minor == -balances[2000] - balances[2020] == 3 * NET_OF_120 + 500
+    assert [(reason.why, reason.amount_minor, reason.payout_ids) for reason in one.reasons] == [
+        ("held", NET_OF_120, [held[1].payout_id]),
+        ("returned", 2 * NET_OF_120, [held[0].payout_id, held[2].payout_id]),
+        ("balance", 500, []),
+    ]
 
 
 async def test_negative_balances_are_aged_from_the_day_they_turned(db: Database, clock: FixedClock) -> None:

@@ -240,7 +240,7 @@ def keys_and_tags(t: Things) -> dict[str, Try]:
         "a move with an old tag": post("owner", accept, None, 412, "stale", If_Match='"7"'),
         "a key that is none": post("owner", accept, None, 400, "idempotency-key-missing", Idempotency_Key=""),
         "a key of 256 characters": post(
-            "owner", accept, None, 400, "idempotency-key-missing", Idempotency_Key="k" * 256
+            "owner", accept, None, 400, "idempotency-key-unusable", Idempotency_Key="k" * 256
         ),
         "a used key, another body": post(
             "owner",

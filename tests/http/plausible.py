@@ -122,6 +122,7 @@ RIPE: dict[str, str] = {
     f"{_OF_ORDER}/cancel": _PAID,
     f"{_OF_ORDER}/cancel-lines": _PAID,
     f"{_OF_ORDER}/refunds": _DELIVERED,
+    f"{_OF_ORDER}/refunds/preview": _DELIVERED,
     f"{_OF_ORDER}/returns": _DELIVERED,
     f"{_OF_ORDER}/amendments": _PAID,
     f"{_OF_ORDER}/cash-collected": "FROM billing.payment_part p WHERE p.state = 'open' AND EXISTS"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from marketplace.core.db import Database
+from marketplace.core.db import WORKER, Database, Tx
 from tests.billing.market import check_books
 from tests.http.market import send
 from tests.orders.amending import LAMP, MERCHANT, ORDER, add_paid_order
@@ -66,6 +66,28 @@ async def test_more_waits_for_its_payment_and_can_be_taken_back(
     assert waiting["method"] == ""  # the buyer's own affair
     cancelled = (await send(shop, f"{one}/cancel", {"reason": "changed my mind", **BUYER})).json()
     assert (cancelled["state"], cancelled["outcome"]) == ("cancelled", "changed my mind")
+
+
+async def test_a_difference_is_not_paid_in_cash(owner: httpx.AsyncClient, shop: httpx.AsyncClient) -> None:
+    add = {"add": [{"product_id": LAMP, "quantity": 1}], "base_version": 1, "reason": "one more"}
+    proposed = (await send(owner, PATH, add)).json()
+    for path, body in ((PATH, {**add, **BUYER}), (f"{PATH}/{proposed['amendment_id']}/accept", BUYER)):
+        refused = await send(shop, path, {"base_version": 1, **body, "method": "cash"})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/method")
+        assert "token" in refused.json()["detail"]
+
+
+async def test_who_has_paid_in_cash_needs_a_token_to_pay_more(
+    db: Database, owner: httpx.AsyncClient, shop: httpx.AsyncClient
+) -> None:
+    await db.write(WORKER, "test", Tx.execute, "UPDATE billing.payment SET method = 'cash'")
+    add = {"add": [{"product_id": LAMP, "quantity": 1}], "base_version": 1, "reason": "one more"}
+    one = f"{PATH}/{(await send(owner, PATH, add)).json()['amendment_id']}/accept"
+    refused = await send(shop, one, {"base_version": 1, **BUYER})
+    assert refused.status_code == 409
+    assert "send the processor's token of a card or account" in refused.json()["detail"]
+    accepted = await send(shop, one, {"base_version": 1, **BUYER, "method": "tok_ok"})
+    assert (accepted.status_code, accepted.json()["state"]) == (200, "awaiting_payment")
 
 
 async def test_the_shop_names_its_buyer_and_sees_that_buyers_orders_only(

@@ -98,12 +98,24 @@ async def test_another_body_or_route_under_the_same_key_is_refused(payer: httpx.
     assert await effects(db) == 1
 
 
-@pytest.mark.parametrize("key", [None, "", "x" * 256, "tab\there", "\u00e9"])
-async def test_a_key_is_needed_and_must_be_plain(payer: httpx.AsyncClient, db: Database, key: str | None) -> None:
+@pytest.mark.parametrize(
+    ("key", "problem", "fault"),
+    [
+        (None, "missing", "send 1 to 255 printable characters"),
+        ("", "missing", "send 1 to 255 printable characters"),
+        ("x" * 256, "unusable", "is 256 characters long; at most 255 are allowed"),
+        ("tab\there", "unusable", "no printable ASCII character"),
+        ("\u00e9", "unusable", "no printable ASCII character"),
+    ],
+)
+async def test_a_key_is_needed_and_must_be_plain(
+    payer: httpx.AsyncClient, db: Database, key: str | None, problem: str, fault: str
+) -> None:
     headers = {} if key is None else {b"idempotency-key": key.encode("latin-1")}
     answer = await payer.post("/api/pay", json={"amount_minor": 1}, headers=headers)
     assert answer.status_code == 400
-    assert answer.json()["type"] == "/problems/idempotency-key-missing"
+    assert answer.json()["type"] == f"/problems/idempotency-key-{problem}"
+    assert fault in answer.json()["detail"]
     assert await effects(db) == 0
 
 

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from demand.lifecycle import Party
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.routes.order_queries import view_order, view_purchase
 from tests.billing.market import check_books
 from tests.http.market import ALPHA, BETA, send
@@ -19,6 +20,7 @@ Make = Callable[..., Awaitable[httpx.AsyncClient]]
 OF_ALPHA = f"/merchants/{ALPHA}/orders/1"
 OF_BETA = f"/merchants/{BETA}/orders/2"
 PURCHASE = f"/buyers/{BUYER}/purchases/1"
+CARRIED = (Sold(quantity=3, goods_minor=10_000, freight_minor=500),)
 
 
 def sold(merchant_id: int, order_id: int) -> Bought:
@@ -152,6 +154,32 @@ async def test_a_buyer_cancels_one_order_of_the_purchase(shop: httpx.AsyncClient
     assert [one["order"]["state"] for one in orders] == ["paid", "cancelled"]
     assert (await shelf(db, ALPHA), await shelf(db, BETA)) == ((100, 3), (100, 0))
     await check_books(db)
+
+
+async def test_a_reason_that_keeps_the_freight_is_refused_with_those_that_give_it_back(
+    shop: httpx.AsyncClient, db: Database
+) -> None:
+    await db.write(WORKER, "test", add_purchase, 2, [msgspec.structs.replace(sold(ALPHA, 3), lines=CARRIED)])
+    path = f"/buyers/{BUYER}/purchases/2/orders/3/cancel"
+    refused = await send(shop, path, {"reason": "changed_mind"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "/reason")
+    assert "give a reason that gives all of it back: buyer_cancelled, " in refused.json()["detail"]
+    cancelled = await done(shop, path, {"reason": "buyer_cancelled"})
+    assert (cancelled["state"], cancelled["refund"]["gross_minor"]) == ("cancelled", 10_500)
+    await check_books(db)
+
+
+async def test_a_shop_sees_nothing_of_the_merchants_books(
+    alpha: httpx.AsyncClient, shop: httpx.AsyncClient, db: Database
+) -> None:
+    await db.write(WORKER, "test", Tx.execute, "UPDATE demand.order_line SET contract_id = 7")
+    [ours, _] = (await read(shop, PURCHASE))["orders"]
+    assert [line["contract_id"] for line in ours["lines"]] == [None]
+    assert [line["contract_id"] for line in (await read(alpha, OF_ALPHA))["lines"]] == [7]
+    refund = (await done(shop, f"{PURCHASE}/orders/2/cancel", {}))["refund"]
+    assert refund["gross_minor"] == 10_000
+    books = ("entry_no", "commission_minor", "vat_minor", "platform_minor", "fee_minor")
+    assert [refund[name] for name in books] == [None] * 5
 
 
 async def test_purchases_page(shop: httpx.AsyncClient) -> None:

@@ -125,6 +125,7 @@ async def test_a_large_body_without_a_length_is_cut_off(probe: httpx.AsyncClient
 
     answer = await probe.post("/api/echo", content=endless(), headers={"content-type": "application/json"})
     assert answer.status_code == 413
+    assert answer.json()["detail"] == f"body: is larger than {BODY_BYTES_MAX} bytes"
 
 
 async def test_a_fault_says_nothing_but_its_incident_id(probe: httpx.AsyncClient) -> None:

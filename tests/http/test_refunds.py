@@ -52,6 +52,11 @@ async def test_a_shop_names_its_buyer_and_learns_nothing_of_the_merchants_terms(
     seen = (await send(shop, f"{OF_ORDER}/preview", {**asked, "buyer_id": BUYER})).json()
     assert (seen["gross_minor"], seen["commission_minor"], seen["rule"]) == (12_000, None, None)
     assert (await send(owner, f"{OF_ORDER}/preview", asked)).json()["rule"] is not None
+    done = (await send(shop, OF_ORDER, {**asked, "buyer_id": BUYER})).json()
+    assert (done["gross_minor"], done["payer_minor"]) == (seen["gross_minor"], seen["payer_minor"])
+    books = ("commission_minor", "vat_minor", "platform_minor", "fee_minor")
+    assert [(seen[name], done[name]) for name in books] == [(None, None)] * 4
+    assert done["entry_no"] is None
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/rejections": FINANCE | PAYER,
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/reclaims": FINANCE,
     "GET /api/v1/listings": SELLING,
+    "GET /api/v1/categories": STAFF | BOOKS | CASHIER | STOREFRONT,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,
     "POST /api/v1/merchants": OPERATING,
     "GET /api/v1/merchants/{merchant_id}": STAFF | BOOKS | CASHIER,

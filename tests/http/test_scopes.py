@@ -55,8 +55,22 @@ def test_the_last_noun_of_a_path_speaks() -> None:
     assert scope_of("/api/v1/merchants/{merchant_id}/orders/{order_id}", "GET") == "orders:read"
     assert scope_of("/api/v1/merchants/{merchant_id}/statements/{run_id}/lines.csv", "GET") == "statements:read"
     assert scope_of("/api/v1/billing-runs/{run_id}/approve", "POST") == "runs:write"
+    assert scope_of("/api/v1/merchants/{merchant_id}/orders/{order_id}/deliveries", "POST") == "fulfilments:write"
     assert scope_of("/api/v1/surprise", "GET") is None
     assert scope_of("/finance/statements", "GET") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "below", "scope"),
+    [
+        ("GET", "/deliveries", "webhooks:read"),
+        ("GET", "/deliveries/{event_id}", "webhooks:read"),
+        ("POST", "/deliveries/{event_id}/replay", "webhooks:write"),
+        ("POST", "/replay", "webhooks:write"),
+    ],
+)
+def test_what_a_webhook_delivers_is_about_the_webhook(method: str, below: str, scope: str) -> None:
+    assert scope_of(f"/api/v1/webhooks/{{endpoint_id}}{below}", method) == scope
 
 
 def test_no_segment_belongs_to_two_nouns() -> None:

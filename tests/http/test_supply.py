@@ -9,7 +9,7 @@ import pytest
 
 from marketplace.core import policies
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.pay_merchants import activate_bank_accounts
 from tests.billing.accounts import IBAN
 from tests.billing.market import check_books
@@ -113,6 +113,41 @@ async def test_the_checklist_over_http_from_missing_to_live(ops: httpx.AsyncClie
     assert (live.status_code, live.json()["state"], live.json()["joined_on"]) == (200, "live", str(NOW.date()))
     assert (await send(ops, at(m, "/suspend"), {"reason": "complaints"})).json()["state"] == "suspended"
     assert (await send(ops, at(m, "/onboarding/nothing/waive"), {"reason": "x"})).status_code == 404
+
+
+async def test_who_lists_goods_can_read_which_categories_there_are(
+    ops: httpx.AsyncClient, caller: Make, db: Database
+) -> None:
+    alpha = await caller("alice", "merchant_manager", merchant_id=ALPHA)
+    body = {"sku": "A-1", "title": "Lamp", "price_minor": 1_000, "category": "of my own"}
+    refused = await send(alpha, at(ALPHA, "/listings"), body)
+    assert refused.json()["errors"] == [
+        {
+            "pointer": "/category",
+            "detail": "category: there is no category 'of my own'; /api/v1/categories lists them",
+        }
+    ]
+    made = "INSERT INTO supply.category VALUES ('a lamp', 'Lamps'), ('a shade', 'Shades')"
+    await db.write(WORKER, "test", Tx.execute, made)
+    names: list[tuple[str, str]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        found = await read(alpha, "/categories", limit=1, **cursor)
+        names += [(one["category"], one["name_en"]) for one in found["items"]]
+        if found["next"] is None:
+            break
+        cursor = {"cursor": found["next"]}
+    assert len(names) == len(set(names))
+    assert {("a lamp", "Lamps"), ("a shade", "Shades")} <= set(names)
+    assert (await send(alpha, at(ALPHA, "/listings"), {**body, "category": "a shade"})).status_code == 201
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(ops: httpx.AsyncClient) -> None:
+    refused = await ops.get("/api/v1/merchants?limit=1&limit=2")
+    assert (refused.status_code, refused.json()["errors"]) == (
+        422,
+        [{"pointer": "/limit", "detail": "limit: is given more than once"}],
+    )
 
 
 async def test_stores_and_listings_are_the_merchants_own_to_edit(ops: httpx.AsyncClient, caller: Make) -> None:
@@ -279,7 +314,7 @@ async def test_payouts_are_confirmed_returned_and_alarmed_about_over_http(
     back = {"on": "2018-06-09", "reason": "account closed", "bank_ref": "B-3"}
     assert (await send(clerk, f"{path}/return", back)).json()["return_reason"] == "account closed"
     [owed] = (await read(clerk, "/payouts/owed"))["items"]
-    assert (owed["merchant_id"], owed["why"], owed["owed_minor"]) == (
+    assert (owed["merchant_id"], owed["reasons"][0]["why"], owed["owed_minor"]) == (
         ALPHA, "returned", payouts[ALPHA]["amount_minor"],
     )  # fmt: skip
     assert (await read(alice, path))["state"] == "returned"

@@ -84,6 +84,7 @@ async def add_purchase(tx: Tx, sold: Sequence[Paid], payment_id: int) -> None:
             "amount_minor": one.order.gross_minor - one.credit_minor,
             "credit_minor": one.credit_minor,
             "state": "captured",
+            "captured_minor": one.order.gross_minor - one.credit_minor,
             "fee_minor": one.fee_minor,
         }
         for one in sold

@@ -140,7 +140,7 @@ class OrderMachine(RuleBasedStateMachine):
 
     def give_back(self, wanted: list[int], party: Party, *, restock: bool) -> None:
         allowed = self.model.give_back(wanted, party, restock=restock)
-        asked = self.act(allowed, ask_return, AskReturn, party, reason="damaged", lines=line_units(wanted))
+        asked = self.act(allowed, ask_return, AskReturn, party, reason="changed_mind", lines=line_units(wanted))
         if asked:
             named = {"return_id": asked.return_id}
             self.act(True, decide_return, DecideReturn, Party.MERCHANT, move=ReturnMove.APPROVE, **named)

@@ -45,7 +45,8 @@ async def test_pain_7_a_payout_that_the_bank_returns_is_not_settled_and_is_paid_
     assert (await db.write(WORKER, "bank", return_payout, back)).state == "returned"
     async with db.read(WORKER) as tx:
         [owed] = await alarms.list_owed(tx, limit=9)
-    assert (owed.why, owed.payout_id, owed.owed_minor) == ("returned", payout.payout_id, NET_OF_120)
+    [reason] = owed.reasons
+    assert (reason.why, reason.payout_ids, owed.owed_minor) == ("returned", [payout.payout_id], NET_OF_120)
     again = await billed(db, JUNE)
     async with db.read(WORKER) as tx:
         [paid] = await store.list_payouts(tx, run_id=again.run.run_id)
@@ -77,7 +78,7 @@ async def test_pain_7_money_that_is_owed_without_a_payout_raises_an_alarm(db: Da
     async with db.read(WORKER) as tx:
         [payout] = await store.list_payouts(tx, run_id=run_id)
         [owed] = await alarms.list_owed(tx, limit=9)
-    assert (owed.why, owed.owed_minor, payout.held) == ("held", NET_OF_120, "no bank account")
+    assert (owed.reasons[0].why, owed.owed_minor, payout.held) == ("held", NET_OF_120, "no bank account")
     cmd = ConfirmPayout(merchant_id=1, payout_id=payout.payout_id, bank_ref="B-1", on=date(2018, 6, 2))
     with pytest.raises(Conflict, match="held"):
         await db.write(WORKER, "bank", confirm_payout, cmd)

@@ -31,9 +31,11 @@ from tests.orders.test_cancellation import accounts
 from tests.orders.test_fulfilment import THE_ORDER, arrive, ship
 
 
-async def ask(db: Database, *lines: tuple[int, int], party: Party = Party.BUYER, order_id: int = 1) -> Return:
+async def ask(
+    db: Database, *lines: tuple[int, int], party: Party = Party.BUYER, order_id: int = 1, reason: str = "damaged"
+) -> Return:
     units = tuple(LineUnits(*line) for line in lines) or None
-    cmd = AskReturn(merchant_id=1, order_id=order_id, party=party, reason="damaged", note="broken", lines=units)
+    cmd = AskReturn(merchant_id=1, order_id=order_id, party=party, reason=reason, note="broken", lines=units)
     return await db.write(WORKER, "shop", ask_return, cmd)
 
 
@@ -53,9 +55,11 @@ async def receive(db: Database, asked: Return, **values: Any) -> Received:
     return await db.write(WORKER, "mia", receive_return, cmd)
 
 
-async def give_back(db: Database, *lines: tuple[int, int], party: Party = Party.BUYER, **values: Any) -> Received:
+async def give_back(
+    db: Database, *lines: tuple[int, int], party: Party = Party.BUYER, reason: str = "damaged", **values: Any
+) -> Received:
     """Asked for, approved and received."""
-    asked = await ask(db, *lines, party=party)
+    asked = await ask(db, *lines, party=party, reason=reason)
     await decide(db, asked, ReturnMove.APPROVE)
     return await receive(db, asked, **values)
 
@@ -103,16 +107,30 @@ async def test_an_order_that_comes_back_whole_before_settlement_is_due_no_more(d
     await check_books(db)
 
 
-@pytest.mark.parametrize(("party", "shares"), [(Party.PLATFORM, [341, 340, 339]), (Party.BUYER, [307, 307, 306])])
+@pytest.mark.parametrize(
+    ("party", "reason", "shares"),
+    [
+        (Party.PLATFORM, "changed_mind", [341, 340, 339]),
+        (Party.BUYER, "changed_mind", [307, 307, 306]),
+        (Party.BUYER, "too_small", [307, 307, 306]),
+        (Party.BUYER, "damaged", [341, 340, 339]),
+    ],
+)
 async def test_unit_by_unit_the_discounted_line_comes_back_to_the_cent(
-    db: Database, party: Party, shares: list[int]
+    db: Database, party: Party, reason: str, shares: list[int]
 ) -> None:
-    """Of what a buyer returns for its own reasons the freight is not given back: so the default policy."""
+    """Of what a buyer returns for its own reasons the freight is not given back: so the default policy.
+
+    What the merchant has done wrong costs the buyer nothing.
+    """
     line = Sold(quantity=3, goods_minor=1000, freight_minor=100, discount_minor=80)
     await delivered(db, Bought(merchant_id=1, order_id=1, lines=(line,)))
     await settle_through(db, "test", NOW.date())
-    backs = [await give_back(db, (1, 1), party=party) for _ in range(3)]
+    backs = [await give_back(db, (1, 1), party=party, reason=reason) for _ in range(3)]
     assert [back.refund.gross_minor for back in backs if back.refund] == shares
+    async with db.read(WORKER) as tx:
+        reasons = {row.reason for row in await tx.rows("SELECT reason FROM demand.refund")}
+    assert reasons == {"damaged" if reason == "damaged" else "returned"}
     assert (await read_order(db)).order.state is OrderState.RETURNED
     await check_books(db)
 
@@ -188,7 +206,7 @@ async def test_what_was_imported_delivered_can_be_returned_without_having_been_s
 async def test_freight_that_is_not_given_back_is_settled_all_the_same(db: Database) -> None:
     line = Sold(quantity=1, goods_minor=1000, freight_minor=100)
     await delivered(db, Bought(merchant_id=1, order_id=1, lines=(line,)))
-    back = await give_back(db)
+    back = await give_back(db, reason="changed_mind")
     assert (back.order_state, back.refund and back.refund.gross_minor) == (OrderState.RETURNED, 1000)
     await check_books(db)
     assert (await settle_through(db, "test", NOW.date())).orders == 1

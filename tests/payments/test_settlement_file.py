@@ -148,7 +148,11 @@ REFUSED = {
     "net is not the difference": ("1.86,118.14,EUR,2018", "1.86,118.13,EUR,2018", "line 2: net"),
     "an amount is none": ("capture,{ref},,120.00", "capture,{ref},,12o.00", "line 2: gross: '12o.00' is not"),
     "too many decimals": ("capture,{ref},,120.00", "capture,{ref},,120.001", "line 2: gross: '120.001' has more"),
-    "a kind nobody knows": (",capture,", ",gift,", "line 2: kind: 'gift'"),
+    "a kind nobody knows": (
+        ",capture,",
+        ",gift,",
+        "line 2: kind: 'gift' is none of capture, refund, dispute, ",
+    ),
     "a capture that takes": ("capture,{ref},,120.00", "capture,{ref},,-120.00", "line 2: gross"),
     "a reference that is none": ("capture,{ref}", "capture,ours", "line 2: reference: 'ours' is none of ours"),
     "a payment that is none": ("capture,{ref}", "capture,5-1", "line 2: buyer 5 has no payment 1"),
@@ -196,6 +200,7 @@ async def test_finance_brings_the_file_over_http(market: Database, processor: Pr
     assert (listed["file_id"], listed["net_minor"]) == (answer.json()["file_id"], 11814)
     bad = await send(fay, "/processor-files", {**body, "content": "id,kind\n"})
     assert (bad.status_code, bad.json()["detail"][:7]) == (422, "line 1:")
+    assert bad.json()["errors"][0]["pointer"] == "/content"
 
 
 def test_the_clock_of_the_simulator_decides_the_day(processor: Processor) -> None:

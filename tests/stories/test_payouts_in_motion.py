@@ -68,7 +68,7 @@ async def test_k_a_payout_is_confirmed_comes_back_after_its_month_was_closed_and
     assert (await shop.post("fay", f"{path}/return", back))["state"] == "returned"
     await shop.stand(EARNED | {2000: -10_560}, {})
     [owed] = (await shop.get("fay", "/payouts/owed"))["items"]
-    assert (owed["merchant_id"], owed["why"], owed["owed_minor"]) == (ALPHA, "returned", 10_560)
+    assert (owed["merchant_id"], owed["reasons"][0]["why"], owed["owed_minor"]) == (ALPHA, "returned", 10_560)
     shop.at(8, 2)
     july = await shop.bill("2018-07")
     assert await shop.statement(july) == {"payout": 10_560, "closing": 10_560}
@@ -89,7 +89,7 @@ async def test_a_payout_with_nowhere_to_go_is_alarmed_about_however_many_months_
         shop.at(int(month) + 1, 2)
         await shop.bill(f"2018-{month}")
         [owed] = (await shop.get("fay", "/payouts/owed"))["items"]
-        assert (owed["merchant_id"], owed["why"], owed["owed_minor"]) == (ALPHA, "held", 10_560)
+        assert (owed["merchant_id"], owed["reasons"][0]["why"], owed["owed_minor"]) == (ALPHA, "held", 10_560)
     await shop.stand(EARNED | {2020: -10_560}, {})
 
 
