@@ -182,8 +182,7 @@ async def _finish(tx: Tx, plan: _Plan) -> ImportedFile:
         """,
         {"file": file_id, "new": len(plan.new), "lines": len(plan.file.lines)},
     )
-    booked = ended.one_or_none()
-    if booked is None:
+    if (booked := ended.one_or_none()) is None:
         return answer
     answer = msgspec.structs.replace(answer, file_id=file_id, **booked._mapping)
     await audit.record(tx, "processor file imported", f"processor_file:{file_id}", **msgspec.structs.asdict(answer))
