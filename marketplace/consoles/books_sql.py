@@ -118,6 +118,7 @@ SELECT kind, id FROM (
     FROM billing.payment_part {_OF_ORDER} AND state = 'released'
     UNION ALL
     SELECT 'commission_adjusted', adjustment_id FROM billing.commission_adjustment {_OF_ORDER}
+    UNION ALL
     SELECT 'processor_fee_recharged', payment_id FROM billing.payment_part {_OF_ORDER} AND state = 'captured'
 ) AS facts
 """

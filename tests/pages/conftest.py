@@ -34,6 +34,7 @@ PEOPLE: dict[str, list[str]] = {
 }
 MINE, OTHERS = 1, 2
 """The merchants of the users `merchant` and `cashier`, and of the user `other`."""
+PAYER = 1
 
 
 @asynccontextmanager
@@ -70,7 +71,9 @@ async def _switch_on(tx: Tx) -> None:
 async def add_people(tx: Tx) -> None:
     for login, roles in PEOPLE.items():
         merchant_id = {"merchant": MINE, "cashier": MINE, "other": OTHERS}.get(login)
-        await create_user(tx, login, f"{login.title()} <Person>", roles, merchant_id=merchant_id, password=PASSWORD)
+        named = f"{login.title()} <Person>"
+        payer_id = PAYER if login == "payer" else None
+        await create_user(tx, login, named, roles, merchant_id=merchant_id, payer_id=payer_id, password=PASSWORD)
 
 
 @pytest.fixture(scope="module")
