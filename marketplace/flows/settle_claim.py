@@ -95,7 +95,7 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
     await audit.record(
         tx, "payer remitted", f"payer_claim:{claim.payer_id}/{claim.claim_id}", minor=cmd.amount_minor, ref=cmd.bank_ref
     )
-    await _tell(tx, "billing.payer_remitted.v1", claim, cmd.amount_minor)
+    await outbox.emit(tx, "billing.payer_remitted.v1", _settled(claim, cmd.amount_minor))
     return claim
 
 
@@ -157,7 +157,7 @@ async def reject_line(tx: Tx, cmd: RejectLine) -> Rejection:
     await claims.store_line(tx, claim, changed)
     claim = await claims.add_to_claim(tx, claim, rejected_minor=cmd.amount_minor + fee)
     await _note(tx, "payer rejected", claim, done)
-    await _tell(tx, "billing.payer_rejected.v1", claim, cmd.amount_minor + fee)
+    await outbox.emit(tx, "billing.payer_rejected.v1", _settled(claim, cmd.amount_minor + fee))
     return done
 
 
@@ -224,8 +224,8 @@ async def _note(tx: Tx, action: str, claim: PayerClaim, done: Rejection) -> None
     await audit.record(tx, action, subject, line_no=done.line_no, minor=done.amount_minor, reason=done.reason)
 
 
-async def _tell(tx: Tx, topic: str, claim: PayerClaim, moved_minor: int) -> None:
-    settled = ClaimSettled(
+def _settled(claim: PayerClaim, moved_minor: int) -> ClaimSettled:
+    return ClaimSettled(
         payer_id=claim.payer_id,
         claim_id=claim.claim_id,
         claim_no=claim.claim_no,
@@ -233,4 +233,3 @@ async def _tell(tx: Tx, topic: str, claim: PayerClaim, moved_minor: int) -> None
         moved_minor=moved_minor,
         open_minor=claim.open_minor,
     )
-    await outbox.emit(tx, topic, settled)

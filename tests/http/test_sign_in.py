@@ -44,7 +44,8 @@ async def test_a_session_opens_with_login_and_password_and_closes(
     assert cookie["path"] == "/"
     assert not cookie["secure"]
     me = (await client.get("/api/v1/me")).json()
-    assert me == {"login": "anna", "name": "Anna", "roles": ["accountant"], "merchant_id": None, "locale": "en"}
+    ids = {"merchant_id": None, "payer_id": None}
+    assert me == {"login": "anna", "name": "Anna", "roles": ["accountant"], "locale": "en", **ids}
     async with db.read(WORKER) as tx:
         stored = await tx.scalar("SELECT string_agg(encode(token_hash, 'escape'), '') FROM core.session")
     assert cookie.value not in stored
