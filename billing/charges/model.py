@@ -73,7 +73,8 @@ class NewCharge(msgspec.Struct, frozen=True, kw_only=True):
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """A charge. open_minor: what the merchant still owes of it, with VAT.
 
-    credited_minor and credited_vat_minor: net and VAT that were taken back. recognised_minor: what is booked as revenue
+    credited_minor and credited_vat_minor: net and VAT that were taken back. regained_minor: what of the loss that was
+    written off is none, because it was credited since. recognised_minor: what is booked as revenue
     so far, of anchored_minor that was earned by anchored_on and of what is earned since.
     """
 
@@ -98,6 +99,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     credited_minor: int
     credited_vat_minor: int
     written_off_minor: int
+    regained_minor: int
     open_minor: int
     dunning_step: int
     entry_no: int
@@ -107,6 +109,11 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     def kept_minor(self) -> int:
         """What is left of it after credits, without VAT."""
         return self.net_minor - self.credited_minor
+
+    @property
+    def lost_minor(self) -> int:
+        """What was written off, and not credited since."""
+        return self.written_off_minor - self.regained_minor
 
     @property
     def waiting_minor(self) -> int:

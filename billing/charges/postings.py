@@ -40,10 +40,10 @@ def paid(amount_minor: int, charge_id: int, batch_id: int) -> tuple[tuple[Leg, .
     )
 
 
-def credited(charge: Charge, net_minor: int, vat_minor: int, open_minor: int) -> tuple[Leg, ...]:
+def credited(charge: Charge, net_minor: int, vat_minor: int, open_minor: int, lost_minor: int) -> tuple[Leg, ...]:
     """A part of a charge is taken back: of what is not earned yet first, and from what is still owed of it first.
 
-    What the merchant does not owe any more it has paid, so that becomes payable.
+    lost_minor: what was written off, and is no loss now. What is left the merchant has paid, so that becomes payable.
     """
     waited = min(net_minor, charge.waiting_minor)
     return legs(
@@ -52,7 +52,8 @@ def credited(charge: Charge, net_minor: int, vat_minor: int, open_minor: int) ->
             REVENUE[charge.source]: net_minor - waited,
             Account.OUTPUT_VAT: vat_minor,
             Account.MERCHANT_RECEIVABLE: -open_minor,
-            Account.PAYABLE: open_minor - net_minor - vat_minor,
+            Account.BAD_DEBT: -lost_minor,
+            Account.PAYABLE: open_minor + lost_minor - net_minor - vat_minor,
         },
         dimensions=_of(charge.charge_id),
     )

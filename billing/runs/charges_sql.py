@@ -36,6 +36,7 @@ FROM (
          AND k.valid_from < :to_on AND (k.valid_until IS NULL OR k.valid_until >= :to_on)
         JOIN billing.contract f ON f.name = k.name
          AND f.valid_from <= :from_on AND (f.valid_until IS NULL OR f.valid_until > :from_on)
+        JOIN billing.contract_merchant since ON since.merchant_id = n.merchant_id AND since.contract_id = f.contract_id
         JOIN supply.merchant m ON m.merchant_id = n.merchant_id AND m.state IN ('live', 'suspended')
          AND (m.joined_on IS NULL OR m.joined_on <= :from_on)
          AND (k.first_months IS NULL OR :to_on <= m.joined_on + make_interval(months => k.first_months))

@@ -33,8 +33,8 @@ _MIRRORED = (
 async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     """Take a refund back of which everything has failed, or that no payment carries: the buyer is owed it no more.
 
-    Raises NotFound, and Conflict when any of it was paid or is on its way, or when the order has ended or was settled
-    since, or the platform has got back what it bore of it: then the buyer keeps what it is owed, and it can be retried
+    Raises NotFound, and Conflict when any of it was paid or is on its way, or when the order has ended, was settled or
+    rated anew since, or the platform has got back what it bore of it: then the buyer keeps what it is owed, and it can be retried
     or turned into credit.
     """
     await ledger.lock_books(tx, key.merchant_id)
@@ -55,6 +55,8 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     payments = await store.of_refund(tx, key.merchant_id, key.refund_id)
     booked = await _booked(tx, key)
     await _check(tx, order, refund, [one.state for one in payments], booked)
+    if await _is_rerated(tx, order, booked.entry_no):
+        raise Conflict(f"order {order.order_id} was rated anew with this refund in it: it stays the buyer's")
     entry = await post(tx, order, "refund_cancelled", key.refund_id, mirror(booked), tx.now)
     lines = await tx.rows(
         "SELECT * FROM billing.commission_line WHERE merchant_id = :merchant AND entry_no = :entry_no",
@@ -104,6 +106,22 @@ async def _check(tx: Tx, order: Order, refund: Any, payments: list[str], booked:
         goodwill = funds.bore_minor - await loss_of(tx, order.merchant_id, order.order_id)
         if refund.platform_minor > goodwill:
             raise Conflict("platform_minor: the merchant has given this back to the platform since: it is the buyer's")
+
+
+async def _is_rerated(tx: Tx, order: Order, refunded_no: int) -> bool:
+    """Whether an adjustment has counted the refund for more or less than it gave back of the commission."""
+    return bool(
+        await tx.scalar(
+            """
+            SELECT EXISTS (SELECT FROM billing.commission_line
+                           WHERE merchant_id = :merchant AND order_id = :order AND kind = 'adjustment'
+                             AND entry_no > :refunded AND (kept_commission_minor, kept_vat_minor) <> (0, 0))
+            """,
+            merchant=order.merchant_id,
+            order=order.order_id,
+            refunded=refunded_no,
+        )
+    )
 
 
 async def _covered(tx: Tx, order: Order, payments: list[str]) -> bool:

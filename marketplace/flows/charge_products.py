@@ -133,13 +133,15 @@ async def credit_charge(tx: Tx, charge: Charge, net_minor: int, on: date, reason
         raise Conflict(f"charge {charge.charge_id}: {left} is left to be credited, not {net_minor}", left_minor=left)
     vat = charge.credited_vat(net_minor)
     off_open = min(charge.open_minor, net_minor + vat)
+    off_lost = min(charge.lost_minor, net_minor + vat - off_open)
     movement_id = time_ordered_id(tx.now)
-    legs = postings.credited(charge, net_minor, vat, off_open)
+    legs = postings.credited(charge, net_minor, vat, off_open, off_lost)
     [entry_no] = await ledger.post(tx, [_entry(tx, charge, "product_credited", movement_id, on, legs)])
     values: dict[str, Any] = {
         "credited_minor": charge.credited_minor + net_minor,
         "credited_vat_minor": charge.credited_vat_minor + vat,
         "recognised_minor": charge.recognised_minor - max(net_minor - charge.waiting_minor, 0),
+        "regained_minor": charge.regained_minor + off_lost,
         "open_minor": charge.open_minor - off_open,
     }
     if charge.service_to is not None:
@@ -150,7 +152,8 @@ async def credit_charge(tx: Tx, charge: Charge, net_minor: int, on: date, reason
         on=on, amount_minor=net_minor + vat, vat_minor=vat, open_minor=off_open, reason=reason,
     )  # fmt: skip
     await audit.record(tx, "charge credited", _subject(charge), net_minor=net_minor, reason=reason)
-    return Credited(charge=credited, net_minor=net_minor, vat_minor=vat, payable_minor=net_minor + vat - off_open)
+    payable = net_minor + vat - off_open - off_lost
+    return Credited(charge=credited, net_minor=net_minor, vat_minor=vat, payable_minor=payable)
 
 
 async def recognise(tx: Tx, charge: Charge, through: date) -> Charge:

@@ -81,6 +81,8 @@ async def _preview_moved(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]
     if not moved:
         return set()
     before = await _figures(tx, run.run_id, moved)
+    await settle_charges(tx, run, moved)
+    await net_receivables(tx, run, moved)
     await _preview(tx, run, moved)
     after = await _figures(tx, run.run_id, moved)
     return {merchant_id for merchant_id, *_ in before ^ after}

@@ -257,3 +257,20 @@ async def test_receivables_are_listed_with_their_age(db: Database, clock: FixedC
         [owed] = await list_receivables(tx, limit=10)
         assert await list_receivables(tx, limit=10, after=(1, "EUR")) == []
     assert (owed.balance_minor, owed.above_threshold, owed.since) == (13_440, False, date(2018, 6, 5))
+
+
+async def test_cash_that_comes_after_the_preview_is_set_off_before_the_payout(db: Database, clock: FixedClock) -> None:
+    """What moves a merchant's books between preview and end is set off as if it had been there before."""
+    await db.write(WORKER, MAKER, _market)
+    clock.move_to(datetime(2018, 6, 2, 12, tzinfo=UTC))
+    run = (await run_period(db, MAKER, MAY)).run
+    await sold_for_cash(db, clock, 1, date(2018, 5, 20))
+    clock.move_to(datetime(2018, 6, 3, 12, tzinfo=UTC))
+    await approve_run(db, CHECKER, run.run_id)
+    with pytest.raises(Conflict):
+        await finalise_run(db, CHECKER, run.run_id)
+    await approve_run(db, CHECKER, run.run_id)
+    await finalise_run(db, CHECKER, run.run_id)
+    assert await payouts(db, run.run_id) == {}
+    assert (await books(db))[1100] == 1_440
+    await check_books(db)

@@ -16,6 +16,8 @@ from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden
 from marketplace.flows.apply_contracts import apply_versions
+from marketplace.flows.cancel_refund import cancel_refund
+from marketplace.flows.pay_refund import RefundKey
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.rerate_contracts import Reratable, Rerated, approve_rerating, preview_rerating, propose_rerating
 from marketplace.flows.run_billing import reverse_run
@@ -320,3 +322,16 @@ def test_there_and_back_nets_to_zero_and_again_adds_nothing(
     for one, other in zip(there, back, strict=True):
         assert (one.commission_minor + other.commission_minor, one.vat_minor + other.vat_minor) == (0, 0)
     assert booked(then, back) == issued
+
+
+async def test_a_refund_that_was_rated_anew_is_not_taken_back(db: Database) -> None:
+    """Its share of the adjustment would be lost: the buyer keeps what it is owed."""
+    await settled_market(db, [order(1, 1, MAY_5)])
+    half = RefundOrder(merchant_id=1, order_id=1, reason="late", lines=(RefundLine(1, 6_000),))
+    done = await db.write(WORKER, MAKER, refund_order, half)
+    await apply_late(db, msgspec.structs.replace(BETTER, rate_ppm=200_000))
+    await rerated(db)
+    with pytest.raises(Conflict, match="rated anew with this refund in it"):
+        await db.write(WORKER, "ops", cancel_refund, RefundKey(1, done.refund_id))
+    assert await preview(db) == []
+    await check_books(db)

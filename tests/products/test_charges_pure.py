@@ -26,8 +26,8 @@ def made(net: int, from_on: date, to_on: date) -> Charge:
         currency="EUR",
         net_minor=net, vat_minor=net // 5, pays_by=PaysBy.NETTING, charged_on=from_on, due_on=from_on, deferred=False,
         service_from=from_on, service_to=to_on, anchored_on=from_on, anchored_minor=0, recognised_minor=0,
-        credited_minor=0, credited_vat_minor=0, written_off_minor=0, open_minor=net, dunning_step=0, entry_no=1,
-        created_at=datetime(2018, 1, 1, tzinfo=UTC),
+        credited_minor=0, credited_vat_minor=0, written_off_minor=0, regained_minor=0, open_minor=net,
+        dunning_step=0, entry_no=1, created_at=datetime(2018, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 
 

@@ -268,6 +268,27 @@ async def test_written_off_while_suspended_it_ends(db: Database, clock: FixedClo
     await check_books(db)
 
 
+async def test_what_was_written_off_and_never_used_is_no_loss_and_nobodys_money(
+    db: Database, clock: FixedClock
+) -> None:
+    """Of a year that nobody paid, what is not used when it ends lessens the loss; the merchant is owed nothing."""
+    await subscribed(db, await offered(db, YEARLY))
+    await tick(db, clock, date(2018, 6, 5))
+    day(clock, date(2018, 6, 20))
+    [charge] = await charges(db)
+    cmd = ProposeWriteOff(merchant_id=M, charge_id=charge.charge_id, reason="lost")
+    proposed = await db.write(WORKER, "fay", propose_write_off, cmd)
+    await db.write(WORKER, "fred", approve_write_off, M, proposed.write_off_id)
+    await tick(db, clock, date(2018, 6, 21))
+    [charge] = await charges(db)
+    unused = 103_333 + 20_667
+    assert (charge.written_off_minor, charge.regained_minor, charge.lost_minor) == (144_000, unused, 144_000 - unused)
+    day(clock, date(2018, 7, 2))
+    run = (await billed(db, JUNE)).run
+    assert await payouts(db, run.run_id) == {}
+    await check_books(db)
+
+
 async def test_a_statement_shows_products_and_a_payout_is_what_they_leave(db: Database, clock: FixedClock) -> None:
     """A run sets charges off before it pays: of 2,000.00 earned, 1,440.00 pay for the year. A credit is in June."""
     held = await subscribed(db, await offered(db, YEARLY))
