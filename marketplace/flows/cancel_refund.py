@@ -34,8 +34,8 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     """Take a refund back of which everything has failed, or that no payment carries: the buyer is owed it no more.
 
     Raises NotFound, and Conflict when any of it was paid or is on its way, or when the order has ended, was settled or
-    rated anew since, or the platform has got back what it bore of it: then the buyer keeps what it is owed, and it can be retried
-    or turned into credit.
+    rated anew since, or the platform has got back what it bore of it: then the buyer keeps what it is owed, and it can
+    be retried or turned into credit.
     """
     await ledger.lock_books(tx, key.merchant_id)
     refund = await tx.row(
