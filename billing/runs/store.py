@@ -256,8 +256,12 @@ async def paid_since(tx: Tx, returned: Payout) -> int | None:
          AND e.source_id = p.payout_id
         JOIN billing.entry back ON back.merchant_id = p.merchant_id AND back.kind = 'payout_returned'
          AND back.source_id = :payout
+        JOIN billing.statement s
+          ON s.merchant_id = p.merchant_id AND s.run_id = p.run_id AND s.currency = p.currency
         WHERE p.merchant_id = :merchant AND p.currency = :currency
-          AND (p.retry_of = :payout OR (p.retry_of IS NULL AND p.state <> 'cancelled' AND e.entry_no > back.entry_no))
+          AND (p.retry_of = :payout
+               OR (p.retry_of IS NULL AND p.state <> 'cancelled' AND e.entry_no > back.entry_no
+                   AND back.effective_on < s.to_on))
         ORDER BY p.payout_id LIMIT 1
         """,
         merchant=returned.merchant_id,

@@ -62,8 +62,14 @@ _OWN_POLICIES = {
     "billing.payer_version": {Role.PAYER: _own("payer_id")},
 }
 
-# What a tenant sees of its own rows only once it is settled: a preview is not the merchant's to read yet.
-_OWN_ONCE = {"billing.statement": "state IN ('final', 'reversed')"}
+# What a tenant sees of its own rows only once it is settled, a preview is not the merchant's to read yet; or never: why
+# it is paid nothing is said to it by people, and what a proposal would change is not changed.
+_OWN_ONCE = {
+    "billing.payout_hold": "false",
+    "billing.rerating_line": "false",
+    "billing.run_charge": "state <> 'due'",
+    "billing.statement": "state IN ('final', 'reversed')",
+}
 
 
 def role_statements() -> Iterator[str]:

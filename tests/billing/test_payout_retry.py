@@ -130,3 +130,19 @@ async def test_a_retry_keeps_the_reserve_that_was_kept_and_the_next_payout_owes_
         [june] = await store.list_payouts(tx, run_id=run_id)
     assert june.amount_minor == NET_OF_120 - 1_056
     await check_books(db)
+
+
+async def test_a_run_of_a_month_before_it_came_back_has_not_paid_it(db: Database, clock: FixedClock) -> None:
+    """June is billed after May's payout came back in July: it pays June's order only."""
+    await db.write(WORKER, MAKER, prepare, [order(1, 1, MAY_10), order(1, 2, JUNE_20, 1_000)])
+    await settle_through(db, MAKER, JUNE.last_on)
+    await activated(db, clock)
+    run_id = (await billed(db, MAY)).run.run_id
+    async with db.read(WORKER) as tx:
+        [payout] = await store.list_payouts(tx, run_id=run_id)
+    await give_back(db, payout, on=date(2018, 7, 3), ref=None)
+    await billed(db, JUNE)
+    assert await owed(db) == [(1, NET_OF_120 + 880, "returned")]
+    await activated(db, clock, number="GB29NWBK60161331926819")
+    assert (await retry(db, payout)).amount_minor == NET_OF_120
+    await check_books(db)

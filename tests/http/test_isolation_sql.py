@@ -30,6 +30,8 @@ EMPTY = {
     "billing.payout_carried", "billing.payout_reserve",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
+HIDDEN = {"billing.payout_hold", "billing.rerating_line", "billing.run_charge"}
+"""What is about a merchant, and not for it to read, or not yet: what a run will charge is only previewed there."""
 
 
 def owned_by(key: str) -> list[Table]:
@@ -71,7 +73,8 @@ async def test_a_merchant_sees_its_own_rows_of_every_table(busy_db: Database) ->
             empty.add(qualified(table))
         for merchant_id in (ALPHA, BETA):
             seen = await owners(busy_db, Scope(Role.MERCHANT, merchant_id), table, "merchant_id")
-            assert seen == {merchant_id} & every, qualified(table)
+            own = set() if qualified(table) in HIDDEN else {merchant_id} & every
+            assert seen == own, qualified(table)
         assert await owners(busy_db, Scope(Role.MERCHANT), table, "merchant_id") == set(), qualified(table)
     assert empty == EMPTY
 

@@ -1229,7 +1229,7 @@ CREATE POLICY app_worker ON billing.payout_hold TO app_worker USING (true) WITH 
 ;;
 GRANT SELECT ON billing.payout_hold TO app_merchant
 ;;
-CREATE POLICY app_merchant ON billing.payout_hold FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+CREATE POLICY app_merchant ON billing.payout_hold FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_terms TO app_staff, app_worker
 ;;
@@ -1259,7 +1259,7 @@ CREATE POLICY app_worker ON billing.rerating_line TO app_worker USING (true) WIT
 ;;
 GRANT SELECT ON billing.rerating_line TO app_merchant
 ;;
-CREATE POLICY app_merchant ON billing.rerating_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+CREATE POLICY app_merchant ON billing.rerating_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.run_charge TO app_staff, app_worker
 ;;
@@ -1273,7 +1273,7 @@ CREATE POLICY app_worker ON billing.run_charge TO app_worker USING (true) WITH C
 ;;
 GRANT SELECT ON billing.run_charge TO app_merchant
 ;;
-CREATE POLICY app_merchant ON billing.run_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+CREATE POLICY app_merchant ON billing.run_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND state <> 'due')
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_item TO app_staff, app_worker
 ;;
