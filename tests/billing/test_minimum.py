@@ -178,3 +178,23 @@ async def test_a_merchant_that_began_within_the_month_owes_no_minimum_for_it(db:
     await db.write(WORKER, MAKER, join, 1, MAY_5)
     assert "other" not in await as_previewed(db)
     assert (await as_previewed(db, JUNE))["other"] == -2_400
+
+
+async def test_who_is_named_from_the_middle_of_a_month_owes_nothing_for_it(db: Database) -> None:
+    """The contract was there all month, of another merchant: the first owes the minimum from June on."""
+    await settled_market(db, [order(1, 1, MAY_5), order(2, 2, MAY_5)])
+    async with db.read(WORKER) as tx:
+        rows = await tx.rows(
+            "SELECT merchant_ref FROM supply.merchant WHERE merchant_id IN (1, 2) ORDER BY merchant_id"
+        )
+    first, second = [row.merchant_ref for row in rows]
+    least = msgspec.structs.replace(FLAT, name="least", month_min_minor=2_000)
+    only = msgspec.structs.replace(least, merchants=(second,), valid_until=date(2018, 5, 20))
+    both = msgspec.structs.replace(least, merchants=(first, second), valid_from=date(2018, 5, 20))
+    await db.write(WORKER, MAKER, apply_versions, [only])
+    await db.write(WORKER, MAKER, apply_versions, [both])
+    await billed(db)
+    assert [charge[:4] for charge in await charges(db)] == [(2, 2_000, 1_200, 800)]
+    await billed(db, JUNE)
+    assert [charge[:4] for charge in await charges(db)][1:] == [(1, 2_000, 0, 2_000), (2, 2_000, 0, 2_000)]
+    await check_books(db)
