@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -67,9 +68,9 @@ def test_a_price_is_the_least_that_keeps_the_rank(all_bids: list[Bid], positions
 
 
 @given(bids, st.randoms(use_true_random=False))
-def test_the_answer_does_not_depend_on_the_order_of_the_bids(all_bids: list[Bid], rng: object) -> None:
+def test_the_answer_does_not_depend_on_the_order_of_the_bids(all_bids: list[Bid], rng: Random) -> None:
     shuffled = list(all_bids)
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    rng.shuffle(shuffled)
     assert run_auction(shuffled, positions=3, reserve_minor=5) == run_auction(all_bids, positions=3, reserve_minor=5)
 
 
@@ -218,10 +219,10 @@ def test_repeats_and_too_many_clicks_of_a_viewer() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3_599), st.integers(1, 2)), max_size=25), st.randoms(use_true_random=False))
-def test_verdicts_do_not_depend_on_arrival(seen: list[tuple[int, int]], rng: object) -> None:
+def test_verdicts_do_not_depend_on_arrival(seen: list[tuple[int, int]], rng: Random) -> None:
     clicks = [_click(f"e{number}", second, viewer) for number, (second, viewer) in enumerate(seen)]
     shuffled = list(clicks)
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    rng.shuffle(shuffled)
     assert judge_hour(shuffled) == judge_hour(clicks)
 
 

@@ -50,7 +50,7 @@ class _Campaign(msgspec.Struct):
     placement_id: int = 3
 
 
-TICKET = ticket(_Campaign(), at=NOON - HOUR)  # type: ignore[arg-type]
+TICKET = ticket(_Campaign(), at=NOON - HOUR)  # type: ignore[arg-type]  # the three fields that a token is made of
 TOKEN = sign(TICKET, KEY)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -249,12 +250,12 @@ def sold(goods: int) -> Part:
     return Part(contract=FLAT, goods_minor=goods, freight_minor=0)
 
 
-def settled(amounts: list[tuple[int, object]], terms: Terms) -> Issues:
+def settled(amounts: list[tuple[int, Fraction]], terms: Terms) -> Issues:
     """Orders as settlement books them, and refunds as they are planned."""
     month, issued = MonthSoFar(), {}
     for number, (goods, returned) in enumerate(amounts):
         [(_, commission, vat)] = rate_order([msgspec.structs.replace(sold(goods), contract=terms)], month)
-        back = int(goods * returned)  # type: ignore[operator]
+        back = int(goods * returned)
         issued[number] = Issued(
             contract_id=1,
             base_minor=goods,
@@ -296,7 +297,7 @@ def booked(issued: Issues, found: list[Difference]) -> Issues:
 
 @given(sales, contracts, contracts)
 def test_what_is_expected_is_what_settling_anew_would_have_booked(
-    amounts: list[tuple[int, object]], before: Terms, after: Terms
+    amounts: list[tuple[int, Fraction]], before: Terms, after: Terms
 ) -> None:
     issued, anew = settled(amounts, before), settled(amounts, after)
     found = differences(issued, after)
@@ -311,7 +312,7 @@ def test_what_is_expected_is_what_settling_anew_would_have_booked(
 
 @given(sales, contracts, contracts)
 def test_there_and_back_nets_to_zero_and_again_adds_nothing(
-    amounts: list[tuple[int, object]], before: Terms, after: Terms
+    amounts: list[tuple[int, Fraction]], before: Terms, after: Terms
 ) -> None:
     issued = settled(amounts, before)
     assert not any((one.commission_minor, one.vat_minor) != (0, 0) for one in differences(issued, before))
