@@ -13,10 +13,10 @@ from litestar.params import FromPath
 from billing.bank_accounts import store as bank_accounts
 from marketplace.consoles import ops_queries
 from marketplace.consoles.approvals_sql import WAITING
-from marketplace.consoles.deeds import Refused, carry_out, done
+from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.errors import Conflict
 from marketplace.flows import dun_merchants, fund_ads, instruct_bank, rerate_contracts, run_billing, set_payout_terms
 from marketplace.web.auth import ActorRequest
 
@@ -131,12 +131,10 @@ async def reject(
     """Refuse it and say why; whoever made it may take it back so."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        deed, reason = DECIDED[kind][1], typed.get("reason", "").strip()
+        deed = DECIDED[kind][1]
         if deed is None:
             raise Conflict(f"a {kind} is not rejected; it is made anew or given up where it was made")
-        if not 0 < len(reason) <= 500:
-            raise Invalid("reason: say why, in at most 500 characters", pointer="/reason")
-        await deed(tx, merchant_id, proposal_id, reason)
+        await deed(tx, merchant_id, proposal_id, text(typed, "reason", most=500, least=1))
         return done("/finance/approvals", "rejected")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))

@@ -7,6 +7,7 @@ Every form carries a key of its own, so one that is sent twice takes effect once
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from litestar.response import Redirect
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Invalid
 from marketplace.core.idempotency import Ticket, claim, remember
+from marketplace.core.money import minor_from_text, text_from_minor
 from marketplace.web.auth import ActorRequest
 
 KEY = "form_key"
@@ -90,9 +92,42 @@ def _refused(refusal: AppError, typed: Mapping[str, str]) -> Refused:
     return Refused(refusal.code, refusal.detail, fields, typed)
 
 
-def optional(typed: Mapping[str, str], name: str) -> str | None:
-    """What was typed into a field, None when that is nothing."""
-    return typed.get(name, "").strip() or None
+def text(typed: Mapping[str, str], name: str, *, most: int, least: int = 0) -> str:
+    """What was typed into a field, without the space around it. Raises Invalid for fewer or more characters."""
+    value = typed.get(name, "").strip()
+    if not least <= len(value) <= most:
+        wanted = f"at most {most}" if not value or len(value) > most else f"at least {least}"
+        raise Invalid(f"{name}: must have {wanted} characters" if value else f"{name}: is missing", pointer=f"/{name}")
+    return value
+
+
+def number(typed: Mapping[str, str], name: str, *, least: int = 0, most: int = 2**63 - 1) -> int:
+    """A whole number. Raises Invalid for what is none, or not within the bounds."""
+    value = text(typed, name, most=20, least=1)
+    if not (value.isascii() and value.isdecimal() and least <= int(value) <= most):
+        raise Invalid(f"{name}: must be a whole number from {least} to {most}", pointer=f"/{name}")
+    return int(value)
+
+
+def day(typed: Mapping[str, str], name: str) -> date | None:
+    """A day, None when nothing was typed. Raises Invalid for what is none."""
+    value = text(typed, name, most=10)
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError as fault:
+        raise Invalid(f"{name}: must be a day, as 2026-01-31", pointer=f"/{name}") from fault
+
+
+def amount(typed: Mapping[str, str], name: str, currency: str, *, least: int = 0) -> int:
+    """An amount of money in minor units, typed with a point or a comma before its decimals. Raises Invalid."""
+    value = text(typed, name, most=30, least=1).replace(",", ".")
+    try:
+        minor = minor_from_text(value, currency)
+    except ValueError as fault:
+        raise Invalid(f"{name}: {fault}", pointer=f"/{name}") from fault
+    if minor < least:
+        raise Invalid(f"{name}: must be at least {text_from_minor(least, currency)}", pointer=f"/{name}")
+    return minor
 
 
 def done(address: str, name: str) -> str:

@@ -1,7 +1,6 @@
 """Billing runs on pages: finance starts one, looks at it, approves it, makes it final, and takes it back."""
 
 from collections.abc import Mapping
-from datetime import date
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -12,10 +11,9 @@ from litestar.params import FromPath, FromQuery
 
 from billing.runs.model import period_named
 from marketplace.consoles import finance_queries, ops_queries
-from marketplace.consoles.deeds import Refused, carry_out, done, optional
+from marketplace.consoles.deeds import Refused, carry_out, day, done, number
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.errors import Invalid
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows import run_billing
 from marketplace.flows.reconcile_payments import MatchKind
@@ -85,8 +83,8 @@ async def start(request: ActorRequest, db: NamedDependency[Database]) -> Respons
             db,
             tx.actor,
             period_named(typed.get("period", "")),
-            entity_id=_number(typed, "entity"),
-            payout_on=_day(typed, "payout_on"),
+            entity_id=number(typed, "entity"),
+            payout_on=day(typed, "payout_on"),
         )
         return done(f"/finance/runs/{result.run.run_id}", "run_preview")
 
@@ -127,21 +125,6 @@ async def reverse(request: ActorRequest, db: NamedDependency[Database], run_id: 
         return done(f"/finance/runs/{run_id}", "run_reverse")
 
     return await carry_out(request, db, work, again=partial(show_run, request, db, run_id, None), by_steps=True)
-
-
-def _number(typed: Mapping[str, str], name: str) -> int | None:
-    text = optional(typed, name)
-    if text is not None and not text.isdecimal():
-        raise Invalid(f"{name}: must be a whole number", pointer=f"/{name}")
-    return None if text is None else int(text)
-
-
-def _day(typed: Mapping[str, str], name: str) -> date | None:
-    text = optional(typed, name)
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as fault:
-        raise Invalid(f"{name}: must be a day, as 2026-01-31", pointer=f"/{name}") from fault
 
 
 PAGES = [home, run, start, take_step, reverse]

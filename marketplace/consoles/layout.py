@@ -44,6 +44,7 @@ _MERCHANT_PAGES = (
     ("orders", "/orders"),
     ("statements", "/statements"),
     ("payouts", "/payouts"),
+    ("ads", "/ads"),
     ("balance", "/accounts/2000"),
 )
 _WITHOUT_BOOKS = frozenset({"home", "orders"})

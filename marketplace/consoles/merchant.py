@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from demand.model import OrderState
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
+from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.books_queries import OrderFilter
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.consoles.merchant_queries import MerchantHome
@@ -176,7 +177,7 @@ async def entry(
     return send(request, "books/entry.html", page, "balance", place)
 
 
-_PAGES = [home, orders, order, *DEEDS, statements, statement, payouts, payout, account, entry]
+_PAGES = [home, orders, order, *DEEDS, *ADS, statements, statement, payouts, payout, account, entry]
 
 PAGES = [
     Router(

@@ -11,10 +11,9 @@ from demand.lifecycle import Move, Party, moves_from
 from demand.model import OrderState
 from marketplace.consoles import books_queries
 from marketplace.consoles.books_queries import OrderPage
-from marketplace.consoles.deeds import Refused, carry_out, done
+from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.core.db import Database, Tx
-from marketplace.core.errors import Invalid
 from marketplace.flows import fulfil_order
 from marketplace.flows.cancel_order import CancelOrder, cancel_order
 from marketplace.flows.hold_order import Act
@@ -73,7 +72,9 @@ async def ship(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         act = msgspec.structs.asdict(_act(request, place, order_id))
-        cmd = fulfil_order.ShipOrder(**act, carrier=_text(typed, "carrier"), tracking=_text(typed, "tracking"))
+        cmd = fulfil_order.ShipOrder(
+            **act, carrier=text(typed, "carrier", most=_TEXT_MAX), tracking=text(typed, "tracking", most=_TEXT_MAX)
+        )
         await fulfil_order.ship_order(tx, cmd)
         return done(_address(place, order_id), "order_ship")
 
@@ -112,13 +113,6 @@ async def cancel(
         return done(_address(place, order_id), "order_cancel")
 
     return await carry_out(request, db, work, again=lambda why: show_order(request, db, place, order_id, why))
-
-
-def _text(typed: Mapping[str, str], name: str) -> str:
-    text = typed.get(name, "").strip()
-    if len(text) > _TEXT_MAX:
-        raise Invalid(f"{name}: is {len(text)} characters long, {_TEXT_MAX} are allowed", pointer=f"/{name}")
-    return text
 
 
 def _act(request: ActorRequest, place: Place, order_id: int) -> Act:

@@ -28,6 +28,14 @@ DEEDS_ON_ORDERS = {
     "/shipments/{shipment_id}/deliver": (MERCHANT, OPS),
     "/cancel": (OWNERS, OPS),
 }
+ADS = {
+    "GET /ads": (OWNERS, OPS | FINANCE),
+    "GET /ads/{campaign_id}": (OWNERS, OPS | FINANCE),
+    "POST /ads": (OWNERS, OPS),
+    "POST /ads/top-ups": ({UserRole.MERCHANT_OWNER}, FINANCE),
+    "POST /ads/{campaign_id}/limits": (OWNERS, OPS),
+    "POST /ads/{campaign_id}/{move}": (OWNERS, OPS),
+}
 ABOUT_A_MERCHANT = {
     "": (MERCHANT, OPS | FINANCE),
     "/orders": (MERCHANT, OPS | FINANCE),
@@ -63,6 +71,8 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /finance/proofs": FINANCE,
     **{f"GET /merchant{path}": own for path, (own, _) in ABOUT_A_MERCHANT.items()},
     **{f"GET /books/{{merchant_id}}{path}": staff for path, (_, staff) in ABOUT_A_MERCHANT.items()},
+    **{deed.replace(" ", " /merchant"): own for deed, (own, _) in ADS.items()},
+    **{deed.replace(" ", " /books/{merchant_id}"): staff for deed, (_, staff) in ADS.items()},
     **{f"POST /merchant/orders/{{order_id}}{deed}": own for deed, (own, _) in DEEDS_ON_ORDERS.items()},
     **{f"POST /books/{{merchant_id}}/orders/{{order_id}}{deed}": ops for deed, (_, ops) in DEEDS_ON_ORDERS.items()},
 }
