@@ -1,4 +1,4 @@
-"""What a promotion gives: how much, in which form, to whom, up to which limits, and what is left after refunds. Pure."""
+"""What a promotion gives: how much, in which form, to whom, within which limits, and what a refund leaves. Pure."""
 
 from typing import Annotated, Literal
 
