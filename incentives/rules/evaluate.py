@@ -91,7 +91,7 @@ class _Candidate:
         self.awards: list[int] = []
         self.worth = 0
         self.queued = False
-        self.short: tuple[PartName, str] = ("stacking", "nothing is left to give on this order")
+        self.short: tuple[PartName, str] | None = None
         self.effects: tuple[Effect, ...] = ()
 
 
@@ -112,7 +112,7 @@ def evaluate(index: Index, event: Event, facts: Facts, at: datetime, include: It
         except _Refusal as refusal:
             verdicts.append(_verdict(plan, refusal.outcome, part=refusal.part, reason=refusal.reason))
     for candidate, reason in decide(candidates, index.lanes, desk.worth, desk.take):
-        part, why = ("stacking", reason) if candidate.worth or not candidate.plan.per_event else candidate.short
+        part, why = ("stacking", reason) if candidate.worth or candidate.short is None else candidate.short
         verdicts.append(_judged(candidate, "refused", part=part, reason=why))
     for candidate in candidates:
         if candidate.effects:
@@ -210,9 +210,9 @@ class _Desk:
         for side, _ in candidate.sides:
             earned = side.earned(measure, base)
             if earned == 0 and plan.per_event:
-                candidate.short = ("measure", _missing(plan, side, measure))
+                candidate.short = _missing(plan, side, measure, base)
             award = min(earned, self._most(candidate, side))
-            if award == 0 < earned:
+            if award == 0 < earned and plan.per_event:
                 candidate.short = ("limits", f"the {side.side.role} has got all that it can")
             if room is not None and plan.per_event:
                 award = self._fitted(candidate, award, room)
@@ -297,14 +297,16 @@ def _has_joined(plan: Plan, joined_at: datetime | None, at: datetime, span: Span
     return joined_at <= at
 
 
-def _missing(plan: Plan, side: PlanSide, measure: int) -> str:
+def _missing(plan: Plan, side: PlanSide, measure: int, base: int) -> tuple[PartName, str]:
     """Why a measure earns nothing, in words."""
+    if base < measure and side.earned(measure, measure):
+        return "stacking", "earlier lanes left too little of the order"
     step = next_step(side.side.reward.amount, measure)
     if step is None:
-        return "the measure earns nothing"
+        return "measure", "it is too little to earn anything"
     shown = text_from_minor if plan.terms.measure.of == "amount" else _counted
     currency = plan.terms.currency
-    return f"{shown(measure, currency)} is below {shown(step.threshold, currency)}"
+    return "measure", f"{shown(measure, currency)} is below {shown(step.threshold, currency)}"
 
 
 def _counted(number: int, _currency: str) -> str:

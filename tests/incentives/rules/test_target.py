@@ -135,7 +135,8 @@ def test_invariant_10_grants_telescope(policy: str, reward: Reward, history: lis
 
 @given(st.sampled_from(MEASURES_OF), histories)
 def test_totals_are_the_sum_of_moves(of: str, history: list[tuple[int, Contribution]]) -> None:
-    progress, standing = Progress(), {}
+    progress = Progress()
+    standing: dict[int, Contribution] = {}
     for event, now in history:
         progress = moved(progress, standing.get(event), now)
         standing[event] = now
