@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from incentives.rules.allocation import share_out
 from incentives.rules.arms import arm_of, slot
 from incentives.rules.awards import Form
 from incentives.rules.events import Event, Facts, Line, Room, Used, measured
@@ -31,7 +30,7 @@ PartName = Literal[
 ]
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
+class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one beneficiary gets by the event.
 
     window: with promotion, role and party the key of its progress: the event's id, or when the window starts. measure:
@@ -52,7 +51,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     funder_minor: tuple[int, ...] = ()
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """applied: the event earns its own reward. counts: it adds to a window. queued: it waits for a budget's top-up.
     refused: because of that part of the terms, for that reason. held_out: by lot, though everything else holds.
 
@@ -130,7 +129,7 @@ class _Desk:
         is_order = event.on.startswith("order.")
         self.left_minor = self.order_minor * min(facts.clamp_ppm, PPM) // PPM if is_order else _NO_CLAMP
         self.line_left = {line.line_no: line.amount_minor for line in event.lines}
-        self.out_of_all: bool | None = None
+        self._out_of_all: bool | None = None
 
     def candidate(self, plan: Plan) -> _Candidate:
         """The promotion as a candidate. Raises _Refusal, of the first part that does not hold."""
@@ -162,8 +161,7 @@ class _Desk:
         """The window of each beneficiary that takes part. Raises _Refusal when none does."""
         spans: dict[Role, Span] = {}
         why = ""
-        for side in next(iter(plan.sides.values())):
-            role = side.side.role
+        for role in plan.roles:
             party = self.event.party(role)
             if party is None:
                 why = f"the event has no {role}"
@@ -180,25 +178,31 @@ class _Desk:
 
     def _arm(self, plan: Plan) -> str:
         """The arm of the event's unit, "" without an experiment. Raises _Refusal when it is held out."""
-        holdout, experiment, event = self.facts.holdout, plan.terms.experiment, self.event
-        if holdout is not None and any(side.side.role == "merchant" for side in next(iter(plan.sides.values()))):
-            if self.out_of_all is None:
-                self.out_of_all = slot(holdout.salt, str(event.merchant.party_id)) < holdout.slots
-            if self.out_of_all:
-                raise _Refusal("experiment", "the merchant is held out of all promotions", "held_out")
+        experiment = plan.terms.experiment
+        if self._is_out_of_all() and "merchant" in plan.roles:
+            raise _Refusal("experiment", "the merchant is held out of all promotions", "held_out")
         if experiment is None:
             return ""
-        unit = {
-            "merchant": str(event.merchant.party_id),
-            "buyer": None if event.buyer is None else str(event.buyer.party_id),
-            "region": event.merchant.region,
-        }[experiment.unit]
+        unit = self._unit(experiment.unit)
         if unit is None:
             raise _Refusal("experiment", f"the {experiment.unit} is not known")
         arm = arm_of(experiment, unit)
         if arm is None:
             raise _Refusal("experiment", f"the {experiment.unit} is held out", "held_out")
         return arm.name
+
+    def _is_out_of_all(self) -> bool:
+        if self._out_of_all is None:
+            holdout, merchant = self.facts.holdout, str(self.event.merchant.party_id)
+            self._out_of_all = holdout is not None and slot(holdout.salt, merchant) < holdout.slots
+        return self._out_of_all
+
+    def _unit(self, of: str) -> str | None:
+        """What an experiment draws lots for, as a text."""
+        if of == "region":
+            return self.event.merchant.region
+        party = self.event.merchant if of == "merchant" else self.event.buyer
+        return None if party is None else str(party.party_id)
 
     def worth(self, candidate: _Candidate) -> int:
         """What a candidate would earn by this event alone, after its limits and budgets, before those beside it."""
@@ -268,7 +272,7 @@ class _Desk:
     ) -> Effect:
         plan, party = candidate.plan, self.event.party(side.side.role)
         assert party is not None
-        funders = share_out([0] * len(plan.weights), award, plan.weights) if award else ()
+        funders = () if award is None else allocate(award, plan.weights)
         return Effect(
             role=side.side.role,
             party_id=party.party_id,

@@ -103,6 +103,16 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "is given at once",
     ),
     (
+        {
+            "reward": OFF,
+            "beneficiary": {"to": "buyer"},
+            "window": EVENT,
+            "budgets": [{**BUDGET, "on_shortfall": "queue"}],
+        },
+        "/reward/form",
+        "cannot wait for a budget",
+    ),
+    (
         {"beneficiary": {"to": "both", "buyer_reward": {"amount": percent(1), "form": {"as": "fee_reduction"}}}},
         "/beneficiary/buyer_reward/form",
         "only merchants pay fees",

@@ -51,9 +51,6 @@ def promotions(draw: st.DrawFn) -> Terms:
     return discount(amount, stacking=stacking) if kind == "discount" else per_order(amount, stacking=stacking)
 
 
-orders = st.lists(st.integers(0, 100), min_size=1, max_size=4).map(lambda amounts: order(*amounts))
-
-
 @given(st.lists(promotions(), max_size=6), st.lists(st.integers(0, 100), min_size=1, max_size=4), st.randoms())
 def test_invariant_14_the_order_of_promotions_does_not_matter(
     chosen: list[Terms], amounts: list[int], shuffle: Any

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from incentives.rules.evaluate import evaluate
 from incentives.rules.events import Facts, Line
@@ -89,7 +89,7 @@ class Threshold(RuleBasedStateMachine):
         assert self.progress == before
 
     @rule(target=orders, number=consumes(orders))
-    def cancel_and_order_again(self, number: int) -> object:
+    def cancel_and_order_again(self, number: int) -> MultipleResults[int] | int:
         if self.all[number].standing != "placed":
             return multiple()
         self.all[number].standing = "cancelled"

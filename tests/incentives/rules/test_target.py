@@ -12,7 +12,7 @@ from incentives.rules.awards import Clawback, Limits, Once, Reward
 from incentives.rules.events import Line, Room, Used
 from incentives.rules.reward import earned_by
 from incentives.rules.target import Contribution, Goal, Progress, contribution, fitted, is_final, moved, totals
-from tests.incentives.rules.cases import REWARDS
+from tests.incentives.rules.cases import REWARDS, percent
 
 MEASURES_OF = ("amount", "orders", "distinct_buyers", "quantity")
 POLICIES = ("strict", "proportional", "keep", "keep_tier")
@@ -267,3 +267,12 @@ def test_keep_tier_keeps_the_rate_but_pays_what_is_left() -> None:
 def test_what_a_budget_gives() -> None:
     assert [fitted(10, Room(minor=10, on_shortfall=mode)) for mode in ("reject", "partial", "queue")] == [10, 10, 10]
     assert [fitted(11, Room(minor=10, on_shortfall=mode)) for mode in ("reject", "partial", "queue")] == [0, 10, 11]
+
+
+def test_what_an_event_was_awarded_is_the_most_it_can_come_to() -> None:
+    """A rebate of 10.00 on an order that others had left 4.00 of; a refund of half leaves the smaller of both."""
+    goal = Goal(msgspec.convert({"amount": percent(100_000)}, Reward), Limits(), "merchant")
+    awarded = Progress(promised=100_00, settled=100_00, reached=100_00, award_minor=4_00)
+    assert goal.target(awarded).grant_minor == 4_00
+    refunded = msgspec.structs.replace(awarded, promised=30_00, settled=30_00, granted_minor=4_00)
+    assert goal.target(refunded).grant_minor == -1_00

@@ -3,13 +3,18 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from incentives.rules.evaluate import evaluate
+from incentives.rules.events import Facts
+from incentives.rules.index import Index, plan_of
 from incentives.rules.model import Calendar, Hours, PerEvent, Recurring, Schedule, SinceOptIn, WholePromotion, Window
+from incentives.rules.target import Progress
 from incentives.rules.windows import Span, Timeline, schedule_span
-from tests.incentives.rules.cases import AT, judge, order, per_order
+from tests.incentives.rules.cases import AT, amount_of, order, per_order
 
 ZONES = sorted(available_timezones())
 TRICKY = ("Pacific/Apia", "America/Sao_Paulo", "America/Havana", "America/St_Johns", "Africa/Cairo", "Asia/Kathmandu")
@@ -149,8 +154,12 @@ def test_bug_14_hours_of_the_week_survive_the_change_of_the_clock(day: int) -> N
 
 
 def test_bug_14_a_new_version_leaves_placed_orders_alone() -> None:
-    """Shopware #5766, #5854: what an order earned is of the version in force when it was placed."""
-    promotion = per_order({"gives": "once", "threshold": 100_00, "amount_minor": 20_00})
-    before = judge(order(100_00), promotion)
-    judge(order(100_00), per_order({"gives": "once", "threshold": 200_00, "amount_minor": 1}))
-    assert judge(order(100_00), promotion) == before
+    """Shopware #5766, #5854: a refund after the edit is judged by the version in force when the order was placed."""
+    old = plan_of(1, 1, per_order({"gives": "once", "threshold": 100_00, "amount_minor": 20_00}))
+    new = plan_of(1, 2, per_order({"gives": "once", "threshold": 50_00, "amount_minor": 1_00}))
+    verdicts = [evaluate(Index([each]), order(100_00), Facts(), AT)[0] for each in (old, new)]
+    assert [(verdict.version, amount_of(verdict)) for verdict in verdicts] == [(1, 20_00), (2, 1_00)]
+    before = Progress(promised=100_00, settled=100_00, reached=100_00, granted_minor=20_00, award_minor=20_00)
+    assert old.sides[""][0].goal.target(before).grant_minor == 0
+    refunded = msgspec.structs.replace(before, promised=60_00, settled=60_00)
+    assert old.sides[""][0].goal.target(refunded).grant_minor == -20_00
