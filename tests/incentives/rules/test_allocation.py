@@ -52,6 +52,9 @@ def test_invariant_11_funders_bear_all_of_it_by_their_weights(
         moves = share_out(held, change, weights)
         assert sum(moves) == change
         assert all(move * change >= 0 for move in moves), "one funder gains while another pays"
+        due = allocate(sum(held) + change, weights)
+        for has, move, goal in zip(held, moves, due, strict=True):
+            assert min(has, goal) <= has + move <= max(has, goal), "a funder went past its share"
         held = [has + move for has, move in zip(held, moves, strict=True)]
         more = share_out(scaled, change, [scale * weight for weight in weights])
         scaled = [has + move for has, move in zip(scaled, more, strict=True)]
