@@ -32,6 +32,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "payout-files", "debtor-accounts",
     ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
+    "journals": ("journals", "goodwill", "journal-limits"),
     "charges": ("charges", "write-offs"),
     "products": (
         "plans",

@@ -65,6 +65,7 @@ _OWN_POLICIES = {
 # What a tenant sees of its own rows only once it is settled, a preview is not the merchant's to read yet; or never: why
 # it is paid nothing is said to it by people, and what a proposal would change is not changed.
 _OWN_ONCE = {
+    "billing.journal": "false",
     "billing.payout_hold": "false",
     "billing.rerating_line": "false",
     "billing.run_charge": "state <> 'due'",

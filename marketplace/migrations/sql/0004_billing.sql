@@ -239,6 +239,51 @@ CREATE TABLE billing.debtor_account (
     CONSTRAINT ck_debtor_account_scheme CHECK (scheme IN ('iban', 'other'))
 )
 ;;
+CREATE TABLE billing.journal (
+    merchant_id BIGINT NOT NULL, 
+    journal_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    effective_on DATE NOT NULL, 
+    accounts INTEGER[] NOT NULL, 
+    dimensions BIGINT[] NOT NULL, 
+    amounts BIGINT[] NOT NULL, 
+    goodwill_reason TEXT, 
+    reason TEXT NOT NULL, 
+    evidence TEXT NOT NULL, 
+    reversal_of BIGINT, 
+    dispute_id BIGINT, 
+    state TEXT NOT NULL, 
+    entry_no BIGINT, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    decision_reason TEXT, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_journal PRIMARY KEY (merchant_id, journal_id), 
+    CONSTRAINT fk_journal_merchant_id_reversal_of FOREIGN KEY(merchant_id, reversal_of) REFERENCES billing.journal (merchant_id, journal_id), 
+    CONSTRAINT ck_journal_state CHECK (state IN ('proposed', 'posted', 'rejected', 'withdrawn')), 
+    CONSTRAINT ck_journal_posted CHECK ((state = 'posted') = (entry_no IS NOT NULL)), 
+    CONSTRAINT ck_journal_decided CHECK ((state = 'proposed') = (decided_at IS NULL)), 
+    CONSTRAINT ck_journal_balanced CHECK (billing.is_balanced(amounts))
+)
+;;
+CREATE INDEX ix_journal_state_journal_id ON billing.journal (state, journal_id)
+;;
+CREATE UNIQUE INDEX uq_journal_reversal_of ON billing.journal (merchant_id, reversal_of) WHERE state IN ('proposed', 'posted')
+;;
+CREATE TABLE billing.journal_limit (
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    accountant_minor BIGINT NOT NULL, 
+    residue_minor BIGINT NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_journal_limit PRIMARY KEY (entity_id, currency), 
+    CONSTRAINT ck_journal_limit_amounts CHECK (accountant_minor >= 0 AND residue_minor >= 0)
+)
+;;
 CREATE TABLE billing.payer (
     payer_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -1144,6 +1189,22 @@ GRANT SELECT ON billing.charge TO app_merchant
 CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.debtor_account TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.journal TO app_staff, app_worker
+;;
+ALTER TABLE billing.journal ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.journal FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.journal TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.journal TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.journal TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.journal FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.journal_limit TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer TO app_staff, app_worker
 ;;
