@@ -333,6 +333,16 @@ CREATE TABLE billing.payer_claim (
 ;;
 CREATE INDEX ix_payer_claim_due_on_claim_id ON billing.payer_claim (due_on, claim_id)
 ;;
+CREATE TABLE billing.payer_entry (
+    merchant_id BIGINT NOT NULL, 
+    source TEXT NOT NULL, 
+    source_id BIGINT NOT NULL, 
+    contract_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    entry_id BIGINT NOT NULL, 
+    CONSTRAINT pk_payer_entry PRIMARY KEY (merchant_id, source, source_id, contract_id, kind, entry_id)
+)
+;;
 CREATE TABLE billing.payer_series (
     payer_id BIGINT NOT NULL, 
     entity_id INTEGER NOT NULL, 
@@ -1247,6 +1257,20 @@ CREATE POLICY app_worker ON billing.payer_claim TO app_worker USING (true) WITH 
 GRANT SELECT ON billing.payer_claim TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_claim FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_entry TO app_staff, app_worker
+;;
+ALTER TABLE billing.payer_entry ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.payer_entry FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.payer_entry TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.payer_entry TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.payer_entry TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.payer_entry FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_series TO app_staff, app_worker
 ;;
