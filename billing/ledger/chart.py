@@ -83,6 +83,7 @@ _DIMENSIONS = {
     Account.PAYER_RECEIVABLE: "payer contract",
     Account.BUYER_CREDIT: "buyer",
     Account.STOCK: "item",
+    Account.EXCHANGE_POSITION: "rate",
     Account.SUPPLIER_PAYABLE: "provider",
     Account.INCENTIVE_COST: "promotion",
     Account.INCENTIVE_PAYABLE: "promotion",

@@ -33,6 +33,9 @@ NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
     "journals": ("journals", "goodwill", "journal-limits"),
+    "exchange": (
+        "entity-currencies", "exchange-rates", "exchanges", "bank-exchanges", "exchange-revaluations",
+    ),
     "charges": ("charges", "write-offs"),
     "products": (
         "plans",

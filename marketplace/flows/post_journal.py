@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from billing.charges.store import Books
+from billing.exchange.store import check_kept
 from billing.journals import store
 from billing.journals.model import (
     OPENED,
@@ -71,7 +72,7 @@ async def propose_journal(tx: Tx, cmd: ProposeJournal) -> Journal:
     come; Conflict for more than was brought over on an account of which only that may be released.
     """
     books = await hold(tx, cmd.merchant_id)
-    await check_kept(tx, books, cmd.currency)
+    await check_kept(tx, books.entity_id, cmd.currency)
     limits = await store.limits_of(tx, books.entity_id, cmd.currency)
     check_legs(cmd.legs, of_house=_of_house(books), residue_minor=limits.residue_minor)
     await _check_processors(tx, cmd.legs)
@@ -90,7 +91,7 @@ async def propose_goodwill(tx: Tx, cmd: ProposeGoodwill) -> Journal:
     books = await hold(tx, cmd.merchant_id)
     if _of_house(books):
         raise Invalid("merchant_id: goodwill is for a merchant")
-    await check_kept(tx, books, cmd.currency)
+    await check_kept(tx, books.entity_id, cmd.currency)
     return await add(
         tx, books, JournalKind.GOODWILL, cmd.currency, given(cmd.amount_minor), cmd.reason, cmd.evidence,
         goodwill_reason=cmd.goodwill_reason,
@@ -219,12 +220,6 @@ async def add(
 def given(minor: int) -> tuple[Leg, ...]:
     """P: 6920 / 2000, what the platform gives a merchant."""
     return legs({Account.ADJUSTMENTS: minor, Account.PAYABLE: -minor})
-
-
-async def check_kept(tx: Tx, books: Books, currency: str) -> None:
-    """Raise Invalid unless the merchant's legal entity keeps books in the currency."""
-    if currency != books.currency:
-        raise Invalid(f"currency: these books are kept in {books.currency}, not in {currency}", pointer="/currency")
 
 
 def _of_house(books: Books) -> bool:

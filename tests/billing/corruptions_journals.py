@@ -1,7 +1,17 @@
-"""What `test_verify` plants to have the proofs of journals by hand fail, and the journals that it plants it in."""
+"""What `test_verify` plants to have the proofs of journals by hand and of exchange fail, and what it plants it in."""
 
+from billing.exchange.store import EntityCurrency, NewRate
 from billing.journals.model import GoodwillReason
 from marketplace.core.db import WORKER, Database
+from marketplace.flows.exchange_money import (
+    ExchangeBalance,
+    Revalue,
+    approve_rate,
+    exchange_balance,
+    open_currency,
+    propose_rate,
+    revalue,
+)
 from marketplace.flows.post_journal import (
     DecideJournal,
     ProposeGoodwill,
@@ -27,6 +37,21 @@ async def add_journals(db: Database, maker: str, checker: str) -> None:
             await db.write(WORKER, checker, approve_journal, decision)
 
 
+async def add_exchange(db: Database, maker: str, checker: str) -> None:
+    """1.00 EUR of merchant 2 is exchanged for dollars, which are worth less on the same day."""
+    await db.write(WORKER, maker, open_currency, EntityCurrency(entity_id=1, currency="USD"))
+    today = db.clock.now().date()
+    for pair, rate in (("EUR/USD", "1.25"), ("USD/EUR", "0.79")):
+        first, second = pair.split("/")
+        new = NewRate(from_currency=first, to_currency=second, rate_on=today, rate=rate, source="ECB")
+        made = await db.write(WORKER, maker, propose_rate, new)
+        await db.write(WORKER, checker, approve_rate, made.rate_id)
+        if first == "EUR":
+            cmd = ExchangeBalance(merchant_id=2, rate_id=made.rate_id, from_minor=100, reason="asked for")
+            await db.write(WORKER, maker, exchange_balance, cmd)
+    await db.write(WORKER, maker, revalue, Revalue(entity_id=1, revalued_on=today))
+
+
 _BACK = "WHERE reversal_of IS NOT NULL"
 
 JOURNAL_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
@@ -42,5 +67,17 @@ JOURNAL_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a journal approved by its maker": (
         ["UPDATE billing.journal SET decided_by = made_by, single_operator = false"], {"journals-have-two-people"},
+    ),
+    "an exchange that nobody booked": (
+        ["UPDATE billing.exchange SET exchange_id = exchange_id + 1"], {"exchanges-are-entries"},
+    ),
+    "an exchange at another rate than it says": (
+        ["UPDATE billing.exchange SET numerator = numerator + 1"], {"exchanges-are-at-their-rate"},
+    ),
+    "an exchange at a rate that nobody approved": (
+        ["UPDATE billing.exchange_rate SET state = 'rejected'"], {"exchanges-are-at-their-rate"},
+    ),
+    "a revaluation of another result": (
+        ["UPDATE billing.exchange_revaluation SET result_minor = result_minor + 1"], {"position-is-exchanges"},
     ),
 }  # fmt: skip

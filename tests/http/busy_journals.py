@@ -1,4 +1,4 @@
-"""Journals by hand in the busy market: one of each merchant posted, and some that wait for a second person."""
+"""Journals by hand and exchange in the busy market: of each merchant something posted, and some that waits."""
 
 from typing import Any
 
@@ -17,6 +17,22 @@ async def keep_journals(clerk: httpx.AsyncClient, controller: httpx.AsyncClient)
     for merchant_id in (ALPHA, BETA):
         first, *_ = [await done(clerk, f"/merchants/{merchant_id}/goodwill", GOODWILL) for _ in range(3)]
         await done(controller, f"/merchants/{merchant_id}/journals/{first['journal_id']}/approve", {})
+
+
+async def exchange(clerk: httpx.AsyncClient, controller: httpx.AsyncClient) -> None:
+    """Books in dollars, a rate, and a little of each merchant's euros exchanged at it."""
+    await done(controller, "/entity-currencies", {"entity_id": 1, "currency": "USD"})
+    pair = {"from_currency": "EUR", "to_currency": "USD"}
+    for day in ("2018-09-01", "2018-09-02", "2018-09-03"):
+        rate = await done(clerk, "/exchange-rates", {**pair, "rate_on": day, "rate": "1.25", "source": "ECB"})
+    await done(controller, f"/exchange-rates/{rate['rate_id']}/approve", None)
+    back = {"from_currency": "USD", "to_currency": "EUR", "rate_on": "2018-09-03", "rate": "0.79", "source": "ECB"}
+    rates = {"to": rate["rate_id"], "back": (await done(clerk, "/exchange-rates", back))["rate_id"]}
+    await done(controller, f"/exchange-rates/{rates['back']}/approve", None)
+    for merchant_id in (ALPHA, BETA):
+        asked = {"rate_id": rates["to"], "from_minor": 400, "reason": "asked for"}
+        await done(clerk, f"/merchants/{merchant_id}/exchanges", asked)
+    await done(clerk, "/exchange-revaluations", {"entity_id": 1, "revalued_on": "2018-09-03"})
 
 
 async def done(client: httpx.AsyncClient, path: str, body: object) -> Any:

@@ -239,6 +239,74 @@ CREATE TABLE billing.debtor_account (
     CONSTRAINT ck_debtor_account_scheme CHECK (scheme IN ('iban', 'other'))
 )
 ;;
+CREATE TABLE billing.entity_currency (
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    opened_by TEXT NOT NULL, 
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_entity_currency PRIMARY KEY (entity_id, currency)
+)
+;;
+CREATE TABLE billing.exchange (
+    merchant_id BIGINT NOT NULL, 
+    exchange_id BIGINT NOT NULL, 
+    account INTEGER NOT NULL, 
+    from_currency TEXT NOT NULL, 
+    from_minor BIGINT NOT NULL, 
+    to_currency TEXT NOT NULL, 
+    to_minor BIGINT NOT NULL, 
+    rate_id BIGINT NOT NULL, 
+    numerator BIGINT NOT NULL, 
+    denominator BIGINT NOT NULL, 
+    exchanged_on DATE NOT NULL, 
+    reason TEXT NOT NULL, 
+    bank_ref TEXT, 
+    sold_entry_no BIGINT NOT NULL, 
+    bought_entry_no BIGINT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_exchange PRIMARY KEY (merchant_id, exchange_id), 
+    CONSTRAINT uq_exchange_merchant_id_bank_ref UNIQUE (merchant_id, bank_ref), 
+    CONSTRAINT ck_exchange_account CHECK (account IN (1010, 2000)), 
+    CONSTRAINT ck_exchange_amounts CHECK (from_minor > 0 AND to_minor > 0), 
+    CONSTRAINT ck_exchange_bank CHECK ((account = 1010) = (bank_ref IS NOT NULL))
+)
+;;
+CREATE TABLE billing.exchange_rate (
+    rate_id BIGINT NOT NULL, 
+    from_currency TEXT NOT NULL, 
+    to_currency TEXT NOT NULL, 
+    rate_on DATE NOT NULL, 
+    rate TEXT NOT NULL, 
+    numerator BIGINT NOT NULL, 
+    denominator BIGINT NOT NULL, 
+    source TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_exchange_rate PRIMARY KEY (rate_id), 
+    CONSTRAINT ck_exchange_rate_ratio CHECK (numerator > 0 AND denominator > 0), 
+    CONSTRAINT ck_exchange_rate_currencies CHECK (from_currency <> to_currency), 
+    CONSTRAINT ck_exchange_rate_state CHECK (state IN ('proposed', 'approved', 'rejected', 'replaced'))
+)
+;;
+CREATE UNIQUE INDEX uq_exchange_rate_approved ON billing.exchange_rate (from_currency, to_currency, rate_on) WHERE state = 'approved'
+;;
+CREATE TABLE billing.exchange_revaluation (
+    merchant_id BIGINT NOT NULL, 
+    revaluation_id BIGINT NOT NULL, 
+    revalued_on DATE NOT NULL, 
+    currency TEXT NOT NULL, 
+    result_minor BIGINT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_exchange_revaluation PRIMARY KEY (merchant_id, revaluation_id), 
+    CONSTRAINT ck_exchange_revaluation_result CHECK (result_minor <> 0)
+)
+;;
 CREATE TABLE billing.journal (
     merchant_id BIGINT NOT NULL, 
     journal_id BIGINT NOT NULL, 
@@ -1199,6 +1267,40 @@ GRANT SELECT ON billing.charge TO app_merchant
 CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.debtor_account TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.entity_currency TO app_staff, app_worker
+;;
+GRANT SELECT ON billing.entity_currency TO app_merchant
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.exchange TO app_staff, app_worker
+;;
+ALTER TABLE billing.exchange ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.exchange FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.exchange TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.exchange TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.exchange TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.exchange FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.exchange_rate TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.exchange_revaluation TO app_staff, app_worker
+;;
+ALTER TABLE billing.exchange_revaluation ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.exchange_revaluation FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.exchange_revaluation TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.exchange_revaluation TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.exchange_revaluation TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.exchange_revaluation FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.journal TO app_staff, app_worker
 ;;
