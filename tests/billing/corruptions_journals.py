@@ -38,7 +38,7 @@ async def add_journals(db: Database, maker: str, checker: str) -> None:
 
 
 async def add_exchange(db: Database, maker: str, checker: str) -> None:
-    """1.00 EUR of merchant 2 is exchanged for dollars, which are worth less on the same day."""
+    """1.00 EUR of merchant 3 is exchanged for dollars, which are worth less on the same day."""
     await db.write(WORKER, maker, open_currency, EntityCurrency(entity_id=1, currency="USD"))
     today = db.clock.now().date()
     for pair, rate in (("EUR/USD", "1.25"), ("USD/EUR", "0.79")):
@@ -47,7 +47,7 @@ async def add_exchange(db: Database, maker: str, checker: str) -> None:
         made = await db.write(WORKER, maker, propose_rate, new)
         await db.write(WORKER, checker, approve_rate, made.rate_id)
         if first == "EUR":
-            cmd = ExchangeBalance(merchant_id=2, rate_id=made.rate_id, from_minor=100, reason="asked for")
+            cmd = ExchangeBalance(merchant_id=3, rate_id=made.rate_id, from_minor=100, reason="asked for")
             await db.write(WORKER, maker, exchange_balance, cmd)
     await db.write(WORKER, maker, revalue, Revalue(entity_id=1, revalued_on=today))
 
