@@ -6,6 +6,7 @@ import billing.charges.tables
 import billing.exchange.tables
 import billing.journals.tables
 import billing.ledger.tables
+import billing.line_disputes.tables
 import billing.payers.tables
 import billing.payments.tables
 import billing.payout_files.tables

@@ -19,7 +19,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "orders": ("orders", "purchases", "amendments"),
     "fulfilments": ("shipments", "deliveries"),
     "refunds": ("refunds", "refund-policies", "returns"),
-    "disputes": ("disputes",),
+    "disputes": ("disputes", "line-disputes"),
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
     "contracts": ("contracts", "reratings"),

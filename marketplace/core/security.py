@@ -16,6 +16,7 @@ APPEND_ONLY = frozenset(
         "billing.ad_receipt",
         "billing.credit_movement",
         "billing.entry",
+        "billing.line_dispute_message",
         "billing.payer_back",
         "billing.payer_rejection",
         "billing.processor_line",

@@ -27,6 +27,7 @@ from billing.journals.store import SetLimits
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, NewEntry, legs
+from billing.line_disputes.store import journal_decided
 from marketplace.core import audit, policies
 from marketplace.core.clock import day_begins
 from marketplace.core.db import Tx
@@ -141,6 +142,7 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     )
     [entry_no] = await ledger.post(tx, [entry])
     posted = await store.decide(tx, held, JournalState.POSTED, reason=cmd.reason, entry_no=entry_no, single=single)
+    await journal_decided(tx, posted)
     await _told(tx, "journal posted", posted, single_operator=single)
     return posted
 
@@ -151,6 +153,7 @@ async def reject_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     if held.made_by == tx.actor:
         raise Conflict(f"journal {cmd.journal_id}: whoever made it withdraws it")
     rejected = await store.decide(tx, held, JournalState.REJECTED, reason=cmd.reason)
+    await journal_decided(tx, rejected)
     await _told(tx, "journal rejected", rejected)
     return rejected
 
@@ -161,6 +164,7 @@ async def withdraw_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     if held.made_by != tx.actor:
         raise Conflict(f"journal {cmd.journal_id}: {held.made_by} has made it; reject it instead")
     withdrawn = await store.decide(tx, held, JournalState.WITHDRAWN, reason=cmd.reason)
+    await journal_decided(tx, withdrawn)
     await _told(tx, "journal withdrawn", withdrawn)
     return withdrawn
 

@@ -30,4 +30,26 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
               OR r.amounts <> ARRAY(SELECT -amount FROM unnest(j.amounts) WITH ORDINALITY AS a (amount, n) ORDER BY n)
               OR j.state <> 'posted'""",
     ),
+    (
+        "disputes-are-journals",
+        "what was accepted of a dispute of a line is what its standing journal gave, and that entry is named",
+        """SELECT coalesce(d.merchant_id, j.merchant_id), coalesce(d.line_dispute_id, j.dispute_id), d.accepted_minor
+           FROM (SELECT * FROM billing.line_dispute WHERE state = 'accepted') AS d
+           FULL JOIN (SELECT g.* FROM billing.journal g
+                      LEFT JOIN billing.journal r ON r.merchant_id = g.merchant_id AND r.reversal_of = g.journal_id
+                       AND r.state = 'posted'
+                      WHERE g.dispute_id IS NOT NULL AND g.reversal_of IS NULL AND g.state = 'posted'
+                        AND r.journal_id IS NULL) AS j
+             ON j.merchant_id = d.merchant_id AND j.dispute_id = d.line_dispute_id
+           WHERE (d.journal_id, d.settled_entry_no, d.currency, ARRAY[d.accepted_minor, -d.accepted_minor])
+                 IS DISTINCT FROM (j.journal_id, j.entry_no, j.currency, j.amounts)""",
+    ),
+    (
+        "lines-are-disputed-once",
+        "of no entry more is disputed or given back than it took from the merchant",
+        """SELECT merchant_id, entry_no, max(line_minor) FROM billing.line_dispute
+           WHERE state IN ('open', 'in_review', 'accepted')
+           GROUP BY merchant_id, entry_no
+           HAVING sum(CASE state WHEN 'accepted' THEN accepted_minor ELSE disputed_minor END) > min(line_minor)""",
+    ),
 )

@@ -3,6 +3,7 @@
 from billing.exchange.store import EntityCurrency, NewRate
 from billing.journals.model import GoodwillReason
 from marketplace.core.db import WORKER, Database
+from marketplace.flows.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
 from marketplace.flows.exchange_money import (
     ExchangeBalance,
     Revalue,
@@ -52,6 +53,21 @@ async def add_exchange(db: Database, maker: str, checker: str) -> None:
     await db.write(WORKER, maker, revalue, Revalue(entity_id=1, revalued_on=today))
 
 
+async def add_line_dispute(db: Database, maker: str, checker: str) -> None:
+    """Of 0.03 that merchant 3 disputes of its first settlement, 0.02 are given back."""
+    async with db.read(WORKER) as tx:
+        line = await tx.scalar(
+            "SELECT min(entry_no) FROM billing.entry WHERE merchant_id = 3 AND kind = 'order_settled'"
+        )
+    cmd = DisputeLine(merchant_id=3, entry_no=line, disputed_minor=3, text="too much")
+    number = (await db.write(WORKER, "owner", dispute_line, cmd)).line_dispute_id
+    await db.write(WORKER, maker, review, CaseKey(merchant_id=3, line_dispute_id=number))
+    part = AcceptDispute(merchant_id=3, line_dispute_id=number, amount_minor=2, reason="right")
+    proposed = await db.write(WORKER, maker, accept, part)
+    decision = DecideJournal(merchant_id=3, journal_id=proposed.journal_id or 0, is_controller=True)
+    await db.write(WORKER, checker, approve_journal, decision)
+
+
 _BACK = "WHERE reversal_of IS NOT NULL"
 
 JOURNAL_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
@@ -67,6 +83,12 @@ JOURNAL_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a journal approved by its maker": (
         ["UPDATE billing.journal SET decided_by = made_by, single_operator = false"], {"journals-have-two-people"},
+    ),
+    "a dispute that gave back another amount than its journal": (
+        ["UPDATE billing.line_dispute SET accepted_minor = 1"], {"disputes-are-journals"},
+    ),
+    "a dispute of more than the line took": (
+        ["UPDATE billing.line_dispute SET line_minor = 1"], {"lines-are-disputed-once"},
     ),
     "an exchange that nobody booked": (
         ["UPDATE billing.exchange SET exchange_id = exchange_id + 1"], {"exchanges-are-entries"},

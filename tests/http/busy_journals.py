@@ -35,6 +35,19 @@ async def exchange(clerk: httpx.AsyncClient, controller: httpx.AsyncClient) -> N
     await done(clerk, "/exchange-revaluations", {"entity_id": 1, "revalued_on": "2018-09-03"})
 
 
+async def dispute(clerk: httpx.AsyncClient, owners: dict[int, httpx.AsyncClient]) -> None:
+    """Each merchant disputes the commission of its settled order, cent by cent; some of it is looked into."""
+    for merchant_id, owner in owners.items():
+        entries = (await clerk.get(f"/api/v1/merchants/{merchant_id}/entries?limit=100")).json()["items"]
+        line = min(entry["entry_no"] for entry in entries if entry["kind"] == "order_settled")
+        path = f"/merchants/{merchant_id}/line-disputes"
+        body = {"entry_no": line, "disputed_minor": 1, "text": "too much"}
+        cases = [(await done(owner, path, body))["line_dispute_id"] for _ in range(6)]
+        await done(owner, f"{path}/{cases[0]}/messages", {"text": "we had agreed on less"})
+        for case in cases[:3]:
+            await done(clerk, f"{path}/{case}/review", None)
+
+
 async def done(client: httpx.AsyncClient, path: str, body: object) -> Any:
     answer = await send(client, path, body)
     assert answer.is_success, (path, answer.text)

@@ -25,7 +25,8 @@ SECRETS = (
 """What no tenant reads any of."""
 
 EMPTY = {
-    "billing.balance_snapshot", "billing.billing_window_history", "billing.exchange_revaluation", "billing.parked_order", "billing.payer_back",
+    "billing.balance_snapshot", "billing.billing_window_history", "billing.exchange_revaluation",
+    "billing.parked_order", "billing.payer_back",
     "billing.payment_share",
     "billing.payout_carried", "billing.payout_reserve",
 }  # fmt: skip

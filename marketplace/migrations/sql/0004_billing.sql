@@ -352,6 +352,36 @@ CREATE TABLE billing.journal_limit (
     CONSTRAINT ck_journal_limit_amounts CHECK (accountant_minor >= 0 AND residue_minor >= 0)
 )
 ;;
+CREATE TABLE billing.line_dispute (
+    merchant_id BIGINT NOT NULL, 
+    line_dispute_id BIGINT NOT NULL, 
+    entry_no BIGINT NOT NULL, 
+    charge_id BIGINT, 
+    currency TEXT NOT NULL, 
+    line_minor BIGINT NOT NULL, 
+    disputed_minor BIGINT NOT NULL, 
+    accepted_minor BIGINT DEFAULT '0' NOT NULL, 
+    text TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    opened_by TEXT NOT NULL, 
+    due_on DATE NOT NULL, 
+    journal_id BIGINT, 
+    settled_entry_no BIGINT, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    decision_reason TEXT, 
+    CONSTRAINT pk_line_dispute PRIMARY KEY (merchant_id, line_dispute_id), 
+    CONSTRAINT ck_line_dispute_state CHECK (state IN ('open', 'in_review', 'accepted', 'declined', 'withdrawn')), 
+    CONSTRAINT ck_line_dispute_disputed CHECK (disputed_minor BETWEEN 1 AND line_minor), 
+    CONSTRAINT ck_line_dispute_accepted CHECK (accepted_minor BETWEEN 0 AND disputed_minor), 
+    CONSTRAINT ck_line_dispute_settled CHECK ((state = 'accepted') = (settled_entry_no IS NOT NULL))
+)
+;;
+CREATE INDEX ix_line_dispute_merchant_id_entry_no ON billing.line_dispute (merchant_id, entry_no)
+;;
+CREATE INDEX ix_line_dispute_state_due_on ON billing.line_dispute (state, due_on)
+;;
 CREATE TABLE billing.payer (
     payer_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -678,6 +708,19 @@ CREATE TABLE billing.commission_adjustment (
 )
 ;;
 CREATE INDEX ix_commission_adjustment_merchant_id_rerating_id ON billing.commission_adjustment (merchant_id, rerating_id)
+;;
+CREATE TABLE billing.line_dispute_message (
+    merchant_id BIGINT NOT NULL, 
+    line_dispute_id BIGINT NOT NULL, 
+    message_no INTEGER NOT NULL, 
+    side TEXT NOT NULL, 
+    text TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_line_dispute_message PRIMARY KEY (merchant_id, line_dispute_id, message_no), 
+    CONSTRAINT fk_line_dispute_message_merchant_id_line_dispute_id FOREIGN KEY(merchant_id, line_dispute_id) REFERENCES billing.line_dispute (merchant_id, line_dispute_id), 
+    CONSTRAINT ck_line_dispute_message_side CHECK (side IN ('merchant', 'house'))
+)
 ;;
 CREATE TABLE billing.payer_claim_line (
     payer_id BIGINT NOT NULL, 
@@ -1318,6 +1361,20 @@ CREATE POLICY app_merchant ON billing.journal FOR SELECT TO app_merchant USING (
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.journal_limit TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.line_dispute TO app_staff, app_worker
+;;
+ALTER TABLE billing.line_dispute ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.line_dispute FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.line_dispute TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.line_dispute TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.line_dispute TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.line_dispute FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer TO app_staff, app_worker
 ;;
 ALTER TABLE billing.payer ENABLE ROW LEVEL SECURITY
@@ -1515,6 +1572,20 @@ CREATE POLICY app_worker ON billing.commission_adjustment TO app_worker USING (t
 GRANT SELECT ON billing.commission_adjustment TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.commission_adjustment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON billing.line_dispute_message TO app_staff, app_worker
+;;
+ALTER TABLE billing.line_dispute_message ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.line_dispute_message FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.line_dispute_message TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.line_dispute_message TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.line_dispute_message TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.line_dispute_message FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_claim_line TO app_staff, app_worker
 ;;
