@@ -2,6 +2,8 @@
 
 from billing.journals.model import JournalKind
 
+_LEGS = "billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)"
+
 _KINDS = ", ".join(f"'{kind}'" for kind in JournalKind)
 
 PROOFS: tuple[tuple[str, str, str], ...] = (
@@ -51,5 +53,19 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            WHERE state IN ('open', 'in_review', 'accepted')
            GROUP BY merchant_id, entry_no
            HAVING sum(CASE state WHEN 'accepted' THEN accepted_minor ELSE disputed_minor END) > min(line_minor)""",
+    ),
+    (
+        "openings-are-lines",
+        "opening balances are the lines of their files, account 3000 is the rest, and nothing else touches it",
+        f"""SELECT merchant_id, opening_id, currency, account, sum(said), sum(booked)
+            FROM (SELECT merchant_id, opening_id, currency, account, amount_minor AS said, 0 AS booked
+                  FROM billing.opening_line
+                  UNION ALL
+                  SELECT merchant_id, opening_id, currency, 3000, -sum(amount_minor), 0 FROM billing.opening_line
+                  GROUP BY merchant_id, opening_id, currency
+                  UNION ALL
+                  SELECT e.merchant_id, e.source_id, e.currency, leg.account, 0, leg.amount FROM {_LEGS}
+                  WHERE (e.kind = 'opening_booked' AND leg.dimension = 0) OR leg.account = 3000) AS said
+            GROUP BY merchant_id, opening_id, currency, account HAVING sum(said) <> sum(booked)""",
     ),
 )

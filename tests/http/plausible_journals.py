@@ -1,4 +1,4 @@
-"""Who may call the operations of journals by hand, disputes of lines and exchange, ids, what is ripe and bodies for them."""
+"""Who may call the operations of journals by hand, disputes of lines and exchange, and with which ids and bodies."""
 
 from collections.abc import Callable
 from typing import Any

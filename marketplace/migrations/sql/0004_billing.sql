@@ -382,6 +382,19 @@ CREATE INDEX ix_line_dispute_merchant_id_entry_no ON billing.line_dispute (merch
 ;;
 CREATE INDEX ix_line_dispute_state_due_on ON billing.line_dispute (state, due_on)
 ;;
+CREATE TABLE billing.opening_line (
+    merchant_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    account INTEGER NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    opening_id BIGINT NOT NULL, 
+    import_id BIGINT NOT NULL, 
+    line INTEGER NOT NULL, 
+    opened_on DATE NOT NULL, 
+    CONSTRAINT pk_opening_line PRIMARY KEY (merchant_id, currency, account), 
+    CONSTRAINT ck_opening_line_amount CHECK (amount_minor <> 0)
+)
+;;
 CREATE TABLE billing.payer (
     payer_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -1374,6 +1387,20 @@ CREATE POLICY app_worker ON billing.line_dispute TO app_worker USING (true) WITH
 GRANT SELECT ON billing.line_dispute TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.line_dispute FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.opening_line TO app_staff, app_worker
+;;
+ALTER TABLE billing.opening_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.opening_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.opening_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.opening_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.opening_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.opening_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer TO app_staff, app_worker
 ;;

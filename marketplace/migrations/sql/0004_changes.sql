@@ -37,3 +37,7 @@ ALTER TABLE billing.payout ADD COLUMN retry_of bigint
 CREATE UNIQUE INDEX uq_payout_retry_of ON billing.payout (merchant_id, retry_of)
 ;;
 UPDATE billing.account SET dimension = 'rate' WHERE code = 1900
+;;
+ALTER TABLE billing.account DROP CONSTRAINT ck_account_nature
+;;
+ALTER TABLE billing.account ADD CONSTRAINT ck_account_nature CHECK (nature IN ('asset', 'liability', 'equity', 'revenue', 'expense'))
