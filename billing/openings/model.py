@@ -1,8 +1,8 @@
 """A file of opening balances: what its lines say, and whether they tie to their control totals. Pure.
 
-CSV with the columns merchant, account, currency, amount: the merchant's own id (empty: the house's books), an account of
-the chart, and the balance on the cut-over day as a decimal, debit positive. A line whose merchant is `*` is a control
-total: what the lines of that account and currency must sum to.
+CSV with the columns merchant, account, currency, amount: the merchant's own id (empty: the house's books), an account
+of the chart, and the balance on the cut-over day as a decimal, debit positive. A line whose merchant is `*` is a
+control total: what the lines of that account and currency must sum to.
 """
 
 import csv
@@ -80,7 +80,7 @@ def read_opening(content: bytes, controls: Mapping[Key, int], reject: Reject) ->
             totals[key] = totals.get(key, 0) + read.amount_minor
     for key in sorted(totals.keys() | stated.keys()):
         if key not in stated:
-            reject(0, f"amount: account {key[0]} has no control total in {key[1]}")
+            reject(1, f"amount: account {key[0]} has no control total in {key[1]}")
         elif totals.get(key, 0) != stated[key][1]:
             said = (
                 f"the lines sum to {_text(totals.get(key, 0), key)}, the control total is {_text(stated[key][1], key)}"

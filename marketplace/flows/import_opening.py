@@ -29,7 +29,7 @@ from marketplace.flows.load_orders_model import Rejections
 
 
 class OpeningFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file with its name, the cut-over day, and control totals given beside it; entity_id: where there are several."""
+    """A file, the cut-over day, and control totals given beside it. entity_id: where there are several."""
 
     name: str
     content: bytes

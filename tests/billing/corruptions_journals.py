@@ -1,5 +1,7 @@
 """What `test_verify` plants to have the proofs of journals by hand and of exchange fail, and what it plants it in."""
 
+from datetime import date
+
 from billing.exchange.store import EntityCurrency, NewRate
 from billing.journals.model import GoodwillReason
 from marketplace.core.db import WORKER, Database
@@ -13,6 +15,7 @@ from marketplace.flows.exchange_money import (
     propose_rate,
     revalue,
 )
+from marketplace.flows.import_opening import OpeningFile, import_opening
 from marketplace.flows.post_journal import (
     DecideJournal,
     ProposeGoodwill,
@@ -68,6 +71,13 @@ async def add_line_dispute(db: Database, maker: str, checker: str) -> None:
     await db.write(WORKER, checker, approve_journal, decision)
 
 
+async def add_opening(db: Database, maker: str) -> None:
+    """Merchant 3 is owed 7.00 by another system."""
+    content = b"merchant,account,currency,amount\nm3,2000,EUR,-7.00\n*,2000,EUR,-7.00\n"
+    file = OpeningFile(name="old.csv", content=content, opened_on=date(2018, 7, 2), controls={})
+    await import_opening(db, maker, file)
+
+
 _BACK = "WHERE reversal_of IS NOT NULL"
 
 JOURNAL_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
@@ -89,6 +99,9 @@ JOURNAL_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a dispute of more than the line took": (
         ["UPDATE billing.line_dispute SET line_minor = 1"], {"lines-are-disputed-once"},
+    ),
+    "an opening balance of another amount than its line": (
+        ["UPDATE billing.opening_line SET amount_minor = amount_minor - 1"], {"openings-are-lines"},
     ),
     "an exchange that nobody booked": (
         ["UPDATE billing.exchange SET exchange_id = exchange_id + 1"], {"exchanges-are-entries"},

@@ -26,7 +26,7 @@ SECRETS = (
 
 EMPTY = {
     "billing.balance_snapshot", "billing.billing_window_history", "billing.exchange_revaluation",
-    "billing.parked_order", "billing.payer_back",
+    "billing.opening_line", "billing.parked_order", "billing.payer_back",
     "billing.payment_share",
     "billing.payout_carried", "billing.payout_reserve",
 }  # fmt: skip
