@@ -181,6 +181,15 @@ def check_opened(account: int, before_minor: int, change_minor: int) -> None:
         )
 
 
+def check_owed(owed_minor: int, change_minor: int) -> None:
+    """Raise Conflict when more of account 1100 would be given up than is owed there without a charge."""
+    if change_minor < 0 and owed_minor + change_minor < 0:
+        raise Conflict(
+            f"legs: {max(owed_minor, 0)} is owed on account 1100 without a charge, and a journal gives up no more",
+            pointer="/legs",
+        )
+
+
 def mirrored(legs: Sequence[Leg]) -> tuple[Leg, ...]:
     """The legs that take others back."""
     return tuple(Leg(leg.account, -leg.amount_minor, leg.dimension) for leg in legs)

@@ -21,6 +21,7 @@ from billing.journals.model import (
     check_legs,
     check_limit,
     check_opened,
+    check_owed,
     mirrored,
 )
 from billing.journals.store import SetLimits
@@ -70,20 +71,21 @@ class DecideJournal(msgspec.Struct, frozen=True, kw_only=True):
 
 async def propose_journal(tx: Tx, cmd: ProposeJournal) -> Journal:
     """Raises NotFound; Invalid for legs that a hand may not post, an unknown currency, and a day that is closed or to
-    come; Conflict for more than was brought over on an account of which only that may be released.
+    come; Conflict for more than was brought over on an account of which only that may be released, and for giving up
+    more than is owed.
     """
     books = await hold(tx, cmd.merchant_id)
     await check_kept(tx, books.entity_id, cmd.currency)
     limits = await store.limits_of(tx, books.entity_id, cmd.currency)
     check_legs(cmd.legs, of_house=_of_house(books), residue_minor=limits.residue_minor)
     await _check_processors(tx, cmd.legs)
-    await _check_opened(tx, cmd.merchant_id, cmd.currency, cmd.legs)
     on = cmd.effective_on or books.today
     if on > books.today:
         raise Invalid(f"effective_on: {on} is still to come", pointer="/effective_on")
     closed = await store.closed_through(tx, cmd.merchant_id)
     if closed is not None and on <= closed:
         raise Invalid(f"effective_on: the books are closed through {closed}", pointer="/effective_on")
+    await _check_balances(tx, cmd.merchant_id, cmd.currency, cmd.legs)
     return await add(tx, books, JournalKind.MANUAL, cmd.currency, cmd.legs, cmd.reason, cmd.evidence, effective_on=on)
 
 
@@ -117,7 +119,7 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     """Post it, as another person than its maker; above the accountants' limit as a controller.
 
     Raises NotFound, Forbidden, and Conflict for one that is decided, whose day was closed meanwhile, or that would
-    release more than is left of what was brought over.
+    release or give up more than there is by now.
     """
     books = await hold(tx, cmd.merchant_id)
     held = await store.get_journal(tx, cmd.merchant_id, cmd.journal_id)
@@ -127,7 +129,7 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     limits = await store.limits_of(tx, books.entity_id, held.currency)
     check_limit(held.legs, limits, is_controller=cmd.is_controller)
     if held.reversal_of is None:
-        await _check_opened(tx, cmd.merchant_id, held.currency, held.legs)
+        await _check_balances(tx, cmd.merchant_id, held.currency, held.legs)
     closed = await store.closed_through(tx, cmd.merchant_id)
     if held.kind is JournalKind.MANUAL and held.reversal_of is None and closed and held.effective_on <= closed:
         raise Conflict(f"the books were closed through {closed} meanwhile: withdraw it and propose it on an open day")
@@ -243,10 +245,19 @@ async def _check_processors(tx: Tx, entry_legs: Sequence[Leg]) -> None:
             raise Invalid(f"legs: there is no processor {leg.dimension}", pointer="/legs")
 
 
-async def _check_opened(tx: Tx, merchant_id: int, currency: str, entry_legs: Sequence[Leg]) -> None:
-    for account in sorted({leg.account for leg in entry_legs} & OPENED):
+async def _check_balances(tx: Tx, merchant_id: int, currency: str, entry_legs: Sequence[Leg]) -> None:
+    """Raise Conflict when legs would release more than was brought over, or give up more than is owed."""
+    changes: dict[int, int] = {}
+    for leg in entry_legs:
+        changes[leg.account] = changes.get(leg.account, 0) + leg.amount_minor
+    for account in sorted(changes.keys() & OPENED):
         left = await store.opened_left(tx, merchant_id, account, currency)
-        check_opened(account, left, sum(leg.amount_minor for leg in entry_legs if leg.account == account))
+        check_opened(account, left, changes[account])
+    if Account.MERCHANT_RECEIVABLE in changes:
+        key = (Account.MERCHANT_RECEIVABLE, 0, currency)
+        found = await ledger.balances(tx, merchant_id)
+        owed = sum(one.balance_minor for one in found if (one.account, one.dimension, one.currency) == key)
+        check_owed(owed, changes[Account.MERCHANT_RECEIVABLE])
 
 
 async def _told(tx: Tx, deed: str, about: Journal, *, single_operator: bool = False, **more: Any) -> None:

@@ -95,9 +95,15 @@ async def test_posting_p_goodwill_to_a_merchant(db: Database) -> None:
 
 async def test_posting_n_write_off_and_residue(db: Database) -> None:
     await market(db)
-    await approved(db, await proposed(db, *LOSS))
+    with pytest.raises(Conflict, match="0 is owed on account 1100"):
+        await proposed(db, *LOSS)
+    await approved(db, await proposed(db, (Account.MERCHANT_RECEIVABLE, 4000), (Account.SUSPENSE, -4000)))
+    losses = [await proposed(db, *LOSS) for _ in range(2)]
+    await approved(db, losses[0])
+    with pytest.raises(Conflict, match="300 is owed on account 1100"):
+        await approved(db, losses[1])
     await approved(db, await proposed(db, (Account.ROUNDING, 2), (Account.PROCESSOR_CLEARING, -2)))
-    assert await standing(db) == {5210: 3700, 1100: -3700, 6900: 2, 1020: -2}
+    assert await standing(db) == {5210: 3700, 1100: 300, 2900: -4000, 6900: 2, 1020: -2}
     await check_books(db)
 
 
@@ -171,7 +177,7 @@ async def test_above_the_limit_a_controller_approves(db: Database) -> None:
 
 async def test_a_closed_period_is_refused_when_proposed_and_when_it_closed_meanwhile(db: Database) -> None:
     await market(db)
-    early = await proposed(db, *LOSS, effective_on=MAY.last_on)
+    early = await proposed(db, (6920, 1), (2000, -1), effective_on=MAY.last_on)
     await approved(db, await proposed(db, (6920, 500), (2000, -500), effective_on=MAY.last_on))
     await billed(db)
     with pytest.raises(Invalid, match="closed through 2018-05-31"):
