@@ -30,6 +30,8 @@ CRASH_POINTS = frozenset(
         "payment.sent",
         "roll.committed",
         "file.part-committed",
+        "opening.posted",
+        "opening.before-commit",
     }
 )
 

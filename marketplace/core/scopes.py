@@ -19,7 +19,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "orders": ("orders", "purchases", "amendments"),
     "fulfilments": ("shipments", "deliveries"),
     "refunds": ("refunds", "refund-policies", "returns"),
-    "disputes": ("disputes",),
+    "disputes": ("disputes", "line-disputes"),
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
     "contracts": ("contracts", "reratings"),
@@ -32,6 +32,10 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "payout-files", "debtor-accounts",
     ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
+    "journals": ("journals", "goodwill", "journal-limits"),
+    "exchange": (
+        "entity-currencies", "exchange-rates", "exchanges", "bank-exchanges", "exchange-revaluations",
+    ),
     "charges": ("charges", "write-offs"),
     "products": (
         "plans",

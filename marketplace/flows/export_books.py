@@ -177,7 +177,7 @@ async def _month_end(tx: Tx, first_of_next: date) -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-_ROOTS = {"asset": "Assets", "liability": "Liabilities", "revenue": "Income", "expense": "Expenses"}
+_ROOTS = {"asset": "Assets", "liability": "Liabilities", "equity": "Equity", "revenue": "Income", "expense": "Expenses"}
 
 
 def _account_name(entity_id: int, code: int) -> str:

@@ -7,6 +7,8 @@ from marketplace.flows import (
     verify_ads,
     verify_amendments,
     verify_commission,
+    verify_exchange,
+    verify_journals,
     verify_payers,
     verify_payouts,
     verify_products,
@@ -309,17 +311,20 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "pending-is-unsettled",
         "each merchant's pending balance is what its unsettled orders are worth",
         f"""SELECT coalesce(b.merchant_id, o.merchant_id), b.pending, o.open
-            FROM (SELECT e.merchant_id, -sum(leg.amount) AS pending FROM {_LEGS} WHERE leg.account = 2005
-                  GROUP BY e.merchant_id HAVING sum(leg.amount) <> 0) AS b
-            FULL JOIN (SELECT merchant_id, sum(minor) AS open
-                       FROM (SELECT o.merchant_id, {_LEFT_OF_LINE} AS minor
+            FROM (SELECT e.merchant_id, e.currency, -sum(leg.amount) AS pending FROM {_LEGS} WHERE leg.account = 2005
+                  GROUP BY e.merchant_id, e.currency HAVING sum(leg.amount) <> 0) AS b
+            FULL JOIN (SELECT merchant_id, currency, sum(minor) AS open
+                       FROM (SELECT o.merchant_id, o.currency, {_LEFT_OF_LINE} AS minor
                              FROM demand.merchant_order o
                              JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
                              WHERE o.state IN ('paid', 'accepted', 'fulfilling', 'partly_delivered')
                              UNION ALL
-                             SELECT merchant_id, goods_minor - discount_minor + freight_minor FROM demand.order_due
+                             SELECT d.merchant_id, o.currency, d.goods_minor - d.discount_minor + d.freight_minor
+                             FROM demand.order_due d
+                             JOIN demand.merchant_order o
+                               ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
                             ) AS unsettled
-                       GROUP BY merchant_id) AS o ON o.merchant_id = b.merchant_id
+                       GROUP BY merchant_id, currency) AS o ON o.merchant_id = b.merchant_id AND o.currency = b.currency
             WHERE coalesce(b.pending, 0) <> coalesce(o.open, 0)""",
     ),
     (
@@ -371,6 +376,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
     *verify_ads.PROOFS,
+    *verify_journals.PROOFS,
+    *verify_exchange.PROOFS,
 )
 
 OPEN_ITEMS = {

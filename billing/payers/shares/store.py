@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from billing.payers.caps.store import CapKey
 from billing.payers.rules import Borne, Standing
-from billing.payers.tables import payer_back, payer_share
+from billing.payers.tables import payer_back, payer_entry, payer_share
 from marketplace.core.db import Tx
 
 ORDER, CHARGE, PROMOTION = "order", "charge", "promotion"
@@ -112,6 +112,13 @@ async def store_share(tx: Tx, share: PayerShare) -> None:
         """,
         msgspec.structs.asdict(share) | {"merchant": share.merchant_id},
     )
+
+
+async def note_entry(tx: Tx, share: PayerShare, kind: str, entry_id: int) -> None:
+    """Say that an entry, by its kind and the id of its fact, is about a share."""
+    names = ("merchant_id", "source", "source_id", "contract_id")
+    row = {name: getattr(share, name) for name in names}
+    await tx.execute(insert(payer_entry), {**row, "kind": kind, "entry_id": entry_id})
 
 
 _SETTLED = """

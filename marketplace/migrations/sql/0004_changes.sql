@@ -35,3 +35,9 @@ CREATE INDEX ix_payout_file_id ON billing.payout (file_id) WHERE file_id IS NOT 
 ALTER TABLE billing.payout ADD COLUMN retry_of bigint
 ;;
 CREATE UNIQUE INDEX uq_payout_retry_of ON billing.payout (merchant_id, retry_of)
+;;
+UPDATE billing.account SET dimension = 'rate' WHERE code = 1900
+;;
+ALTER TABLE billing.account DROP CONSTRAINT ck_account_nature
+;;
+ALTER TABLE billing.account ADD CONSTRAINT ck_account_nature CHECK (nature IN ('asset', 'liability', 'equity', 'revenue', 'expense'))
