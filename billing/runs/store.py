@@ -65,7 +65,7 @@ async def list_runs(tx: Tx, *, limit: int = 50, before_id: int | None = None) ->
 
 
 async def find_live_run(tx: Tx, entity_id: int, period: Period) -> Run | None:
-    """The run of this period that is neither reversed nor aborted, if there is one."""
+    """The run from this period's first day that is neither reversed nor aborted, if there is one."""
     row = await tx.row(
         select(billing_run).where(billing_run.c.entity_id == entity_id, billing_run.c.from_on == period.from_on, _LIVE)
     )

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from billing.runs import store
 from billing.runs.model import COLUMNS, RunState, period_named
-from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, out, progress_bar
+from marketplace.cli.base import EXIT_INCOMPLETE, PERIOD, Outcome, Session, command, out, progress_bar
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
 from marketplace.core.errors import Invalid
@@ -94,12 +94,12 @@ def billing() -> None:
 
 
 @command(billing, "run", roles=FINANCE)
-@click.option("--period", required=True, metavar="YYYY-MM", help="The calendar month.")
+@click.option("--period", required=True, metavar="YYYY-MM", help=PERIOD)
 @click.option("--entity", "entity_id", type=int, help="The legal entity, where there are several.")
 @click.option("--payout-on", metavar="YYYY-MM-DD", help="The day payouts are booked on [first day after the period].")
 @click.option("--finalise", is_flag=True, help="Also approve and finalise it.")
 async def run(session: Session, period: str, entity_id: int | None, payout_on: str | None, finalise: bool) -> Outcome:
-    """Draft and preview the run of a month; with --finalise also approve and finalise it. Resumes after a kill."""
+    """Draft and preview the run of a period; with --finalise also approve and finalise it. Resumes after a kill."""
     db, actor = session.db, session.actor
     with progress_bar("Previewing") as show:
         result = await run_billing.run_period(

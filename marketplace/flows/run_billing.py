@@ -199,6 +199,8 @@ async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date 
     run = await store.find_live_run(tx, entity_id, period)
     if payout_on is not None:
         check_payout_day(period, payout_on)
+    if run is not None and run.period != period:
+        raise Conflict(f"run {run.run_id} of {run.period.name} begins on {run.from_on}, too: reverse or abort it first")
     if run is None:
         await _check_begun(tx, entity_id, period)
         await _check_follows(tx, entity_id, period)
@@ -253,8 +255,8 @@ async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
         raise Conflict(f"run {newest.run_id} of {newest.period.name} is {newest.state}: finalise or abort it first")
     if newest.to_on != period.from_on:
         raise Conflict(
-            f"{newest.period.name} is the last period billed, so the next one is {newest.to_on:%Y-%m},"
-            f" not {period.name}"
+            f"{newest.period.name} is the last period billed, so the next one begins on {newest.to_on},"
+            f" as {period.name} does not"
         )
 
 

@@ -6,6 +6,8 @@ Every bucket holds its run in the state it was planned for; one that comes too l
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from billing.payout_terms import sql as terms_sql
 from billing.runs import charges_sql, sql, store
 from billing.runs.model import COLUMNS, Run, RunState
@@ -32,11 +34,11 @@ async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
     await tx.plan_in_bulk()
     bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
     await tx.execute(sql.FORGET_PREVIEW, bound)
-    period = {"from_on": run.from_on, "to_on": run.to_on}
     await tx.execute(charges_sql.FORGET_CHARGES, bound)
-    if await tx.scalar(charges_sql.ANY_MINIMUM):
-        await tx.execute(charges_sql.CHARGE, {**bound, **period})
-    return (await tx.execute(sql.PREVIEW, {**bound, **period})).rowcount
+    month = run.period.month_ended
+    if month is not None and await tx.scalar(charges_sql.ANY_MINIMUM):
+        await tx.execute(charges_sql.CHARGE, {**bound, **msgspec.structs.asdict(month)})
+    return (await tx.execute(sql.PREVIEW, {**bound, **msgspec.structs.asdict(run.period)})).rowcount
 
 
 async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
@@ -51,9 +53,11 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
     closing = [merchant for merchant in merchants if merchant not in changed]
     bound = {"merchants": closing, "run_id": run.run_id}
     by = {"now": tx.now, "actor": tx.actor}
-    await tx.execute(charges_sql.POST_CHARGES, {**bound, **by, "last_on": run.period.last_on})
-    for statement in (charges_sql.ADVANCE_BY_CHARGES, charges_sql.CHARGED):
-        await tx.execute(statement, bound)
+    month = run.period.month_ended
+    if month is not None:
+        await tx.execute(charges_sql.POST_CHARGES, {**bound, **by, "last_on": month.last_on})
+        for statement in (charges_sql.ADVANCE_BY_CHARGES, charges_sql.CHARGED):
+            await tx.execute(statement, bound)
     await tx.execute(sql.FLIP, bound)
     await tx.execute(sql.OPEN_WINDOWS, bound)
     await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
@@ -112,9 +116,11 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     await tx.execute(terms_sql.POST_GIVEN_BACK, {**bound, **by})
     for statement in (terms_sql.ADVANCE_HEADS, terms_sql.CANCEL, terms_sql.FORGET_CARRIED, sql.CANCEL_PAYOUTS):
         await tx.execute(statement, bound)
-    await tx.execute(charges_sql.POST_REVERSALS, {**bound, **by, "last_on": run.period.last_on})
-    for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):
-        await tx.execute(statement, bound)
+    month = run.period.month_ended
+    if month is not None:
+        await tx.execute(charges_sql.POST_REVERSALS, {**bound, **by, "last_on": month.last_on})
+        for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):
+            await tx.execute(statement, bound)
     await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
     for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS):
         await tx.execute(statement, bound)

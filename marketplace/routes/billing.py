@@ -27,8 +27,9 @@ from marketplace.web.openapi import ALSO, ONCE
 
 
 class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """period: a calendar month, "YYYY-MM". entity_id: needed where there are several legal entities.
+    """period: a calendar month, "YYYY-MM", or its first and last day, "YYYY-MM-DD..YYYY-MM-DD".
 
+    entity_id: needed where there are several legal entities.
     payout_on: the day payouts are booked on; by default the first day after the period.
     """
 

@@ -78,7 +78,7 @@ async def statement_lines(
 ) -> Stream:
     """Every entry of the statement that moves what the merchant is owed; the amounts sum to closing less opening."""
     statement = await _statement(request.user, db, merchant_id, run_id, currency)
-    name = f"statement-{statement.from_on:%Y-%m}-{merchant_id}-{statement.currency}.csv"
+    name = f"statement-{statement.period.name}-{merchant_id}-{statement.currency}.csv"
     return Stream(
         _csv_of_lines(db, request.user.scope, statement),
         media_type="text/csv",
