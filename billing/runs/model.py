@@ -32,6 +32,9 @@ MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.ABORTED: frozenset(),
 }
 
+AT_WORK = frozenset({RunState.DRAFT, RunState.FINALISING, RunState.REVERSING})
+"""The states in which buckets of merchants are worked on, by whatever process takes them."""
+
 
 def check_move(run_id: int, now: RunState, then: RunState) -> None:
     """Raise Conflict when a run in state `now` cannot go to `then`."""
@@ -90,7 +93,10 @@ def check_payout_day(period: Period, payout_on: date) -> None:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A billing run. single_operator: maker and checker were one person, under the policy of that name."""
+    """A billing run. single_operator: maker and checker were one person, under the policy of that name.
+
+    parent_run_id: the final run of the same period whose parked merchants this one bills.
+    """
 
     run_id: int
     entity_id: int
@@ -108,6 +114,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     reversed_by: str | None
     reversed_at: datetime | None
     closed_before: date | None
+    parent_run_id: int | None
 
     @property
     def period(self) -> Period:
@@ -162,6 +169,14 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def period(self) -> Period:
         return Period(self.from_on, self.to_on)
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant that a run leaves out, with everything it has in this currency, and why."""
+
+    merchant_id: int
+    currency: str
+    reason: str
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

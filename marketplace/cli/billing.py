@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import rich_click as click
 from rich.table import Table
 
@@ -17,6 +18,7 @@ from marketplace.core.money import text_from_minor
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
 from marketplace.flows.apply_payer_contracts import apply_payer_file
+from marketplace.flows.compare_runs import compare_run
 from marketplace.flows.settle_orders import Settled, settle_through
 from marketplace.flows.verify_books import Verified, verify_books
 
@@ -120,9 +122,36 @@ async def run(session: Session, period: str, entity_id: int | None, payout_on: s
 
 @command(billing, "approve", roles=FINANCE)
 @click.argument("run_id", metavar="RUN", type=int)
-async def approve(session: Session, run_id: int) -> Outcome:
+@click.option("--without-parked", is_flag=True, help="Leave out what is parked; `billing run-parked` bills it later.")
+async def approve(session: Session, run_id: int, without_parked: bool) -> Outcome:
     """Approve a previewed run, as another person than its maker."""
-    return _shown(await run_billing.approve_run(session.db, session.actor, run_id))
+    approving = run_billing.approve_run(session.db, session.actor, run_id, without_parked=without_parked)
+    return _shown(await approving)
+
+
+@command(billing, "parked")
+@click.argument("run_id", metavar="RUN", type=int)
+async def parked(session: Session, run_id: int) -> Outcome:
+    """What a run leaves out and why: the first merchants."""
+    async with session.db.read(STAFF) as tx:
+        await store.get_run(tx, run_id)
+        found = await store.list_parked(tx, run_id, limit=store.PAGE_MAX)
+
+    def show() -> None:
+        for one in found:
+            out.print(f"merchant {one.merchant_id}, {one.currency}: {one.reason}", highlight=False)
+        if not found:
+            out.print(f"Run {run_id} leaves nobody out.")
+
+    return Outcome({"parked": found}, show=show)
+
+
+@command(billing, "run-parked", roles=FINANCE)
+@click.argument("run_id", metavar="RUN", type=int)
+async def run_parked(session: Session, run_id: int) -> Outcome:
+    """Draft and preview the child of a final run, over exactly the merchants that this one has parked."""
+    with progress_bar("Previewing") as show:
+        return _shown(await run_billing.run_parked(session.db, session.actor, run_id, on_progress=show))
 
 
 @command(billing, "finalise", roles=FINANCE)
@@ -148,6 +177,27 @@ async def reverse(session: Session, run_id: int) -> Outcome:
         return _shown(await run_billing.reverse_run(session.db, session.actor, run_id, show))
 
 
+@command(billing, "compare")
+@click.argument("run_id", metavar="RUN", type=int)
+@click.option("--currency", metavar="EUR", help="Only statements in this currency.")
+@click.option("--merchant", "merchant_id", type=int, help="Only this merchant.")
+async def compare(session: Session, run_id: int, currency: str | None, merchant_id: int | None) -> Outcome:
+    """What moved since the period before, by merchant and column: the largest changes first."""
+    limit = store.PAGE_MAX
+    async with session.db.read(STAFF) as tx:
+        found = await compare_run(tx, run_id, currency=currency, merchant_id=merchant_id, limit=limit)
+
+    def show() -> None:
+        table = Table("merchant", "", "column", "before", "now", "change", "%", "", box=None)
+        for one in found.moved:
+            amounts = [text_from_minor(m, one.currency) for m in (one.before_minor, one.now_minor, one.change_minor)]
+            percent = "" if one.relative_ppm is None else f"{one.relative_ppm // 10_000:+,}"
+            table.add_row(str(one.merchant_id), one.currency, one.column, *amounts, percent, one.flag or "")
+        out.print(table if found.moved else "Nothing moved.")
+
+    return Outcome(found, show=show)
+
+
 @command(billing, "list")
 async def list_runs(session: Session) -> Outcome:
     """The billing runs, the newest first."""
@@ -165,7 +215,7 @@ async def list_runs(session: Session) -> Outcome:
 
 def _shown(result: run_billing.RunResult) -> Outcome:
     run = result.run
-    value = {"period": run.period.name, "run": run, "totals": result.totals, "unsettled": result.unsettled}
+    value = {"period": run.period.name} | msgspec.structs.asdict(result)
 
     def show() -> None:
         out.print(f"Run {run.run_id} of {run.period.name} is [bold]{run.state}[/].")
@@ -180,6 +230,10 @@ def _shown(result: run_billing.RunResult) -> Outcome:
         to_pay = [f"{t.payouts:,} of {text_from_minor(t.payouts_minor, t.currency)}" for t in result.totals]
         table.add_row("instructed to pay", *to_pay)
         out.print(table)
+        if result.parked:
+            out.print(f"[yellow]{result.parked:,} statements are parked: `billing parked {run.run_id}` says why.[/]")
+        if result.progress is not None:
+            out.print(f"At work: {result.progress.done:,} of {result.progress.total:,} buckets of merchants are done.")
         if result.unsettled:
             counted = f"{result.unsettled:,} orders delivered by the end of {run.period.name} are not settled"
             out.print(f"[yellow]{counted}: once the month is closed they count in the next open one.[/]")

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
+from billing.charges import store as charges
 from billing.payout_terms import sql as terms_sql
 from billing.runs import charges_sql, sql, store
 from billing.runs.model import COLUMNS, Run, RunState
 from marketplace.core import work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import Tx
-from marketplace.flows.net_receivables import net_receivables
+from marketplace.flows.net_receivables import net_receivables, owing_among
 from marketplace.flows.run_charges import settle_charges
 
 
@@ -23,26 +24,31 @@ async def preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     if run.state != RunState.DRAFT:
         return {"statements": 0}
     merchants = [merchant for merchant in payload["merchants"] if merchant > 0]
-    await settle_charges(tx, run, merchants)
-    await net_receivables(tx, run, merchants)
-    count = await _preview(tx, run, payload["merchants"])
+    owing = sorted({*await charges.netting_among(tx, sorted(merchants)), *await owing_among(tx, merchants)})
+    if owing:  # all at once, so that two previews of the same merchants hold them in one order
+        await tx.execute(sql.LOCK_HEADS, {"merchants": owing})
+        await settle_charges(tx, run, owing)
+        await net_receivables(tx, run, owing)
+    count = await _preview(tx, run, merchants)
     crash_point("run.previewing")
     return {"statements": count}
 
 
 async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
     await tx.plan_in_bulk()
-    bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
+    bound = {"merchants": list(merchants), "run_id": run.run_id}
     await tx.execute(sql.FORGET_PREVIEW, bound)
     await tx.execute(charges_sql.FORGET_CHARGES, bound)
     month = run.period.month_ended
     if month is not None and await tx.scalar(charges_sql.ANY_MINIMUM):
         await tx.execute(charges_sql.CHARGE, {**bound, **msgspec.structs.asdict(month)})
-    return (await tx.execute(sql.PREVIEW, {**bound, **msgspec.structs.asdict(run.period)})).rowcount
+    count = (await tx.execute(sql.PREVIEW, {**bound, **msgspec.structs.asdict(run.period)})).rowcount
+    await tx.execute(sql.PARK_WITH, {**bound, "closed_before": run.closed_before})
+    return count
 
 
 async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
-    """One bucket's part of finalising; merchants whose statement changed are left open and named."""
+    """One bucket's part of finalising: merchants whose statement changed are left open and named, parked ones open."""
     run = await store.share_run(tx, payload["run_id"])
     if run.state != RunState.FINALISING:
         return {"changed": []}
@@ -50,7 +56,8 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
     merchants: list[int] = sorted(payload["merchants"])
     await tx.execute(sql.LOCK_HEADS, {"merchants": merchants})
     changed = await _preview_moved(tx, run, merchants)
-    closing = [merchant for merchant in merchants if merchant not in changed]
+    left_out = await _left_out(tx, run, merchants)
+    closing = [merchant for merchant in merchants if merchant not in changed and merchant not in left_out]
     bound = {"merchants": closing, "run_id": run.run_id}
     by = {"now": tx.now, "actor": tx.actor}
     month = run.period.month_ended
@@ -92,6 +99,15 @@ async def _preview_moved(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]
     return {merchant_id for merchant_id, *_ in before ^ after}
 
 
+async def _left_out(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]:
+    """The merchants that wait for a child of this run, which charges them anew."""
+    bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
+    left_out = {row.merchant_id for row in await tx.rows(sql.LEFT_OUT, **bound, closed_before=run.closed_before)}
+    if left_out:
+        await tx.execute(charges_sql.FORGET_CHARGES, {"merchants": sorted(left_out), "run_id": run.run_id})
+    return left_out
+
+
 async def _figures(tx: Tx, run_id: int, merchants: Sequence[int]) -> set[tuple[Any, ...]]:
     columns = ", ".join(("merchant_id", "currency", "orders", "opening_minor", *COLUMNS, "closing_minor", "state"))
     rows = await tx.rows(
@@ -110,7 +126,8 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     bound = {"merchants": sorted(payload["merchants"]), "run_id": run.run_id}
     by = {"now": tx.now, "actor": tx.actor}
     await tx.execute(sql.LOCK_HEADS, {"merchants": bound["merchants"]})
-    await tx.execute(sql.CLOSE_HEADS, {"merchants": bound["merchants"], "closed": run.closed_before})
+    stood = {"closed_before": run.closed_before, "last_on": run.period.last_on}
+    await tx.execute(sql.REOPEN_HEADS, {"merchants": bound["merchants"], **stood})
     posted = (await tx.execute(sql.POST_CANCELLATIONS, {**bound, **by})).rowcount
     await tx.execute(sql.ADVANCE_HEADS, bound)
     await tx.execute(terms_sql.POST_GIVEN_BACK, {**bound, **by})
@@ -122,7 +139,7 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
         for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):
             await tx.execute(statement, bound)
     await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
-    for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS):
+    for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS, sql.FORGET_PREVIEW):
         await tx.execute(statement, bound)
     crash_point("run.before-commit")
     return {"cancelled": posted}
