@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 
 from billing.ledger.tables import entity
-from billing.runs.model import COLUMNS, Parked, Payout, Period, Run, RunState, Statement, Totals, check_move
+from billing.runs.model import AT_WORK, COLUMNS, Parked, Payout, Period, Run, RunState, Statement, Totals, check_move
 from billing.runs.tables import run_charge
 from billing.tables import billing_run, payout, payout_item, statement
 from marketplace.core.blocks import reserve
@@ -89,6 +89,18 @@ async def find_run_at_work(tx: Tx, entity_id: int) -> Run | None:
     query = select(billing_run).where(billing_run.c.entity_id == entity_id, _LIVE)
     row = await tx.row(query.where(billing_run.c.state != RunState.FINALISED).order_by("run_id").limit(1))
     return _run(row) if row is not None else None
+
+
+async def runs_at_work(tx: Tx) -> list[Run]:
+    """The runs of all entities whose buckets are worked on, or were when a process died, the oldest first."""
+    rows = await tx.rows(select(billing_run).where(billing_run.c.state.in_(AT_WORK)).order_by(billing_run.c.run_id))
+    return [_run(row) for row in rows]
+
+
+async def was_given_up(tx: Tx, entity_id: int, period: Period) -> bool:
+    """Whether a run from this period's first day was aborted or reversed."""
+    of_period = (billing_run.c.entity_id == entity_id, billing_run.c.from_on == period.from_on)
+    return int(await tx.scalar(select(func.count()).where(*of_period, ~_LIVE))) > 0
 
 
 async def runs_of_period(tx: Tx, run: Run) -> list[Run]:

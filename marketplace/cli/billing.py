@@ -10,15 +10,17 @@ from rich.table import Table
 
 from billing.runs import store
 from billing.runs.model import COLUMNS, RunState, period_named
+from billing.runs.schedules.model import Schedule
 from marketplace.cli.base import EXIT_INCOMPLETE, PERIOD, Outcome, Session, command, out, progress_bar
 from marketplace.cli.root import cli
-from marketplace.core.db import STAFF
+from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
 from marketplace.flows.apply_payer_contracts import apply_payer_file
 from marketplace.flows.compare_runs import compare_run
+from marketplace.flows.schedule_runs import set_schedule
 from marketplace.flows.settle_orders import Settled, settle_through
 from marketplace.flows.verify_books import Verified, verify_books
 
@@ -196,6 +198,26 @@ async def compare(session: Session, run_id: int, currency: str | None, merchant_
         out.print(table if found.moved else "Nothing moved.")
 
     return Outcome(found, show=show)
+
+
+@command(billing, "schedule", roles=FINANCE)
+@click.option("--entity", "entity_id", required=True, type=int, help="The legal entity.")
+@click.option("--every", "cadence", required=True, type=click.Choice(["weekly", "ten_days", "monthly"]))
+@click.option("--weekday", type=click.IntRange(1, 7), help="The day on which a week begins: 1 for Monday.")
+@click.option("--starts-on", required=True, metavar="YYYY-MM-DD", help="The first day billed, before any run.")
+@click.option("--payout-days", default=1, show_default=True, help="Days from a period's last day to its payouts.")
+@click.option("--off", is_flag=True, help="Keep the schedule, and open no runs by it.")
+async def schedule(session: Session, starts_on: str, off: bool, cadence: str, **options: int | None) -> Outcome:
+    """Bill an entity's days by the clock: a worker opens and previews each run, a person approves it."""
+    given = {"starts_on": day(starts_on, "--starts-on"), "cadence": cadence, "active": not off, **options}
+    wanted = msgspec.convert(given, Schedule)
+    stored = await session.db.write(WORKER, session.actor, set_schedule, wanted)
+
+    def show() -> None:
+        state = "is opened" if wanted.active else "would be opened"
+        out.print(f"Entity {wanted.entity_id}: the run of {stored.next_period} {state} on {stored.opens_on}.")
+
+    return Outcome(stored, show=show)
 
 
 @command(billing, "list")

@@ -25,7 +25,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "contracts": ("contracts", "reratings"),
     "payers": ("payers", "payer-contracts", "payer-claims", "caps", "claims", "claim-ageing"),
     "settlements": ("settlements",),
-    "runs": ("billing-runs", "proofs"),
+    "runs": ("billing-runs", "run-schedules", "proofs"),
     "statements": ("statements",),
     "payouts": (
         "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts",

@@ -7,7 +7,8 @@ from datetime import date
 from typing import Any
 
 from billing.runs import store
-from billing.runs.model import Period, Run, RunState, check_payout_day
+from billing.runs.model import Period, Run, RunState, check_payout_day, period_named
+from billing.runs.schedules import store as schedules
 from marketplace.core import audit, work
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
@@ -66,6 +67,32 @@ async def draft_child(tx: Tx, parent_id: int, payout_on: date | None) -> Run:
             tx, "billing run drafted", f"billing_run:{run.run_id}", period=run.period.name, parent_run_id=parent_id
         )
     return await _to_preview(tx, run, payout_on)
+
+
+async def due_period(tx: Tx, entity_id: int) -> Period | None:
+    """The period that an entity's schedule bills next, once its last day is over where the entity is.
+
+    None before, and while another run is at work, and for a period that a person has aborted or reversed.
+    """
+    stored = await schedules.get_schedule(tx, entity_id)
+    period = period_named(stored.next_period)
+    if not stored.schedule.active or period.to_on > await store.local_today(tx, entity_id):
+        return None
+    if await store.find_run_at_work(tx, entity_id) or await store.was_given_up(tx, entity_id, period):
+        return None
+    return period
+
+
+async def draft_due(tx: Tx, entity_id: int) -> Run | None:
+    """The run that is due by the entity's schedule, drafted to be previewed, unless another process has seen to it."""
+    await one_at_a_time(tx)
+    period = await due_period(tx, entity_id)
+    if period is None:
+        return None
+    schedule = (await schedules.get_schedule(tx, entity_id)).schedule
+    run = await store.insert_run(tx, entity_id, period, schedule.payout_on(period))
+    await audit.record(tx, "billing run drafted", f"billing_run:{run.run_id}", period=period.name, by_schedule=True)
+    return await _to_preview(tx, run, None)
 
 
 async def plan(tx: Tx, run: Run, kind: str, *, only_open: bool) -> None:

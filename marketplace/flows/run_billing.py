@@ -77,7 +77,9 @@ async def run_parked(
     return await preview_run(db, actor, await db.write(WORKER, actor, draft_child, parent_id, payout_on), on_progress)
 
 
-async def preview_run(db: Database, actor: str, run: Run, on_progress: OnProgress) -> RunResult:
+async def preview_run(
+    db: Database, actor: str, run: Run, on_progress: OnProgress = lambda done, total: None
+) -> RunResult:
     """Preview a run that was drafted, or go on with its preview; any other is left as it is."""
     crash_point("run.drafted")
     for _ in range(_ROUNDS_MAX):

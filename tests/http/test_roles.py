@@ -224,6 +224,8 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/billing-runs": FINANCE,
     "POST /api/v1/billing-runs": FINANCE,
     "GET /api/v1/billing-runs/{run_id}": FINANCE,
+    "GET /api/v1/run-schedules": FINANCE,
+    "POST /api/v1/run-schedules": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/approve": FINANCE,
     "GET /api/v1/billing-runs/{run_id}/parked": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/parked": FINANCE,

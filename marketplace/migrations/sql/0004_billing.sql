@@ -421,6 +421,21 @@ CREATE TABLE billing.run_charge (
 ;;
 CREATE INDEX ix_run_charge_merchant_id_run_id ON billing.run_charge (merchant_id, run_id)
 ;;
+CREATE TABLE billing.run_schedule (
+    entity_id INTEGER NOT NULL, 
+    cadence TEXT NOT NULL, 
+    weekday SMALLINT, 
+    starts_on DATE NOT NULL, 
+    payout_days INTEGER NOT NULL, 
+    active BOOLEAN NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_run_schedule PRIMARY KEY (entity_id), 
+    CONSTRAINT ck_run_schedule_cadence CHECK (cadence IN ('weekly', 'ten_days', 'monthly')), 
+    CONSTRAINT ck_run_schedule_weekday CHECK ((cadence = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7), 
+    CONSTRAINT ck_run_schedule_payout_days CHECK (payout_days BETWEEN 1 AND 365)
+)
+;;
 CREATE TABLE supply.hardware_item (
     item_id BIGINT NOT NULL, 
     sku TEXT NOT NULL, 
@@ -1274,6 +1289,8 @@ CREATE POLICY app_worker ON billing.run_charge TO app_worker USING (true) WITH C
 GRANT SELECT ON billing.run_charge TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.run_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND state <> 'due')
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.run_schedule TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_item TO app_staff, app_worker
 ;;
