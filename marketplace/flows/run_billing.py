@@ -19,11 +19,13 @@ from marketplace.core import audit, outbox, policies, work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
+from marketplace.core.together import together
 from marketplace.flows.draft_run import draft, draft_child, one_at_a_time, plan
 from marketplace.flows.pay_merchants import activate_bank_accounts
 from marketplace.flows.roll_ledger import roll_ledger
 from marketplace.flows.run_billing_buckets import FINALISE, HANDLERS, PREVIEW, REVERSE
 
+CONNECTIONS = 2
 OnProgress = Callable[[int, int], None]
 
 
@@ -187,15 +189,20 @@ SELECT count(*) FROM (
 
 
 async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress: OnProgress) -> None:
-    ended = await work.drain(
-        db,
-        batch_id,
-        actor,
-        HANDLERS[kind],
-        on_progress=lambda state: on_progress(state.done + state.parked, state.total),
-        on_commit=lambda: crash_point("run.bucket-committed"),
-    )
-    work.check_done(batch_id, ended)
+    """Work on a batch to its end, beside whatever workers do; raises BatchFailed."""
+
+    async def share() -> work.Progress:
+        return await work.drain(
+            db,
+            batch_id,
+            actor,
+            HANDLERS[kind],
+            on_progress=lambda state: on_progress(state.done + state.parked, state.total),
+            on_commit=lambda: crash_point("run.bucket-committed"),
+        )
+
+    ended = await together(*(share() for _ in range(CONNECTIONS)))
+    work.check_done(batch_id, ended[0])
 
 
 async def _previewed(tx: Tx, run_id: int) -> Run:
