@@ -218,6 +218,7 @@ LEFT JOIN billing.payout_terms t ON t.merchant_id = owed.merchant_id AND t.curre
      AND t.state = 'active'
 LEFT JOIN billing.payout_hold held ON held.merchant_id = owed.merchant_id AND held.released_at IS NULL
 WHERE owed.minor > 0 AND owed.minor >= coalesce(t.minimum_minor, 0) AND held.hold_id IS NULL
+  AND coalesce(t.days, 'every_run') = 'every_run'
 """)
 
 ITEMISE = _bucket("""

@@ -28,7 +28,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "runs": ("billing-runs", "run-schedules", "proofs"),
     "statements": ("statements",),
     "payouts": (
-        "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts",
+        "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts", "payout-dues",
         "payout-files", "debtor-accounts",
     ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),

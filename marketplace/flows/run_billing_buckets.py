@@ -10,6 +10,7 @@ import msgspec
 
 from billing.charges import store as charges
 from billing.payout_terms import sql as terms_sql
+from billing.payout_terms.model import DAYS, due_on
 from billing.runs import charges_sql, sql, store
 from billing.runs.model import COLUMNS, Run, RunState
 from marketplace.core import work
@@ -72,6 +73,8 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
     if special:
         for statement in (terms_sql.CARRY, terms_sql.KEEP, terms_sql.PAY_LESS):
             await tx.execute(statement, {"merchants": special, "run_id": run.run_id})
+        await tx.execute(terms_sql.LEAVE_DUE, {"merchants": special, "run_id": run.run_id, **_due_days(run)})
+        await tx.execute(terms_sql.REPLACE_DUE, {"merchants": special, "run_id": run.run_id})
     await tx.execute(sql.ITEMISE, bound)
     crash_point("payout.instructed")
     await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})
@@ -83,6 +86,15 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
         await tx.execute(terms_sql.ADVANCE_HEADS, {"merchants": special, "run_id": run.run_id})
     crash_point("run.before-commit")
     return {"changed": sorted(changed)}
+
+
+def _due_days(run: Run) -> dict[str, list[Any]]:
+    """The first day of each schedule of payouts on which what this run owes can be paid."""
+    return {
+        "days": [days.value for days, _ in DAYS],
+        "weekdays": [weekday for _, weekday in DAYS],
+        "due_ons": [due_on(days, weekday, run.payout_on) for days, weekday in DAYS],
+    }
 
 
 async def _preview_moved(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]:
@@ -138,6 +150,8 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
         await tx.execute(charges_sql.POST_REVERSALS, {**bound, **by, "last_on": month.last_on})
         for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):
             await tx.execute(statement, bound)
+    for statement in (terms_sql.CANCEL_DUE, terms_sql.BACK_TO_DUE):
+        await tx.execute(statement, bound)
     await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
     for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS, sql.FORGET_PREVIEW):
         await tx.execute(statement, bound)

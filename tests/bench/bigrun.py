@@ -117,8 +117,8 @@ async def _digests(db: Database) -> dict[str, tuple[int, int]]:
     for table, rows in _WRITTEN.items():
         query = f"SELECT count(*), coalesce(sum(hashtextextended(r::text, 0)), 0)::text FROM ({rows}) AS r"
         async with db.engine.connect() as connection:
-            row = (await connection.exec_driver_sql(query)).one()
-        found[table] = (int(row[0]), int(row[1]))
+            count, digest = (await connection.exec_driver_sql(query)).one()
+        found[table] = (int(count), int(digest))
     return found
 
 

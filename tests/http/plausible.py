@@ -279,9 +279,6 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_CAMPAIGN}/bookings": _book,
     "POST /api/v1/api-keys": lambda _, n: {"name": f"key {n}", "scopes": ["orders:read"]},
     "POST /api/v1/api-keys/{key_id}/rotate": lambda *_: {"overlap_s": 60},
-    "POST /api/v1/run-schedules": lambda _, n: {
-        "entity_id": 1, "cadence": ("monthly", "ten_days")[n % 2], "starts_on": "2018-05-01", "payout_days": 1 + n,
-    },
     "POST /api/v1/billing-runs": lambda _, n: {"period": ("2018-06", "2018-07", "2018-08")[n % 3]},
     "POST /api/v1/buyers": lambda _, n: {"buyer_ref": f"buyer-{n}", "name": "Clara", "city": "Lyon"},
     "PATCH /api/v1/buyers/{buyer_id}": lambda *_: {"city": "Porto"},

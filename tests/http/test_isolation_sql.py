@@ -27,7 +27,7 @@ SECRETS = (
 EMPTY = {
     "billing.balance_snapshot", "billing.billing_window_history", "billing.parked_order", "billing.payer_back",
     "billing.payment_share",
-    "billing.payout_carried", "billing.payout_reserve",
+    "billing.payout_carried", "billing.payout_due", "billing.payout_reserve",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
 HIDDEN = {"billing.payout_hold", "billing.rerating_line", "billing.run_charge"}

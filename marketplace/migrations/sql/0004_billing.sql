@@ -355,6 +355,8 @@ CREATE TABLE billing.payout_terms (
     minimum_minor BIGINT NOT NULL, 
     reserve_ppm INTEGER NOT NULL, 
     reserve_days INTEGER NOT NULL, 
+    days TEXT NOT NULL, 
+    weekday SMALLINT, 
     reason TEXT NOT NULL, 
     state TEXT NOT NULL, 
     made_by TEXT NOT NULL, 
@@ -365,6 +367,8 @@ CREATE TABLE billing.payout_terms (
     CONSTRAINT ck_payout_terms_minimum CHECK (minimum_minor >= 0), 
     CONSTRAINT ck_payout_terms_reserve CHECK (reserve_ppm BETWEEN 0 AND 999999 AND reserve_days >= 0), 
     CONSTRAINT ck_payout_terms_reserve_days CHECK ((reserve_ppm > 0) = (reserve_days > 0)), 
+    CONSTRAINT ck_payout_terms_days CHECK (days IN ('every_run', 'daily', 'weekly', 'ten_days', 'monthly', 'manual')), 
+    CONSTRAINT ck_payout_terms_weekday CHECK ((days = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7), 
     CONSTRAINT ck_payout_terms_state CHECK (state IN ('proposed', 'active', 'replaced', 'rejected'))
 )
 ;;
@@ -655,6 +659,23 @@ CREATE TABLE billing.payer_remittance (
     CONSTRAINT uq_payer_remittance_payer_id_bank_ref_claim_id UNIQUE (payer_id, bank_ref, claim_id), 
     CONSTRAINT ck_payer_remittance_amount CHECK (amount_minor > 0)
 )
+;;
+CREATE TABLE billing.payout_due (
+    merchant_id BIGINT NOT NULL, 
+    run_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    due_on DATE, 
+    state TEXT NOT NULL, 
+    payout_id BIGINT, 
+    replaced_by BIGINT, 
+    CONSTRAINT pk_payout_due PRIMARY KEY (merchant_id, run_id, currency), 
+    CONSTRAINT fk_payout_due_merchant_id_payout_id FOREIGN KEY(merchant_id, payout_id) REFERENCES billing.payout (merchant_id, payout_id), 
+    CONSTRAINT ck_payout_due_state CHECK (state IN ('waiting', 'paid', 'replaced', 'nothing', 'cancelled')), 
+    CONSTRAINT ck_payout_due_replaced CHECK ((state = 'replaced') = (replaced_by IS NOT NULL)), 
+    CONSTRAINT ck_payout_due_paid CHECK (state NOT IN ('paid', 'waiting', 'replaced') OR (state = 'paid') = (payout_id IS NOT NULL))
+)
+;;
+CREATE INDEX ix_payout_due_waiting ON billing.payout_due (due_on) WHERE state = 'waiting'
 ;;
 CREATE TABLE billing.payout_file_line (
     merchant_id BIGINT NOT NULL, 
@@ -1415,6 +1436,20 @@ CREATE POLICY app_worker ON billing.payer_remittance TO app_worker USING (true) 
 GRANT SELECT ON billing.payer_remittance TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_remittance FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_due TO app_staff, app_worker
+;;
+ALTER TABLE billing.payout_due ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.payout_due FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.payout_due TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.payout_due TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.payout_due TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.payout_due FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_file_line TO app_staff, app_worker
 ;;
