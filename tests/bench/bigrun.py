@@ -115,10 +115,10 @@ async def _digests(db: Database) -> dict[str, tuple[int, int]]:
     """The number of rows that a run writes to each table, and a sum of their hashes, whatever their order."""
     found = {}
     for table, rows in _WRITTEN.items():
-        query = f"SELECT count(*), coalesce(sum(hashtextextended(r::text, 0)), 0)::text FROM ({rows}) AS r"
+        query = f"SELECT count(*) AS rows, coalesce(sum(hashtextextended(r::text, 0)), 0) AS digest FROM ({rows}) AS r"
         async with db.engine.connect() as connection:
-            count, digest = (await connection.exec_driver_sql(query)).one()
-        found[table] = (int(count), int(digest))
+            row = (await connection.exec_driver_sql(query)).mappings().one()
+        found[table] = (int(row["rows"]), int(row["digest"]))
     return found
 
 

@@ -62,12 +62,11 @@ def test_a_due_day_is_the_first_of_its_kind(day: date, of: tuple[PayoutDays, int
     if days is PayoutDays.MANUAL:
         assert found is None
         return
-    fits = {
-        PayoutDays.DAILY: lambda _: True,
-        PayoutDays.WEEKLY: lambda on: on.isoweekday() == weekday,
-        PayoutDays.TEN_DAYS: lambda on: on.day in {1, 11, 21},
-        PayoutDays.MONTHLY: lambda on: on.day == 1,
-    }[days]
+    begins = {PayoutDays.TEN_DAYS: {1, 11, 21}, PayoutDays.MONTHLY: {1}}
+
+    def fits(on: date) -> bool:
+        return on.isoweekday() == weekday if days is PayoutDays.WEEKLY else on.day in begins.get(days, range(1, 32))
+
     assert found == next(on for n in range(32) if fits(on := day + timedelta(days=n)))
 
 
