@@ -20,6 +20,7 @@ from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.together import together
+from marketplace.flows.cover_charges import release_covers
 from marketplace.flows.draft_run import draft, draft_child, one_at_a_time, plan
 from marketplace.flows.pay_merchants import activate_bank_accounts
 from marketplace.flows.roll_ledger import roll_ledger
@@ -221,6 +222,7 @@ async def abort(tx: Tx, run_id: int) -> RunResult:
     if final:
         raise Conflict(f"run {run_id}: {final} of its statements are final already; finish it, then reverse it")
     await store.move_run(tx, run_id, RunState.ABORTED)
+    await release_covers(tx, run_id)
     await store.drop_previews(tx, run_id)
     await audit.record(tx, "billing run aborted", f"billing_run:{run_id}")
     return await read_result(tx, run_id)

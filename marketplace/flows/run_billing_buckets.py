@@ -16,6 +16,7 @@ from billing.runs.model import COLUMNS, Run, RunState
 from marketplace.core import work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import Tx
+from marketplace.flows.cover_charges import commit_covers, release_covers, reserve_covers, take_back_covers
 from marketplace.flows.net_receivables import net_receivables, owing_among
 from marketplace.flows.run_charges import settle_charges
 
@@ -38,6 +39,7 @@ async def preview_bucket(tx: Tx, payload: Any) -> dict[str, int]:
 async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
     await tx.plan_in_bulk()
     bound = {"merchants": list(merchants), "run_id": run.run_id}
+    await release_covers(tx, run.run_id, merchants)
     await tx.execute(sql.FORGET_PREVIEW, bound)
     await tx.execute(charges_sql.FORGET_CHARGES, bound)
     month = run.period.month_ended
@@ -45,6 +47,7 @@ async def _preview(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
         await tx.execute(charges_sql.CHARGE, {**bound, **msgspec.structs.asdict(month)})
     count = (await tx.execute(sql.PREVIEW, {**bound, **msgspec.structs.asdict(run.period)})).rowcount
     await tx.execute(sql.PARK_WITH, {**bound, "closed_before": run.closed_before})
+    await reserve_covers(tx, run, merchants)
     return count
 
 
@@ -66,6 +69,7 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
         await tx.execute(charges_sql.POST_CHARGES, {**bound, **by, "last_on": month.last_on})
         for statement in (charges_sql.ADVANCE_BY_CHARGES, charges_sql.CHARGED):
             await tx.execute(statement, bound)
+    await commit_covers(tx, run, closing)
     await tx.execute(sql.FLIP, bound)
     await tx.execute(sql.OPEN_WINDOWS, bound)
     await tx.execute(sql.PAY, {**bound, "payout_on": run.payout_on})
@@ -116,6 +120,7 @@ async def _left_out(tx: Tx, run: Run, merchants: Sequence[int]) -> set[int]:
     bound = {"merchants": [merchant for merchant in merchants if merchant > 0], "run_id": run.run_id}
     left_out = {row.merchant_id for row in await tx.rows(sql.LEFT_OUT, **bound, closed_before=run.closed_before)}
     if left_out:
+        await release_covers(tx, run.run_id, sorted(left_out))
         await tx.execute(charges_sql.FORGET_CHARGES, {"merchants": sorted(left_out), "run_id": run.run_id})
     return left_out
 
@@ -135,7 +140,7 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     if run.state != RunState.REVERSING:
         return {"cancelled": 0}
     await tx.plan_in_bulk()
-    bound = {"merchants": sorted(payload["merchants"]), "run_id": run.run_id}
+    bound: dict[str, Any] = {"merchants": sorted(payload["merchants"]), "run_id": run.run_id}
     by = {"now": tx.now, "actor": tx.actor}
     await tx.execute(sql.LOCK_HEADS, {"merchants": bound["merchants"]})
     stood = {"closed_before": run.closed_before, "last_on": run.period.last_on}
@@ -150,6 +155,7 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
         await tx.execute(charges_sql.POST_REVERSALS, {**bound, **by, "last_on": month.last_on})
         for statement in (charges_sql.ADVANCE_BY_REVERSALS, charges_sql.REVERSED):
             await tx.execute(statement, bound)
+    await take_back_covers(tx, run, bound["merchants"])
     for statement in (terms_sql.CANCEL_DUE, terms_sql.BACK_TO_DUE):
         await tx.execute(statement, bound)
     await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
