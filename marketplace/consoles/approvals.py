@@ -80,7 +80,7 @@ DECIDED: dict[Kind, tuple[Approve, Reject | None]] = {
     Kind.AD_GRANT: (fund_ads.approve_grant, _without_reason(fund_ads.reject_grant)),
     Kind.WRITE_OFF: (dun_merchants.approve_write_off, _without_reason(dun_merchants.refuse_write_off)),
     Kind.RERATING: (_of_house(rerate_contracts.approve_rerating), None),
-    Kind.BILLING_RUN: (_of_house(run_billing.approve), None),
+    Kind.BILLING_RUN: (lambda tx, _, run_id: run_billing.approve(tx, run_id, False), None),
 }
 """What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
 

@@ -32,8 +32,13 @@ class Step(StrEnum):
 
     PREVIEW = "preview"
     APPROVE = "approve"
+    APPROVE_REST = "approve_rest"
+    PARKED = "parked"
     FINALISE = "finalise"
     ABORT = "abort"
+
+
+_BY_STEPS = frozenset({Step.PREVIEW, Step.PARKED, Step.FINALISE})
 
 
 @get("/")
@@ -95,24 +100,30 @@ async def start(request: ActorRequest, db: NamedDependency[Database]) -> Respons
 async def take_step(
     request: ActorRequest, db: NamedDependency[Database], run_id: PathId, step: FromPath[Step]
 ) -> Response[Any]:
-    """Take a run on: preview it afresh, approve it, make it final, or give it up."""
+    """Take a run on: previewed afresh, approved, also without what it parked, made final, its parked billed, given up."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
+        shown = run_id
         match step:
             case Step.PREVIEW:
                 of = (await run_billing.result(db, run_id)).run
-                await run_billing.run_period(db, tx.actor, of.period, entity_id=of.entity_id)
-            case Step.APPROVE:
-                await run_billing.approve(tx, run_id)
+                if of.parent_run_id is None:
+                    await run_billing.run_period(db, tx.actor, of.period, entity_id=of.entity_id)
+                else:
+                    await run_billing.run_parked(db, tx.actor, of.parent_run_id)
+            case Step.APPROVE | Step.APPROVE_REST:
+                await run_billing.approve(tx, run_id, step is Step.APPROVE_REST)
+            case Step.PARKED:
+                shown = (await run_billing.run_parked(db, tx.actor, run_id)).run.run_id
             case Step.FINALISE:
                 await run_billing.finalise_run(db, tx.actor, run_id)
             case Step.ABORT:
                 await run_billing.abort(tx, run_id)
-        return done(f"/finance/runs/{run_id}", f"run_{step}")
+        return done(f"/finance/runs/{shown}", f"run_{step}")
 
     again = partial(show_run, request, db, run_id, None)
-    return await carry_out(request, db, work, again=again, by_steps=step in {Step.PREVIEW, Step.FINALISE})
+    return await carry_out(request, db, work, again=again, by_steps=step in _BY_STEPS)
 
 
 @post("/runs/{run_id:int}/reverse", guards=[needs(REVERSERS)])

@@ -25,10 +25,10 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "contracts": ("contracts", "reratings"),
     "payers": ("payers", "payer-contracts", "payer-claims", "caps", "claims", "claim-ageing"),
     "settlements": ("settlements",),
-    "runs": ("billing-runs", "proofs"),
+    "runs": ("billing-runs", "run-schedules", "proofs"),
     "statements": ("statements",),
     "payouts": (
-        "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts",
+        "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts", "payout-dues",
         "payout-files", "debtor-accounts",
     ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),

@@ -246,10 +246,15 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "final-runs-are-final",
-        "a final run has final statements only",
+        "a final run has final statements only, but of merchants that wait for a child run or have got theirs from it",
         """SELECT s.merchant_id, s.run_id, s.currency, s.state FROM billing.statement s
            JOIN billing.billing_run r ON r.run_id = s.run_id
-           WHERE r.state = 'finalised' AND s.state <> 'final'""",
+           JOIN billing.ledger_head h ON h.merchant_id = s.merchant_id
+           WHERE r.state = 'finalised' AND s.state <> 'final'
+             AND (s.state <> 'parked' OR (h.closed_through >= s.to_on - 1 AND NOT EXISTS (
+                 SELECT FROM billing.statement c
+                 WHERE c.merchant_id = s.merchant_id AND c.from_on = s.from_on AND c.run_id > s.run_id
+                   AND c.state = 'final')))""",
     ),
     (
         "statements-continue",

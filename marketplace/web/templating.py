@@ -63,6 +63,7 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "change": say.change,
         "day": say.day,
         "short_day": say.short_day,
+        "period": say.period,
         "month": say.month,
         "instant": say.instant,
     }

@@ -212,6 +212,11 @@ def test_a_browser_gets_the_language_it_asks_for_first(header: str, code: str) -
     assert negotiate(header) == code
 
 
+def test_a_month_goes_by_its_name_and_other_days_from_the_first_to_the_last() -> None:
+    assert speech("en").period(date(2024, 2, 1), date(2024, 2, 29)) == "February 2024"
+    assert speech("en").period(date(2024, 2, 21), date(2024, 2, 29)) == "Feb 21, 2024 to Feb 29, 2024"
+
+
 def test_every_template_compiles() -> None:
     for path in TEMPLATES.rglob("*.html"):
         environment().get_template(str(path.relative_to(TEMPLATES)))

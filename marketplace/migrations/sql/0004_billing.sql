@@ -521,6 +521,8 @@ CREATE TABLE billing.payout_terms (
     minimum_minor BIGINT NOT NULL, 
     reserve_ppm INTEGER NOT NULL, 
     reserve_days INTEGER NOT NULL, 
+    days TEXT NOT NULL, 
+    weekday SMALLINT, 
     reason TEXT NOT NULL, 
     state TEXT NOT NULL, 
     made_by TEXT NOT NULL, 
@@ -531,6 +533,8 @@ CREATE TABLE billing.payout_terms (
     CONSTRAINT ck_payout_terms_minimum CHECK (minimum_minor >= 0), 
     CONSTRAINT ck_payout_terms_reserve CHECK (reserve_ppm BETWEEN 0 AND 999999 AND reserve_days >= 0), 
     CONSTRAINT ck_payout_terms_reserve_days CHECK ((reserve_ppm > 0) = (reserve_days > 0)), 
+    CONSTRAINT ck_payout_terms_days CHECK (days IN ('every_run', 'daily', 'weekly', 'ten_days', 'monthly', 'manual')), 
+    CONSTRAINT ck_payout_terms_weekday CHECK ((days = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7), 
     CONSTRAINT ck_payout_terms_state CHECK (state IN ('proposed', 'active', 'replaced', 'rejected'))
 )
 ;;
@@ -586,6 +590,21 @@ CREATE TABLE billing.run_charge (
 )
 ;;
 CREATE INDEX ix_run_charge_merchant_id_run_id ON billing.run_charge (merchant_id, run_id)
+;;
+CREATE TABLE billing.run_schedule (
+    entity_id INTEGER NOT NULL, 
+    cadence TEXT NOT NULL, 
+    weekday SMALLINT, 
+    starts_on DATE NOT NULL, 
+    payout_days INTEGER NOT NULL, 
+    active BOOLEAN NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_run_schedule PRIMARY KEY (entity_id), 
+    CONSTRAINT ck_run_schedule_cadence CHECK (cadence IN ('weekly', 'ten_days', 'monthly')), 
+    CONSTRAINT ck_run_schedule_weekday CHECK ((cadence = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7), 
+    CONSTRAINT ck_run_schedule_payout_days CHECK (payout_days BETWEEN 1 AND 365)
+)
 ;;
 CREATE TABLE supply.hardware_item (
     item_id BIGINT NOT NULL, 
@@ -819,6 +838,23 @@ CREATE TABLE billing.payer_remittance (
     CONSTRAINT uq_payer_remittance_payer_id_bank_ref_claim_id UNIQUE (payer_id, bank_ref, claim_id), 
     CONSTRAINT ck_payer_remittance_amount CHECK (amount_minor > 0)
 )
+;;
+CREATE TABLE billing.payout_due (
+    merchant_id BIGINT NOT NULL, 
+    run_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    due_on DATE, 
+    state TEXT NOT NULL, 
+    payout_id BIGINT, 
+    replaced_by BIGINT, 
+    CONSTRAINT pk_payout_due PRIMARY KEY (merchant_id, run_id, currency), 
+    CONSTRAINT fk_payout_due_merchant_id_payout_id FOREIGN KEY(merchant_id, payout_id) REFERENCES billing.payout (merchant_id, payout_id), 
+    CONSTRAINT ck_payout_due_state CHECK (state IN ('waiting', 'paid', 'replaced', 'nothing', 'cancelled')), 
+    CONSTRAINT ck_payout_due_replaced CHECK ((state = 'replaced') = (replaced_by IS NOT NULL)), 
+    CONSTRAINT ck_payout_due_paid CHECK (state NOT IN ('paid', 'waiting', 'replaced') OR (state = 'paid') = (payout_id IS NOT NULL))
+)
+;;
+CREATE INDEX ix_payout_due_waiting ON billing.payout_due (due_on) WHERE state = 'waiting'
 ;;
 CREATE TABLE billing.payout_file_line (
     merchant_id BIGINT NOT NULL, 
@@ -1546,6 +1582,8 @@ GRANT SELECT ON billing.run_charge TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.run_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND state <> 'due')
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.run_schedule TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_item TO app_staff, app_worker
 ;;
 GRANT SELECT ON supply.hardware_item TO app_merchant
@@ -1683,6 +1721,20 @@ CREATE POLICY app_worker ON billing.payer_remittance TO app_worker USING (true) 
 GRANT SELECT ON billing.payer_remittance TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_remittance FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_due TO app_staff, app_worker
+;;
+ALTER TABLE billing.payout_due ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.payout_due FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.payout_due TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.payout_due TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.payout_due TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.payout_due FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_file_line TO app_staff, app_worker
 ;;
