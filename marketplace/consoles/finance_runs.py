@@ -100,7 +100,7 @@ async def start(request: ActorRequest, db: NamedDependency[Database]) -> Respons
 async def take_step(
     request: ActorRequest, db: NamedDependency[Database], run_id: PathId, step: FromPath[Step]
 ) -> Response[Any]:
-    """Take a run on: previewed afresh, approved, also without what it parked, made final, its parked billed, given up."""
+    """Take a run on: preview it afresh, approve it, make it final, bill what it has parked, or give it up."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
