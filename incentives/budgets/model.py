@@ -47,8 +47,8 @@ class Control(StrEnum):
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """A budget as it is agreed. scope_key: the region or the funder. zone: whose days it counts.
 
-    limit_minor: in all, or on each day to come. shards: over how many rows it is spread; one takes some fifty grants
-    a second, and only that many can be given at once.
+    limit_minor: in all, or on each day to come. shards: over how many rows it is spread, of which one takes one grant
+    after the other.
     """
 
     budget_id: int

@@ -129,7 +129,7 @@ async def top_up(tx: Tx, of: Budget, amount_minor: int) -> Budget:
     )
     await tx.execute(
         """
-        SELECT FROM incentives.budget_shard WHERE budget_id = :budget AND period_from >= :first
+        SELECT n FROM incentives.budget_shard WHERE budget_id = :budget AND period_from >= :first
         ORDER BY period_from, n FOR UPDATE
         """,
         bound,

@@ -19,13 +19,16 @@ from marketplace.core.db import Tx
 _SLOT = "budget_id = :budget AND period_from = :period"
 _AVAILABLE = "allocated_minor - reserved_minor - spent_minor"
 
-# $1 budget, $2 period, $3 shard, $4 total, $5 keys, $6 grants, $7 their parts, $8 state, $9 now, $10 expiry. The shard is
-# held before anything is written, and an amount is taken only for keys that are new.
+# $1 budget, $2 period, $3 shard, $4 total, $5 keys, $6 grants, $7 their parts, $8 state, $9 now, $10 expiry. One shard
+# is held, before anything is written; an amount is taken only for keys that are new. The second of two shards that seem
+# to have enough is never tried: waiting for it while the first is held could lock out whoever holds all in their order.
 _TAKE = f"""
 WITH picked AS (
     SELECT n FROM incentives.budget_shard
-    WHERE budget_id = $1 AND period_from = $2 AND n IN (0, $3) AND {_AVAILABLE} >= $4
-    ORDER BY n DESC LIMIT 1 FOR UPDATE
+    WHERE budget_id = $1 AND period_from = $2 AND {_AVAILABLE} >= $4
+      AND n = (SELECT max(n) FROM incentives.budget_shard
+               WHERE budget_id = $1 AND period_from = $2 AND n IN (0, $3) AND {_AVAILABLE} >= $4)
+    FOR UPDATE
 ), made AS (
     INSERT INTO incentives.budget_reservation
         (budget_id, key, period_from, n, grant_minor, amount_minor, state, at, expires_at)
@@ -282,7 +285,7 @@ async def _hold_keys(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> 
 async def _hold_shards(tx: Tx, budget_id: int, shards: Sequence[tuple[date, int]]) -> None:
     await tx.execute(
         """
-        SELECT FROM incentives.budget_shard
+        SELECT n FROM incentives.budget_shard
         WHERE budget_id = :budget
           AND (period_from, n) IN (SELECT * FROM unnest(CAST(:periods AS date[]), CAST(:ns AS int[])))
         ORDER BY period_from, n FOR UPDATE
