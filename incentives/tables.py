@@ -1,17 +1,22 @@
 """Tables of incentives: budgets and what is reserved of them, campaigns, promotions and their versions."""
 
 from marketplace.core.tables import (
+    ARRAY,
+    JSONB,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
     ForeignKeyConstraint,
     Index,
     Instant,
+    Integer,
     SmallInteger,
     Text,
     UniqueConstraint,
     lookup_table,
+    merchant_table,
     reference_table,
     text,
 )
@@ -103,3 +108,121 @@ budget_reservation = lookup_table(
     postgresql_with={"fillfactor": "80"},
 )
 """What a grant takes of a budget, under the key that its grant has in all its budgets. grant_minor: the whole grant."""
+
+_STATE = (
+    "state IN ('draft', 'in_review', 'approved', 'scheduled', 'live', 'paused', 'exhausted', 'ended', 'closing',"
+    " 'reviewed', 'rejected', 'cancelled')"
+)
+
+campaign = reference_table(
+    "campaign",
+    Column("campaign_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("schedule", JSONB, nullable=False),
+    Column("plan", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant),
+    Column("authors", ARRAY(Text), nullable=False),
+    Column("stopped", ARRAY(Integer), nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Instant),
+    Column("made_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    UniqueConstraint("name"),
+    CheckConstraint(_STATE, name="state"),
+    CheckConstraint("ends_at > starts_at", name="span"),
+    schema="incentives",
+)
+"""What promotions are made for (`incentives.campaigns.model.Plan`). version counts its changes."""
+
+promotion = reference_table(
+    "promotion",
+    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("on_pause", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant),
+    Column("closes_at", Instant),
+    Column("review_at", Instant),
+    Column("authors", ARRAY(Text), nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Instant),
+    Column("made_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    UniqueConstraint("name"),
+    ForeignKeyConstraint(["campaign_id"], ["incentives.campaign.campaign_id"]),
+    CheckConstraint(_STATE, name="state"),
+    CheckConstraint("on_pause IN ('honour', 'void')", name="on_pause"),
+    CheckConstraint("ends_at > starts_at", name="span"),
+    Index(None, "campaign_id"),
+    schema="incentives",
+)
+
+promotion_version = reference_table(
+    "promotion_version",
+    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version_no", Integer, primary_key=True, autoincrement=False),
+    Column("terms", JSONB, nullable=False),
+    Column("effective_from", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Instant),
+    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
+    CheckConstraint("state IN ('proposed', 'approved', 'rejected')", name="state"),
+    CheckConstraint("(state = 'approved') = (approved_by IS NOT NULL)", name="approved"),
+    schema="incentives",
+)
+"""Terms (`incentives.rules.model.Terms`), which never change: what is edited is another version."""
+
+public_promotion = reference_table(
+    "public_promotion",
+    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant),
+    Column("terms", JSONB, nullable=False),
+    Column("merchants", ARRAY(BigInteger)),
+    Column("live", Boolean, nullable=False),
+    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
+    schema="incentives",
+)
+"""What merchants are told of a promotion, in the version that is in force. merchants: those that it is for, or all."""
+
+opt_in = merchant_table(
+    "opt_in",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
+    schema="incentives",
+)
+"""That a merchant has joined a promotion, and when."""
+
+change = reference_table(
+    "change",
+    Column("change_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("owner_id", BigInteger, nullable=False),
+    Column("edit", JSONB, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", Instant),
+    CheckConstraint("owner IN ('campaign', 'promotion')", name="owner"),
+    CheckConstraint("state IN ('proposed', 'approved', 'rejected')", name="state"),
+    CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="decided"),
+    Index(None, "owner_id", "change_id"),
+    schema="incentives",
+)
+"""What is to be changed of a campaign or promotion that was approved: its end, or more budget."""

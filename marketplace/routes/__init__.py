@@ -9,6 +9,7 @@ from marketplace.routes import (
     amendments,
     bank_accounts,
     billing,
+    budgets,
     buyers,
     campaigns,
     carts,
@@ -19,6 +20,8 @@ from marketplace.routes import (
     disputes,
     hardware_orders,
     hardware_stock,
+    incentive_campaigns,
+    incentive_changes,
     ledger,
     listings,
     merchants,
@@ -30,6 +33,7 @@ from marketplace.routes import (
     payout_terms,
     payouts,
     plans,
+    promotions,
     purchases,
     receivables,
     reconciliation,
@@ -90,6 +94,10 @@ _NOUNS = (
     ad_accounts,
     ad_placements,
     campaigns,
+    incentive_campaigns,
+    promotions,
+    budgets,
+    incentive_changes,
 )
 
 API = Router(

@@ -101,12 +101,12 @@ async def test_bug_4_without_a_limit_no_shared_row_is_written(db: Database) -> N
         [one] = await reservations.reserve(tx, [Ask(key="k", amount_minor=5, draws=())])
         assert one.granted_minor == 5
         assert await tx.scalar("SELECT pg_current_xact_id_if_assigned() IS NULL")  # it has neither written nor held
-        return await tx.scalar(_WRITTEN) - int(before)
+        return int(await tx.scalar(_WRITTEN)) - int(before)
 
     async def limited(tx: Tx) -> int:
         before = await tx.scalar(_WRITTEN)
         await reservations.reserve(tx, [ask("k", 5, budget())])
-        return await tx.scalar(_WRITTEN) - int(before)
+        return int(await tx.scalar(_WRITTEN)) - int(before)
 
     assert await db.write(WORKER, "test", free) == 0
     assert await db.write(WORKER, "test", limited) == 2  # a shard and a reservation: the counts can tell

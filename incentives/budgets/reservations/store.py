@@ -9,6 +9,7 @@ released others.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
 
@@ -248,9 +249,9 @@ async def expire(tx: Tx, budget_id: int, limit: int) -> int:
     return await _move(tx, budget_id, keys, "expired")
 
 
-async def expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[int]:
+async def expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[Any]:
     """Budgets of which something has not been committed in time, by id, those behind `after`."""
-    rows = await tx.rows(
+    return await tx.rows(
         """
         SELECT DISTINCT budget_id FROM incentives.budget_reservation
         WHERE state = 'reserved' AND expires_at <= :now AND budget_id > :after ORDER BY budget_id LIMIT :limit
@@ -259,7 +260,6 @@ async def expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[in
         after=after,
         limit=limit,
     )
-    return [row.budget_id for row in rows]
 
 
 async def _hold_keys(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> dict[int, dict[str, str]]:

@@ -44,6 +44,46 @@ CREATE INDEX ix_budget_reservation_expiring ON incentives.budget_reservation (ex
 ;;
 CREATE INDEX ix_budget_reservation_queued ON incentives.budget_reservation (budget_id, at) WHERE state = 'queued'
 ;;
+CREATE TABLE incentives.campaign (
+    campaign_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    schedule JSONB NOT NULL, 
+    plan JSONB NOT NULL, 
+    state TEXT NOT NULL, 
+    starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ends_at TIMESTAMP WITH TIME ZONE, 
+    authors TEXT[] NOT NULL, 
+    stopped INTEGER[] NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_campaign PRIMARY KEY (campaign_id), 
+    CONSTRAINT uq_campaign_name UNIQUE (name), 
+    CONSTRAINT ck_campaign_state CHECK (state IN ('draft', 'in_review', 'approved', 'scheduled', 'live', 'paused', 'exhausted', 'ended', 'closing', 'reviewed', 'rejected', 'cancelled')), 
+    CONSTRAINT ck_campaign_span CHECK (ends_at > starts_at)
+)
+;;
+CREATE TABLE incentives.change (
+    change_id BIGINT NOT NULL, 
+    owner TEXT NOT NULL, 
+    owner_id BIGINT NOT NULL, 
+    edit JSONB NOT NULL, 
+    reason TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_change PRIMARY KEY (change_id), 
+    CONSTRAINT ck_change_owner CHECK (owner IN ('campaign', 'promotion')), 
+    CONSTRAINT ck_change_state CHECK (state IN ('proposed', 'approved', 'rejected')), 
+    CONSTRAINT ck_change_decided CHECK ((state = 'proposed') = (decided_by IS NULL))
+)
+;;
+CREATE INDEX ix_change_owner_id_change_id ON incentives.change (owner_id, change_id)
+;;
 CREATE TABLE incentives.budget_period (
     budget_id BIGINT NOT NULL, 
     period_from DATE NOT NULL, 
@@ -54,6 +94,32 @@ CREATE TABLE incentives.budget_period (
     CONSTRAINT fk_budget_period_budget_id FOREIGN KEY(budget_id) REFERENCES incentives.budget (budget_id), 
     CONSTRAINT ck_budget_period_limit CHECK (limit_minor >= 0 AND over_minor >= 0)
 )
+;;
+CREATE TABLE incentives.promotion (
+    promotion_id BIGINT NOT NULL, 
+    campaign_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    on_pause TEXT NOT NULL, 
+    starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ends_at TIMESTAMP WITH TIME ZONE, 
+    closes_at TIMESTAMP WITH TIME ZONE, 
+    review_at TIMESTAMP WITH TIME ZONE, 
+    authors TEXT[] NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_promotion PRIMARY KEY (promotion_id), 
+    CONSTRAINT uq_promotion_name UNIQUE (name), 
+    CONSTRAINT fk_promotion_campaign_id FOREIGN KEY(campaign_id) REFERENCES incentives.campaign (campaign_id), 
+    CONSTRAINT ck_promotion_state CHECK (state IN ('draft', 'in_review', 'approved', 'scheduled', 'live', 'paused', 'exhausted', 'ended', 'closing', 'reviewed', 'rejected', 'cancelled')), 
+    CONSTRAINT ck_promotion_on_pause CHECK (on_pause IN ('honour', 'void')), 
+    CONSTRAINT ck_promotion_span CHECK (ends_at > starts_at)
+)
+;;
+CREATE INDEX ix_promotion_campaign_id ON incentives.promotion (campaign_id)
 ;;
 CREATE TABLE incentives.budget_shard (
     budget_id BIGINT NOT NULL, 
@@ -69,10 +135,84 @@ CREATE TABLE incentives.budget_shard (
 )
  WITH (fillfactor = 50)
 ;;
+CREATE TABLE incentives.opt_in (
+    merchant_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_opt_in PRIMARY KEY (merchant_id, promotion_id), 
+    CONSTRAINT fk_opt_in_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
+)
+;;
+CREATE TABLE incentives.promotion_version (
+    promotion_id BIGINT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    terms JSONB NOT NULL, 
+    effective_from TIMESTAMP WITH TIME ZONE NOT NULL, 
+    state TEXT NOT NULL, 
+    author TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_promotion_version PRIMARY KEY (promotion_id, version_no), 
+    CONSTRAINT fk_promotion_version_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_promotion_version_state CHECK (state IN ('proposed', 'approved', 'rejected')), 
+    CONSTRAINT ck_promotion_version_approved CHECK ((state = 'approved') = (approved_by IS NOT NULL))
+)
+;;
+CREATE TABLE incentives.public_promotion (
+    promotion_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ends_at TIMESTAMP WITH TIME ZONE, 
+    terms JSONB NOT NULL, 
+    merchants BIGINT[], 
+    live BOOLEAN NOT NULL, 
+    CONSTRAINT pk_public_promotion PRIMARY KEY (promotion_id), 
+    CONSTRAINT fk_public_promotion_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
+)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_reservation TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.campaign TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.change TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_period TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_shard TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.opt_in TO app_staff, app_worker
+;;
+ALTER TABLE incentives.opt_in ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.opt_in FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.opt_in TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.opt_in TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.opt_in TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.opt_in FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion_version TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.public_promotion TO app_staff, app_worker
+;;
+ALTER TABLE incentives.public_promotion ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.public_promotion FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.public_promotion TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.public_promotion TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.public_promotion TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.public_promotion FOR SELECT TO app_merchant USING (live AND (merchants IS NULL OR nullif(current_setting('app.merchant_id', true), '')::bigint = ANY(merchants)))
