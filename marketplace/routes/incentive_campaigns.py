@@ -1,9 +1,11 @@
 """Campaigns that promotions are made for: planned, approved by another person, paused, reviewed."""
 
+from typing import Annotated
+
 import msgspec
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 
 from incentives import store as incentives
 from incentives.campaigns import store
@@ -25,6 +27,8 @@ from marketplace.web.etag import check_version, expected_version, tagged, versio
 from marketplace.web.guards import OPS, STAFF, Role, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
+
+InState = Annotated[State | None, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
 
 _PATH = "/incentive-campaigns/{campaign_id:int}"
 
@@ -63,14 +67,14 @@ def check_mover(actor: Actor, move: Move) -> None:
 async def list_incentive_campaigns(
     request: ActorRequest,
     db: NamedDependency[Database],
-    state: State | None = None,
+    in_state: InState = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[Campaign]:
     """Campaigns, the newest first."""
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
-        rows = await store.list_campaigns(tx, state=state, limit=limit + 1, before=before)
+        rows = await store.list_campaigns(tx, state=in_state, limit=limit + 1, before=before)
     return page(rows, limit, lambda row: row, lambda row: (row.campaign_id,))
 
 
