@@ -21,13 +21,14 @@ from marketplace.core.tables import (
     text,
 )
 
+Make = Callable[..., Any]
 
-def _tables(role: str, make: Callable[..., Any]) -> None:
-    party = f"{role}_id"
 
+def _progress(role: str, make: Make) -> None:
+    """Where a beneficiary stands in one window (`incentives.grants.model.Progress`)."""
     make(
         f"{role}_progress",
-        Column(party, BigInteger, primary_key=True, autoincrement=False),
+        Column(f"{role}_id", BigInteger, primary_key=True, autoincrement=False),
         Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
         Column("span", Text, primary_key=True),
         Column("starts_at", Instant, nullable=False),
@@ -46,9 +47,12 @@ def _tables(role: str, make: Callable[..., Any]) -> None:
         postgresql_with={"fillfactor": "70"},
     )
 
+
+def _contribution(role: str, make: Make) -> None:
+    """What one event adds to a window now, under its id: so it counts once."""
     make(
         f"{role}_contribution",
-        Column(party, BigInteger, primary_key=True, autoincrement=False),
+        Column(f"{role}_id", BigInteger, primary_key=True, autoincrement=False),
         Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
         Column("event_id", Text, primary_key=True),
         Column("span", Text, nullable=False),
@@ -63,14 +67,17 @@ def _tables(role: str, make: Callable[..., Any]) -> None:
             ["promotion_id", "version_no"],
             ["incentives.promotion_version.promotion_id", "incentives.promotion_version.version_no"],
         ),
-        Index(None, party, "promotion_id", "span"),
+        Index(None, f"{role}_id", "promotion_id", "span"),
         schema="incentives",
         postgresql_with={"fillfactor": "80"},
     )
 
+
+def _grant(role: str, make: Make) -> None:
+    """An award, or below zero a clawback, with the shares of funders and of the event's lines as they were divided."""
     make(
         f"{role}_grant",
-        Column(party, BigInteger, primary_key=True, autoincrement=False),
+        Column(f"{role}_id", BigInteger, primary_key=True, autoincrement=False),
         Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
         Column("span", Text, primary_key=True),
         Column("grant_no", Integer, primary_key=True, autoincrement=False),
@@ -90,7 +97,7 @@ def _tables(role: str, make: Callable[..., Any]) -> None:
         Column("vests_at", Instant),
         Column("at", Instant, nullable=False),
         Column("changed_at", Instant, nullable=False),
-        UniqueConstraint(party, "grant_id"),
+        UniqueConstraint(f"{role}_id", "grant_id"),
         ForeignKeyConstraint(
             ["promotion_id", "version_no"],
             ["incentives.promotion_version.promotion_id", "incentives.promotion_version.version_no"],
@@ -110,9 +117,12 @@ def _tables(role: str, make: Callable[..., Any]) -> None:
         postgresql_with={"fillfactor": "80"},
     )
 
+
+def _voucher(role: str, make: Make) -> None:
+    """A grant that is money off one later order."""
     make(
         f"{role}_voucher",
-        Column(party, BigInteger, primary_key=True, autoincrement=False),
+        Column(f"{role}_id", BigInteger, primary_key=True, autoincrement=False),
         Column("voucher_id", BigInteger, primary_key=True, autoincrement=False),
         Column("promotion_id", BigInteger, nullable=False),
         Column("grant_id", BigInteger, nullable=False),
@@ -125,7 +135,7 @@ def _tables(role: str, make: Callable[..., Any]) -> None:
         Column("expires_at", Instant, nullable=False),
         Column("used_for", Text),
         Column("changed_at", Instant, nullable=False),
-        UniqueConstraint(party, "grant_id"),
+        UniqueConstraint(f"{role}_id", "grant_id"),
         ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
         CheckConstraint("state IN ('issued', 'used', 'expired', 'void')", name="state"),
         CheckConstraint("(state = 'used') = (used_for IS NOT NULL)", name="used"),
@@ -136,12 +146,9 @@ def _tables(role: str, make: Callable[..., Any]) -> None:
     )
 
 
-_tables("merchant", merchant_table)
-_tables("buyer", buyer_table)
-# progress: where a beneficiary stands in one window of a promotion (`incentives.rules.target.Progress`); span: the
-# event's id, or when the window starts; grants: the number of its last grant. contribution: what one event adds to it
-# now, under its id: so it counts once. grant: an award, or below zero a clawback, with the shares of funders and of the
-# event's lines as they were divided once and for all. voucher: a grant that is money off one later order.
+for _of, _make in (("merchant", merchant_table), ("buyer", buyer_table)):
+    for _define in (_progress, _contribution, _grant, _voucher):
+        _define(_of, _make)
 
 voucher_code = lookup_table(
     "voucher_code",

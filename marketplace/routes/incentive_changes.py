@@ -12,6 +12,7 @@ from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import change_incentives as flow
 from marketplace.flows.change_incentives import ProposeChange
+from marketplace.routes.budgets import OfOwner
 from marketplace.routes.fields import Id, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import ActorRequest
@@ -34,7 +35,7 @@ class NewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 async def list_incentive_changes(
     request: ActorRequest,
     db: NamedDependency[Database],
-    owner: Owner | None = None,
+    owner: OfOwner = None,
     owner_id: QueryId = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
