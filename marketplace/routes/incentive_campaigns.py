@@ -39,7 +39,7 @@ class NewIncentiveCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     name: Name
     currency: Currency
     schedule: Schedule
-    plan: Plan = Plan()
+    plan: Plan | None = None
 
 
 class IncentiveCampaignChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,6 +55,10 @@ class IncentiveMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     move: Move
     reason: Note = ""
+
+
+def _draft(data: NewIncentiveCampaign) -> DraftCampaign:
+    return DraftCampaign(**{**msgspec.structs.asdict(data), "plan": data.plan or Plan()})
 
 
 def check_mover(actor: Actor, move: Move) -> None:
@@ -94,7 +98,7 @@ async def draft_incentive_campaign(
 ) -> Response[Campaign]:
     """Draft a campaign; it can be submitted when its plan names target, budget, funders, stop rules and reviewer."""
     check_currency(data.currency)
-    return await once(request, db, flow.draft_campaign, DraftCampaign(**msgspec.structs.asdict(data)))
+    return await once(request, db, flow.draft_campaign, _draft(data))
 
 
 @patch(_PATH, dto=StrictBody[IncentiveCampaignChanges], guards=[needs(OPS)], opt=versioned())

@@ -19,7 +19,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import OPS, STAFF, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 
 class NewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,7 +47,7 @@ async def list_incentive_changes(
     return page(rows, limit, lambda row: row, lambda row: (row.change_id,))
 
 
-@post("/incentive-changes", dto=StrictBody[NewChange], guards=[needs(OPS)], opt=ONCE)
+@post("/incentive-changes", dto=StrictBody[NewChange], guards=[needs(OPS)], opt={**ONCE, ALSO: (404,)})
 async def propose_incentive_change(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewChange]
 ) -> Response[Change]:

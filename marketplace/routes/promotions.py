@@ -27,7 +27,7 @@ from marketplace.web.body import StrictBody
 from marketplace.web.etag import tagged
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 from supply.store import get_merchant
 
 _PATH = "/promotions/{promotion_id:int}"
@@ -75,7 +75,7 @@ async def get_promotion(
     return tagged(found, found.version)
 
 
-@post("/promotions", dto=StrictBody[NewPromotion], guards=[needs(OPS)], opt=ONCE)
+@post("/promotions", dto=StrictBody[NewPromotion], guards=[needs(OPS)], opt={**ONCE, ALSO: (404,)})
 async def draft_promotion(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewPromotion]
 ) -> Response[Promotion]:
