@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from marketplace.core.users import UserRole
-from tests.http.busy_incentives import CAMPAIGN, TERMS
+from tests.http.busy_incentives import CAMPAIGN, SCHEDULE, TERMS
 
 _OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
 _STAFF = _OPS | {UserRole.ACCOUNTANT, UserRole.CONTROLLER}
@@ -70,7 +70,8 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"PATCH {_CAMPAIGN}": lambda _, n: {"name": f"winter {n}"},
     f"POST {_CAMPAIGN}/moves": lambda *_: {"move": "submit"},
     "POST /api/v1/promotions": lambda seen, n: {
-        "campaign_id": seen.named["incentive_campaign"], "terms": {"name": f"offer {n}", **TERMS},
+        "campaign_id": seen.named["incentive_campaign"],
+        "terms": {"name": f"offer {n}", **TERMS, "schedule": {**SCHEDULE, "ends": "2018-11-30"}},
     },
     f"POST {_PROMOTION}/moves": lambda *_: {"move": "submit"},
     f"POST {_PROMOTION}/versions": lambda _, n: {"terms": {"name": f"better {n}", **TERMS}},
