@@ -9,6 +9,7 @@ from marketplace.routes import (
     amendments,
     bank_accounts,
     billing,
+    budgets,
     buyers,
     campaigns,
     carts,
@@ -20,6 +21,8 @@ from marketplace.routes import (
     exchange,
     hardware_orders,
     hardware_stock,
+    incentive_campaigns,
+    incentive_changes,
     journals,
     ledger,
     line_disputes,
@@ -33,6 +36,7 @@ from marketplace.routes import (
     payout_terms,
     payouts,
     plans,
+    promotions,
     purchases,
     receivables,
     reconciliation,
@@ -98,6 +102,10 @@ _NOUNS = (
     ad_accounts,
     ad_placements,
     campaigns,
+    incentive_campaigns,
+    promotions,
+    budgets,
+    incentive_changes,
 )
 
 API = Router(
