@@ -23,7 +23,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
 """Whom the limit of accountants does not bind."""
@@ -194,7 +194,9 @@ async def list_journal_limits(request: ActorRequest, db: NamedDependency[Databas
         return JournalLimits(limits=list(await store.list_limits(tx)))
 
 
-@post("/journal-limits", dto=StrictBody[NewLimits], guards=[needs(CONTROL)], status_code=200, opt=ONCE)
+@post(
+    "/journal-limits", dto=StrictBody[NewLimits], guards=[needs(CONTROL)], status_code=200, opt={**ONCE, ALSO: (404,)}
+)
 async def set_journal_limits(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewLimits]
 ) -> Response[SetLimits]:
