@@ -230,7 +230,7 @@ async def look(admin: httpx.AsyncClient, ids: Ids) -> Seen:
     if "cart_id" in ids:
         answer = await admin.get(f"/api/v1/buyers/{ids['buyer_id']}/carts/{ids['cart_id']}/quote")
         quote = answer.json().get("quote", quote)
-    return Seen(ids, order, quote, await plausible_products.named(admin))
+    return Seen(ids, order, quote, await plausible_journals.named(admin, ids))
 
 
 _LINES = [{"merchant_id": ALPHA, "product_id": LAMP, "quantity": 2}]
