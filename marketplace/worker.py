@@ -24,6 +24,7 @@ from marketplace.flows import (
     amend_order,
     bill_services,
     book_slots,
+    deliver_ad_orders,
     dun_merchants,
     fulfil_order,
     pay_merchants,
@@ -108,6 +109,12 @@ async def _rate_ads(db: Database, _: Any) -> None:
         log.info("ads rated", slots=begun, hours=rated, campaigns_ended=ended)
 
 
+async def _deliver_ad_orders(db: Database, _: Any) -> None:
+    done = await deliver_ad_orders.deliver_ad_orders(db, ACTOR)
+    if done:
+        log.info("ad orders looked after", steps=done)
+
+
 async def _score_campaigns(db: Database, _: Any) -> None:
     await score_campaigns.score_campaigns(db, ACTOR)
 
@@ -164,6 +171,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
+        "deliver_ad_orders": Job(_deliver_ad_orders, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

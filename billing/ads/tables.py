@@ -43,10 +43,13 @@ ad_placement = reference_table(
     Column("reserve_minor", BigInteger, nullable=False),
     Column("slot_minutes", Integer, nullable=False),
     Column("slot_price_minor", BigInteger, nullable=False),
+    Column("list_price_minor", BigInteger, nullable=False, server_default="0"),
     Column("open", Boolean, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     CheckConstraint("pricing IN ('click', 'thousand', 'slot')", name="pricing"),
-    CheckConstraint("positions >= 0 AND reserve_minor >= 0 AND slot_price_minor >= 0", name="amounts"),
+    CheckConstraint(
+        "positions >= 0 AND reserve_minor >= 0 AND slot_price_minor >= 0 AND list_price_minor >= 0", name="amounts"
+    ),
     CheckConstraint("(pricing = 'slot') = (slot_minutes > 0)", name="slots"),
     schema="billing",
     readable_by=("app_merchant",),
@@ -145,6 +148,7 @@ ad_campaign = merchant_table(
     Column("ends_at", Instant),
     Column("state", Text, nullable=False, server_default="draft"),
     Column("quality_ppm", Integer, nullable=False, server_default="1000000"),
+    Column("guaranteed", Boolean, nullable=False, server_default=text("false")),
     Column("version", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["placement_id"], ["billing.ad_placement.placement_id"]),
     CheckConstraint("pricing IN ('click', 'thousand', 'slot')", name="pricing"),

@@ -13,6 +13,8 @@ APPEND_ONLY = frozenset(
         "billing.ad_campaign_event",
         "billing.ad_charge",
         "billing.ad_movement",
+        "billing.ad_order_bill",
+        "billing.ad_order_event",
         "billing.ad_receipt",
         "billing.credit_movement",
         "billing.entry",
@@ -62,9 +64,13 @@ _OWN_POLICIES = {
     "billing.payer_version": {Role.PAYER: _own("payer_id")},
 }
 
-# What a tenant sees of its own rows only once it is settled, a preview is not the merchant's to read yet; or never: why
+# What a tenant sees of its own rows only once it is settled, a preview or a quote that nobody has approved is not the
+# merchant's to read yet; or never: why
 # it is paid nothing is said to it by people, and what a proposal would change is not changed.
 _OWN_ONCE = {
+    "billing.ad_order": "quoted_at IS NOT NULL",
+    "billing.ad_order_event": "false",
+    "billing.ad_order_line": "shown",
     "billing.payout_hold": "false",
     "billing.rerating_line": "false",
     "billing.run_charge": "state <> 'due'",

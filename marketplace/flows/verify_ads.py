@@ -43,7 +43,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2100), 0) AS paid,
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2110), 0) AS granted,
                               -coalesce(sum(leg.amount) FILTER (WHERE leg.account = 4010), 0) AS earned
-                       FROM {_LEGS} WHERE e.kind IN ('ad_spent', 'ad_credited') OR 4010 = ANY(e.accounts)
+                       FROM {_LEGS} WHERE e.kind IN ('ad_spent', 'ad_credited')
+                          OR (4010 = ANY(e.accounts) AND e.kind NOT IN ('ad_order_charged', 'ad_order_credited'))
                        GROUP BY e.merchant_id, e.entry_no) AS j
               ON j.merchant_id = c.merchant_id AND j.entry_no = c.entry_no
             WHERE (coalesce(c.paid, 0), coalesce(c.granted, 0), coalesce(c.paid + c.granted, 0))
