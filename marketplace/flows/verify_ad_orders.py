@@ -25,7 +25,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ad-lines-hold-their-price",
-        "a line and what makes it good are together billed no more units and no more money than was agreed for the line",
+        "a line and its make-goods are together billed no more units and no more money than was agreed on for it",
         f"""SELECT l.merchant_id, l.order_id, l.line_no, g.units, g.charged
             FROM billing.ad_order_line l
             JOIN (SELECT merchant_id, order_id, coalesce(makes_good_line_no, line_no) AS line_no,
@@ -43,7 +43,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ad-lines-are-campaigns",
-        "each line that runs or ran has a campaign of its own that costs nothing by the click, and slots that it agreed on",
+        "each line that runs or ran has a campaign of its own that costs nothing by the click, and its slots",
         """SELECT coalesce(l.merchant_id, c.merchant_id), l.order_id, l.line_no, c.campaign_id
            FROM (SELECT * FROM billing.ad_order_line WHERE campaign_id IS NOT NULL) AS l
            FULL JOIN (SELECT * FROM billing.ad_campaign WHERE guaranteed) AS c

@@ -4,6 +4,7 @@ import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows import (
+    verify_ad_orders,
     verify_ads,
     verify_amendments,
     verify_commission,
@@ -371,6 +372,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
     *verify_ads.PROOFS,
+    *verify_ad_orders.PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -60,7 +60,7 @@ def wanted(place: Placement, from_at: datetime, days: int = 10, **changes: Any) 
     return msgspec.structs.replace(plain, **changes)
 
 
-def opening(db: Database, *lines: WantedLine, **changes: Any) -> OpenOrder:
+def opening(now: datetime, *lines: WantedLine, **changes: Any) -> OpenOrder:
     plain = OpenOrder(
         merchant_id=MERCHANT,
         name="Autumn",
@@ -68,7 +68,7 @@ def opening(db: Database, *lines: WantedLine, **changes: Any) -> OpenOrder:
         currency="EUR",
         expected_minor=2_000,
         expected_on=None,
-        valid_until=(db.clock.now() + timedelta(days=5)).date(),
+        valid_until=(now + timedelta(days=5)).date(),
         due_days=14,
         lines=lines,
     )
@@ -76,7 +76,7 @@ def opening(db: Database, *lines: WantedLine, **changes: Any) -> OpenOrder:
 
 
 async def opened(db: Database, *lines: WantedLine, **changes: Any) -> AdOrder:
-    return await db.write(WORKER, SELLER, open_order, opening(db, *lines, **changes))
+    return await db.write(WORKER, SELLER, open_order, opening(db.clock.now(), *lines, **changes))
 
 
 async def move(db: Database, order: AdOrder, what: OrderMove, actor: str = SELLER, reason: str = "because") -> AdOrder:
@@ -127,12 +127,20 @@ async def tick(db: Database, clock: FixedClock, at: datetime) -> None:
 
 
 async def click(
-    db: Database, campaign_id: int, place: Placement, number: int, at: datetime, *, kind: str = "click", name: str = "c"
+    db: Database,
+    campaign_id: int,
+    place: Placement,
+    number: int,
+    at: datetime,
+    *,
+    kind: str = "click",
+    name: str = "c",
+    merchant_id: int = MERCHANT,
 ) -> None:
-    """So many people who click, or see, what an order shows, all of them at a moment; it costs nothing by the click."""
+    """So many people click, or see, what an order shows, all of them at a moment; it costs nothing by the click."""
     shown = Ticket(
         key_id=1,
-        merchant_id=MERCHANT,
+        merchant_id=merchant_id,
         campaign_id=campaign_id,
         placement_id=place.placement_id,
         position=1,

@@ -21,7 +21,7 @@ async def add_ads(db: Database) -> None:
 
 
 async def _advertise(tx: Tx) -> Campaign:
-    await add_lamps(tx, [ADVERTISER])
+    await add_lamps(tx, [1, ADVERTISER])
     await prepay(tx, ADVERTISER, 5_000)
     by_time = NewPlacement(
         name="front page", pricing=Pricing.SLOT, currency="EUR", slot_minutes=60, slot_price_minor=300

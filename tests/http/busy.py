@@ -26,6 +26,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
 from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
@@ -59,6 +60,7 @@ async def fill(db: Database, home: Path) -> None:
     await add_supply(db)
     await db.write(WORKER, "test", _add_listings)
     await add_products(db)
+    await add_ad_orders(db)
     async with (
         running(db, home, processor=NAME, processor_secret=SECRET, webhooks_private=True) as app,
         AsyncExitStack() as stack,

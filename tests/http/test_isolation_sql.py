@@ -30,7 +30,7 @@ EMPTY = {
     "billing.payout_carried", "billing.payout_reserve",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
-HIDDEN = {"billing.payout_hold", "billing.rerating_line", "billing.run_charge"}
+HIDDEN = {"billing.ad_order_event", "billing.payout_hold", "billing.rerating_line", "billing.run_charge"}
 """What is about a merchant, and not for it to read, or not yet: what a run will charge is only previewed there."""
 
 
