@@ -13,7 +13,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.credit_clicks import credit_clicks
 from marketplace.flows.plan_campaign import NewPlacement, add_placement
 from marketplace.flows.sell_ads import AcceptOrder, accept_order, move_order, open_order
-from tests.ads.market import NOON
+from tests.ads.market import HOUR, NOON
 from tests.ads.orders import click, opening, wanted
 
 BUYER = 1
@@ -26,7 +26,7 @@ async def add_ad_orders(db: Database, maker: str) -> None:
         clicks, _ = await store.lines_of(tx, BUYER, order.order_id)
         place = await campaigns.get_placement(tx, clicks.placement_id)
     assert clicks.campaign_id is not None
-    await click(db, clicks.campaign_id, place, 20, db.clock.now(), name="sold", merchant_id=BUYER)
+    await click(db, clicks.campaign_id, place, 20, db.clock.now() - HOUR, name="sold", merchant_id=BUYER)
     await db.write(WORKER, maker, move_order, BUYER, order.order_id, OrderMove.CANCEL, "a test")
     await db.write(WORKER, maker, credit_clicks, BUYER, ["sold1", "sold2"], "a test")
 
