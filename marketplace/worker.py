@@ -40,6 +40,7 @@ from marketplace.flows import (
 )
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.dun_claims import dun_claims
+from marketplace.flows.forget_ad_events import forget_ad_events
 from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
@@ -127,6 +128,9 @@ async def _release_reserves(db: Database, _: Any) -> None:
 
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
+    forgotten = await forget_ad_events(db, ACTOR)
+    if forgotten:
+        log.info("events of ads forgotten", hours=forgotten)
 
 
 async def _expire_orders(db: Database, _: Any) -> None:

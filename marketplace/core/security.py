@@ -43,6 +43,9 @@ CHANGEABLE = {
 }
 """Tables whose rows stay, and of whose columns only these may be changed: what a processor said is kept as it came."""
 
+FORGETTABLE = frozenset({"billing.ad_event"})
+"""Those of them whose rows may be removed when they have served their purpose."""
+
 _TENANT_SETTING = {
     "merchant_id": (Role.MERCHANT, "app.merchant_id"),
     "buyer_id": (Role.BUYER, "app.buyer_id"),
@@ -99,6 +102,7 @@ def table_statements(table: Table) -> Iterator[str]:
         writes = "SELECT, INSERT"
     elif name in CHANGEABLE:
         writes = f"SELECT, INSERT, UPDATE ({', '.join(CHANGEABLE[name])})"
+        writes += ", DELETE" if name in FORGETTABLE else ""
     yield f"GRANT {writes} ON {name} TO {Role.STAFF}, {Role.WORKER}"
     for reader in kept_by.readable_by:
         yield f"GRANT SELECT ON {name} TO {reader}"

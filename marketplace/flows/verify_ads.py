@@ -64,7 +64,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ad-hours-are-events",
-        "what is counted of an hour is what was seen and clicked in it",
+        "what is counted of an hour is what was seen and clicked in it, as far as its events are still kept",
         """SELECT coalesce(b.merchant_id, e.merchant_id), coalesce(b.campaign_id, e.campaign_id), b.clicks, e.clicks
            FROM billing.ad_bucket b
            FULL JOIN (SELECT merchant_id, campaign_id, hour_at,
@@ -76,9 +76,13 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                              coalesce(sum(price_milli) FILTER (WHERE verdict <> ''), 0) AS invalid
                       FROM billing.ad_event GROUP BY 1, 2, 3) AS e
              ON e.merchant_id = b.merchant_id AND e.campaign_id = b.campaign_id AND e.hour_at = b.hour_at
-           WHERE (b.impressions, b.invalid_impressions, b.clicks, b.invalid_clicks, b.gross_milli, b.invalid_milli)
-                 IS DISTINCT FROM
-                 (e.impressions, e.invalid_impressions, e.clicks, e.invalid_clicks, e.gross, e.invalid)""",
+           WHERE CASE coalesce(b.events_kept, 'none')
+                 WHEN 'none' THEN e.campaign_id IS NOT NULL
+                 WHEN 'clicks' THEN (b.clicks, b.invalid_clicks, 0) IS DISTINCT FROM
+                      (coalesce(e.clicks, 0), coalesce(e.invalid_clicks, 0), coalesce(e.impressions, 0))
+                 ELSE (b.impressions, b.invalid_impressions, b.clicks, b.invalid_clicks, b.gross_milli, b.invalid_milli)
+                      IS DISTINCT FROM
+                      (e.impressions, e.invalid_impressions, e.clicks, e.invalid_clicks, e.gross, e.invalid) END""",
     ),
     (
         "ad-budgets-hold",

@@ -78,6 +78,14 @@ ADS_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE billing.ad_event SET verdict = 'bot' WHERE merchant_id = 2 AND event_id = 'e5'"],
         {"ad-hours-are-events"},
     ),
+    "an hour said to be forgotten": (
+        ["UPDATE billing.ad_bucket SET events_kept = 'none' WHERE merchant_id = 2"], {"ad-hours-are-events"},
+    ),
+    "an hour whose impressions are said to be forgotten, and whose clicks are gone": (
+        ["UPDATE billing.ad_bucket SET events_kept = 'clicks' WHERE merchant_id = 2",
+         "DELETE FROM billing.ad_event WHERE merchant_id = 2 AND event_id = 'e5'"],
+        {"ad-hours-are-events"},
+    ),
     "a day beyond its budget": (
         ["UPDATE billing.ad_budget SET daily_minor = 179 WHERE merchant_id = 2"], {"ad-budgets-hold"},
     ),

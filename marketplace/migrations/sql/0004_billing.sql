@@ -30,12 +30,16 @@ CREATE TABLE billing.ad_bucket (
     rated_milli BIGINT DEFAULT '0' NOT NULL, 
     billed_minor BIGINT DEFAULT '0' NOT NULL, 
     unbilled_minor BIGINT DEFAULT '0' NOT NULL, 
+    events_kept TEXT DEFAULT 'all' NOT NULL, 
     CONSTRAINT pk_ad_bucket PRIMARY KEY (merchant_id, campaign_id, hour_at), 
-    CONSTRAINT ck_ad_bucket_amounts CHECK (billed_minor >= 0 AND unbilled_minor >= 0)
+    CONSTRAINT ck_ad_bucket_amounts CHECK (billed_minor >= 0 AND unbilled_minor >= 0), 
+    CONSTRAINT ck_ad_bucket_events_kept CHECK (events_kept IN ('all', 'clicks', 'none'))
 )
  WITH (fillfactor = 50)
 ;;
 CREATE INDEX ix_ad_bucket_due ON billing.ad_bucket (merchant_id, hour_at) WHERE clicks <> judged_clicks OR gross_milli - invalid_milli <> rated_milli
+;;
+CREATE INDEX ix_ad_bucket_events ON billing.ad_bucket (hour_at, merchant_id) WHERE events_kept <> 'none'
 ;;
 CREATE INDEX ix_ad_bucket_merchant_id_campaign_id_on_day ON billing.ad_bucket (merchant_id, campaign_id, on_day)
 ;;
@@ -96,6 +100,8 @@ CREATE TABLE billing.ad_event (
 CREATE INDEX ix_ad_event_buyer ON billing.ad_event (merchant_id, buyer_id, at) WHERE kind = 'click' AND buyer_id IS NOT NULL
 ;;
 CREATE INDEX ix_ad_event_clicks ON billing.ad_event (merchant_id, campaign_id, hour_at) WHERE kind = 'click'
+;;
+CREATE INDEX ix_ad_event_hour ON billing.ad_event USING brin (hour_at)
 ;;
 CREATE TABLE billing.ad_grant (
     merchant_id BIGINT NOT NULL, 
@@ -1176,7 +1182,7 @@ GRANT SELECT ON billing.ad_charge TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.ad_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE (verdict) ON billing.ad_event TO app_staff, app_worker
+GRANT SELECT, INSERT, UPDATE (verdict), DELETE ON billing.ad_event TO app_staff, app_worker
 ;;
 ALTER TABLE billing.ad_event ENABLE ROW LEVEL SECURITY
 ;;
