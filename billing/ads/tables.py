@@ -231,7 +231,7 @@ ad_event = merchant_table(
     Index("ix_ad_event_hour", "hour_at", postgresql_using="brin"),
     schema="billing",
 )
-"""What was seen and clicked, as it came. Only the verdict changes, until the event is forgotten. Without foreign keys and
+"""What was seen and clicked, as it came. Only the verdict changes, until it is forgotten. Without foreign keys and
 checks: what comes in by the thousand a second is checked before, and its campaign is read with the batch."""
 
 ad_bucket = merchant_table(
