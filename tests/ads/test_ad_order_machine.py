@@ -57,6 +57,13 @@ class OrderMachine(RuleBasedStateMachine):
             self.bargain(OrderMove.APPROVE)
             self.accept()
             self.wait_for(4)
+        if sold > 1:
+            self.click(11)
+        if sold > 2:
+            self.wait_for(9)
+            self.click(7)
+            self.wait_for(33)
+            self.wait_for(33)
 
     def act(self, allowed: bool, work: Coroutine[Any, Any, Any]) -> Any:
         if allowed:
