@@ -81,6 +81,8 @@ async def _bill_due(db: Database, actor: str) -> int:
     async def bill(tx: Tx, row: Any) -> bool:
         books = await hold(tx, row.merchant_id)
         order = await store.get_order(tx, row.merchant_id, row.order_id, lock=True)
+        if order.state is OrderState.ORDERED:  # nobody has looked since it began
+            order = await store.move_order(tx, order, OrderMove.BEGIN, AdParty.CLOCK)
         return await _bill_windows(tx, books, order, row.line_no)
 
     return await each(db, actor, "ad order not billed", page, bill)
