@@ -68,8 +68,8 @@ _OWN_POLICIES = {
 }
 
 # What a tenant sees of its own rows only once it is settled, a preview or a quote that nobody has approved is not the
-# merchant's to read yet; or never: why
-# it is paid nothing is said to it by people, and what a proposal would change is not changed.
+# merchant's to read yet; or never: why it is paid nothing is said to it by people, what a proposal would change is not
+# changed, and how a quote came about is the house's own.
 _OWN_ONCE = {
     "billing.ad_order": "quoted_at IS NOT NULL",
     "billing.ad_order_event": "false",
