@@ -1,5 +1,6 @@
 """All tables of the house: importing this module fills the metadata."""
 
+import billing.ads.order_tables
 import billing.ads.tables
 import billing.bank_accounts.tables
 import billing.charges.tables

@@ -25,6 +25,7 @@ from marketplace.flows import (
     amend_order,
     bill_services,
     book_slots,
+    deliver_ad_orders,
     dun_merchants,
     fulfil_order,
     pay_merchants,
@@ -41,6 +42,7 @@ from marketplace.flows import (
 )
 from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.dun_claims import dun_claims
+from marketplace.flows.forget_ad_events import forget_ad_events
 from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.pay_due import pay_due
 from marketplace.flows.release_order import expire_orders
@@ -111,6 +113,12 @@ async def _rate_ads(db: Database, _: Any) -> None:
         log.info("ads rated", slots=begun, hours=rated, campaigns_ended=ended)
 
 
+async def _deliver_ad_orders(db: Database, _: Any) -> None:
+    done = await deliver_ad_orders.deliver_ad_orders(db, ACTOR)
+    if done:
+        log.info("ad orders looked after", steps=done)
+
+
 async def _score_campaigns(db: Database, _: Any) -> None:
     await score_campaigns.score_campaigns(db, ACTOR)
 
@@ -142,6 +150,9 @@ async def _run_schedules(db: Database, _: Any) -> None:
 
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
+    forgotten = await forget_ad_events(db, ACTOR)
+    if forgotten:
+        log.info("events of ads forgotten", hours=forgotten)
 
 
 async def _expire_orders(db: Database, _: Any) -> None:
@@ -189,6 +200,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
         "pay_due": Job(_pay_due, cron="*/5 * * * *"),
         "run_schedules": Job(_run_schedules, cron="*/5 * * * *"),
+        "deliver_ad_orders": Job(_deliver_ad_orders, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

@@ -139,7 +139,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """Where ads are shown. positions: sponsored ones in an answer; reserve_minor: the least that one costs.
 
-    slot_minutes: the unit in which time is sold, from midnight UTC on, at slot_price_minor each.
+    slot_minutes: the unit in which time is sold, from midnight UTC on, at slot_price_minor each. list_price_minor: of a
+    click, or of a thousand impressions, where people sell so many of them; 0 where nobody does.
     """
 
     placement_id: int
@@ -150,6 +151,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     reserve_minor: int
     slot_minutes: int
     slot_price_minor: int
+    list_price_minor: int = 0
     open: bool
     version: int
 
@@ -160,6 +162,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     bid_minor: at most so much for a click, or for a thousand impressions; 0 where slots are booked.
     total_minor: never more than that altogether, None for no such limit; spent_minor: billed so far, slots included.
     zone: in which the days of the daily budget begin. quality_ppm: how much oftener than usual it is clicked.
+    guaranteed: a line of an insertion order, which says what is shown of it and what that costs; clicks cost nothing.
     """
 
     merchant_id: int
@@ -178,6 +181,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime | None
     state: CampaignState
     quality_ppm: int
+    guaranteed: bool = False
     version: int
 
 

@@ -43,10 +43,13 @@ ad_placement = reference_table(
     Column("reserve_minor", BigInteger, nullable=False),
     Column("slot_minutes", Integer, nullable=False),
     Column("slot_price_minor", BigInteger, nullable=False),
+    Column("list_price_minor", BigInteger, nullable=False, server_default="0"),
     Column("open", Boolean, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     CheckConstraint("pricing IN ('click', 'thousand', 'slot')", name="pricing"),
-    CheckConstraint("positions >= 0 AND reserve_minor >= 0 AND slot_price_minor >= 0", name="amounts"),
+    CheckConstraint(
+        "positions >= 0 AND reserve_minor >= 0 AND slot_price_minor >= 0 AND list_price_minor >= 0", name="amounts"
+    ),
     CheckConstraint("(pricing = 'slot') = (slot_minutes > 0)", name="slots"),
     schema="billing",
     readable_by=("app_merchant",),
@@ -145,6 +148,7 @@ ad_campaign = merchant_table(
     Column("ends_at", Instant),
     Column("state", Text, nullable=False, server_default="draft"),
     Column("quality_ppm", Integer, nullable=False, server_default="1000000"),
+    Column("guaranteed", Boolean, nullable=False, server_default=text("false")),
     Column("version", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["placement_id"], ["billing.ad_placement.placement_id"]),
     CheckConstraint("pricing IN ('click', 'thousand', 'slot')", name="pricing"),
@@ -224,10 +228,11 @@ ad_event = merchant_table(
         "at",
         postgresql_where=text("kind = 'click' AND buyer_id IS NOT NULL"),
     ),
+    Index("ix_ad_event_hour", "hour_at", postgresql_using="brin"),
     schema="billing",
 )
-"""What was seen and clicked, as it came. Only the verdict changes. Without foreign keys and checks: what comes in by
-the thousand a second is checked before, and its campaign is read with the batch."""
+"""What was seen and clicked, as it came. Only the verdict changes, until it is forgotten. Without foreign keys and
+checks: what comes in by the thousand a second is checked before, and its campaign is read with the batch."""
 
 ad_bucket = merchant_table(
     "ad_bucket",
@@ -245,7 +250,9 @@ ad_bucket = merchant_table(
     Column("rated_milli", BigInteger, nullable=False, server_default="0"),
     Column("billed_minor", BigInteger, nullable=False, server_default="0"),
     Column("unbilled_minor", BigInteger, nullable=False, server_default="0"),
+    Column("events_kept", Text, nullable=False, server_default="all"),
     CheckConstraint("billed_minor >= 0 AND unbilled_minor >= 0", name="amounts"),
+    CheckConstraint("events_kept IN ('all', 'clicks', 'none')", name="events_kept"),
     Index(None, "merchant_id", "campaign_id", "on_day"),
     Index(
         "ix_ad_bucket_due",
@@ -253,11 +260,13 @@ ad_bucket = merchant_table(
         "hour_at",
         postgresql_where=text("clicks <> judged_clicks OR gross_milli - invalid_milli <> rated_milli"),
     ),
+    Index("ix_ad_bucket_events", "hour_at", "merchant_id", postgresql_where=text("events_kept <> 'none'")),
     schema="billing",
     postgresql_with={"fillfactor": "50"},  # counted up in place with every batch
 )
 """An hour of a campaign. What comes in counts up clicks, impressions and gross; rating, which holds the merchant's
-head, judges clicks and moves the rest. on_day: the local day of the campaign that the hour belongs to."""
+head, judges clicks and moves the rest. on_day: the local day of the campaign that the hour belongs to. events_kept:
+which of its events are still stored; what was counted of them stays."""
 
 ad_charge = merchant_table(
     "ad_charge",

@@ -22,6 +22,7 @@ class ChargeSource(StrEnum):
     HARDWARE = "hardware"
     WORK_ORDER = "work_order"
     SERVICE = "service"
+    AD_ORDER = "ad_order"
 
 
 REVENUE = {
@@ -29,7 +30,13 @@ REVENUE = {
     ChargeSource.HARDWARE: Account.HARDWARE,
     ChargeSource.WORK_ORDER: Account.HARDWARE,
     ChargeSource.SERVICE: Account.MANAGED_SERVICE,
+    ChargeSource.AD_ORDER: Account.AD_REVENUE,
 }
+
+
+def entry_kind(source: ChargeSource, happened: str) -> str:
+    """The kind of the entry that books what happened: statements show ads apart from products."""
+    return f"{'ad_order' if source is ChargeSource.AD_ORDER else 'product'}_{happened}"
 
 
 class PaysBy(StrEnum):

@@ -45,7 +45,7 @@ charge = merchant_table(
     Column("entry_no", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("merchant_id", "source", "source_id", "part"),
-    CheckConstraint("source IN ('subscription', 'hardware', 'work_order', 'service')", name="source"),
+    CheckConstraint("source IN ('subscription', 'hardware', 'work_order', 'service', 'ad_order')", name="source"),
     CheckConstraint("pays_by IN ('netting', 'transfer')", name="pays_by"),
     CheckConstraint("net_minor > 0 AND vat_minor >= 0", name="amounts"),
     CheckConstraint("regained_minor BETWEEN 0 AND written_off_minor", name="regained"),

@@ -23,6 +23,11 @@ KEPT_DISPATCHED_EVENTS = timedelta(days=30)
 
 KEPT_JOB_LOG = timedelta(days=30)
 
+KEPT_AD_IMPRESSIONS = timedelta(days=92)
+"""A quarter: what was shown in a month is billed after it, and whoever doubts the bill does so soon."""
+KEPT_AD_CLICKS = timedelta(days=400)
+"""A year and some weeks: a report goes back a year, and attributes a sale to a click of a week before."""
+
 
 async def clean_up(tx: Tx) -> dict[str, int]:
     """Remove what has outlived its time; returns how many rows of what."""

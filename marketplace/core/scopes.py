@@ -62,6 +62,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "ad-terms",
         "ad-placements",
         "ad-charges",
+        "ad-orders",
+        "make-goods",
         "campaigns",
         "bookings",
     ),

@@ -13,6 +13,8 @@ APPEND_ONLY = frozenset(
         "billing.ad_campaign_event",
         "billing.ad_charge",
         "billing.ad_movement",
+        "billing.ad_order_bill",
+        "billing.ad_order_event",
         "billing.ad_receipt",
         "billing.credit_movement",
         "billing.entry",
@@ -41,6 +43,9 @@ CHANGEABLE = {
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }
 """Tables whose rows stay, and of whose columns only these may be changed: what a processor said is kept as it came."""
+
+FORGETTABLE = frozenset({"billing.ad_event"})
+"""Those of them whose rows may be removed when they have served their purpose."""
 
 _TENANT_SETTING = {
     "merchant_id": (Role.MERCHANT, "app.merchant_id"),
@@ -72,10 +77,14 @@ _OWN_POLICIES = {
     "billing.payer_version": {Role.PAYER: _own("payer_id")},
 }
 
-# What a tenant sees of its own rows only once it is settled, a preview is not the merchant's to read yet; or never: why
-# it is paid nothing is said to it by people, and what a proposal would change is not changed.
+# What a tenant sees of its own rows only once it is settled, a preview or a quote that nobody has approved is not the
+# merchant's to read yet; or never: why it is paid nothing is said to it by people, what a proposal would change is not
+# changed, and how a quote came about is the house's own.
 _OWN_ONCE = {
     "billing.journal": "false",
+    "billing.ad_order": "quoted_at IS NOT NULL",
+    "billing.ad_order_event": "false",
+    "billing.ad_order_line": "shown",
     "billing.payout_hold": "false",
     "billing.rerating_line": "false",
     "billing.run_charge": "state <> 'due'",
@@ -104,6 +113,7 @@ def table_statements(table: Table) -> Iterator[str]:
         writes = "SELECT, INSERT"
     elif name in CHANGEABLE:
         writes = f"SELECT, INSERT, UPDATE ({', '.join(CHANGEABLE[name])})"
+        writes += ", DELETE" if name in FORGETTABLE else ""
     yield f"GRANT {writes} ON {name} TO {Role.STAFF}, {Role.WORKER}"
     for reader in kept_by.readable_by:
         yield f"GRANT SELECT ON {name} TO {reader}"

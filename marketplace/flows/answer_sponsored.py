@@ -4,6 +4,7 @@ Asked with every search, so it writes nothing: what a campaign may still spend i
 has come in since. Rating, which holds the books, is what keeps every limit to the cent.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from billing.ads import store
 from billing.ads.auction import Bid, run_auction
 from billing.ads.campaigns import store as campaigns
 from billing.ads.model import MILLI, Pacing, Placement, Pricing
+from billing.ads.orders.model import behind
 from billing.ads.pacing import allowance
 from billing.ads.tokens import Ticket, sign
 from marketplace.core.db import WORKER, Database, Tx
@@ -77,8 +79,26 @@ LEFT JOIN LATERAL (
     FROM billing.ad_bucket b
     WHERE b.merchant_id = c.merchant_id
       AND (b.clicks <> b.judged_clicks OR b.gross_milli - b.invalid_milli <> b.rated_milli)) AS due ON true
-WHERE c.placement_id = :placement AND c.state = 'active' AND c.starts_at <= :now
+WHERE c.placement_id = :placement AND c.state = 'active' AND NOT c.guaranteed AND c.starts_at <= :now
   AND (c.ends_at IS NULL OR c.ends_at > :now)
+  AND (NOT o.counted OR s.on_hand > s.reserved)
+"""
+# Lines of insertion orders that could be shown, with what of each has been delivered.
+_GUARANTEED = """
+SELECT c.merchant_id, c.campaign_id, c.product_id, o.title, o.price_minor, o.currency, l.from_at, l.to_at, l.quantity,
+       coalesce(shown.impressions, 0) AS impressions, coalesce(shown.clicks, 0) AS clicks
+FROM (SELECT DISTINCT merchant_id, campaign_id FROM billing.ad_target
+      WHERE (kind = 'category' AND term = :category) OR (kind = 'word' AND term = ANY(:words))) AS t
+JOIN billing.ad_campaign c ON c.merchant_id = t.merchant_id AND c.campaign_id = t.campaign_id
+JOIN billing.ad_order_line l ON l.merchant_id = c.merchant_id AND l.campaign_id = c.campaign_id
+JOIN supply.merchant m ON m.merchant_id = c.merchant_id AND m.state = 'live'
+JOIN supply.offer o ON o.merchant_id = c.merchant_id AND o.product_id = c.product_id AND o.state = 'listed'
+LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+LEFT JOIN LATERAL (
+    SELECT sum(b.impressions - b.invalid_impressions) AS impressions, sum(b.clicks - b.invalid_clicks) AS clicks
+    FROM billing.ad_bucket b
+    WHERE b.merchant_id = c.merchant_id AND b.campaign_id = c.campaign_id) AS shown ON true
+WHERE c.placement_id = :placement AND c.state = 'active' AND c.guaranteed AND l.from_at <= :now AND l.to_at > :now
   AND (NOT o.counted OR s.on_hand > s.reserved)
 """
 
@@ -86,14 +106,22 @@ WHERE c.placement_id = :placement AND c.state = 'active' AND c.starts_at <= :now
 async def answer_sponsored(db: Database, ask: AskSponsored) -> SponsoredAnswer:
     """The sponsored positions of an answer, each with its token. Raises NotFound for a placement that is none.
 
-    Where time is sold, there is one at most: of whoever has booked it; clicks on it cost nothing more.
+    Where time is sold, there is one at most: of whoever has booked it; clicks on it cost nothing more. Elsewhere what
+    was guaranteed and is behind comes first, and costs nothing by the click; the auction fills the other positions.
     """
     words = list(dict.fromkeys(ask.query.lower().split()))[:WORDS_MAX]
     now = db.clock.now()
     async with db.read(WORKER) as tx:
         placement = await campaigns.find_placement(tx, ask.placement)
         by_time = placement.pricing is Pricing.SLOT
-        rows = await (_booked(tx, placement, now) if by_time else _candidates(tx, placement, ask.category, words, now))
+        rows: list[Any] = []
+        owed: list[Any] = []
+        if by_time:
+            rows = await _booked(tx, placement, now)
+        elif placement.open:
+            bound = {"placement": placement.placement_id, "category": ask.category, "words": words, "now": now}
+            rows = list(await tx.rows(_CANDIDATES, **bound))
+            owed = owed_most(await tx.rows(_GUARANTEED, **bound), placement.pricing, now)
         keys = await store.read_keys(tx)
     if not keys:
         await db.write(WORKER, "ads", store.add_first_key)
@@ -103,7 +131,9 @@ async def answer_sponsored(db: Database, ask: AskSponsored) -> SponsoredAnswer:
         shown = [(row, 0) for row in rows]
     else:
         positions = min(placement.positions, placement.positions if ask.positions is None else ask.positions)
-        shown = _fill(placement, [row for row in rows if may_spend(row, placement.pricing, now)], positions)
+        shown = [(row, 0) for row in owed[:positions]]
+        left = [row for row in rows if may_spend(row, placement.pricing, now)]
+        shown += _fill(placement, left, positions - len(shown))
     key_id = max(keys)
     items = [
         Sponsored(
@@ -144,11 +174,15 @@ async def _booked(tx: Tx, placement: Placement, now: datetime) -> list[Any]:
     return list(await tx.rows(_BOOKED, merchant=slot.merchant_id, booking=slot.booking_id))
 
 
-async def _candidates(tx: Tx, placement: Placement, category: str | None, words: list[str], now: datetime) -> list[Any]:
-    if not placement.open:
-        return []
-    bound = {"placement": placement.placement_id, "category": category, "words": words, "now": now}
-    return list(await tx.rows(_CANDIDATES, **bound))
+def owed_most(rows: Sequence[Any], pricing: Pricing, now: datetime) -> list[Any]:
+    """Guaranteed lines that may be delivered more of by now, whatever lacks most of its quantity first, then by id."""
+    found = []
+    for row in rows:
+        delivered = int(row.clicks if pricing is Pricing.CLICK else row.impressions)
+        lacking = behind(row.quantity, delivered, row.from_at, row.to_at, now)
+        if lacking > 0:
+            found.append((-lacking, row.merchant_id, row.campaign_id, row))
+    return [row for *_, row in sorted(found, key=lambda each: each[:3])]
 
 
 def may_spend(row: Any, pricing: Pricing, now: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Sell time: slots of a placement at a fixed price, set aside when they are booked and charged when they begin."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,14 @@ from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from marketplace.core import audit
 from marketplace.core.clock import local_date
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
 from supply.model import MerchantState
 from supply.store import get_merchant
 
-_BATCH = 200
+BATCH = 200
 
 
 class BookSlots(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ async def book_slots(tx: Tx, cmd: BookSlots) -> Booking:
     """
     await ledger.lock_books(tx, cmd.merchant_id)
     campaign = await campaigns.get_campaign(tx, cmd.merchant_id, cmd.campaign_id, lock=True)
+    check_own(campaign)
     placement = await campaigns.get_placement(tx, campaign.placement_id)
     if placement.pricing is not Pricing.SLOT:
         raise Invalid(f"campaign_id: {placement.name} sells no slots", pointer="/campaign_id")
@@ -67,11 +70,17 @@ async def book_slots(tx: Tx, cmd: BookSlots) -> Booking:
         made_at=tx.now,
     )
     await _check_affordable(tx, campaign, booking.price_minor)
-    await store.insert_booking(tx, booking)
+    await store.insert_bookings(tx, [booking])
     await accounts.change_account(tx, cmd.merchant_id, campaign.currency, held=booking.price_minor)
-    await store.take_slots(tx, booking, slots)
+    await store.take_slots(tx, [(slot, booking) for slot in slots])
     await audit.record(tx, "slots booked", f"ad_booking:{booking.booking_id}", price_minor=booking.price_minor)
     return booking
+
+
+def check_own(campaign: Campaign) -> None:
+    """Raise Conflict for a campaign that is a line of an insertion order: what was agreed on there is what holds."""
+    if campaign.guaranteed:
+        raise Conflict("state: the campaign is a line of an ad order, and is changed with it")
 
 
 async def _check_affordable(tx: Tx, campaign: Campaign, price_minor: int) -> None:
@@ -98,6 +107,7 @@ async def cancel_booking(tx: Tx, merchant_id: int, booking_id: int) -> Booking:
     if booking.state is not BookingState.BOOKED or booking.from_at <= tx.now:
         raise Conflict("state: the booking has begun or was cancelled before", state=booking.state.value)
     campaign = await campaigns.get_campaign(tx, merchant_id, booking.campaign_id)
+    check_own(campaign)
     return await _release(tx, campaign, booking)
 
 
@@ -108,7 +118,8 @@ async def release_bookings(tx: Tx, campaign: Campaign) -> None:
 
 
 async def _release(tx: Tx, campaign: Campaign, booking: Booking) -> Booking:
-    await accounts.change_account(tx, booking.merchant_id, campaign.currency, held=-booking.price_minor)
+    if booking.price_minor:
+        await accounts.change_account(tx, booking.merchant_id, campaign.currency, held=-booking.price_minor)
     await store.free_slots(tx, booking)
     await audit.record(tx, "slots released", f"ad_booking:{booking.booking_id}", price_minor=booking.price_minor)
     return await store.end_booking(tx, booking, BookingState.CANCELLED)
@@ -116,14 +127,15 @@ async def _release(tx: Tx, campaign: Campaign, booking: Booking) -> Booking:
 
 async def begin_slots(db: Database, actor: str) -> int:
     """Charge for all booked time that has begun; returns how many bookings."""
-    begun = 0
-    while True:
-        async with db.read(WORKER) as tx:
-            due = await store.beginning(tx, db.clock.now(), _BATCH)
-        for row in due:
-            begun += await db.write(WORKER, actor, begin_booking, row.merchant_id, row.booking_id)
-        if len(due) < _BATCH:
-            return begun
+
+    async def page(tx: Tx, last: Any | None) -> Sequence[Any]:
+        after = (last.merchant_id, last.booking_id) if last is not None else (FIRST, FIRST)
+        return await store.beginning(tx, tx.now, after, BATCH)
+
+    async def begin(tx: Tx, row: Any) -> bool:
+        return await begin_booking(tx, row.merchant_id, row.booking_id)
+
+    return await each(db, actor, "slot not begun", page, begin)
 
 
 async def begin_booking(tx: Tx, merchant_id: int, booking_id: int) -> bool:
@@ -137,15 +149,23 @@ async def begin_booking(tx: Tx, merchant_id: int, booking_id: int) -> bool:
         return False
     campaign = await campaigns.get_campaign(tx, merchant_id, booking.campaign_id, lock=True)
     merchant = await get_merchant(tx, merchant_id)
-    shown = campaign.state in {CampaignState.ACTIVE, CampaignState.PAUSED} and merchant.state is MerchantState.LIVE
-    if not shown:
+    running = {CampaignState.ACTIVE} if campaign.guaranteed else {CampaignState.ACTIVE, CampaignState.PAUSED}
+    if campaign.state not in running or merchant.state is not MerchantState.LIVE:
         await _release(tx, campaign, booking)
         return True
+    if booking.price_minor:
+        await _pay(tx, campaign, booking)
+    await store.end_booking(tx, booking, BookingState.CHARGED)
+    return True
+
+
+async def _pay(tx: Tx, campaign: Campaign, booking: Booking) -> None:
+    """Out of what was set aside for it, granted credit first."""
+    merchant_id = booking.merchant_id
     account = await accounts.get_account(tx, merchant_id, campaign.currency)
     parts = split(booking.price_minor, account.granted_minor)
-    if parts.amount_minor:
-        await _charge(tx, campaign, booking, parts)
-        await tx.raw.execute(rating_sql.SPENT, merchant_id, [campaign.campaign_id], [parts.amount_minor])
+    await _charge(tx, campaign, booking, parts)
+    await tx.raw.execute(rating_sql.SPENT, merchant_id, [campaign.campaign_id], [parts.amount_minor])
     await accounts.change_account(
         tx,
         merchant_id,
@@ -154,8 +174,6 @@ async def begin_booking(tx: Tx, merchant_id: int, booking_id: int) -> bool:
         granted=-parts.granted_minor,
         held=-booking.price_minor,
     )
-    await store.end_booking(tx, booking, BookingState.CHARGED)
-    return True
 
 
 async def _charge(tx: Tx, campaign: Campaign, booking: Booking, parts: Parts) -> None:

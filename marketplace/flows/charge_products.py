@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from billing.charges import postings, store
-from billing.charges.model import Charge, ChargeMovement, Happened, NewCharge, PaysBy
+from billing.charges.model import Charge, ChargeMovement, Happened, NewCharge, PaysBy, entry_kind
 from billing.charges.store import Books
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
@@ -54,7 +54,9 @@ async def make_charge(tx: Tx, new: NewCharge) -> Charge:
     Raises Conflict when this part is charged already.
     """
     charge_id = time_ordered_id(tx.now)
-    entry = _entry(tx, new, "product_charged", charge_id, new.charged_on, postings.charged(new, charge_id))
+    entry = _entry(
+        tx, new, entry_kind(new.source, "charged"), charge_id, new.charged_on, postings.charged(new, charge_id)
+    )
     [entry_no] = await ledger.post(tx, [entry])
     made = await store.insert_charge(tx, new, charge_id, entry_no)
     await outbox.emit(tx, "billing.charge_made.v1", made, merchant_id=new.merchant_id)
@@ -82,7 +84,9 @@ async def net_merchant(tx: Tx, merchant_id: int, as_of: date) -> int:
         payable[charge.currency] -= amount
         movement_id = time_ordered_id(tx.now)
         legs = postings.netted(amount, charge.charge_id)
-        [entry_no] = await ledger.post(tx, [_entry(tx, charge, "product_netted", movement_id, as_of, legs)])
+        [entry_no] = await ledger.post(
+            tx, [_entry(tx, charge, entry_kind(charge.source, "netted"), movement_id, as_of, legs)]
+        )
         await _settle(tx, charge, Happened.NETTED, movement_id, entry_no, as_of, amount)
         touched += 1
     return touched
@@ -109,10 +113,11 @@ async def pay_charge(tx: Tx, cmd: PayCharge) -> ChargeMovement:
             open_minor=charge.open_minor,
         )
     movement_id = time_ordered_id(tx.now)
+    kind = entry_kind(charge.source, "paid")
     own, house = postings.paid(cmd.amount_minor, charge.charge_id, movement_id)
-    at_house = _entry(tx, charge, "product_paid", movement_id, cmd.on, house)
+    at_house = _entry(tx, charge, kind, movement_id, cmd.on, house)
     entries = [
-        _entry(tx, charge, "product_paid", movement_id, cmd.on, own),
+        _entry(tx, charge, kind, movement_id, cmd.on, own),
         msgspec.structs.replace(at_house, merchant_id=books.house_merchant_id),
     ]
     [entry_no, _] = await ledger.post(tx, entries)
@@ -136,7 +141,9 @@ async def credit_charge(tx: Tx, charge: Charge, net_minor: int, on: date, reason
     off_lost = min(charge.lost_minor, net_minor + vat - off_open)
     movement_id = time_ordered_id(tx.now)
     legs = postings.credited(charge, net_minor, vat, off_open, off_lost)
-    [entry_no] = await ledger.post(tx, [_entry(tx, charge, "product_credited", movement_id, on, legs)])
+    [entry_no] = await ledger.post(
+        tx, [_entry(tx, charge, entry_kind(charge.source, "credited"), movement_id, on, legs)]
+    )
     values: dict[str, Any] = {
         "credited_minor": charge.credited_minor + net_minor,
         "credited_vat_minor": charge.credited_vat_minor + vat,

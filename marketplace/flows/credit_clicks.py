@@ -11,6 +11,7 @@ from billing.ledger import store as ledger
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
+from marketplace.flows.deliver_ad_orders import bill_anew
 from marketplace.flows.rate_ads import rate_merchant
 from supply.store import get_merchant
 
@@ -70,5 +71,6 @@ async def credit_clicks(tx: Tx, merchant_id: int, event_ids: Sequence[str], reas
         await tx.execute(_COUNT, {**key, "clicks": clicks, "impressions": impressions, "milli": milli})
     if hours:
         await rate_merchant(tx, merchant_id, max(hour_at for _, hour_at in hours))
+        await bill_anew(tx, merchant_id, [campaign_id for campaign_id, _ in hours])
     await audit.record(tx, "ad events reported", f"merchant:{merchant_id}", events=changed, reason=reason)
     return Credited(events=changed, hours=len(hours))

@@ -7,7 +7,7 @@ import msgspec
 
 from billing.charges import postings, store
 from billing.charges.dunning import Dunning, dunning
-from billing.charges.model import Charge, ChargeSource, Happened
+from billing.charges.model import Charge, ChargeSource, Happened, entry_kind
 from billing.charges.store import Books, WriteOff
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
@@ -99,7 +99,7 @@ async def approve_write_off(tx: Tx, merchant_id: int, write_off_id: int) -> Writ
     movement_id = time_ordered_id(tx.now)
     entry = NewEntry(
         merchant_id=merchant_id,
-        kind="product_written_off",
+        kind=entry_kind(charge.source, "written_off"),
         source_id=movement_id,
         currency=charge.currency,
         occurred_at=tx.now,

@@ -1,6 +1,8 @@
 """A campaign from its draft to its end: what it shows, where, what it may cost, and who lets it run."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -12,18 +14,24 @@ from billing.ads.model import Campaign, CampaignState, Pacing, Placement, Pricin
 from billing.ledger import store as ledger
 from marketplace.core import audit
 from marketplace.core.clock import local_date
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.book_slots import committed_minor, release_bookings
+from marketplace.flows.book_slots import check_own, committed_minor, release_bookings
 from supply.model import MerchantState
 from supply.store import get_merchant
 
-_BATCH = 200
+BATCH = 200
+_OF_GUARANTEED = frozenset({CampaignMove.SUSPEND, CampaignMove.REINSTATE, CampaignMove.RESUME})
+"""What the platform may do with a campaign that is a line of an insertion order."""
 
 
 class NewPlacement(msgspec.Struct, frozen=True, kw_only=True):
-    """A place for ads. positions and reserve_minor where an auction fills it, the other two where slots are sold."""
+    """A place for ads. positions and reserve_minor where an auction fills it, the next two where slots are sold.
+
+    list_price_minor: where clicks or thousands of impressions are sold by people, too.
+    """
 
     name: str
     pricing: Pricing
@@ -32,6 +40,7 @@ class NewPlacement(msgspec.Struct, frozen=True, kw_only=True):
     reserve_minor: int = 0
     slot_minutes: int = 0
     slot_price_minor: int = 0
+    list_price_minor: int = 0
 
 
 class NewCampaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +81,8 @@ async def add_placement(tx: Tx, cmd: NewPlacement) -> Placement:
         raise Invalid("slot_minutes: must divide a day of 1440 minutes", pointer="/slot_minutes")
     if not slots and (cmd.slot_minutes or cmd.slot_price_minor):
         raise Invalid("slot_minutes: only a placement that sells slots has them", pointer="/slot_minutes")
+    if slots and cmd.list_price_minor:
+        raise Invalid("list_price_minor: slots have a price", pointer="/list_price_minor")
     if not slots and cmd.positions == 0:
         raise Invalid("positions: an auction needs at least one", pointer="/positions")
     new = Placement(placement_id=time_ordered_id(tx.now), open=True, version=1, **msgspec.structs.asdict(cmd))
@@ -88,7 +99,7 @@ async def draft_campaign(tx: Tx, cmd: NewCampaign, party: AdParty) -> CampaignDe
         raise Conflict(f"placement_id: {placement.name} is closed")
     _check_zone(cmd.zone)
     _check_bid(placement, cmd.bid_minor)
-    await _check_listing(tx, cmd.merchant_id, cmd.product_id)
+    await check_listing(tx, cmd.merchant_id, cmd.product_id)
     if placement.pricing is not Pricing.SLOT and not cmd.categories and not cmd.words:
         raise Invalid("categories: name a category or a word to be shown for", pointer="/categories")
     if cmd.ends_at is not None and cmd.ends_at <= max(cmd.starts_at, tx.now):
@@ -139,7 +150,8 @@ def _check_bid(placement: Placement, bid_minor: int) -> None:
         raise Invalid(f"bid_minor: {placement.name} takes no less than {least}", pointer="/bid_minor")
 
 
-async def _check_listing(tx: Tx, merchant_id: int, product_id: int) -> None:
+async def check_listing(tx: Tx, merchant_id: int, product_id: int) -> None:
+    """Raise Invalid for a listing that the merchant does not have."""
     found = await tx.scalar(
         "SELECT 1 FROM supply.offer WHERE merchant_id = :merchant AND product_id = :product",
         merchant=merchant_id,
@@ -154,6 +166,7 @@ async def edit_campaign(tx: Tx, held: Campaign, cmd: CampaignChange) -> Campaign
 
     Raises Conflict for one that has ended, and for a total below what is spent or booked.
     """
+    check_own(held)
     if held.state is CampaignState.ENDED:
         raise Conflict("state: the campaign has ended", state=held.state.value)
     if cmd.bid_minor is not None:
@@ -206,6 +219,8 @@ async def move_campaign(
     """
     await ledger.lock_books(tx, merchant_id)
     held = await store.get_campaign(tx, merchant_id, campaign_id, lock=True)
+    if party is not AdParty.PLATFORM or move not in _OF_GUARANTEED:
+        check_own(held)
     if move in {CampaignMove.SUBMIT, CampaignMove.APPROVE, CampaignMove.RESUME}:
         merchant = await get_merchant(tx, merchant_id)
         if merchant.state is not MerchantState.LIVE:
@@ -220,19 +235,17 @@ async def move_campaign(
 
 async def end_campaigns(db: Database, actor: str) -> int:
     """End every campaign whose time is over; returns how many."""
-    ended = 0
-    while True:
-        async with db.read(WORKER) as tx:
-            due = await store.ending(tx, db.clock.now(), _BATCH)
-        for row in due:
-            ended += await db.write(WORKER, actor, _end, row.merchant_id, row.campaign_id)
-        if len(due) < _BATCH:
-            return ended
+
+    async def page(tx: Tx, last: Any | None) -> Sequence[Any]:
+        after = (last.merchant_id, last.campaign_id) if last is not None else (FIRST, FIRST)
+        return await store.ending(tx, tx.now, after, BATCH)
+
+    return await each(db, actor, "campaign not ended", page, _end)
 
 
-async def _end(tx: Tx, merchant_id: int, campaign_id: int) -> bool:
-    await ledger.lock_books(tx, merchant_id)
-    held = await store.get_campaign(tx, merchant_id, campaign_id, lock=True)
+async def _end(tx: Tx, row: Any) -> bool:
+    await ledger.lock_books(tx, row.merchant_id)
+    held = await store.get_campaign(tx, row.merchant_id, row.campaign_id, lock=True)
     if held.state is CampaignState.ENDED or held.ends_at is None or held.ends_at > tx.now:
         return False
     ended = await store.move_campaign(tx, held, CampaignMove.END, AdParty.CLOCK, reason="its time is over")

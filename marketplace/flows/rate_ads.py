@@ -23,7 +23,8 @@ from billing.ads.tables import ad_charge
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from marketplace.core.clock import local_date
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
 from marketplace.core.ids import time_ordered_id
 
 GRACE = timedelta(minutes=5)
@@ -73,19 +74,25 @@ async def rate_ended(db: Database, actor: str) -> int:
 
 
 async def rate_due(db: Database, actor: str, upto: datetime) -> int:
-    """Rate every hour that began at `upto` or before and has changed since it was rated, merchant by merchant."""
-    rated, after = 0, -(2**63)
-    while True:
-        async with db.read(WORKER) as tx:
-            bound = {"before": upto + timedelta(microseconds=1), "after": after, "limit": _MERCHANTS}
-            due = [row.merchant_id for row in await tx.rows(rating_sql.MERCHANTS, **bound)]
-        for merchant_id in due:
-            while (done := await db.write(WORKER, actor, rate_merchant, merchant_id, upto)) == HOURS_MAX:
-                rated += done
-            rated += done
-        if len(due) < _MERCHANTS:
-            return rated
-        after = due[-1]
+    """Rate every hour that began at `upto` or before and has changed since it was rated; returns how many that was.
+
+    A merchant is rated HOURS_MAX hours at a time: whoever has more comes up again, so nobody waits long for it.
+    """
+    rated = 0
+
+    async def page(tx: Tx, last: Any | None) -> Sequence[Any]:
+        bound = {"before": upto + timedelta(microseconds=1), "limit": _MERCHANTS}
+        return await tx.rows(rating_sql.MERCHANTS, after=last.merchant_id if last is not None else FIRST, **bound)
+
+    async def rate(tx: Tx, row: Any) -> bool:
+        nonlocal rated
+        done = await rate_merchant(tx, row.merchant_id, upto)
+        rated += done
+        return done == HOURS_MAX
+
+    while await each(db, actor, "ads not rated", page, rate):
+        pass
+    return rated
 
 
 async def rate_merchant(tx: Tx, merchant_id: int, upto: datetime) -> int:

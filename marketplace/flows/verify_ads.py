@@ -43,7 +43,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2100), 0) AS paid,
                               coalesce(sum(leg.amount) FILTER (WHERE leg.account = 2110), 0) AS granted,
                               -coalesce(sum(leg.amount) FILTER (WHERE leg.account = 4010), 0) AS earned
-                       FROM {_LEGS} WHERE e.kind IN ('ad_spent', 'ad_credited') OR 4010 = ANY(e.accounts)
+                       FROM {_LEGS} WHERE e.kind IN ('ad_spent', 'ad_credited')
+                          OR (4010 = ANY(e.accounts) AND e.kind NOT IN ('ad_order_charged', 'ad_order_credited'))
                        GROUP BY e.merchant_id, e.entry_no) AS j
               ON j.merchant_id = c.merchant_id AND j.entry_no = c.entry_no
             WHERE (coalesce(c.paid, 0), coalesce(c.granted, 0), coalesce(c.paid + c.granted, 0))
@@ -63,7 +64,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "ad-hours-are-events",
-        "what is counted of an hour is what was seen and clicked in it",
+        "what is counted of an hour is what was seen and clicked in it, as far as its events are still kept",
         """SELECT coalesce(b.merchant_id, e.merchant_id), coalesce(b.campaign_id, e.campaign_id), b.clicks, e.clicks
            FROM billing.ad_bucket b
            FULL JOIN (SELECT merchant_id, campaign_id, hour_at,
@@ -75,9 +76,13 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                              coalesce(sum(price_milli) FILTER (WHERE verdict <> ''), 0) AS invalid
                       FROM billing.ad_event GROUP BY 1, 2, 3) AS e
              ON e.merchant_id = b.merchant_id AND e.campaign_id = b.campaign_id AND e.hour_at = b.hour_at
-           WHERE (b.impressions, b.invalid_impressions, b.clicks, b.invalid_clicks, b.gross_milli, b.invalid_milli)
-                 IS DISTINCT FROM
-                 (e.impressions, e.invalid_impressions, e.clicks, e.invalid_clicks, e.gross, e.invalid)""",
+           WHERE CASE coalesce(b.events_kept, 'none')
+                 WHEN 'none' THEN e.campaign_id IS NOT NULL
+                 WHEN 'clicks' THEN (b.clicks, b.invalid_clicks, 0) IS DISTINCT FROM
+                      (coalesce(e.clicks, 0), coalesce(e.invalid_clicks, 0), coalesce(e.impressions, 0))
+                 ELSE (b.impressions, b.invalid_impressions, b.clicks, b.invalid_clicks, b.gross_milli, b.invalid_milli)
+                      IS DISTINCT FROM
+                      (e.impressions, e.invalid_impressions, e.clicks, e.invalid_clicks, e.gross, e.invalid) END""",
     ),
     (
         "ad-budgets-hold",

@@ -4,6 +4,7 @@ import msgspec
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows import (
+    verify_ad_orders,
     verify_ads,
     verify_amendments,
     verify_commission,
@@ -383,6 +384,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_ads.PROOFS,
     *verify_journals.PROOFS,
     *verify_exchange.PROOFS,
+    *verify_ad_orders.PROOFS,
 )
 
 OPEN_ITEMS = {

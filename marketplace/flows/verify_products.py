@@ -45,14 +45,20 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "movements-are-entries",
         "everything that happened to a charge is booked, once and for as much, and nothing else is",
         f"""SELECT coalesce(m.merchant_id, e.merchant_id), coalesce(m.movement_id, e.source_id), m.amount_minor, e.debit
-            FROM (SELECT merchant_id, movement_id, amount_minor,
-                         CASE kind WHEN 'recognised' THEN 'revenue_recognised' ELSE 'product_' || kind END AS kind
-                  FROM billing.charge_movement
+            FROM (SELECT m.merchant_id, m.movement_id, m.amount_minor,
+                         CASE WHEN m.kind = 'recognised' THEN 'revenue_recognised'
+                              WHEN c.source = 'ad_order' THEN 'ad_order_' || m.kind
+                              ELSE 'product_' || m.kind END AS kind
+                  FROM billing.charge_movement m
+                  JOIN billing.charge c ON c.merchant_id = m.merchant_id AND c.charge_id = m.charge_id
                   UNION ALL
-                  SELECT merchant_id, charge_id, net_minor + vat_minor, 'product_charged' FROM billing.charge) AS m
+                  SELECT merchant_id, charge_id, net_minor + vat_minor,
+                         CASE source WHEN 'ad_order' THEN 'ad_order_charged' ELSE 'product_charged' END
+                  FROM billing.charge) AS m
             FULL JOIN (SELECT e.merchant_id, e.source_id, e.kind, sum(greatest(leg.amount, 0)) AS debit FROM {_LEGS}
                        WHERE e.kind IN ('product_charged', 'product_netted', 'product_paid', 'product_credited',
-                                        'product_written_off', 'revenue_recognised')
+                                        'product_written_off', 'ad_order_charged', 'ad_order_netted', 'ad_order_paid',
+                                        'ad_order_credited', 'ad_order_written_off', 'revenue_recognised')
                          AND NOT EXISTS (SELECT FROM billing.entity h WHERE h.house_merchant_id = e.merchant_id)
                        GROUP BY e.merchant_id, e.source_id, e.kind) AS e
               ON e.merchant_id = m.merchant_id AND e.source_id = m.movement_id AND e.kind = m.kind

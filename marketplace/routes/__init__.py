@@ -4,6 +4,7 @@ from litestar import Router
 
 from marketplace.routes import (
     ad_accounts,
+    ad_orders,
     ad_placements,
     ads,
     amendments,
@@ -100,6 +101,7 @@ _NOUNS = (
     service_agreements,
     ads,
     ad_accounts,
+    ad_orders,
     ad_placements,
     campaigns,
     incentive_campaigns,

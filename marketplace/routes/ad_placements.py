@@ -39,7 +39,10 @@ Until = Annotated[
 
 
 class PlacementBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """positions and reserve_minor where an auction fills it; slot_minutes and slot_price_minor where time is sold."""
+    """positions and reserve_minor where an auction fills it; slot_minutes and slot_price_minor where time is sold.
+
+    list_price_minor: of a click or of a thousand impressions, where insertion orders are sold; 0 where none are.
+    """
 
     name: Name
     pricing: Pricing
@@ -48,6 +51,7 @@ class PlacementBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     reserve_minor: Minor = 0
     slot_minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 0
     slot_price_minor: Minor = 0
+    list_price_minor: Minor = 0
 
 
 class PlacementChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,6 +60,7 @@ class PlacementChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     positions: Positions | None = None
     reserve_minor: Minor | None = None
     slot_price_minor: Minor | None = None
+    list_price_minor: Minor | None = None
     open: bool | None = None
 
 
@@ -111,6 +116,8 @@ async def edit_placement(
         check_version(expected, held.version)
         if held.pricing is not Pricing.SLOT and data.slot_price_minor:
             raise Invalid(f"slot_price_minor: {held.name} sells no slots", pointer="/slot_price_minor")
+        if held.pricing is Pricing.SLOT and data.list_price_minor:
+            raise Invalid(f"list_price_minor: {held.name} sells slots", pointer="/list_price_minor")
         new = await store.edit_placement(tx, msgspec.structs.replace(held, **given))
         await audit.record(tx, "ad placement edited", f"ad_placement:{placement_id}", **given)
         return new

@@ -99,7 +99,7 @@ def _party(actor: Actor) -> AdParty:
     return AdParty.PLATFORM if actor.is_staff else AdParty.MERCHANT
 
 
-def _check_instants(**instants: datetime | None) -> None:
+def check_instants(**instants: datetime | None) -> None:
     """Raise Invalid for an instant without an offset, and for one that no zone can show."""
     for field, at in instants.items():
         if at is not None and (at.tzinfo is None or not 2000 <= at.year < 2200):
@@ -143,7 +143,7 @@ async def draft_campaign(
 ) -> Response[CampaignDetail]:
     """Draft a campaign; it runs once it is submitted and approved."""
     check_books(request.user, merchant_id)
-    _check_instants(starts_at=data.starts_at, ends_at=data.ends_at)
+    check_instants(starts_at=data.starts_at, ends_at=data.ends_at)
     cmd = NewCampaign(merchant_id=merchant_id, **msgspec.structs.asdict(data))
     return await once(request, db, flow.draft_campaign, cmd, _party(request.user))
 
@@ -158,7 +158,7 @@ async def edit_campaign(
 ) -> Response[CampaignDetail]:
     """Change a campaign; a higher budget holds at once."""
     check_books(request.user, merchant_id)
-    _check_instants(ends_at=data.ends_at)
+    check_instants(ends_at=data.ends_at)
     expected = expected_version(request)
 
     async def work(tx: Tx) -> CampaignDetail:
@@ -253,7 +253,7 @@ async def book_slots(
 ) -> Response[Booking]:
     """Book time; its price is set aside. What somebody else has booked is refused, naming that booking."""
     check_books(request.user, merchant_id)
-    _check_instants(from_at=data.from_at, to_at=data.to_at)
+    check_instants(from_at=data.from_at, to_at=data.to_at)
     cmd = BookSlots(merchant_id=merchant_id, campaign_id=campaign_id, from_at=data.from_at, to_at=data.to_at)
     return await once(request, db, booking.book_slots, cmd)
 

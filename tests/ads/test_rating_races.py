@@ -1,27 +1,31 @@
 """Eight that write and eight that rate at once: no limit is passed by a minor unit, and no event counts twice."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from billing.ads.campaigns.store import get_placement, set_budget
 from billing.ads.model import Placement
 from billing.ads.tokens import sign
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows import rate_ads
 from marketplace.flows.fund_ads import RefundAds, refund_unspent
 from tests.ads.market import (
     DAY,
     HOUR,
     MERCHANT,
     NOON,
+    OTHER,
     account_of,
     charges_of,
+    clicks,
     hours_of,
     keys_of,
     lamps,
     line,
     prepared,
+    prepay,
     rate,
     run_campaign,
     send,
@@ -110,3 +114,25 @@ async def test_late_clicks_are_charged_by_the_difference_and_what_was_beyond_a_l
     kinds = [(charge.kind.value, charge.amount_minor) for charge in await charges_of(db)]
     assert kinds == [("use", 200), ("use", 100), ("use", 10)]
     await check_books(db)
+
+
+async def test_a_merchant_that_cannot_be_rated_holds_up_no_other(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = await prepared(db)
+    await db.write(WORKER, "test", prepay, OTHER, 10_000)
+    async with db.read(WORKER) as tx:
+        place = await get_placement(tx, ours.placement_id)
+    theirs = await db.write(WORKER, "test", run_campaign, lamps(OTHER, place))
+    for campaign in (ours, theirs):
+        await clicks(db, campaign, 3, name=f"e{campaign.merchant_id}")
+    rate_merchant = rate_ads.rate_merchant
+
+    async def fail_one(tx: Tx, merchant_id: int, upto: datetime) -> int:
+        if merchant_id == ours.merchant_id:
+            raise ValueError("its books are broken")
+        return await rate_merchant(tx, merchant_id, upto)
+
+    monkeypatch.setattr(rate_ads, "rate_merchant", fail_one)
+    assert await rate(db) == 1
+    assert [charge.amount_minor for charge in await charges_of(db, OTHER)] == [30]
+    monkeypatch.undo()
+    assert await rate(db) == 1

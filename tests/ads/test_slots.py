@@ -166,3 +166,16 @@ async def test_what_is_suspended_or_ended_gives_its_time_back(db: Database, cloc
         state = await tx.scalar("SELECT state FROM billing.ad_booking WHERE booking_id = :b", b=late.booking_id)
     assert state == BookingState.CANCELLED
     await check_books(db)
+
+
+async def test_a_booking_that_fails_holds_up_no_other(db: Database, clock: FixedClock) -> None:
+    ours, theirs = await fronts(db, MERCHANT, OTHER, ends_at=TOMORROW + 9 * HOUR)
+    await book(db, ours, 7, 8)
+    await book(db, theirs, 8, 9)
+    spoil = f"UPDATE billing.ad_account SET held_minor = 0 WHERE merchant_id = {MERCHANT}"
+    await db.write(WORKER, "test", Tx.execute, spoil)
+    clock.move_to(TOMORROW + 8 * HOUR)
+    assert await begin_slots(db, "worker") == 1
+    assert [charge.amount_minor for charge in await charges_of(db, OTHER)] == [PRICE]
+    clock.move_to(TOMORROW + 10 * HOUR)
+    assert await end_campaigns(db, "worker") == 1  # what cannot be given back keeps its campaign alone

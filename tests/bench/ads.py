@@ -1,9 +1,13 @@
 """How fast clicks are taken in by eight writers while they are rated, and that nobody is charged beyond a limit."""
 
 import asyncio
+import os
+import time
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import msgspec
 from sqlalchemy import insert
 
@@ -15,6 +19,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.rate_ads import rate_due
 from marketplace.flows.take_ad_events import take_events
 from tests.bench.scratch import ACTOR, Stopwatch, ask_owner, at_least, at_most, main, note, scratch_database
+from tests.bench.serving import cpu_s, postmaster_of, served, storefront_key
 from tests.builders import add_market
 
 PLACEMENT, HOURS = 1, 6
@@ -24,27 +29,39 @@ DAILY = 19_500
 """Of each merchant, and of each campaign: less than the 80,000 and 20,000 that are clicked, so both are reached."""
 
 
-async def measure(events: int, merchants: int, campaigns: int, batch: int, writers: int) -> dict[str, Any]:
-    """Clicks spread over six hours and all campaigns, in batches of NDJSON that are read, believed and stored."""
+async def measure(
+    events: int, merchants: int, campaigns: int, batch: int, writers: int, processes: int, raters: int
+) -> dict[str, Any]:
+    """Clicks spread over six hours and all campaigns, in batches of NDJSON that are read, believed and stored.
+
+    processes: of a server that takes them over HTTP from `writers` clients; 0: this process is reader and writer.
+    """
     if not 0 < batch <= LINES_MAX:
         raise SystemExit(f"--batch: 1 to {LINES_MAX}")
     async with scratch_database() as db:
         now = db.clock.now()
         await db.write(WORKER, ACTOR, _market, merchants, campaigns)
+        key = await db.write(WORKER, ACTOR, storefront_key)
         async with db.read(WORKER) as tx:
             keys = await store.read_keys(tx)
         bodies = _bodies(events, merchants, campaigns, batch, keys[1], now)
         note(f"{events} clicks of {merchants * campaigns} campaigns in {len(bodies)} batches are ready")
         stop = asyncio.Event()
-        watch = Stopwatch()
-        rating = asyncio.create_task(_rate(db, stop, now))
-        await asyncio.gather(*(_write(db, bodies[n::writers], keys) for n in range(writers)))
-        taken_s = watch.seconds
-        stop.set()
-        passes = await rating
-        await rate_due(db, ACTOR, now)
-        whole_s = watch.seconds
-        note(f"taken in {taken_s} s, rated after {whole_s} s")
+        with served(db, processes) if processes else nullcontext(("", 0)) as (base, server):
+            at_work = {"database": postmaster_of(str(await ask_owner(db, "SHOW data_directory"))), "server": server}
+            at_work = {name: pid for name, pid in at_work.items() if pid}
+            before = _cpu_s(at_work)
+            watch = Stopwatch()
+            rating = [asyncio.create_task(_rate(db, stop, now)) for _ in range(raters)]
+            parts = [bodies[n::writers] for n in range(writers)]
+            await asyncio.gather(*(_send(base, key, part) if base else _write(db, part, keys) for part in parts))
+            taken_s = watch.seconds
+            stop.set()
+            passes = sum(await asyncio.gather(*rating))
+            await rate_due(db, ACTOR, now)
+            whole_s = watch.seconds
+            note(f"taken in {taken_s} s, rated after {whole_s} s")
+            cpu = {name: round(used - before[name], 2) for name, used in _cpu_s(at_work).items()}
         counted = await ask_owner(db, "SELECT sum(clicks) FROM billing.ad_bucket")
         billed = await ask_owner(db, "SELECT sum(billed_minor) FROM billing.ad_bucket")
         unbilled = await ask_owner(db, "SELECT sum(unbilled_minor) FROM billing.ad_bucket")
@@ -58,8 +75,12 @@ async def measure(events: int, merchants: int, campaigns: int, batch: int, write
         "campaigns": merchants * campaigns,
         "batch": batch,
         "writers": writers,
+        "processes": processes,
+        "raters": raters,
         "taken": {"seconds": taken_s, "clicks_per_second": round(events / taken_s)},
         "taken_and_rated": {"seconds": whole_s, "clicks_per_second": round(events / whole_s)},
+        "cpu_seconds": cpu,
+        "clicks_per_second_of_all_cpus": round(events * (os.cpu_count() or 1) / sum(cpu.values())),
         "rating_passes_meanwhile": passes,
         "billed_minor": int(billed),
         "unbilled_minor": int(unbilled),
@@ -69,6 +90,21 @@ async def measure(events: int, merchants: int, campaigns: int, batch: int, write
             "campaign_days_over_budget": at_most(over, 0),
         },
     }
+
+
+def _cpu_s(at_work: dict[str, int]) -> dict[str, float]:
+    """What has been computed so far, by whom; this process makes the load and rates, or does it all."""
+    return {name: cpu_s(pid) for name, pid in at_work.items()} | {"this": time.process_time()}
+
+
+async def _send(base: str, key: str, bodies: list[bytes]) -> None:
+    """One of the shop's clients: batch after batch over a connection of its own."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as client:
+        for body in bodies:
+            answer = await client.post("/api/v1/ads/events", content=body)
+            if not answer.is_success:
+                raise SystemExit(f"a batch was answered with {answer.status_code}: {answer.text[:400]}")
 
 
 _OVER_BUDGET = f"""
@@ -137,4 +173,4 @@ async def _rate(db: Database, stop: asyncio.Event, upto: datetime) -> int:
 
 
 if __name__ == "__main__":
-    main(measure, events=400_000, merchants=50, campaigns=4, batch=4_000, writers=8)
+    main(measure, events=400_000, merchants=50, campaigns=4, batch=4_000, writers=8, processes=0, raters=1)

@@ -7,26 +7,20 @@ listings, of one merchant or, every third, of two; no stock is short and no prom
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 from sqlalchemy import make_url
 
 from demand.carts.model import CartLine, Listing, price
-from marketplace.core import sessions, users
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import WORKER, Database
 from marketplace.core.pgembed import TOOLS
 from tests.bench.scratch import as_maintenance, as_owner, ask_owner, at_least, at_most, main, note, scratch_database
+from tests.bench.serving import served, storefront_key
 
 RATIO_BAR = 0.2
 P99_BAR_MS = 50.0
@@ -66,8 +60,8 @@ async def measure(seconds: int, rounds: int, scale: int, carts: int, processes: 
         file = Path(tempfile.mkstemp(prefix="carts-")[1])
         try:
             await _fill_carts(db, carts, file)
-            key = await db.write(WORKER, "bench", _storefront_key)
-            with _served(db, processes) as base:
+            key = await db.write(WORKER, "bench", storefront_key)
+            with served(db, processes) as (base, _):
                 load = Load(base, key, file)
                 load.run(3)  # warms caches, pools and statements
                 await as_owner(db, "ANALYZE")  # plans made for empty tables scan them
@@ -187,38 +181,6 @@ def _quote(held: tuple[tuple[int, int, int], ...]) -> str:
         for m, p, _ in held
     ]
     return price("EUR", lines, offers).quote
-
-
-async def _storefront_key(tx: Tx) -> str:
-    user = await users.create_user(tx, "shop", "Shop", ["storefront"])
-    return (await sessions.create_api_key(tx, user.user_id, "bench")).key
-
-
-@contextmanager
-def _served(db: Database, processes: int) -> Iterator[str]:
-    """The program's own server, on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    env = {**os.environ, "MARKETPLACE_DATABASE_URL": db.url}
-    command = [sys.executable, "-m", "marketplace", "serve", "--port", str(port)]
-    if processes > 1:
-        command += ["--processes", str(processes)]
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-        try:
-            base = f"http://127.0.0.1:{port}"
-            for _ in range(200):
-                try:
-                    httpx.get(f"{base}/health/ready").raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    time.sleep(0.1)
-            else:
-                raise SystemExit("the server did not start")
-            yield base
-        finally:
-            server.terminate()
-            server.wait()
 
 
 async def _check(db: Database, load: Load) -> None:

@@ -21,7 +21,7 @@ async def add_ads(db: Database) -> None:
 
 
 async def _advertise(tx: Tx) -> Campaign:
-    await add_lamps(tx, [ADVERTISER])
+    await add_lamps(tx, [1, ADVERTISER])
     await prepay(tx, ADVERTISER, 5_000)
     by_time = NewPlacement(
         name="front page", pricing=Pricing.SLOT, currency="EUR", slot_minutes=60, slot_price_minor=300
@@ -76,6 +76,14 @@ ADS_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a click taken for no real one by nobody": (
         ["UPDATE billing.ad_event SET verdict = 'bot' WHERE merchant_id = 2 AND event_id = 'e5'"],
+        {"ad-hours-are-events"},
+    ),
+    "an hour said to be forgotten": (
+        ["UPDATE billing.ad_bucket SET events_kept = 'none' WHERE merchant_id = 2"], {"ad-hours-are-events"},
+    ),
+    "an hour whose impressions are said to be forgotten, and whose clicks are gone": (
+        ["UPDATE billing.ad_bucket SET events_kept = 'clicks' WHERE merchant_id = 2",
+         "DELETE FROM billing.ad_event WHERE merchant_id = 2 AND event_id = 'e5'"],
         {"ad-hours-are-events"},
     ),
     "a day beyond its budget": (

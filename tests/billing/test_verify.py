@@ -21,6 +21,7 @@ from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
+from tests.billing.corruptions_ad_orders import AD_ORDER_CORRUPTIONS, add_ad_orders
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
 from tests.billing.corruptions_journals import (
@@ -286,6 +287,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **REFUND_CORRUPTIONS,
     **PAYER_CORRUPTIONS,
     **ADS_CORRUPTIONS,
+    **AD_ORDER_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
     **JOURNAL_CORRUPTIONS,
@@ -330,6 +332,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_payers(db, MAKER)
         await add_products(db, MAKER)
         await add_ads(db)
+        await add_ad_orders(db, MAKER)
         await add_adjustments(db, MAKER, CHECKER)
         await add_journals(db, MAKER, CHECKER)
         await add_exchange(db, MAKER, CHECKER)

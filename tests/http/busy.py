@@ -26,6 +26,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
 from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
@@ -61,6 +62,7 @@ async def fill(db: Database, home: Path) -> None:
     await add_supply(db)
     await db.write(WORKER, "test", _add_listings)
     await add_products(db)
+    await add_ad_orders(db)
     async with (
         running(db, home, processor=NAME, processor_secret=SECRET, webhooks_private=True) as app,
         AsyncExitStack() as stack,

@@ -12,9 +12,16 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
-from tests.http import plausible_incentives, plausible_journals, plausible_payers, plausible_payouts, plausible_products
+from tests.http import (
+    plausible_ads,
+    plausible_incentives,
+    plausible_journals,
+    plausible_payers,
+    plausible_payouts,
+    plausible_products,
+)
 from tests.http.busy import LAMP, NAME, UNCOUNTED
-from tests.http.market import ALPHA, BETA, SEARCH
+from tests.http.market import ALPHA, BETA
 
 Ids = dict[str, Any]
 
@@ -42,9 +49,6 @@ REAL: dict[tuple[str, ...], str] = {
     ("key_id",): "SELECT key_id FROM core.api_key k JOIN core.app_user u USING (user_id) WHERE u.login LIKE 'spare%'",
     ("merchant_id",): "SELECT merchant_id FROM supply.merchant ORDER BY 1",
     ("merchant_id", "account_id"): "SELECT merchant_id, account_id FROM billing.bank_account ORDER BY 2 DESC",
-    ("merchant_id", "booking_id"): "SELECT merchant_id, booking_id FROM billing.ad_booking ORDER BY state, booking_id",
-    ("merchant_id", "campaign_id"): "SELECT merchant_id, campaign_id FROM billing.ad_campaign ORDER BY campaign_id",
-    ("merchant_id", "grant_id"): "SELECT merchant_id, grant_id FROM billing.ad_grant ORDER BY grant_id",
     ("merchant_id", "dispute_id"): "SELECT merchant_id, dispute_id FROM demand.dispute ORDER BY dispute_id",
     ("merchant_id", "entry_no"): "SELECT merchant_id, entry_no FROM billing.entry ORDER BY 1, 2",
     ("merchant_id", "key"): f"SELECT merchant_id, key FROM supply.merchant, {_POINTS}",
@@ -67,11 +71,11 @@ REAL: dict[tuple[str, ...], str] = {
     ("payer_id",): "SELECT payer_id FROM billing.payer ORDER BY 1",
     ("payer_id", "claim_id"): "SELECT payer_id, claim_id FROM billing.payer_claim ORDER BY claim_id",
     ("payment_id",): "SELECT payment_id FROM billing.payment ORDER BY 1",
-    ("placement_id",): "SELECT placement_id FROM billing.ad_placement ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
     **plausible_journals.REAL,
     **plausible_incentives.REAL,
+    **plausible_ads.REAL,
     **plausible_payouts.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
@@ -88,8 +92,6 @@ _OF_CART = "/api/v1/buyers/{buyer_id}/carts/{cart_id}"
 _OF_AMENDMENT = _OF_ORDER + "/amendments/{amendment_id}"
 _OF_RETURN = _OF_ORDER + "/returns/{return_id}"
 _OF_ACCOUNT = _OF_MERCHANT + "/bank-accounts/{account_id}"
-_OF_CAMPAIGN = _OF_MERCHANT + "/campaigns/{campaign_id}"
-_CLICKED = f"FROM supply.merchant WHERE merchant_id = {ALPHA}"
 _OF_REFUND = _OF_MERCHANT + "/refunds/{refund_id}"
 
 
@@ -112,8 +114,6 @@ _DELIVERED = _in_state("demand.merchant_order", "delivered") + _FREE
 _PROPOSED = _in_state("demand.amendment", "proposed")
 _OPEN_CART = _in_state("demand.cart", "open")
 _PROPOSED_ACCOUNT = _in_state("billing.bank_account", "proposed")
-_PROPOSED_GRANT = _in_state("billing.ad_grant", "proposed")
-_SLOT_CAMPAIGN = "FROM billing.ad_campaign WHERE pricing = 'slot' AND state = 'active'"
 _FAILED_REFUND = _in_state("billing.refund_payment", "failed")
 
 RIPE: dict[str, str] = {
@@ -154,14 +154,6 @@ RIPE: dict[str, str] = {
     f"{_OF_MERCHANT}/go-live": _in_state("supply.merchant", "onboarding"),
     f"{_OF_MERCHANT}/suspend": _in_state("supply.merchant", "live"),
     f"{_OF_MERCHANT}/reinstate": _in_state("supply.merchant", "suspended"),
-    f"{_OF_MERCHANT}/ad-grants/{{grant_id}}/approve": _PROPOSED_GRANT,
-    f"{_OF_MERCHANT}/ad-grants/{{grant_id}}/reject": _PROPOSED_GRANT,
-    f"{_OF_MERCHANT}/ad-refunds": _CLICKED,
-    f"{_OF_MERCHANT}/ad-top-ups": _CLICKED,
-    f"{_OF_MERCHANT}/ads/invalid-clicks": _CLICKED,
-    f"{_OF_CAMPAIGN}/moves": _in_state("billing.ad_campaign", "active"),
-    f"{_OF_CAMPAIGN}/bookings": _SLOT_CAMPAIGN,
-    f"{_OF_MERCHANT}/bookings/{{booking_id}}/cancel": _in_state("billing.ad_booking", "booked"),
     f"{_OF_ACCOUNT}/transfer": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/vouch": _PROPOSED_ACCOUNT,
     f"{_OF_ACCOUNT}/cancel": _PROPOSED_ACCOUNT,
@@ -169,6 +161,7 @@ RIPE: dict[str, str] = {
     "POST /api/v1/reratings/{rerating_id}/approve": _in_state("billing.rerating", "proposed"),
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
+    **plausible_ads.RIPE,
     **plausible_products.RIPE,
     **plausible_journals.RIPE,
     **plausible_payouts.RIPE,
@@ -255,32 +248,9 @@ def _ask_amendment(seen: Seen, n: int) -> Any:
     return {**changes, "base_version": seen.version, "reason": "as agreed", "buyer_id": seen.buyer_id}
 
 
-def _book(_: Seen, n: int) -> Any:
-    return {"from_at": f"2018-10-{n % 27 + 1:02}T10:00:00Z", "to_at": f"2018-10-{n % 27 + 1:02}T11:00:00Z"}
-
-
-_LAMPS = {
-    "name": "lamps", "bid_minor": 50, "daily_minor": 1_000, "starts_at": "2018-09-03T12:00:00Z", "words": ["lamp"],
-}  # fmt: skip
-_BY_CLICK = {"pricing": "click", "currency": "EUR", "positions": 3, "reserve_minor": 5}
-_TOP_UP = {"currency": "EUR", "amount_minor": 1_000}
-
 SENSIBLE: dict[str, Sensible] = {
+    **plausible_ads.SENSIBLE,
     **plausible_products.SENSIBLE,
-    "POST /api/v1/ad-placements": lambda _, n: {**_BY_CLICK, "name": f"search {n}"},
-    "PATCH /api/v1/ad-placements/{placement_id}": lambda *_: {"reserve_minor": 6},
-    "POST /api/v1/ad-terms": lambda _, n: {
-        "entity_id": 1, "currency": "EUR", "valid_from": f"2018-10-{n % 27 + 1:02}", "vat_ppm": 200_000,
-    },
-    f"{_OF_MERCHANT}/ad-top-ups": lambda *_: {"currency": "EUR", "amount_minor": 1},
-    f"{_OF_MERCHANT}/ad-receipts": lambda _, n: {**_TOP_UP, "receipt_ref": f"R-{n}"},
-    f"{_OF_MERCHANT}/ad-refunds": lambda *_: {"currency": "EUR", "amount_minor": 10, "reason": "it wants to"},
-    f"{_OF_MERCHANT}/ad-grants": lambda *_: {**_TOP_UP, "reason": "welcome"},
-    f"{_OF_MERCHANT}/ads/invalid-clicks": lambda *_: {"event_ids": [f"ad-{ALPHA}-1"], "reason": "a test"},
-    f"{_OF_MERCHANT}/campaigns": lambda *_: {**_LAMPS, "placement_id": SEARCH, "product_id": LAMP},
-    _OF_CAMPAIGN.replace("POST", "PATCH"): lambda *_: {"name": "better lamps"},
-    f"{_OF_CAMPAIGN}/moves": lambda *_: {"move": "pause"},
-    f"{_OF_CAMPAIGN}/bookings": _book,
     "POST /api/v1/api-keys": lambda _, n: {"name": f"key {n}", "scopes": ["orders:read"]},
     "POST /api/v1/api-keys/{key_id}/rotate": lambda *_: {"overlap_s": 60},
     "POST /api/v1/billing-runs": lambda _, n: {"period": ("2018-06", "2018-07", "2018-08")[n % 3]},

@@ -16,6 +16,7 @@ from marketplace.core.webhooks import deliveries, store
 from marketplace.flows.dispute_line import DisputeLine, dispute_line
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.tables import metadata
+from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.market import (
     ALPHA,
     BETA,
@@ -47,6 +48,7 @@ async def finance(db: Database, caller: Make) -> httpx.AsyncClient:
     await add_small_market(db)
     await add_supply(db)
     await add_products(db)
+    await add_ad_orders(db)
     return await caller("fay", "controller")
 
 
@@ -73,6 +75,7 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{hardware_order_id}", str(ids["hardware_order"]))
         .replace("{work_order_id}", str(ids["work_order"]))
         .replace("{agreement_id}", str(ids["agreement"]))
+        .replace("{ad_order_id}", str(ids["ad_order"]))
         .replace("{campaign_id}", str(ids["merchant"]))
         .replace("{placement_id}", str(SEARCH))
         .replace("{line_dispute_id}", str(ids["line_dispute"]))
@@ -122,7 +125,9 @@ async def _products(tx: Tx, merchant_id: int) -> dict[str, Any]:
         for noun, table in tables.items()
     }
     order = "SELECT max(order_id) FROM supply.hardware_order WHERE merchant_id = :m AND state = 'shipped'"
-    return {**found, "hardware_order": await tx.scalar(order, m=merchant_id)}
+    ad_order = "SELECT max(order_id) FROM billing.ad_order WHERE merchant_id = :m AND state = 'closed'"
+    named = {"hardware_order": order, "ad_order": ad_order}
+    return found | {noun: await tx.scalar(query, m=merchant_id) for noun, query in named.items()}
 
 
 async def _refunded_and_disputed(db: Database) -> None:
@@ -184,6 +189,7 @@ async def test_the_check_would_notice(finance: httpx.AsyncClient) -> None:
         "/orders",
         "/merchants",
         "/campaigns",
+        "/ad-orders",
         "/contracts",
         "/statements",
         "/payouts",

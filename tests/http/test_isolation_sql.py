@@ -7,7 +7,7 @@ from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError
 
 from marketplace.core.db import WORKER, Database, Role, Scope, sqlstate
-from marketplace.core.security import APPEND_ONLY, CHANGEABLE
+from marketplace.core.security import APPEND_ONLY, CHANGEABLE, FORGETTABLE
 from marketplace.core.tables import placement, qualified
 from marketplace.tables import metadata
 from tests.http.market import ALPHA, BETA
@@ -31,7 +31,13 @@ EMPTY = {
     "billing.payout_carried", "billing.payout_due", "billing.payout_reserve",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
-HIDDEN = {"billing.journal", "billing.payout_hold", "billing.rerating_line", "billing.run_charge"}
+HIDDEN = {
+    "billing.ad_order_event",
+    "billing.journal",
+    "billing.payout_hold",
+    "billing.rerating_line",
+    "billing.run_charge",
+}
 """What is about a merchant, and not for it to read, or not yet: what a run will charge is only previewed there."""
 
 
@@ -125,7 +131,7 @@ async def test_what_was_is_not_rewritten(busy_db: Database, role: Role) -> None:
     for table in TABLES:
         name = qualified(table)
         if name in APPEND_ONLY or name in CHANGEABLE:
-            statements.append(f"DELETE FROM {name} WHERE false")
+            statements += [] if name in FORGETTABLE else [f"DELETE FROM {name} WHERE false"]
             statements += [
                 f"UPDATE {name} SET {column.name} = {column.name} WHERE false"
                 for column in table.columns

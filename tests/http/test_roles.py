@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_incentives, plausible_journals, plausible_payouts
+from tests.http import plausible_ads, plausible_incentives, plausible_journals, plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -280,35 +280,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}": BOOKS | STAFF,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": BOOKS | STAFF,
     "POST /api/v1/webhooks/{endpoint_id}/replay": BOOKS | STAFF,
-    "GET /api/v1/ads/sponsored": SELLING,
-    "POST /api/v1/ads/events": SELLING,
-    "POST /api/v1/merchants/{merchant_id}/ads/invalid-clicks": OPERATING,
-    "GET /api/v1/merchants/{merchant_id}/ad-accounts": STAFF | BOOKS,
-    "GET /api/v1/merchants/{merchant_id}/ad-movements": STAFF | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/ad-top-ups": FINANCE | OWNER,
-    "POST /api/v1/merchants/{merchant_id}/ad-receipts": FINANCE,
-    "POST /api/v1/merchants/{merchant_id}/ad-refunds": FINANCE | OWNER,
-    "GET /api/v1/ad-grants": STAFF | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/ad-grants": OPERATING,
-    "POST /api/v1/merchants/{merchant_id}/ad-grants/{grant_id}/approve": OPERATING,
-    "POST /api/v1/merchants/{merchant_id}/ad-grants/{grant_id}/reject": OPERATING,
-    "GET /api/v1/ad-terms": STAFF,
-    "POST /api/v1/ad-terms": CONTROL,
-    "GET /api/v1/ad-placements": STAFF | BOOKS,
-    "GET /api/v1/ad-placements/{placement_id}": STAFF | BOOKS,
-    "POST /api/v1/ad-placements": OPERATING,
-    "PATCH /api/v1/ad-placements/{placement_id}": OPERATING,
-    "GET /api/v1/ad-placements/{placement_id}/calendar": STAFF | BOOKS,
-    "GET /api/v1/campaigns": STAFF | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/campaigns": OPERATING | BOOKS,
-    "GET /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}": STAFF | BOOKS,
-    "PATCH /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}": OPERATING | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}/moves": OPERATING | BOOKS,
-    "GET /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}/report": STAFF | BOOKS,
-    "GET /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}/ad-charges": STAFF | BOOKS,
-    "GET /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}/bookings": STAFF | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/campaigns/{campaign_id}/bookings": OPERATING | BOOKS,
-    "POST /api/v1/merchants/{merchant_id}/bookings/{booking_id}/cancel": OPERATING | BOOKS,
+    **plausible_ads.ROUTES,
 }
 MERCHANTS = BOOKS | CASHIER
 WITHOUT_ONCE = {

@@ -92,13 +92,14 @@ async def edit_placement(tx: Tx, changed: Placement) -> Placement:
     await tx.execute(
         """
         UPDATE billing.ad_placement SET positions = :positions, reserve_minor = :reserve, slot_price_minor = :price,
-            open = :open, version = :version
+            list_price_minor = :list, open = :open, version = :version
         WHERE placement_id = :placement
         """,
         {
             "positions": new.positions,
             "reserve": new.reserve_minor,
             "price": new.slot_price_minor,
+            "list": new.list_price_minor,
             "open": new.open,
             "version": new.version,
             "placement": new.placement_id,
@@ -247,13 +248,17 @@ async def set_budget(tx: Tx, merchant_id: int, campaign_id: int, from_on: date, 
     )
 
 
-async def ending(tx: Tx, now: datetime, limit: int) -> Sequence[Any]:
-    """merchant_id and campaign_id of campaigns whose end has come and that have not ended, at most `limit`."""
+async def ending(tx: Tx, now: datetime, after: tuple[int, int], limit: int) -> Sequence[Any]:
+    """merchant_id and campaign_id of campaigns whose end has come and that have not ended, by key, behind `after`."""
     return await tx.rows(
         """
         SELECT merchant_id, campaign_id FROM billing.ad_campaign
-        WHERE state <> 'ended' AND ends_at IS NOT NULL AND ends_at <= :now ORDER BY 1, 2 LIMIT :limit
+        WHERE state <> 'ended' AND ends_at IS NOT NULL AND ends_at <= :now
+          AND (merchant_id, campaign_id) > (:merchant, :campaign)
+        ORDER BY 1, 2 LIMIT :limit
         """,
         now=now,
+        merchant=after[0],
+        campaign=after[1],
         limit=limit,
     )

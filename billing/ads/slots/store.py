@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, DateTime, bindparam, insert, text
+from sqlalchemy import ARRAY, BigInteger, DateTime, bindparam, insert, text
 
 from billing.ads.model import Booking, BookingState
 from billing.ads.tables import ad_booking
@@ -14,6 +14,7 @@ from marketplace.core.errors import Conflict, NotFound
 
 _BOOKING = ", ".join(Booking.__struct_fields__)
 _slots = bindparam("slots", type_=ARRAY(DateTime(timezone=True)))
+_bookings = bindparam("bookings", type_=ARRAY(BigInteger))
 
 
 class SlotTaken(Conflict):
@@ -33,20 +34,26 @@ class TakenSlot(msgspec.Struct, frozen=True, kw_only=True):
 # In the order of time, so that two bookings that want the same slots never wait for each other in a circle.
 _TAKE = text("""
 INSERT INTO billing.ad_slot (placement_id, slot_at, merchant_id, booking_id)
-SELECT :placement, s.slot_at, :merchant, :booking FROM unnest(:slots) AS s (slot_at) ORDER BY s.slot_at
+SELECT :placement, s.slot_at, :merchant, s.booking_id FROM unnest(:slots, :bookings) AS s (slot_at, booking_id)
+ORDER BY s.slot_at
 ON CONFLICT (placement_id, slot_at) DO NOTHING
-""").bindparams(_slots)
+""").bindparams(_slots, _bookings)
 _FIRST_OTHER = text("""
 SELECT slot_at, booking_id FROM billing.ad_slot
-WHERE placement_id = :placement AND slot_at = ANY(:slots) AND booking_id <> :booking ORDER BY slot_at LIMIT 1
-""").bindparams(_slots)
+WHERE placement_id = :placement AND slot_at = ANY(:slots) AND booking_id <> ALL(:bookings) ORDER BY slot_at LIMIT 1
+""").bindparams(_slots, _bookings)
 
 
-async def take_slots(tx: Tx, booking: Booking, slots: Sequence[datetime]) -> None:
-    """Put a booking into the calendar. Raises SlotTaken, naming the booking that has some of the time already."""
-    bound = {"placement": booking.placement_id, "booking": booking.booking_id, "slots": list(slots)}
-    taken = (await tx.execute(_TAKE, {**bound, "merchant": booking.merchant_id})).rowcount
-    if taken < len(slots):
+async def take_slots(tx: Tx, wanted: Sequence[tuple[datetime, Booking]]) -> None:
+    """Put slots of one placement and merchant into the calendar, each for its booking.
+
+    Raises SlotTaken, naming the booking that has some of the time already.
+    """
+    first = wanted[0][1]
+    bound = {"placement": first.placement_id, "slots": [slot_at for slot_at, _ in wanted]}
+    bound |= {"bookings": [booking.booking_id for _, booking in wanted]}
+    taken = (await tx.execute(_TAKE, {**bound, "merchant": first.merchant_id})).rowcount
+    if taken < len(wanted):
         other = await tx.row(_FIRST_OTHER, **bound)
         assert other is not None
         raise SlotTaken(
@@ -78,8 +85,8 @@ async def taken_slots(tx: Tx, placement_id: int, first: datetime, end: datetime)
     return [TakenSlot(**row._mapping) for row in rows]
 
 
-async def insert_booking(tx: Tx, new: Booking) -> None:
-    await tx.execute(insert(ad_booking), {**msgspec.structs.asdict(new), "state": new.state.value})
+async def insert_bookings(tx: Tx, new: Sequence[Booking]) -> None:
+    await tx.execute(insert(ad_booking), [{**msgspec.structs.asdict(one), "state": one.state.value} for one in new])
 
 
 async def lock_booking(tx: Tx, merchant_id: int, booking_id: int) -> Booking:
@@ -132,14 +139,17 @@ async def open_bookings(tx: Tx, merchant_id: int, campaign_id: int) -> list[Book
     return [_booking(row) for row in rows]
 
 
-async def beginning(tx: Tx, now: datetime, limit: int) -> Sequence[Any]:
-    """merchant_id and booking_id of what is booked and has begun, at most `limit`."""
+async def beginning(tx: Tx, now: datetime, after: tuple[int, int], limit: int) -> Sequence[Any]:
+    """merchant_id and booking_id of what is booked and has begun, by key, those behind `after`, at most `limit`."""
     return await tx.rows(
         """
         SELECT merchant_id, booking_id FROM billing.ad_booking
-        WHERE state = 'booked' AND from_at <= :now ORDER BY merchant_id, booking_id LIMIT :limit
+        WHERE state = 'booked' AND from_at <= :now AND (merchant_id, booking_id) > (:merchant, :booking)
+        ORDER BY merchant_id, booking_id LIMIT :limit
         """,
         now=now,
+        merchant=after[0],
+        booking=after[1],
         limit=limit,
     )
 

@@ -3,6 +3,8 @@
 TOPICS: dict[str, str] = {
     "billing.ad_balance_changed.v1": "A merchant's prepaid ads have been topped up, granted or given back.",
     "billing.ad_campaign_moved.v1": "An ad campaign has gone from one state to the next.",
+    "billing.ad_order_line_ended.v1": "A line of an insertion order is over and billed: delivered in full, or short.",
+    "billing.ad_order_moved.v1": "An insertion order for ads has gone from one state to the next.",
     "billing.bank_account_changed.v1": "A merchant's bank account has been proposed, activated, refused or withdrawn.",
     "billing.charge_made.v1": "A merchant has been charged for a product.",
     "billing.charge_dunned.v1": "A merchant has been asked again for a charge that is past due.",

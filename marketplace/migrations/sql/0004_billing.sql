@@ -30,12 +30,16 @@ CREATE TABLE billing.ad_bucket (
     rated_milli BIGINT DEFAULT '0' NOT NULL, 
     billed_minor BIGINT DEFAULT '0' NOT NULL, 
     unbilled_minor BIGINT DEFAULT '0' NOT NULL, 
+    events_kept TEXT DEFAULT 'all' NOT NULL, 
     CONSTRAINT pk_ad_bucket PRIMARY KEY (merchant_id, campaign_id, hour_at), 
-    CONSTRAINT ck_ad_bucket_amounts CHECK (billed_minor >= 0 AND unbilled_minor >= 0)
+    CONSTRAINT ck_ad_bucket_amounts CHECK (billed_minor >= 0 AND unbilled_minor >= 0), 
+    CONSTRAINT ck_ad_bucket_events_kept CHECK (events_kept IN ('all', 'clicks', 'none'))
 )
  WITH (fillfactor = 50)
 ;;
 CREATE INDEX ix_ad_bucket_due ON billing.ad_bucket (merchant_id, hour_at) WHERE clicks <> judged_clicks OR gross_milli - invalid_milli <> rated_milli
+;;
+CREATE INDEX ix_ad_bucket_events ON billing.ad_bucket (hour_at, merchant_id) WHERE events_kept <> 'none'
 ;;
 CREATE INDEX ix_ad_bucket_merchant_id_campaign_id_on_day ON billing.ad_bucket (merchant_id, campaign_id, on_day)
 ;;
@@ -97,6 +101,8 @@ CREATE INDEX ix_ad_event_buyer ON billing.ad_event (merchant_id, buyer_id, at) W
 ;;
 CREATE INDEX ix_ad_event_clicks ON billing.ad_event (merchant_id, campaign_id, hour_at) WHERE kind = 'click'
 ;;
+CREATE INDEX ix_ad_event_hour ON billing.ad_event USING brin (hour_at)
+;;
 CREATE TABLE billing.ad_grant (
     merchant_id BIGINT NOT NULL, 
     grant_id BIGINT NOT NULL, 
@@ -139,6 +145,50 @@ CREATE TABLE billing.ad_movement (
     CONSTRAINT ck_ad_movement_source CHECK (source IN ('bank', 'processor', 'earnings', ''))
 )
 ;;
+CREATE TABLE billing.ad_order (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    owner TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    zone TEXT NOT NULL, 
+    expected_minor BIGINT, 
+    expected_on DATE, 
+    due_days INTEGER NOT NULL, 
+    valid_until DATE, 
+    state TEXT DEFAULT 'opportunity' NOT NULL, 
+    quoted_at TIMESTAMP WITH TIME ZONE, 
+    submitted_by TEXT, 
+    pays_by TEXT, 
+    evidence TEXT DEFAULT '' NOT NULL, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_ad_order PRIMARY KEY (merchant_id, order_id), 
+    CONSTRAINT ck_ad_order_state CHECK (state IN ('opportunity', 'in_review', 'quoted', 'ordered', 'delivering', 'closed', 'lost', 'cancelled')), 
+    CONSTRAINT ck_ad_order_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
+    CONSTRAINT ck_ad_order_amounts CHECK (expected_minor >= 0 AND due_days >= 0), 
+    CONSTRAINT ck_ad_order_quote CHECK (quoted_at IS NULL OR valid_until IS NOT NULL)
+)
+;;
+CREATE INDEX ix_ad_order_pipeline ON billing.ad_order (owner, order_id)
+;;
+CREATE INDEX ix_ad_order_waiting ON billing.ad_order (state, valid_until) WHERE state IN ('quoted', 'ordered')
+;;
+CREATE TABLE billing.ad_order_event (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    event_no INTEGER NOT NULL, 
+    move TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    party TEXT NOT NULL, 
+    actor TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    reason TEXT NOT NULL, 
+    CONSTRAINT pk_ad_order_event PRIMARY KEY (merchant_id, order_id, event_no)
+)
+;;
 CREATE TABLE billing.ad_placement (
     placement_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -148,11 +198,12 @@ CREATE TABLE billing.ad_placement (
     reserve_minor BIGINT NOT NULL, 
     slot_minutes INTEGER NOT NULL, 
     slot_price_minor BIGINT NOT NULL, 
+    list_price_minor BIGINT DEFAULT '0' NOT NULL, 
     open BOOLEAN NOT NULL, 
     version INTEGER DEFAULT '1' NOT NULL, 
     CONSTRAINT pk_ad_placement PRIMARY KEY (placement_id), 
     CONSTRAINT ck_ad_placement_pricing CHECK (pricing IN ('click', 'thousand', 'slot')), 
-    CONSTRAINT ck_ad_placement_amounts CHECK (positions >= 0 AND reserve_minor >= 0 AND slot_price_minor >= 0), 
+    CONSTRAINT ck_ad_placement_amounts CHECK (positions >= 0 AND reserve_minor >= 0 AND slot_price_minor >= 0 AND list_price_minor >= 0), 
     CONSTRAINT ck_ad_placement_slots CHECK ((pricing = 'slot') = (slot_minutes > 0)), 
     CONSTRAINT uq_ad_placement_name UNIQUE (name)
 )
@@ -212,7 +263,7 @@ CREATE TABLE billing.charge (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     CONSTRAINT pk_charge PRIMARY KEY (merchant_id, charge_id), 
     CONSTRAINT uq_charge_merchant_id_source_source_id_part UNIQUE (merchant_id, source, source_id, part), 
-    CONSTRAINT ck_charge_source CHECK (source IN ('subscription', 'hardware', 'work_order', 'service')), 
+    CONSTRAINT ck_charge_source CHECK (source IN ('subscription', 'hardware', 'work_order', 'service', 'ad_order')), 
     CONSTRAINT ck_charge_pays_by CHECK (pays_by IN ('netting', 'transfer')), 
     CONSTRAINT ck_charge_amounts CHECK (net_minor > 0 AND vat_minor >= 0), 
     CONSTRAINT ck_charge_regained CHECK (regained_minor BETWEEN 0 AND written_off_minor), 
@@ -690,6 +741,7 @@ CREATE TABLE billing.ad_campaign (
     ends_at TIMESTAMP WITH TIME ZONE, 
     state TEXT DEFAULT 'draft' NOT NULL, 
     quality_ppm INTEGER DEFAULT '1000000' NOT NULL, 
+    guaranteed BOOLEAN DEFAULT false NOT NULL, 
     version INTEGER DEFAULT '1' NOT NULL, 
     CONSTRAINT pk_ad_campaign PRIMARY KEY (merchant_id, campaign_id), 
     CONSTRAINT fk_ad_campaign_placement_id FOREIGN KEY(placement_id) REFERENCES billing.ad_placement (placement_id), 
@@ -703,6 +755,63 @@ CREATE TABLE billing.ad_campaign (
  WITH (fillfactor = 80)
 ;;
 CREATE INDEX ix_ad_campaign_ending ON billing.ad_campaign (ends_at) WHERE state <> 'ended' AND ends_at IS NOT NULL
+;;
+CREATE TABLE billing.ad_order_bill (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    line_no INTEGER NOT NULL, 
+    bill_no INTEGER NOT NULL, 
+    through_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    delivered BIGINT NOT NULL, 
+    units BIGINT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    charge_id BIGINT, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_ad_order_bill PRIMARY KEY (merchant_id, order_id, line_no, bill_no), 
+    CONSTRAINT fk_ad_order_bill_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES billing.ad_order (merchant_id, order_id), 
+    CONSTRAINT ck_ad_order_bill_amount CHECK (amount_minor <> 0 AND (amount_minor > 0) = (charge_id IS NOT NULL))
+)
+;;
+CREATE TABLE billing.ad_order_line (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    line_no INTEGER NOT NULL, 
+    placement_id BIGINT NOT NULL, 
+    pricing TEXT NOT NULL, 
+    product_id BIGINT NOT NULL, 
+    categories TEXT[] NOT NULL, 
+    words TEXT[] NOT NULL, 
+    from_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    to_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    quantity BIGINT NOT NULL, 
+    list_price_minor BIGINT NOT NULL, 
+    unit_price_minor BIGINT NOT NULL, 
+    makes_good_line_no INTEGER, 
+    state TEXT DEFAULT 'planned' NOT NULL, 
+    shown BOOLEAN DEFAULT false NOT NULL, 
+    made_by TEXT NOT NULL, 
+    decided_by TEXT, 
+    campaign_id BIGINT, 
+    stopped_at TIMESTAMP WITH TIME ZONE, 
+    billed_through TIMESTAMP WITH TIME ZONE, 
+    bill_at TIMESTAMP WITH TIME ZONE, 
+    charged_units BIGINT DEFAULT '0' NOT NULL, 
+    charged_minor BIGINT DEFAULT '0' NOT NULL, 
+    CONSTRAINT pk_ad_order_line PRIMARY KEY (merchant_id, order_id, line_no), 
+    CONSTRAINT fk_ad_order_line_merchant_id_order_id FOREIGN KEY(merchant_id, order_id) REFERENCES billing.ad_order (merchant_id, order_id), 
+    CONSTRAINT fk_ad_order_line_placement_id FOREIGN KEY(placement_id) REFERENCES billing.ad_placement (placement_id), 
+    CONSTRAINT ck_ad_order_line_pricing CHECK (pricing IN ('click', 'thousand', 'slot')), 
+    CONSTRAINT ck_ad_order_line_state CHECK (state IN ('planned', 'running', 'ended', 'dropped')), 
+    CONSTRAINT ck_ad_order_line_window CHECK (to_at > from_at AND quantity > 0), 
+    CONSTRAINT ck_ad_order_line_prices CHECK (list_price_minor >= 0 AND unit_price_minor > 0), 
+    CONSTRAINT ck_ad_order_line_charged CHECK (charged_units BETWEEN 0 AND quantity AND charged_minor >= 0), 
+    CONSTRAINT ck_ad_order_line_campaign CHECK ((state IN ('running', 'ended')) = (campaign_id IS NOT NULL)), 
+    CONSTRAINT ck_ad_order_line_bill_at CHECK ((state = 'running') = (bill_at IS NOT NULL))
+)
+;;
+CREATE INDEX ix_ad_order_line_due ON billing.ad_order_line (bill_at) WHERE state = 'running'
+;;
+CREATE INDEX ix_ad_order_line_merchant_id_campaign_id ON billing.ad_order_line (merchant_id, campaign_id)
 ;;
 CREATE TABLE billing.charge_movement (
     merchant_id BIGINT NOT NULL, 
@@ -1288,7 +1397,7 @@ GRANT SELECT ON billing.ad_charge TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.ad_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
-GRANT SELECT, INSERT, UPDATE (verdict) ON billing.ad_event TO app_staff, app_worker
+GRANT SELECT, INSERT, UPDATE (verdict), DELETE ON billing.ad_event TO app_staff, app_worker
 ;;
 ALTER TABLE billing.ad_event ENABLE ROW LEVEL SECURITY
 ;;
@@ -1331,6 +1440,34 @@ CREATE POLICY app_worker ON billing.ad_movement TO app_worker USING (true) WITH 
 GRANT SELECT ON billing.ad_movement TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.ad_movement FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.ad_order TO app_staff, app_worker
+;;
+ALTER TABLE billing.ad_order ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.ad_order FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.ad_order TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.ad_order TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.ad_order TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.ad_order FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND quoted_at IS NOT NULL)
+;;
+GRANT SELECT, INSERT ON billing.ad_order_event TO app_staff, app_worker
+;;
+ALTER TABLE billing.ad_order_event ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.ad_order_event FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.ad_order_event TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.ad_order_event TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.ad_order_event TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.ad_order_event FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.ad_placement TO app_staff, app_worker
 ;;
@@ -1609,6 +1746,34 @@ CREATE POLICY app_worker ON billing.ad_campaign TO app_worker USING (true) WITH 
 GRANT SELECT ON billing.ad_campaign TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.ad_campaign FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON billing.ad_order_bill TO app_staff, app_worker
+;;
+ALTER TABLE billing.ad_order_bill ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.ad_order_bill FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.ad_order_bill TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.ad_order_bill TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.ad_order_bill TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.ad_order_bill FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.ad_order_line TO app_staff, app_worker
+;;
+ALTER TABLE billing.ad_order_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.ad_order_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.ad_order_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.ad_order_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.ad_order_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.ad_order_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND shown)
 ;;
 GRANT SELECT, INSERT ON billing.charge_movement TO app_staff, app_worker
 ;;

@@ -1,0 +1,1 @@
+"""Insertion orders: ads that people sell, delivered as agreed and billed afterwards."""
