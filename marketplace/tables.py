@@ -17,6 +17,8 @@ import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
 import marketplace.core.webhooks.tables
+import supply.funnels.tables
+import supply.leads.tables
 import supply.products.hardware.tables
 import supply.products.services.tables
 import supply.products.subscriptions.tables

@@ -8,6 +8,7 @@ from marketplace.cli.base import Outcome, Session, command, progress_bar
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
 from marketplace.core.errors import Invalid
+from marketplace.flows.import_funnel import import_funnel as import_leads
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
 from marketplace.flows.import_processor_file import import_processor_file as import_file
@@ -43,6 +44,17 @@ async def import_processor_file(session: Session, file: Path, processor: str | N
     """
     name = processor or session.settings.processor
     return Outcome(await import_file(session.db, session.actor, name, _content(file)))
+
+
+@command(import_group, "funnel", roles=("growth",))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+async def import_funnel(session: Session, folder: Path) -> Outcome:
+    """Import the Olist marketing funnel: leads with their origins, and the deals won of them.
+
+    One bad row anywhere, and every bad row is reported and nothing is stored. The same files again change nothing but
+    find the merchants whose orders have come since.
+    """
+    return Outcome(await import_leads(session.db, session.actor, folder))
 
 
 def _content(file: Path) -> bytes:
