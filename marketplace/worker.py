@@ -24,8 +24,10 @@ from marketplace.flows import (
     amend_order,
     bill_services,
     book_slots,
+    claim_leads,
     dun_merchants,
     fulfil_order,
+    note_stages,
     pay_merchants,
     plan_campaign,
     rate_ads,
@@ -118,6 +120,15 @@ async def _release_reserves(db: Database, _: Any) -> None:
         log.info("reserves released", reserves=released)
 
 
+async def _look_after_leads(db: Database, _: Any) -> None:
+    done = {
+        "recycled": await claim_leads.recycle_leads(db, ACTOR),
+        "gone_on": await note_stages.note_milestones(db, ACTOR),
+    }
+    if any(done.values()):
+        log.info("leads looked after", **done)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -166,6 +177,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
+        "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

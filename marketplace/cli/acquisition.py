@@ -12,8 +12,8 @@ from marketplace.cli.base import Outcome, Session, command, out
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
 from marketplace.core.rates import PPM
-from marketplace.flows.show_funnel import ShowFunnel, WonFigures, show_funnel, trace_won
-from supply.funnels.report import Figures, FunnelReport
+from marketplace.flows.show_funnel import ShowFunnel, show_funnel, trace_won
+from supply.funnels.report import Figures, FunnelReport, WonFigures
 from supply.leads.model import Model
 
 _DAY = click.DateTime(["%Y-%m-%d"])

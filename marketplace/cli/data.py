@@ -6,8 +6,9 @@ import rich_click as click
 
 from marketplace.cli.base import Outcome, Session, command, progress_bar
 from marketplace.cli.root import cli
-from marketplace.core.db import STAFF
+from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
+from marketplace.flows.import_costs import import_costs as load_costs
 from marketplace.flows.import_funnel import import_funnel as import_leads
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
@@ -55,6 +56,16 @@ async def import_funnel(session: Session, folder: Path) -> Outcome:
     find the merchants whose orders have come since.
     """
     return Outcome(await import_leads(session.db, session.actor, folder))
+
+
+@command(import_group, "costs", roles=("growth",))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+async def import_costs(session: Session, file: Path) -> Outcome:
+    """Import what channels have cost: a CSV file with the columns ref,channel,campaign,day,kind,currency,amount.
+
+    One bad row anywhere, and every bad row is reported and nothing is stored. An entry is booked once by its ref.
+    """
+    return Outcome(await session.db.write(WORKER, session.actor, load_costs, _content(file), file.name))
 
 
 def _content(file: Path) -> bytes:

@@ -61,6 +61,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "campaigns",
         "bookings",
     ),
+    "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
+    "funnels": ("funnels", "channels", "channel-costs", "channel-economics"),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
 }  # fmt: skip

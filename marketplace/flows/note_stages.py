@@ -44,8 +44,7 @@ async def note_stage(tx: Tx, cmd: NoteStage) -> StageEvent:
 
 async def put_stage(tx: Tx, held: Lead, stage: str, at: datetime, *, cause: str) -> StageEvent:
     """Note a stage of a held lead. An activated lead's attribution is locked."""
-    if at > tx.now:
-        raise Invalid("at: lies in the future", pointer="/at")
+    check_past(tx, at, "at")
     funnel = await funnel_of(tx, held)
     funnel.place(stage)
     [event_id] = await funnels.add_events(tx, [{"lead_id": held.lead_id, "stage": stage, "at": at, "cause": cause}])
@@ -69,6 +68,12 @@ async def void_stage(tx: Tx, lead_id: int, event_id: int) -> StageEvent:
     [new_id] = await funnels.add_events(tx, [back])
     await funnels.roll(tx, [lead_id])
     return await funnels.get_event(tx, lead_id, new_id)
+
+
+def check_past(tx: Tx, at: datetime, field: str) -> None:
+    """Raise Invalid for an instant that has not come, or lies before all records."""
+    if at.year < 2000 or at > tx.now:
+        raise Invalid(f"{field}: must lie between the year 2000 and now", pointer=f"/{field}")
 
 
 def check_alive(lead: Lead) -> None:

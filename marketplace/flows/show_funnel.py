@@ -11,7 +11,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid
 from supply.funnels import report_sql
 from supply.funnels import store as funnels
-from supply.funnels.report import FunnelReport, Period, report
+from supply.funnels.report import FunnelReport, Period, WonFigures, report
 from supply.funnels.statistics import median, spread
 from supply.leads.channels import store as channels
 from supply.leads.model import Model
@@ -40,21 +40,6 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
     company: str
     owner_id: int | None
     territory_id: int | None
-
-
-class WonFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the leads won on a channel: how many have sold here, how soon after they were won, and for how much.
-
-    without_orders: won, and no order of theirs is here. gmv_minor: the goods of all their orders, later cancelled ones
-    with them, by currency. median_days: from being won to the first order placed, of those who have sold.
-    """
-
-    channel: str
-    won: int
-    with_orders: int
-    without_orders: int
-    median_days: float | None
-    gmv_minor: dict[str, int]
 
 
 async def show_funnel(tx: Tx, cmd: ShowFunnel) -> FunnelReport:

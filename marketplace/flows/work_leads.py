@@ -13,7 +13,7 @@ import msgspec
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.note_stages import check_alive, funnel_of, put_stage
+from marketplace.flows.note_stages import check_alive, check_past, funnel_of, put_stage
 from marketplace.flows.score_leads import score_lead
 from supply import store as merchants
 from supply.funnels import store as funnels
@@ -118,10 +118,9 @@ async def add_lead(tx: Tx, cmd: NewLead, seller: int | None = None) -> LeadDetai
         source_ref=cmd.source_ref, company=cmd.company, contact=cmd.contact, phone=cmd.phone, email=cmd.email,
         tax_id=cmd.tax_id, city=cmd.city, region=cmd.region, segment=cmd.segment, zone=cmd.zone,
         channel_id=channel.channel_id, campaign=cmd.campaign, territory_id=territory, pool_id=cmd.pool_id,
-        owner_id=seller, state=state,
-        merchant_ref=None, merchant_id=None, merged_into=None, first_contact_at=at, fit=0, engagement=0,
-        scored_by=None, claimed_at=tx.now if held else None, protected_until=None, last_action_at=tx.now if held else None, former_owner_id=None,
-        cooling_until=None, ended_at=None, version=1,
+        owner_id=seller, state=state, merchant_ref=None, merchant_id=None, merged_into=None, first_contact_at=at,
+        fit=0, engagement=0, scored_by=None, claimed_at=tx.now if held else None, protected_until=None,
+        last_action_at=tx.now if held else None, former_owner_id=None, cooling_until=None, ended_at=None, version=1,
     )  # fmt: skip
     await store.insert_lead(tx, new)
     await store.tell(tx, new, "add", "")
@@ -268,12 +267,6 @@ async def _touch(
             rep_id=rep_id, note=note, at=at, recorded_at=tx.now,
         ),
     )  # fmt: skip
-
-
-def check_past(tx: Tx, at: datetime, field: str) -> None:
-    """Raise Invalid for an instant that has not come, or lies before all records."""
-    if at > tx.now or at.year < 2000:
-        raise Invalid(f"{field}: must lie between the year 2000 and now", pointer=f"/{field}")
 
 
 def check_zone(zone: str) -> None:

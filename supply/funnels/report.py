@@ -66,6 +66,21 @@ class FunnelReport(msgspec.Struct, frozen=True, kw_only=True):
     months: list[CohortFigures]
 
 
+class WonFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the leads won on a channel: how many have sold here, how soon after they were won, and for how much.
+
+    without_orders: won, and no order of theirs is here. gmv_minor: the goods of all their orders, later cancelled ones
+    with them, by currency. median_days: from being won to the first order placed, of those who have sold.
+    """
+
+    channel: str
+    won: int
+    with_orders: int
+    without_orders: int
+    median_days: float | None
+    gmv_minor: dict[str, int]
+
+
 class Period(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a report is about, and how long they are given."""
 

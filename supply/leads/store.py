@@ -22,7 +22,6 @@ _NAMES = ", ".join(Lead.__struct_fields__)
 _EVENT = ", ".join(f"e.{field}" for field in LeadEvent.__struct_fields__)
 _TOUCH = ", ".join(f"t.{field}" for field in Touch.__struct_fields__)
 _ENDED = frozenset({LeadState.SIGNED, LeadState.HANDED_OVER, LeadState.LOST})
-MOVED = "supply.lead_moved.v1"
 
 
 def keys_of(row: dict[str, Any]) -> dict[str, str | None]:
@@ -147,7 +146,7 @@ async def tell(tx: Tx, moved: Lead, move: str, reason: str) -> None:
         "lead_id": moved.lead_id, "model": moved.model, "move": move, "state": moved.state, "owner_id": moved.owner_id,
         "lead_merchant_id": moved.merchant_id, "version": moved.version, "reason": reason,
     }  # fmt: skip
-    await outbox.emit(tx, MOVED, told)
+    await outbox.emit(tx, "supply.lead_moved.v1", told)
 
 
 async def _note(tx: Tx, now: Lead, move: str, reason: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from tests.http import plausible_leads
 from tests.http.products import serial
 
 _M = "/api/v1/merchants/{merchant_id}"
@@ -66,6 +67,7 @@ async def named(admin: httpx.AsyncClient) -> dict[str, int]:
         plans = (await admin.get("/api/v1/plans")).json()["items"]
         _named["plan_id"] = next(plan["plan_id"] for plan in plans if plan["code"] == "till")
         _named["item_id"] = (await admin.get("/api/v1/hardware-items")).json()["items"][0]["item_id"]
+        _named.update(await plausible_leads.named(admin))
         _named["provider_id"] = (await admin.get("/api/v1/providers")).json()["items"][0]["provider_id"]
     return _named
 

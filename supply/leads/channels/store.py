@@ -31,9 +31,10 @@ async def list_channels(tx: Tx) -> list[Channel]:
     return [_channel(row) for row in await tx.rows(select(*_CHANNEL).order_by(channel.c.code))]
 
 
-async def get_channel(tx: Tx, channel_id: int) -> Channel:
-    """Raises NotFound."""
-    row = await tx.row(select(*_CHANNEL).where(channel.c.channel_id == channel_id))
+async def get_channel(tx: Tx, channel_id: int, *, lock: bool = False) -> Channel:
+    """A channel, held until the transaction ends when `lock` says so. Raises NotFound."""
+    query = select(*_CHANNEL).where(channel.c.channel_id == channel_id)
+    row = await tx.row(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(f"there is no channel {channel_id}")
     return _channel(row)
