@@ -24,8 +24,8 @@ class AttributionModel(StrEnum):
     OWNER = "owner"
 
 
-class Point(msgspec.Struct, frozen=True, order=True):
-    """A touch, as far as attribution asks; points are compared by instant and number."""
+class Point(msgspec.Struct, frozen=True):
+    """A touch, as far as attribution asks. Their order is that of instant and number."""
 
     at: datetime
     touch_id: int
@@ -62,7 +62,7 @@ def attribute(
 
     Touches of one channel and campaign are one share. until: when the lead was activated, after which nothing is due.
     """
-    counted = sorted(point for point in points if point.at <= until)
+    counted = sorted((each for each in points if each.at <= until), key=lambda each: (each.at, each.touch_id))
     if model is AttributionModel.OWNER:
         counted = [point for point in counted if owner_id is not None and point.rep_id == owner_id] or counted
     if not counted:

@@ -1,4 +1,4 @@
-"""Who may call the operations of acquisition, ids, what is ripe and bodies for them; `plausible` and the roles add them."""
+"""Who may call the operations of acquisition, ids, what is ripe and bodies for them, for `plausible` and the roles."""
 
 from collections.abc import Callable
 from typing import Any
