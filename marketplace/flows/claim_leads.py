@@ -39,7 +39,7 @@ async def claim_lead(tx: Tx, pool_id: int, rep_id: int, lead_id: int | None = No
     if wanted is None:
         raise Conflict(f"pool {pool.name} has no lead for {rep.login} at the moment")
     began = _day_began(pool, tx.now)
-    if not await pools.claim(tx, pool, rep_id, wanted, began, Move.CLAIM):
+    if not await pools.claim(tx, pool, rep, wanted, began, Move.CLAIM):
         await _refuse(tx, pool, rep, wanted, began)
     claimed = await store.get_lead(tx, wanted)
     await store.tell(tx, claimed, Move.CLAIM, "")
@@ -76,15 +76,14 @@ async def deal_leads(tx: Tx, pool_id: int, count: int) -> Dealt:
     pool = await pools.get_pool(tx, pool_id, lock=True)
     reps = [row.user_id for row in await territories.active_reps(tx, pool.territory_id)]
     began = _day_began(pool, tx.now)
-    for rep_id in reps:
-        await territories.get_rep(tx, rep_id, lock=True)
+    held = {rep_id: await territories.get_rep(tx, rep_id, lock=True) for rep_id in reps}
     dealt: list[tuple[int, int]] = []
     last, idle = pool.last_dealt_to, 0
     while reps and len(dealt) < count and idle < len(reps):
         rep_id = turn(reps, last)[0]
         last, idle = rep_id, idle + 1
         lead_id = await pools.best_of(tx, pool_id, rep_id)
-        if lead_id is not None and await pools.claim(tx, pool, rep_id, lead_id, began, Move.ASSIGN):
+        if lead_id is not None and await pools.claim(tx, pool, held[rep_id], lead_id, began, Move.ASSIGN):
             await store.tell(tx, await store.get_lead(tx, lead_id), Move.ASSIGN, "in turn")
             dealt.append((lead_id, rep_id))
             idle = 0

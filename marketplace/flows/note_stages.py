@@ -83,10 +83,15 @@ def check_alive(lead: Lead) -> None:
 
 
 _WON = """
-    SELECT lead_id, merchant_id FROM supply.lead
-    WHERE lead_id > :after AND model = 'platform' AND merchant_id IS NOT NULL AND merged_into IS NULL
-    ORDER BY lead_id LIMIT :limit
+    SELECT l.lead_id FROM supply.lead l
+    WHERE l.lead_id > :after AND l.model = 'platform' AND l.merchant_id IS NOT NULL AND l.merged_into IS NULL
+      AND NOT EXISTS (
+          SELECT FROM supply.stage_event e
+          WHERE e.lead_id = l.lead_id AND e.stage = 'repeat' AND e.cause = 'merchant'
+      )
+    ORDER BY l.lead_id LIMIT :limit
 """
+"""Those who have not reached the last of the milestones."""
 _MILESTONES = """
     SELECT 'live' AS stage, CAST(joined_on AS timestamp) AT TIME ZONE :zone AS at
     FROM supply.merchant WHERE merchant_id = :merchant AND joined_on IS NOT NULL

@@ -189,7 +189,7 @@ async def _values(tx: Tx, held: Lead, cmd: MoveLead) -> dict[str, Any]:
     if cmd.move is Move.HAND_OVER and held.model is not Model.PAYER and (cmd.merchant_id or held.merchant_id) is None:
         raise Invalid("merchant_id: say as whom the lead was won", pointer="/merchant_id")
     if cmd.move is Move.ASSIGN:
-        values |= await _assigned(tx, cmd.owner_id)
+        values |= await _assigned(tx, held, cmd.owner_id)
     if cmd.move in {Move.POOL, Move.RELEASE}:
         pool_id = cmd.pool_id or held.pool_id
         if pool_id is None:
@@ -203,13 +203,14 @@ async def _values(tx: Tx, held: Lead, cmd: MoveLead) -> dict[str, Any]:
     return values
 
 
-async def _assigned(tx: Tx, owner_id: int | None) -> dict[str, Any]:
+async def _assigned(tx: Tx, held: Lead, owner_id: int | None) -> dict[str, Any]:
     if owner_id is None:
         raise Invalid("owner_id: say to whom", pointer="/owner_id")
     rep = await territories.get_rep(tx, owner_id)
     if not rep.active:
         raise Conflict(f"owner_id: {rep.login} is not in service", pointer="/owner_id")
-    return {"owner_id": owner_id, "claimed_at": tx.now, "last_action_at": tx.now}
+    territory_id = held.territory_id or rep.territory_id
+    return {"owner_id": owner_id, "territory_id": territory_id, "claimed_at": tx.now, "last_action_at": tx.now}
 
 
 async def merge_leads(tx: Tx, lead_id: int, survivor_id: int, reason: str, seller: int | None = None) -> LeadDetail:

@@ -123,7 +123,10 @@ async def list_pooled(
     if after and not 0 <= after[0] <= 200:
         raise NotFound("there is no such place in this list")
     async with db.read(WORKER) as tx:  # a rep may see these cards, and nothing else of leads that are not its own
-        await store.get_pool(tx, pool_id)
+        pool = await store.get_pool(tx, pool_id)
+        seller = seller_of(request.user)
+        if seller is not None and not await territories.reaches(tx, seller, pool.territory_id):
+            raise Forbidden("the pool is of another territory")
         rows = await store.list_cards(tx, pool_id, limit=limit + 1, after=after)
     return page(rows, limit, lambda row: row, lambda row: (row.fit + row.engagement, row.lead_id))
 

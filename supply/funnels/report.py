@@ -9,6 +9,7 @@ half still are; median_days_done is of those who went on alone.
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -92,10 +93,10 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
 
 def figures_of(rows: Iterable[Any], period: Period, to_on: date) -> Figures:
     """The figures of counted rows (fate, days, leads) of those who entered before to_on."""
-    found = list(rows)
-    by_fate = {
-        fate: counted((row.days, row.leads) for row in found if row.fate == fate) for fate in ("on", "lost", "open")
-    }
+    by_fate: dict[str, dict[int, int]] = {"on": {}, "lost": {}, "open": {}}
+    for row in rows:
+        days = by_fate[row.fate]
+        days[row.days] = days.get(row.days, 0) + row.leads
     done, lost, still = (sum(days.values()) for days in by_fate.values())
     entered = done + lost + still
     converted = within(by_fate["on"], period.window_days)
@@ -124,7 +125,13 @@ def report(
     funnel: Funnel, period: Period, stages: Sequence[Any], cohorts: Sequence[Any], codes: dict[int, str]
 ) -> FunnelReport:
     """Put together what was read."""
-    by_channel = [row for row in cohorts if row.channel_id is not None]
+    by_channel: dict[int, list[Any]] = {}
+    by_month: dict[date, list[Any]] = {}
+    for row in cohorts:
+        if row.month is None:
+            by_channel.setdefault(row.channel_id, []).append(row)
+        else:
+            by_month.setdefault(row.month, []).append(row)
     return FunnelReport(
         model=funnel.model,
         version_no=funnel.version_no,
@@ -133,23 +140,23 @@ def report(
         from_on=period.from_on,
         to_on=period.to_on,
         window_days=period.window_days,
-        won=figures_of(by_channel, period, period.to_on),
+        won=figures_of(chain.from_iterable(by_channel.values()), period, period.to_on),
         stages=[_stage(funnel, number, stages, period) for number in range(len(funnel.stages))],
         channels=[
             CohortFigures(
                 channel=codes[channel_id],
                 month=None,
-                figures=figures_of((row for row in by_channel if row.channel_id == channel_id), period, period.to_on),
+                figures=figures_of(by_channel[channel_id], period, period.to_on),
             )
-            for channel_id in sorted({row.channel_id for row in by_channel}, key=lambda each: codes[each])
+            for channel_id in sorted(by_channel, key=lambda each: codes[each])
         ],
         months=[
             CohortFigures(
                 channel=None,
                 month=month,
-                figures=figures_of((row for row in cohorts if row.month == month), period, _month_end(month)),
+                figures=figures_of(by_month[month], period, _month_end(month)),
             )
-            for month in sorted({row.month for row in cohorts if row.month is not None})
+            for month in sorted(by_month)
         ],
     )
 

@@ -24,15 +24,16 @@ _STAGES = f"""
 """
 
 _COHORTS = f"""
-    SELECT channel_id, month, fate, days, count(*) AS leads
-    FROM (
-        SELECT channel_id, date_trunc('month', began_on::timestamp)::date AS month,
-               CASE WHEN won_on IS NOT NULL THEN 'on' WHEN lost_on IS NOT NULL THEN 'lost' ELSE 'open' END AS fate,
-               greatest(coalesce(won_on, lost_on, :today) - began_on, 0) AS days
-        FROM supply.stage_entry WHERE stage_no = 0 AND {_IN_PERIOD.format(day="began_on")}
-    ) subject
-    GROUP BY GROUPING SETS ((channel_id, fate, days), (month, fate, days))
+    SELECT {{group}},
+           CASE WHEN won_on IS NOT NULL THEN 'on' WHEN lost_on IS NOT NULL THEN 'lost' ELSE 'open' END AS fate,
+           greatest(coalesce(won_on, lost_on, :today) - began_on, 0) AS days, count(*) AS leads
+    FROM supply.stage_entry WHERE stage_no = 0 AND {_IN_PERIOD.format(day="began_on")}
+    GROUP BY 1, 2, 3, 4
 """
+_BY_CHANNEL = _COHORTS.format(group="channel_id, CAST(NULL AS date) AS month")
+_BY_MONTH = _COHORTS.format(
+    group="CAST(NULL AS bigint) AS channel_id, date_trunc('month', began_on::timestamp)::date AS month"
+)
 
 
 async def stage_days(tx: Tx, **period: Any) -> Sequence[Any]:
@@ -42,7 +43,7 @@ async def stage_days(tx: Tx, **period: Any) -> Sequence[Any]:
 
 async def cohort_days(tx: Tx, **period: Any) -> Sequence[Any]:
     """Of those who began in a period, by channel (month None) and by month (channel_id None): as above, till won."""
-    return await tx.rows(_COHORTS, **period)
+    return [*await tx.rows(_BY_CHANNEL, **period), *await tx.rows(_BY_MONTH, **period)]
 
 
 async def stuck(

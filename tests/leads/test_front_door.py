@@ -61,6 +61,8 @@ async def test_a_form_becomes_a_merchant_with_a_known_cost(db: Database, caller:
     assert (await rita.get(f"/api/v1{path}")).status_code == 404
     [card] = (await rita.get(f"/api/v1/lead-pools/{org.pool.pool_id}/leads")).json()["items"]
     assert (card["company"], "phone" in card) == ("Ann's Shop", False)
+    sue = await sign_in(db, caller, "sue", "sales_rep", org.sue.user_id)
+    assert (await sue.get(f"/api/v1/lead-pools/{org.pool.pool_id}/leads")).status_code == 403
     await done(rita, f"/lead-pools/{org.pool.pool_id}/claim", {"lead_id": card["lead_id"]})
     taken = await send(rolf, f"/lead-pools/{org.pool.pool_id}/claim", {"lead_id": card["lead_id"]})
     assert (taken.status_code, "somebody was faster" in taken.json()["detail"]) == (409, True)

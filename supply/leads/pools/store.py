@@ -12,7 +12,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
 from supply.leads.lifecycle import Move
-from supply.leads.model import LeadCard, Model, Pool
+from supply.leads.model import LeadCard, Model, Pool, Rep
 from supply.leads.pools.rules import protected_until
 from supply.leads.tables import lead, lead_event, lead_pool
 
@@ -100,16 +100,16 @@ async def best_of(tx: Tx, pool_id: int, rep_id: int) -> int | None:
     return found
 
 
-async def claim(tx: Tx, pool: Pool, rep_id: int, lead_id: int, day_began: datetime, move: Move) -> bool:
+async def claim(tx: Tx, pool: Pool, rep: Rep, lead_id: int, day_began: datetime, move: Move) -> bool:
     """Give a lead of the pool to a rep, whose row is held, in one statement: whether the rep has it now.
 
     It does not when somebody was faster, when the rep has had it and it still cools down, and when the rep has claimed
-    enough today or holds enough.
+    enough today or holds enough. A lead without a territory becomes one of the rep's.
     """
     got = await tx.scalar(
         """
         UPDATE supply.lead SET state = 'claimed', owner_id = :rep, claimed_at = :now, last_action_at = :now,
-               protected_until = :protected, version = version + 1
+               protected_until = :protected, territory_id = coalesce(territory_id, :territory), version = version + 1
         WHERE lead_id = :lead AND pool_id = :pool AND state = 'pooled'
           AND (former_owner_id IS DISTINCT FROM :rep OR coalesce(cooling_until <= :now, true))
           AND (SELECT count(*) FROM supply.lead_event
@@ -118,7 +118,8 @@ async def claim(tx: Tx, pool: Pool, rep_id: int, lead_id: int, day_began: dateti
                WHERE owner_id = :rep AND state IN ('claimed', 'contacted', 'visited', 'negotiating')) < :stock_max
         RETURNING version
         """,
-        rep=rep_id,
+        rep=rep.user_id,
+        territory=rep.territory_id,
         lead=lead_id,
         pool=pool.pool_id,
         now=tx.now,
@@ -129,9 +130,9 @@ async def claim(tx: Tx, pool: Pool, rep_id: int, lead_id: int, day_began: dateti
     )
     if got is None:
         return False
-    row = {"lead_id": lead_id, "event_no": got, "move": move, "state": "claimed", "owner_id": rep_id}
+    row = {"lead_id": lead_id, "event_no": got, "move": move, "state": "claimed", "owner_id": rep.user_id}
     await tx.execute(insert(lead_event), {**row, "reason": "", "at": tx.now, "actor": tx.actor})
-    await tx.execute(update(lead).where(lead.c.merged_into == lead_id).values(owner_id=rep_id))
+    await tx.execute(update(lead).where(lead.c.merged_into == lead_id).values(owner_id=rep.user_id))
     return True
 
 

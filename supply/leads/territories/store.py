@@ -105,6 +105,22 @@ async def manages(tx: Tx, user_id: int, territory_id: int | None) -> bool:
     return found
 
 
+async def reaches(tx: Tx, user_id: int, territory_id: int | None) -> bool:
+    """Whether a user sells in a territory, or manages it; None: whether the user sells or manages anywhere."""
+    found: bool = await tx.scalar(
+        """
+        SELECT EXISTS (
+            SELECT FROM supply.territory t LEFT JOIN supply.rep r ON r.territory_id = t.territory_id AND r.active
+            WHERE :user IN (r.user_id, t.manager_id)
+              AND (CAST(:territory AS bigint) IS NULL OR :territory = ANY(t.path))
+        )
+        """,
+        user=user_id,
+        territory=territory_id,
+    )
+    return found or await manages(tx, user_id, territory_id)
+
+
 async def add_rep(tx: Tx, user_id: int, login: str, territory_id: int) -> Rep:
     """Raises Conflict for a user who is a rep already."""
     new = Rep(user_id=user_id, login=login, territory_id=territory_id, active=True, version=1)
