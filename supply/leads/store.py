@@ -200,17 +200,6 @@ async def touches_of(tx: Tx, lead_id: int) -> list[Touch]:
     return [Touch(**{**row._mapping, "kind": TouchKind(row.kind)}) for row in rows]
 
 
-async def leads_of_merchants(tx: Tx, merchants: Sequence[int]) -> dict[int, list[int]]:
-    """The leads, by merchant, as which merchants were won; one may have been won by several models."""
-    query = select(lead.c.merchant_id, lead.c.lead_id).where(
-        lead.c.merchant_id.in_(merchants), lead.c.merged_into.is_(None)
-    )
-    found: dict[int, list[int]] = {}
-    for row in await tx.rows(query):
-        found.setdefault(row.merchant_id, []).append(row.lead_id)
-    return found
-
-
 async def held_by(tx: Tx, owner_id: int) -> list[Lead]:
     """The leads that a rep works on, held until the transaction ends."""
     query = select(*_COLUMNS).where(lead.c.owner_id == owner_id, lead.c.state.in_(HELD))

@@ -17,7 +17,6 @@ from supply.funnels.standard import STANDARD
 from supply.funnels.statistics import median, median_survival, ratio_ppm, spread, survival
 from supply.leads import economics
 from supply.leads.attribution import AttributionModel, Point, attribute
-from supply.leads.channels.standard import FIRST_OWN
 from supply.leads.channels.standard import STANDARD as CHANNELS
 from supply.leads.identity import name_key, phone_key, place_key, tax_key
 from supply.leads.model import Model
@@ -273,6 +272,6 @@ def test_every_model_has_a_funnel_of_its_own_order() -> None:
 def test_the_tree_of_channels_holds_together() -> None:
     by_id = {each.channel_id: each for each in CHANNELS}
     for each in CHANNELS:
-        assert each.path[-1] == each.channel_id < FIRST_OWN
+        assert each.path[-1] == each.channel_id
         assert each.code.startswith(by_id[each.path[0]].code)
         assert each.parent_id == (each.path[-2] if len(each.path) > 1 else None)

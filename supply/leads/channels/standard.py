@@ -31,8 +31,6 @@ _NAMES = {
     "unattributed.blank": "Not recorded",
 }
 _IDS = {code: number for number, code in enumerate(_NAMES, start=1)}
-FIRST_OWN = 1_000
-"""Channels that a house adds have greater ids than this."""
 
 
 def _channel(code: str) -> Channel:
