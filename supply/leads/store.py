@@ -1,6 +1,5 @@
 """Every statement on leads, what became of them, and touches."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
