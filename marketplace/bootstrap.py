@@ -20,6 +20,8 @@ from marketplace.core.pgembed import embedded_url, start_embedded
 from marketplace.core.tables import app_user
 from marketplace.migrate import current_version, migrate, newest_version
 from marketplace.settings import Settings
+from supply.funnels.store import ensure_funnels
+from supply.leads.channels.store import ensure_channels
 
 DATABASE = "marketplace"
 OPERATOR = "operator"
@@ -79,7 +81,9 @@ async def create_database(maintenance_url: str, database: str) -> None:
 
 
 async def ensure_basics(tx: Tx, *, embedded: bool) -> None:
-    """The chart of accounts and the first refund policy; embedded also the first user and the single_operator policy.
+    """The chart of accounts, the first refund policy, channels and funnels.
+
+    Embedded also the first user and the policy single_operator.
 
     An embedded database is one person's trial: that person may approve what it made, and every such deed is marked.
     """
@@ -90,6 +94,8 @@ async def ensure_basics(tx: Tx, *, embedded: bool) -> None:
     if len(await tx.rows(select(account.c.code))) != len(chart):
         await tx.execute(insert(account).on_conflict_do_nothing(), chart)
     await ensure_default_policy(tx)
+    await ensure_channels(tx)
+    await ensure_funnels(tx)
     if embedded and await tx.scalar(select(app_user.c.user_id).limit(1)) is None:
         first = {"user_id": time_ordered_id(tx.now), "login": OPERATOR, "name": "Operator", "created_at": tx.now}
         await tx.execute(insert(app_user).values(roles=["admin"], **first).on_conflict_do_nothing())

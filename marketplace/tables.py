@@ -24,6 +24,8 @@ import demand.tables
 import incentives.grants.tables
 import incentives.tables
 import marketplace.core.webhooks.tables
+import supply.funnels.tables
+import supply.leads.tables
 import supply.products.hardware.tables
 import supply.products.services.tables
 import supply.products.subscriptions.tables

@@ -25,9 +25,11 @@ from marketplace.flows import (
     amend_order,
     bill_services,
     book_slots,
+    claim_leads,
     deliver_ad_orders,
     dun_merchants,
     fulfil_order,
+    note_stages,
     pay_merchants,
     plan_campaign,
     rate_ads,
@@ -148,6 +150,15 @@ async def _run_schedules(db: Database, _: Any) -> None:
         log.info("billing runs looked after", resumed=resumed, opened=opened)
 
 
+async def _look_after_leads(db: Database, _: Any) -> None:
+    done = {
+        "recycled": await claim_leads.recycle_leads(db, ACTOR),
+        "gone_on": await note_stages.note_milestones(db, ACTOR),
+    }
+    if any(done.values()):
+        log.info("leads looked after", **done)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
     forgotten = await forget_ad_events(db, ACTOR)
@@ -203,6 +214,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "deliver_ad_orders": Job(_deliver_ad_orders, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
+        "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

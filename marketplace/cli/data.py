@@ -8,9 +8,11 @@ from billing.openings.model import control_from_text
 from marketplace.cli.base import Outcome, Session, command, progress_bar
 from marketplace.cli.billing import day
 from marketplace.cli.root import cli
-from marketplace.core.db import STAFF
+from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.flows import import_opening as openings
+from marketplace.flows.import_costs import import_costs as load_costs
+from marketplace.flows.import_funnel import import_funnel as import_leads
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
 from marketplace.flows.import_opening import OpeningFile
@@ -73,6 +75,27 @@ async def import_opening(
     if dry_run:
         return Outcome(await openings.check_opening(session.db, opening))
     return Outcome(await openings.import_opening(session.db, session.actor, opening))
+
+
+@command(import_group, "funnel", roles=("growth",))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+async def import_funnel(session: Session, folder: Path) -> Outcome:
+    """Import the Olist marketing funnel: leads with their origins, and the deals won of them.
+
+    One bad row anywhere, and every bad row is reported and nothing is stored. The same files again change nothing but
+    find the merchants whose orders have come since.
+    """
+    return Outcome(await import_leads(session.db, session.actor, folder))
+
+
+@command(import_group, "costs", roles=("growth",))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+async def import_costs(session: Session, file: Path) -> Outcome:
+    """Import what channels have cost: a CSV file with the columns ref,channel,campaign,day,kind,currency,amount.
+
+    One bad row anywhere, and every bad row is reported and nothing is stored. An entry is booked once by its ref.
+    """
+    return Outcome(await session.db.write(WORKER, session.actor, load_costs, _content(file), file.name))
 
 
 def _content(file: Path) -> bytes:

@@ -18,6 +18,7 @@ MODULES = {
     "migrate": "system",
     "import": "data",
     "reconcile": "data",
+    "funnel": "acquisition",
     "apply": "billing",
     "contracts": "contracts",
     "settle": "billing",

@@ -40,8 +40,13 @@ class Role(StrEnum):
     MERCHANT = "app_merchant"
     BUYER = "app_buyer"
     PAYER = "app_payer"
+    SALES = "app_sales"
     STAFF = "app_staff"
     WORKER = "app_worker"
+
+
+_TENANT = {Role.MERCHANT: "merchant", Role.BUYER: "buyer", Role.PAYER: "payer", Role.SALES: "user"}
+"""Whose id narrows what a role sees: of the tenant, and of people who sell for the house the person's own."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -55,8 +60,7 @@ class Scope(msgspec.Struct, frozen=True):
         kind = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "BEGIN"
         parts = [kind, f"SET LOCAL ROLE {self.role.value}"]
         if self.tenant_id is not None:
-            setting = {Role.MERCHANT: "merchant", Role.BUYER: "buyer", Role.PAYER: "payer"}[self.role]
-            parts.append(f"SET LOCAL app.{setting}_id = '{int(self.tenant_id):d}'")
+            parts.append(f"SET LOCAL app.{_TENANT[self.role]}_id = '{int(self.tenant_id):d}'")
         return parts
 
 

@@ -68,6 +68,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "bookings",
     ),
     "incentives": ("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in"),
+    "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
+    "funnels": ("funnels", "channels", "channel-costs", "channel-economics"),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
 }  # fmt: skip

@@ -27,9 +27,13 @@ APPEND_ONLY = frozenset(
         "demand.refund_line",
         "demand.return_line",
         "demand.shipment_line",
+        "supply.lead_event",
+        "supply.lead_merge",
         "supply.service_month",
+        "supply.stage_event",
         "supply.stock_movement",
         "supply.subscription_step",
+        "supply.touch",
     }
 )
 """Tables of which no application role may ever change or remove a row: what was, is not rewritten.
@@ -64,6 +68,28 @@ def _own(key: str) -> str:
     return f"{key} = {_tenant(key)}"
 
 
+_USER = "nullif(current_setting('app.user_id', true), '')::bigint"
+_OWN_LEAD = (
+    f"owner_id = {_USER} OR territory_id IN (SELECT t.territory_id FROM supply.territory t"
+    f" JOIN supply.territory above ON above.territory_id = ANY(t.path) WHERE above.manager_id = {_USER})"
+)
+"""A lead is seen by the rep who holds it, and by who manages its territory or one above; by no tenant at all."""
+
+_OF_LEADS = (
+    "supply.attribution_share",
+    "supply.lead_event",
+    "supply.lead_merge",
+    "supply.stage_entry",
+    "supply.stage_event",
+    "supply.touch",
+)
+"""Tables that tell of leads, and are seen by who sees the lead. They stay on the coordinator, as leads do."""
+
+
+def _of_own_lead(name: str) -> str:
+    return f"EXISTS (SELECT FROM supply.lead l WHERE l.lead_id = {name.partition('.')[2]}.lead_id)"
+
+
 # The reference tables with something to hide: a merchant sees list plans here, and what was negotiated with itself in
 # contract_merchant, and live promotions that are for it; a payer sees itself and its own contracts. (A policy with a
 # sub-query would be refused by Citus.)
@@ -71,6 +97,8 @@ _OWN_POLICIES = {
     "incentives.public_promotion": {
         Role.MERCHANT: f"live AND (merchants IS NULL OR {_tenant('merchant_id')} = ANY(merchants))"
     },
+    "supply.lead": {Role.SALES: _OWN_LEAD},
+    **{name: {Role.SALES: _of_own_lead(name)} for name in _OF_LEADS},
     "billing.contract": {Role.MERCHANT: "NOT negotiated"},
     "billing.payer": {Role.PAYER: _own("payer_id")},
     "billing.payer_contract": {Role.PAYER: _own("payer_id")},

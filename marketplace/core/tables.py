@@ -117,9 +117,9 @@ def reference_table(
     return _table(name, schema, Placement(reference=True, readable_by=readable_by), items, **options)
 
 
-def local_table(name: str, *items: SchemaItem, schema: str, **options: Any) -> Table:
-    """A table that stays on the coordinator: work, sessions, audit."""
-    return _table(name, schema, Placement(), items, **options)
+def local_table(name: str, *items: SchemaItem, schema: str, readable_by: tuple[str, ...] = (), **options: Any) -> Table:
+    """A table that stays on the coordinator: work, sessions, audit, leads."""
+    return _table(name, schema, Placement(readable_by=readable_by), items, **options)
 
 
 def placement(table: Table) -> Placement:

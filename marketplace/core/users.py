@@ -26,6 +26,7 @@ FAILURES_PER_ADDRESS_MAX = 100
 class UserRole(StrEnum):
     """What a caller may do. The first three belong to one merchant, `payer` to one payer, the others to the house.
 
+    `sales_rep` sees the leads it holds, `sales_manager` those of its territories.
     `storefront` is no person but the shop that buyers see: its API key acts for the buyers it names.
     """
 
@@ -39,12 +40,15 @@ class UserRole(StrEnum):
     CONTROLLER = "controller"
     PAYER = "payer"
     STOREFRONT = "storefront"
+    SALES_REP = "sales_rep"
+    SALES_MANAGER = "sales_manager"
     ADMIN = "admin"
 
 
 MERCHANT_ROLES = frozenset({UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER, UserRole.MERCHANT_CASHIER})
 FINANCE_ROLES = frozenset({UserRole.ACCOUNTANT, UserRole.CONTROLLER})
 OPS_ROLES = frozenset({UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER})
+SALES_ROLES = frozenset({UserRole.SALES_REP, UserRole.SALES_MANAGER})
 STAFF_ROLES = FINANCE_ROLES | OPS_ROLES | {UserRole.ADMIN}
 
 

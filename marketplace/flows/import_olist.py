@@ -5,16 +5,12 @@ row goes on with a harmless value in place of the bad one, so that its fault is 
 refers to it: with one fault anywhere nothing of the source is stored.
 """
 
-import csv
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
@@ -35,14 +31,13 @@ from marketplace.flows.load_orders_model import (
     Rejections,
     Streams,
 )
+from marketplace.flows.read_csv import Faults, Row, Table, header_faults, instant, read_rows, reference, text
 
 ZONE = "America/Sao_Paulo"
 CURRENCY = "BRL"
 ENTITY = "Olist"
 PROCESSOR = "Olist payments"
 
-REF_LENGTH_MAX = 100
-TEXT_LENGTH_MAX = 1000
 SMALLINT_MAX = 32767
 
 FATES = {
@@ -56,14 +51,6 @@ FATES = {
     "unavailable": Fate.CANCELLED,
 }
 """What each status of the source means for the money: a cancelled order that has items is refunded in full."""
-
-
-class Table(msgspec.Struct, frozen=True):
-    """One file of the folder. columns: those that are read; others: those that may stand beside them, unread."""
-
-    file: str
-    columns: tuple[str, ...]
-    others: tuple[str, ...] = ()
 
 
 CATEGORIES = Table("product_category_name_translation.csv", ("product_category_name", "product_category_name_english"))
@@ -172,27 +159,14 @@ def _identify(folder: Path, currency: str) -> tuple[bytes, int]:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
-        for fault in _header_faults(path, table):
+        for fault in header_faults(path, table):
             rejections.add(table.file, 1, fault)
     rejections.raise_if_any("olist")
     return digest.digest(), lines
 
 
-def _header_faults(path: Path, table: Table) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        try:
-            header = next(csv.reader(file, strict=True), [])
-        except csv.Error as fault:
-            return [f"the header is no CSV: {fault}"]
-    wanted = {*table.columns, *table.others}
-    missing = [f"column {name!r} is missing" for name in (*table.columns, *table.others) if name not in header]
-    unknown = [f"column {name!r} is unknown" for name in header if name not in wanted]
-    twice = [f"column {name!r} stands there twice" for name in sorted(wanted) if header.count(name) > 1]
-    return missing + unknown + twice
-
-
 def _open(folder: Path, currency: str, rejections: Rejections) -> Streams:
-    read = partial(_rows, folder, rejections=rejections)
+    read = partial(read_rows, folder, rejections=rejections)
     money = partial(_money, currency)
     return Streams(
         categories=_categories(read(CATEGORIES)),
@@ -205,79 +179,25 @@ def _open(folder: Path, currency: str, rejections: Rejections) -> Streams:
     )
 
 
-class Faults:
-    """What is wrong with the row that is being read."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def add(self, column: str, reason: str) -> None:
-        self.found.append(f"{column}: {reason}")
-
-
-Row = tuple[int, Sequence[str], Faults]
-"""The line a row begins on, the wanted cells in the order of Table.columns, and where to say what is wrong."""
-
-
-def _rows(folder: Path, table: Table, *, rejections: Rejections) -> Iterator[Row]:
-    """The rows of a file; one that the consumer finds a fault in is rejected as it asks for the next."""
-    odd: list[str] = []
-    with (folder / table.file).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(_checked_lines(file, odd), strict=True)
-        header = next(reader)
-        pick = [header.index(name) for name in table.columns]
-        while True:
-            line = reader.line_num + 1
-            odd.clear()
-            try:
-                cells = next(reader, None)
-            except csv.Error as fault:
-                rejections.add(table.file, line, f"the row is no CSV: {fault}")
-                continue
-            if cells is None:
-                return
-            faults = Faults()
-            faults.found += odd
-            if len(cells) == len(header):
-                yield line, [cells[place] for place in pick], faults
-            elif cells:  # an empty line holds nothing to lose
-                faults.found.append(f"{len(cells)} columns where the header names {len(header)}")
-            if faults.found:
-                rejections.add(table.file, line, "; ".join(faults.found))
-
-
-def _checked_lines(file: Iterator[str], odd: list[str]) -> Iterator[str]:
-    """The lines, saying in `odd` of those just read that they held what no text column takes."""
-    for line in file:
-        if not line.isascii() and any("\udc80" <= character <= "\udcff" for character in line):
-            odd.append("the row is not UTF-8 text")
-            yield line.encode("utf-8", "replace").decode()
-        elif "\0" in line:
-            odd.append("the row holds a NUL")
-            yield line.replace("\0", "?")
-        else:
-            yield line
-
-
 def _categories(rows: Iterator[Row]) -> Iterator[Category]:
     for line, (category, name), faults in rows:
         yield Category(
-            line, _ref(category, "product_category_name", faults), _text(name, CATEGORIES.columns[1], faults)
+            line, reference(category, "product_category_name", faults), text(name, CATEGORIES.columns[1], faults)
         )
 
 
 def _products(rows: Iterator[Row]) -> Iterator[Product]:
     for line, (product, category), faults in rows:
-        named = _ref(category, "product_category_name", faults) if category else None
-        yield Product(line, _ref(product, "product_id", faults), named)
+        named = reference(category, "product_category_name", faults) if category else None
+        yield Product(line, reference(product, "product_id", faults), named)
 
 
 def _sellers(rows: Iterator[Row]) -> Iterator[Merchant]:
     for line, (seller, city, state), faults in rows:
-        ref = _ref(seller, "seller_id", faults)
+        ref = reference(seller, "seller_id", faults)
         name = f"Seller {ref[:8]}"  # the source does not tell sellers' names
         yield Merchant(
-            line, ref, name, _text(city, "seller_city", faults), _text(state, "seller_state", faults), joined_on=None
+            line, ref, name, text(city, "seller_city", faults), text(state, "seller_state", faults), joined_on=None
         )
 
 
@@ -285,10 +205,10 @@ def _customers(rows: Iterator[Row]) -> Iterator[Buyer]:
     for line, (customer, person, city, state), faults in rows:
         yield Buyer(
             line,
-            _ref(customer, "customer_id", faults),
-            _ref(person, "customer_unique_id", faults),
-            _text(city, "customer_city", faults),
-            _text(state, "customer_state", faults),
+            reference(customer, "customer_id", faults),
+            reference(person, "customer_unique_id", faults),
+            text(city, "customer_city", faults),
+            text(state, "customer_state", faults),
         )
 
 
@@ -298,7 +218,7 @@ def _orders(rows: Iterator[Row]) -> Iterator[Purchase]:
         fate = FATES.get(status)
         if fate is None:
             faults.add("order_status", f"{status!r} is none of {', '.join(FATES)}")
-        placed_at = _instant(purchased, "order_purchase_timestamp", zone, faults)
+        placed_at = instant(purchased, "order_purchase_timestamp", zone, faults)
         delivered_at = _optional_instant(delivered, "order_delivered_customer_date", zone, faults)
         estimated_at = _optional_instant(estimated, "order_estimated_delivery_date", zone, faults)
         settles_at = delivered_at or estimated_at if fate is Fate.DELIVERED else None
@@ -306,8 +226,8 @@ def _orders(rows: Iterator[Row]) -> Iterator[Purchase]:
             faults.add("order_delivered_customer_date", "delivered, with neither a delivery nor an estimated date")
         yield Purchase(
             line,
-            _ref(order, "order_id", faults),
-            _ref(customer, "customer_id", faults),
+            reference(order, "order_id", faults),
+            reference(customer, "customer_id", faults),
             status,
             fate or Fate.OPEN,
             placed_at,
@@ -319,10 +239,10 @@ def _items(rows: Iterator[Row], money: Callable[[str, str, Faults], int]) -> Ite
     for line, (order, item, product, seller, price, freight), faults in rows:
         yield OrderLine(
             line,
-            _ref(order, "order_id", faults),
+            reference(order, "order_id", faults),
             _number(item, "order_item_id", 1, faults),
-            _ref(product, "product_id", faults),
-            _ref(seller, "seller_id", faults),
+            reference(product, "product_id", faults),
+            reference(seller, "seller_id", faults),
             1,
             money(price, "price", faults),
             money(freight, "freight_value", faults),
@@ -333,28 +253,12 @@ def _payments(rows: Iterator[Row], money: Callable[[str, str, Faults], int]) -> 
     for line, (order, sequential, method, instalments, value), faults in rows:
         yield PaymentLine(
             line,
-            _ref(order, "order_id", faults),
+            reference(order, "order_id", faults),
             _number(sequential, "payment_sequential", 1, faults),
-            _ref(method, "payment_type", faults),
+            reference(method, "payment_type", faults),
             _number(instalments, "payment_installments", 0, faults),
             money(value, "payment_value", faults),
         )
-
-
-def _ref(cell: str, column: str, faults: Faults) -> str:
-    """An id of the source; "" for one that cannot be used, which the checks on staged rows pass over."""
-    if 0 < len(cell) <= REF_LENGTH_MAX and cell[0].isalnum():  # so no spreadsheet takes it for a formula
-        return cell
-    reason = f"{cell!r} must begin with a letter or digit" if cell else "is empty"
-    faults.add(column, reason if len(cell) <= REF_LENGTH_MAX else f"is longer than {REF_LENGTH_MAX} characters")
-    return ""
-
-
-def _text(cell: str, column: str, faults: Faults) -> str:
-    if len(cell) > TEXT_LENGTH_MAX:
-        faults.add(column, f"is longer than {TEXT_LENGTH_MAX} characters")
-        return ""
-    return cell
 
 
 def _number(cell: str, column: str, least: int, faults: Faults) -> int:
@@ -376,24 +280,5 @@ def _money(currency: str, cell: str, column: str, faults: Faults) -> int:
     return minor
 
 
-_WALL_TIME = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-_UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _instant(cell: str, column: str, zone: ZoneInfo, faults: Faults) -> datetime:
-    """The instant of a local wall-clock time.
-
-    Of an hour that clocks show twice it is the first; a time that clocks skip is read on the clock before the change,
-    so it lies as long after the change as it claims to lie after the skipped hour began.
-    """
-    if _WALL_TIME.fullmatch(cell):
-        try:
-            return datetime.fromisoformat(cell).replace(tzinfo=zone)
-        except ValueError:
-            pass  # such as a 30th of February: reported below like any other unreadable time
-    faults.add(column, f"{cell!r} is no time of the form 2018-01-31 23:59:59" if cell else "is empty")
-    return _UNREADABLE
-
-
 def _optional_instant(cell: str, column: str, zone: ZoneInfo, faults: Faults) -> datetime | None:
-    return _instant(cell, column, zone, faults) if cell else None
+    return instant(cell, column, zone, faults) if cell else None

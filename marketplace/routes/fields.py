@@ -1,5 +1,6 @@
 """What bodies carry, each kind with its bounds: no text takes a NUL, and none takes more than it needs."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -30,6 +31,8 @@ Units = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 """Of what this program has numbered itself."""
 BuyerId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Past = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An instant, with its offset; that it is over is the rule's to say."""
 EntityId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Method = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 """What a buyer pays with: the processor's token of a card or account."""

@@ -33,6 +33,11 @@ def check_books(actor: Actor, merchant_id: int) -> None:
         raise NotFound(f"there is no merchant {merchant_id}")
 
 
+def seller_of(actor: Actor) -> int | None:
+    """The person who sells, whose own leads are meant; None for the house's people, who mean all."""
+    return None if actor.is_staff else actor.user_id
+
+
 def own_or(actor: Actor, merchant_id: int | None) -> int | None:
     """The merchant a list is narrowed to: always the caller's own for a merchant's person, else the one asked for."""
     if actor.merchant_id is not None and merchant_id is not None:

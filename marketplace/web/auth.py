@@ -25,7 +25,7 @@ from marketplace.core.sessions import (
     note_api_key_use,
     note_session_use,
 )
-from marketplace.core.users import STAFF_ROLES
+from marketplace.core.users import SALES_ROLES, STAFF_ROLES
 from marketplace.settings import Settings
 from marketplace.web.limits import address_of, count
 
@@ -56,6 +56,8 @@ class Actor(msgspec.Struct, frozen=True):
             return database.Scope(Role.PAYER, self.payer_id)
         if self.is_staff:
             return STAFF
+        if self.roles & SALES_ROLES:
+            return database.Scope(Role.SALES, self.user_id)
         raise Forbidden("this role has no books to look at")
 
 

@@ -9,7 +9,7 @@ from litestar.types import Guard
 
 from marketplace.core.errors import Forbidden, Unauthenticated
 from marketplace.core.scopes import allows, scope_of
-from marketplace.core.users import FINANCE_ROLES, MERCHANT_ROLES, OPS_ROLES, STAFF_ROLES, UserRole
+from marketplace.core.users import FINANCE_ROLES, MERCHANT_ROLES, OPS_ROLES, SALES_ROLES, STAFF_ROLES, UserRole
 
 Role = UserRole
 
@@ -21,6 +21,9 @@ FINANCE = FINANCE_ROLES | {Role.ADMIN}
 OPS = OPS_ROLES | {Role.ADMIN}
 SELLING = OPS | {Role.STOREFRONT}
 """Who acts for buyers: the shop's own key, and the house's people who help them."""
+SALES = SALES_ROLES
+"""Who wins merchants: a rep sees its own leads, a manager those of its territories."""
+GROWTH = frozenset({Role.GROWTH, Role.ADMIN})
 PAYER = frozenset({Role.PAYER})
 """A third-party payer's people: its own contracts, caps, claims and statement."""
 EVERYBODY = frozenset(Role)

@@ -27,8 +27,8 @@ from marketplace.flows.import_olist import (
     PAYMENTS,
     PRODUCTS,
     SELLERS,
-    Table,
 )
+from marketplace.flows.read_csv import Table
 from tests.bench.scratch import Stopwatch, at_most, main, note
 
 MERCHANTS, PRODUCTS_EACH, CATEGORY_COUNT = 300, 10, 20

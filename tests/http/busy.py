@@ -30,6 +30,7 @@ from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
 from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
+from tests.http.busy_leads import acquire
 from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
 from tests.http.products import add_products
@@ -88,6 +89,7 @@ async def fill(db: Database, home: Path) -> None:
             await Life(db, people, buyer).live()
         await _newcomers(db, people)
         await add_payer(db, people.controller)
+        await acquire(db, people.ops)
         await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
         await keep_journals(people.clerk, people.controller)
         await exchange(people.clerk, people.controller)

@@ -16,6 +16,7 @@ from tests.http import (
     plausible_ads,
     plausible_incentives,
     plausible_journals,
+    plausible_leads,
     plausible_payers,
     plausible_payouts,
     plausible_products,
@@ -28,6 +29,7 @@ Ids = dict[str, Any]
 LOGIN, PASSWORD = "spare person", "a long enough password"
 
 _ORDER = "SELECT merchant_id, order_id FROM demand.merchant_order ORDER BY order_id"
+_BOUGHT = "SELECT buyer_id, purchase_id, order_id FROM demand.merchant_order WHERE buyer_id > 1 ORDER BY order_id"
 _POINTS = "(VALUES ('terms'), ('legal_name_and_address'), ('identity_document'), ('listing'), ('x')) AS k (key)"
 
 REAL: dict[tuple[str, ...], str] = {
@@ -36,11 +38,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("buyer_id",): "SELECT buyer_id FROM demand.buyer ORDER BY 1",
     ("buyer_id", "cart_id"): "SELECT buyer_id, cart_id FROM demand.cart ORDER BY state <> 'open', cart_id LIMIT 14",
     ("buyer_id", "purchase_id"): "SELECT buyer_id, purchase_id FROM demand.purchase ORDER BY purchase_id",
-    (
-        "buyer_id",
-        "purchase_id",
-        "order_id",
-    ): "SELECT buyer_id, purchase_id, order_id FROM demand.merchant_order WHERE buyer_id > 1 ORDER BY order_id",
+    ("buyer_id", "purchase_id", "order_id"): _BOUGHT,
     ("command_id",): "SELECT command_id FROM billing.payment_command ORDER BY state, command_id LIMIT 6",
     ("contract_id",): "SELECT contract_id FROM billing.contract ORDER BY 1",
     ("endpoint_id",): "SELECT endpoint_id FROM core.webhook_endpoint ORDER BY 1",
@@ -77,6 +75,7 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_incentives.REAL,
     **plausible_ads.REAL,
     **plausible_payouts.REAL,
+    **plausible_leads.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
@@ -166,6 +165,7 @@ RIPE: dict[str, str] = {
     **plausible_journals.RIPE,
     **plausible_payouts.RIPE,
     **plausible_incentives.RIPE,
+    **plausible_leads.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -319,6 +319,7 @@ SENSIBLE: dict[str, Sensible] = {
     **plausible_journals.SENSIBLE,
     **plausible_payouts.SENSIBLE,
     **plausible_incentives.SENSIBLE,
+    **plausible_leads.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

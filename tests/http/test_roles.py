@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_ads, plausible_incentives, plausible_journals, plausible_payouts
+from tests.http import plausible_ads, plausible_incentives, plausible_journals, plausible_leads, plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -245,6 +245,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     **plausible_incentives.ROUTES,
     **plausible_payouts.ROUTES,
     **plausible_journals.ROUTES,
+    **plausible_leads.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,
@@ -340,7 +341,7 @@ async def test_whatever_writes_by_post_does_so_once(app: Litestar) -> None:
 def filled(path: str) -> str:
     """The path with plausible ids: ALPHA's own books, and things that need not exist."""
     path = path.replace("{merchant_id}", str(ALPHA)).replace("{account}", "2000").replace("{code}", "conflict")
-    path = path.replace("{key}", "terms").replace("{processor}", "card")
+    path = path.replace("{key}", "terms").replace("{processor}", "card").replace("{model}", "platform")
     return re.sub(r"\{\w+\}", "1", path)
 
 

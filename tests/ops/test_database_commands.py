@@ -120,7 +120,9 @@ async def test_an_owner_that_policies_bind_still_backs_up_every_row(maintenance_
     connection = await connect(source)
     await connection.execute("CREATE ROLE plain_owner LOGIN NOSUPERUSER")
     await connection.execute("GRANT app_worker TO plain_owner")
-    await connection.execute("GRANT app_staff, app_merchant, app_buyer, app_payer TO plain_owner WITH ADMIN OPTION")
+    await connection.execute(
+        "GRANT app_staff, app_merchant, app_buyer, app_payer, app_sales TO plain_owner WITH ADMIN OPTION"
+    )
     await connection.execute(
         "DO $$ DECLARE t record; BEGIN FOR t IN SELECT oid::regclass AS name FROM pg_class WHERE relkind = 'r'"
         " AND relnamespace::regnamespace::text IN ('core', 'supply', 'demand', 'incentives', 'billing')"

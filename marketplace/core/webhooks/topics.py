@@ -15,6 +15,8 @@ TOPICS: dict[str, str] = {
     "supply.hardware_order_moved.v1": "Hardware has been quoted, ordered, shipped or returned.",
     "supply.work_order_moved.v1": "Work at a merchant's has been planned, appointed, done or cancelled.",
     "supply.subscription_moved.v1": "A subscription has begun, been converted, changed, renewed, suspended or ended.",
+    "supply.lead_moved.v1": "A lead has come in, been taken, gone a step on, been signed, lost or merged.",
+    "supply.stage_reached.v1": "A lead has been seen in a stage of its funnel.",
     "supply.task_raised.v1": "Somebody of the house has something to take up with a merchant.",
     "supply.merchant_moved.v1": "A merchant has gone live, been suspended, reinstated or closed.",
     "billing.orders_settled.v1": "A settlement pass has made delivered orders payable.",
@@ -55,6 +57,8 @@ HOUSE_ONLY = frozenset(
         "demand.purchase_placed.v1",
         "incentives.campaign_moved.v1",
         "incentives.promotion_moved.v1",
+        "supply.lead_moved.v1",
+        "supply.stage_reached.v1",
         "supply.task_raised.v1",
     }
 )

@@ -1,0 +1,1 @@
+"""Funnels: stages in versions, what happened, and the figures of cohorts."""

@@ -1,0 +1,1 @@
+"""Acquisition: channels and what they cost, leads with touches and attribution, pools, territories and reps."""

@@ -1,0 +1,1 @@
+"""The tree of channels, and what was spent on each."""

@@ -1,0 +1,1 @@
+"""Named areas, who manages them, and the reps in them."""
