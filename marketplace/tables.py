@@ -3,6 +3,7 @@
 import billing.ads.tables
 import billing.bank_accounts.tables
 import billing.charges.tables
+import billing.documents.tables
 import billing.ledger.tables
 import billing.payers.tables
 import billing.payments.tables

@@ -15,6 +15,8 @@ APPEND_ONLY = frozenset(
         "billing.ad_movement",
         "billing.ad_receipt",
         "billing.credit_movement",
+        "billing.document_line",
+        "billing.document_tax",
         "billing.entry",
         "billing.payer_back",
         "billing.payer_rejection",
@@ -36,6 +38,7 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 
 CHANGEABLE = {
     "billing.ad_event": ("verdict",),
+    "billing.document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }

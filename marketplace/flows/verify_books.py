@@ -7,6 +7,7 @@ from marketplace.flows import (
     verify_ads,
     verify_amendments,
     verify_commission,
+    verify_documents,
     verify_payers,
     verify_payouts,
     verify_products,
@@ -371,6 +372,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
     *verify_ads.PROOFS,
+    *verify_documents.PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -23,6 +23,7 @@ from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
+from tests.billing.corruptions_documents import DOCUMENT_CORRUPTIONS
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
@@ -281,6 +282,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **ADS_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
+    **DOCUMENT_CORRUPTIONS,
 }  # fmt: skip
 
 
