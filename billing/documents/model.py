@@ -343,7 +343,7 @@ def _draft(facts: Sequence[Fact], document_id: int, corrects_id: int | None) -> 
         source_id=one.source_id,
         currency=one.currency,
         corrects_id=corrects_id,
-        due_on=max((fact.due_on for fact in facts if fact.due_on is not None), default=None),
+        due_on=one.due_on,
         lines=tuple(_times(line, sign) for line in lines.values()),
         taxes=tuple(
             Tax(vat_ppm=rate, net_minor=sign * net, vat_minor=sign * vat)
