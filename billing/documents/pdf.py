@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import typst
@@ -50,36 +50,34 @@ class Typesetter:
         self._fonts = fonts
         self._own = threading.local()  # a compiler is not for several threads at once; fonts are
 
-    def write(
-        self, number: str, content: Mapping[str, Any], issued_on: date, kind: Literal["pdf", "png"] = "pdf"
-    ) -> bytes:
-        """The document as PDF, or its first page as PNG. Raises GlyphsMissing."""
+    def write(self, number: str, content: Mapping[str, Any], issued_on: date) -> bytes:
+        """The document as PDF. Raises GlyphsMissing."""
         inputs = msgspec.json.encode({**content, "fonts": self._families}).decode()
         missing: list[str] = []
         while True:
             try:
-                done = self._compile(inputs, issued_on, kind)
+                done = self._compile(inputs, issued_on)
             except typst.TypstError as fault:
                 found = _UNDISPLAYED.search(str(fault))
                 if found is None:
                     raise
-                missing += [each for each in _plain(found[1]) if each not in missing]
-                if len(missing) > _CHARACTERS_MAX:
+                more = [each for each in dict.fromkeys(_plain(found[1])) if each not in missing]
+                missing += more
+                if not more or len(missing) > _CHARACTERS_MAX:
                     raise GlyphsMissing(number, "".join(missing)) from fault
                 inputs = "".join(each for each in inputs if each not in missing)
-                continue
-            if missing:
-                raise GlyphsMissing(number, "".join(missing))
-            return done
+            else:
+                if missing:
+                    raise GlyphsMissing(number, "".join(missing))
+                return done
 
-    def _compile(self, inputs: str, issued_on: date, kind: Literal["pdf", "png"]) -> bytes:
-        written_at = int(datetime.combine(issued_on, time(), UTC).timestamp())
-        options: dict[str, Any] = {"pdf_standards": [STANDARD]} if kind == "pdf" else {"ppi": 110}
+    def _compile(self, inputs: str, issued_on: date) -> bytes:
         if not hasattr(self._own, "compiler"):
             self._own.compiler = typst.Compiler(TEMPLATE, font_paths=self._fonts)
-        done = self._own.compiler.compile(format=kind, sys_inputs={"document": inputs}, timestamp=written_at, **options)
-        if isinstance(done, list):  # of several pages
-            done = done[0]
+        written_at = int(datetime.combine(issued_on, time(), UTC).timestamp())
+        done = self._own.compiler.compile(
+            format="pdf", sys_inputs={"document": inputs}, timestamp=written_at, pdf_standards=[STANDARD]
+        )
         assert isinstance(done, bytes)
         return done
 

@@ -1,7 +1,7 @@
 """Documents as a reader sees them: the words of its language around what is stored, set as PDF."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from billing.documents.model import Category, Document, Line, Party, State, Subject, Tax, Written
 from billing.documents.pdf import typesetter
@@ -9,13 +9,13 @@ from marketplace.core.rates import PPM
 from marketplace.web.i18n import Speech, speech
 
 
-def render_document(written: Written, language: str, fonts: Path | None, kind: Literal["pdf", "png"] = "pdf") -> bytes:
-    """The document in a language, as PDF (or its first page as PNG): the same bytes every time.
+def render_document(written: Written, language: str, fonts: Path | None) -> bytes:
+    """The document in a language, as PDF: the same bytes every time.
 
     Raises GlyphsMissing when no font has a character of it.
     """
     said = content(written, speech(language))
-    return typesetter(fonts).write(written.number, said, written.document.issued_on, kind)
+    return typesetter(fonts).write(written.number, said, written.document.issued_on)
 
 
 def content(written: Written, say: Speech) -> dict[str, Any]:

@@ -54,7 +54,8 @@ async def withdraw_void(tx: Tx, merchant_id: int, document_id: int) -> Document:
 async def reissue_document(tx: Tx, merchant_id: int, document_id: int) -> Written:
     """Issue a void document again: the same lines, a new number, today's date, the parties as they are known now.
 
-    Raises Conflict unless it is void and not issued again yet, or when its run is not final any more.
+    What it corrects may have been issued again itself, then it points to that. Raises Conflict unless it is void and
+    not issued again yet, when its run is not final any more, or when what it corrects is void.
     """
     one = await _held(tx, merchant_id, document_id)
     if one.state is not State.VOID:
@@ -73,7 +74,7 @@ async def reissue_document(tx: Tx, merchant_id: int, document_id: int) -> Writte
         subject=one.subject,
         source_id=one.source_id,
         currency=one.currency,
-        corrects_id=one.corrects_id,
+        corrects_id=await _standing(tx, merchant_id, one.corrects_id),
         reverses_id=one.reverses_id,
         replaces_id=one.document_id,
         due_on=one.due_on,
@@ -105,6 +106,19 @@ async def _asked(tx: Tx, merchant_id: int, document_id: int) -> Document:
     if one.state is State.VOID or one.void_asked_by is None:
         raise Conflict(f"document {one.number} is {one.state}, and nobody asks for it to be void")
     return one
+
+
+async def _standing(tx: Tx, merchant_id: int, document_id: int | None) -> int | None:
+    """The document that stands in the place of this one, which may be itself."""
+    while document_id is not None:
+        one = await store.lock_document(tx, merchant_id, document_id)
+        if one.state is not State.VOID:
+            break
+        after = await store.find_replacement(tx, one)
+        if after is None:
+            raise Conflict(f"document {one.number}, which it corrects, is void: issue that again first")
+        document_id = after.document_id
+    return document_id
 
 
 async def _check_stands(tx: Tx, one: Document) -> None:

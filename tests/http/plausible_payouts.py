@@ -1,4 +1,4 @@
-"""Who may call the operations of payouts and documents, ids, what is ripe and bodies; `plausible` and roles add them."""
+"""Who may call what of payouts and documents, ids, what is ripe and bodies; `plausible` and the roles add them."""
 
 from collections.abc import Callable
 from typing import Any
