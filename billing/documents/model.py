@@ -172,7 +172,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
-    """Who sells or buys, as it stands on a document."""
+    """Who sells or buys, as it stands on a document. country: ISO 3166-1 alpha-2, or nothing."""
 
     name: str
     address: str = ""

@@ -10,6 +10,7 @@ from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
 from marketplace.flows.export_documents import export_documents, write_file
 from marketplace.flows.render_document import render_document
+from marketplace.flows.render_einvoice import SYNTAXES, render_einvoice
 from marketplace.web.i18n import DEFAULT_LANGUAGE, LANGUAGES
 
 _language = click.option(
@@ -37,12 +38,18 @@ async def export(session: Session, run_id: int, folder: Path, language: str) -> 
 @click.argument("merchant_id", metavar="MERCHANT", type=int)
 @click.argument("document_id", metavar="DOCUMENT", type=int)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option("--format", "file_format", type=click.Choice(["pdf", *SYNTAXES]), default="pdf", show_default=True)
 @_language
-async def render(session: Session, merchant_id: int, document_id: int, output: Path, language: str) -> Outcome:
-    """Write one document as PDF: the same bytes every time."""
+async def render(
+    session: Session, merchant_id: int, document_id: int, output: Path, file_format: str, language: str
+) -> Outcome:
+    """Write one document as PDF, or as an e-invoice of EN 16931 in CII or UBL: the same bytes every time."""
     async with session.db.read(STAFF) as tx:
         written = await store.get_document(tx, merchant_id, document_id)
-    content = render_document(written, language, session.settings.fonts)
+    if file_format == "pdf":
+        content = render_document(written, language, session.settings.fonts)
+    else:
+        content = render_einvoice(written, language, file_format)
     write_file(output, content)
-    value = {"number": written.number, "bytes": len(content), "path": str(output)}
+    value = {"number": written.number, "format": file_format, "bytes": len(content), "path": str(output)}
     return Outcome(value, show=lambda: out.print(f"{written.number} written to {output}.", highlight=False))

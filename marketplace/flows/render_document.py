@@ -58,7 +58,8 @@ def content(written: Written, say: Speech) -> dict[str, Any]:
 
 
 def _party(party: Party, say: Speech) -> dict[str, Any]:
-    rows = [row for row in (*party.address.splitlines(), party.country) if row]
+    country = say.country(party.country)
+    rows = [row for row in (*party.address.splitlines(), country) if row]
     return {
         "name": party.name,
         "rows": rows + ([say.text("document.tax_id", tax_id=party.tax_id)] * bool(party.tax_id)),

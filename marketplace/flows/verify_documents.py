@@ -2,6 +2,15 @@
 
 _OWED = "CASE WHEN d.kind IN ('invoice', 'self_billed_credit_note') THEN 1 ELSE -1 END"
 
+NOT_AGAIN = """(d.state = 'void' AND NOT EXISTS (
+    SELECT FROM billing.document a WHERE a.merchant_id = d.merchant_id AND a.replaces_id = d.document_id))"""
+"""A void document that waits to be issued again: the VAT that it told of is still in the books."""
+
+VOID_DOCUMENTS = f"""
+SELECT count(*) FROM billing.document d
+JOIN billing.statement s ON s.merchant_id = d.merchant_id AND s.run_id = d.run_id AND s.currency = d.currency
+WHERE s.state = 'final' AND {NOT_AGAIN}"""
+
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "documents-are-vat",
@@ -10,7 +19,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
             FROM billing.statement s
             LEFT JOIN (SELECT d.merchant_id, d.run_id, d.currency, sum({_OWED} * d.vat_minor) AS vat
                        FROM billing.document d
-                       WHERE d.state = 'issued' AND d.kind IN ('invoice', 'credit_note') AND d.reverses_id IS NULL
+                       WHERE (d.state = 'issued' OR {NOT_AGAIN}) AND d.kind IN ('invoice', 'credit_note')
+                         AND d.reverses_id IS NULL
                        GROUP BY d.merchant_id, d.run_id, d.currency) AS d
               ON d.merchant_id = s.merchant_id AND d.run_id = s.run_id AND d.currency = s.currency
             LEFT JOIN (SELECT w.merchant_id, w.run_id, w.currency, -sum(leg.amount) AS vat

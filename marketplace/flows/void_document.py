@@ -1,7 +1,7 @@
 """Void a document that says something wrong, as two people, and issue it again with another number.
 
 The amounts are the books', so nothing is posted: what may be wrong is who stands on it. A void document keeps its
-number and is listed; until it is issued again, `verify_books` says that it is missing.
+number and is listed; until it is issued again, `verify_books` counts it among what is open.
 """
 
 from billing.documents import store

@@ -20,7 +20,7 @@ from marketplace.flows import void_document as flow
 from marketplace.flows.issue_documents import draft_documents
 from marketplace.flows.render_document import render_document
 from marketplace.flows.set_billing_details import read_details, set_details
-from marketplace.routes.fields import Label, Name, Ppm, Reason
+from marketplace.routes.fields import Name, Ppm, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, QueryNo, check_books, own_or
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
@@ -38,6 +38,9 @@ Language = Annotated[
 ]
 
 
+Country = Annotated[str, msgspec.Meta(pattern="^([A-Z]{2})?$", description="ISO 3166-1 alpha-2, such as `FR`.")]
+
+
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Reason
 
@@ -48,7 +51,7 @@ class NewDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     name: Name
     address: Annotated[str, msgspec.Meta(max_length=400, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")] = ""
-    country: Label = ""
+    country: Country = ""
     tax_id: Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[\x20-\x7e]*$")] = ""
     self_billed: Annotated[tuple[Literal["goods", "incentive"], ...], msgspec.Meta(max_length=2)] = ()
     self_billed_vat_ppm: Ppm = 0

@@ -2,7 +2,7 @@
 
 DOCUMENT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a document that is missing": (
-        ["UPDATE billing.document SET state = 'void', voided_by = 'x' WHERE merchant_id = 1"], {"documents-are-vat"},
+        ["UPDATE billing.document SET state = 'reversed' WHERE merchant_id = 1"], {"documents-are-vat"},
     ),
     "a document's VAT that nobody booked": (
         ["UPDATE billing.document SET vat_minor = vat_minor + 1 WHERE merchant_id = 1 AND from_on = '2018-05-01'",

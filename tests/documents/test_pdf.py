@@ -35,7 +35,7 @@ def invoice(lines: int = 3, **changes: Any) -> Written:
         for place in range(lines)
     ]  # fmt: skip
     [draft] = write(said, run_id=7)
-    seller = Party(name="Marketplace SAS", address="12 rue de la Paix\n75002 Paris", country="France", tax_id="FR1")
+    seller = Party(name="Marketplace SAS", address="12 rue de la Paix\n75002 Paris", country="FR", tax_id="FR1")
     document = msgspec.structs.replace(
         stored(draft), **{"seller": seller, "buyer": LAMPS.party, "issued_on": date(2018, 6, 2), **changes}
     )

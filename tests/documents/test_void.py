@@ -29,8 +29,10 @@ async def void(db: Database, one: Written) -> None:
     await db.write(WORKER, CHECKER, approve_void, *key)
 
 
-async def broken(db: Database) -> list[str]:
-    return [proof.name for proof in (await verify_books(db)).proofs if not proof.ok]
+async def waiting(db: Database) -> int:
+    """Void documents that nobody has issued again, in books that hold."""
+    await check_books(db)
+    return (await verify_books(db)).open_items["void_documents"]
 
 
 async def test_void_and_issued_again(db: Database, clock: FixedClock) -> None:
@@ -44,7 +46,7 @@ async def test_void_and_issued_again(db: Database, clock: FixedClock) -> None:
         await db.write(WORKER, MAKER, approve_void, *key)
     gone = await db.write(WORKER, CHECKER, approve_void, *key)
     assert (gone.state, gone.voided_by, gone.number) == (State.VOID, CHECKER, first.number)
-    assert await broken(db) == ["documents-are-vat"]  # until it is issued again, a document is missing
+    assert await waiting(db) == 1
     await know(db, LAMPS)
     again = await db.write(WORKER, MAKER, reissue_document, *key)
     assert shown([again]) == [("1-INV-01-000002", 1200, 240, "")]
@@ -56,7 +58,7 @@ async def test_void_and_issued_again(db: Database, clock: FixedClock) -> None:
     assert {(one.number, one.state) for one in listed} == {
         ("1-INV-01-000001", State.VOID), ("1-INV-01-000002", State.ISSUED),
     }  # fmt: skip
-    await check_books(db)
+    assert await waiting(db) == 0
     with pytest.raises(Conflict, match="has been issued again as 1-INV-01-000002"):
         await db.write(WORKER, MAKER, reissue_document, *key)
 

@@ -28,7 +28,7 @@ REAL: dict[tuple[str, ...], str] = {
 }
 
 RIPE: dict[str, str] = {
-    f"POST {_ONE}/void": "FROM billing.document WHERE state = 'issued' AND void_asked_by IS NULL",
+    f"POST {_ONE}/void": "FROM billing.document WHERE state = 'issued' AND void_asked_by IS NULL AND kind <> 'invoice'",
     f"POST {_ONE}/void/approve": "FROM billing.document WHERE state = 'issued' AND void_asked_by IS NOT NULL",
     f"POST {_ONE}/void/withdraw": "FROM billing.document WHERE state = 'issued' AND void_asked_by IS NOT NULL",
     f"POST {_ONE}/reissue": "FROM billing.document WHERE state = 'void'",
@@ -37,7 +37,7 @@ RIPE: dict[str, str] = {
 SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_ONE}/void": lambda *_: {"reason": "wrong address"},
     f"PUT {_M}/billing-details": lambda _, n: {
-        "name": f"Lamps {n}", "address": "1 Main Street\nSpringfield", "country": "France", "tax_id": "FR123",
+        "name": f"Lamps {n}", "address": "1 Main Street\nSpringfield", "country": "FR", "tax_id": "FR123",
         "self_billed": ["goods"], "self_billed_vat_ppm": 200_000,
     },
 }  # fmt: skip

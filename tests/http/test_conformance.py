@@ -50,7 +50,7 @@ Make = Callable[..., Awaitable[httpx.AsyncClient]]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LAST = ("/reverse", "/suspend", "/close", "/{account_id}/cancel", "DELETE ")
 """What would leave the others little to try on comes at the end."""
-FIRST = ("payout-files/{file_id}/approve",)
+FIRST = ("payout-files/{file_id}/approve", "payout-files/{file_id}/cancel")
 """What the others would spoil."""
 OPERATIONS = sorted(
     (name for name in ROUTES if "/api/" in name),
