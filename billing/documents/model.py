@@ -208,8 +208,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     subject: Subject
     source_id: int
-    series: str
-    serial: int
+    number: str
     currency: str
     from_on: date
     to_on: date
@@ -231,23 +230,22 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     issued_at: datetime
 
     @property
-    def number(self) -> str:
-        return number(self.series, self.serial)
-
-    @property
     def gross_minor(self) -> int:
         """BR-CO-15: net and VAT."""
         return self.net_minor + self.vat_minor
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """A document with its number, lines and taxes, and the numbers of those that it points to, by their ids."""
+    """A document with its lines and taxes, and the numbers of those that it points to, by their ids."""
 
     document: Document
-    number: str
     lines: tuple[Line, ...]
     taxes: tuple[Tax, ...]
     numbers: dict[str, str]
+
+    @property
+    def number(self) -> str:
+        return self.document.number
 
 
 def number(series: str, serial: int) -> str:

@@ -215,7 +215,6 @@ async def _written(tx: Tx, documents: Sequence[Document]) -> list[Written]:
     return [
         Written(
             document=one,
-            number=one.number,
             lines=tuple(lines.get((one.merchant_id, one.document_id), ())),
             taxes=tuple(taxes.get((one.merchant_id, one.document_id), ())),
             numbers={
@@ -246,7 +245,8 @@ async def _numbers(tx: Tx, documents: Sequence[Document]) -> dict[tuple[int, int
 
 
 def _document(row: Any) -> Document:
-    return msgspec.convert({name: getattr(row, name) for name in Document.__struct_fields__}, Document)
+    values = {name: getattr(row, name) for name in Document.__struct_fields__ if name != "number"}
+    return msgspec.convert({**values, "number": number(row.series, row.serial)}, Document)
 
 
 async def find_details(tx: Tx, merchants: Sequence[int]) -> dict[int, Details]:

@@ -11,11 +11,12 @@ from sqlalchemy import ARRAY, BigInteger, bindparam, text
 from billing.documents import store
 from billing.documents.model import Draft, Party, mirror
 from billing.documents.store import Issue
-from billing.runs.model import Run
+from billing.runs import store as runs
+from billing.runs.model import Run, RunState
 from marketplace.core.clock import local_date
 from marketplace.core.crash import crash_point
 from marketplace.core.db import Tx
-from marketplace.core.errors import NotFound
+from marketplace.core.errors import Conflict, NotFound
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,17 @@ async def draft_documents(tx: Tx, run: Run, merchants: Sequence[int]) -> list[Dr
     """What would be issued to these merchants: a preview, without numbers, of the very same documents."""
     entity = await get_entity(tx, run.entity_id)
     return await store.draft_run(tx, issue_of(tx, run, entity), [each for each in merchants if each > 0])
+
+
+async def preview_documents(tx: Tx, run_id: int, merchant_id: int) -> list[Draft]:
+    """What a run that is not final yet would issue to a merchant now. Raises NotFound, and Conflict for other runs."""
+    run = await runs.get_run(tx, run_id)
+    if run.state not in _BEFORE:
+        raise Conflict(f"run {run_id} is {run.state}: its documents are listed, not previewed")
+    return await draft_documents(tx, run, [merchant_id])
+
+
+_BEFORE = {RunState.DRAFT, RunState.PREVIEWED, RunState.APPROVED}
 
 
 async def reverse_documents(tx: Tx, run: Run, merchants: Sequence[int]) -> int:

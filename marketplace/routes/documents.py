@@ -13,11 +13,10 @@ from litestar.params import JSONBody, QueryParameter
 
 from billing.documents import store
 from billing.documents.model import Category, Details, Document, Draft, Party, Written
-from billing.runs import store as runs
 from marketplace.core.db import WORKER, Database
 from marketplace.core.paging import Page, decode_cursor, page
+from marketplace.flows import issue_documents
 from marketplace.flows import void_document as flow
-from marketplace.flows.issue_documents import draft_documents
 from marketplace.flows.render_document import render_document
 from marketplace.flows.set_billing_details import read_details, set_details
 from marketplace.routes.fields import Name, Ppm, Reason
@@ -146,13 +145,17 @@ async def reissue_document(
     return await once(request, db, flow.reissue_document, merchant_id, document_id)
 
 
-@get("/merchants/{merchant_id:int}/document-previews/{run_id:int}", guards=[needs(FINANCE)])
+@get(
+    "/merchants/{merchant_id:int}/document-previews/{run_id:int}",
+    guards=[needs(FINANCE)],
+    opt={ALSO: (409,)},
+)
 async def preview_documents(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, run_id: PathNo
 ) -> list[Draft]:
     """What a run that is not final would issue to a merchant now."""
     async with db.read(request.user.scope) as tx:
-        return await draft_documents(tx, await runs.get_run(tx, run_id), [merchant_id])
+        return await issue_documents.preview_documents(tx, run_id, merchant_id)
 
 
 @get("/merchants/{merchant_id:int}/billing-details", guards=[needs(FINANCE, MERCHANT_BOOKS)])

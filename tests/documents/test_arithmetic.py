@@ -22,6 +22,7 @@ from billing.documents.model import (
     contained,
     left_of,
     mirror,
+    number,
     off_by,
     series_of,
     signed,
@@ -143,7 +144,7 @@ def stored(draft: Draft) -> Document:
     own = {name: getattr(draft, name) for name in Document.__struct_fields__ if hasattr(draft, name)}
     day = date(2018, 5, 1)
     rest = {
-        "run_id": 7, "entity_id": 1, "series": series_of(1, draft.kind, draft.merchant_id), "serial": 1,
+        "run_id": 7, "entity_id": 1, "number": number(series_of(1, draft.kind, draft.merchant_id), 1),
         "from_on": day, "to_on": date(2018, 6, 1), "issued_on": day, "seller": Party(name="a"),
         "buyer": Party(name="b"), "state": State.ISSUED, "void_reason": None, "void_asked_by": None, "voided_by": None,
         "voided_at": None, "issued_by": "x", "issued_at": datetime(2018, 6, 1, tzinfo=UTC),

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from billing.documents.model import Category, Document, Fact, Kind, Line, Party, State, Subject, Written, write
+from billing.documents.model import PER_RUN, Category, Document, Fact, Kind, Line, Party, State, Subject, Written, write
 from billing.documents.pdf import GlyphsMissing
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
 from marketplace.flows.export_documents import export_documents
 from marketplace.flows.render_document import content, render_document
 from marketplace.web.i18n import LANGUAGES, speech
+from tests.billing.commands import command_line
 from tests.billing.market import billed, order, settled_market
 from tests.documents.market import LAMPS, MAY_10
 from tests.documents.test_arithmetic import stored
@@ -40,7 +41,7 @@ def invoice(lines: int = 3, **changes: Any) -> Written:
         stored(draft), **{"seller": seller, "buyer": LAMPS.party, "issued_on": date(2018, 6, 2), **changes}
     )
     numbers = {"9": "1-INV-01-000041"}
-    return Written(document=document, number=document.number, lines=draft.lines, taxes=draft.taxes, numbers=numbers)
+    return Written(document=document, lines=draft.lines, taxes=draft.taxes, numbers=numbers)
 
 
 def digest(pdf: bytes) -> str:
@@ -138,3 +139,17 @@ async def test_a_run_is_exported_as_files(db: Database, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Invalid):
         await export_documents(db, run.run_id, tmp_path / "file", "en", None)
+
+
+async def test_from_the_command_line(db: Database, tmp_path: Path) -> None:
+    await settled_market(db, [order(1, 1, MAY_10), order(2, 2, MAY_10)])
+    run = (await billed(db)).run
+    with command_line() as call:
+        wanted = ("documents", "export", "--run", str(run.run_id), "--to", str(tmp_path / "all"))
+        assert call(*wanted, database=db.url).value["documents"] == 2
+        assert "there is no billing run 9" in call(*wanted[:3], "9", *wanted[4:], database=db.url).refusal
+        one = ("documents", "render", "1", str(run.run_id * PER_RUN), "--output", str(tmp_path / "one.pdf"))
+        assert call(*one, database=db.url).value["number"] == "1-INV-01-000001"
+        assert "MARKETPLACE_FONTS" in call(*one, "--language", "zh", database=db.url).refusal
+        assert "has no country" in call(*one, "--format", "cii", database=db.url).refusal
+    assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "all" / "1-INV-01-000001.pdf").read_bytes()
