@@ -36,14 +36,21 @@ JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
  AND c.entry_no BETWEEN span.first_no AND span.last_no
  AND c.effective_on >= :from_on AND c.effective_on < :to_on"""
 
-# An order's VAT is the difference of what its month's VAT has come to, so this sum was rounded once.
+# An order's VAT is the difference of what its month's VAT has come to, so the sum of sales was rounded once. What
+# refunds and new ratings change belongs to the document in which the sale stands.
 _COMMISSION = f"""
-SELECT c.merchant_id, c.currency, 'period' AS subject, 'commission' AS category, k.vat_ppm,
-       sum(c.commission_minor)::bigint AS net_minor, sum(c.vat_minor)::bigint AS vat_minor,
-       count(DISTINCT c.entry_no) AS quantity
+SELECT c.merchant_id, c.currency, CASE c.kind WHEN 'sale' THEN 'period' ELSE 'correction' END AS subject,
+       CASE c.kind WHEN 'sale' THEN 'commission' ELSE c.kind END AS category, k.vat_ppm,
+       sum(c.commission_minor)::bigint AS net_minor, sum(c.vat_minor)::bigint AS vat_minor, count(*) AS quantity,
+       d.document_id AS corrects_id,
+       CASE WHEN d.document_id IS NULL AND s.effective_on >= :from_on THEN 'period' END AS of_run
 FROM {_LINES} JOIN billing.contract k ON k.contract_id = c.contract_id
-WHERE c.kind = 'sale'
-GROUP BY c.merchant_id, c.currency, k.vat_ppm
+LEFT JOIN billing.commission_line s ON c.kind <> 'sale' AND s.merchant_id = c.merchant_id
+ AND s.order_id = c.order_id AND s.contract_id = c.contract_id AND s.kind = 'sale'
+LEFT JOIN billing.document d ON d.merchant_id = s.merchant_id AND d.currency = s.currency
+ AND d.subject = 'period' AND d.kind = 'invoice' AND d.state = 'issued' AND d.corrects_id IS NULL
+ AND s.effective_on >= d.from_on AND s.effective_on < d.to_on
+GROUP BY c.merchant_id, c.currency, c.kind, k.vat_ppm, d.document_id, of_run
 """
 
 _MINIMUM = """
@@ -71,22 +78,6 @@ FROM (
       AND e.effective_on >= :from_on AND e.effective_on < :to_on
 ) AS fee
 GROUP BY merchant_id, currency
-"""
-
-# What refunds and new ratings change belongs to the document in which the sale stands.
-_CORRECTIONS = f"""
-SELECT c.merchant_id, c.currency, 'correction' AS subject, c.kind AS category, k.vat_ppm,
-       sum(c.commission_minor)::bigint AS net_minor, sum(c.vat_minor)::bigint AS vat_minor,
-       count(DISTINCT c.order_id) AS quantity, d.document_id AS corrects_id,
-       CASE WHEN d.document_id IS NULL AND s.effective_on >= :from_on THEN 'period' END AS of_run
-FROM {_LINES} JOIN billing.contract k ON k.contract_id = c.contract_id
-JOIN billing.commission_line s ON s.merchant_id = c.merchant_id AND s.order_id = c.order_id
- AND s.contract_id = c.contract_id AND s.kind = 'sale'
-LEFT JOIN billing.document d ON d.merchant_id = c.merchant_id AND d.currency = c.currency
- AND d.subject = 'period' AND d.kind = 'invoice' AND d.state = 'issued' AND d.corrects_id IS NULL
- AND s.effective_on >= d.from_on AND s.effective_on < d.to_on
-WHERE c.kind <> 'sale'
-GROUP BY c.merchant_id, c.currency, c.kind, k.vat_ppm, d.document_id, of_run
 """
 
 _CHARGES = """
@@ -132,7 +123,7 @@ _SOLD_TO_US = f"""
 SELECT c.merchant_id, c.currency, 'self_billing' AS subject, 'goods' AS category,
        p.self_billed_vat_ppm AS vat_ppm,
        sum(c.goods_minor + c.freight_minor - c.discount_minor)::bigint AS net_minor, 0 AS vat_minor,
-       count(DISTINCT c.order_id) AS quantity
+       count(*) AS quantity
 FROM {_LINES} JOIN billing.billing_party p ON p.merchant_id = c.merchant_id AND 'goods' = ANY(p.self_billed)
 GROUP BY c.merchant_id, c.currency, p.self_billed_vat_ppm
 """
@@ -148,7 +139,10 @@ WHERE leg.account = 2000 AND e.effective_on >= :from_on AND e.effective_on < :to
 GROUP BY e.merchant_id, e.currency, p.self_billed_vat_ppm
 """
 
-FACTS = [_bucket(sql) for sql in (_COMMISSION, _MINIMUM, _FEES, _CORRECTIONS, _CHARGES, _CREDITS, _ADS)]
+FACTS = [_bucket(sql) for sql in (_COMMISSION, _MINIMUM, _FEES, _CHARGES, _CREDITS, _ADS)]
+SELF_BILLING = _bucket("""
+SELECT merchant_id FROM billing.billing_party WHERE merchant_id = ANY(:merchants) AND self_billed <> '{}'
+""")
 SELF_BILLED = [_bucket(sql) for sql in (_SOLD_TO_US, _INCENTIVES)]
 
 OPEN_SERIES = """

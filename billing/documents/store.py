@@ -51,8 +51,9 @@ async def draft_run(tx: Tx, issue: Issue, merchants: Sequence[int]) -> list[Draf
     for statement in sql.FACTS:
         bound = {**period, "run_id": issue.run_id} if ":run_id" in statement.text else period
         facts += [_fact(row) for row in await tx.rows(statement, merchants=list(merchants), **bound)]
-    for statement in sql.SELF_BILLED:
-        facts += [_fact(row) for row in await tx.rows(statement, merchants=list(merchants), **period)]
+    agreed = [row.merchant_id for row in await tx.rows(sql.SELF_BILLING, merchants=list(merchants))]
+    for statement in sql.SELF_BILLED if agreed else ():
+        facts += [_fact(row) for row in await tx.rows(statement, merchants=agreed, **period)]
     return write(facts, issue.run_id)
 
 
