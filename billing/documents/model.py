@@ -5,7 +5,7 @@ a document of its own (`Subject`), so the VAT of each rate was rounded once for 
 back later stands in a credit note, by cumulative shares: any split of a whole gives back exactly the whole.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from marketplace.core.errors import Conflict
-from marketplace.core.rates import PPM, apply_half_even, divide_half_even
+from marketplace.core.rates import PPM, divide_half_even
 
 SERIES_PER_ENTITY = 16
 """Merchants share so many series of an entity: few to file, and several runs number at once."""
@@ -268,11 +268,6 @@ def contained(gross_minor: int, vat_ppm: int) -> tuple[int, int]:
     return net, gross_minor - net
 
 
-def off_by(tax: Tax) -> int:
-    """How far a tax is from rate times net (BR-CO-17): 0 where it was rounded once for its document."""
-    return tax.vat_minor - apply_half_even(tax.net_minor, tax.vat_ppm)
-
-
 def write(facts: Iterable[Fact], run_id: int) -> list[Draft]:
     """The documents that say these facts, in order of merchant, subject and source; nothing is said of zero.
 
@@ -372,24 +367,3 @@ def mirror(document: Document, lines: Sequence[Line], taxes: Sequence[Tax]) -> D
         lines=tuple(lines),
         taxes=tuple(taxes),
     )
-
-
-def left_of(original: Sequence[Tax], changes: Iterable[tuple[Kind, Kind, Sequence[Tax]]]) -> Mapping[int, Tax]:
-    """What is left of a document by rate after what corrects it: (its kind, the correction's kind, its taxes).
-
-    It is never below zero at any rate: a merchant is not given back more than it was charged.
-    """
-    left = {tax.vat_ppm: [tax.net_minor, tax.vat_minor] for tax in original}
-    for kind, other, taxes in changes:
-        sign = 1 if kind == other else -1
-        for tax in taxes:
-            of_rate = left.setdefault(tax.vat_ppm, [0, 0])
-            of_rate[0] += sign * tax.net_minor
-            of_rate[1] += sign * tax.vat_minor
-    return {rate: Tax(vat_ppm=rate, net_minor=net, vat_minor=vat) for rate, (net, vat) in left.items()}
-
-
-def signed(drafts: Iterable[Draft]) -> Iterator[tuple[Draft, int]]:
-    """Each document with its sign in what the merchant owes; self-billed ones say what it is owed."""
-    for draft in drafts:
-        yield draft, (1 if draft.kind in {Kind.INVOICE, Kind.SELF_BILLED_CREDIT_NOTE} else -1)

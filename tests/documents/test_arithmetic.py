@@ -20,16 +20,14 @@ from billing.documents.model import (
     Subject,
     Tax,
     contained,
-    left_of,
     mirror,
     number,
-    off_by,
     series_of,
-    signed,
     write,
 )
 from billing.rating import refund_share
 from marketplace.core.rates import apply_half_even
+from tests.documents.rules import left_of, off_by, signed
 
 RATES = st.sampled_from([0, 55_000, 77_000, 200_000, 230_000])
 AMOUNTS = st.integers(-(10**9), 10**9)

@@ -7,7 +7,7 @@ import pytest
 
 from billing.charges import store as charge_store
 from billing.charges.model import ChargeSource
-from billing.documents.model import Category, Kind, State, Subject, off_by
+from billing.documents.model import Category, Kind, State, Subject
 from billing.runs.model import Period
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
@@ -34,6 +34,7 @@ from tests.billing.market import (
 )
 from tests.builders import add_orders
 from tests.documents.market import JULY_2, JUNE_5, LAMPS, MAY_10, MAY_20, at, know, of_run, owed, refund, shown
+from tests.documents.rules import off_by
 from tests.products.market import YEARLY, offered, subscribed
 
 FIRST = "1-INV-01-000001"
