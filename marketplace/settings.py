@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size: connections of one process, at least 2: a long request holds one and works through others.
     rate_limit: requests per minute of an API key or a signed-in user, over all processes; 0 is no limit.
     rate_limit_anonymous: the same of an address from which nobody has signed in, and of each wrong API key.
+    fonts: a folder of fonts for documents, behind those that come with the program, which have no Chinese.
     webhooks_private: webhooks may go to loopback (then also without TLS) and to private networks; for trials only.
     processor, processor_url, processor_secret: the payment processor's name, where it listens, and the secret that we
     show it and it signs its events with (whsec_ and base64). Without them payments wait to be sent, and no event is let
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size: int = 8
     rate_limit: int = 60_000
     rate_limit_anonymous: int = 600
+    fonts: Path | None = None
     webhooks_private: bool = False
     processor_url: str | None = None
     processor_secret: str | None = None
@@ -59,7 +61,7 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
         text = env.get(f"MARKETPLACE_{name.upper()}")
         if text and name != "home":
             try:
-                values[name] = msgspec.convert(text, kind, strict=False)
+                values[name] = msgspec.convert(text, kind, strict=False, dec_hook=lambda _, value: Path(value))
             except msgspec.ValidationError as fault:
                 raise Invalid(f"MARKETPLACE_{name.upper()}: {fault}") from fault
     values |= {name: value for name, value in overrides.items() if value is not None}

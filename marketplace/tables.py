@@ -4,6 +4,7 @@ import billing.ads.order_tables
 import billing.ads.tables
 import billing.bank_accounts.tables
 import billing.charges.tables
+import billing.documents.tables
 import billing.exchange.tables
 import billing.journals.tables
 import billing.ledger.tables

@@ -93,6 +93,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     currency: str
     net_minor: int
+    vat_ppm: int
     vat_minor: int
     pays_by: PaysBy
     charged_on: date

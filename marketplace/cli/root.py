@@ -24,6 +24,7 @@ MODULES = {
     "settle": "billing",
     "billing": "billing",
     "payouts": "payouts",
+    "documents": "documents",
     "verify": "billing",
     "export": "export",
     "user": "user",

@@ -24,6 +24,7 @@ CRASH_POINTS = frozenset(
         "run.before-commit",
         "run.bucket-committed",
         "run.finalised",
+        "documents.numbered",
         "payout.instructed",
         "payout.posted",
         "payment.claimed",

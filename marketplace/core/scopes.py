@@ -27,6 +27,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "settlements": ("settlements",),
     "runs": ("billing-runs", "run-schedules", "proofs"),
     "statements": ("statements",),
+    "documents": ("documents", "document-previews", "billing-details"),
     "payouts": (
         "payouts", "bank-accounts", "payout-terms", "payout-holds", "payout-reserves", "carried-payouts", "payout-dues",
         "payout-files", "debtor-accounts",

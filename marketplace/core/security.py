@@ -17,6 +17,8 @@ APPEND_ONLY = frozenset(
         "billing.ad_order_event",
         "billing.ad_receipt",
         "billing.credit_movement",
+        "billing.document_line",
+        "billing.document_tax",
         "billing.entry",
         "billing.line_dispute_message",
         "billing.payer_back",
@@ -43,6 +45,7 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 
 CHANGEABLE = {
     "billing.ad_event": ("verdict",),
+    "billing.document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }

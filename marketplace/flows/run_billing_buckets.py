@@ -17,6 +17,7 @@ from marketplace.core import work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import Tx
 from marketplace.flows.cover_charges import commit_covers, release_covers, reserve_covers, take_back_covers
+from marketplace.flows.issue_documents import issue_documents, reverse_documents
 from marketplace.flows.net_receivables import net_receivables, owing_among
 from marketplace.flows.run_charges import settle_charges
 
@@ -88,6 +89,7 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
     if special:
         await tx.execute(terms_sql.POST_HELD, {"merchants": special, "run_id": run.run_id, **by})
         await tx.execute(terms_sql.ADVANCE_HEADS, {"merchants": special, "run_id": run.run_id})
+    await issue_documents(tx, run, closing)
     crash_point("run.before-commit")
     return {"changed": sorted(changed)}
 
@@ -161,6 +163,7 @@ async def reverse_bucket(tx: Tx, payload: Any) -> dict[str, int]:
     await tx.execute(sql.KEEP_WINDOWS, {**bound, **by})
     for statement in (sql.DROP_WINDOWS, sql.REVERSE_STATEMENTS, sql.FORGET_PREVIEW):
         await tx.execute(statement, bound)
+    await reverse_documents(tx, run, sorted(payload["merchants"]))
     crash_point("run.before-commit")
     return {"cancelled": posted}
 

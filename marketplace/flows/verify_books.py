@@ -8,6 +8,7 @@ from marketplace.flows import (
     verify_ads,
     verify_amendments,
     verify_commission,
+    verify_documents,
     verify_exchange,
     verify_journals,
     verify_payers,
@@ -385,12 +386,14 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_journals.PROOFS,
     *verify_exchange.PROOFS,
     *verify_ad_orders.PROOFS,
+    *verify_documents.PROOFS,
 )
 
 OPEN_ITEMS = {
     "parked_orders": "SELECT count(*) FROM billing.parked_order",
     "unassigned_payments_minor": f"SELECT -sum(leg.amount) FROM {_LEGS} WHERE leg.account = 2900",
     "buyer_refunds_due_minor": f"SELECT -sum(leg.amount) FROM {_LEGS} WHERE leg.account = 2400",
+    "void_documents": verify_documents.VOID_DOCUMENTS,
     "entries_not_rolled_up": """
         SELECT sum(h.last_entry_no - r.rolled_no) FROM billing.ledger_head h
         JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id""",

@@ -123,6 +123,10 @@ class Speech:
         """A relative change with its sign: +12.5%."""
         return ("+" if ppm >= 500 else "") + self.percent(ppm)
 
+    def country(self, code: str) -> str:
+        """The name of an ISO 3166-1 alpha-2 code; what is none, and nothing, as it is."""
+        return str(self.locale.territories.get(code, code))
+
     def day(self, on: date) -> str:
         return dates.format_date(on, "medium", self.locale)
 

@@ -28,6 +28,7 @@ CASES: list[tuple[tuple[str, ...], str]] = [
     *[(BILL, point) for point in ("run.drafted", "run.previewing:2", "run.previewed", "run.approved")],
     *[(BILL, point) for point in ("run.finalising", "run.bucket-committed", "run.bucket-committed:3")],
     *[(BILL, point) for point in ("run.before-commit:2", "run.finalised", "payout.instructed", "payout.posted:2")],
+    *[(BILL, point) for point in ("documents.numbered", "documents.numbered:3")],
     *[(REVERSE, point) for point in ("run.before-commit:2", "run.bucket-committed")],
     *[(command, point) for command in (SETTLE, BILL, REVERSE) for point in ("roll.committed",)],
 ]

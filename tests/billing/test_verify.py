@@ -24,6 +24,7 @@ from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.corruptions_ad_orders import AD_ORDER_CORRUPTIONS, add_ad_orders
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
+from tests.billing.corruptions_documents import DOCUMENT_CORRUPTIONS
 from tests.billing.corruptions_journals import (
     JOURNAL_CORRUPTIONS,
     add_exchange,
@@ -291,6 +292,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
     **JOURNAL_CORRUPTIONS,
+    **DOCUMENT_CORRUPTIONS,
 }  # fmt: skip
 
 

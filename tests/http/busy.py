@@ -122,8 +122,10 @@ async def _months(people: People) -> None:
     """May is final with payouts, one of them confirmed, and rated anew, once more to be approved; June has a
     preview with a minimum charged.
     """
+    await _billing_details(people)
     run_id = await close_month(people.controller)
     await _files_for_the_bank(people)
+    await _documents(people, run_id)
     listed = await people.clerk.get("/api/v1/payouts", params={"run_id": run_id})
     for payout in listed.json()["items"]:
         path = f"/merchants/{payout['merchant_id']}/payouts/{payout['payout_id']}"
@@ -152,6 +154,25 @@ async def _files_for_the_bank(people: People) -> None:
     await done(people.controller, f"/payout-files/{file['file_id']}/approve")
     await done(people.controller, f"{beta}/{hold['hold_id']}/release", {"reason": "answered"})
     await done(people.clerk, "/payout-files", wanted)
+
+
+async def _billing_details(people: People) -> None:
+    """Both have details, and sell their goods to the platform, which writes the invoices for it."""
+    details = {"name": "Lamps", "address": "1 Main Street", "country": "FR", "self_billed": ["goods"]}
+    for merchant_id in (ALPHA, BETA):
+        path = f"/api/v1/merchants/{merchant_id}/billing-details"
+        assert (await people.clerk.put(path, json=details, headers={"If-Match": '"0"'})).status_code == 200
+
+
+async def _documents(people: People, run_id: int) -> None:
+    """Somebody asks for Alpha's invoice to be void, and Beta's is."""
+    listed = await people.clerk.get("/api/v1/documents", params={"run_id": run_id})
+    for one in listed.json()["items"]:
+        path = f"/merchants/{one['merchant_id']}/documents/{one['document_id']}"
+        if one["kind"] == "invoice":
+            await done(people.clerk, f"{path}/void", {"reason": "wrong address"})
+            if one["merchant_id"] == BETA:
+                await done(people.controller, f"{path}/void/approve")
 
 
 async def _terms_of_payout(people: People) -> None:

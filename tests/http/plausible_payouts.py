@@ -1,15 +1,17 @@
-"""Who may call the operations of payouts, ids, what is ripe and bodies for them; `plausible` and the roles add them."""
+"""Who may call what of payouts and documents, ids, what is ripe and bodies; `plausible` and the roles add them."""
 
 from collections.abc import Callable
 from typing import Any
 
 from marketplace.core.users import UserRole
+from tests.http import plausible_documents
 
 _BOOKS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
 _CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 _FINANCE = _CONTROL | {UserRole.ACCOUNTANT}
 
 ROUTES: dict[str, set[UserRole]] = {
+    **plausible_documents.ROUTES,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": _FINANCE,
     "POST /api/v1/debtor-accounts": _CONTROL,
     "POST /api/v1/payout-files": _FINANCE,
@@ -33,6 +35,7 @@ ROUTES: dict[str, set[UserRole]] = {
 }
 
 REAL: dict[tuple[str, ...], str] = {
+    **plausible_documents.REAL,
     ("file_id",): "SELECT file_id FROM billing.payout_file ORDER BY file_id",
     ("merchant_id", "hold_id"): "SELECT merchant_id, hold_id FROM billing.payout_hold ORDER BY 2",
     ("merchant_id", "terms_id"): "SELECT merchant_id, terms_id FROM billing.payout_terms ORDER BY state DESC, terms_id",
@@ -41,6 +44,7 @@ REAL: dict[tuple[str, ...], str] = {
 _M = "POST /api/v1/merchants/{merchant_id}"
 
 RIPE: dict[str, str] = {
+    **plausible_documents.RIPE,
     f"{_M}/payout-holds/{{hold_id}}/release": "FROM billing.payout_hold WHERE released_at IS NULL",
     f"{_M}/payout-terms/{{terms_id}}/approve": "FROM billing.payout_terms WHERE state = 'proposed'",
     f"{_M}/payout-terms/{{terms_id}}/reject": "FROM billing.payout_terms WHERE state = 'proposed'",
@@ -52,6 +56,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
         "entity_id": 1, "cadence": ("monthly", "ten_days")[n % 2], "starts_on": "2018-05-01", "payout_days": 1 + n,
     },
     f"{_M}/payout-dues/{{run_id}}/pay": lambda _, n: {"currency": "EUR"},
+    **plausible_documents.SENSIBLE,
     f"{_M}/payout-terms": lambda _, n: {
         "currency": "EUR", "minimum_minor": 10 + n % 5, "reserve_ppm": 50_000, "reserve_days": 30 + n, "reason": "risk",
     },

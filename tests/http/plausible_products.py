@@ -34,6 +34,7 @@ _OPEN = "FROM billing.charge c WHERE open_minor > 0 AND due_on < '2018-09-01'"
 _UNASKED = " AND NOT EXISTS (SELECT FROM billing.write_off w WHERE w.charge_id = c.charge_id)"
 
 RIPE: dict[str, str] = {
+    f"POST {_M}/work-orders": "FROM supply.hardware_unit WHERE merchant_id IS NOT NULL",
     f"{_SUBSCRIPTION}/agree": "FROM supply.subscription WHERE state = 'trial_ended'",
     f"{_SUBSCRIPTION}/change": "FROM supply.subscription WHERE state = 'active'",
     f"{_SUBSCRIPTION}/cancel": "FROM supply.subscription WHERE state = 'active'",
@@ -121,7 +122,7 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_ORDER}/cancel": lambda *_: {"reason": "no space"},
     f"{_ORDER}/ship": lambda seen, n: {"serials": _at(seen, 2 + n % 4)},
     f"{_ORDER}/return": lambda seen, n: {"serials": _at(seen, n % 2), "reason": "broken", "restock": True},
-    f"POST {_M}/work-orders": lambda seen, _: {**_WORK_OF, "serials": _at(seen, 0)},
+    f"POST {_M}/work-orders": lambda seen, n: {**_WORK_OF, "serials": _at(seen, n % 6)},
     f"{_WORK}/appoint": lambda *_: {"at": "2018-09-10T09:00:00Z"},
     f"{_WORK}/finish": lambda *_: {"on": "2018-09-03", "evidence": "signed"},
     f"POST {_M}/service-agreements/retainers": lambda *_: {**_AGREED, "retainer_minor": 100},

@@ -61,6 +61,7 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{payout_id}", str(ids["payout"]))
         .replace("{refund_id}", str(ids["refund"]))
         .replace("{dispute_id}", str(ids["dispute"]))
+        .replace("{document_id}", str(ids["document"]))
         .replace("{entry_no}", "1")
         .replace("{account}", "2000")
         .replace("{contract_id}", str(ids["contract"]))
@@ -87,6 +88,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         payout = await tx.scalar("SELECT payout_id FROM billing.payout WHERE merchant_id = :m", m=merchant_id)
         contract_id = await tx.scalar("SELECT contract_id FROM billing.contract WHERE name = :name", name=contract)
         refund = await tx.scalar("SELECT refund_id FROM demand.refund WHERE merchant_id = :m", m=merchant_id)
+        document = await tx.scalar("SELECT document_id FROM billing.document WHERE merchant_id = :m", m=merchant_id)
         products = await _products(tx, merchant_id)
         line = await tx.scalar(
             "SELECT min(entry_no) FROM billing.entry WHERE merchant_id = :m AND kind = 'order_settled'", m=merchant_id
@@ -105,6 +107,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         "endpoint": webhook.endpoint.endpoint_id,
         "event": tested.event_id,
         "refund": refund,
+        "document": document,
         "dispute": dispute,
         "amendment": amendment,
         "line_dispute": line_dispute.line_dispute_id,

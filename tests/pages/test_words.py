@@ -13,6 +13,8 @@ from sqlalchemy import CheckConstraint, Table
 
 from billing.ads.lifecycle import CampaignMove
 from billing.ads.model import CampaignState, Pricing
+from billing.documents.model import Category
+from billing.documents.model import Kind as DocumentKind
 from billing.ledger.chart import Account
 from billing.payments.tables import payment_part
 from billing.runs.model import RunState
@@ -34,6 +36,7 @@ from marketplace.web.templating import TEMPLATES, environment
 
 ROOT = Path(__file__).parents[2]
 CONSOLES = ROOT / "marketplace" / "consoles"
+DOCUMENTS = ROOT / "marketplace" / "flows" / "render_document.py"
 CALL = re.compile(r"""\b(?:t|text)\(\s*"([^"]+)"\s*[,)]""")
 COUNT = re.compile(r"""\bcount\(\s*"([^"]+)\"""")
 FAMILY = re.compile(r"""\b(?:label|name_of|pill)\(\s*"([^"]+)\"""")
@@ -41,7 +44,7 @@ EMPTY = re.compile(r"""ui\.empty\("([^"]+)"\)""")
 
 
 def source() -> str:
-    files = [*TEMPLATES.rglob("*.html"), *CONSOLES.glob("*.py")]
+    files = [*TEMPLATES.rglob("*.html"), *CONSOLES.glob("*.py"), DOCUMENTS]
     return "\n".join(path.read_text() for path in files)
 
 
@@ -80,6 +83,8 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "nature": {account.nature.name for account in Account},
         "order_state": {str(state) for state in OrderState},
         "order_move": {*(str(move) for move in Move), AMEND},
+        "document_kind": {str(kind) for kind in DocumentKind},
+        "document_line": {str(category) for category in Category},
         "party": {str(party) for party in Party},
         "order_annex": set(ANNEXES),
         "annex_state": {"shipped", "delivered"}.union(

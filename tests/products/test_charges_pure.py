@@ -23,7 +23,7 @@ JAN_1 = date(2018, 1, 1)
 def made(net: int, from_on: date, to_on: date) -> Charge:
     return Charge(
         merchant_id=1, charge_id=1, source=ChargeSource.SUBSCRIPTION, source_id=1, part="x", description="",
-        currency="EUR",
+        currency="EUR", vat_ppm=200_000,
         net_minor=net, vat_minor=net // 5, pays_by=PaysBy.NETTING, charged_on=from_on, due_on=from_on, deferred=False,
         service_from=from_on, service_to=to_on, anchored_on=from_on, anchored_minor=0, recognised_minor=0,
         credited_minor=0, credited_vat_minor=0, written_off_minor=0, regained_minor=0, open_minor=net,

@@ -234,6 +234,22 @@ CREATE TABLE billing.ad_terms (
     CONSTRAINT ck_ad_terms_vat CHECK (vat_ppm BETWEEN 0 AND 1000000)
 )
 ;;
+CREATE TABLE billing.billing_party (
+    merchant_id BIGINT NOT NULL, 
+    name TEXT NOT NULL, 
+    address TEXT NOT NULL, 
+    country TEXT NOT NULL, 
+    tax_id TEXT NOT NULL, 
+    self_billed TEXT[] NOT NULL, 
+    self_billed_vat_ppm INTEGER NOT NULL, 
+    version INTEGER NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_billing_party PRIMARY KEY (merchant_id), 
+    CONSTRAINT ck_billing_party_self_billed CHECK (self_billed <@ ARRAY['goods', 'incentive']), 
+    CONSTRAINT ck_billing_party_vat CHECK (self_billed_vat_ppm BETWEEN 0 AND 1000000)
+)
+;;
 CREATE TABLE billing.charge (
     merchant_id BIGINT NOT NULL, 
     charge_id BIGINT NOT NULL, 
@@ -243,6 +259,7 @@ CREATE TABLE billing.charge (
     description TEXT NOT NULL, 
     currency TEXT NOT NULL, 
     net_minor BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
     vat_minor BIGINT NOT NULL, 
     pays_by TEXT NOT NULL, 
     charged_on DATE NOT NULL, 
@@ -288,6 +305,64 @@ CREATE TABLE billing.debtor_account (
     set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     CONSTRAINT pk_debtor_account PRIMARY KEY (entity_id, currency), 
     CONSTRAINT ck_debtor_account_scheme CHECK (scheme IN ('iban', 'other'))
+)
+;;
+CREATE TABLE billing.document (
+    merchant_id BIGINT NOT NULL, 
+    document_id BIGINT NOT NULL, 
+    run_id BIGINT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    kind TEXT NOT NULL, 
+    subject TEXT NOT NULL, 
+    source_id BIGINT NOT NULL, 
+    series TEXT NOT NULL, 
+    serial BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    from_on DATE NOT NULL, 
+    to_on DATE NOT NULL, 
+    issued_on DATE NOT NULL, 
+    due_on DATE, 
+    net_minor BIGINT NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
+    seller JSONB NOT NULL, 
+    buyer JSONB NOT NULL, 
+    corrects_id BIGINT, 
+    reverses_id BIGINT, 
+    replaces_id BIGINT, 
+    state TEXT DEFAULT 'issued' NOT NULL, 
+    void_reason TEXT, 
+    void_asked_by TEXT, 
+    voided_by TEXT, 
+    voided_at TIMESTAMP WITH TIME ZONE, 
+    issued_by TEXT NOT NULL, 
+    issued_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_document PRIMARY KEY (merchant_id, document_id), 
+    CONSTRAINT fk_document_merchant_id_corrects_id FOREIGN KEY(merchant_id, corrects_id) REFERENCES billing.document (merchant_id, document_id), 
+    CONSTRAINT fk_document_merchant_id_reverses_id FOREIGN KEY(merchant_id, reverses_id) REFERENCES billing.document (merchant_id, document_id), 
+    CONSTRAINT fk_document_merchant_id_replaces_id FOREIGN KEY(merchant_id, replaces_id) REFERENCES billing.document (merchant_id, document_id), 
+    CONSTRAINT uq_document_merchant_id_series_serial UNIQUE (merchant_id, series, serial), 
+    CONSTRAINT uq_document_merchant_id_replaces_id UNIQUE (merchant_id, replaces_id), 
+    CONSTRAINT ck_document_kind CHECK (kind IN ('invoice', 'credit_note', 'self_billed_invoice', 'self_billed_credit_note')), 
+    CONSTRAINT ck_document_gross CHECK (net_minor + vat_minor >= 0), 
+    CONSTRAINT ck_document_state CHECK (state IN ('issued', 'reversed', 'void')), 
+    CONSTRAINT ck_document_void CHECK ((state = 'void') = (voided_by IS NOT NULL)), 
+    CONSTRAINT ck_document_asked CHECK ((void_asked_by IS NULL) = (void_reason IS NULL)), 
+    CONSTRAINT ck_document_period CHECK (to_on > from_on)
+)
+;;
+CREATE INDEX ix_document_corrects ON billing.document (merchant_id, corrects_id) WHERE corrects_id IS NOT NULL
+;;
+CREATE INDEX ix_document_merchant_id_subject_source_id ON billing.document (merchant_id, subject, source_id)
+;;
+CREATE INDEX ix_document_newest ON billing.document (issued_on, document_id, merchant_id)
+;;
+CREATE INDEX ix_document_run_id_merchant_id ON billing.document (run_id, merchant_id)
+;;
+CREATE TABLE billing.document_series (
+    series TEXT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    last_serial BIGINT NOT NULL, 
+    CONSTRAINT pk_document_series PRIMARY KEY (series)
 )
 ;;
 CREATE TABLE billing.entity_currency (
@@ -849,6 +924,31 @@ CREATE TABLE billing.commission_adjustment (
 )
 ;;
 CREATE INDEX ix_commission_adjustment_merchant_id_rerating_id ON billing.commission_adjustment (merchant_id, rerating_id)
+;;
+CREATE TABLE billing.document_line (
+    merchant_id BIGINT NOT NULL, 
+    document_id BIGINT NOT NULL, 
+    line_no SMALLINT NOT NULL, 
+    category TEXT NOT NULL, 
+    description TEXT NOT NULL, 
+    quantity BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    from_on DATE, 
+    to_on DATE, 
+    CONSTRAINT pk_document_line PRIMARY KEY (merchant_id, document_id, line_no), 
+    CONSTRAINT fk_document_line_merchant_id_document_id FOREIGN KEY(merchant_id, document_id) REFERENCES billing.document (merchant_id, document_id)
+)
+;;
+CREATE TABLE billing.document_tax (
+    merchant_id BIGINT NOT NULL, 
+    document_id BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
+    CONSTRAINT pk_document_tax PRIMARY KEY (merchant_id, document_id, vat_ppm), 
+    CONSTRAINT fk_document_tax_merchant_id_document_id FOREIGN KEY(merchant_id, document_id) REFERENCES billing.document (merchant_id, document_id)
+)
 ;;
 CREATE TABLE billing.line_dispute_message (
     merchant_id BIGINT NOT NULL, 
@@ -1481,6 +1581,20 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON billing.ad_terms TO app_staff, app_worke
 ;;
 GRANT SELECT ON billing.ad_terms TO app_merchant
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.billing_party TO app_staff, app_worker
+;;
+ALTER TABLE billing.billing_party ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.billing_party FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.billing_party TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.billing_party TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.billing_party TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.billing_party FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.charge TO app_staff, app_worker
 ;;
 ALTER TABLE billing.charge ENABLE ROW LEVEL SECURITY
@@ -1496,6 +1610,22 @@ GRANT SELECT ON billing.charge TO app_merchant
 CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.debtor_account TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE (state, void_reason, void_asked_by, voided_by, voided_at) ON billing.document TO app_staff, app_worker
+;;
+ALTER TABLE billing.document ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.document FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.document TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.document TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.document TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.document FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.document_series TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.entity_currency TO app_staff, app_worker
 ;;
@@ -1802,6 +1932,34 @@ CREATE POLICY app_worker ON billing.commission_adjustment TO app_worker USING (t
 GRANT SELECT ON billing.commission_adjustment TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.commission_adjustment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON billing.document_line TO app_staff, app_worker
+;;
+ALTER TABLE billing.document_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.document_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.document_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.document_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.document_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.document_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON billing.document_tax TO app_staff, app_worker
+;;
+ALTER TABLE billing.document_tax ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.document_tax FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.document_tax TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.document_tax TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.document_tax TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.document_tax FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT ON billing.line_dispute_message TO app_staff, app_worker
 ;;

@@ -1,0 +1,79 @@
+"""The invariants of tax documents, each as one SQL query that must find nothing; part of `verify_books`."""
+
+_OWED = "CASE WHEN d.kind IN ('invoice', 'self_billed_credit_note') THEN 1 ELSE -1 END"
+
+NOT_AGAIN = """(d.state = 'void' AND NOT EXISTS (
+    SELECT FROM billing.document a WHERE a.merchant_id = d.merchant_id AND a.replaces_id = d.document_id))"""
+"""A void document that waits to be issued again: the VAT that it told of is still in the books."""
+
+VOID_DOCUMENTS = f"""
+SELECT count(*) FROM billing.document d
+JOIN billing.statement s ON s.merchant_id = d.merchant_id AND s.run_id = d.run_id AND s.currency = d.currency
+WHERE s.state = 'final' AND {NOT_AGAIN}"""
+
+PROOFS: tuple[tuple[str, str, str], ...] = (
+    (
+        "documents-are-vat",
+        "the documents of each final statement have the VAT that its merchant's books have in its period",
+        f"""SELECT s.merchant_id, s.run_id, s.currency, coalesce(d.vat, 0), coalesce(l.vat, 0)
+            FROM billing.statement s
+            LEFT JOIN (SELECT d.merchant_id, d.run_id, d.currency, sum({_OWED} * d.vat_minor) AS vat
+                       FROM billing.document d
+                       WHERE (d.state = 'issued' OR {NOT_AGAIN}) AND d.kind IN ('invoice', 'credit_note')
+                         AND d.reverses_id IS NULL
+                       GROUP BY d.merchant_id, d.run_id, d.currency) AS d
+              ON d.merchant_id = s.merchant_id AND d.run_id = s.run_id AND d.currency = s.currency
+            LEFT JOIN (SELECT w.merchant_id, w.run_id, w.currency, -sum(leg.amount) AS vat
+                       FROM billing.statement w
+                       JOIN billing.entry e ON e.merchant_id = w.merchant_id AND e.currency = w.currency
+                        AND e.effective_on >= w.from_on AND e.effective_on < w.to_on
+                        AND e.kind <> 'payer_fee',
+                            unnest(e.accounts, e.amounts) AS leg (account, amount)
+                       WHERE w.state = 'final' AND leg.account = 2300
+                       GROUP BY w.merchant_id, w.run_id, w.currency) AS l
+              ON l.merchant_id = s.merchant_id AND l.run_id = s.run_id AND l.currency = s.currency
+            WHERE s.state = 'final' AND coalesce(d.vat, 0) <> coalesce(l.vat, 0)""",
+    ),
+    (
+        "documents-are-lines",
+        "every document's net is the sum of its lines and of what it taxes, and its VAT the sum of its taxes",
+        """SELECT d.merchant_id, d.document_id, d.net_minor, l.net, t.net, d.vat_minor, t.vat
+           FROM billing.document d
+           LEFT JOIN (SELECT merchant_id, document_id, sum(net_minor) AS net FROM billing.document_line
+                      GROUP BY merchant_id, document_id) AS l
+             ON l.merchant_id = d.merchant_id AND l.document_id = d.document_id
+           LEFT JOIN (SELECT merchant_id, document_id, sum(net_minor) AS net, sum(vat_minor) AS vat
+                      FROM billing.document_tax GROUP BY merchant_id, document_id) AS t
+             ON t.merchant_id = d.merchant_id AND t.document_id = d.document_id
+           WHERE (d.net_minor, d.net_minor, d.vat_minor) IS DISTINCT FROM (l.net, t.net, t.vat)""",
+    ),
+    (
+        "series-have-no-gaps",
+        "every series runs from one to its last number: each number stands on one document, void ones included",
+        """SELECT coalesce(s.series, d.series), s.last_serial, d.documents, d.first, d.last
+           FROM billing.document_series s
+           FULL JOIN (SELECT series, count(DISTINCT serial) AS numbers, count(*) AS documents, min(serial) AS first,
+                             max(serial) AS last FROM billing.document GROUP BY series) AS d ON d.series = s.series
+           WHERE (coalesce(s.last_serial, 0), coalesce(s.last_serial, 0), coalesce(s.last_serial, 0))
+                 IS DISTINCT FROM (coalesce(d.numbers, 0), coalesce(d.documents, 0), coalesce(d.last, 0))
+              OR coalesce(d.first, 1) <> 1""",
+    ),
+    (
+        "credits-are-charged",
+        "what corrects a document leaves nothing below zero of it, at any VAT rate",
+        """SELECT o.merchant_id, o.document_id, t.vat_ppm, sum(t.net_minor), sum(t.vat_minor)
+           FROM billing.document o
+           JOIN (SELECT d.merchant_id, coalesce(d.corrects_id, d.document_id) AS original_id, d.kind, x.vat_ppm,
+                        x.net_minor, x.vat_minor
+                 FROM billing.document d JOIN billing.document_tax x
+                   ON x.merchant_id = d.merchant_id AND x.document_id = d.document_id
+                 WHERE d.state <> 'void') AS m
+             ON m.merchant_id = o.merchant_id AND m.original_id = o.document_id
+           CROSS JOIN LATERAL (SELECT m.vat_ppm, CASE WHEN m.kind = o.kind THEN m.net_minor ELSE -m.net_minor END
+                               AS net_minor, CASE WHEN m.kind = o.kind THEN m.vat_minor ELSE -m.vat_minor END
+                               AS vat_minor) AS t
+           WHERE o.corrects_id IS NULL AND o.state <> 'void'
+           GROUP BY o.merchant_id, o.document_id, t.vat_ppm
+           HAVING sum(t.net_minor) < 0 OR sum(t.vat_minor) < 0""",
+    ),
+)
