@@ -86,6 +86,7 @@ class Category(StrEnum):
     SUBSCRIPTION = "subscription"
     HARDWARE = "hardware"
     WORK_ORDER = "work_order"
+    AD_ORDER = "ad_order"
     SERVICE = "service"
     GOODS = "goods"
     INCENTIVE = "incentive"
