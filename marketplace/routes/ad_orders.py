@@ -51,8 +51,8 @@ OfOwner = Annotated[
 class LineBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """quantity clicks, impressions or slots, as the placement sells them, from from_at to before to_at.
 
-    unit_price_minor: without VAT, of a click, a thousand impressions or a slot. Of slots a line has all that its window
-    holds.
+    unit_price_minor: without VAT, of one click, a thousand impressions, one slot. Of slots a line has all that its
+    window holds.
     """
 
     placement_id: Id
