@@ -2,6 +2,7 @@
 
 import billing.ads.tables
 import billing.bank_accounts.tables
+import billing.bank_files.tables
 import billing.charges.tables
 import billing.ledger.tables
 import billing.payers.tables

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import rich_click as click
 
-from marketplace.cli.base import Outcome, Session, command, progress_bar
+from billing.bank_files.model import FileState
+from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, progress_bar
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
 from marketplace.core.errors import Invalid
+from marketplace.flows.import_bank_file import import_bank_file
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
 from marketplace.flows.import_processor_file import import_processor_file as import_file
@@ -43,6 +45,21 @@ async def import_processor_file(session: Session, file: Path, processor: str | N
     """
     name = processor or session.settings.processor
     return Outcome(await import_file(session.db, session.actor, name, _content(file)))
+
+
+@command(import_group, "bank", roles=("accountant", "controller"))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+async def import_bank(session: Session, file: Path) -> Outcome:
+    """Take in a file of a bank or processor: its statements are proved, and each line is taken in once.
+
+    A file that cannot be read, or does not hold, is kept with the reasons, and nothing is made of it.
+    """
+    try:
+        with progress_bar("lines") as show, file.open("rb") as stream:
+            read = await import_bank_file(session.db, session.actor, file.name, stream, on_progress=show)
+    except OSError as fault:
+        raise Invalid(f"{file}: {fault.strerror}") from fault
+    return Outcome(read, 0 if read.state is FileState.READ else EXIT_INCOMPLETE)
 
 
 def _content(file: Path) -> bytes:

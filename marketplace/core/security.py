@@ -14,6 +14,9 @@ APPEND_ONLY = frozenset(
         "billing.ad_charge",
         "billing.ad_movement",
         "billing.ad_receipt",
+        "billing.bank_file_part",
+        "billing.bank_line",
+        "billing.bank_mapping",
         "billing.credit_movement",
         "billing.entry",
         "billing.payer_back",
@@ -36,6 +39,17 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 
 CHANGEABLE = {
     "billing.ad_event": ("verdict",),
+    "billing.bank_file": (
+        "state",
+        "format",
+        "mapping_id",
+        "flaws",
+        "statements",
+        "lines",
+        "stored_lines",
+        "new_lines",
+        "moved_at",
+    ),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }

@@ -4,6 +4,7 @@ TOPICS: dict[str, str] = {
     "billing.ad_balance_changed.v1": "A merchant's prepaid ads have been topped up, granted or given back.",
     "billing.ad_campaign_moved.v1": "An ad campaign has gone from one state to the next.",
     "billing.bank_account_changed.v1": "A merchant's bank account has been proposed, activated, refused or withdrawn.",
+    "billing.bank_file_read.v1": "A file of a bank or processor has been read, or is kept because it does not hold.",
     "billing.charge_made.v1": "A merchant has been charged for a product.",
     "billing.charge_dunned.v1": "A merchant has been asked again for a charge that is past due.",
     "billing.payout_confirmed.v1": "The bank has paid a payout.",
@@ -37,6 +38,7 @@ TOPICS: dict[str, str] = {
 
 HOUSE_ONLY = frozenset(
     {
+        "billing.bank_file_read.v1",
         "billing.orders_settled.v1",
         "billing.payment_ended.v1",
         "billing.payer_claim_dunned.v1",
