@@ -148,6 +148,25 @@ class BankLine(msgspec.Struct, frozen=True, kw_only=True):
     booked: bool
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Two statements of an account of which the second, file_id's, does not open with what the first closes with.
+
+    what: something between them is `missing`, or they `overlap`.
+    """
+
+    account: str
+    currency: str | None
+    after_number: str
+    after_day: date
+    before_number: str
+    before_day: date | None
+    closing_minor: int
+    opening_minor: int
+    file_id: int
+    statement_no: int
+    what: str
+
+
 Items = Iterator[Line | Statement]
 
 

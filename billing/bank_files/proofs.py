@@ -41,7 +41,7 @@ def prove(items: Iterable[Line | Statement]) -> Iterator[Proved]:
         single = item.currency or (next(iter(currencies)) if len(currencies) == 1 else None)
         flaws = [*item.flaws, *flaws, *_wrong_balance(item, total), *_other_currencies(item, currencies)]
         identity = _identity(item, lines, total)
-        if identity in known:
+        if lines and identity in known:
             flaws.append(f"{_name(item)} is in the file twice")
         known.add(identity)
         yield Proved(

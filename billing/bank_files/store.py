@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql
 
-from billing.bank_files.model import BankFile, BankLine, BankStatement, FileState, Kind, Line
+from billing.bank_files.mapping import Mapping, SavedMapping
+from billing.bank_files.model import BankFile, BankLine, BankStatement, FileState, Gap, Kind, Line
 from billing.bank_files.proofs import Proved
-from billing.bank_files.tables import bank_file, bank_file_part, bank_statement
+from billing.bank_files.tables import bank_file, bank_file_part, bank_mapping, bank_statement
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.core.ids import time_ordered_id
@@ -37,19 +38,28 @@ def _file(row: Any) -> BankFile:
     return BankFile(**{**row._mapping, "state": FileState(row.state), "flaws": tuple(row.flaws)})
 
 
-async def receive(tx: Tx, name: str, content_hash: bytes, size_bytes: int) -> BankFile:
-    """The file with this content, a new one when it never came before."""
+async def receive(tx: Tx, name: str, content_hash: bytes, size_bytes: int, mapping_id: int | None) -> BankFile:
+    """The file with this content, a new one when it never came before. mapping_id: by which it is read from now on."""
     row = {
         "file_id": time_ordered_id(tx.now),
         "content_hash": content_hash,
         "name": name,
         "size_bytes": size_bytes,
         "state": FileState.ARRIVING,
+        "mapping_id": mapping_id,
         "received_at": tx.now,
         "received_by": tx.actor,
         "moved_at": tx.now,
     }
     await tx.execute(postgresql.insert(bank_file).values(row).on_conflict_do_nothing(index_elements=["content_hash"]))
+    if mapping_id is not None:
+        await tx.execute(
+            """
+            UPDATE billing.bank_file SET mapping_id = :mapping
+            WHERE content_hash = :hash AND state NOT IN ('storing', 'read')
+            """,
+            {"mapping": mapping_id, "hash": content_hash},
+        )
     found = await tx.row(f"SELECT {_FILE} FROM billing.bank_file WHERE content_hash = :hash", hash=content_hash)
     return _file(found)
 
@@ -110,14 +120,16 @@ async def list_files(
     return [_file(row) for row in rows]
 
 
-async def unfinished(tx: Tx, since: datetime) -> Sequence[int]:
+async def unfinished(tx: Tx, since: datetime) -> Sequence[BankFile]:
     """Files that are kept whole and have not got on since then: whoever read them has been stopped."""
     rows = await tx.rows(
-        "SELECT file_id FROM billing.bank_file WHERE state IN ('kept', 'storing') AND moved_at <= :since"
-        " ORDER BY moved_at, file_id LIMIT 100",
+        f"""
+        SELECT {_FILE} FROM billing.bank_file WHERE state IN ('kept', 'storing') AND moved_at <= :since
+        ORDER BY moved_at, file_id LIMIT 100
+        """,
         since=since,
     )
-    return [row.file_id for row in rows]
+    return [_file(row) for row in rows]
 
 
 async def judge(
@@ -127,7 +139,6 @@ async def judge(
     *,
     state: FileState,
     file_format: str | None,
-    mapping_id: int | None,
     flaws: Sequence[str],
 ) -> None:
     """Write down what a file holds and what of it does not; what was found before is replaced."""
@@ -136,7 +147,7 @@ async def judge(
         await tx.execute(insert(bank_statement), [_statement_row(file_id, no, one) for no, one in enumerate(proved, 1)])
     await tx.execute(
         """
-        UPDATE billing.bank_file SET state = :state, format = :format, mapping_id = :mapping, flaws = :flaws,
+        UPDATE billing.bank_file SET state = :state, format = :format, flaws = :flaws,
             statements = :statements, lines = :lines, stored_lines = 0, new_lines = 0, moved_at = :now
         WHERE file_id = :file
         """,
@@ -144,7 +155,6 @@ async def judge(
             "file": file_id,
             "state": state,
             "format": file_format,
-            "mapping": mapping_id,
             "flaws": list(flaws),
             "statements": len(proved),
             "lines": sum(one.lines for one in proved),
@@ -202,6 +212,18 @@ async def finish(tx: Tx, file_id: int) -> None:
     )
 
 
+async def booked_elsewhere(tx: Tx, file_id: int, file_format: str, lines: int, new_lines: int) -> None:
+    """Note that a file's lines, so many of them new, are booked where files of its format are."""
+    await tx.execute(
+        """
+        UPDATE billing.bank_file SET state = 'read', format = :format, flaws = '{}', lines = :lines,
+            stored_lines = :lines, new_lines = :new, moved_at = :now
+        WHERE file_id = :file
+        """,
+        {"file": file_id, "format": file_format, "lines": lines, "new": new_lines, "now": tx.now},
+    )
+
+
 async def list_statements(tx: Tx, file_id: int, *, limit: int, after: int = 0) -> Sequence[BankStatement]:
     """Statements of a file in its order, those after the number `after`."""
     rows = await tx.rows(
@@ -228,3 +250,82 @@ async def list_lines(tx: Tx, file_id: int, *, limit: int, after: int = 0) -> Seq
         limit=limit,
     )
     return [BankLine(**{**row._mapping, "kind": Kind(row.kind)}) for row in rows]
+
+
+_GAPS = """
+WITH told AS (
+    SELECT DISTINCT ON (s.account, s.currency, s.number, s.from_day, s.to_day, s.opening_minor, s.closing_minor) s.*
+    FROM billing.bank_statement s JOIN billing.bank_file f ON f.file_id = s.file_id AND f.state = 'read'
+    WHERE s.kind = 'statement' AND s.opening_minor IS NOT NULL AND s.closing_minor IS NOT NULL
+      AND s.to_day IS NOT NULL AND (CAST(:account AS text) IS NULL OR s.account = :account)
+    ORDER BY s.account, s.currency, s.number, s.from_day, s.to_day, s.opening_minor, s.closing_minor, s.file_id
+), chained AS (
+    SELECT told.*, lag(closing_minor) OVER one AS before_minor, lag(number) OVER one AS before_number,
+           lag(to_day) OVER one AS before_day
+    FROM told
+    WINDOW one AS (PARTITION BY account, currency ORDER BY to_day, length(number), number, file_id, statement_no)
+)
+SELECT account, currency, before_number AS after_number, before_day AS after_day, number AS before_number,
+       from_day AS before_day, before_minor AS closing_minor, opening_minor, file_id, statement_no,
+       CASE WHEN from_day < before_day OR (number <> '' AND number = before_number) THEN 'overlap' ELSE 'missing' END
+           AS what
+FROM chained
+WHERE before_minor IS NOT NULL AND before_minor <> opening_minor
+ORDER BY account, currency, to_day, length(number), number, file_id, statement_no
+LIMIT :limit
+"""
+
+
+async def list_gaps(tx: Tx, *, account: str | None = None, limit: int) -> Sequence[Gap]:
+    """Where an account's statements do not follow on each other, by its files that are read, at most `limit`."""
+    return [Gap(**row._mapping) for row in await tx.rows(_GAPS, account=account, limit=limit)]
+
+
+async def add_mapping(tx: Tx, name: str, mapping: Mapping) -> SavedMapping:
+    """Save a mapping as the next version of its name."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('bank_mapping'))")
+    version = await tx.scalar(
+        "SELECT coalesce(max(version), 0) + 1 FROM billing.bank_mapping WHERE name = :name", name=name
+    )
+    row = {"mapping_id": time_ordered_id(tx.now), "name": name, "version": version}
+    row |= {"made_by": tx.actor, "made_at": tx.now}
+    await tx.execute(insert(bank_mapping), {**row, "mapping": msgspec.to_builtins(mapping)})
+    return SavedMapping(**row, mapping=mapping)
+
+
+_MAPPING = ", ".join(SavedMapping.__struct_fields__)
+
+
+def _mapping(row: Any) -> SavedMapping:
+    return SavedMapping(**{**row._mapping, "mapping": msgspec.convert(row.mapping, Mapping)})
+
+
+async def newest_mapping(tx: Tx, name: str) -> SavedMapping:
+    """Raises NotFound."""
+    row = await tx.row(
+        f"SELECT {_MAPPING} FROM billing.bank_mapping WHERE name = :name ORDER BY version DESC LIMIT 1", name=name
+    )
+    if row is None:
+        raise NotFound(f"mapping: there is no mapping {name[:60]!r}")
+    return _mapping(row)
+
+
+async def get_mapping(tx: Tx, mapping_id: int) -> SavedMapping:
+    """Raises NotFound."""
+    row = await tx.row(f"SELECT {_MAPPING} FROM billing.bank_mapping WHERE mapping_id = :id", id=mapping_id)
+    if row is None:
+        raise NotFound(f"there is no mapping {mapping_id}")
+    return _mapping(row)
+
+
+async def list_mappings(tx: Tx, *, limit: int, before: int | None = None) -> Sequence[SavedMapping]:
+    """At most `limit` versions of mappings, the newest first, those made before the mapping `before`."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_MAPPING} FROM billing.bank_mapping WHERE CAST(:before AS bigint) IS NULL OR mapping_id < :before
+        ORDER BY mapping_id DESC LIMIT :limit
+        """,
+        before=before,
+        limit=limit,
+    )
+    return [_mapping(row) for row in rows]

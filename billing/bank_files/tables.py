@@ -132,4 +132,4 @@ bank_mapping = local_table(
     UniqueConstraint("name", "version"),
     schema="billing",
 )
-"""How the columns of a table are read, in versions: the newest of a name is used; a file names the one it was read by."""
+"""How the columns of a table are read, in versions: a file names the one it was read by."""

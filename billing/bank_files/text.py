@@ -23,6 +23,11 @@ TEXT_MAX = 2_000
 _CHUNK = 2**20
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _SHOWN = 60
+_GROUPED = {
+    False: re.compile(r"-?[0-9]{1,3}(?:[, \u00a0'][0-9]{3})+(?:\.[0-9]*)?"),
+    True: re.compile(r"-?[0-9]{1,3}(?:[. \u00a0'][0-9]{3})+(?:,[0-9]*)?"),
+}
+_GROUP_SIGNS = {False: str.maketrans("", "", ", \u00a0'"), True: str.maketrans("", "", ". \u00a0'")}
 
 
 class Numbered(msgspec.Struct, frozen=True):
@@ -132,12 +137,13 @@ def named(row: Row, header: Sequence[str]) -> dict[str, str]:
 def amount(place: str, text: str, currency: str, *, comma: bool = False, grouped: bool = False) -> int:
     """A decimal amount in minor units; a plus sign and the sign of the currency may stand before it.
 
-    comma: the decimal sign is a comma, which may also end the number, as in SWIFT. grouped: thousands may be set apart.
+    comma: the decimal sign is a comma, which may also end the number, as in SWIFT. grouped: thousands may be set apart,
+    three digits each.
     Raises Unreadable for anything else, and for more decimals than the currency has.
     """
     plain = text.strip().lstrip("¥￥€$£").removeprefix("+")
-    if grouped:
-        plain = plain.replace("." if comma else ",", "").replace(" ", "").replace("\u00a0", "").replace("'", "")
+    if grouped and _GROUPED[comma].fullmatch(plain):
+        plain = plain.translate(_GROUP_SIGNS[comma])
     if comma:
         if "." in plain:
             raise Unreadable(f"{place}: {text[:_SHOWN]!r} has a point where the decimal sign is a comma")

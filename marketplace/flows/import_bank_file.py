@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from billing.bank_files import readers, store
+from billing.bank_files.mapping import Mapping
 from billing.bank_files.model import BankFile, FileState, Items, Line, Unreadable, fingerprint
 from billing.bank_files.packing import unpacked
 from billing.bank_files.proofs import Proved, prove
@@ -25,11 +26,14 @@ from billing.bank_files.store import Fingerprinted
 from marketplace.core import audit, outbox
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import AppError
+from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
 
 PART_BYTES = 2**20
 BATCH_LINES = 5_000
 STATEMENTS_MAX = 20_000
 _FLAWS_MAX = 100
+_NAME_CHARS_MAX = 200
 _STALE = timedelta(minutes=5)
 
 OnProgress = Callable[[int, int], None]
@@ -43,35 +47,51 @@ class _Checked(msgspec.Struct, frozen=True):
     """What the first reading found. repeats: the lines of which a file may hold several that are equal."""
 
     format: Format
+    mapping: Mapping | None
     proved: list[Proved]
     repeats: Repeats
 
 
 async def import_bank_file(
-    db: Database, actor: str, name: str, stream: BinaryIO, *, on_progress: OnProgress = _silent
+    db: Database,
+    actor: str,
+    name: str,
+    stream: BinaryIO,
+    *,
+    processor: str,
+    mapping: str | None = None,
+    on_progress: OnProgress = _silent,
 ) -> BankFile:
     """Keep and read a file; one that came before is not read again, one whose import was stopped goes on.
 
-    A file that cannot be read, or does not hold, is kept and says why.
+    A file that cannot be read, or does not hold, is kept and says why; it is read again when it is brought again.
+    processor: whose settlement file it is if it is one; it is booked as such. mapping: by which a table is read. Raises
+    NotFound when there is no such mapping.
     """
     digest, size = await asyncio.to_thread(_measure, stream)
-    file = await db.write(WORKER, actor, store.receive, name, digest, size)
+    file = await db.write(WORKER, actor, _receive, name, digest, size, mapping)
     if file.state is FileState.ARRIVING:
         await _keep(db, actor, file.file_id, stream)
     if file.state is FileState.READ:
         return file
-    return await _read(db, actor, file.file_id, stream, on_progress)
+    return await _read(db, actor, file, stream, processor, on_progress)
 
 
-async def read_unfinished(db: Database, actor: str) -> int:
+async def read_unfinished(db: Database, actor: str, processor: str) -> int:
     """Go on with files whose reading was stopped some minutes ago; returns how many."""
     async with db.read(WORKER) as tx:
         waiting = await store.unfinished(tx, db.clock.now() - _STALE)
-    for file_id in waiting:
+    for file in waiting:
         with tempfile.TemporaryFile() as restored:
-            await _restore(db, file_id, restored)
-            await _read(db, actor, file_id, restored, _silent)
+            await _restore(db, file.file_id, restored)
+            await _read(db, actor, file, restored, processor, _silent)
     return len(waiting)
+
+
+async def _receive(tx: Tx, name: str, digest: bytes, size: int, mapping: str | None) -> BankFile:
+    mapping_id = (await store.newest_mapping(tx, mapping)).mapping_id if mapping else None
+    plain = "".join(sign if sign.isprintable() else "?" for sign in name)[:_NAME_CHARS_MAX]
+    return await store.receive(tx, plain, digest, size, mapping_id)
 
 
 def _measure(stream: BinaryIO) -> tuple[bytes, int]:
@@ -106,30 +126,67 @@ async def _restore(db: Database, file_id: int, into: BinaryIO) -> None:
         number += 1
 
 
-async def _read(db: Database, actor: str, file_id: int, stream: BinaryIO, on_progress: OnProgress) -> BankFile:
+async def _read(
+    db: Database, actor: str, file: BankFile, stream: BinaryIO, processor: str, on_progress: OnProgress
+) -> BankFile:
     try:
-        checked = await asyncio.to_thread(_check, stream)
+        checked = await asyncio.to_thread(_check, stream, await _mapping_of(db, file))
     except Unreadable as fault:
-        return await db.write(WORKER, actor, _refuse, file_id, fault.detail)
-    file = await db.write(WORKER, actor, _judge, file_id, checked)
+        return await db.write(WORKER, actor, _refuse, file.file_id, FileState.UNREADABLE, None, fault.detail)
+    if checked.format is Format.SETTLEMENT:
+        return await _book_settlement(db, actor, file, stream, processor)
+    file = await db.write(WORKER, actor, _judge, file.file_id, checked)
     crash_point("bank-file.judged")
     if file.state is FileState.STORING:
         await _store_lines(db, actor, file, stream, checked, on_progress)
-        file = await db.write(WORKER, actor, _finish, file_id)
+        file = await db.write(WORKER, actor, _finish, file.file_id)
     return file
 
 
-def _check(stream: BinaryIO) -> _Checked:
-    """Read a file for its proofs. Raises Unreadable."""
+async def _mapping_of(db: Database, file: BankFile) -> Mapping | None:
+    if file.mapping_id is None:
+        return None
+    async with db.read(WORKER) as tx:
+        return (await store.get_mapping(tx, file.mapping_id)).mapping
+
+
+def _check(stream: BinaryIO, mapping: Mapping | None) -> _Checked:
+    """Read a file for its proofs; a settlement file proves itself when it is booked. Raises Unreadable."""
     content = unpacked(stream)
-    file_format = readers.detect(content)
+    file_format = Format.TABLE if mapping is not None else readers.detect(content)
     repeats = Repeats()
-    proved = []
-    for one in prove(_watched(readers.read(content, file_format), repeats)):
+    proved: list[Proved] = []
+    if file_format is Format.SETTLEMENT:
+        return _Checked(file_format, None, proved, repeats)
+    for one in prove(_watched(readers.read(content, file_format, mapping), repeats)):
         proved.append(one)
         if len(proved) > STATEMENTS_MAX:
             raise Unreadable(f"the file holds more than {STATEMENTS_MAX:,} statements")
-    return _Checked(file_format, proved, repeats)
+    return _Checked(file_format, mapping, proved, repeats)
+
+
+async def _book_settlement(db: Database, actor: str, file: BankFile, stream: BinaryIO, processor: str) -> BankFile:
+    content = await asyncio.to_thread(_whole, stream)
+    try:
+        booked = await import_processor_file(db, actor, processor, content)
+    except AppError as refusal:
+        told = (file.file_id, FileState.FAILED, Format.SETTLEMENT, refusal.detail)
+        return await db.write(WORKER, actor, _refuse, *told)
+    return await db.write(WORKER, actor, _booked, file.file_id, booked)
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    content = unpacked(stream)
+    content.seek(0)
+    return content.read()
+
+
+async def _booked(tx: Tx, file_id: int, booked: ImportedFile) -> BankFile:
+    file = await store.lock_file(tx, file_id)
+    if file.state is FileState.READ:
+        return file
+    await store.booked_elsewhere(tx, file_id, Format.SETTLEMENT, booked.lines, booked.new_lines)
+    return await _ended(tx, file_id)
 
 
 def _watched(items: Items, repeats: Repeats) -> Items:
@@ -139,11 +196,11 @@ def _watched(items: Items, repeats: Repeats) -> Items:
         yield item
 
 
-async def _refuse(tx: Tx, file_id: int, reason: str) -> BankFile:
+async def _refuse(tx: Tx, file_id: int, state: FileState, file_format: Format | None, reason: str) -> BankFile:
     file = await store.lock_file(tx, file_id)
     if file.state in {FileState.STORING, FileState.READ}:
         return file
-    await store.judge(tx, file_id, [], state=FileState.UNREADABLE, file_format=None, mapping_id=None, flaws=[reason])
+    await store.judge(tx, file_id, [], state=state, file_format=file_format, flaws=[reason])
     return await _ended(tx, file_id)
 
 
@@ -154,9 +211,7 @@ async def _judge(tx: Tx, file_id: int, checked: _Checked) -> BankFile:
         return file
     flaws = [flaw for one in checked.proved for flaw in one.flaws][:_FLAWS_MAX]
     state = FileState.FAILED if flaws else FileState.STORING
-    await store.judge(
-        tx, file_id, checked.proved, state=state, file_format=checked.format, mapping_id=None, flaws=flaws
-    )
+    await store.judge(tx, file_id, checked.proved, state=state, file_format=checked.format, flaws=flaws)
     return await (_ended(tx, file_id) if flaws else store.get_file(tx, file_id))
 
 
@@ -164,7 +219,7 @@ async def _store_lines(
     db: Database, actor: str, file: BankFile, stream: BinaryIO, checked: _Checked, on_progress: OnProgress
 ) -> None:
     content = await asyncio.to_thread(unpacked, stream)
-    lines = _lines(readers.read(content, checked.format), checked)
+    lines = _lines(readers.read(content, checked.format, checked.mapping), checked)
     while batch := await asyncio.to_thread(_next_batch, lines):
         if batch[-1].line_no > file.stored_lines:
             await db.write(WORKER, actor, _store_batch, file.file_id, batch)

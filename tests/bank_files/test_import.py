@@ -28,7 +28,7 @@ def major(cents: int) -> str:
 
 async def bring(db: Database, content: str | bytes, name: str = "a.sta") -> BankFile:
     raw = content.encode() if isinstance(content, str) else content
-    return await import_bank_file(db, "fay", name, io.BytesIO(raw))
+    return await import_bank_file(db, "fay", name, io.BytesIO(raw), processor="card")
 
 
 async def lines_of(db: Database, file_id: int) -> list[BankLine]:

@@ -132,6 +132,14 @@ async def _months(people: People) -> None:
     await _terms_of_payout(people)
 
 
+async def _files_of_the_bank(people: People) -> None:
+    """One that is read, and one that does not hold; the columns of a third are known."""
+    for name, statement in (("a", plausible_bank_files.STATEMENT), ("b", "no statement")):
+        content = b64encode(statement.encode()).decode()
+        await done(people.controller, "/bank-files", {"name": name, "content": content})
+    await done(people.controller, "/bank-mappings", {"name": "till", "mapping": plausible_bank_files.MAPPING})
+
+
 async def _files_for_the_bank(people: People) -> None:
     """Alpha's payout of May is in a file that is approved, Beta's, held meanwhile, in one that is not."""
     account = {"currency": "EUR", "holder": "The house", "scheme": "iban", "number": "DE89370400440532013000"}

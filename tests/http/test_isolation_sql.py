@@ -20,7 +20,8 @@ SECRETS = (
     "core.api_key", "core.app_user", "core.audit", "core.idempotency_key", "core.policy", "core.request_window",
     "core.session", "core.webhook_delivery", "core.webhook_endpoint", "core.outbox", "billing.inbox_event",
     "billing.payment_command", "billing.processor_line", "billing.debtor_account", "billing.payout_file",
-    "demand.buyer_ref",
+    "billing.bank_file", "billing.bank_file_part", "billing.bank_line", "billing.bank_mapping",
+    "billing.bank_statement", "demand.buyer_ref",
 )  # fmt: skip
 """What no tenant reads any of."""
 

@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_payouts
+from tests.http import plausible_bank_files, plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -238,6 +238,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
     "GET /api/v1/payouts/owed": FINANCE,
     **plausible_payouts.ROUTES,
+    **plausible_bank_files.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,
@@ -313,6 +314,7 @@ WITHOUT_ONCE = {
     "POST /api/v1/ads/events",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview",
+    "POST /api/v1/bank-mappings/preview",
 }
 """POSTs that move no money: a second session, key or code is harmless, and what they answer must not be stored.
 
