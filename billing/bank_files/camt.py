@@ -183,7 +183,7 @@ def _entry(statement: _Open, number: int, leaves: Leaves) -> Iterator[Line]:
         [only] = [details for _, details in parts] or [statement.details[0] if len(statement.details) == 1 else {}]
         parts = [(minor, only)]
     for part, details in parts:
-        texts = _texts(place, leaves, details, paid_in=(part > 0) is not reversal)
+        texts = _texts(place, leaves, details, paid_in=(details.get("CdtDbtInd", indicator) == "CRDT") is not reversal)
         yield Line(**whole, **texts, amount_minor=part)
     statement.details = []
 

@@ -33,7 +33,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     decimal: Literal["point", "comma"] = "point"
     minor: bool = False
     negated: bool = False
-    kind: Literal[Kind.STATEMENT, Kind.PROCESSOR] = Kind.PROCESSOR
+    kind: Literal["statement", "processor"] = "processor"
     day_pattern: Pattern = ""
     last: Annotated[tuple[Column, ...], msgspec.Meta(max_length=10)] = ()
     day: Annotated[Column, msgspec.Meta(min_length=1)]
@@ -100,7 +100,7 @@ def read_table(stream: BinaryIO, mapping: Mapping) -> Items:
             balances = [*balances[:1], (line.amount_minor, balance)]
         yield line
     yield Statement(
-        kind=mapping.kind,
+        kind=Kind(mapping.kind),
         account=mapping.account,
         currency=mapping.currency or (next(iter(currencies)) if len(currencies) == 1 else None),
         opening_minor=balances[0][1] - balances[0][0] if balances else None,
