@@ -36,6 +36,7 @@ class _Open(msgspec.Struct):
     balances: dict[str, tuple[int, str, str]]
     details: list[Leaves]
     sums: dict[str, list[int]]
+    currencies: set[str]
     entries: int = 0
 
 
@@ -48,7 +49,7 @@ def read(stream: BinaryIO) -> Items:
         if event == "start" and name in _KINDS and parent in _MESSAGES:
             statements += 1
             sums = {"CRDT": [0, 0], "DBIT": [0, 0]}
-            statement = _Open(_KINDS[name], f"{name} {statements}", {}, {}, [], sums)
+            statement = _Open(_KINDS[name], f"{name} {statements}", {}, {}, [], sums, set())
         if event == "start" or statement is None:
             continue
         if name == "TxDtls":
@@ -163,6 +164,7 @@ def _entry(statement: _Open, number: int, leaves: Leaves) -> Iterator[Line]:
     place = f"{statement.place}/Ntry {statement.entries}"
     indicator = leaves.get("CdtDbtInd", "")
     minor, currency = _signed(place, leaves, indicator)
+    statement.currencies.add(currency)
     counted = statement.sums[indicator]
     counted[0] += 1
     counted[1] += abs(minor)
@@ -236,7 +238,7 @@ def _closed(statement: _Open) -> Statement:
     flaws = list(_wrong_totals(statement))
     opening, opened = _stated(statement, [f"{code} first" for code in _OPENING])
     closing, closed = _stated(statement, _CLOSING)
-    currency = _first(leaves, "Acct/Ccy") or (opened and opened[1]) or (closed and closed[1]) or None
+    currency = _currency(statement)
     for what, balance in (("opening", opened), ("closing", closed)):
         if balance and balance[1] != currency:
             flaws.append(f"{place}: the {what} balance is in {balance[1]}, the account in {currency}")
@@ -258,6 +260,12 @@ def _closed(statement: _Open) -> Statement:
     )
 
 
+def _currency(statement: _Open) -> str | None:
+    """The account's, else that of its balances, else that of all entries."""
+    said = statement.leaves.get("Acct/Ccy") or next((balance[1] for balance in statement.balances.values()), None)
+    return said or (next(iter(statement.currencies)) if len(statement.currencies) == 1 else None)
+
+
 def _stated(statement: _Open, codes: Any) -> tuple[int | None, tuple[int, str, str] | None]:
     balance = next((statement.balances[code] for code in codes if code in statement.balances), None)
     return (balance[0] if balance else None), balance
@@ -271,7 +279,7 @@ def _wrong_totals(statement: _Open) -> Iterator[str]:
         "TtlCdtNtries": tuple(sums["CRDT"]),
         "TtlDbtNtries": tuple(sums["DBIT"]),
     }
-    currency = _first(statement.leaves, "Acct/Ccy") or next((balance[1] for balance in statement.balances.values()), "")
+    currency = _currency(statement)
     for name, (count, minor) in found.items():
         path = f"TxsSummry/{name}"
         stated = statement.leaves.get(f"{path}/NbOfNtries")

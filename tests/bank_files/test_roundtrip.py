@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.bank_files import readers
@@ -22,6 +22,7 @@ CURRENCIES = ("EUR", "JPY", "KWD")
 REFERENCE = st.text("ABCXYZ0189", min_size=1, max_size=16)
 TEXT = st.text("abc XYZ äöüß -.:0189", max_size=40).map(lambda text: " ".join(text.split()).strip(" .:-"))
 AMOUNT = st.integers(-(10**9), 10**9)
+few = settings(max_examples=30)
 
 
 def lines(type_codes: Sequence[str] | Callable[[int], str], *, fees: bool = False, text: st.SearchStrategy[str] = TEXT):  # type: ignore[no-untyped-def]  # a strategy of a tuple
@@ -73,6 +74,7 @@ def same(found: Sequence[Line], written: Sequence[Line], *fields: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["02", "04", "08", "13"])
+@few
 @given(given_lines=lines(("544", "020")), opening=AMOUNT)
 def test_camt(version: str, given_lines: tuple[str, list[Line]], opening: int) -> None:
     currency, written = given_lines
@@ -89,6 +91,7 @@ def test_camt(version: str, given_lines: tuple[str, list[Line]], opening: int) -
     )
 
 
+@few
 @given(
     given_lines=lines(("NTRF", "FMSC"), text=st.from_regex("[a-z0-9]{2,8}( [a-z0-9]{2,8}){0,3}", fullmatch=True)),
     opening=AMOUNT,
@@ -100,6 +103,7 @@ def test_mt940(given_lines: tuple[str, list[Line]], opening: int) -> None:
     assert (proved.statement.opening_minor, proved.lines, proved.flaws) == (opening, len(written), ())
 
 
+@few
 @given(given_lines=lines(lambda amount: "142" if amount >= 0 else "451"), opening=AMOUNT)
 def test_bai2(given_lines: tuple[str, list[Line]], opening: int) -> None:
     currency, written = given_lines
@@ -119,6 +123,7 @@ def test_bai2(given_lines: tuple[str, list[Line]], opening: int) -> None:
 FEES = ("gross_minor", "fee_minor", "bank_ref", "end_to_end", "text", "type_code")
 
 
+@few
 @given(given_lines=lines(("charge", "refund"), fees=True))
 def test_stripe(given_lines: tuple[str, list[Line]]) -> None:
     currency, written = given_lines
@@ -127,6 +132,7 @@ def test_stripe(given_lines: tuple[str, list[Line]]) -> None:
     assert (proved.statement.kind, proved.statement.account, proved.flaws) == (Kind.PROCESSOR, "stripe", ())
 
 
+@few
 @given(given_lines=lines(("Settled", "Refunded"), fees=True))
 def test_adyen(given_lines: tuple[str, list[Line]]) -> None:
     currency, written = given_lines
@@ -135,6 +141,7 @@ def test_adyen(given_lines: tuple[str, list[Line]]) -> None:
     assert proved.flaws == ()
 
 
+@few
 @given(given_lines=lines(("T0006", "T1107"), fees=True))
 def test_paypal(given_lines: tuple[str, list[Line]]) -> None:
     currency, written = given_lines
@@ -146,6 +153,7 @@ def test_paypal(given_lines: tuple[str, list[Line]]) -> None:
 CHINESE = st.text("云膳过桥米线传奇广场店", max_size=12)
 
 
+@few
 @given(given_lines=lines(("在线支付", "交易退款"), text=CHINESE))
 def test_alipay(given_lines: tuple[str, list[Line]]) -> None:
     written = [line for line in given_lines[1] if line.currency == "EUR" and line.amount_minor]
@@ -157,6 +165,7 @@ def test_alipay(given_lines: tuple[str, list[Line]]) -> None:
     assert (proved.statement.account, proved.flaws) == ("alipay:20881234567890120156", ())
 
 
+@few
 @given(given_lines=lines(lambda amount: "SUCCESS", fees=True, text=CHINESE))
 def test_wechat(given_lines: tuple[str, list[Line]]) -> None:
     written = given_lines[1]
@@ -168,6 +177,7 @@ def test_wechat(given_lines: tuple[str, list[Line]]) -> None:
     assert proved.flaws == ()
 
 
+@few
 @given(given_lines=lines(("544",)))
 def test_compressed_files_are_the_same(given_lines: tuple[str, list[Line]]) -> None:
     currency, written = given_lines

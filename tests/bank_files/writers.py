@@ -109,7 +109,7 @@ def bai2(lines: Sequence[Line], opening: int, currency: str) -> bytes:
     ).encode()
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+def table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows([header, *rows])
     return text.getvalue().encode()
