@@ -1,6 +1,7 @@
 """camt.052, .053 and .054 (ISO 20022), versions 02 and later: statements, intraday reports and notifications. Pure.
 
-The document is read as a stream and forgotten entry by entry. Entities, document types and the network are off.
+The document is read as a stream and forgotten entry by entry. Entities, document types and the network are off, and the
+parser's own limits (of depth, of one text) are on.
 An entry whose details carry amounts that sum to it is one line for each of them, else one line.
 """
 
@@ -15,7 +16,8 @@ from billing.bank_files.text import amount, day, short
 
 DETAILS_MAX = 100_000
 """Of one entry, which is held until it ends."""
-DEPTH_MAX = 40
+HELD_BYTES_MAX = 2**25
+"""Of what is no entry."""
 
 _KINDS = {"Stmt": Kind.STATEMENT, "Rpt": Kind.INTERIM, "Ntfctn": Kind.NOTIFICATION}
 _MESSAGES = {"BkToCstmrStmt", "BkToCstmrAcctRpt", "BkToCstmrDbtCdtNtfctn"}
@@ -69,10 +71,27 @@ def read(stream: BinaryIO) -> Items:
         raise Unreadable("the document holds no Stmt, Rpt or Ntfctn")
 
 
+class _Measured:
+    """A stream of which so much may be read without meeting anything of interest: the tree of all that is held."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.held = 0
+
+    def read(self, size: int) -> bytes:
+        chunk = self.stream.read(size)
+        self.held += len(chunk)
+        if self.held > HELD_BYTES_MAX:
+            raise Unreadable(f"there are more than {HELD_BYTES_MAX:,} bytes without an entry or a balance")
+        return chunk
+
+
 def _events(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    measured = _Measured(stream)
     parsed = etree.iterparse(
-        stream,
+        measured,
         events=("start", "end"),
+        tag=[f"{{*}}{name}" for name in (*_KINDS, "Bal", "Ntry", "TxDtls")],
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -81,14 +100,11 @@ def _events(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
         remove_comments=True,
         remove_pis=True,
     )
-    depth = 0
     try:
         for event, element in parsed:
-            if depth == 0 and element.getroottree().docinfo.doctype:
+            measured.held = 0
+            if event == "start" and element.getroottree().docinfo.doctype:
                 raise Unreadable("the document declares a document type (DTD); none is let in")
-            depth += 1 if event == "start" else -1
-            if depth > DEPTH_MAX:
-                raise Unreadable(f"line {element.sourceline}: elements are nested deeper than {DEPTH_MAX}")
             yield event, element
     except etree.XMLSyntaxError as fault:
         raise Unreadable(f"line {fault.lineno}: is not well-formed XML: {fault.msg}") from fault

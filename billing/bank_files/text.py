@@ -30,6 +30,28 @@ _GROUPED = {
 _GROUP_SIGNS = {False: str.maketrans("", "", ", \u00a0'"), True: str.maketrans("", "", ". \u00a0'")}
 
 
+class _Borrowed(io.BufferedIOBase):
+    """A stream that stays open when whoever reads it as text is done with it."""
+
+    name = ""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self.stream.read(-1 if size is None else size)
+
+    read1 = read
+
+
+def _as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
+    stream.seek(0)
+    return io.TextIOWrapper(_Borrowed(stream), encoding=encoding, errors="strict", newline=None)
+
+
 class Numbered(msgspec.Struct, frozen=True):
     """A line of a file, without its end."""
 
@@ -55,15 +77,13 @@ def encoding_of(stream: BinaryIO) -> str:
 
 
 def _decodes(stream: BinaryIO, encoding: str) -> bool:
-    stream.seek(0)
-    wrapper = io.TextIOWrapper(stream, encoding=encoding, errors="strict")
+    text = _as_text(stream, encoding)
     try:
-        while wrapper.read(_CHUNK):
+        while text.read(_CHUNK):
             pass
     except UnicodeDecodeError:
         return False
     finally:
-        wrapper.detach()
         stream.seek(0)
     return True
 
@@ -83,19 +103,15 @@ def _paired(stream: BinaryIO) -> bool:
 
 def lines(stream: BinaryIO) -> Iterator[Numbered]:
     """The lines of a text. Raises Unreadable naming a line that is too long, or holds a NUL."""
-    encoding = encoding_of(stream)
-    wrapper = io.TextIOWrapper(stream, encoding=encoding, newline=None)
-    try:
-        number = 0
-        while text := wrapper.readline(LINE_CHARS_MAX + 1):
-            number += 1
-            if len(text) > LINE_CHARS_MAX:
-                raise Unreadable(f"line {number}: is longer than {LINE_CHARS_MAX:,} characters")
-            if "\0" in text:
-                raise Unreadable(f"line {number}: holds a NUL")
-            yield Numbered(number, text.rstrip("\n"))
-    finally:
-        wrapper.detach()
+    whole = _as_text(stream, encoding_of(stream))
+    number = 0
+    while text := whole.readline(LINE_CHARS_MAX + 1):
+        number += 1
+        if len(text) > LINE_CHARS_MAX:
+            raise Unreadable(f"line {number}: is longer than {LINE_CHARS_MAX:,} characters")
+        if "\0" in text:
+            raise Unreadable(f"line {number}: holds a NUL")
+        yield Numbered(number, text.rstrip("\n"))
 
 
 class Row(msgspec.Struct, frozen=True):
