@@ -74,13 +74,13 @@ _COLUMNS = (
 def check_mapping(mapping: Mapping) -> None:
     """Raise Invalid when a mapping cannot read any table."""
     if bool(mapping.amount) == bool(mapping.paid_in and mapping.paid_out):
-        raise Invalid("amount: name one column for it, or both paid_in and paid_out", pointer="/amount")
+        raise Invalid("amount: name one column for it, or both paid_in and paid_out", pointer="/mapping/amount")
     if bool(mapping.currency) == bool(mapping.currency_column):
-        raise Invalid("currency: state it, or name the column that does", pointer="/currency")
+        raise Invalid("currency: state it, or name the column that does", pointer="/mapping/currency")
     if mapping.currency:
         check_currency(mapping.currency)
     if mapping.balance and not mapping.currency:
-        raise Invalid("balance: can only be followed in one currency", pointer="/balance")
+        raise Invalid("balance: can only be followed in one currency", pointer="/mapping/balance")
 
 
 def read_table(stream: BinaryIO, mapping: Mapping) -> Items:
