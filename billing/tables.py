@@ -150,6 +150,7 @@ billing_run = local_table(
     Column("reversed_by", Text),
     Column("reversed_at", Instant),
     Column("closed_before", Date),
+    Column("parent_run_id", BigInteger),
     CheckConstraint("to_on > from_on", name="period"),
     CheckConstraint(
         "state IN ('draft', 'previewed', 'approved', 'finalising', 'finalised', 'reversing', 'reversed', 'aborted')",
@@ -160,10 +161,17 @@ billing_run = local_table(
         "entity_id",
         "from_on",
         unique=True,
+        postgresql_where=text("parent_run_id IS NULL AND state NOT IN ('reversed', 'aborted')"),
+    ),
+    Index(
+        "uq_billing_run_live_child",
+        "parent_run_id",
+        unique=True,
         postgresql_where=text("state NOT IN ('reversed', 'aborted')"),
     ),
     schema="billing",
 )
+"""A period has one live run; parent_run_id: the final run of the same period whose parked merchants this one bills."""
 
 statement = merchant_table(
     "statement",

@@ -4,7 +4,11 @@ import billing.ads.tables
 import billing.bank_accounts.tables
 import billing.bank_files.tables
 import billing.charges.tables
+import billing.exchange.tables
+import billing.journals.tables
 import billing.ledger.tables
+import billing.line_disputes.tables
+import billing.openings.tables
 import billing.payers.tables
 import billing.payments.tables
 import billing.payout_files.tables

@@ -34,6 +34,7 @@ from marketplace.flows import (
     run_billing_buckets,
     run_charges,
     run_subscriptions,
+    schedule_runs,
     score_campaigns,
     sell_hardware,
     settle_orders,
@@ -42,6 +43,7 @@ from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.dun_claims import dun_claims
 from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.import_bank_file import read_unfinished
+from marketplace.flows.pay_due import pay_due
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.flows.set_payout_terms import release_reserves
@@ -121,6 +123,18 @@ async def _release_reserves(db: Database, _: Any) -> None:
         log.info("reserves released", reserves=released)
 
 
+async def _pay_due(db: Database, _: Any) -> None:
+    paid = await pay_due(db, ACTOR)
+    if paid:
+        log.info("payouts instructed on their day", payouts=paid)
+
+
+async def _run_schedules(db: Database, _: Any) -> None:
+    resumed, opened = await schedule_runs.resume_runs(db, ACTOR), await schedule_runs.open_due_runs(db, ACTOR)
+    if resumed or opened:
+        log.info("billing runs looked after", resumed=resumed, opened=opened)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
 
@@ -175,6 +189,8 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "take_bank_files": Job(take_bank_files, cron="* * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
+        "pay_due": Job(_pay_due, cron="*/5 * * * *"),
+        "run_schedules": Job(_run_schedules, cron="*/5 * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

@@ -75,7 +75,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     flaws: tuple[str, ...] = ()
 
 
-class FileState(StrEnum):
+class BankFileState(StrEnum):
     ARRIVING = "arriving"
     KEPT = "kept"
     STORING = "storing"
@@ -90,7 +90,7 @@ class BankFile(msgspec.Struct, frozen=True, kw_only=True):
     file_id: int
     name: str
     size_bytes: int
-    state: FileState
+    state: BankFileState
     format: str | None
     mapping_id: int | None
     flaws: tuple[str, ...]

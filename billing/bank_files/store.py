@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql
 
 from billing.bank_files.mapping import Mapping, SavedMapping
-from billing.bank_files.model import BankFile, BankLine, BankStatement, FileState, Gap, Kind, Line
+from billing.bank_files.model import BankFile, BankFileState, BankLine, BankStatement, Gap, Kind, Line
 from billing.bank_files.proofs import Proved
 from billing.bank_files.tables import bank_file, bank_file_part, bank_mapping, bank_statement
 from marketplace.core.db import Tx
@@ -35,7 +35,7 @@ _LINE = ", ".join(f"l.{name}" for name in BankLine.__struct_fields__)
 
 
 def _file(row: Any) -> BankFile:
-    return BankFile(**{**row._mapping, "state": FileState(row.state), "flaws": tuple(row.flaws)})
+    return BankFile(**{**row._mapping, "state": BankFileState(row.state), "flaws": tuple(row.flaws)})
 
 
 async def receive(tx: Tx, name: str, content_hash: bytes, size_bytes: int, mapping_id: int | None) -> BankFile:
@@ -45,7 +45,7 @@ async def receive(tx: Tx, name: str, content_hash: bytes, size_bytes: int, mappi
         "content_hash": content_hash,
         "name": name,
         "size_bytes": size_bytes,
-        "state": FileState.ARRIVING,
+        "state": BankFileState.ARRIVING,
         "mapping_id": mapping_id,
         "received_at": tx.now,
         "received_by": tx.actor,
@@ -103,7 +103,7 @@ async def _only(tx: Tx, file_id: int, lock: str = "") -> BankFile:
 
 
 async def list_files(
-    tx: Tx, *, limit: int, before: int | None = None, state: FileState | None = None
+    tx: Tx, *, limit: int, before: int | None = None, state: BankFileState | None = None
 ) -> Sequence[BankFile]:
     """At most `limit` files, the newest first, those that came before the file `before`."""
     rows = await tx.rows(
@@ -137,7 +137,7 @@ async def judge(
     file_id: int,
     proved: Sequence[Proved],
     *,
-    state: FileState,
+    state: BankFileState,
     file_format: str | None,
     flaws: Sequence[str],
 ) -> None:

@@ -12,6 +12,7 @@ class Nature(msgspec.Struct, frozen=True):
 
 ASSET = Nature("asset", True)
 LIABILITY = Nature("liability", False)
+EQUITY = Nature("equity", False)
 REVENUE = Nature("revenue", False)
 EXPENSE = Nature("expense", True)
 
@@ -41,6 +42,7 @@ class Account(IntEnum):
     BUYER_CREDIT = 2410
     PAYER_ADVANCE = 2500
     SUSPENSE = 2900
+    OPENING_BALANCE = 3000
     COMMISSION = 4000
     AD_REVENUE = 4010
     SUBSCRIPTION = 4020
@@ -66,8 +68,8 @@ class Account(IntEnum):
 
     @property
     def nature(self) -> Nature:
-        """The first digit says it: 1 assets, 2 liabilities, 4 revenue, 5 and 6 expense."""
-        return {1: ASSET, 2: LIABILITY, 4: REVENUE, 5: EXPENSE, 6: EXPENSE}[self // 1000]
+        """The first digit says it: 1 assets, 2 liabilities, 3 equity, 4 revenue, 5 and 6 expense."""
+        return {1: ASSET, 2: LIABILITY, 3: EQUITY, 4: REVENUE, 5: EXPENSE, 6: EXPENSE}[self // 1000]
 
     @property
     def dimension(self) -> str | None:
@@ -83,6 +85,7 @@ _DIMENSIONS = {
     Account.PAYER_RECEIVABLE: "payer contract",
     Account.BUYER_CREDIT: "buyer",
     Account.STOCK: "item",
+    Account.EXCHANGE_POSITION: "rate",
     Account.SUPPLIER_PAYABLE: "provider",
     Account.INCENTIVE_COST: "promotion",
     Account.INCENTIVE_PAYABLE: "promotion",

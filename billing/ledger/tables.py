@@ -36,7 +36,7 @@ account = reference_table(
     Column("name", Text, nullable=False),
     Column("nature", Text, nullable=False),
     Column("dimension", Text),
-    CheckConstraint("nature IN ('asset', 'liability', 'revenue', 'expense')", name="nature"),
+    CheckConstraint("nature IN ('asset', 'liability', 'equity', 'revenue', 'expense')", name="nature"),
     schema="billing",
     readable_by=("app_merchant", "app_payer"),
 )

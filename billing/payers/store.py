@@ -120,6 +120,14 @@ async def version_on(tx: Tx, contract_id: int, on: date) -> Version:
     return _version(row)
 
 
+async def paying_charges(tx: Tx, on: date) -> list[Version]:
+    """The versions of contracts that pay merchants' charges on a day, by contract."""
+    query = select(*_VERSION).join(payer_contract, payer_contract.c.contract_id == payer_version.c.contract_id)
+    query = query.where(payer_contract.c.pays == "charges", payer_version.c.valid_from <= on)
+    query = query.where(payer_version.c.valid_until.is_(None) | (payer_version.c.valid_until > on))
+    return [_version(row) for row in await tx.rows(query.order_by(payer_version.c.contract_id))]
+
+
 async def list_versions(
     tx: Tx, *, payer_id: int | None = None, limit: int, after: tuple[int, date] | None = None
 ) -> Sequence[Version]:

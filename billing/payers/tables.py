@@ -183,6 +183,18 @@ payer_back = merchant_table(
 undone: the same with the other sign, because the refund was cancelled.
 """
 
+payer_entry = merchant_table(
+    "payer_entry",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, primary_key=True),
+    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("contract_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    schema="billing",
+)
+"""By which facts entries about a share are booked (kind and source_id of the entry); a remittance books several."""
+
 payer_series = payer_table(
     "payer_series",
     Column("payer_id", BigInteger, primary_key=True, autoincrement=False),

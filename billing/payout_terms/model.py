@@ -1,14 +1,26 @@
 """The terms of a merchant's payouts as values, and the arithmetic of what is kept back. Pure."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
+from billing.cadence import Cadence, check_weekday, next_begin
 from marketplace.core.errors import Conflict, Invalid
 
 PPM = 1_000_000
 RESERVE_DAYS_MAX = 730
+
+
+class PayoutDays(StrEnum):
+    """On which days a merchant is paid what final runs owe it. manual: when somebody asks for it."""
+
+    EVERY_RUN = "every_run"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    TEN_DAYS = "ten_days"
+    MONTHLY = "monthly"
+    MANUAL = "manual"
 
 
 class TermsState(StrEnum):
@@ -37,12 +49,14 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     """What a merchant is paid out on, in one currency.
 
     minimum_minor: below it nothing is paid, and the balance is carried over. reserve_ppm of each payout is kept on the
-    reserve account for reserve_days.
+    reserve account for reserve_days. days: when payouts are due; weekday: that of weekly ones, 1 for Monday.
     """
 
     minimum_minor: int = 0
     reserve_ppm: int = 0
     reserve_days: int = 0
+    days: PayoutDays = PayoutDays.EVERY_RUN
+    weekday: int | None = None
 
     def check(self) -> None:
         """Raise Invalid for conditions that cannot be. A reserve of everything is a hold, which has a reason."""
@@ -54,6 +68,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             raise Invalid(f"reserve_days: 0 to {RESERVE_DAYS_MAX}", pointer="/reserve_days")
         if (self.reserve_ppm > 0) != (self.reserve_days > 0):
             raise Invalid("reserve_days: a reserve has both a share and days, or neither", pointer="/reserve_days")
+        check_weekday(Cadence.WEEKLY if self.days is PayoutDays.WEEKLY else None, self.weekday)
 
 
 NONE_AGREED = Conditions()
@@ -66,7 +81,30 @@ def favours(before: Conditions, after: Conditions) -> bool:
         after.minimum_minor < before.minimum_minor
         or after.reserve_ppm < before.reserve_ppm
         or after.reserve_days < before.reserve_days
+        or ((after.days, after.weekday) != (before.days, before.weekday) and after.days is not PayoutDays.MANUAL)
     )
+
+
+def due_on(days: PayoutDays, weekday: int | None, from_on: date) -> date | None:
+    """The first day from `from_on` on which a payout is due, None for one that waits until it is asked for.
+
+    Days are those of the entity's zone; a week's is `weekday`, a month's its first, a third of a month's the 1st, 11th
+    and 21st.
+    """
+    if days is PayoutDays.MANUAL:
+        return None
+    if days is PayoutDays.EVERY_RUN:
+        return from_on
+    return next_begin(Cadence(days), from_on - timedelta(days=1), weekday)
+
+
+DAYS = tuple(
+    (days, weekday)
+    for days in PayoutDays
+    if days is not PayoutDays.EVERY_RUN
+    for weekday in (range(1, 8) if days is PayoutDays.WEEKLY else (None,))
+)
+"""Every schedule of payouts other than with each run."""
 
 
 def reserve_of(base_minor: int, held_minor: int, payout_minor: int, reserve_ppm: int) -> int:
@@ -88,6 +126,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     minimum_minor: int
     reserve_ppm: int
     reserve_days: int
+    days: PayoutDays
+    weekday: int | None
     reason: str
     state: TermsState
     made_by: str
@@ -97,9 +137,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def conditions(self) -> Conditions:
-        return Conditions(
-            minimum_minor=self.minimum_minor, reserve_ppm=self.reserve_ppm, reserve_days=self.reserve_days
-        )
+        return Conditions(**{name: getattr(self, name) for name in Conditions.__struct_fields__})
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,3 +177,18 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     why: str
     limit_minor: int | None
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """What a final run left to be paid on a day of the merchant's terms; without a day, when somebody asks for it.
+
+    state: waiting, paid (by payout_id), replaced by what a later run left, nothing (there was nothing left to pay, or
+    less than the minimum), or cancelled with the run.
+    """
+
+    merchant_id: int
+    run_id: int
+    currency: str
+    due_on: date | None
+    state: str
+    payout_id: int | None

@@ -29,6 +29,35 @@ LEFT JOIN billing.payout_terms t ON t.merchant_id = owed.merchant_id AND t.curre
      AND t.state = 'active'
 LEFT JOIN billing.payout_hold held ON held.merchant_id = owed.merchant_id AND held.released_at IS NULL
 WHERE owed.minor > 0 AND (held.hold_id IS NOT NULL OR owed.minor < t.minimum_minor)
+  AND coalesce(t.days, 'every_run') = 'every_run'
+""")
+
+# Who is paid on days of its own gets nothing from the run: on the day itself it is looked at what there is to pay. What
+# earlier runs left is in this one's balance, and keeps its day where that comes first.
+LEAVE_DUE = _bucket(f"""
+INSERT INTO billing.payout_due (merchant_id, run_id, currency, due_on, state)
+SELECT owed.merchant_id, :run_id, owed.currency, least(d.due_on, before.due_on), 'waiting'
+FROM ({OWED}) AS owed
+JOIN billing.payout_terms t ON t.merchant_id = owed.merchant_id AND t.currency = owed.currency AND t.state = 'active'
+JOIN unnest(CAST(:days AS text[]), CAST(:weekdays AS smallint[]), CAST(:due_ons AS date[]))
+     AS d (days, weekday, due_on) ON d.days = t.days AND d.weekday IS NOT DISTINCT FROM t.weekday
+LEFT JOIN (SELECT merchant_id, currency, min(due_on) AS due_on FROM billing.payout_due
+           WHERE merchant_id = ANY(:merchants) AND state = 'waiting' GROUP BY merchant_id, currency) AS before
+  ON before.merchant_id = owed.merchant_id AND before.currency = owed.currency
+WHERE owed.minor > 0
+""")
+REPLACE_DUE = _bucket("""
+UPDATE billing.payout_due AS d SET state = 'replaced', replaced_by = :run_id
+FROM billing.payout_due n
+WHERE d.merchant_id = ANY(:merchants) AND d.state = 'waiting' AND d.run_id <> :run_id
+  AND n.merchant_id = d.merchant_id AND n.run_id = :run_id AND n.currency = d.currency
+""")
+CANCEL_DUE = _bucket("""
+UPDATE billing.payout_due SET state = 'cancelled' WHERE merchant_id = ANY(:merchants) AND run_id = :run_id
+""")
+BACK_TO_DUE = _bucket("""
+UPDATE billing.payout_due SET state = 'waiting', replaced_by = NULL
+WHERE merchant_id = ANY(:merchants) AND replaced_by = :run_id
 """)
 
 # `billing.payout_terms.model.reserve_of`, of payouts that still stand at their whole amount.

@@ -13,6 +13,7 @@ from billing.payout_terms.model import (
     Carried,
     Conditions,
     Hold,
+    PayoutDays,
     Reserve,
     Terms,
     TermsState,
@@ -27,21 +28,24 @@ _TERMS = ", ".join(Terms.__struct_fields__)
 _HOLD = ", ".join(Hold.__struct_fields__)
 
 
+_CONDITIONS = ", ".join(Conditions.__struct_fields__)
+
+
 def _terms(row: Any) -> Terms:
-    return Terms(**{**row._mapping, "state": TermsState(row.state)})
+    return Terms(**{**row._mapping, "state": TermsState(row.state), "days": PayoutDays(row.days)})
 
 
 async def conditions_of(tx: Tx, merchant_id: int, currency: str) -> Conditions:
     """What the merchant is paid out on now."""
     row = await tx.row(
-        """
-        SELECT minimum_minor, reserve_ppm, reserve_days FROM billing.payout_terms
+        f"""
+        SELECT {_CONDITIONS} FROM billing.payout_terms
         WHERE merchant_id = :merchant AND currency = :currency AND state = 'active'
         """,
         merchant=merchant_id,
         currency=currency,
     )
-    return Conditions(**row._mapping) if row is not None else NONE_AGREED
+    return Conditions(**{**row._mapping, "days": PayoutDays(row.days)}) if row is not None else NONE_AGREED
 
 
 async def add_terms(

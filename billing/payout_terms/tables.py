@@ -9,6 +9,7 @@ from marketplace.core.tables import (
     Index,
     Instant,
     Integer,
+    SmallInteger,
     Text,
     merchant_table,
     text,
@@ -22,6 +23,8 @@ payout_terms = merchant_table(
     Column("minimum_minor", BigInteger, nullable=False),
     Column("reserve_ppm", Integer, nullable=False),
     Column("reserve_days", Integer, nullable=False),
+    Column("days", Text, nullable=False),
+    Column("weekday", SmallInteger),
     Column("reason", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("made_by", Text, nullable=False),
@@ -31,6 +34,8 @@ payout_terms = merchant_table(
     CheckConstraint("minimum_minor >= 0", name="minimum"),
     CheckConstraint("reserve_ppm BETWEEN 0 AND 999999 AND reserve_days >= 0", name="reserve"),
     CheckConstraint("(reserve_ppm > 0) = (reserve_days > 0)", name="reserve_days"),
+    CheckConstraint("days IN ('every_run', 'daily', 'weekly', 'ten_days', 'monthly', 'manual')", name="days"),
+    CheckConstraint("(days = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7", name="weekday"),
     CheckConstraint("state IN ('proposed', 'active', 'replaced', 'rejected')", name="state"),
     Index("uq_payout_terms_active", "merchant_id", "currency", unique=True, postgresql_where=text("state = 'active'")),
     Index(
@@ -93,3 +98,23 @@ payout_carried = merchant_table(
     schema="billing",
 )
 """What a run owed a merchant and did not pay, and why: it stays owed, and the next run looks again."""
+
+payout_due = merchant_table(
+    "payout_due",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("currency", Text, primary_key=True),
+    Column("due_on", Date),
+    Column("state", Text, nullable=False),
+    Column("payout_id", BigInteger),
+    Column("replaced_by", BigInteger),
+    ForeignKeyConstraint(["merchant_id", "payout_id"], ["billing.payout.merchant_id", "billing.payout.payout_id"]),
+    CheckConstraint("state IN ('waiting', 'paid', 'replaced', 'nothing', 'cancelled')", name="state"),
+    CheckConstraint("(state = 'replaced') = (replaced_by IS NOT NULL)", name="replaced"),
+    CheckConstraint(
+        "state NOT IN ('paid', 'waiting', 'replaced') OR (state = 'paid') = (payout_id IS NOT NULL)", name="paid"
+    ),
+    Index("ix_payout_due_waiting", "due_on", postgresql_where=text("state = 'waiting'")),
+    schema="billing",
+)
+"""What a final run left to be paid on a day of the merchant's terms. replaced_by: the later run that has it."""

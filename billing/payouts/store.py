@@ -84,12 +84,13 @@ _OF_PAYOUTS = ", ".join(
 _OWED = text(f"""
 SELECT b.merchant_id, b.currency, b.closed_through + 1 AS period_to_on, b.now, p.*, stop.reason AS held_because
 FROM (
-    SELECT m.merchant_id, m.currency, h.closed_through, sum(m.minor)::bigint AS now,
+    SELECT m.merchant_id, m.currency, h.closed_through, e.zone, sum(m.minor)::bigint AS now,
            coalesce(sum(m.minor) FILTER (WHERE m.effective_on <= h.closed_through), 0)::bigint AS at_end
     FROM ({_ALL_MOVEMENTS}) AS m
     JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
+    JOIN billing.entity e ON e.entity_id = h.entity_id
     WHERE h.closed_through IS NOT NULL AND (CAST(:entity AS integer) IS NULL OR h.entity_id = :entity)
-    GROUP BY m.merchant_id, m.currency, h.closed_through
+    GROUP BY m.merchant_id, m.currency, h.closed_through, e.zone
 ) AS b
 CROSS JOIN LATERAL (
     SELECT {_OF_PAYOUTS}, count(*) FILTER (WHERE q.of_period) AS of_period
@@ -119,7 +120,11 @@ LEFT JOIN (
     WHERE c.why = 'minimum' AND s.state = 'final'
 ) AS small ON small.merchant_id = b.merchant_id AND small.currency = b.currency AND small.to_on = b.closed_through + 1
 WHERE (p.held_minor > 0 OR (p.returned_minor > 0 AND b.now > 0)
-       OR (p.of_period = 0 AND b.at_end > 0 AND b.now > 0 AND small.merchant_id IS NULL))
+       OR (p.of_period = 0 AND b.at_end > 0 AND b.now > 0 AND small.merchant_id IS NULL
+           AND NOT EXISTS (SELECT FROM billing.payout_due d
+                           WHERE d.merchant_id = b.merchant_id AND d.currency = b.currency AND d.state = 'waiting'
+                             AND (d.due_on IS NULL OR d.due_on >= (CAST(:now AS timestamptz) AT TIME ZONE b.zone)::date)
+                             AND stop.hold_id IS NULL)))
   AND (CAST(:merchant AS bigint) IS NULL OR (b.merchant_id, b.currency) > (:merchant, :currency))
 ORDER BY b.merchant_id, b.currency LIMIT :limit
 """)
@@ -130,7 +135,7 @@ async def list_owed(
 ) -> Sequence[OwedPayout]:
     """At most `limit` merchants, by id, that are owed money from closed periods and get no payout."""
     merchant, currency = after or (None, None)
-    rows = await tx.rows(_OWED, entity=entity_id, merchant=merchant, currency=currency, limit=limit)
+    rows = await tx.rows(_OWED, now=tx.now, entity=entity_id, merchant=merchant, currency=currency, limit=limit)
     return [_owed(row) for row in rows]
 
 

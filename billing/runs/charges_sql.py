@@ -14,7 +14,7 @@ FORGET_CHARGES = _bucket("""
 DELETE FROM billing.run_charge WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state = 'due'
 """)
 
-# From the inside out:
+# [from_on, to_on) is the calendar month, which several runs may have billed in parts. From the inside out:
 #   named    the minimum that a merchant agreed to, one per currency: of the version that is valid at the month's end,
 #            if one of that name was valid at its beginning; of several names the newest
 #   earned   the commission that the merchant's statement shows for the month, and what of the month's sales is taxed
@@ -59,7 +59,7 @@ WHERE fee_minor > 0
 ON CONFLICT DO NOTHING
 """)
 
-# Dr 2000, Cr 4000 and 2300, on the last day of the period; mirrored when the run is reversed.
+# Dr 2000, Cr 4000 and 2300, on the last day of the month; mirrored when the run is reversed.
 _POST = """
 INSERT INTO billing.entry (merchant_id, entry_no, kind, source_id, entity_id, currency, occurred_at, effective_on,
     prior_period, accounts, dimensions, amounts, posted_at, posted_by)

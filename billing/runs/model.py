@@ -1,4 +1,4 @@
-"""Runs, statements and payouts as values, and the moves a run may make. Pure."""
+"""Runs and their periods, statements and payouts as values, and the moves a run may make. Pure."""
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.months import add_months, first_of_month
 
 
 class RunState(StrEnum):
@@ -31,6 +32,9 @@ MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.ABORTED: frozenset(),
 }
 
+AT_WORK = frozenset({RunState.DRAFT, RunState.FINALISING, RunState.REVERSING})
+"""The states in which buckets of merchants are worked on, by whatever process takes them."""
+
 
 def check_move(run_id: int, now: RunState, then: RunState) -> None:
     """Raise Conflict when a run in state `now` cannot go to `then`."""
@@ -39,29 +43,47 @@ def check_move(run_id: int, now: RunState, then: RunState) -> None:
 
 
 class Period(msgspec.Struct, frozen=True):
-    """A calendar month, half-open."""
+    """The days [from_on, to_on), at most a month of them, so that one calendar month ends within at the most."""
 
     from_on: date
     to_on: date
 
     @property
     def name(self) -> str:
-        return f"{self.from_on:%Y-%m}"
+        """ "2018-05" for a calendar month, "2018-05-01..2018-05-10" from the first to the last day of any other."""
+        if self.from_on.day == 1 and self.to_on == add_months(self.from_on, 1):
+            return f"{self.from_on:%Y-%m}"
+        return f"{self.from_on}..{self.last_on}"
 
     @property
     def last_on(self) -> date:
         return self.to_on - timedelta(days=1)
 
+    @property
+    def month_ended(self) -> "Period | None":
+        """The calendar month whose last day is within the period: what is charged by the month, this period charges."""
+        ended_on = first_of_month(self.to_on)
+        return Period(add_months(ended_on, -1), ended_on) if ended_on > self.from_on else None
+
 
 def period_named(name: str) -> Period:
-    """The period "YYYY-MM". Raises Invalid."""
+    """The period "YYYY-MM", or that from day to day "YYYY-MM-DD..YYYY-MM-DD". Raises Invalid."""
+    first, between, last = name.partition("..")
     try:
-        if len(name) != len("YYYY-MM"):
+        if not between and len(name) != len("YYYY-MM"):
             raise ValueError
-        from_on = date.fromisoformat(f"{name}-01")
-        return Period(from_on, (from_on + timedelta(days=32)).replace(day=1))
+        from_on = date.fromisoformat(first if between else f"{name}-01")
+        to_on = date.fromisoformat(last) + timedelta(days=1) if between else add_months(from_on, 1)
+        if between and (f"{from_on}", f"{to_on - timedelta(days=1)}") != (first, last):
+            raise ValueError  # it reads 20180531 and 2018-W22-4, too
     except (ValueError, OverflowError):  # the calendar ends with 9999-12
-        raise Invalid(f"period: {name!r} is not a month written YYYY-MM", field="period") from None
+        raise Invalid(
+            f"period: {name!r} is not a month written YYYY-MM, nor days written YYYY-MM-DD..YYYY-MM-DD",
+            field="period",
+        ) from None
+    if not from_on < to_on <= add_months(from_on, 1):
+        raise Invalid(f"period: {name} is not between a day and a month long", field="period")
+    return Period(from_on, to_on)
 
 
 def check_payout_day(period: Period, payout_on: date) -> None:
@@ -71,7 +93,10 @@ def check_payout_day(period: Period, payout_on: date) -> None:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A billing run. single_operator: maker and checker were one person, under the policy of that name."""
+    """A billing run. single_operator: maker and checker were one person, under the policy of that name.
+
+    parent_run_id: the final run of the same period whose parked merchants this one bills.
+    """
 
     run_id: int
     entity_id: int
@@ -89,6 +114,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     reversed_by: str | None
     reversed_at: datetime | None
     closed_before: date | None
+    parent_run_id: int | None
 
     @property
     def period(self) -> Period:
@@ -139,6 +165,18 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     closing_minor: int
     state: str
     reason: str | None
+
+    @property
+    def period(self) -> Period:
+        return Period(self.from_on, self.to_on)
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant that a run leaves out, with everything it has in this currency, and why."""
+
+    merchant_id: int
+    currency: str
+    reason: str
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,8 +229,8 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")
-INCENTIVE_KINDS = ("incentive_vested", "incentive_clawed_back")
-AD_KINDS = ("ad_topped_up", "ad_refunded")
-PRODUCT_KINDS = ("product_netted", "product_credited")
+INCENTIVE_KINDS = ("incentive_vested", "incentive_clawed_back", "incentive_dispute_upheld")
+AD_KINDS = ("ad_topped_up", "ad_refunded", "ads_dispute_upheld")
+PRODUCT_KINDS = ("product_netted", "product_credited", "product_dispute_upheld")
 ORDER_KINDS = ("order_settled", "order_refunded", "refund_cancelled", "dispute_lost", "commission_adjusted")
 """Entry kinds by statement column; goods to vat come from the commission lines, every kind not named here is other."""

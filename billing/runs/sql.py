@@ -1,6 +1,6 @@
 """The set-based statements of a run over a bucket of merchants."""
 
-from sqlalchemy import ARRAY, BigInteger, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Date, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
 from billing.runs.model import AD_KINDS, COLUMNS, INCENTIVE_KINDS, ORDER_KINDS, PAYOUT_KINDS, PRODUCT_KINDS
@@ -130,6 +130,32 @@ SELECT merchant_id, :run_id, currency, :from_on, :to_on, to_no, orders, opening_
 FROM ({COMPUTED}) AS computed
 """)
 
+# A merchant is left out as a whole: with all its currencies, and while its books are open in an earlier period.
+LEFT_BEHIND = "(h.closed_through < :closed_before OR (h.closed_through IS NULL AND :closed_before IS NOT NULL)) IS TRUE"
+PARK_WITH = _bucket(f"""
+UPDATE billing.statement AS s SET state = 'parked', reason = why.reason
+FROM (
+    SELECT merchant_id, 'parked with ' || min(currency) AS reason FROM billing.statement
+    WHERE merchant_id = ANY(:merchants) AND run_id = :run_id AND state = 'parked' GROUP BY merchant_id
+    UNION ALL
+    SELECT h.merchant_id, 'parked in an earlier period, which comes first' FROM billing.ledger_head h
+    WHERE h.merchant_id = ANY(:merchants) AND {LEFT_BEHIND}
+) AS why
+WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'preview' AND why.merchant_id = s.merchant_id
+""").bindparams(bindparam("closed_before", type_=Date))
+LEFT_OUT = _bucket(f"""
+SELECT h.merchant_id FROM billing.ledger_head h
+WHERE h.merchant_id = ANY(:merchants) AND ({LEFT_BEHIND} OR EXISTS (
+    SELECT FROM billing.statement s
+    WHERE s.merchant_id = h.merchant_id AND s.run_id = :run_id AND s.state = 'parked'))
+""").bindparams(bindparam("closed_before", type_=Date))
+STILL_OPEN = text(f"""
+SELECT count(*) FROM billing.ledger_head h
+WHERE h.entity_id = :entity AND (h.closed_through IS NULL OR h.closed_through < :closed) AND NOT ({LEFT_BEHIND})
+  AND NOT EXISTS (SELECT FROM billing.statement s
+                  WHERE s.merchant_id = h.merchant_id AND s.run_id = :run_id AND s.state = 'parked')
+""").bindparams(bindparam("closed", type_=Date), bindparam("closed_before", type_=Date))
+
 LOCK_HEADS = _bucket("""
 UPDATE billing.ledger_head SET last_entry_no = last_entry_no WHERE merchant_id = ANY(:merchants)
 """)
@@ -192,6 +218,7 @@ LEFT JOIN billing.payout_terms t ON t.merchant_id = owed.merchant_id AND t.curre
      AND t.state = 'active'
 LEFT JOIN billing.payout_hold held ON held.merchant_id = owed.merchant_id AND held.released_at IS NULL
 WHERE owed.minor > 0 AND owed.minor >= coalesce(t.minimum_minor, 0) AND held.hold_id IS NULL
+  AND coalesce(t.days, 'every_run') = 'every_run'
 """)
 
 ITEMISE = _bucket("""
@@ -224,6 +251,12 @@ WHERE head.merchant_id = posted.merchant_id
 """)
 
 CLOSE_HEADS = _bucket("UPDATE billing.ledger_head SET closed_through = :closed WHERE merchant_id = ANY(:merchants)")
+
+# What the run has closed, and only that: a merchant that it left out stands where it stood.
+REOPEN_HEADS = _bucket("""
+UPDATE billing.ledger_head SET closed_through = :closed_before
+WHERE merchant_id = ANY(:merchants) AND closed_through = :last_on
+""")
 
 CANCEL_PAYOUTS = _bucket("""
 UPDATE billing.payout SET state = 'cancelled'

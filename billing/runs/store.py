@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 
 from billing.ledger.tables import entity
-from billing.runs.model import COLUMNS, Payout, Period, Run, RunState, Statement, Totals, check_move
+from billing.runs.model import AT_WORK, COLUMNS, Parked, Payout, Period, Run, RunState, Statement, Totals, check_move
 from billing.runs.tables import run_charge
 from billing.tables import billing_run, payout, payout_item, statement
 from marketplace.core.blocks import reserve
@@ -65,18 +65,57 @@ async def list_runs(tx: Tx, *, limit: int = 50, before_id: int | None = None) ->
 
 
 async def find_live_run(tx: Tx, entity_id: int, period: Period) -> Run | None:
-    """The run of this period that is neither reversed nor aborted, if there is one."""
-    row = await tx.row(
-        select(billing_run).where(billing_run.c.entity_id == entity_id, billing_run.c.from_on == period.from_on, _LIVE)
-    )
+    """The run from this period's first day that is neither reversed nor aborted, if there is one."""
+    of_period = (billing_run.c.entity_id == entity_id, billing_run.c.from_on == period.from_on)
+    row = await tx.row(select(billing_run).where(*of_period, billing_run.c.parent_run_id.is_(None), _LIVE))
+    return _run(row) if row is not None else None
+
+
+async def find_child(tx: Tx, run_id: int) -> Run | None:
+    """The live run that bills the merchants parked by this one, if there is one."""
+    row = await tx.row(select(billing_run).where(billing_run.c.parent_run_id == run_id, _LIVE))
     return _run(row) if row is not None else None
 
 
 async def find_newest_run(tx: Tx, entity_id: int) -> Run | None:
-    """The live run of the latest period, if there is one."""
+    """The live run of the latest period, if there is one; a child after its parent."""
     query = select(billing_run).where(billing_run.c.entity_id == entity_id, _LIVE)
-    row = await tx.row(query.order_by(billing_run.c.from_on.desc()).limit(1))
+    row = await tx.row(query.order_by(billing_run.c.from_on.desc(), billing_run.c.run_id.desc()).limit(1))
     return _run(row) if row is not None else None
+
+
+async def find_run_at_work(tx: Tx, entity_id: int) -> Run | None:
+    """The run of this entity that is neither final nor given up, if there is one."""
+    query = select(billing_run).where(billing_run.c.entity_id == entity_id, _LIVE)
+    row = await tx.row(query.where(billing_run.c.state != RunState.FINALISED).order_by("run_id").limit(1))
+    return _run(row) if row is not None else None
+
+
+async def runs_at_work(tx: Tx) -> list[Run]:
+    """The runs of all entities whose buckets are worked on, or were when a process died, the oldest first."""
+    rows = await tx.rows(select(billing_run).where(billing_run.c.state.in_(AT_WORK)).order_by(billing_run.c.run_id))
+    return [_run(row) for row in rows]
+
+
+async def was_given_up(tx: Tx, entity_id: int, period: Period) -> bool:
+    """Whether a run from this period's first day was aborted or reversed."""
+    of_period = (billing_run.c.entity_id == entity_id, billing_run.c.from_on == period.from_on)
+    return int(await tx.scalar(select(func.count()).where(*of_period, ~_LIVE))) > 0
+
+
+async def runs_of_period(tx: Tx, run: Run) -> list[Run]:
+    """The live runs that bill the same days: the first, and those of what it parked."""
+    return await _live_runs(tx, run.entity_id, billing_run.c.from_on == run.from_on)
+
+
+async def runs_before(tx: Tx, run: Run) -> list[Run]:
+    """The live runs of the period that ends where this run's begins."""
+    return await _live_runs(tx, run.entity_id, billing_run.c.to_on == run.from_on)
+
+
+async def _live_runs(tx: Tx, entity_id: int, of_period: ColumnElement[bool]) -> list[Run]:
+    query = select(billing_run).where(billing_run.c.entity_id == entity_id, of_period, _LIVE)
+    return [_run(row) for row in await tx.rows(query.order_by(billing_run.c.run_id))]
 
 
 def _run(row: Any) -> Run:
@@ -87,6 +126,17 @@ def _run(row: Any) -> Run:
 async def insert_run(tx: Tx, entity_id: int, period: Period, payout_on: date) -> Run:
     """Draft a run; the unique index keeps a period to one live run."""
     closed_before = await tx.scalar(select(entity.c.closed_through).where(entity.c.entity_id == entity_id))
+    return await _insert(tx, entity_id, period, payout_on, closed_before, None)
+
+
+async def insert_child(tx: Tx, parent: Run, payout_on: date) -> Run:
+    """Draft a run of what another one parked: its merchants' books stand where the parent's period found them."""
+    return await _insert(tx, parent.entity_id, parent.period, payout_on, parent.closed_before, parent.run_id)
+
+
+async def _insert(
+    tx: Tx, entity_id: int, period: Period, payout_on: date, closed_before: date | None, parent_run_id: int | None
+) -> Run:
     run_id = await reserve(tx, "billing_run", 1) + 1
     row = {
         "run_id": run_id,
@@ -98,6 +148,7 @@ async def insert_run(tx: Tx, entity_id: int, period: Period, payout_on: date) ->
         "made_by": tx.actor,
         "made_at": tx.now,
         "closed_before": closed_before,
+        "parent_run_id": parent_run_id,
     }
     await tx.execute(insert(billing_run), row)
     return await get_run(tx, run_id)
@@ -143,11 +194,13 @@ async def drop_previews(tx: Tx, run_id: int) -> None:
     await tx.execute(delete(run_charge).where(run_charge.c.run_id == run_id, run_charge.c.state == "due"))
 
 
-async def count_parked(tx: Tx, run_id: int) -> list[tuple[int, str]]:
-    """(merchant, reason) of the statements that do not tie."""
-    query = select(statement.c.merchant_id, statement.c.reason)
-    rows = await tx.rows(query.where(statement.c.run_id == run_id, statement.c.state == "parked"))
-    return [(row.merchant_id, row.reason) for row in rows]
+async def list_parked(tx: Tx, run_id: int, *, limit: int, after: tuple[int, str] | None = None) -> Sequence[Parked]:
+    """At most `limit` of what a run leaves out, by merchant, behind the key (merchant_id, currency)."""
+    key = (statement.c.merchant_id, statement.c.currency)
+    query = select(*key, statement.c.reason).where(statement.c.run_id == run_id, statement.c.state == "parked")
+    if after is not None:
+        query = query.where(func.row(*key) > func.row(*after))
+    return [Parked(**row._mapping) for row in await tx.rows(query.order_by(*key).limit(limit))]
 
 
 async def get_statement(

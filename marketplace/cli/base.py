@@ -25,6 +25,7 @@ out = Console()
 err = Console(stderr=True)
 
 EXIT_REFUSED = 1
+PERIOD = "The calendar month, or YYYY-MM-DD..YYYY-MM-DD: its first and its last day."
 EXIT_INCOMPLETE = 3
 """The command did its work and left something for a person: parked orders, failed proofs."""
 

@@ -4,19 +4,23 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import rich_click as click
 from rich.table import Table
 
 from billing.runs import store
 from billing.runs.model import COLUMNS, RunState, period_named
-from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, out, progress_bar
+from billing.runs.schedules.model import Schedule
+from marketplace.cli.base import EXIT_INCOMPLETE, PERIOD, Outcome, Session, command, out, progress_bar
 from marketplace.cli.root import cli
-from marketplace.core.db import STAFF
+from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
 from marketplace.flows.apply_payer_contracts import apply_payer_file
+from marketplace.flows.compare_runs import compare_run
+from marketplace.flows.schedule_runs import set_schedule
 from marketplace.flows.settle_orders import Settled, settle_through
 from marketplace.flows.verify_books import Verified, verify_books
 
@@ -94,12 +98,12 @@ def billing() -> None:
 
 
 @command(billing, "run", roles=FINANCE)
-@click.option("--period", required=True, metavar="YYYY-MM", help="The calendar month.")
+@click.option("--period", required=True, metavar="YYYY-MM", help=PERIOD)
 @click.option("--entity", "entity_id", type=int, help="The legal entity, where there are several.")
 @click.option("--payout-on", metavar="YYYY-MM-DD", help="The day payouts are booked on [first day after the period].")
 @click.option("--finalise", is_flag=True, help="Also approve and finalise it.")
 async def run(session: Session, period: str, entity_id: int | None, payout_on: str | None, finalise: bool) -> Outcome:
-    """Draft and preview the run of a month; with --finalise also approve and finalise it. Resumes after a kill."""
+    """Draft and preview the run of a period; with --finalise also approve and finalise it. Resumes after a kill."""
     db, actor = session.db, session.actor
     with progress_bar("Previewing") as show:
         result = await run_billing.run_period(
@@ -120,9 +124,36 @@ async def run(session: Session, period: str, entity_id: int | None, payout_on: s
 
 @command(billing, "approve", roles=FINANCE)
 @click.argument("run_id", metavar="RUN", type=int)
-async def approve(session: Session, run_id: int) -> Outcome:
+@click.option("--without-parked", is_flag=True, help="Leave out what is parked; `billing run-parked` bills it later.")
+async def approve(session: Session, run_id: int, without_parked: bool) -> Outcome:
     """Approve a previewed run, as another person than its maker."""
-    return _shown(await run_billing.approve_run(session.db, session.actor, run_id))
+    approving = run_billing.approve_run(session.db, session.actor, run_id, without_parked=without_parked)
+    return _shown(await approving)
+
+
+@command(billing, "parked")
+@click.argument("run_id", metavar="RUN", type=int)
+async def parked(session: Session, run_id: int) -> Outcome:
+    """What a run leaves out and why: the first merchants."""
+    async with session.db.read(STAFF) as tx:
+        await store.get_run(tx, run_id)
+        found = await store.list_parked(tx, run_id, limit=store.PAGE_MAX)
+
+    def show() -> None:
+        for one in found:
+            out.print(f"merchant {one.merchant_id}, {one.currency}: {one.reason}", highlight=False)
+        if not found:
+            out.print(f"Run {run_id} leaves nobody out.")
+
+    return Outcome({"parked": found}, show=show)
+
+
+@command(billing, "run-parked", roles=FINANCE)
+@click.argument("run_id", metavar="RUN", type=int)
+async def run_parked(session: Session, run_id: int) -> Outcome:
+    """Draft and preview the child of a final run, over exactly the merchants that this one has parked."""
+    with progress_bar("Previewing") as show:
+        return _shown(await run_billing.run_parked(session.db, session.actor, run_id, on_progress=show))
 
 
 @command(billing, "finalise", roles=FINANCE)
@@ -148,6 +179,47 @@ async def reverse(session: Session, run_id: int) -> Outcome:
         return _shown(await run_billing.reverse_run(session.db, session.actor, run_id, show))
 
 
+@command(billing, "compare")
+@click.argument("run_id", metavar="RUN", type=int)
+@click.option("--currency", metavar="EUR", help="Only statements in this currency.")
+@click.option("--merchant", "merchant_id", type=int, help="Only this merchant.")
+async def compare(session: Session, run_id: int, currency: str | None, merchant_id: int | None) -> Outcome:
+    """What moved since the period before, by merchant and column: the largest changes first."""
+    limit = store.PAGE_MAX
+    async with session.db.read(STAFF) as tx:
+        found = await compare_run(tx, run_id, currency=currency, merchant_id=merchant_id, limit=limit)
+
+    def show() -> None:
+        table = Table("merchant", "", "column", "before", "now", "change", "%", "", box=None)
+        for one in found.moved:
+            amounts = [text_from_minor(m, one.currency) for m in (one.before_minor, one.now_minor, one.change_minor)]
+            percent = "" if one.relative_ppm is None else f"{one.relative_ppm // 10_000:+,}"
+            table.add_row(str(one.merchant_id), one.currency, one.column, *amounts, percent, one.flag or "")
+        out.print(table if found.moved else "Nothing moved.")
+
+    return Outcome(found, show=show)
+
+
+@command(billing, "schedule", roles=FINANCE)
+@click.option("--entity", "entity_id", required=True, type=int, help="The legal entity.")
+@click.option("--every", "cadence", required=True, type=click.Choice(["weekly", "ten_days", "monthly"]))
+@click.option("--weekday", type=click.IntRange(1, 7), help="The day on which a week begins: 1 for Monday.")
+@click.option("--starts-on", required=True, metavar="YYYY-MM-DD", help="The first day billed, before any run.")
+@click.option("--payout-days", default=1, show_default=True, help="Days from a period's last day to its payouts.")
+@click.option("--off", is_flag=True, help="Keep the schedule, and open no runs by it.")
+async def schedule(session: Session, starts_on: str, off: bool, cadence: str, **options: int | None) -> Outcome:
+    """Bill an entity's days by the clock: a worker opens and previews each run, a person approves it."""
+    given = {"starts_on": day(starts_on, "--starts-on"), "cadence": cadence, "active": not off, **options}
+    wanted = msgspec.convert(given, Schedule)
+    stored = await session.db.write(WORKER, session.actor, set_schedule, wanted)
+
+    def show() -> None:
+        state = "is opened" if wanted.active else "would be opened"
+        out.print(f"Entity {wanted.entity_id}: the run of {stored.next_period} {state} on {stored.opens_on}.")
+
+    return Outcome(stored, show=show)
+
+
 @command(billing, "list")
 async def list_runs(session: Session) -> Outcome:
     """The billing runs, the newest first."""
@@ -165,7 +237,7 @@ async def list_runs(session: Session) -> Outcome:
 
 def _shown(result: run_billing.RunResult) -> Outcome:
     run = result.run
-    value = {"period": run.period.name, "run": run, "totals": result.totals, "unsettled": result.unsettled}
+    value = {"period": run.period.name} | msgspec.structs.asdict(result)
 
     def show() -> None:
         out.print(f"Run {run.run_id} of {run.period.name} is [bold]{run.state}[/].")
@@ -180,6 +252,10 @@ def _shown(result: run_billing.RunResult) -> Outcome:
         to_pay = [f"{t.payouts:,} of {text_from_minor(t.payouts_minor, t.currency)}" for t in result.totals]
         table.add_row("instructed to pay", *to_pay)
         out.print(table)
+        if result.parked:
+            out.print(f"[yellow]{result.parked:,} statements are parked: `billing parked {run.run_id}` says why.[/]")
+        if result.progress is not None:
+            out.print(f"At work: {result.progress.done:,} of {result.progress.total:,} buckets of merchants are done.")
         if result.unsettled:
             counted = f"{result.unsettled:,} orders delivered by the end of {run.period.name} are not settled"
             out.print(f"[yellow]{counted}: once the month is closed they count in the next open one.[/]")

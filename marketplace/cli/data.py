@@ -6,14 +6,18 @@ import msgspec
 import rich_click as click
 
 from billing.bank_files.mapping import Mapping
-from billing.bank_files.model import FileState
+from billing.bank_files.model import BankFileState
+from billing.openings.model import control_from_text
 from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, progress_bar
+from marketplace.cli.billing import day
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
+from marketplace.flows import import_opening as openings
 from marketplace.flows.import_bank_file import import_bank_file as bring
 from marketplace.flows.import_olist import CURRENCY
 from marketplace.flows.import_olist import import_olist as import_folder
+from marketplace.flows.import_opening import OpeningFile
 from marketplace.flows.import_processor_file import import_processor_file as import_file
 from marketplace.flows.reconcile_payments import reconcile_payments as reconcile
 from marketplace.flows.save_bank_mapping import save_mapping
@@ -67,7 +71,7 @@ async def import_bank(session: Session, file: Path, mapping: str | None, process
             )
     except OSError as fault:
         raise Invalid(f"{file}: {fault.strerror}") from fault
-    return Outcome(read, 0 if read.state is FileState.READ else EXIT_INCOMPLETE)
+    return Outcome(read, 0 if read.state is BankFileState.READ else EXIT_INCOMPLETE)
 
 
 @command(import_group, "bank-mapping", roles=("accountant", "controller"))
@@ -80,6 +84,32 @@ async def import_bank_mapping(session: Session, name: str, file: Path) -> Outcom
     except msgspec.DecodeError as fault:
         raise Invalid(f"{file}: {fault}") from fault
     return Outcome(await session.db.write(WORKER, session.actor, save_mapping, name, mapping))
+
+
+@command(import_group, "opening", roles=("controller",))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--on", "opened_on", required=True, metavar="YYYY-MM-DD", help="The cut-over day, in open books.")
+@click.option("--control", "controls", multiple=True, metavar="2000:EUR=-9.50", help="What an account must sum to.")
+@click.option("--entity", "entity_id", type=int, help="The legal entity, where there are several.")
+@click.option("--dry-run", is_flag=True, help="Only check the file.")
+async def import_opening(
+    session: Session, file: Path, opened_on: str, controls: tuple[str, ...], entity_id: int | None, dry_run: bool
+) -> Outcome:
+    """Bring over the balances of another system: merchant, account, currency, amount, and control totals (merchant *).
+
+    One bad line anywhere, or a total that does not tie, and all of that is reported and nothing is stored. The same
+    file again changes nothing.
+    """
+    opening = OpeningFile(
+        name=file.name,
+        content=_content(file),
+        opened_on=day(opened_on, "--on"),
+        controls=dict(control_from_text(text) for text in controls),
+        entity_id=entity_id,
+    )
+    if dry_run:
+        return Outcome(await openings.check_opening(session.db, opening))
+    return Outcome(await openings.import_opening(session.db, session.actor, opening))
 
 
 def _content(file: Path) -> bytes:

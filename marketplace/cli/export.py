@@ -5,12 +5,12 @@ from pathlib import Path
 import rich_click as click
 
 from billing.runs.model import period_named
-from marketplace.cli.base import Outcome, Session, command
+from marketplace.cli.base import PERIOD, Outcome, Session, command
 from marketplace.cli.root import cli
 from marketplace.flows import export_books
 
 _output = click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
-_period = click.option("--period", required=True, metavar="YYYY-MM", help="The calendar month.")
+_period = click.option("--period", required=True, metavar="YYYY-MM", help=PERIOD)
 _csv = click.option("--format", "file_format", type=click.Choice(["csv"]), default="csv", show_default=True)
 
 

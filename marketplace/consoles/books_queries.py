@@ -172,6 +172,7 @@ class AnnexRow(msgspec.Struct, frozen=True):
     state: str
     amount_minor: int | None
     words: str
+    annex_id: int
 
 
 class OrderPage(msgspec.Struct, frozen=True):
@@ -314,7 +315,7 @@ async def order_page(tx: Tx, merchant_id: int, order_id: int) -> OrderPage:
         merchant=merchant,
         order=OrderRow(*row),
         history=[MoveRow(*move) for move in await tx.rows(sql.HISTORY, **key, limit=LISTED_MAX)],
-        annexes=[AnnexRow(*annex[:5]) for annex in await tx.rows(sql.ANNEXES, **key)],
+        annexes=[AnnexRow(*annex) for annex in await tx.rows(sql.ANNEXES, **key)],
         lines=[OrderLineRow(*line) for line in await tx.rows(sql.ORDER_LINES, **key)],
         commissions=[CommissionRow(*line) for line in await tx.rows(sql.ORDER_COMMISSIONS, **key)],
         entries=await _booked(tx, merchant_id, facts),

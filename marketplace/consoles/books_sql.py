@@ -119,6 +119,9 @@ SELECT kind, id FROM (
     UNION ALL
     SELECT 'commission_adjusted', adjustment_id FROM billing.commission_adjustment {_OF_ORDER}
     UNION ALL
+    SELECT kind, entry_id FROM billing.payer_entry
+    WHERE merchant_id = :merchant AND source = 'order' AND source_id = :order
+    UNION ALL
     SELECT 'processor_fee_recharged', payment_id FROM billing.payment_part {_OF_ORDER} AND state = 'captured'
 ) AS facts
 """

@@ -1,4 +1,4 @@
-"""The pages of finance: runs, the ledger, payments against orders, and the proofs of it all."""
+"""The pages of finance: the ledger, payments against orders, and the proofs of it all; runs are in finance_runs."""
 
 from datetime import date
 
@@ -7,6 +7,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import finance_queries, ledger_queries, ops_queries
+from marketplace.consoles.approvals import PAGES as APPROVALS
+from marketplace.consoles.finance_runs import PAGES as RUNS
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
@@ -14,34 +16,6 @@ from marketplace.flows.reconcile_payments import MatchKind
 from marketplace.flows.verify_books import verify_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, needs
-
-RUN_STEPS = ("draft", "previewed", "approved", "finalised")
-"""The way of a run, as its stepper shows it."""
-
-
-@get("/")
-async def home(
-    request: ActorRequest, db: NamedDependency[Database], entity: FromQuery[int | None] = None
-) -> Response[str]:
-    """Billing runs, the trial balance, and how payments fit the orders."""
-    async with db.read(STAFF) as tx:
-        shown = await ops_queries.get_entity(tx, entity)
-        if shown is None:
-            return send(request, "empty.html", Nothing(), "home")
-        page = await finance_queries.home(tx, shown)
-    return send(request, "finance/home.html", page, "home", kinds=list(MatchKind))
-
-
-@get("/runs/{run_id:int}")
-async def run(
-    request: ActorRequest, db: NamedDependency[Database], run_id: PathId, after: FromQuery[str | None] = None
-) -> Response[str]:
-    """One billing run: how far it is, its totals, and its statements."""
-    key = decode_cursor(after, tuple[int])
-    async with db.read(STAFF) as tx:
-        page = await finance_queries.run_page(tx, run_id, key[0] if key else None)
-    older = encode_cursor((page.older,)) if page.older is not None else None
-    return send(request, "finance/run.html", page, "home", steps=RUN_STEPS, cursor=older)
 
 
 @get("/accounts/{code:int}")
@@ -92,7 +66,7 @@ async def proofs(request: ActorRequest, db: NamedDependency[Database]) -> Respon
 PAGES = [
     Router(
         "/finance",
-        route_handlers=[home, run, account, reconciliation, purchase, proofs],
+        route_handlers=[*RUNS, *APPROVALS, account, reconciliation, purchase, proofs],
         guards=[needs(FINANCE)],
         include_in_schema=False,
     )

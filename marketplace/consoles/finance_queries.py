@@ -90,6 +90,12 @@ class FinanceHome(msgspec.Struct, frozen=True):
     deeds: Sequence[Deed]
 
     @property
+    def next_month(self) -> str:
+        """The month to be billed next, as a form writes it; "" while none was closed."""
+        closed = self.entity.closed_through
+        return f"{closed + timedelta(days=1):%Y-%m}" if closed else ""
+
+    @property
     def debit_minor(self) -> int:
         return sum(line.debit_minor for line in self.trial)
 

@@ -1,5 +1,6 @@
 """What every page shares: whose data it shows, the frame around it, and how it is sent."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -7,10 +8,12 @@ import msgspec
 from litestar import MediaType, Response
 from litestar.params import PathParameter
 
+from marketplace.consoles.deeds import Refused
 from marketplace.core.db import Scope
 from marketplace.core.errors import NotFound
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT, MERCHANT_BOOKS, OPS
+from marketplace.web.i18n import DEFAULT_LANGUAGE, speech
 from marketplace.web.templating import render
 
 PathId = Annotated[int, PathParameter(ge=-(2**63), le=2**63 - 1)]
@@ -41,6 +44,7 @@ _MERCHANT_PAGES = (
     ("orders", "/orders"),
     ("statements", "/statements"),
     ("payouts", "/payouts"),
+    ("ads", "/ads"),
     ("balance", "/accounts/2000"),
 )
 _WITHOUT_BOOKS = frozenset({"home", "orders"})
@@ -48,6 +52,7 @@ _TABS = {
     "ops": (Tab("home", "/ops"), Tab("merchants", "/ops/merchants"), Tab("parked", "/ops/parked")),
     "finance": (
         Tab("home", "/finance"),
+        Tab("approvals", "/finance/approvals"),
         Tab("reconciliation", "/finance/reconciliation"),
         Tab("proofs", "/finance/proofs"),
     ),
@@ -61,6 +66,8 @@ class Frame(msgspec.Struct, frozen=True):
     """What surrounds a page: the console, its tabs and the open one, and who is signed in.
 
     about: the tabs of the merchant whose books staff look at. books: whether this person sees a merchant's money.
+    done: the sentence about what was just done, "" for none. refused: why a form was not taken.
+    form_key: of this page's forms, see `deeds`.
     """
 
     console: str
@@ -71,6 +78,9 @@ class Frame(msgspec.Struct, frozen=True):
     books: bool
     person: str
     path: str
+    done: str
+    refused: Refused | None
+    form_key: str
 
 
 def consoles_of(actor: Actor) -> list[str]:
@@ -79,7 +89,13 @@ def consoles_of(actor: Actor) -> list[str]:
 
 
 def send(
-    request: ActorRequest, template: str, page: msgspec.Struct, tab: str, place: Place | None = None, **more: Any
+    request: ActorRequest,
+    template: str,
+    page: msgspec.Struct,
+    tab: str,
+    place: Place | None = None,
+    refused: Refused | None = None,
+    **more: Any,
 ) -> Response[str]:
     """The page in its frame, in the language of the one who asked. `place` gives its templates `base`."""
     actor = request.user
@@ -100,6 +116,14 @@ def send(
         books=books,
         person=actor.name,
         path=request.url.path,
+        done=_known(request.query_params.get("done", "")),
+        refused=refused,
+        form_key=secrets.token_urlsafe(12),
     )
     content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)
     return Response(content, media_type=MediaType.HTML)
+
+
+def _known(done: str) -> str:
+    """The name of a sentence that there is: an address may say anything."""
+    return done if f"done.{done}" in speech(DEFAULT_LANGUAGE).known else ""

@@ -9,9 +9,11 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from demand.model import OrderState
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
+from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.books_queries import OrderFilter
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.consoles.merchant_queries import MerchantHome
+from marketplace.consoles.order_deeds import DEEDS, show_order
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF as STAFF_SCOPE
 from marketplace.core.db import Database
@@ -99,10 +101,8 @@ async def orders(
 async def order(
     request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], order_id: PathId
 ) -> Response[str]:
-    """One order: its lines, what was paid, the commission on it, and every entry booked for it."""
-    async with db.read(place.scope) as tx:
-        page = await books_queries.order_page(tx, place.merchant_id, order_id)
-    return send(request, "books/order.html", page, "orders", place)
+    """One order: its lines, what was paid, the commission on it, every entry booked for it, and what may be done."""
+    return await show_order(request, db, place, order_id)
 
 
 @get("/statements", guards=[keepers])
@@ -177,7 +177,7 @@ async def entry(
     return send(request, "books/entry.html", page, "balance", place)
 
 
-_PAGES = [home, orders, order, statements, statement, payouts, payout, account, entry]
+_PAGES = [home, orders, order, *DEEDS, *ADS, statements, statement, payouts, payout, account, entry]
 
 PAGES = [
     Router(

@@ -33,6 +33,8 @@ CRASH_POINTS = frozenset(
         "bank-file.part-kept",
         "bank-file.judged",
         "bank-file.batch-committed",
+        "opening.posted",
+        "opening.before-commit",
     }
 )
 

@@ -19,6 +19,7 @@ APPEND_ONLY = frozenset(
         "billing.bank_mapping",
         "billing.credit_movement",
         "billing.entry",
+        "billing.line_dispute_message",
         "billing.payer_back",
         "billing.payer_rejection",
         "billing.processor_line",
@@ -79,6 +80,7 @@ _OWN_POLICIES = {
 # What a tenant sees of its own rows only once it is settled, a preview is not the merchant's to read yet; or never: why
 # it is paid nothing is said to it by people, and what a proposal would change is not changed.
 _OWN_ONCE = {
+    "billing.journal": "false",
     "billing.payout_hold": "false",
     "billing.rerating_line": "false",
     "billing.run_charge": "state <> 'due'",

@@ -24,10 +24,13 @@ async def post_share(
         return
     if on is None:
         on = local_date(tx.now, await zone_of(tx, share.entity_id))
+    if source_id is None:
+        source_id = time_ordered_id(tx.now)
+    await shares.note_entry(tx, share, kind, source_id)
     entry = NewEntry(
         merchant_id=share.merchant_id,
         kind=kind,
-        source_id=time_ordered_id(tx.now) if source_id is None else source_id,
+        source_id=source_id,
         currency=share.currency,
         occurred_at=tx.now,
         effective_on=on,

@@ -12,7 +12,7 @@ from typing import Any
 from billing.ledger.chart import Account
 from billing.ledger.store import trial_balance
 from billing.runs.model import COLUMNS, Period, RunState
-from billing.runs.store import find_live_run, only_entity
+from billing.runs.store import find_live_run, only_entity, runs_of_period
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.money import text_from_minor
@@ -21,7 +21,7 @@ _FETCH = 5_000
 
 
 async def export_statements(db: Database, period: Period, output: Path, *, entity_id: int | None = None) -> int:
-    """The statements of a period's finalised run, one row per merchant and currency; returns the number of rows.
+    """The final statements of a period, one row per merchant and currency; returns the number of rows.
 
     Raises NotFound when the period has no run, Conflict while it is not final.
     """
@@ -37,9 +37,10 @@ async def export_statements(db: Database, period: Period, output: Path, *, entit
         query = f"""
             SELECT m.merchant_ref, s.currency, s.orders, {columns}
             FROM billing.statement s JOIN supply.merchant m ON m.merchant_id = s.merchant_id
-            WHERE s.run_id = $1 AND s.state = 'final' ORDER BY m.merchant_ref COLLATE "C", s.currency
+            WHERE s.run_id = ANY($1) AND s.state = 'final' ORDER BY m.merchant_ref COLLATE "C", s.currency
         """
-        return await _copy_csv(tx, query, (run.run_id,), output)
+        runs = [one.run_id for one in await runs_of_period(tx, run)]
+        return await _copy_csv(tx, query, (runs,), output)
 
 
 async def export_orders(db: Database, period: Period, output: Path) -> int:
@@ -177,7 +178,7 @@ async def _month_end(tx: Tx, first_of_next: date) -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-_ROOTS = {"asset": "Assets", "liability": "Liabilities", "revenue": "Income", "expense": "Expenses"}
+_ROOTS = {"asset": "Assets", "liability": "Liabilities", "equity": "Equity", "revenue": "Income", "expense": "Expenses"}
 
 
 def _account_name(entity_id: int, code: int) -> str:

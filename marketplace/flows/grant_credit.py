@@ -86,7 +86,11 @@ async def grant_credit(tx: Tx, cmd: GrantCredit) -> Granted:
 
 async def _giver(tx: Tx, cmd: GrantCredit) -> _Giver:
     rows = await tx.rows(
-        "SELECT entity_id, house_merchant_id, zone FROM billing.entity WHERE currency = :currency ORDER BY entity_id",
+        """
+        SELECT e.entity_id, e.house_merchant_id, e.zone FROM billing.entity e
+        LEFT JOIN billing.entity_currency c ON c.entity_id = e.entity_id AND c.currency = :currency
+        WHERE e.currency = :currency OR c.entity_id IS NOT NULL ORDER BY e.entity_id
+        """,
         currency=cmd.currency,
     )
     if not rows:

@@ -17,7 +17,7 @@ import msgspec
 
 from billing.bank_files import readers, store
 from billing.bank_files.mapping import Mapping
-from billing.bank_files.model import BankFile, FileState, Items, Line, Unreadable, fingerprint
+from billing.bank_files.model import BankFile, BankFileState, Items, Line, Unreadable, fingerprint
 from billing.bank_files.packing import unpacked
 from billing.bank_files.proofs import Proved, prove
 from billing.bank_files.readers import Format
@@ -70,9 +70,9 @@ async def import_bank_file(
     """
     digest, size = await asyncio.to_thread(_measure, stream)
     file = await db.write(WORKER, actor, _receive, name, digest, size, mapping)
-    if file.state is FileState.ARRIVING:
+    if file.state is BankFileState.ARRIVING:
         await _keep(db, actor, file.file_id, stream)
-    if file.state is FileState.READ:
+    if file.state is BankFileState.READ:
         return file
     return await _read(db, actor, file, stream, processor, on_progress)
 
@@ -132,12 +132,12 @@ async def _read(
     try:
         checked = await asyncio.to_thread(_check, stream, await _mapping_of(db, file))
     except Unreadable as fault:
-        return await db.write(WORKER, actor, _refuse, file.file_id, FileState.UNREADABLE, None, fault.detail)
+        return await db.write(WORKER, actor, _refuse, file.file_id, BankFileState.UNREADABLE, None, fault.detail)
     if checked.format is Format.SETTLEMENT:
         return await _book_settlement(db, actor, file, stream, processor)
     file = await db.write(WORKER, actor, _judge, file.file_id, checked)
     crash_point("bank-file.judged")
-    if file.state is FileState.STORING:
+    if file.state is BankFileState.STORING:
         await _store_lines(db, actor, file, stream, checked, on_progress)
         file = await db.write(WORKER, actor, _finish, file.file_id)
     return file
@@ -170,7 +170,7 @@ async def _book_settlement(db: Database, actor: str, file: BankFile, stream: Bin
     try:
         booked = await import_processor_file(db, actor, processor, content)
     except AppError as refusal:
-        told = (file.file_id, FileState.FAILED, Format.SETTLEMENT, refusal.detail)
+        told = (file.file_id, BankFileState.FAILED, Format.SETTLEMENT, refusal.detail)
         return await db.write(WORKER, actor, _refuse, *told)
     return await db.write(WORKER, actor, _booked, file.file_id, booked)
 
@@ -183,7 +183,7 @@ def _whole(stream: BinaryIO) -> bytes:
 
 async def _booked(tx: Tx, file_id: int, booked: ImportedFile) -> BankFile:
     file = await store.lock_file(tx, file_id)
-    if file.state is FileState.READ:
+    if file.state is BankFileState.READ:
         return file
     await store.booked_elsewhere(tx, file_id, Format.SETTLEMENT, booked.lines, booked.new_lines)
     return await _ended(tx, file_id)
@@ -196,9 +196,9 @@ def _watched(items: Items, repeats: Repeats) -> Items:
         yield item
 
 
-async def _refuse(tx: Tx, file_id: int, state: FileState, file_format: Format | None, reason: str) -> BankFile:
+async def _refuse(tx: Tx, file_id: int, state: BankFileState, file_format: Format | None, reason: str) -> BankFile:
     file = await store.lock_file(tx, file_id)
-    if file.state in {FileState.STORING, FileState.READ}:
+    if file.state in {BankFileState.STORING, BankFileState.READ}:
         return file
     await store.judge(tx, file_id, [], state=state, file_format=file_format, flaws=[reason])
     return await _ended(tx, file_id)
@@ -207,10 +207,10 @@ async def _refuse(tx: Tx, file_id: int, state: FileState, file_format: Format | 
 async def _judge(tx: Tx, file_id: int, checked: _Checked) -> BankFile:
     """Write the verdict down, unless somebody else has."""
     file = await store.lock_file(tx, file_id)
-    if file.state in {FileState.STORING, FileState.READ}:
+    if file.state in {BankFileState.STORING, BankFileState.READ}:
         return file
     flaws = [flaw for one in checked.proved for flaw in one.flaws][:_FLAWS_MAX]
-    state = FileState.FAILED if flaws else FileState.STORING
+    state = BankFileState.FAILED if flaws else BankFileState.STORING
     await store.judge(tx, file_id, checked.proved, state=state, file_format=checked.format, flaws=flaws)
     return await (_ended(tx, file_id) if flaws else store.get_file(tx, file_id))
 
@@ -248,7 +248,7 @@ def _lines(items: Items, checked: _Checked) -> Iterator[Fingerprinted]:
 async def _store_batch(tx: Tx, file_id: int, batch: list[Fingerprinted]) -> None:
     """Take in the lines of a batch that nobody has taken in yet: another may be at the same file."""
     file = await store.lock_file(tx, file_id)
-    if file.state is FileState.STORING:
+    if file.state is BankFileState.STORING:
         left = [one for one in batch if one.line_no > file.stored_lines]
         if left:
             await store.take_in(tx, file_id, left)
@@ -256,7 +256,7 @@ async def _store_batch(tx: Tx, file_id: int, batch: list[Fingerprinted]) -> None
 
 async def _finish(tx: Tx, file_id: int) -> BankFile:
     file = await store.lock_file(tx, file_id)
-    if file.state is not FileState.STORING:
+    if file.state is not BankFileState.STORING:
         return file
     await store.finish(tx, file_id)
     return await _ended(tx, file_id)

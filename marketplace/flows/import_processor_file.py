@@ -305,12 +305,12 @@ async def _entity(tx: Tx, file: SettlementFile, merchant_ids: Sequence[int], beg
     rows = await tx.rows(
         """
         SELECT DISTINCT e.entity_id, e.house_merchant_id, e.zone FROM billing.entity e
-        LEFT JOIN billing.ledger_head h
-          ON h.entity_id = e.entity_id AND h.merchant_id = ANY(CAST(:merchants AS bigint[]))
-        WHERE CASE WHEN :any THEN h.merchant_id IS NOT NULL ELSE e.currency = :currency END
+        LEFT JOIN billing.ledger_head h ON h.entity_id = e.entity_id AND h.merchant_id = ANY(CAST(:own AS bigint[]))
+        LEFT JOIN billing.entity_currency c ON c.entity_id = e.entity_id AND c.currency = :currency
+        WHERE CASE WHEN :any THEN h.merchant_id IS NOT NULL ELSE e.currency = :currency OR c.entity_id IS NOT NULL END
           AND e.entity_id = coalesce(CAST(:begun AS integer), e.entity_id)
         """,
-        merchants=list(merchant_ids),
+        own=list(merchant_ids),
         any=bool(merchant_ids),
         currency=file.currency,
         begun=begun_for,

@@ -1,10 +1,11 @@
-"""List a merchant's goods, one by one or a thousand at a time: each is a product, in the currency of its entity."""
+"""List a merchant's goods, one by one or a thousand at a time: each is a product, in a currency its entity keeps."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from billing.exchange.store import currencies_of
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
@@ -67,13 +68,13 @@ class Faults:
 
 async def list_goods(tx: Tx, merchant_id: int, goods: Goods) -> Listing:
     """List one product. Raises NotFound, Invalid, and Conflict when the merchant lists that SKU already."""
-    merchant, currency = await _open_merchant(tx, merchant_id)
+    merchant, currencies = await _open_merchant(tx, merchant_id)
     if await store.find_by_sku(tx, merchant_id, [goods.sku]):
         raise Conflict(f"sku: the merchant lists {goods.sku!r} already")
-    if goods.currency not in {None, currency}:
-        raise Invalid(f"currency: the merchant sells in {currency}", pointer="/currency")
+    if goods.currency not in {None, *currencies}:
+        raise Invalid(f"currency: the merchant sells in {', '.join(currencies)}", pointer="/currency")
     await _check_category(tx, goods.category)
-    [product_id] = await store.add_listings(tx, merchant_id, merchant.merchant_ref, currency, [_row(goods)])
+    [product_id] = await store.add_listings(tx, merchant_id, merchant.merchant_ref, [_row(goods, currencies[0])])
     await _record(tx, merchant_id, created=1, updated=0)
     await go_live_if_ready(tx, merchant_id)
     return await store.get_listing(tx, merchant_id, product_id)
@@ -85,18 +86,19 @@ async def list_goods_in_bulk(tx: Tx, merchant_id: int, rows: Sequence[Goods]) ->
     on_hand of a listing that is known: None leaves its stock alone. Raises NotFound, and Invalid naming every row
     that is wrong.
     """
-    merchant, currency = await _open_merchant(tx, merchant_id)
+    merchant, currencies = await _open_merchant(tx, merchant_id)
     known = await store.find_by_sku(tx, merchant_id, [row.sku for row in rows])
     faults = Faults()
-    await _check_rows(tx, rows, currency, faults)
+    await _check_rows(tx, rows, currencies, known, faults)
     await _count_known(tx, merchant_id, rows, known, faults)
     faults.check()
     new = [row for row in rows if row.sku not in known]
     ids = {sku: listing.product_id for sku, listing in known.items()}
     if new:
-        made = await store.add_listings(tx, merchant_id, merchant.merchant_ref, currency, [_row(row) for row in new])
+        listed = [_row(row, currencies[0]) for row in new]
+        made = await store.add_listings(tx, merchant_id, merchant.merchant_ref, listed)
         ids |= {row.sku: product_id for row, product_id in zip(new, made, strict=True)}
-    again = [{**_row(row), "product_id": ids[row.sku]} for row in rows if row.sku in known]
+    again = [{**_row(row, currencies[0]), "product_id": ids[row.sku]} for row in rows if row.sku in known]
     if again:
         await store.edit_listings(tx, merchant_id, again)
     await _record(tx, merchant_id, created=len(new), updated=len(again))
@@ -122,13 +124,15 @@ async def edit_listing(tx: Tx, now: Listing, change: GoodsChange) -> Listing:
     return await store.get_listing(tx, now.merchant_id, now.product_id)
 
 
-async def _open_merchant(tx: Tx, merchant_id: int) -> tuple[Merchant, str]:
-    """The merchant, held, and the currency it sells in: two lists of one merchant are taken one after the other."""
+async def _open_merchant(tx: Tx, merchant_id: int) -> tuple[Merchant, list[str]]:
+    """The merchant, held, and the currencies it sells in, its entity's own first.
+
+    Two lists of one merchant are taken one after the other.
+    """
     merchant = await lock_merchant(tx, merchant_id)
     if merchant.state is MerchantState.CLOSED:
         raise Conflict("state: the merchant is closed", state=merchant.state.value)
-    entity = {"entity": merchant.entity_id}
-    return merchant, await tx.scalar("SELECT currency FROM billing.entity WHERE entity_id = :entity", **entity)
+    return merchant, await currencies_of(tx, merchant.entity_id)
 
 
 async def _check_category(tx: Tx, category: str | None) -> None:
@@ -138,7 +142,9 @@ async def _check_category(tx: Tx, category: str | None) -> None:
         )
 
 
-async def _check_rows(tx: Tx, rows: Sequence[Goods], currency: str, faults: Faults) -> None:
+async def _check_rows(
+    tx: Tx, rows: Sequence[Goods], currencies: Sequence[str], known: dict[str, Listing], faults: Faults
+) -> None:
     categories = await store.known_categories(tx, [row.category for row in rows if row.category is not None])
     seen: dict[str, int] = {}
     for number, row in enumerate(rows):
@@ -147,8 +153,10 @@ async def _check_rows(tx: Tx, rows: Sequence[Goods], currency: str, faults: Faul
         seen.setdefault(row.sku, number)
         if row.category is not None and row.category not in categories:
             faults.add(number, "category", f"there is no category {row.category!r}")
-        if row.currency not in {None, currency}:
-            faults.add(number, "currency", f"the merchant sells in {currency}")
+        if row.currency not in {None, *currencies}:
+            faults.add(number, "currency", f"the merchant sells in {', '.join(currencies)}")
+        elif row.sku in known and row.currency not in {None, known[row.sku].currency}:
+            faults.add(number, "currency", f"the listing is sold in {known[row.sku].currency}; list it under a new sku")
 
 
 async def _count_known(
@@ -169,8 +177,10 @@ async def _count_known(
             await stock.set_on_hand(tx, now, on_hand, kind="counted", reason="listed in bulk")
 
 
-def _row(goods: Goods) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(goods), "state": goods.state.value}
+def _row(goods: Goods, own: str) -> dict[str, Any]:
+    """The columns of a listing; own: the currency of the entity, where none is named."""
+    told = {**msgspec.structs.asdict(goods), "state": goods.state.value}
+    return {**told, "currency": goods.currency or own}
 
 
 async def _record(tx: Tx, merchant_id: int, *, created: int, updated: int) -> None:

@@ -83,6 +83,11 @@ WHERE head.merchant_id = posted.merchant_id AND head.last_entry_no < posted.last
 """).bindparams(_merchants)
 
 
+async def owing_among(tx: Tx, merchants: Sequence[int]) -> list[int]:
+    """Those of these merchants that may owe something, by id."""
+    return [row.merchant_id for row in await tx.rows(_OWING, merchants=sorted(merchants))]
+
+
 async def net_receivables(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
     """Net what these merchants owe and are owed at the end of a run's period (or today, in an unfinished one).
 
@@ -90,7 +95,7 @@ async def net_receivables(tx: Tx, run: Run, merchants: Sequence[int]) -> int:
     What is netted already leaves nothing to net, so doing it again posts nothing; a set-off stands whatever becomes
     of the run. Returns the number of entries. Holds the heads of those merchants alone that owe something.
     """
-    owing = [row.merchant_id for row in await tx.rows(_OWING, merchants=sorted(merchants))]
+    owing = await owing_among(tx, merchants)
     if not owing:
         return 0
     zone = await tx.scalar("SELECT zone FROM billing.entity WHERE entity_id = :entity", entity=run.entity_id)

@@ -13,17 +13,20 @@ from datetime import date
 
 import msgspec
 
-from billing.runs import store
-from billing.runs.model import Period, Run, RunState, Totals, check_move, check_payout_day
+from billing.runs import sql, store
+from billing.runs.model import AT_WORK, Period, Run, RunState, Totals, check_move
 from marketplace.core import audit, outbox, policies, work
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
+from marketplace.core.together import together
+from marketplace.flows.cover_charges import release_covers
+from marketplace.flows.draft_run import draft, draft_child, one_at_a_time, plan
 from marketplace.flows.pay_merchants import activate_bank_accounts
-from marketplace.flows.roll_ledger import batches, roll_ledger
+from marketplace.flows.roll_ledger import roll_ledger
 from marketplace.flows.run_billing_buckets import FINALISE, HANDLERS, PREVIEW, REVERSE
 
-ENTRIES_PER_BUCKET = 150_000
+CONNECTIONS = 2
 OnProgress = Callable[[int, int], None]
 
 
@@ -31,12 +34,15 @@ class RunResult(msgspec.Struct, frozen=True):
     """A run and what it comes to, by currency.
 
     unsettled: merchants' orders delivered by the end of its period that still wait for settlement. Once the period is
-    closed they count in the first open one.
+    closed they count in the first open one. parked: statements that it leaves to a child run. progress: of the step
+    at work, in buckets of merchants.
     """
 
     run: Run
     totals: list[Totals]
     unsettled: int
+    parked: int
+    progress: work.Progress | None
 
 
 async def run_period(
@@ -55,7 +61,29 @@ async def run_period(
     for a payout day before the period's end.
     """
     await roll_ledger(db, actor)
-    run = await db.write(WORKER, actor, _draft, period, entity_id, payout_on)
+    return await preview_run(db, actor, await db.write(WORKER, actor, draft, period, entity_id, payout_on), on_progress)
+
+
+async def run_parked(
+    db: Database,
+    actor: str,
+    parent_id: int,
+    *,
+    payout_on: date | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> RunResult:
+    """Draft the child of a final run, over exactly the merchants that this one has parked, and preview it.
+
+    Raises NotFound; Conflict when the parent is not final or nobody is left, Invalid for the payout day.
+    """
+    await roll_ledger(db, actor)
+    return await preview_run(db, actor, await db.write(WORKER, actor, draft_child, parent_id, payout_on), on_progress)
+
+
+async def preview_run(
+    db: Database, actor: str, run: Run, on_progress: OnProgress = lambda done, total: None
+) -> RunResult:
+    """Preview a run that was drafted, or go on with its preview; any other is left as it is."""
     crash_point("run.drafted")
     for _ in range(_ROUNDS_MAX):
         if run.state != RunState.DRAFT:
@@ -67,12 +95,12 @@ async def run_period(
     return await result(db, run.run_id)
 
 
-async def approve_run(db: Database, actor: str, run_id: int) -> RunResult:
-    """Approve a previewed run, as another person than its maker.
+async def approve_run(db: Database, actor: str, run_id: int, *, without_parked: bool = False) -> RunResult:
+    """Approve a previewed run, as another person than its maker; without what it has parked, where that is said.
 
     Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie.
     """
-    approved = await db.write(WORKER, actor, approve, run_id)
+    approved = await db.write(WORKER, actor, approve, run_id, without_parked)
     crash_point("run.approved")
     return approved
 
@@ -146,7 +174,10 @@ async def read_result(tx: Tx, run_id: int) -> RunResult:
     """A run, its totals and what its period left unsettled. Raises NotFound."""
     run = await store.get_run(tx, run_id)
     unsettled = await tx.scalar(_UNSETTLED, entity=run.entity_id, to_on=run.period.to_on)
-    return RunResult(run, await store.totals(tx, run_id), unsettled)
+    parked = await store.count_statements(tx, run_id, "parked")
+    at_work = run.batch_id if run.state in AT_WORK else None
+    progress = await work.progress(tx, at_work) if at_work is not None else None
+    return RunResult(run, await store.totals(tx, run_id), unsettled, parked, progress)
 
 
 _UNSETTLED = """
@@ -159,62 +190,20 @@ SELECT count(*) FROM (
 
 
 async def _drain(db: Database, actor: str, batch_id: int, kind: str, on_progress: OnProgress) -> None:
-    ended = await work.drain(
-        db,
-        batch_id,
-        actor,
-        HANDLERS[kind],
-        on_progress=lambda state: on_progress(state.done + state.parked, state.total),
-        on_commit=lambda: crash_point("run.bucket-committed"),
-    )
-    work.check_done(batch_id, ended)
+    """Work on a batch to its end, beside whatever workers do; raises BatchFailed."""
 
+    async def share() -> work.Progress:
+        return await work.drain(
+            db,
+            batch_id,
+            actor,
+            HANDLERS[kind],
+            on_progress=lambda state: on_progress(state.done + state.parked, state.total),
+            on_commit=lambda: crash_point("run.bucket-committed"),
+        )
 
-async def _plan(tx: Tx, run: Run, kind: str, *, only_open: bool) -> None:
-    """A batch over the entity's merchants (those whose books are still open in the run's period, or all).
-
-    Its buckets hold about ENTRIES_PER_BUCKET journal entries each.
-    """
-    heads = await tx.rows(
-        f"""
-        SELECT merchant_id, last_entry_no + 1 AS entries FROM billing.ledger_head
-        WHERE entity_id = :entity {"AND (closed_through IS NULL OR closed_through < :closed)" if only_open else ""}
-        ORDER BY merchant_id
-        """,
-        entity=run.entity_id,
-        **({"closed": run.period.last_on} if only_open else {}),
-    )
-    buckets = batches(((row.merchant_id, row.entries) for row in heads), ENTRIES_PER_BUCKET)
-    payloads = [{"run_id": run.run_id, "merchants": merchants} for merchants in buckets]
-    batch_id = await work.plan(tx, kind, {"run_id": run.run_id}, payloads)
-    await store.set_batch(tx, run.run_id, batch_id)
-
-
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('billing_run'))"  # which run is the newest is decided alone
-
-
-async def _draft(tx: Tx, period: Period, entity_id: int | None, payout_on: date | None) -> Run:
-    await tx.execute(_ONE_AT_A_TIME)
-    entity_id = await store.only_entity(tx, entity_id)
-    run = await store.find_live_run(tx, entity_id, period)
-    if payout_on is not None:
-        check_payout_day(period, payout_on)
-    if run is None:
-        await _check_begun(tx, entity_id, period)
-        await _check_follows(tx, entity_id, period)
-        run = await store.insert_run(tx, entity_id, period, payout_on or period.to_on)
-        await audit.record(tx, "billing run drafted", f"billing_run:{run.run_id}", period=period.name)
-    elif payout_on is not None and payout_on != run.payout_on:
-        run = await store.set_payout_day(tx, run.run_id, payout_on)
-    if run.state == RunState.DRAFT and run.batch_id is not None:  # interrupted while previewing
-        await work.retry_parked(tx, run.batch_id)
-        return run
-    if run.state == RunState.PREVIEWED:
-        run = await store.move_run(tx, run.run_id, RunState.DRAFT)
-    if run.state != RunState.DRAFT:
-        return run
-    await _plan(tx, run, PREVIEW, only_open=True)
-    return await store.get_run(tx, run.run_id)
+    ended = await together(*(share() for _ in range(CONNECTIONS)))
+    work.check_done(batch_id, ended[0])
 
 
 async def _previewed(tx: Tx, run_id: int) -> Run:
@@ -225,46 +214,30 @@ async def _previewed(tx: Tx, run_id: int) -> Run:
     return await store.move_run(tx, run_id, RunState.PREVIEWED)
 
 
-async def _check_begun(tx: Tx, entity_id: int, period: Period) -> None:
-    today = await store.local_today(tx, entity_id)
-    if period.from_on > today:
-        raise Conflict(f"{period.name} has not begun: today is {today}")
-
-
 async def abort(tx: Tx, run_id: int) -> RunResult:
     """`abort_run` within a transaction of the caller's."""
-    await tx.execute(_ONE_AT_A_TIME)
+    await one_at_a_time(tx)
     check_move(run_id, (await store.lock_run(tx, run_id)).state, RunState.ABORTED)
     final = await store.count_statements(tx, run_id, "final")
     if final:
         raise Conflict(f"run {run_id}: {final} of its statements are final already; finish it, then reverse it")
     await store.move_run(tx, run_id, RunState.ABORTED)
+    await release_covers(tx, run_id)
     await store.drop_previews(tx, run_id)
     await audit.record(tx, "billing run aborted", f"billing_run:{run_id}")
     return await read_result(tx, run_id)
 
 
-async def _check_follows(tx: Tx, entity_id: int, period: Period) -> None:
-    """Windows are contiguous: a period is billed after the one before it, and never before a later one."""
-    newest = await store.find_newest_run(tx, entity_id)
-    if newest is None:
-        return
-    if newest.state != RunState.FINALISED:
-        raise Conflict(f"run {newest.run_id} of {newest.period.name} is {newest.state}: finalise or abort it first")
-    if newest.to_on != period.from_on:
-        raise Conflict(
-            f"{newest.period.name} is the last period billed, so the next one is {newest.to_on:%Y-%m},"
-            f" not {period.name}"
-        )
-
-
-async def approve(tx: Tx, run_id: int) -> RunResult:
+async def approve(tx: Tx, run_id: int, without_parked: bool) -> RunResult:
     """`approve_run` within a transaction of the caller's."""
     run = await store.lock_run(tx, run_id)
-    parked = await store.count_parked(tx, run_id)
-    if parked:
-        merchant_id, reason = parked[0]
-        raise Conflict(f"run {run_id}: {len(parked)} statements do not tie, such as merchant {merchant_id}: {reason}")
+    parked = await store.count_statements(tx, run_id, "parked")
+    if parked and not without_parked:
+        [first] = await store.list_parked(tx, run_id, limit=1)
+        raise Conflict(
+            f"run {run_id}: {parked} statements do not tie, such as merchant {first.merchant_id}: {first.reason};"
+            " mend them, or approve the run without what is parked"
+        )
     today = await store.local_today(tx, run.entity_id)
     if run.to_on > today:
         raise Conflict(f"run {run_id}: {run.period.name} is not over, today is {today}; until then it can be previewed")
@@ -272,7 +245,7 @@ async def approve(tx: Tx, run_id: int) -> RunResult:
     await store.move_run(
         tx, run_id, RunState.APPROVED, approved_by=tx.actor, approved_at=tx.now, single_operator=single
     )
-    await audit.record(tx, "billing run approved", f"billing_run:{run_id}", single_operator=single)
+    await audit.record(tx, "billing run approved", f"billing_run:{run_id}", single_operator=single, parked=parked)
     return await read_result(tx, run_id)
 
 
@@ -283,7 +256,7 @@ async def _start_finalising(tx: Tx, run_id: int) -> Run:
     if run.state in {RunState.FINALISING, RunState.FINALISED}:
         return run
     run = await store.move_run(tx, run_id, RunState.FINALISING)
-    await _plan(tx, run, FINALISE, only_open=True)
+    await plan(tx, run, FINALISE, only_open=True)
     await audit.record(tx, "billing run finalising", f"billing_run:{run_id}", single_operator=run.single_operator)
     return await store.get_run(tx, run_id)
 
@@ -300,20 +273,19 @@ async def _finish(tx: Tx, run_id: int) -> Run:
     await tx.execute("SELECT entity_id FROM billing.entity WHERE entity_id = :entity FOR UPDATE", closing)
     if await _changed_items(tx, run.batch_id):
         return await store.move_run(tx, run_id, RunState.PREVIEWED)
-    still_open = await tx.scalar(
-        """
-        SELECT count(*) FROM billing.ledger_head
-        WHERE entity_id = :entity AND (closed_through IS NULL OR closed_through < :closed)
-        """,
-        **closing,
-    )
-    if still_open:
-        await _plan(tx, run, FINALISE, only_open=True)
+    if await tx.scalar(sql.STILL_OPEN, **closing, run_id=run_id, closed_before=run.closed_before):
+        await plan(tx, run, FINALISE, only_open=True)
         return await store.get_run(tx, run_id)
-    left = await store.count_statements(tx, run_id, "preview") + await store.count_statements(tx, run_id, "parked")
+    left = await store.count_statements(tx, run_id, "preview")
     if left:
         raise RuntimeError(f"run {run_id}: every head is closed, but {left} statements are not final")
-    await tx.execute("UPDATE billing.entity SET closed_through = :closed WHERE entity_id = :entity", closing)
+    await tx.execute(
+        """
+        UPDATE billing.entity SET closed_through = :closed
+        WHERE entity_id = :entity AND (closed_through IS NULL OR closed_through < :closed)
+        """,
+        closing,
+    )
     run = await store.move_run(tx, run_id, RunState.FINALISED, finalised_at=tx.now)
     sums = await store.totals(tx, run_id)
     await audit.record(
@@ -324,7 +296,7 @@ async def _finish(tx: Tx, run_id: int) -> Run:
 
 
 async def _start_reversing(tx: Tx, run_id: int) -> Run:
-    await tx.execute(_ONE_AT_A_TIME)
+    await one_at_a_time(tx)
     run = await store.lock_run(tx, run_id)
     if run.state == RunState.REVERSING and run.batch_id is not None:
         await work.retry_parked(tx, run.batch_id)
@@ -345,11 +317,12 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
     if left:
         raise Conflict(f"run {run_id}: {left} of its payouts have been confirmed or returned by the bank")
     run = await store.move_run(tx, run_id, RunState.REVERSING, reversed_by=tx.actor, reversed_at=tx.now)
-    await tx.execute(
-        "UPDATE billing.entity SET closed_through = :closed WHERE entity_id = :entity",
-        {"closed": run.closed_before, "entity": run.entity_id},
-    )
-    await _plan(tx, run, REVERSE, only_open=False)
+    if run.parent_run_id is None:
+        await tx.execute(
+            "UPDATE billing.entity SET closed_through = :closed WHERE entity_id = :entity",
+            {"closed": run.closed_before, "entity": run.entity_id},
+        )
+    await plan(tx, run, REVERSE, only_open=False)
     await audit.record(tx, "billing run reversing", f"billing_run:{run_id}")
     return await store.get_run(tx, run_id)
 

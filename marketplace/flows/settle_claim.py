@@ -59,7 +59,8 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
     """Book what came (D2): the house's bank, and each merchant's receivable, which meet in the batch on 1030.
 
     In part it is divided over what is open of the lines, by largest remainder; merchants who wait for it get it.
-    Raises NotFound, Invalid for a day to come, Conflict for more than is open and for money that is booked already.
+    Raises NotFound; Invalid for a day to come, or before what it pays was owed; Conflict for more than is open and for
+    money that is booked already.
     """
     claim, lines, house = await _hold(tx, cmd.payer_id, cmd.claim_id)
     if cmd.received_on > local_date(tx.now, await zone_of(tx, claim.entity_id)):
@@ -71,6 +72,12 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
             pointer="/amount_minor",
         )
     parts = divide_remittance(cmd.amount_minor, [line.open_minor for line in lines])
+    paid = [
+        (await _share(tx, claim, line), part)
+        for line, part in zip(lines, parts, strict=True)
+        if part and line.source != claims.FEE
+    ]
+    _check_settled(cmd, [share for share, _ in paid])
     batch = time_ordered_id(tx.now)
     moved = {line.line_no: part for line, part in zip(lines, parts, strict=True) if part}
     try:
@@ -86,17 +93,27 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
             by_merchant[line.merchant_id] = by_merchant.get(line.merchant_id, 0) + part
             await claims.store_line(tx, claim, msgspec.structs.replace(line, remitted_minor=line.remitted_minor + part))
     await _book_money(tx, claim, cmd, batch, by_merchant, house)
-    for line in lines:
-        if (part := moved.get(line.line_no, 0)) and line.source != claims.FEE:
-            share = await _share(tx, claim, line)
-            paid = msgspec.structs.replace(share, remitted_minor=share.remitted_minor + part)
-            await keep_share(tx, paid, on=cmd.received_on)
+    for share, part in paid:
+        await shares.note_entry(tx, share, "payer_remitted", batch)
+        changed = msgspec.structs.replace(share, remitted_minor=share.remitted_minor + part)
+        await keep_share(tx, changed, on=cmd.received_on)
     claim = await claims.add_to_claim(tx, claim, remitted_minor=cmd.amount_minor)
     await audit.record(
         tx, "payer remitted", f"payer_claim:{claim.payer_id}/{claim.claim_id}", minor=cmd.amount_minor, ref=cmd.bank_ref
     )
     await outbox.emit(tx, "billing.payer_remitted.v1", _settled(claim, cmd.amount_minor))
     return claim
+
+
+def _check_settled(cmd: Remit, paid: list[PayerShare]) -> None:
+    """Raise Invalid for a day before something that is paid was settled: until then the payer owes nothing of it."""
+    late = [share for share in paid if share.claimable_on is not None and share.claimable_on > cmd.received_on]
+    if late:
+        raise Invalid(
+            f"received_on: {late[0].source} {late[0].source_ref or late[0].source_id} was settled on"
+            f" {late[0].claimable_on}; what came before that was not paid for it",
+            pointer="/received_on",
+        )
 
 
 async def _book_money(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from billing.bank_files.model import FileState
+from billing.bank_files.model import BankFileState
 from marketplace.core.db import Database
 from marketplace.core.errors import AppError
 from marketplace.flows.import_bank_file import import_bank_file
@@ -49,7 +49,7 @@ async def _take(db: Database, actor: str, folder: Path, path: Path, processor: s
         log.warning("bank file refused", file=path.name, reason=refusal.detail)
         await asyncio.to_thread(_move, path, folder / FAILED, path.name)
         return
-    done = read.state is FileState.READ
+    done = read.state is BankFileState.READ
     log.info("bank file", file=path.name, file_id=read.file_id, state=read.state.value, new_lines=read.new_lines)
     await asyncio.to_thread(_move, path, folder / (DONE if done else FAILED), f"{read.file_id}-{path.name}")
 

@@ -111,7 +111,7 @@ async def take_back(tx: Tx, refund_id: int, backs: Sequence[ShareBack]) -> None:
     for back in backs:
         _, to_bearer = split_back(back.share.standing, back.minor)
         await shares.add_back(tx, back.share, refund_id, back.lines, to_bearer)
-        await _move(tx, back.share, back.lines, to_bearer)
+        await move_share(tx, back.share, back.lines, to_bearer)
 
 
 async def undo_back(tx: Tx, order: Order, refund_id: int) -> None:
@@ -121,10 +121,11 @@ async def undo_back(tx: Tx, order: Order, refund_id: int) -> None:
         assert share is not None
         lines = {line_no: -minor for line_no, minor in zip(row.line_nos, row.line_minor, strict=True)}
         await shares.add_back(tx, share, refund_id, lines, -row.rejected_back_minor, undone=True)
-        await _move(tx, share, lines, -row.rejected_back_minor)
+        await move_share(tx, share, lines, -row.rejected_back_minor)
 
 
-async def _move(tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer: int) -> None:
+async def move_share(tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer: int) -> None:
+    """Bring a share and its cap level with what came back of it, by line, and of that to whoever bore a rejection."""
     version = await payers.get_version(tx, share.version_id)
     moved = msgspec.structs.replace(
         share,

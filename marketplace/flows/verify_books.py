@@ -7,6 +7,8 @@ from marketplace.flows import (
     verify_ads,
     verify_amendments,
     verify_commission,
+    verify_exchange,
+    verify_journals,
     verify_payers,
     verify_payouts,
     verify_products,
@@ -244,10 +246,15 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "final-runs-are-final",
-        "a final run has final statements only",
+        "a final run has final statements only, but of merchants that wait for a child run or have got theirs from it",
         """SELECT s.merchant_id, s.run_id, s.currency, s.state FROM billing.statement s
            JOIN billing.billing_run r ON r.run_id = s.run_id
-           WHERE r.state = 'finalised' AND s.state <> 'final'""",
+           JOIN billing.ledger_head h ON h.merchant_id = s.merchant_id
+           WHERE r.state = 'finalised' AND s.state <> 'final'
+             AND (s.state <> 'parked' OR (h.closed_through >= s.to_on - 1 AND NOT EXISTS (
+                 SELECT FROM billing.statement c
+                 WHERE c.merchant_id = s.merchant_id AND c.from_on = s.from_on AND c.run_id > s.run_id
+                   AND c.state = 'final')))""",
     ),
     (
         "statements-continue",
@@ -309,17 +316,20 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "pending-is-unsettled",
         "each merchant's pending balance is what its unsettled orders are worth",
         f"""SELECT coalesce(b.merchant_id, o.merchant_id), b.pending, o.open
-            FROM (SELECT e.merchant_id, -sum(leg.amount) AS pending FROM {_LEGS} WHERE leg.account = 2005
-                  GROUP BY e.merchant_id HAVING sum(leg.amount) <> 0) AS b
-            FULL JOIN (SELECT merchant_id, sum(minor) AS open
-                       FROM (SELECT o.merchant_id, {_LEFT_OF_LINE} AS minor
+            FROM (SELECT e.merchant_id, e.currency, -sum(leg.amount) AS pending FROM {_LEGS} WHERE leg.account = 2005
+                  GROUP BY e.merchant_id, e.currency HAVING sum(leg.amount) <> 0) AS b
+            FULL JOIN (SELECT merchant_id, currency, sum(minor) AS open
+                       FROM (SELECT o.merchant_id, o.currency, {_LEFT_OF_LINE} AS minor
                              FROM demand.merchant_order o
                              JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
                              WHERE o.state IN ('paid', 'accepted', 'fulfilling', 'partly_delivered')
                              UNION ALL
-                             SELECT merchant_id, goods_minor - discount_minor + freight_minor FROM demand.order_due
+                             SELECT d.merchant_id, o.currency, d.goods_minor - d.discount_minor + d.freight_minor
+                             FROM demand.order_due d
+                             JOIN demand.merchant_order o
+                               ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
                             ) AS unsettled
-                       GROUP BY merchant_id) AS o ON o.merchant_id = b.merchant_id
+                       GROUP BY merchant_id, currency) AS o ON o.merchant_id = b.merchant_id AND o.currency = b.currency
             WHERE coalesce(b.pending, 0) <> coalesce(o.open, 0)""",
     ),
     (
@@ -371,6 +381,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
     *verify_ads.PROOFS,
+    *verify_journals.PROOFS,
+    *verify_exchange.PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -56,7 +56,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            JOIN LATERAL (
                SELECT coalesce(sum(l.commission_minor), 0) AS commission FROM billing.commission_line l
                WHERE l.merchant_id = c.merchant_id AND l.currency = c.currency
-                 AND l.effective_on >= r.from_on AND l.effective_on < r.to_on) AS l ON true
+                 AND l.effective_on >= date_trunc('month', r.to_on::timestamp) - interval '1 month'
+                 AND l.effective_on < date_trunc('month', r.to_on::timestamp)) AS l ON true
            WHERE c.fee_minor <> c.minimum_minor - greatest(c.commission_minor, 0)
               OR (c.state = 'posted' AND c.commission_minor <> l.commission)""",
     ),

@@ -73,6 +73,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  WHERE state = 'booked' AND payer_minor <> 0
                  UNION ALL
                  SELECT merchant_id, refund_id, 0, payer_minor + rejected_back_minor FROM billing.payer_back
+                 WHERE source = 'order'
                  UNION ALL
                  SELECT merchant_id, source_id, back_minor, 0 FROM billing.payer_share WHERE back_minor <> 0
                  UNION ALL

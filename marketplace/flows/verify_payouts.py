@@ -45,4 +45,13 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            JOIN billing.payout p ON p.merchant_id = c.merchant_id AND p.run_id = c.run_id
             AND p.currency = c.currency""",
     ),
+    (
+        "dues-are-payouts",
+        "what a run left to be paid on a day is paid once, by a payout of that run",
+        """SELECT d.merchant_id, d.run_id, d.currency, d.state, d.payout_id, p.payout_id
+           FROM billing.payout_due d
+           LEFT JOIN billing.payout p ON p.merchant_id = d.merchant_id AND p.run_id = d.run_id
+            AND p.currency = d.currency AND p.retry_of IS NULL
+           WHERE d.payout_id IS DISTINCT FROM p.payout_id OR (d.state = 'paid' AND p.state = 'cancelled')""",
+    ),
 )

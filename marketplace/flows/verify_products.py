@@ -20,7 +20,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
             FROM (SELECT merchant_id, charge_id, net_minor - credited_minor - recognised_minor AS waiting
                   FROM billing.charge) AS c
             FULL JOIN (SELECT e.merchant_id, leg.dimension AS charge_id, -sum(leg.amount) AS deferred FROM {_LEGS}
-                       WHERE leg.account = 2200 GROUP BY e.merchant_id, leg.dimension) AS e
+                       WHERE leg.account = 2200 AND leg.dimension <> 0 GROUP BY e.merchant_id, leg.dimension) AS e
               ON e.merchant_id = c.merchant_id AND e.charge_id = c.charge_id
             WHERE coalesce(c.waiting, 0) <> coalesce(e.deferred, 0)""",
     ),

@@ -2,8 +2,8 @@
 
     python -m marketplace.migrations.render 0003_orders_in_motion
 
-New are those that no file of an earlier version creates. What changes in older tables is written by hand, in the
-version's `…_changes.sql`. A released version's files are never written again.
+New are those that no other version's file creates. What changes in older tables is written by hand, in the version's
+`…_changes.sql`. A released version's files are never written again.
 """
 
 import sys
@@ -24,9 +24,9 @@ SEPARATOR = "\n;;\n"
 
 
 def new_tables(version: str) -> list[Table]:
-    """The tables that no earlier version's file creates, in the order of their foreign keys."""
-    earlier = "".join(file.read_text() for file in sorted(SQL.glob("*.sql")) if file.stem < version)
-    return [table for table in metadata.sorted_tables if f"TABLE {qualified(table)} (" not in earlier]
+    """The tables that no other version's file creates, in the order of their foreign keys."""
+    others = "".join(file.read_text() for file in SQL.glob("*.sql") if file.stem != version)
+    return [table for table in metadata.sorted_tables if f"TABLE {qualified(table)} (" not in others]
 
 
 def statements(tables: list[Table]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from billing.bank_files import store
 from billing.bank_files.mapping import Mapping, SavedMapping
-from billing.bank_files.model import BankFile, BankLine, BankStatement, FileState, Gap
+from billing.bank_files.model import BankFile, BankFileState, BankLine, BankStatement, Gap
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
@@ -33,7 +33,7 @@ _BASE64_CHARS_MAX = FILE_BYTES_MAX * 4 // 3 + 4
 _BODY_BYTES_MAX = _BASE64_CHARS_MAX + 2**16
 
 Content = Annotated[str, msgspec.Meta(min_length=1, max_length=_BASE64_CHARS_MAX, description="The bytes in base64.")]
-InState = Annotated[FileState | None, QueryParameter(name="state")]
+InState = Annotated[BankFileState | None, QueryParameter(name="state")]
 Account = Annotated[str | None, QueryParameter(max_length=200, description="As the statements name it.")]
 
 

@@ -1,21 +1,23 @@
 """Billing runs, from draft to final and back."""
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 
 from billing.runs import store
-from billing.runs.model import Run, period_named
+from billing.runs.comparison.model import Moved, key_of
+from billing.runs.model import Parked, Run, period_named
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
-from marketplace.flows import run_billing
+from marketplace.flows import compare_runs, run_billing
 from marketplace.flows.run_billing import RunResult, read_result
 from marketplace.flows.verify_books import Verified, verify_books
 from marketplace.routes.fields import EntityId
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo, QueryCurrency, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, Role, needs
@@ -26,14 +28,24 @@ from marketplace.web.openapi import ALSO, ONCE
 # where it stopped; there that transaction only holds the key and stores the answer. See marketplace.flows.run_billing.
 
 
-class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """period: a calendar month, "YYYY-MM". entity_id: needed where there are several legal entities.
+WithoutParked = Annotated[bool | None, QueryParameter(description="Leave out what is parked; a child run bills it.")]
 
+
+class StartRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """period: a calendar month, "YYYY-MM", or its first and last day, "YYYY-MM-DD..YYYY-MM-DD".
+
+    entity_id: needed where there are several legal entities.
     payout_on: the day payouts are booked on; by default the first day after the period.
     """
 
     period: str
     entity_id: EntityId | None = None
+    payout_on: date | None = None
+
+
+class RunParked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """payout_on: the day payouts are booked on; by default that of the parent run."""
+
     payout_on: date | None = None
 
 
@@ -76,9 +88,61 @@ async def start_run(
 
 
 @post("/billing-runs/{run_id:int}/approve", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
-async def approve_run(request: ActorRequest, db: NamedDependency[Database], run_id: PathNo) -> Response[RunResult]:
-    """Approve a previewed run, as another person than its maker."""
-    return await once(request, db, run_billing.approve, run_id)
+async def approve_run(
+    request: ActorRequest, db: NamedDependency[Database], run_id: PathNo, without_parked: WithoutParked = None
+) -> Response[RunResult]:
+    """Approve a previewed run, as another person than its maker; what is parked is left out where that is said."""
+    return await once(request, db, run_billing.approve, run_id, bool(without_parked))
+
+
+@get("/billing-runs/{run_id:int}/parked", guards=[needs(FINANCE)])
+async def list_parked(
+    request: ActorRequest, db: NamedDependency[Database], run_id: PathNo, limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[Parked]:
+    """What a run leaves out and why, by merchant; a child run picks it up."""
+    after = decode_cursor(cursor, tuple[int, str])
+    async with db.read(request.user.scope) as tx:
+        await store.get_run(tx, run_id)
+        rows = await store.list_parked(tx, run_id, limit=limit + 1, after=after)
+    return page(rows, limit, lambda row: row, lambda row: (row.merchant_id, row.currency))
+
+
+@post(
+    "/billing-runs/{run_id:int}/parked",
+    dto=StrictBody[RunParked],
+    guards=[needs(FINANCE)],
+    status_code=200,
+    opt=ONCE,
+)
+async def run_parked(
+    request: ActorRequest, db: NamedDependency[Database], run_id: PathNo, data: JSONBody[RunParked]
+) -> Response[RunResult]:
+    """Draft and preview the child of a final run, over exactly the merchants that this one has parked."""
+
+    async def work(tx: Tx) -> RunResult:
+        return await run_billing.run_parked(db, tx.actor, run_id, payout_on=data.payout_on)
+
+    return await once_through(request, db, work)
+
+
+@get("/billing-runs/{run_id:int}/comparison", guards=[needs(FINANCE)])
+async def compare_run(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    run_id: PathNo,
+    currency: QueryCurrency = None,
+    merchant_id: QueryId = None,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[Moved]:
+    """What moved since the period before, by merchant and column: the largest change first, then the largest relative
+    one. Minor units of several currencies are ordered as they are: name one to compare like with like."""
+    after = decode_cursor(cursor, tuple[int, int, int, str, str])
+    async with db.read(request.user.scope) as tx:
+        found = await compare_runs.compare_run(
+            tx, run_id, currency=currency, merchant_id=merchant_id, limit=limit + 1, after=after
+        )
+    return page(found.moved, limit, lambda row: row, key_of)
 
 
 @post("/billing-runs/{run_id:int}/finalise", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
@@ -118,4 +182,16 @@ async def prove_books(db: NamedDependency[Database]) -> Verified:
     return await verify_books(db)
 
 
-HANDLERS = [list_runs, get_run, start_run, approve_run, finalise_run, abort_run, reverse_run, prove_books]
+HANDLERS = [
+    list_runs,
+    get_run,
+    start_run,
+    approve_run,
+    list_parked,
+    run_parked,
+    compare_run,
+    finalise_run,
+    abort_run,
+    reverse_run,
+    prove_books,
+]

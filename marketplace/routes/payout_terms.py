@@ -8,10 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from billing.payout_terms import store
-from billing.payout_terms.model import PPM, RESERVE_DAYS_MAX, Carried, Conditions, Hold, Reserve, Terms
+from billing.payout_terms.dues import store as dues
+from billing.payout_terms.model import PPM, RESERVE_DAYS_MAX, Carried, Conditions, Due, Hold, PayoutDays, Reserve, Terms
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import set_payout_terms as flow
+from marketplace.flows.pay_due import PayDue, pay_now
 from marketplace.flows.set_payout_terms import ProposeTerms
 from marketplace.routes.fields import Currency, Minor, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
@@ -24,13 +26,22 @@ from supply.store import get_merchant
 
 
 class NewTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """minimum_minor: below it the balance is carried over. reserve_ppm of each payout is kept for reserve_days."""
+    """minimum_minor: below it the balance is carried over. reserve_ppm of each payout is kept for reserve_days.
+
+    days: when payouts are due; weekday: that of weekly ones, 1 for Monday to 7 for Sunday.
+    """
 
     currency: Currency
     minimum_minor: Minor = 0
     reserve_ppm: Annotated[int, msgspec.Meta(ge=0, lt=PPM)] = 0
     reserve_days: Annotated[int, msgspec.Meta(ge=0, le=RESERVE_DAYS_MAX)] = 0
+    days: PayoutDays = PayoutDays.EVERY_RUN
+    weekday: Annotated[int, msgspec.Meta(ge=1, le=7)] | None = None
     reason: Reason
+
+
+class InCurrency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    currency: Currency
 
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,9 +59,7 @@ async def propose_payout_terms(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[NewTerms]
 ) -> Response[Terms]:
     """New terms. Those that keep more back hold at once; those that favour the merchant once somebody else approves."""
-    conditions = Conditions(
-        minimum_minor=data.minimum_minor, reserve_ppm=data.reserve_ppm, reserve_days=data.reserve_days
-    )
+    conditions = Conditions(**{name: getattr(data, name) for name in Conditions.__struct_fields__})
     cmd = ProposeTerms(merchant_id=merchant_id, currency=data.currency, conditions=conditions, reason=data.reason)
     return await once(request, db, flow.propose_terms, cmd)
 
@@ -185,6 +194,41 @@ async def list_carried_payouts(
     return page(rows, limit, lambda row: row, lambda row: (row.run_id, row.currency))
 
 
+@get("/merchants/{merchant_id:int}/payout-dues", guards=[needs(FINANCE, MERCHANT_BOOKS)])
+async def list_payout_dues(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    merchant_id: PathId,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[Due]:
+    """What final runs left to be paid on a day of the merchant's terms, and what became of it, the newest run first."""
+    check_books(request.user, merchant_id)
+    before = decode_cursor(cursor, tuple[int, str])
+    async with db.read(request.user.scope) as tx:
+        await get_merchant(tx, merchant_id)
+        rows = await dues.list_dues(tx, merchant_id, limit=limit + 1, before=before)
+    return page(rows, limit, lambda row: row, lambda row: (row.run_id, row.currency))
+
+
+@post(
+    "/merchants/{merchant_id:int}/payout-dues/{run_id:int}/pay",
+    dto=StrictBody[InCurrency],
+    guards=[needs(FINANCE)],
+    status_code=200,
+    opt=ONCE,
+)
+async def pay_due(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    merchant_id: PathId,
+    run_id: PathNo,
+    data: JSONBody[InCurrency],
+) -> Response[Due]:
+    """Instruct before its day what a run left to be paid, or what waits to be asked for."""
+    return await once(request, db, pay_now, PayDue(merchant_id=merchant_id, run_id=run_id, currency=data.currency))
+
+
 HANDLERS = [
     propose_payout_terms,
     list_payout_terms,
@@ -195,4 +239,6 @@ HANDLERS = [
     list_payout_holds,
     list_payout_reserves,
     list_carried_payouts,
+    list_payout_dues,
+    pay_due,
 ]

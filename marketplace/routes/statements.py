@@ -4,26 +4,33 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from datetime import date
-from typing import Annotated
 
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from billing.runs import store
 from billing.runs.model import Payout, Statement
 from marketplace.core.db import Database, Scope
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, QueryNo, check_books, own_or
+from marketplace.routes.parameters import (
+    LIMIT,
+    Cursor,
+    Limit,
+    PathId,
+    PathNo,
+    QueryCurrency,
+    QueryId,
+    QueryNo,
+    check_books,
+    own_or,
+)
 from marketplace.routes.statement_queries import StatementLine, list_lines
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, needs
 
 _LINES_PER_CHUNK = 2_000
-
-Currency = Annotated[str | None, QueryParameter(min_length=3, max_length=3)]
 
 
 @get("/statements", guards=[needs(FINANCE, MERCHANT_BOOKS)])
@@ -54,7 +61,7 @@ async def get_statement(
     db: NamedDependency[Database],
     merchant_id: PathId,
     run_id: PathNo,
-    currency: Currency = None,
+    currency: QueryCurrency = None,
 ) -> Statement:
     """A merchant's statement of a run: minor units, signed from the merchant's view; in its first currency."""
     return await _statement(request.user, db, merchant_id, run_id, currency)
@@ -74,11 +81,11 @@ async def statement_lines(
     db: NamedDependency[Database],
     merchant_id: PathId,
     run_id: PathNo,
-    currency: Currency = None,
+    currency: QueryCurrency = None,
 ) -> Stream:
     """Every entry of the statement that moves what the merchant is owed; the amounts sum to closing less opening."""
     statement = await _statement(request.user, db, merchant_id, run_id, currency)
-    name = f"statement-{statement.from_on:%Y-%m}-{merchant_id}-{statement.currency}.csv"
+    name = f"statement-{statement.period.name}-{merchant_id}-{statement.currency}.csv"
     return Stream(
         _csv_of_lines(db, request.user.scope, statement),
         media_type="text/csv",

@@ -22,6 +22,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import NumberPattern
 
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
+from marketplace.core.months import last_of_month
 
 CATALOGUES = Path(__file__).parent.parent / "locales"
 MINUS = "\N{MINUS SIGN}"
@@ -131,6 +132,12 @@ class Speech:
 
     def month(self, on: date) -> str:
         return dates.format_skeleton("yMMMM", on, locale=self.locale)
+
+    def period(self, first: date, last: date) -> str:
+        """The days from the first to the last: by the month's name where they are a month."""
+        if first.day == 1 and last == last_of_month(first):
+            return self.month(first)
+        return self.text("period", first=self.day(first), last=self.day(last))
 
     def instant(self, at: datetime, zone: str) -> str:
         """A moment, on the clocks of `zone`."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from marketplace.core.money import text_from_minor
 from marketplace.web.i18n import LANGUAGES, Speech, speech
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -53,6 +54,7 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "label": say.label,
         "name_of": say.name,
         "amount": say.amount,
+        "plain": text_from_minor,
         "money": say.money,
         "signed": say.signed,
         "compact": say.compact,
@@ -61,6 +63,7 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "change": say.change,
         "day": say.day,
         "short_day": say.short_day,
+        "period": say.period,
         "month": say.month,
         "instant": say.instant,
     }

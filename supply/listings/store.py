@@ -125,9 +125,10 @@ async def known_categories(tx: Tx, names: Sequence[str]) -> set[str]:
     return {row.category for row in await tx.rows(_CATEGORIES, names=list(names))}
 
 
-async def add_listings(
-    tx: Tx, merchant_id: int, merchant_ref: str, currency: str, rows: Sequence[Mapping[str, Any]]
-) -> list[int]:
+_TOLD = ("sku", "title", "category", "currency", "price_minor", "freight_minor", "state")
+
+
+async def add_listings(tx: Tx, merchant_id: int, merchant_ref: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     """List new goods, each a product of its own; returns their product ids. The merchant's row is held.
 
     Rows have the columns of an offer, and on_hand: None for goods that are sold uncounted. Raises Conflict when
@@ -139,9 +140,8 @@ async def add_listings(
         key = {"merchant_id": merchant_id, "product_id": product_id}
         ref = f"{merchant_ref}/{row['sku']}"
         products.append({"product_id": product_id, "product_ref": ref, "category": row["category"]})
-        told = {name: row[name] for name in ("sku", "title", "category", "price_minor", "freight_minor", "state")}
-        offers.append({**key, **told, "counted": row["on_hand"] is not None})
-        offers[-1] |= {"currency": currency, "updated_at": tx.now}
+        told = {name: row[name] for name in _TOLD}
+        offers.append({**key, **told, "counted": row["on_hand"] is not None, "updated_at": tx.now})
         if row["on_hand"] is not None:
             counted.append({**key, "on_hand": row["on_hand"]})
             movement = {**key, "movement_no": 1, "kind": "counted", "delta": row["on_hand"], "on_hand": row["on_hand"]}

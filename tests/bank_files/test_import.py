@@ -11,7 +11,7 @@ import pytest
 
 from billing.bank_files import store
 from billing.bank_files.mapping import Mapping
-from billing.bank_files.model import BankFile, BankLine, FileState, Kind
+from billing.bank_files.model import BankFile, BankFileState, BankLine, Kind
 from billing.bank_files.readers import Format
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
@@ -57,7 +57,7 @@ async def count(db: Database, what: str) -> Any:
 async def test_a_file_is_taken_in_once(db: Database) -> None:
     content = statement([(500, "A"), (500, "A"), (-300, "B")])
     read = await bring(db, content)
-    assert (read.state, read.statements, read.lines, read.new_lines) == (FileState.READ, 1, 3, 3)
+    assert (read.state, read.statements, read.lines, read.new_lines) == (BankFileState.READ, 1, 3, 3)
     assert [line.amount_minor for line in await lines_of(db, read.file_id)] == [500, 500, -300]
     again = await bring(db, content, "another name.sta")
     assert again == read
@@ -74,18 +74,18 @@ async def test_overlapping_lines_are_doubled_nowhere(db: Database) -> None:
 async def test_a_file_that_does_not_hold_is_kept_and_nothing_of_it_taken_in(db: Database) -> None:
     wrong = statement([(500, "A")]).replace(":62F:C180901EUR1005,00", ":62F:C180901EUR1006,00")
     failed = await bring(db, wrong)
-    assert failed.state is FileState.FAILED
+    assert failed.state is BankFileState.FAILED
     assert failed.flaws == (
         "statement 1/1 of DE00: opening 1000.00 and lines of 5.00 do not make closing 1006.00; 1.00 EUR are missing",
     )
     assert (await count(db, "bank_line"), await count(db, "bank_statement")) == (0, 1)
     read = await bring(db, statement([(500, "A")]))
-    assert (read.state, read.new_lines) == (FileState.READ, 1)
+    assert (read.state, read.new_lines) == (BankFileState.READ, 1)
 
 
 async def test_what_cannot_be_read_is_kept_with_the_reason(db: Database) -> None:
     kept = await bring(db, statement([(500, "A")]).replace("C5,00N", "C5,001N"))
-    assert kept.state is FileState.UNREADABLE
+    assert kept.state is BankFileState.UNREADABLE
     assert kept.flaws == ("line 5: :61:: '5.001' has more than 2 decimals, EUR has 2",)
 
 
@@ -133,7 +133,7 @@ async def test_the_worker_goes_on_with_what_was_stopped(
     assert await read_unfinished(db, "worker", "card") == 0  # whoever reads them may still be at it
     clock.move_to(NOW + timedelta(minutes=6))
     assert await read_unfinished(db, "worker", "card") == 2
-    assert [(file.state, file.new_lines) for file in await files_of(db)] == [(FileState.READ, 5)] * 2
+    assert [(file.state, file.new_lines) for file in await files_of(db)] == [(BankFileState.READ, 5)] * 2
 
 
 async def test_two_who_bring_files_that_overlap_take_each_line_in_once(
@@ -143,13 +143,13 @@ async def test_two_who_bring_files_that_overlap_take_each_line_in_once(
     lines = [(number, f"R{number % 4}") for number in range(1, 13)]
     same, other = statement(lines), statement(list(reversed(lines)), number="2/1")
     read = await asyncio.gather(*(bring(db, content) for content in (same, same, other)))
-    assert {file.state for file in read} == {FileState.READ}
+    assert {file.state for file in read} == {BankFileState.READ}
     assert sum(file.new_lines for file in await files_of(db)) == await count(db, "bank_line") == 12
 
 
 async def test_a_line_of_a_file_that_failed_is_taken_in_with_the_next(db: Database) -> None:
     failed = await bring(db, statement([(500, "A")]).replace("1005,00", "1006,00"))
-    assert failed.state is FileState.FAILED
+    assert failed.state is BankFileState.FAILED
     assert (await bring(db, statement([(500, "A")]))).new_lines == 1
 
 
@@ -188,10 +188,10 @@ async def test_a_table_is_read_by_the_mapping_that_is_named(db: Database) -> Non
         amount="Betrag", text="Zweck", last=("Summe",),
     )  # fmt: skip
     unknown = await bring(db, table)
-    assert unknown.state is FileState.UNREADABLE
+    assert unknown.state is BankFileState.UNREADABLE
     saved = await db.write(WORKER, "fay", save_mapping, "till", mapping)
     read = await import_bank_file(db, "fay", "a.csv", io.BytesIO(table), processor="card", mapping="till")
-    assert (read.file_id, read.state, read.mapping_id) == (unknown.file_id, FileState.READ, saved.mapping_id)
+    assert (read.file_id, read.state, read.mapping_id) == (unknown.file_id, BankFileState.READ, saved.mapping_id)
     assert [(line.amount_minor, line.text) for line in await lines_of(db, read.file_id)] == [
         (123_456, "Miete"), (-100, "Gebühr"),
     ]  # fmt: skip
@@ -203,9 +203,9 @@ async def test_a_settlement_file_is_booked_as_such(db: Database) -> None:
     await db.write(WORKER, "test", add_merchants)
     total = "id,kind,reference,dispute,gross,fee,net,currency,at\n0,total,batch_1,,0.00,0.00,0.00,EUR,2018-09-03\n"
     read = await bring(db, total)
-    assert (read.state, read.format, read.lines) == (FileState.READ, Format.SETTLEMENT, 0)
+    assert (read.state, read.format, read.lines) == (BankFileState.READ, Format.SETTLEMENT, 0)
     failed = await bring(db, total.replace("0,total", "1,total"))
-    assert failed.state is FileState.FAILED
+    assert failed.state is BankFileState.FAILED
     assert "the total counts '1' lines" in failed.flaws[0]
 
 

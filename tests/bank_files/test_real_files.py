@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from billing.bank_files.model import BankFile, FileState
+from billing.bank_files.model import BankFile, BankFileState
 from billing.bank_files.readers import Format
 from marketplace.core.db import WORKER, Database
 from marketplace.flows.import_bank_file import import_bank_file
@@ -60,7 +60,7 @@ async def test_every_file_has_its_outcome(db: Database, folder: Path) -> None:
     assert files_of(folder) == {*READ, *FAILED, *UNREADABLE}
     for name, (file_format, statements, lines, sums) in READ.items():
         file = await bring(db, folder / name)
-        assert (file.state, file.format, file.flaws) == (FileState.READ, file_format, ()), name
+        assert (file.state, file.format, file.flaws) == (BankFileState.READ, file_format, ()), name
         assert (file.statements, file.lines, file.stored_lines) == (statements, lines, lines), name
         async with db.read(WORKER) as tx:
             rows = await tx.rows(
@@ -71,11 +71,11 @@ async def test_every_file_has_its_outcome(db: Database, folder: Path) -> None:
         assert not sums or {row.currency: row.minor for row in rows} == sums, name
     for name, reason in FAILED.items():
         file = await bring(db, folder / name)
-        assert (file.state, file.stored_lines) == (FileState.FAILED, 0), name
+        assert (file.state, file.stored_lines) == (BankFileState.FAILED, 0), name
         assert any(reason in flaw for flaw in file.flaws), (name, file.flaws)
     for name in UNREADABLE:
         file = await bring(db, folder / name)
-        assert (file.state, file.statements) == (FileState.UNREADABLE, 0), name
+        assert (file.state, file.statements) == (BankFileState.UNREADABLE, 0), name
         assert file.flaws == ("the file is in no format that is known here; name a mapping of its columns",)
 
 

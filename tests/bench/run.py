@@ -4,7 +4,7 @@ from typing import Any
 
 from billing.runs.model import period_named
 from marketplace.core.db import WORKER, Database
-from marketplace.flows import run_billing
+from marketplace.flows import draft_run, run_billing
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import verify_books
 from tests.bench.market import LAST_DAY, build_market
@@ -41,7 +41,7 @@ async def measure(entries: int, merchants: int) -> dict[str, Any]:
     return {
         "entries": stored,
         "merchants": merchants,
-        "entries_per_bucket": run_billing.ENTRIES_PER_BUCKET,
+        "entries_per_bucket": draft_run.ENTRIES_PER_BUCKET,
         "run": {"seconds": whole, **steps},
         "bare": {"seconds": bare},
         "verify_seconds": verify_seconds,

@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 _MODULES = ("billing", "export", "data", "payouts")
 _SMALL = {
     "marketplace.flows.settle_orders.PARTS_PER_BUCKET": 2,
-    "marketplace.flows.run_billing.ENTRIES_PER_BUCKET": 3,
+    "marketplace.flows.draft_run.ENTRIES_PER_BUCKET": 3,
     "marketplace.flows.roll_ledger.ENTRIES_PER_STEP": 3,
     "marketplace.flows.import_processor_file.PART_LINES": 2,
     "marketplace.flows.import_bank_file.BATCH_LINES": 2,

@@ -60,4 +60,10 @@ PAYOUT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
             WHERE merchant_id = 1 AND instructed_on = '2018-06-01'"""],
         {"carried-is-unpaid"},
     ),
+    "a payout on a day of its own that there is not": (
+        ["""INSERT INTO billing.payout_due
+            SELECT merchant_id, run_id, currency, instructed_on, 'waiting' FROM billing.payout
+            WHERE merchant_id = 1 AND instructed_on = '2018-06-01'"""],
+        {"dues-are-payouts"},
+    ),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,8 +102,8 @@ def test_many_payouts_are_kept_as_much_of_as_one(payouts: list[int], ppm: int) -
 def test_less_kept_back_favours_the_merchant_and_more_does_not() -> None:
     before = Conditions(minimum_minor=100, reserve_ppm=10, reserve_days=10)
     for change in ({"minimum_minor": 99}, {"reserve_ppm": 9}, {"reserve_days": 9}):
-        values = {"minimum_minor": 200, "reserve_ppm": 20, "reserve_days": 20} | change
-        assert favours(before, Conditions(**values))
+        more = Conditions(minimum_minor=200, reserve_ppm=20, reserve_days=20)
+        assert favours(before, msgspec.structs.replace(more, **change))
     assert not favours(before, Conditions(minimum_minor=200, reserve_ppm=20, reserve_days=20))
 
 

@@ -201,9 +201,11 @@ async def test_steps_out_of_turn_are_refused(db: Database) -> None:
         await approve_run(db, CHECKER, run_id)
     assert (await run_period(db, MAKER, MAY)).run.state == RunState.APPROVED  # not previewed under the checker's feet
     await finalise_run(db, CHECKER, run_id)
-    for period, refusal in ((JULY, "the next one is 2018-06, not 2018-07"), (period_named("2018-04"), "not 2018-04")):
-        with pytest.raises(Conflict, match=refusal):
+    for period in (JULY, period_named("2018-04")):
+        with pytest.raises(Conflict, match=f"the next one begins on 2018-06-01, as {period.name} does not"):
             await run_period(db, MAKER, period)
+    with pytest.raises(Conflict, match=f"run {run_id} of 2018-05 begins on 2018-05-01, too"):
+        await run_period(db, MAKER, period_named("2018-05-01..2018-05-10"))
     assert (await run_period(db, MAKER, MAY)).run.state == RunState.FINALISED
     async with db.read(WORKER) as tx:
         assert [run.run_id for run in await store.list_runs(tx)] == [run_id]

@@ -9,7 +9,7 @@ from billing.ledger import store as ledger
 from billing.runs.model import RunState
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows import run_billing
+from marketplace.flows import draft_run, run_billing
 from marketplace.flows.run_billing import approve_run, finalise_run, reverse_run, run_period
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import (
@@ -34,7 +34,7 @@ MAY_10, MAY_20 = date(2018, 5, 10), date(2018, 5, 20)
 @pytest.fixture
 async def market(db: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Three merchants with an order each, taken in buckets of one."""
-    monkeypatch.setattr(run_billing, "ENTRIES_PER_BUCKET", 1)
+    monkeypatch.setattr(draft_run, "ENTRIES_PER_BUCKET", 1)
     await settled_market(db, [order(merchant, merchant, MAY_10) for merchant in (1, 2, 3)])
     return db
 

@@ -15,7 +15,7 @@ from billing.runs.model import period_named
 from marketplace.core import work
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows import run_billing, run_billing_buckets
+from marketplace.flows import draft_run, run_billing, run_billing_buckets
 from marketplace.flows.apply_contracts import apply_versions
 from marketplace.flows.roll_ledger import roll_ledger
 from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
@@ -78,11 +78,11 @@ async def test_a_late_failure_does_not_undo_what_another_process_did(db: Databas
 
 async def test_a_slow_previewer_does_not_end_a_preview_that_began_after_its_own(db: Database) -> None:
     await settled_market(db, [order(m, m, MAY_10) for m in (1, 2, 3)])
-    first = await db.write(WORKER, MAKER, run_billing._draft, MAY, None, None)
+    first = await db.write(WORKER, MAKER, draft_run.draft, MAY, None, None)
     assert first.batch_id is not None
     await work.drain(db, first.batch_id, MAKER, run_billing_buckets.HANDLERS[run_billing_buckets.PREVIEW])
     await db.write(WORKER, MAKER, run_billing._previewed, first.run_id)
-    again = await db.write(WORKER, MAKER, run_billing._draft, MAY, None, None)
+    again = await db.write(WORKER, MAKER, draft_run.draft, MAY, None, None)
     late = await db.write(WORKER, MAKER, run_billing._previewed, first.run_id)
     assert late.state == "draft"
     with pytest.raises(Conflict, match="draft"):
@@ -94,7 +94,7 @@ async def test_a_slow_previewer_does_not_end_a_preview_that_began_after_its_own(
 
 async def test_a_preview_at_work_keeps_its_run_a_draft(db: Database) -> None:
     await settled_market(db, [order(1, 1, MAY_10)])
-    run = await db.write(WORKER, MAKER, run_billing._draft, MAY, None, None)
+    run = await db.write(WORKER, MAKER, draft_run.draft, MAY, None, None)
     bucket = {"run_id": run.run_id, "merchants": [1]}
     at_work = Held(db, lambda tx: preview_bucket(tx, bucket))
     await at_work.did()
@@ -110,7 +110,7 @@ async def test_no_month_is_drafted_while_the_one_before_is_reversed(db: Database
     run = (await billed(db)).run
     reversing = Held(db, lambda tx: run_billing._start_reversing(tx, run.run_id))
     await reversing.did()
-    drafting = asyncio.create_task(db.write(WORKER, MAKER, run_billing._draft, JUNE, None, None))
+    drafting = asyncio.create_task(db.write(WORKER, MAKER, draft_run.draft, JUNE, None, None))
     await wait_until_blocked(db)
     await reversing.let_go()
     with pytest.raises(Conflict, match="reversing"):

@@ -23,6 +23,13 @@ from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.verify_books import PROOFS, verify_books
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
+from tests.billing.corruptions_journals import (
+    JOURNAL_CORRUPTIONS,
+    add_exchange,
+    add_journals,
+    add_line_dispute,
+    add_opening,
+)
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
@@ -281,6 +288,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **ADS_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
+    **JOURNAL_CORRUPTIONS,
 }  # fmt: skip
 
 
@@ -323,6 +331,10 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_products(db, MAKER)
         await add_ads(db)
         await add_adjustments(db, MAKER, CHECKER)
+        await add_journals(db, MAKER, CHECKER)
+        await add_exchange(db, MAKER, CHECKER)
+        await add_line_dispute(db, MAKER, CHECKER)
+        await add_opening(db, MAKER)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

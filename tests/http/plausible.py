@@ -12,7 +12,7 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
-from tests.http import plausible_bank_files, plausible_payers, plausible_payouts, plausible_products
+from tests.http import plausible_bank_files, plausible_journals, plausible_payers, plausible_payouts, plausible_products
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA, SEARCH
 
@@ -21,6 +21,7 @@ Ids = dict[str, Any]
 LOGIN, PASSWORD = "spare person", "a long enough password"
 
 _ORDER = "SELECT merchant_id, order_id FROM demand.merchant_order ORDER BY order_id"
+_PURCHASED = "SELECT buyer_id, purchase_id, order_id FROM demand.merchant_order WHERE buyer_id > 1 ORDER BY order_id"
 _POINTS = "(VALUES ('terms'), ('legal_name_and_address'), ('identity_document'), ('listing'), ('x')) AS k (key)"
 
 REAL: dict[tuple[str, ...], str] = {
@@ -29,11 +30,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("buyer_id",): "SELECT buyer_id FROM demand.buyer ORDER BY 1",
     ("buyer_id", "cart_id"): "SELECT buyer_id, cart_id FROM demand.cart ORDER BY state <> 'open', cart_id LIMIT 14",
     ("buyer_id", "purchase_id"): "SELECT buyer_id, purchase_id FROM demand.purchase ORDER BY purchase_id",
-    (
-        "buyer_id",
-        "purchase_id",
-        "order_id",
-    ): "SELECT buyer_id, purchase_id, order_id FROM demand.merchant_order WHERE buyer_id > 1 ORDER BY order_id",
+    ("buyer_id", "purchase_id", "order_id"): _PURCHASED,
     ("command_id",): "SELECT command_id FROM billing.payment_command ORDER BY state, command_id LIMIT 6",
     ("contract_id",): "SELECT contract_id FROM billing.contract ORDER BY 1",
     ("endpoint_id",): "SELECT endpoint_id FROM core.webhook_endpoint ORDER BY 1",
@@ -71,6 +68,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("processor",): "SELECT name FROM billing.processor",
     ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
     **plausible_bank_files.REAL,
+    **plausible_journals.REAL,
     **plausible_payouts.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
@@ -169,7 +167,7 @@ RIPE: dict[str, str] = {
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
     **plausible_products.RIPE,
-    **plausible_payouts.RIPE,
+    **plausible_journals.RIPE, **plausible_payouts.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -344,6 +342,7 @@ SENSIBLE: dict[str, Sensible] = {
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
     **plausible_payers.SENSIBLE,
     **plausible_bank_files.SENSIBLE,
+    **plausible_journals.SENSIBLE,
     **plausible_payouts.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},

@@ -28,6 +28,8 @@ ROUTES: dict[str, set[UserRole]] = {
     "POST /api/v1/merchants/{merchant_id}/payout-holds/{hold_id}/release": _FINANCE,
     "GET /api/v1/merchants/{merchant_id}/payout-reserves": _FINANCE | _BOOKS,
     "GET /api/v1/merchants/{merchant_id}/carried-payouts": _FINANCE | _BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/payout-dues": _FINANCE | _BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/payout-dues/{run_id}/pay": _FINANCE,
 }
 
 REAL: dict[tuple[str, ...], str] = {
@@ -46,6 +48,10 @@ RIPE: dict[str, str] = {
 }
 
 SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
+    "POST /api/v1/run-schedules": lambda _, n: {
+        "entity_id": 1, "cadence": ("monthly", "ten_days")[n % 2], "starts_on": "2018-05-01", "payout_days": 1 + n,
+    },
+    f"{_M}/payout-dues/{{run_id}}/pay": lambda _, n: {"currency": "EUR"},
     f"{_M}/payout-terms": lambda _, n: {
         "currency": "EUR", "minimum_minor": 10 + n % 5, "reserve_ppm": 50_000, "reserve_days": 30 + n, "reason": "risk",
     },

@@ -69,8 +69,10 @@ UNREACHED = {
     "POST /api/v1/ads/events": "its body is lines, not one JSON document: tests/ads/test_sponsored.py",
     "GET /api/v1/ads/sponsored": "only a placement's name that there is: tests/ads/test_sponsored.py",
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": "no account is new since a payout came back",
+    "POST /api/v1/merchants/{merchant_id}/payout-dues/{run_id}/pay": "nobody has days of its own: test_payout_dues.py",
     "POST /api/v1/payout-files": "every payout that is instructed is in a file",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
+    "POST /api/v1/billing-runs/{run_id}/parked": "no statement is parked: tests/billing/test_runs_parked.py",
     "POST /api/v1/billing-runs/{run_id}/reverse": "the bank has paid one of its payouts",
     "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/verify": "the code is in a transfer's reference",
 }

@@ -13,6 +13,7 @@ from demand.refunds.store import add_dispute
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.tables import placement
 from marketplace.core.webhooks import deliveries, store
+from marketplace.flows.dispute_line import DisputeLine, dispute_line
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.tables import metadata
 from tests.http.market import (
@@ -74,6 +75,7 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{agreement_id}", str(ids["agreement"]))
         .replace("{campaign_id}", str(ids["merchant"]))
         .replace("{placement_id}", str(SEARCH))
+        .replace("{line_dispute_id}", str(ids["line_dispute"]))
     )
 
 
@@ -83,9 +85,14 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         contract_id = await tx.scalar("SELECT contract_id FROM billing.contract WHERE name = :name", name=contract)
         refund = await tx.scalar("SELECT refund_id FROM demand.refund WHERE merchant_id = :m", m=merchant_id)
         products = await _products(tx, merchant_id)
+        line = await tx.scalar(
+            "SELECT min(entry_no) FROM billing.entry WHERE merchant_id = :m AND kind = 'order_settled'", m=merchant_id
+        )
         dispute = await tx.scalar("SELECT dispute_id FROM demand.dispute WHERE merchant_id = :m", m=merchant_id)
     webhook = await db.write(WORKER, "test", store.create_endpoint, merchant_id, "https://m.example/", "", [])
     tested = await db.write(WORKER, "test", deliveries.send_test, webhook.endpoint)
+    case = DisputeLine(merchant_id=merchant_id, entry_no=line, disputed_minor=1, text="too much")
+    line_dispute = await db.write(WORKER, "test", dispute_line, case)
     amendment = await db.write(WORKER, "test", add_declined_amendment, merchant_id, order_id)
     return {
         "merchant": merchant_id,
@@ -97,6 +104,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         "refund": refund,
         "dispute": dispute,
         "amendment": amendment,
+        "line_dispute": line_dispute.line_dispute_id,
         **products,
     }
 

@@ -26,12 +26,13 @@ SECRETS = (
 """What no tenant reads any of."""
 
 EMPTY = {
-    "billing.balance_snapshot", "billing.billing_window_history", "billing.parked_order", "billing.payer_back",
+    "billing.balance_snapshot", "billing.billing_window_history", "billing.exchange_revaluation",
+    "billing.opening_line", "billing.parked_order", "billing.payer_back",
     "billing.payment_share",
-    "billing.payout_carried", "billing.payout_reserve",
+    "billing.payout_carried", "billing.payout_due", "billing.payout_reserve",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
-HIDDEN = {"billing.payout_hold", "billing.rerating_line", "billing.run_charge"}
+HIDDEN = {"billing.journal", "billing.payout_hold", "billing.rerating_line", "billing.run_charge"}
 """What is about a merchant, and not for it to read, or not yet: what a run will charge is only previewed there."""
 
 

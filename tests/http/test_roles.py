@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_bank_files, plausible_payouts
+from tests.http import plausible_bank_files, plausible_journals, plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -224,7 +224,12 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/billing-runs": FINANCE,
     "POST /api/v1/billing-runs": FINANCE,
     "GET /api/v1/billing-runs/{run_id}": FINANCE,
+    "GET /api/v1/run-schedules": FINANCE,
+    "POST /api/v1/run-schedules": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/approve": FINANCE,
+    "GET /api/v1/billing-runs/{run_id}/parked": FINANCE,
+    "POST /api/v1/billing-runs/{run_id}/parked": FINANCE,
+    "GET /api/v1/billing-runs/{run_id}/comparison": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/finalise": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/abort": FINANCE,
     "POST /api/v1/billing-runs/{run_id}/reverse": CONTROL,
@@ -239,6 +244,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/payouts/owed": FINANCE,
     **plausible_payouts.ROUTES,
     **plausible_bank_files.ROUTES,
+    **plausible_journals.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,

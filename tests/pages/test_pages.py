@@ -22,6 +22,20 @@ OWNERS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
 MERCHANT = OWNERS | {UserRole.MERCHANT_CASHIER}
 OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
 FINANCE = {UserRole.ACCOUNTANT, UserRole.CONTROLLER, UserRole.ADMIN}
+DEEDS_ON_ORDERS = {
+    "/accept": (MERCHANT, OPS),
+    "/ship": (MERCHANT, OPS),
+    "/shipments/{shipment_id}/deliver": (MERCHANT, OPS),
+    "/cancel": (OWNERS, OPS),
+}
+ADS = {
+    "GET /ads": (OWNERS, OPS | FINANCE),
+    "GET /ads/{campaign_id}": (OWNERS, OPS | FINANCE),
+    "POST /ads": (OWNERS, OPS),
+    "POST /ads/top-ups": ({UserRole.MERCHANT_OWNER}, FINANCE),
+    "POST /ads/{campaign_id}/limits": (OWNERS, OPS),
+    "POST /ads/{campaign_id}/{move}": (OWNERS, OPS),
+}
 ABOUT_A_MERCHANT = {
     "": (MERCHANT, OPS | FINANCE),
     "/orders": (MERCHANT, OPS | FINANCE),
@@ -45,12 +59,22 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /ops/parked": OPS,
     "GET /finance": FINANCE,
     "GET /finance/runs/{run_id}": FINANCE,
+    "POST /finance/runs": FINANCE,
+    "POST /finance/runs/{run_id}/{step}": FINANCE,
+    "POST /finance/runs/{run_id}/reverse": {UserRole.CONTROLLER, UserRole.ADMIN},
+    "GET /finance/approvals": FINANCE,
+    "POST /finance/approvals/{kind}/{merchant_id}/{proposal_id}/approve": FINANCE,
+    "POST /finance/approvals/{kind}/{merchant_id}/{proposal_id}/reject": FINANCE,
     "GET /finance/accounts/{code}": FINANCE,
     "GET /finance/reconciliation": FINANCE,
     "GET /finance/purchases/{order_ref}": FINANCE,
     "GET /finance/proofs": FINANCE,
     **{f"GET /merchant{path}": own for path, (own, _) in ABOUT_A_MERCHANT.items()},
     **{f"GET /books/{{merchant_id}}{path}": staff for path, (_, staff) in ABOUT_A_MERCHANT.items()},
+    **{deed.replace(" ", " /merchant"): own for deed, (own, _) in ADS.items()},
+    **{deed.replace(" ", " /books/{merchant_id}"): staff for deed, (_, staff) in ADS.items()},
+    **{f"POST /merchant/orders/{{order_id}}{deed}": own for deed, (own, _) in DEEDS_ON_ORDERS.items()},
+    **{f"POST /books/{{merchant_id}}/orders/{{order_id}}{deed}": ops for deed, (_, ops) in DEEDS_ON_ORDERS.items()},
 }
 
 

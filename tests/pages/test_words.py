@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import CheckConstraint, Table
 
+from billing.ads.lifecycle import CampaignMove
+from billing.ads.model import CampaignState, Pricing
 from billing.ledger.chart import Account
 from billing.payments.tables import payment_part
 from billing.runs.model import RunState
@@ -23,6 +25,7 @@ from demand.refund_policy import Reason
 from demand.refunds.tables import dispute
 from demand.store import AMEND
 from demand.tables import refund
+from marketplace.consoles.approvals import Kind
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.flows.reconcile_payments import MatchKind
 from marketplace.flows.verify_books import OPEN_ITEMS, PROOFS
@@ -87,6 +90,10 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "statement_state": states(statement),
         "commission_kind": states(commission_line, "kind"),
         "run_state": {str(state) for state in RunState},
+        "campaign_state": {str(state) for state in CampaignState},
+        "campaign_do": {str(move) for move in CampaignMove},
+        "pricing": {str(pricing) for pricing in Pricing},
+        "proposal": {str(kind) for kind in Kind},
         "rec_kind": {str(kind) for kind in MatchKind},
         "proof": {name for name, _, _ in PROOFS},
         "open_item": set(OPEN_ITEMS),
@@ -203,6 +210,11 @@ def test_forms_of_the_languages() -> None:
 )
 def test_a_browser_gets_the_language_it_asks_for_first(header: str, code: str) -> None:
     assert negotiate(header) == code
+
+
+def test_a_month_goes_by_its_name_and_other_days_from_the_first_to_the_last() -> None:
+    assert speech("en").period(date(2024, 2, 1), date(2024, 2, 29)) == "February 2024"
+    assert speech("en").period(date(2024, 2, 21), date(2024, 2, 29)) == "Feb 21, 2024 to Feb 29, 2024"
 
 
 def test_every_template_compiles() -> None:

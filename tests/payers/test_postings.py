@@ -8,8 +8,9 @@ from billing.payers.claims.store import PayerClaim
 from demand.amendments.model import Add, Changes
 from demand.lifecycle import Move, Party
 from demand.store import lock_order
-from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Conflict
+from marketplace.consoles.books_queries import order_page
+from marketplace.core.db import WORKER, Database, Role, Scope, Tx
+from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.amend_order import ProposeAmendment, propose_amendment
 from marketplace.flows.cancel_refund import cancel_refund
 from marketplace.flows.pay_refund import RefundKey
@@ -294,3 +295,25 @@ async def test_a_used_version_keeps_its_terms(db: Database) -> None:
     with pytest.raises(Conflict, match="its terms stay"):
         await apply(db, terms(share_ppm=1))
     assert (await apply(db, terms())).unchanged == 1
+
+
+async def test_d2_money_from_before_the_order_was_settled_is_not_for_it(db: Database) -> None:
+    await market(db)
+    await sold(db)
+    made = await claim(db)
+    early = Remit(payer_id=PAYER, claim_id=made.claim_id, amount_minor=1, bank_ref="b", received_on=date(2018, 9, 2))
+    with pytest.raises(Invalid, match="was settled on 2018-09-03"):
+        await db.write(WORKER, "test", remit, early)
+    await check_books(db)
+
+
+async def test_the_merchant_sees_the_payers_entries_on_the_page_of_its_order(db: Database) -> None:
+    await market(db, terms(pay_when_paid=True))
+    placed = await sold(db)
+    made = await claim(db)
+    await db.write(WORKER, "test", reject_line, rejecting(made, 1_000))
+    await money(db, made, 1_000)
+    async with db.read(Scope(Role.MERCHANT, ALPHA)) as tx:
+        page = await order_page(tx, ALPHA, placed.orders[0].order_id)
+    kinds = {booked.kind for booked in page.entries}
+    assert kinds >= {"order_paid", "order_settled", "payer_held", "payer_fee", "payer_rejected", "payer_remitted"}

@@ -128,6 +128,12 @@ async def limit_of(tx: Tx, key: CapKey, cap_period: CapPeriod) -> int:
     return NO_LIMIT if limit is None else limit
 
 
+async def room_of(tx: Tx, key: CapKey, cap_period: CapPeriod) -> int:
+    """What a cap still gives in its period."""
+    used = await tx.scalar(f"SELECT sum(used_minor)::bigint FROM billing.payer_lease WHERE {_KEY}", **key.bound)
+    return await limit_of(tx, key, cap_period) - int(used or 0)
+
+
 async def _slack(tx: Tx, key: CapKey, shard: int) -> int:
     slack: int = await tx.scalar(
         f"SELECT granted_minor - used_minor FROM billing.payer_lease WHERE {_KEY} AND shard = :shard FOR UPDATE",

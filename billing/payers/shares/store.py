@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from billing.payers.caps.store import CapKey
 from billing.payers.rules import Borne, Standing
-from billing.payers.tables import payer_back, payer_share
+from billing.payers.tables import payer_back, payer_entry, payer_share
 from marketplace.core.db import Tx
 
 ORDER, CHARGE, PROMOTION = "order", "charge", "promotion"
@@ -89,6 +89,41 @@ async def shares_of(
     return [PayerShare(**row._mapping) for row in rows]
 
 
+async def shares_from(
+    tx: Tx, merchants: Sequence[int] | None, source: str, ids: tuple[int, int], state: str
+) -> list[PayerShare]:
+    """What payers bear of things whose ids are in [first, next), of these merchants or all, by merchant and id."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_COLUMNS} FROM billing.payer_share
+        WHERE source = :source AND source_id >= :first AND source_id < :next AND state = :state
+          AND (CAST(:merchants AS bigint[]) IS NULL OR merchant_id = ANY(CAST(:merchants AS bigint[])))
+        ORDER BY merchant_id, source_id
+        """,
+        merchants=None if merchants is None else list(merchants),
+        source=source,
+        first=ids[0],
+        next=ids[1],
+        state=state,
+    )
+    return [PayerShare(**row._mapping) for row in rows]
+
+
+async def count_from(tx: Tx, merchant_id: int, source: str, ids: tuple[int, int]) -> int:
+    """How many shares of a merchant there are with ids in [first, next), whatever became of them."""
+    count: int = await tx.scalar(
+        """
+        SELECT count(*) FROM billing.payer_share
+        WHERE merchant_id = :merchant AND source = :source AND source_id >= :first AND source_id < :next
+        """,
+        merchant=merchant_id,
+        source=source,
+        first=ids[0],
+        next=ids[1],
+    )
+    return count
+
+
 async def get_share(
     tx: Tx, merchant_id: int, source: str, source_id: int, contract_id: int, *, lock: bool = False
 ) -> PayerShare | None:
@@ -112,6 +147,13 @@ async def store_share(tx: Tx, share: PayerShare) -> None:
         """,
         msgspec.structs.asdict(share) | {"merchant": share.merchant_id},
     )
+
+
+async def note_entry(tx: Tx, share: PayerShare, kind: str, entry_id: int) -> None:
+    """Say that an entry, by its kind and the id of its fact, is about a share."""
+    names = ("merchant_id", "source", "source_id", "contract_id")
+    row = {name: getattr(share, name) for name in names}
+    await tx.execute(insert(payer_entry), {**row, "kind": kind, "entry_id": entry_id})
 
 
 _SETTLED = """

@@ -7,6 +7,7 @@ TOPICS: dict[str, str] = {
     "billing.bank_file_read.v1": "A file of a bank or processor has been read, or is kept because it does not hold.",
     "billing.charge_made.v1": "A merchant has been charged for a product.",
     "billing.charge_dunned.v1": "A merchant has been asked again for a charge that is past due.",
+    "billing.line_dispute_moved.v1": "A merchant's dispute of a line has been opened, taken up, decided or withdrawn.",
     "billing.payout_confirmed.v1": "The bank has paid a payout.",
     "billing.payout_returned.v1": "A payout has come back; the merchant is owed it again.",
     "supply.agreement_moved.v1": "A service agreement has been proposed, accepted, declined or ended.",

@@ -239,6 +239,162 @@ CREATE TABLE billing.debtor_account (
     CONSTRAINT ck_debtor_account_scheme CHECK (scheme IN ('iban', 'other'))
 )
 ;;
+CREATE TABLE billing.entity_currency (
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    opened_by TEXT NOT NULL, 
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_entity_currency PRIMARY KEY (entity_id, currency)
+)
+;;
+CREATE TABLE billing.exchange (
+    merchant_id BIGINT NOT NULL, 
+    exchange_id BIGINT NOT NULL, 
+    account INTEGER NOT NULL, 
+    from_currency TEXT NOT NULL, 
+    from_minor BIGINT NOT NULL, 
+    to_currency TEXT NOT NULL, 
+    to_minor BIGINT NOT NULL, 
+    rate_id BIGINT NOT NULL, 
+    numerator BIGINT NOT NULL, 
+    denominator BIGINT NOT NULL, 
+    exchanged_on DATE NOT NULL, 
+    reason TEXT NOT NULL, 
+    bank_ref TEXT, 
+    sold_entry_no BIGINT NOT NULL, 
+    bought_entry_no BIGINT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_exchange PRIMARY KEY (merchant_id, exchange_id), 
+    CONSTRAINT uq_exchange_merchant_id_bank_ref UNIQUE (merchant_id, bank_ref), 
+    CONSTRAINT ck_exchange_account CHECK (account IN (1010, 2000)), 
+    CONSTRAINT ck_exchange_amounts CHECK (from_minor > 0 AND to_minor > 0), 
+    CONSTRAINT ck_exchange_bank CHECK ((account = 1010) = (bank_ref IS NOT NULL))
+)
+;;
+CREATE TABLE billing.exchange_rate (
+    rate_id BIGINT NOT NULL, 
+    from_currency TEXT NOT NULL, 
+    to_currency TEXT NOT NULL, 
+    rate_on DATE NOT NULL, 
+    rate TEXT NOT NULL, 
+    numerator BIGINT NOT NULL, 
+    denominator BIGINT NOT NULL, 
+    source TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_exchange_rate PRIMARY KEY (rate_id), 
+    CONSTRAINT ck_exchange_rate_ratio CHECK (numerator > 0 AND denominator > 0), 
+    CONSTRAINT ck_exchange_rate_currencies CHECK (from_currency <> to_currency), 
+    CONSTRAINT ck_exchange_rate_state CHECK (state IN ('proposed', 'approved', 'rejected', 'replaced'))
+)
+;;
+CREATE UNIQUE INDEX uq_exchange_rate_approved ON billing.exchange_rate (from_currency, to_currency, rate_on) WHERE state = 'approved'
+;;
+CREATE TABLE billing.exchange_revaluation (
+    merchant_id BIGINT NOT NULL, 
+    revaluation_id BIGINT NOT NULL, 
+    revalued_on DATE NOT NULL, 
+    currency TEXT NOT NULL, 
+    result_minor BIGINT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_exchange_revaluation PRIMARY KEY (merchant_id, revaluation_id), 
+    CONSTRAINT ck_exchange_revaluation_result CHECK (result_minor <> 0)
+)
+;;
+CREATE TABLE billing.journal (
+    merchant_id BIGINT NOT NULL, 
+    journal_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    effective_on DATE NOT NULL, 
+    accounts INTEGER[] NOT NULL, 
+    dimensions BIGINT[] NOT NULL, 
+    amounts BIGINT[] NOT NULL, 
+    goodwill_reason TEXT, 
+    reason TEXT NOT NULL, 
+    evidence TEXT NOT NULL, 
+    reversal_of BIGINT, 
+    dispute_id BIGINT, 
+    state TEXT NOT NULL, 
+    entry_no BIGINT, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    decision_reason TEXT, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_journal PRIMARY KEY (merchant_id, journal_id), 
+    CONSTRAINT fk_journal_merchant_id_reversal_of FOREIGN KEY(merchant_id, reversal_of) REFERENCES billing.journal (merchant_id, journal_id), 
+    CONSTRAINT ck_journal_state CHECK (state IN ('proposed', 'posted', 'rejected', 'withdrawn')), 
+    CONSTRAINT ck_journal_posted CHECK ((state = 'posted') = (entry_no IS NOT NULL)), 
+    CONSTRAINT ck_journal_decided CHECK ((state = 'proposed') = (decided_at IS NULL)), 
+    CONSTRAINT ck_journal_balanced CHECK (billing.is_balanced(amounts))
+)
+;;
+CREATE INDEX ix_journal_state_journal_id ON billing.journal (state, journal_id)
+;;
+CREATE UNIQUE INDEX uq_journal_reversal_of ON billing.journal (merchant_id, reversal_of) WHERE state IN ('proposed', 'posted')
+;;
+CREATE TABLE billing.journal_limit (
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    accountant_minor BIGINT NOT NULL, 
+    residue_minor BIGINT NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_journal_limit PRIMARY KEY (entity_id, currency), 
+    CONSTRAINT ck_journal_limit_amounts CHECK (accountant_minor >= 0 AND residue_minor >= 0)
+)
+;;
+CREATE TABLE billing.line_dispute (
+    merchant_id BIGINT NOT NULL, 
+    line_dispute_id BIGINT NOT NULL, 
+    entry_no BIGINT NOT NULL, 
+    charge_id BIGINT, 
+    currency TEXT NOT NULL, 
+    line_minor BIGINT NOT NULL, 
+    disputed_minor BIGINT NOT NULL, 
+    accepted_minor BIGINT DEFAULT '0' NOT NULL, 
+    text TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    opened_by TEXT NOT NULL, 
+    due_on DATE NOT NULL, 
+    journal_id BIGINT, 
+    settled_entry_no BIGINT, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    decision_reason TEXT, 
+    CONSTRAINT pk_line_dispute PRIMARY KEY (merchant_id, line_dispute_id), 
+    CONSTRAINT ck_line_dispute_state CHECK (state IN ('open', 'in_review', 'accepted', 'declined', 'withdrawn')), 
+    CONSTRAINT ck_line_dispute_disputed CHECK (disputed_minor BETWEEN 1 AND line_minor), 
+    CONSTRAINT ck_line_dispute_accepted CHECK (accepted_minor BETWEEN 0 AND disputed_minor), 
+    CONSTRAINT ck_line_dispute_settled CHECK ((state = 'accepted') = (settled_entry_no IS NOT NULL))
+)
+;;
+CREATE INDEX ix_line_dispute_merchant_id_entry_no ON billing.line_dispute (merchant_id, entry_no)
+;;
+CREATE INDEX ix_line_dispute_state_due_on ON billing.line_dispute (state, due_on)
+;;
+CREATE TABLE billing.opening_line (
+    merchant_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    account INTEGER NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    opening_id BIGINT NOT NULL, 
+    import_id BIGINT NOT NULL, 
+    line INTEGER NOT NULL, 
+    opened_on DATE NOT NULL, 
+    CONSTRAINT pk_opening_line PRIMARY KEY (merchant_id, currency, account), 
+    CONSTRAINT ck_opening_line_amount CHECK (amount_minor <> 0)
+)
+;;
 CREATE TABLE billing.payer (
     payer_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -287,6 +443,16 @@ CREATE TABLE billing.payer_claim (
 )
 ;;
 CREATE INDEX ix_payer_claim_due_on_claim_id ON billing.payer_claim (due_on, claim_id)
+;;
+CREATE TABLE billing.payer_entry (
+    merchant_id BIGINT NOT NULL, 
+    source TEXT NOT NULL, 
+    source_id BIGINT NOT NULL, 
+    contract_id BIGINT NOT NULL, 
+    kind TEXT NOT NULL, 
+    entry_id BIGINT NOT NULL, 
+    CONSTRAINT pk_payer_entry PRIMARY KEY (merchant_id, source, source_id, contract_id, kind, entry_id)
+)
 ;;
 CREATE TABLE billing.payer_series (
     payer_id BIGINT NOT NULL, 
@@ -355,6 +521,8 @@ CREATE TABLE billing.payout_terms (
     minimum_minor BIGINT NOT NULL, 
     reserve_ppm INTEGER NOT NULL, 
     reserve_days INTEGER NOT NULL, 
+    days TEXT NOT NULL, 
+    weekday SMALLINT, 
     reason TEXT NOT NULL, 
     state TEXT NOT NULL, 
     made_by TEXT NOT NULL, 
@@ -365,6 +533,8 @@ CREATE TABLE billing.payout_terms (
     CONSTRAINT ck_payout_terms_minimum CHECK (minimum_minor >= 0), 
     CONSTRAINT ck_payout_terms_reserve CHECK (reserve_ppm BETWEEN 0 AND 999999 AND reserve_days >= 0), 
     CONSTRAINT ck_payout_terms_reserve_days CHECK ((reserve_ppm > 0) = (reserve_days > 0)), 
+    CONSTRAINT ck_payout_terms_days CHECK (days IN ('every_run', 'daily', 'weekly', 'ten_days', 'monthly', 'manual')), 
+    CONSTRAINT ck_payout_terms_weekday CHECK ((days = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7), 
     CONSTRAINT ck_payout_terms_state CHECK (state IN ('proposed', 'active', 'replaced', 'rejected'))
 )
 ;;
@@ -420,6 +590,21 @@ CREATE TABLE billing.run_charge (
 )
 ;;
 CREATE INDEX ix_run_charge_merchant_id_run_id ON billing.run_charge (merchant_id, run_id)
+;;
+CREATE TABLE billing.run_schedule (
+    entity_id INTEGER NOT NULL, 
+    cadence TEXT NOT NULL, 
+    weekday SMALLINT, 
+    starts_on DATE NOT NULL, 
+    payout_days INTEGER NOT NULL, 
+    active BOOLEAN NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_run_schedule PRIMARY KEY (entity_id), 
+    CONSTRAINT ck_run_schedule_cadence CHECK (cadence IN ('weekly', 'ten_days', 'monthly')), 
+    CONSTRAINT ck_run_schedule_weekday CHECK ((cadence = 'weekly') = (weekday IS NOT NULL) AND weekday BETWEEN 1 AND 7), 
+    CONSTRAINT ck_run_schedule_payout_days CHECK (payout_days BETWEEN 1 AND 365)
+)
 ;;
 CREATE TABLE supply.hardware_item (
     item_id BIGINT NOT NULL, 
@@ -556,6 +741,19 @@ CREATE TABLE billing.commission_adjustment (
 ;;
 CREATE INDEX ix_commission_adjustment_merchant_id_rerating_id ON billing.commission_adjustment (merchant_id, rerating_id)
 ;;
+CREATE TABLE billing.line_dispute_message (
+    merchant_id BIGINT NOT NULL, 
+    line_dispute_id BIGINT NOT NULL, 
+    message_no INTEGER NOT NULL, 
+    side TEXT NOT NULL, 
+    text TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    actor TEXT NOT NULL, 
+    CONSTRAINT pk_line_dispute_message PRIMARY KEY (merchant_id, line_dispute_id, message_no), 
+    CONSTRAINT fk_line_dispute_message_merchant_id_line_dispute_id FOREIGN KEY(merchant_id, line_dispute_id) REFERENCES billing.line_dispute (merchant_id, line_dispute_id), 
+    CONSTRAINT ck_line_dispute_message_side CHECK (side IN ('merchant', 'house'))
+)
+;;
 CREATE TABLE billing.payer_claim_line (
     payer_id BIGINT NOT NULL, 
     claim_id BIGINT NOT NULL, 
@@ -640,6 +838,23 @@ CREATE TABLE billing.payer_remittance (
     CONSTRAINT uq_payer_remittance_payer_id_bank_ref_claim_id UNIQUE (payer_id, bank_ref, claim_id), 
     CONSTRAINT ck_payer_remittance_amount CHECK (amount_minor > 0)
 )
+;;
+CREATE TABLE billing.payout_due (
+    merchant_id BIGINT NOT NULL, 
+    run_id BIGINT NOT NULL, 
+    currency TEXT NOT NULL, 
+    due_on DATE, 
+    state TEXT NOT NULL, 
+    payout_id BIGINT, 
+    replaced_by BIGINT, 
+    CONSTRAINT pk_payout_due PRIMARY KEY (merchant_id, run_id, currency), 
+    CONSTRAINT fk_payout_due_merchant_id_payout_id FOREIGN KEY(merchant_id, payout_id) REFERENCES billing.payout (merchant_id, payout_id), 
+    CONSTRAINT ck_payout_due_state CHECK (state IN ('waiting', 'paid', 'replaced', 'nothing', 'cancelled')), 
+    CONSTRAINT ck_payout_due_replaced CHECK ((state = 'replaced') = (replaced_by IS NOT NULL)), 
+    CONSTRAINT ck_payout_due_paid CHECK (state NOT IN ('paid', 'waiting', 'replaced') OR (state = 'paid') = (payout_id IS NOT NULL))
+)
+;;
+CREATE INDEX ix_payout_due_waiting ON billing.payout_due (due_on) WHERE state = 'waiting'
 ;;
 CREATE TABLE billing.payout_file_line (
     merchant_id BIGINT NOT NULL, 
@@ -1145,6 +1360,84 @@ CREATE POLICY app_merchant ON billing.charge FOR SELECT TO app_merchant USING (m
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.debtor_account TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.entity_currency TO app_staff, app_worker
+;;
+GRANT SELECT ON billing.entity_currency TO app_merchant
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.exchange TO app_staff, app_worker
+;;
+ALTER TABLE billing.exchange ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.exchange FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.exchange TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.exchange TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.exchange TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.exchange FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.exchange_rate TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.exchange_revaluation TO app_staff, app_worker
+;;
+ALTER TABLE billing.exchange_revaluation ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.exchange_revaluation FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.exchange_revaluation TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.exchange_revaluation TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.exchange_revaluation TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.exchange_revaluation FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.journal TO app_staff, app_worker
+;;
+ALTER TABLE billing.journal ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.journal FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.journal TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.journal TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.journal TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.journal FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.journal_limit TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.line_dispute TO app_staff, app_worker
+;;
+ALTER TABLE billing.line_dispute ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.line_dispute FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.line_dispute TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.line_dispute TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.line_dispute TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.line_dispute FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.opening_line TO app_staff, app_worker
+;;
+ALTER TABLE billing.opening_line ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.opening_line FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.opening_line TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.opening_line TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.opening_line TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.opening_line FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer TO app_staff, app_worker
 ;;
 ALTER TABLE billing.payer ENABLE ROW LEVEL SECURITY
@@ -1186,6 +1479,20 @@ CREATE POLICY app_worker ON billing.payer_claim TO app_worker USING (true) WITH 
 GRANT SELECT ON billing.payer_claim TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_claim FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_entry TO app_staff, app_worker
+;;
+ALTER TABLE billing.payer_entry ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.payer_entry FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.payer_entry TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.payer_entry TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.payer_entry TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.payer_entry FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_series TO app_staff, app_worker
 ;;
@@ -1275,6 +1582,8 @@ GRANT SELECT ON billing.run_charge TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.run_charge FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND state <> 'due')
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.run_schedule TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.hardware_item TO app_staff, app_worker
 ;;
 GRANT SELECT ON supply.hardware_item TO app_merchant
@@ -1328,6 +1637,20 @@ CREATE POLICY app_worker ON billing.commission_adjustment TO app_worker USING (t
 GRANT SELECT ON billing.commission_adjustment TO app_merchant
 ;;
 CREATE POLICY app_merchant ON billing.commission_adjustment FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT ON billing.line_dispute_message TO app_staff, app_worker
+;;
+ALTER TABLE billing.line_dispute_message ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.line_dispute_message FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.line_dispute_message TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.line_dispute_message TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.line_dispute_message TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.line_dispute_message FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payer_claim_line TO app_staff, app_worker
 ;;
@@ -1398,6 +1721,20 @@ CREATE POLICY app_worker ON billing.payer_remittance TO app_worker USING (true) 
 GRANT SELECT ON billing.payer_remittance TO app_payer
 ;;
 CREATE POLICY app_payer ON billing.payer_remittance FOR SELECT TO app_payer USING (payer_id = nullif(current_setting('app.payer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_due TO app_staff, app_worker
+;;
+ALTER TABLE billing.payout_due ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.payout_due FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.payout_due TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.payout_due TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.payout_due TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.payout_due FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.payout_file_line TO app_staff, app_worker
 ;;

@@ -35,3 +35,17 @@ CREATE INDEX ix_payout_file_id ON billing.payout (file_id) WHERE file_id IS NOT 
 ALTER TABLE billing.payout ADD COLUMN retry_of bigint
 ;;
 CREATE UNIQUE INDEX uq_payout_retry_of ON billing.payout (merchant_id, retry_of)
+;;
+UPDATE billing.account SET dimension = 'rate' WHERE code = 1900
+;;
+ALTER TABLE billing.account DROP CONSTRAINT ck_account_nature
+;;
+ALTER TABLE billing.account ADD CONSTRAINT ck_account_nature CHECK (nature IN ('asset', 'liability', 'equity', 'revenue', 'expense'))
+;;
+ALTER TABLE billing.billing_run ADD COLUMN parent_run_id BIGINT
+;;
+DROP INDEX billing.uq_billing_run_live
+;;
+CREATE UNIQUE INDEX uq_billing_run_live ON billing.billing_run (entity_id, from_on) WHERE parent_run_id IS NULL AND state NOT IN ('reversed', 'aborted')
+;;
+CREATE UNIQUE INDEX uq_billing_run_live_child ON billing.billing_run (parent_run_id) WHERE state NOT IN ('reversed', 'aborted')

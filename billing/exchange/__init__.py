@@ -1,0 +1,1 @@
+"""Several currencies: which a legal entity keeps books in, approved rates, and exchange as one entry per currency."""

@@ -1,0 +1,60 @@
+"""Tables of merchants' disputes of lines in their books, and of what was said to them."""
+
+from marketplace.core.tables import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Instant,
+    Integer,
+    Text,
+    merchant_table,
+)
+
+line_dispute = merchant_table(
+    "line_dispute",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_dispute_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_no", BigInteger, nullable=False),
+    Column("charge_id", BigInteger),
+    Column("currency", Text, nullable=False),
+    Column("line_minor", BigInteger, nullable=False),
+    Column("disputed_minor", BigInteger, nullable=False),
+    Column("accepted_minor", BigInteger, nullable=False, server_default="0"),
+    Column("text", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("journal_id", BigInteger),
+    Column("settled_entry_no", BigInteger),
+    Column("decided_by", Text),
+    Column("decided_at", Instant),
+    Column("decision_reason", Text),
+    CheckConstraint("state IN ('open', 'in_review', 'accepted', 'declined', 'withdrawn')", name="state"),
+    CheckConstraint("disputed_minor BETWEEN 1 AND line_minor", name="disputed"),
+    CheckConstraint("accepted_minor BETWEEN 0 AND disputed_minor", name="accepted"),
+    CheckConstraint("(state = 'accepted') = (settled_entry_no IS NOT NULL)", name="settled"),
+    Index(None, "merchant_id", "entry_no"),
+    Index(None, "state", "due_on"),
+    schema="billing",
+)
+
+line_dispute_message = merchant_table(
+    "line_dispute_message",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_dispute_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_no", Integer, primary_key=True, autoincrement=False),
+    Column("side", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["merchant_id", "line_dispute_id"],
+        ["billing.line_dispute.merchant_id", "billing.line_dispute.line_dispute_id"],
+    ),
+    CheckConstraint("side IN ('merchant', 'house')", name="side"),
+    schema="billing",
+)

@@ -1,0 +1,1 @@
+"""Opening balances from another system, as a checked file."""

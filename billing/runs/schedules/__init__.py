@@ -1,0 +1,1 @@
+"""When the runs of a legal entity are opened by the clock."""

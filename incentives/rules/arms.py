@@ -1,0 +1,33 @@
+"""By lot, and the same lot wherever and whenever it is drawn: the slot of a unit, the arm of a slot. Pure."""
+
+from hashlib import sha256
+
+from incentives.rules.model import Arm, Experiment
+from incentives.rules.parts import SLOTS
+
+SLOT_SQL = (
+    "('x' || left(encode(sha256(convert_to({salt} || ':' || {unit}, 'UTF8')), 'hex'), 8))::bit(32)::bigint % 10000"
+)
+"""`slot` in PostgreSQL; `{salt}` and `{unit}` stand for expressions of type text.
+
+A vector for both: slot("summer", "42") is 3229.
+"""
+
+
+def slot(salt: str, unit: str) -> int:
+    """0 to 9,999: the first 32 bits of SHA-256 of "salt:unit", modulo 10,000."""
+    return int.from_bytes(sha256(f"{salt}:{unit}".encode()).digest()[:4]) % SLOTS
+
+
+def arm_of(experiment: Experiment, unit: str) -> Arm | None:
+    """The arm of a unit, None when it is held out. The slots that are not held out are divided by weight, in order."""
+    place = slot(experiment.salt, unit) - experiment.holdout_slots
+    if place < 0:
+        return None
+    total = sum(arm.weight for arm in experiment.arms)
+    reached = 0
+    for arm in experiment.arms:
+        reached += arm.weight
+        if place * total < reached * (SLOTS - experiment.holdout_slots):
+            return arm
+    raise ValueError("an experiment needs an arm with a weight")

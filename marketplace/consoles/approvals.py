@@ -1,0 +1,143 @@
+"""What waits for a second person, of whatever kind, in one list; and what that person says to it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from billing.bank_accounts import store as bank_accounts
+from marketplace.consoles import ops_queries
+from marketplace.consoles.approvals_sql import WAITING
+from marketplace.consoles.deeds import Refused, carry_out, done, text
+from marketplace.consoles.layout import PathId, send
+from marketplace.core.db import STAFF, Database, Tx
+from marketplace.core.errors import Conflict
+from marketplace.flows import dun_merchants, fund_ads, instruct_bank, rerate_contracts, run_billing, set_payout_terms
+from marketplace.web.auth import ActorRequest
+
+LISTED_MAX = 200
+
+
+class Kind(StrEnum):
+    """What somebody has made and somebody else approves; `approvals_sql` finds each under its name."""
+
+    BANK_ACCOUNT = "bank_account"
+    PAYOUT_TERMS = "payout_terms"
+    PAYOUT_FILE = "payout_file"
+    AD_GRANT = "ad_grant"
+    WRITE_OFF = "write_off"
+    RERATING = "rerating"
+    BILLING_RUN = "billing_run"
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One proposal. merchant_id: 0 where it is of the house. words: what its maker says. href: where more of it is."""
+
+    kind: Kind
+    merchant_id: int
+    merchant_name: str | None
+    proposal_id: int
+    amount_minor: int | None
+    currency: str | None
+    words: str
+    made_by: str
+    made_at: datetime
+    href: str | None
+
+
+class ApprovalsPage(msgspec.Struct, frozen=True):
+    """The oldest first; `own` are those that the reader has made, which somebody else must approve."""
+
+    waiting: Sequence[Waiting]
+    own: frozenset[int]
+    zone: str
+
+
+Approve = Callable[[Tx, int, int], Awaitable[Any]]
+Reject = Callable[[Tx, int, int, str], Awaitable[Any]]
+
+
+def _of_house(deed: Callable[[Tx, int], Awaitable[Any]]) -> Approve:
+    return lambda tx, _, proposal_id: deed(tx, proposal_id)
+
+
+def _without_reason(deed: Callable[[Tx, int, int], Awaitable[Any]]) -> Reject:
+    return lambda tx, merchant_id, proposal_id, _: deed(tx, merchant_id, proposal_id)
+
+
+DECIDED: dict[Kind, tuple[Approve, Reject | None]] = {
+    Kind.BANK_ACCOUNT: (bank_accounts.approve, bank_accounts.reject),
+    Kind.PAYOUT_TERMS: (set_payout_terms.approve_terms, set_payout_terms.reject_terms),
+    Kind.PAYOUT_FILE: (
+        _of_house(instruct_bank.approve_file),
+        lambda tx, _, file_id, reason: instruct_bank.cancel_file(tx, file_id, reason),
+    ),
+    Kind.AD_GRANT: (fund_ads.approve_grant, _without_reason(fund_ads.reject_grant)),
+    Kind.WRITE_OFF: (dun_merchants.approve_write_off, _without_reason(dun_merchants.refuse_write_off)),
+    Kind.RERATING: (_of_house(rerate_contracts.approve_rerating), None),
+    Kind.BILLING_RUN: (lambda tx, _, run_id: run_billing.approve(tx, run_id, False), None),
+}
+"""What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
+
+
+@get("/approvals")
+async def approvals(request: ActorRequest, db: NamedDependency[Database]) -> Response[str]:
+    """Everything that somebody has proposed and nobody has decided."""
+    return await show_approvals(request, db)
+
+
+async def show_approvals(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[str]:
+    async with db.read(STAFF) as tx:
+        rows = await tx.rows(WAITING, limit=LISTED_MAX)
+        entity = await ops_queries.get_entity(tx, None)
+    waiting = [Waiting(Kind(row.kind), *row[1:]) for row in rows]
+    own = frozenset(each.proposal_id for each in waiting if each.made_by == request.user.login)
+    page = ApprovalsPage(waiting, own, entity.zone if entity else "UTC")
+    rejectable = {kind for kind, (_, reject) in DECIDED.items() if reject is not None}
+    return send(request, "finance/approvals.html", page, "approvals", refused=refused, rejectable=rejectable)
+
+
+@post("/approvals/{kind:str}/{merchant_id:int}/{proposal_id:int}/approve")
+async def approve(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    kind: FromPath[Kind],
+    merchant_id: PathId,
+    proposal_id: PathId,
+) -> Response[Any]:
+    """Let it come true, as another person than who made it."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        del typed
+        await DECIDED[kind][0](tx, merchant_id, proposal_id)
+        return done("/finance/approvals", "approved")
+
+    return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))
+
+
+@post("/approvals/{kind:str}/{merchant_id:int}/{proposal_id:int}/reject")
+async def reject(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    kind: FromPath[Kind],
+    merchant_id: PathId,
+    proposal_id: PathId,
+) -> Response[Any]:
+    """Refuse it and say why; whoever made it may take it back so."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        deed = DECIDED[kind][1]
+        if deed is None:
+            raise Conflict(f"a {kind} is not rejected; it is made anew or given up where it was made")
+        await deed(tx, merchant_id, proposal_id, text(typed, "reason", most=500, least=1))
+        return done("/finance/approvals", "rejected")
+
+    return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))
+
+
+PAGES = [approvals, approve, reject]

@@ -1,0 +1,44 @@
+"""What waits for a second person: one row a proposal, of every kind."""
+
+_KINDS = (
+    """
+    SELECT 'bank_account', merchant_id, account_id, NULL::bigint, NULL::text, scheme || ' … ' || right(number, 4),
+           proposed_by, verified_at, NULL::text
+    FROM billing.bank_account WHERE state = 'verified'
+    """,
+    """
+    SELECT 'payout_terms', merchant_id, terms_id, minimum_minor, currency, reason, made_by, made_at, NULL
+    FROM billing.payout_terms WHERE state = 'proposed'
+    """,
+    """
+    SELECT 'payout_file', 0, file_id, total_minor, currency, payouts::text, made_by, made_at, NULL
+    FROM billing.payout_file WHERE state = 'made'
+    """,
+    """
+    SELECT 'ad_grant', merchant_id, grant_id, amount_minor, currency, reason, proposed_by, proposed_at, NULL
+    FROM billing.ad_grant WHERE state = 'proposed'
+    """,
+    """
+    SELECT 'write_off', w.merchant_id, w.write_off_id, w.amount_minor, c.currency, w.reason, w.made_by, w.made_at, NULL
+    FROM billing.write_off w
+    JOIN billing.charge c ON c.merchant_id = w.merchant_id AND c.charge_id = w.charge_id
+    WHERE w.state = 'proposed'
+    """,
+    """
+    SELECT 'rerating', coalesce(merchant_id, 0), rerating_id, NULL, NULL, from_on::text, made_by, made_at, NULL
+    FROM billing.rerating WHERE state = 'proposed'
+    """,
+    """
+    SELECT 'billing_run', 0, run_id, NULL, NULL, to_char(from_on, 'YYYY-MM'), made_by, made_at,
+           '/finance/runs/' || run_id
+    FROM billing.billing_run WHERE state = 'previewed'
+    """,
+)
+
+WAITING = f"""
+SELECT w.kind, w.merchant_id, m.name, w.proposal_id, w.amount_minor, w.currency, w.words, w.made_by, w.made_at, w.href
+FROM ({" UNION ALL ".join(_KINDS)})
+    AS w (kind, merchant_id, proposal_id, amount_minor, currency, words, made_by, made_at, href)
+LEFT JOIN supply.merchant m ON m.merchant_id = w.merchant_id
+ORDER BY w.made_at, w.proposal_id LIMIT :limit
+"""

@@ -1,0 +1,161 @@
+"""What a run charges a merchant and a payer bears: within its caps, previewed as booked, claimed, and taken back."""
+
+from datetime import date
+
+import pytest
+
+from billing.ledger.chart import Account
+from billing.payers import store as payers
+from billing.payers.terms import PayerTerms
+from marketplace.core.db import STAFF, WORKER, Database, Tx
+from marketplace.flows.apply_payer_contracts import apply_payer_versions
+from marketplace.flows.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.run_billing import abort_run, reverse_run, run_period
+from tests.billing.market import (
+    CHECKER,
+    JUNE,
+    MAKER,
+    MAY,
+    NET_OF_120,
+    billed,
+    check_books,
+    figures,
+    order,
+    payable,
+    payouts,
+    settled_market,
+    statements,
+)
+from tests.billing.test_minimum import agree
+from tests.billing.test_payouts import books
+from tests.billing.test_runs_parked import break_lines, final_child, final_without_parked
+from tests.builders import ENTITY
+from tests.payers.market import terms, used
+
+MAY_10, JUNE_5 = date(2018, 5, 10), date(2018, 6, 5)
+CHARGED = 1_440  # 10 % of 120.00, and 20 % VAT on it
+WHOLE = {"pays": "charges", "name": "start", "order_cap_minor": None, "share_ppm": 500_000}
+
+
+async def market(db: Database, *contracts: PayerTerms) -> None:
+    """Merchants 1 and 2 with an order in May, merchant 1 with another in June, and payers of their charges."""
+
+    async def add(tx: Tx) -> None:
+        for name in sorted({one.payer for one in contracts}):
+            await payers.insert_payer(tx, name=name, kind="government", email="claims@example.org")
+        await apply_payer_versions(tx, contracts)
+
+    await settled_market(db, [order(1, 1, MAY_10), order(2, 2, MAY_10), order(1, 3, JUNE_5)], JUNE_5)
+    await db.write(WORKER, "test", add)
+
+
+async def shares(db: Database) -> list[tuple[int, int, str]]:
+    async with db.read(STAFF) as tx:
+        rows = await tx.rows(
+            """SELECT merchant_id, amount_minor - back_minor AS minor, state FROM billing.payer_share
+               ORDER BY merchant_id, source_id"""
+        )
+    return [tuple(row) for row in rows]
+
+
+async def claimed(db: Database) -> int:
+    cmd = ClaimShares(contract_id=1, entity_id=ENTITY, through=date(2018, 9, 30))
+    return (await db.write(WORKER, "test", claim_shares, cmd)).amount_minor
+
+
+async def test_a_payer_bears_its_part_of_the_charges_and_the_merchant_the_rest(db: Database) -> None:
+    await market(db, terms(**WHOLE, merchants=("m1",)))
+    run_id = (await run_period(db, MAKER, MAY)).run.run_id
+    previewed = {key: figures(one) for key, one in (await statements(db, run_id)).items()}
+    assert previewed[1, "EUR"] == {
+        "goods": 12_000, "commission": -1_200, "vat": -240, "other": CHARGED // 2, "closing": NET_OF_120 + CHARGED // 2,
+    }  # fmt: skip
+    assert "other" not in previewed[2, "EUR"]
+    assert (await shares(db), await used(db)) == ([(1, CHARGED // 2, "reserved")], CHARGED // 2)
+    await check_books(db)
+    await billed(db)
+    assert {key: figures(one) for key, one in (await statements(db, run_id)).items()} == previewed
+    assert await payouts(db, run_id) == {(1, "EUR"): NET_OF_120 + CHARGED // 2, (2, "EUR"): NET_OF_120}
+    assert (await books(db, 1))[Account.PAYER_RECEIVABLE] == CHARGED // 2
+    assert await claimed(db) == CHARGED // 2
+    june = await statements(db, (await billed(db, JUNE)).run.run_id)
+    assert june[1, "EUR"].opening_minor == NET_OF_120 + CHARGED // 2
+    assert june[1, "EUR"].other_minor == CHARGED // 2
+    await check_books(db)
+
+
+async def test_the_minimum_is_a_charge_too_and_a_cap_holds_over_merchants_and_periods(db: Database) -> None:
+    await market(db, terms(**WHOLE | {"share_ppm": 1_000_000}, cap_minor=3_000))
+    await agree(db, 2_000)
+    may = await statements(db, (await billed(db)).run.run_id)
+    # Merchant 1 is charged 24.00, the minimum with VAT, merchant 2 14.40: 30.00 is there for both.
+    assert figures(may[1, "EUR"])["other"] == -960 + 2_400
+    assert figures(may[2, "EUR"])["other"] == 600
+    june = await statements(db, (await billed(db, JUNE)).run.run_id)
+    assert figures(june[1, "EUR"])["other"] == -960
+    assert await used(db) == 3_000
+    await check_books(db)
+
+
+async def test_payers_take_their_parts_one_after_the_other(db: Database) -> None:
+    first = terms(**WHOLE, merchants=("m1",), priority=1)
+    second = terms(**WHOLE | {"name": "rest", "payer": "Town", "share_ppm": 1_000_000}, priority=2)
+    await market(db, first, second)
+    run_id = (await billed(db)).run.run_id
+    assert await shares(db) == [(1, 720, "committed"), (1, 720, "committed"), (2, CHARGED, "committed")]
+    assert await payouts(db, run_id) == {(1, "EUR"): 12_000, (2, "EUR"): 12_000}
+    await check_books(db)
+
+
+async def test_a_preview_made_anew_or_given_up_lets_go_of_what_it_set_aside(db: Database) -> None:
+    await market(db, terms(**WHOLE, merchants=("m1",), cap_minor=1_000))
+    run_id = (await run_period(db, MAKER, MAY)).run.run_id
+    await run_period(db, MAKER, MAY)
+    assert (await used(db), await shares(db)) == (720, [(1, 720, "released"), (1, 720, "reserved")])
+    await abort_run(db, MAKER, run_id)
+    assert await used(db) == 0
+    await check_books(db)
+    await billed(db)
+    assert await used(db) == 720
+    await check_books(db)
+
+
+@pytest.mark.parametrize("claim_first", [False, True])
+async def test_a_run_that_is_reversed_takes_it_back_from_the_payer(db: Database, claim_first: bool) -> None:
+    await market(db, terms(**WHOLE, merchants=("m1",), cap_minor=1_000))
+    before = [await payable(db, merchant) for merchant in (1, 2)]
+    run_id = (await billed(db)).run.run_id
+    if claim_first:
+        assert await claimed(db) == 720
+    await reverse_run(db, CHECKER, run_id)
+    assert [await payable(db, merchant) for merchant in (1, 2)] == before
+    assert await used(db) == 0
+    await check_books(db)
+    again = await billed(db)
+    assert await payouts(db, again.run.run_id) == {(1, "EUR"): NET_OF_120 + 720, (2, "EUR"): NET_OF_120}
+    assert await used(db) == 720
+    await check_books(db)
+
+
+async def test_a_merchant_that_waits_for_the_payer_is_charged_until_it_pays(db: Database) -> None:
+    await market(db, terms(**WHOLE, merchants=("m1",), pay_when_paid=True))
+    run_id = (await billed(db)).run.run_id
+    assert await payouts(db, run_id) == {(1, "EUR"): NET_OF_120, (2, "EUR"): NET_OF_120}
+    assert figures((await statements(db, run_id))[1, "EUR"])["closing"] == NET_OF_120
+    assert (await books(db, 1))[Account.RESERVE] == -720
+    await check_books(db)
+    await reverse_run(db, CHECKER, run_id)
+    assert Account.RESERVE not in await books(db, 1)
+    await check_books(db)
+
+
+async def test_what_a_parked_merchant_would_get_is_free_until_the_child_takes_it(db: Database) -> None:
+    await market(db, terms(**WHOLE, cap_minor=2_000))
+    await break_lines(db, 1)
+    parent_id = await final_without_parked(db)
+    assert await used(db) == 720
+    await break_lines(db, 1, -1)
+    child_id = await final_child(db, parent_id)
+    assert figures((await statements(db, child_id))[1, "EUR"])["other"] == 720
+    assert await used(db) == 1_440
+    await check_books(db)
