@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
+import structlog
 
 from billing.bank_files import readers, store
 from billing.bank_files.mapping import Mapping
@@ -25,7 +26,7 @@ from billing.bank_files.repeats import Repeats
 from billing.bank_files.store import Fingerprinted
 from marketplace.core import audit, outbox
 from marketplace.core.crash import crash_point
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import WORKER, Database, Tx, is_lost
 from marketplace.core.errors import AppError
 from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
 
@@ -37,6 +38,8 @@ _NAME_CHARS_MAX = 200
 _STALE = timedelta(minutes=5)
 
 OnProgress = Callable[[int, int], None]
+
+log = structlog.get_logger(__name__)
 
 
 def _silent(done: int, total: int) -> None:
@@ -78,13 +81,18 @@ async def import_bank_file(
 
 
 async def read_unfinished(db: Database, actor: str, processor: str) -> int:
-    """Go on with files whose reading was stopped some minutes ago; returns how many."""
+    """Go on with files whose reading was stopped some minutes ago; returns how many. None holds up another."""
     async with db.read(WORKER) as tx:
         waiting = await store.unfinished(tx, db.clock.now() - _STALE)
     for file in waiting:
-        with tempfile.TemporaryFile() as restored:
-            await _restore(db, file.file_id, restored)
-            await _read(db, actor, file, restored, processor, _silent)
+        try:
+            with tempfile.TemporaryFile() as restored:
+                await _restore(db, file.file_id, restored)
+                await _read(db, actor, file, restored, processor, _silent)
+        except Exception as fault:
+            if is_lost(fault):
+                raise
+            log.exception("bank file not read", file_id=file.file_id)
     return len(waiting)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from billing.bank_files.model import BankFileState
-from marketplace.core.db import Database
+from marketplace.core.db import Database, is_lost
 from marketplace.core.errors import AppError
 from marketplace.flows.import_bank_file import import_bank_file
 
@@ -22,10 +22,18 @@ log = structlog.get_logger(__name__)
 
 
 async def take_bank_folder(db: Database, actor: str, folder: Path, *, processor: str) -> int:
-    """Take in every file of the folder; returns how many. Several may do so at once: each file is taken in once."""
+    """Take in every file of the folder; returns how many it tried. Several may do so at once: each is taken in once.
+
+    A file that cannot be dealt with stays where it is, for the next time, and holds up no other.
+    """
     waiting = await asyncio.to_thread(_waiting, folder)
     for path in waiting:
-        await _take(db, actor, folder, path, processor)
+        try:
+            await _take(db, actor, folder, path, processor)
+        except Exception as fault:
+            if not isinstance(fault, OSError) and is_lost(fault):
+                raise
+            log.exception("bank file not taken in", file=path.name)
     return len(waiting)
 
 

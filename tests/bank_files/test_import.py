@@ -5,7 +5,7 @@ import io
 import signal
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -17,6 +17,7 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import NotFound
 from marketplace.flows import import_bank_file as flow
+from marketplace.flows import take_bank_folder as folder
 from marketplace.flows.import_bank_file import import_bank_file, read_unfinished
 from marketplace.flows.save_bank_mapping import save_mapping
 from marketplace.flows.take_bank_folder import take_bank_folder
@@ -230,9 +231,26 @@ async def test_the_folder_is_emptied(db: Database, tmp_path: Path) -> None:
     assert sorted(file.name for file in await files_of(db)) == ["a.sta", "b.sta", "till.csv"]
 
 
-def folders_of(folder: Path) -> dict[str, str]:
+async def test_a_file_that_cannot_be_dealt_with_holds_up_no_other(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = import_bank_file
+
+    async def failing(db: Database, actor: str, name: str, stream: BinaryIO, **told: Any) -> BankFile:
+        if name == "a.sta":
+            raise RuntimeError("a fault of ours")
+        return await real(db, actor, name, stream, **told)
+
+    monkeypatch.setattr(folder, "import_bank_file", failing)
+    for name in ("a.sta", "b.sta"):
+        (tmp_path / name).write_text(statement([(500, name)]))
+    await take_bank_folder(db, "worker", tmp_path, processor="card")
+    assert folders_of(tmp_path) == {"a.sta": tmp_path.name, "b.sta": "done"}
+
+
+def folders_of(root: Path) -> dict[str, str]:
     """Where each file is, by its name without the number that it got."""
-    return {path.name.rpartition("-")[2]: path.parent.name for path in folder.rglob("*") if path.is_file()}
+    return {path.name.rpartition("-")[2]: path.parent.name for path in root.rglob("*") if path.is_file()}
 
 
 class Killed(BaseException):
