@@ -21,6 +21,8 @@ import demand.amendments.tables
 import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
+import incentives.grants.tables
+import incentives.tables
 import marketplace.core.webhooks.tables
 import supply.products.hardware.tables
 import supply.products.services.tables
@@ -28,4 +30,4 @@ import supply.products.subscriptions.tables
 import supply.tables
 from marketplace.core.tables import metadata
 
-__all__ = ["billing", "demand", "marketplace", "metadata", "supply"]
+__all__ = ["billing", "demand", "incentives", "marketplace", "metadata", "supply"]

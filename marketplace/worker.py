@@ -22,6 +22,7 @@ from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows import (
+    advance_incentives,
     amend_order,
     bill_services,
     book_slots,
@@ -117,6 +118,13 @@ async def _score_campaigns(db: Database, _: Any) -> None:
     await score_campaigns.score_campaigns(db, ACTOR)
 
 
+async def _advance_incentives(db: Database, _: Any) -> None:
+    expired = await advance_incentives.expire_reservations(db, ACTOR)
+    moved = await advance_incentives.advance_incentives(db, ACTOR)
+    if moved or expired:
+        log.info("incentives advanced", moved=moved, expired=expired)
+
+
 async def _release_reserves(db: Database, _: Any) -> None:
     released = await release_reserves(db, ACTOR)
     if released:
@@ -188,6 +196,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
         "take_bank_files": Job(take_bank_files, cron="* * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
+        "advance_incentives": Job(_advance_incentives, cron="* * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
         "pay_due": Job(_pay_due, cron="*/5 * * * *"),
         "run_schedules": Job(_run_schedules, cron="*/5 * * * *"),

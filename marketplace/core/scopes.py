@@ -66,6 +66,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "campaigns",
         "bookings",
     ),
+    "incentives": ("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in"),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
 }  # fmt: skip

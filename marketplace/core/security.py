@@ -63,14 +63,23 @@ _TENANT_SETTING = {
 }
 
 
+def _tenant(key: str) -> str:
+    """The id of the tenant that asks."""
+    return f"nullif(current_setting('{_TENANT_SETTING[key][1]}', true), '')::bigint"
+
+
 def _own(key: str) -> str:
     """What holds for the rows of the tenant whose id stands in this column."""
-    return f"{key} = nullif(current_setting('{_TENANT_SETTING[key][1]}', true), '')::bigint"
+    return f"{key} = {_tenant(key)}"
 
 
 # The reference tables with something to hide: a merchant sees list plans here, and what was negotiated with itself in
-# contract_merchant; a payer sees itself and its own contracts. (A policy with a sub-query would be refused by Citus.)
+# contract_merchant, and live promotions that are for it; a payer sees itself and its own contracts. (A policy with a
+# sub-query would be refused by Citus.)
 _OWN_POLICIES = {
+    "incentives.public_promotion": {
+        Role.MERCHANT: f"live AND (merchants IS NULL OR {_tenant('merchant_id')} = ANY(merchants))"
+    },
     "billing.contract": {Role.MERCHANT: "NOT negotiated"},
     "billing.payer": {Role.PAYER: _own("payer_id")},
     "billing.payer_contract": {Role.PAYER: _own("payer_id")},

@@ -51,7 +51,7 @@ __all__ = [
     "text",
 ]
 
-SCHEMAS = ("core", "supply", "demand", "billing")
+SCHEMAS = ("core", "supply", "demand", "incentives", "billing")
 
 metadata = MetaData(
     naming_convention={

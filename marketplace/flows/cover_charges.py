@@ -53,6 +53,7 @@ async def reserve_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
     versions = await payers.paying_charges(tx, on)
     if not versions:
         return
+    await _one_at_a_time(tx)
     for row in await tx.rows(_CHARGED, merchants=list(merchants), run_id=run.run_id):
         fitting = [one for one in versions if one.terms.is_for(row.merchant_ref, row.entity_id, row.currency, on)]
         if row.minor <= 0 or not fitting:
@@ -78,7 +79,10 @@ async def commit_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
 
 async def release_covers(tx: Tx, run_id: int, merchants: Sequence[int] | None = None) -> None:
     """Let go of what a preview has set aside, for these merchants or for all."""
-    for share in await shares.shares_from(tx, merchants, CHARGE, _range(run_id), "reserved"):
+    reserved = await shares.shares_from(tx, merchants, CHARGE, _range(run_id), "reserved")
+    if reserved:
+        await _one_at_a_time(tx)
+    for share in reserved:
         await shares.store_share(tx, msgspec.structs.replace(share, state="released"))
         await caps.give_back(tx, share.cap, share.shard, share.amount_minor)
 
@@ -88,7 +92,10 @@ async def take_back_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
 
     The merchants' books are held, and open again in the period.
     """
-    for share in await shares.shares_from(tx, merchants, CHARGE, _range(run.run_id), "committed"):
+    committed = await shares.shares_from(tx, merchants, CHARGE, _range(run.run_id), "committed")
+    if committed:
+        await _one_at_a_time(tx)
+    for share in committed:
         minor = share.amount_minor - share.back_minor
         if minor == 0:
             continue
@@ -98,6 +105,11 @@ async def take_back_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
         await post_share(tx, share, "payer_charge_reversed", legs, on=on, source_id=share.source_id)
         await shares.add_back(tx, share, share.source_id, {1: minor}, to_bearer)
         await move_share(tx, share, {1: minor}, to_bearer)
+
+
+async def _one_at_a_time(tx: Tx) -> None:
+    """Hold the caps of charges until the transaction ends: buckets would take them in the order of their merchants."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('covers_of_charges'))")
 
 
 def _range(run_id: int) -> tuple[int, int]:

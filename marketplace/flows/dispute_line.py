@@ -21,6 +21,7 @@ from billing.line_disputes.model import (
     kind_for,
     taken_minor,
 )
+from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
@@ -111,6 +112,8 @@ async def withdraw(tx: Tx, key: CaseKey) -> LineDispute:
     if held.journal_id is not None:
         journal = await journals.get_journal(tx, key.merchant_id, held.journal_id)
         await journals.decide(tx, journal, JournalState.WITHDRAWN, reason="the merchant disputes it no more")
+        subject = f"journal:{key.merchant_id}/{held.journal_id}"
+        await audit.record(tx, "journal withdrawn", subject, line_dispute_id=key.line_dispute_id)
     return await store.move_case(tx, held, CaseState.WITHDRAWN, journal_id=None)
 
 

@@ -14,6 +14,7 @@ from billing.charges.store import Books
 from billing.exchange import store
 from billing.exchange.model import Exchange, Rate, RateState, Ratio, bought, check_usable, ratio_of, revalued, sold
 from billing.exchange.store import EntityCurrency, NewRate
+from billing.journals.store import closed_through
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry
@@ -175,11 +176,15 @@ async def exchange_at_bank(tx: Tx, cmd: ExchangeAtBank) -> Exchange:
 async def revalue(tx: Tx, cmd: Revalue) -> Revalued:
     """6910: what the position is worth at the day's rates, less what it has cost, is the result of exchange.
 
-    Raises NotFound, Invalid for a day to come, Conflict when a currency of the position has no approved rate that day.
+    Raises NotFound; Invalid for a day to come or closed; Conflict when a currency of the position has no approved rate
+    of that day.
     """
     books = await _house(tx, cmd.entity_id)
     if cmd.revalued_on > books.today:
         raise Invalid(f"revalued_on: {cmd.revalued_on} is still to come", pointer="/revalued_on")
+    closed = await closed_through(tx, books.merchant_id)
+    if closed is not None and cmd.revalued_on <= closed:  # its result would count on a later day than the position
+        raise Invalid(f"revalued_on: the books are closed through {closed}", pointer="/revalued_on")
     worth = 0
     for currency, minor in (await store.positions(tx, cmd.entity_id, cmd.revalued_on)).items():
         if currency == books.currency:

@@ -139,8 +139,9 @@ async def list_payment_breaks(
 async def _one_currency(tx: Tx, currency: str | None) -> str:
     if currency is not None:
         return check_currency(currency)
-    kept = "SELECT currency FROM billing.entity UNION SELECT currency FROM billing.entity_currency ORDER BY currency"
-    held: list[str] = [row.currency for row in await tx.rows(kept)]
+    held: list[str] = [
+        row.currency for row in await tx.rows("SELECT DISTINCT currency FROM billing.entity ORDER BY currency")
+    ]
     if len(held) > 1:
         raise Invalid(f"currency: name one of {', '.join(held)}, sums of several would mean nothing")
     if not held:

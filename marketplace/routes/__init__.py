@@ -10,6 +10,7 @@ from marketplace.routes import (
     bank_accounts,
     bank_files,
     billing,
+    budgets,
     buyers,
     campaigns,
     carts,
@@ -21,6 +22,8 @@ from marketplace.routes import (
     exchange,
     hardware_orders,
     hardware_stock,
+    incentive_campaigns,
+    incentive_changes,
     journals,
     ledger,
     line_disputes,
@@ -34,6 +37,7 @@ from marketplace.routes import (
     payout_terms,
     payouts,
     plans,
+    promotions,
     purchases,
     receivables,
     reconciliation,
@@ -100,6 +104,10 @@ _NOUNS = (
     ad_accounts,
     ad_placements,
     campaigns,
+    incentive_campaigns,
+    promotions,
+    budgets,
+    incentive_changes,
 )
 
 API = Router(

@@ -21,7 +21,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, STAFF, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 
 class NewCurrency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,7 +81,7 @@ async def list_entity_currencies(request: ActorRequest, db: NamedDependency[Data
     dto=StrictBody[NewCurrency],
     guards=[needs(Role.CONTROLLER, Role.ADMIN)],
     status_code=201,
-    opt=ONCE,
+    opt={**ONCE, ALSO: (404,)},
 )
 async def open_entity_currency(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewCurrency]
@@ -154,7 +154,13 @@ async def list_exchanges(
     return page(rows, limit, lambda row: row, lambda row: (row.exchange_id,))
 
 
-@post("/bank-exchanges", dto=StrictBody[BankExchangeBody], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
+@post(
+    "/bank-exchanges",
+    dto=StrictBody[BankExchangeBody],
+    guards=[needs(FINANCE)],
+    status_code=201,
+    opt={**ONCE, ALSO: (404,)},
+)
 async def exchange_at_bank(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[BankExchangeBody]
 ) -> Response[Exchange]:
@@ -162,7 +168,13 @@ async def exchange_at_bank(
     return await once(request, db, flow.exchange_at_bank, ExchangeAtBank(**msgspec.structs.asdict(data)))
 
 
-@post("/exchange-revaluations", dto=StrictBody[RevalueBody], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
+@post(
+    "/exchange-revaluations",
+    dto=StrictBody[RevalueBody],
+    guards=[needs(FINANCE)],
+    status_code=201,
+    opt={**ONCE, ALSO: (404,)},
+)
 async def revalue_position(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[RevalueBody]
 ) -> Response[Revalued]:

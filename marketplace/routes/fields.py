@@ -15,6 +15,8 @@ Label = Annotated[str, msgspec.Meta(max_length=200, pattern=_LINE)]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=_SOMETHING)]
 Note = Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")]
 """What somebody writes for others to read, in lines if need be."""
+Words = Annotated[str, msgspec.Meta(min_length=1, max_length=20_000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+"""Something that is said at length."""
 Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z_]{0,39}$", description="A code such as `damaged`.")]
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_SOMETHING)]
 """An id that somebody else gave."""

@@ -17,13 +17,13 @@ from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import post_journal as flow
 from marketplace.flows.post_journal import DecideJournal, ProposeGoodwill, ProposeJournal
-from marketplace.routes.fields import Currency, EntityId, Label, Minor, Positive, Reason
+from marketplace.routes.fields import Currency, EntityId, Label, Minor, Positive, Reason, Words
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
 """Whom the limit of accountants does not bind."""
@@ -32,8 +32,6 @@ _ALL = "/merchants/{merchant_id:int}/journals"
 _ONE = f"{_ALL}/{{journal_id:int}}"
 
 InState = Annotated[JournalState | None, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
-Evidence = Annotated[str, msgspec.Meta(min_length=1, max_length=20_000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
-"""What proves it, in words: an e-mail, a ticket, the number of a bank statement."""
 
 
 class NewLeg(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,12 +43,12 @@ class NewLeg(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class NewJournal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """effective_on: the day it counts in, in an open period; by default today."""
+    """effective_on: the day it counts in, in an open period; by default today. evidence: what proves it, in words."""
 
     currency: Currency
     legs: Annotated[tuple[NewLeg, ...], msgspec.Meta(min_length=2, max_length=LEGS_MAX)]
     reason: Reason
-    evidence: Evidence
+    evidence: Words
     effective_on: date | None = None
 
 
@@ -61,7 +59,7 @@ class NewGoodwill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     amount_minor: Positive
     goodwill_reason: GoodwillReason
     reason: Reason
-    evidence: Evidence
+    evidence: Words
 
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -196,7 +194,9 @@ async def list_journal_limits(request: ActorRequest, db: NamedDependency[Databas
         return JournalLimits(limits=list(await store.list_limits(tx)))
 
 
-@post("/journal-limits", dto=StrictBody[NewLimits], guards=[needs(CONTROL)], status_code=200, opt=ONCE)
+@post(
+    "/journal-limits", dto=StrictBody[NewLimits], guards=[needs(CONTROL)], status_code=200, opt={**ONCE, ALSO: (404,)}
+)
 async def set_journal_limits(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewLimits]
 ) -> Response[SetLimits]:

@@ -14,7 +14,7 @@ from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import dispute_line as flow
 from marketplace.flows.dispute_line import AcceptDispute, CaseKey, DisputeLine
-from marketplace.routes.fields import Id, Positive, Reason
+from marketplace.routes.fields import Id, Positive, Reason, Words
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -26,7 +26,6 @@ _ALL = "/merchants/{merchant_id:int}/line-disputes"
 _ONE = f"{_ALL}/{{line_dispute_id:int}}"
 
 InState = Annotated[CaseState | None, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
-Words = Annotated[str, msgspec.Meta(min_length=1, max_length=20_000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 
 
 class NewDispute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,6 +12,7 @@ _BIGINT_MIN, _BIGINT_MAX = -(2**63), 2**63 - 1
 
 PathId = Annotated[int, PathParameter(ge=_BIGINT_MIN, le=_BIGINT_MAX)]
 PathNo = Annotated[int, PathParameter(ge=1, le=_BIGINT_MAX)]
+PathVersion = Annotated[int, PathParameter(ge=1, le=2**31 - 1)]
 PathAccount = Annotated[int, PathParameter(ge=1000, le=9999, description="A code of the chart of accounts.")]
 QueryId = Annotated[int | None, QueryParameter(ge=_BIGINT_MIN, le=_BIGINT_MAX)]
 QueryNo = Annotated[int | None, QueryParameter(ge=0, le=_BIGINT_MAX)]

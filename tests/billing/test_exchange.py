@@ -13,6 +13,7 @@ from billing.exchange import store
 from billing.exchange.model import Exchange, Rate, RateState, ratio_of
 from billing.exchange.store import EntityCurrency, NewRate
 from billing.ledger import store as ledger
+from billing.runs.model import period_named
 from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
@@ -30,7 +31,7 @@ from marketplace.flows.exchange_money import (
     reject_rate,
     revalue,
 )
-from tests.billing.market import CHECKER, MAKER, check_books, goodwill, payable, prepare
+from tests.billing.market import CHECKER, MAKER, billed, check_books, goodwill, payable, prepare
 from tests.builders import ENTITY, HOUSE
 
 TODAY = date(2018, 9, 3)
@@ -153,6 +154,9 @@ async def test_an_open_position_is_revalued_at_the_days_rate_there_and_back(db: 
     await rate(db, "0.88", on=cmd.revalued_on)  # the day's rate was corrected
     assert (await db.write(WORKER, MAKER, revalue, cmd)).result_minor == -700
     assert (await standing(db, HOUSE))["EUR", 6910, 0] == 200
+    await billed(db, period_named("2018-08"))
+    with pytest.raises(Invalid, match="closed through 2018-08-31"):
+        await db.write(WORKER, MAKER, revalue, Revalue(entity_id=ENTITY, revalued_on=date(2018, 8, 31)))
     await check_books(db)
 
 

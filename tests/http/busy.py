@@ -28,6 +28,7 @@ from supply.stock import store as stock
 from supply.tables import offer, product
 from tests.http import plausible_bank_files
 from tests.http.busy_ads import advertise
+from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
 from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
@@ -90,6 +91,7 @@ async def fill(db: Database, home: Path) -> None:
         await keep_journals(people.clerk, people.controller)
         await exchange(people.clerk, people.controller)
         await dispute(people.clerk, people.owners)
+        await promote(db, people.ops, await caller("an approver", "approver"), owners)
         await db.write(WORKER, "test", _a_few_park)
         await roll_ledger(db, "worker")
 

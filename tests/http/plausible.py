@@ -12,7 +12,7 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
-from tests.http import plausible_bank_files, plausible_journals, plausible_payers, plausible_payouts, plausible_products
+from tests.http import plausible_incentives, plausible_journals, plausible_payers, plausible_payouts, plausible_products
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA, SEARCH
 
@@ -67,8 +67,8 @@ REAL: dict[tuple[str, ...], str] = {
     ("placement_id",): "SELECT placement_id FROM billing.ad_placement ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
-    **plausible_bank_files.REAL,
     **plausible_journals.REAL,
+    **plausible_incentives.REAL,
     **plausible_payouts.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
@@ -167,7 +167,9 @@ RIPE: dict[str, str] = {
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
     **plausible_products.RIPE,
-    **plausible_journals.RIPE, **plausible_payouts.RIPE,
+    **plausible_journals.RIPE,
+    **plausible_payouts.RIPE,
+    **plausible_incentives.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -225,7 +227,7 @@ async def look(admin: httpx.AsyncClient, ids: Ids) -> Seen:
     if "cart_id" in ids:
         answer = await admin.get(f"/api/v1/buyers/{ids['buyer_id']}/carts/{ids['cart_id']}/quote")
         quote = answer.json().get("quote", quote)
-    return Seen(ids, order, quote, await plausible_products.named(admin))
+    return Seen(ids, order, quote, await plausible_journals.named(admin, ids))
 
 
 _LINES = [{"merchant_id": ALPHA, "product_id": LAMP, "quantity": 2}]
@@ -341,9 +343,9 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_MERCHANT}/stores": lambda _, n: {"name": f"Harbour {n}"},
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
     **plausible_payers.SENSIBLE,
-    **plausible_bank_files.SENSIBLE,
     **plausible_journals.SENSIBLE,
     **plausible_payouts.SENSIBLE,
+    **plausible_incentives.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

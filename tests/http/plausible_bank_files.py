@@ -1,4 +1,4 @@
-"""Who may call the operations of bank files, and bodies for them; `plausible` and the roles add them."""
+"""Who may call the operations of bank files, and bodies for them; `plausible_payouts` adds them to its own."""
 
 from base64 import b64encode
 from collections.abc import Callable

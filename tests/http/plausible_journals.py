@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 from marketplace.core.users import UserRole
+from tests.http import plausible_products
+from tests.http.market import ALPHA
 
 _CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
 _FINANCE = _CONTROL | {UserRole.ACCOUNTANT}
@@ -56,6 +60,7 @@ RIPE: dict[str, str] = {
     f"POST {_J}/{{journal_id}}/reject": "FROM billing.journal WHERE state = 'proposed'",
     "POST /api/v1/exchange-rates/{rate_id}/approve": "FROM billing.exchange_rate WHERE state = 'proposed'",
     "POST /api/v1/exchange-rates/{rate_id}/reject": "FROM billing.exchange_rate WHERE state = 'proposed'",
+    f"POST {_M}/line-disputes": f"FROM supply.merchant WHERE merchant_id = {ALPHA}",
     f"POST {_D}/review": "FROM billing.line_dispute WHERE state = 'open'",
     f"POST {_D}/accept": "FROM billing.line_dispute WHERE state = 'in_review' AND journal_id IS NULL",
     f"POST {_D}/messages": "FROM billing.line_dispute WHERE state IN ('open', 'in_review')",
@@ -63,6 +68,18 @@ RIPE: dict[str, str] = {
     f"POST {_D}/decline": "FROM billing.line_dispute WHERE state = 'open'",
     f"POST {_J}/{{journal_id}}/reverse": "FROM billing.journal WHERE state = 'posted'",
 }
+
+
+async def named(admin: httpx.AsyncClient, ids: dict[str, Any]) -> dict[str, int]:
+    """Ids that bodies name: of products, of a rate from euros that was approved, of an order's settlement."""
+    rates = (await admin.get("/api/v1/exchange-rates?limit=200")).json()["items"]
+    usable = [rate["rate_id"] for rate in rates if (rate["state"], rate["from_currency"]) == ("approved", "EUR")]
+    path = f"/api/v1/merchants/{ids.get('merchant_id', ALPHA)}/entries?limit=200"
+    entries = (await admin.get(path)).json().get("items", [])
+    settled = [entry["entry_no"] for entry in entries if entry["kind"] == "order_settled"]
+    found = await plausible_products.named(admin)
+    return {**found, "rate_id": min(usable, default=1), "settled_no": min(settled, default=1)}
+
 
 SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_J}": lambda _, n: {
@@ -76,7 +93,9 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     "POST /api/v1/merchants/{merchant_id}/goodwill": lambda _, n: {
         "currency": "EUR", "amount_minor": n + 1, "goodwill_reason": "outage", "reason": "down", "evidence": "t 1",
     },
-    f"POST {_M}/line-disputes": lambda _, n: {"entry_no": n % 20 + 1, "disputed_minor": 1, "text": "too much"},
+    f"POST {_M}/line-disputes": lambda seen, _: {
+        "entry_no": seen.named["settled_no"], "disputed_minor": 1, "text": "too much",
+    },
     f"POST {_D}/messages": lambda *_: {"text": "which contract?"},
     f"POST {_D}/accept": lambda *_: {"amount_minor": 1, "reason": "right"},
     f"POST {_D}/decline": lambda *_: {"reason": "as agreed"},
@@ -85,7 +104,9 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
         "from_currency": "EUR", "to_currency": "USD", "rate_on": f"2018-08-{n % 28 + 1:02}", "rate": "1.0856",
         "source": "ECB",
     },
-    f"POST {_M}/exchanges": lambda *_: {"rate_id": 1, "from_minor": 1, "reason": "asked for"},
+    f"POST {_M}/exchanges": lambda seen, _: {
+        "rate_id": seen.named["rate_id"], "from_minor": 1, "reason": "asked for",
+    },
     "POST /api/v1/bank-exchanges": lambda _, n: {
         "entity_id": 1, "from_currency": "EUR", "from_minor": 100, "to_currency": "USD", "to_minor": 108 + n,
         "exchanged_on": "2018-09-01", "bank_ref": f"FX-{n}", "reason": "covers it",

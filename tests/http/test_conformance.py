@@ -50,7 +50,7 @@ Make = Callable[..., Awaitable[httpx.AsyncClient]]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LAST = ("/reverse", "/suspend", "/close", "/{account_id}/cancel", "DELETE ")
 """What would leave the others little to try on comes at the end."""
-FIRST = ("payout-files/{file_id}/approve",)
+FIRST = ("payout-files/{file_id}/approve", "work-orders/{work_order_id}/finish")
 """What the others would spoil."""
 OPERATIONS = sorted(
     (name for name in ROUTES if "/api/" in name),
@@ -71,6 +71,7 @@ UNREACHED = {
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": "no account is new since a payout came back",
     "POST /api/v1/merchants/{merchant_id}/payout-dues/{run_id}/pay": "nobody has days of its own: test_payout_dues.py",
     "POST /api/v1/payout-files": "every payout that is instructed is in a file",
+    "POST /api/v1/merchants/{merchant_id}/journals/{journal_id}/withdraw": "only whoever proposed it: test_journals",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
     "POST /api/v1/billing-runs/{run_id}/parked": "no statement is parked: tests/billing/test_runs_parked.py",
     "POST /api/v1/billing-runs/{run_id}/reverse": "the bank has paid one of its payouts",

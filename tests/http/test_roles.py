@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_bank_files, plausible_journals, plausible_payouts
+from tests.http import plausible_incentives, plausible_journals, plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -242,8 +242,8 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/confirm": FINANCE,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
     "GET /api/v1/payouts/owed": FINANCE,
+    **plausible_incentives.ROUTES,
     **plausible_payouts.ROUTES,
-    **plausible_bank_files.ROUTES,
     **plausible_journals.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,

@@ -48,8 +48,9 @@ async def test_every_check_is_there_and_says_the_same(db: Database) -> None:
         rows = await tx.rows(
             """
             SELECT conrelid::regclass::text AS name, conname FROM pg_constraint
-            WHERE contype = 'c' AND connamespace::regnamespace::text = ANY(ARRAY['core', 'supply', 'demand', 'billing'])
-            """
+            WHERE contype = 'c' AND connamespace::regnamespace::text = ANY(:schemas)
+            """,
+            schemas=list(SCHEMAS),
         )
     found = {(row.name, row.conname) for row in rows if not JOBS.match(row.name)}
     assert found == stated

@@ -7,10 +7,13 @@ import pytest
 from billing.ledger.chart import Account
 from billing.payers import store as payers
 from billing.payers.terms import PayerTerms
+from billing.payout_terms.model import Conditions, PayoutDays
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.flows.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.pay_due import pay_due
 from marketplace.flows.run_billing import abort_run, reverse_run, run_period
+from marketplace.flows.set_payout_terms import ProposeTerms, approve_terms, propose_terms
 from tests.billing.market import (
     CHECKER,
     JUNE,
@@ -158,4 +161,36 @@ async def test_what_a_parked_merchant_would_get_is_free_until_the_child_takes_it
     child_id = await final_child(db, parent_id)
     assert figures((await statements(db, child_id))[1, "EUR"])["other"] == 720
     assert await used(db) == 1_440
+    await check_books(db)
+
+
+async def every_balance(db: Database) -> set[tuple[int, int, int, str, int]]:
+    """(books, account, dimension, currency, amount) of all that does not stand at zero."""
+    async with db.read(STAFF) as tx:
+        rows = await tx.rows(
+            """SELECT e.merchant_id, leg.account, leg.dimension, e.currency, sum(leg.amount)::bigint AS minor
+               FROM billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
+               GROUP BY 1, 2, 3, 4 HAVING sum(leg.amount) <> 0"""
+        )
+    return {(row.merchant_id, row.account, row.dimension, row.currency, row.minor) for row in rows}
+
+
+async def test_finalise_then_reverse_returns_every_balance(db: Database) -> None:
+    """With a minimum, a payer's part, a reserve, and a payout on a day of its own that was made already."""
+    await market(db, terms(**WHOLE, cap_minor=3_000))
+    await agree(db, 5_000)
+    for merchant, days in ((1, PayoutDays.EVERY_RUN), (2, PayoutDays.MONTHLY)):
+        agreed = Conditions(reserve_ppm=100_000, reserve_days=30, days=days)
+        cmd = ProposeTerms(merchant_id=merchant, currency="EUR", conditions=agreed, reason="new")
+        proposed = await db.write(WORKER, MAKER, propose_terms, cmd)
+        if proposed.state == "proposed":
+            await db.write(WORKER, CHECKER, approve_terms, merchant, proposed.terms_id)
+    before, used_before = await every_balance(db), await used(db)
+    run_id = (await billed(db)).run.run_id
+    assert await pay_due(db, "worker") == 1
+    assert set(await payouts(db, run_id)) == {(1, "EUR"), (2, "EUR")}
+    assert await every_balance(db) != before
+    await check_books(db)
+    await reverse_run(db, CHECKER, run_id)
+    assert (await every_balance(db), await used(db)) == (before, used_before)
     await check_books(db)

@@ -34,6 +34,8 @@ TOPICS: dict[str, str] = {
     "demand.order_moved.v1": "An order has gone from one state to the next.",
     "demand.purchase_placed.v1": "A cart has been placed: a purchase with its orders and its payment, not paid yet.",
     "demand.order_refunded.v1": "A refund of an order has been granted.",
+    "incentives.campaign_moved.v1": "A campaign of promotions has gone from one state to the next.",
+    "incentives.promotion_moved.v1": "A promotion has gone from one state to the next.",
 }
 """A topic that is emitted anywhere must stand here (a test compares). A new version of a payload is a new topic."""
 
@@ -51,12 +53,14 @@ HOUSE_ONLY = frozenset(
         "billing.run_finalised.v1",
         "billing.run_reversed.v1",
         "demand.purchase_placed.v1",
+        "incentives.campaign_moved.v1",
+        "incentives.promotion_moved.v1",
         "supply.task_raised.v1",
     }
 )
 """Topics of events that are about no one merchant, which no merchant is therefore told of (a test compares)."""
 
-FOR_OPS = ("demand.", "supply.")
+FOR_OPS = ("demand.", "incentives.", "supply.")
 """How the topics begin that operations may have sent somewhere; the others tell of the house's money."""
 
 TEST_TOPIC = "core.webhook_test.v1"

@@ -5,7 +5,7 @@ from importlib.resources import files
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:

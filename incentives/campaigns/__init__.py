@@ -1,0 +1,1 @@
+"""Campaigns: what promotions are made for, what that may cost, when it stops, and who checks what came of it."""

@@ -1,0 +1,1 @@
+"""Promotions: their versions, which never change, and the public view of them."""

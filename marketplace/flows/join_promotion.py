@@ -1,0 +1,30 @@
+"""A merchant joins a promotion: what it does from then on counts."""
+
+from incentives.promotions import store
+from incentives.promotions.store import PublicPromotion
+from marketplace.core import audit
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, NotFound
+from supply.model import MerchantState
+from supply.store import get_merchant
+
+
+async def join_promotion(tx: Tx, merchant_id: int, promotion_id: int) -> PublicPromotion:
+    """Raises NotFound for a promotion that is not live or not for this merchant, Conflict where none is joined."""
+    merchant = await get_merchant(tx, merchant_id)
+    if merchant.state is not MerchantState.LIVE:
+        raise Conflict(f"state: the merchant is {merchant.state}, only a live one joins promotions")
+    found = await _find(tx, merchant_id, promotion_id)
+    if found.terms.opt_in == "not_needed" and found.terms.window.__struct_config__.tag != "opt_in":
+        raise Conflict("promotion_id: everybody takes part in this promotion, nobody has to join it")
+    if found.joined_at is None:
+        await store.join(tx, merchant_id, promotion_id)
+        await audit.record(tx, "promotion joined", f"promotion:{promotion_id}", merchant_id=merchant_id)
+    return await _find(tx, merchant_id, promotion_id)
+
+
+async def _find(tx: Tx, merchant_id: int, promotion_id: int) -> PublicPromotion:
+    found = await store.public_promotions(tx, merchant_id, promotion_id=promotion_id, limit=1)
+    if not found:
+        raise NotFound(f"there is no promotion {promotion_id} for merchant {merchant_id}")
+    return found[0]
