@@ -22,6 +22,7 @@ LOGIN, PASSWORD = "spare person", "a long enough password"
 
 _ORDER = "SELECT merchant_id, order_id FROM demand.merchant_order ORDER BY order_id"
 _PURCHASED = "SELECT buyer_id, purchase_id, order_id FROM demand.merchant_order WHERE buyer_id > 1 ORDER BY order_id"
+_AMENDED = "SELECT merchant_id, order_id, amendment_id FROM demand.amendment ORDER BY amendment_id"
 _POINTS = "(VALUES ('terms'), ('legal_name_and_address'), ('identity_document'), ('listing'), ('x')) AS k (key)"
 
 REAL: dict[tuple[str, ...], str] = {
@@ -46,11 +47,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "entry_no"): "SELECT merchant_id, entry_no FROM billing.entry ORDER BY 1, 2",
     ("merchant_id", "key"): f"SELECT merchant_id, key FROM supply.merchant, {_POINTS}",
     ("merchant_id", "order_id"): _ORDER,
-    (
-        "merchant_id",
-        "order_id",
-        "amendment_id",
-    ): "SELECT merchant_id, order_id, amendment_id FROM demand.amendment ORDER BY amendment_id",
+    ("merchant_id", "order_id", "amendment_id"): _AMENDED,
     (
         "merchant_id",
         "order_id",
