@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processor, processor_url, processor_secret: the payment processor's name, where it listens, and the secret that we
     show it and it signs its events with (whsec_ and base64). Without them payments wait to be sent, and no event is let
     in.
+    bank_folder: where the worker looks for files of banks and processors; nowhere without it.
     """
 
     home: Path
@@ -48,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhooks_private: bool = False
     processor_url: str | None = None
     processor_secret: str | None = None
+    bank_folder: str | None = None
 
     def clock(self) -> Clock:
         return FixedClock(self.clock_at) if self.clock_at else SystemClock()

@@ -3,6 +3,7 @@
 import billing.ads.order_tables
 import billing.ads.tables
 import billing.bank_accounts.tables
+import billing.bank_files.tables
 import billing.charges.tables
 import billing.documents.tables
 import billing.exchange.tables

@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -46,10 +47,12 @@ from marketplace.flows.apply_payment_events import apply_events
 from marketplace.flows.dun_claims import dun_claims
 from marketplace.flows.forget_ad_events import forget_ad_events
 from marketplace.flows.grant_credit import expire_credit
+from marketplace.flows.import_bank_file import read_unfinished
 from marketplace.flows.pay_due import pay_due
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.flows.set_payout_terms import release_reserves
+from marketplace.flows.take_bank_folder import take_bank_folder
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
@@ -196,6 +199,13 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
     async def send_webhooks(db: Database, _: Any) -> None:
         await sender.send_due(db, ACTOR, private=settings.webhooks_private)
 
+    async def take_bank_files(db: Database, _: Any) -> None:
+        resumed = await read_unfinished(db, ACTOR, settings.processor)
+        if resumed:
+            log.info("bank files read on", files=resumed)
+        if settings.bank_folder:
+            await take_bank_folder(db, ACTOR, Path(settings.bank_folder), processor=settings.processor)
+
     return {
         "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
@@ -206,6 +216,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
+        "take_bank_files": Job(take_bank_files, cron="* * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
         "advance_incentives": Job(_advance_incentives, cron="* * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),

@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import msgspec
 import rich_click as click
 
+from billing.bank_files.mapping import Mapping
+from billing.bank_files.model import BankFileState
 from billing.openings.model import control_from_text
-from marketplace.cli.base import Outcome, Session, command, progress_bar
+from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, progress_bar
 from marketplace.cli.billing import day
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.flows import import_opening as openings
+from marketplace.flows.import_bank_file import import_bank_file as bring
 from marketplace.flows.import_costs import import_costs as load_costs
 from marketplace.flows.import_funnel import import_funnel as import_leads
 from marketplace.flows.import_olist import CURRENCY
@@ -18,6 +22,7 @@ from marketplace.flows.import_olist import import_olist as import_folder
 from marketplace.flows.import_opening import OpeningFile
 from marketplace.flows.import_processor_file import import_processor_file as import_file
 from marketplace.flows.reconcile_payments import reconcile_payments as reconcile
+from marketplace.flows.save_bank_mapping import save_mapping
 
 
 @cli.group("import")
@@ -49,6 +54,38 @@ async def import_processor_file(session: Session, file: Path, processor: str | N
     """
     name = processor or session.settings.processor
     return Outcome(await import_file(session.db, session.actor, name, _content(file)))
+
+
+@command(import_group, "bank", roles=("accountant", "controller"))
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--mapping", metavar="NAME", help="The mapping by which the columns of a table are read.")
+@click.option("--processor", help="Whose file it is, if it is a settlement file [MARKETPLACE_PROCESSOR].")
+async def import_bank(session: Session, file: Path, mapping: str | None, processor: str | None) -> Outcome:
+    """Take in a file of a bank or processor: its statements are proved, and each line is taken in once.
+
+    A file that cannot be read, or does not hold, is kept with the reasons, and nothing is made of it.
+    """
+    whose = processor or session.settings.processor
+    try:
+        with progress_bar("lines") as show, file.open("rb") as stream:
+            read = await bring(
+                session.db, session.actor, file.name, stream, processor=whose, mapping=mapping, on_progress=show
+            )
+    except OSError as fault:
+        raise Invalid(f"{file}: {fault.strerror}") from fault
+    return Outcome(read, 0 if read.state is BankFileState.READ else EXIT_INCOMPLETE)
+
+
+@command(import_group, "bank-mapping", roles=("accountant", "controller"))
+@click.argument("name", metavar="NAME")
+@click.argument("file", metavar="FILE.json", type=click.Path(path_type=Path))
+async def import_bank_mapping(session: Session, name: str, file: Path) -> Outcome:
+    """Save how the columns of a table are read, under a name; the newest of a name is used."""
+    try:
+        mapping = msgspec.json.decode(_content(file), type=Mapping)
+    except msgspec.DecodeError as fault:
+        raise Invalid(f"{file}: {fault}") from fault
+    return Outcome(await session.db.write(WORKER, session.actor, save_mapping, name, mapping))
 
 
 @command(import_group, "opening", roles=("controller",))

@@ -31,6 +31,9 @@ CRASH_POINTS = frozenset(
         "payment.sent",
         "roll.committed",
         "file.part-committed",
+        "bank-file.part-kept",
+        "bank-file.judged",
+        "bank-file.batch-committed",
         "opening.posted",
         "opening.before-commit",
     }

@@ -22,6 +22,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "disputes": ("disputes", "line-disputes"),
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
+    "bank": ("bank-files", "bank-mappings"),
     "contracts": ("contracts", "reratings"),
     "payers": ("payers", "payer-contracts", "payer-claims", "caps", "claims", "claim-ageing"),
     "settlements": ("settlements",),

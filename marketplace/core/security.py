@@ -16,6 +16,9 @@ APPEND_ONLY = frozenset(
         "billing.ad_order_bill",
         "billing.ad_order_event",
         "billing.ad_receipt",
+        "billing.bank_file_part",
+        "billing.bank_line",
+        "billing.bank_mapping",
         "billing.credit_movement",
         "billing.document_line",
         "billing.document_tax",
@@ -45,6 +48,17 @@ No reference table is among them: on Citus whoever adds a row to one must be all
 
 CHANGEABLE = {
     "billing.ad_event": ("verdict",),
+    "billing.bank_file": (
+        "state",
+        "format",
+        "mapping_id",
+        "flaws",
+        "statements",
+        "lines",
+        "stored_lines",
+        "new_lines",
+        "moved_at",
+    ),
     "billing.document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),

@@ -57,7 +57,7 @@ async def measure(orders: int) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = {"bars": {}}
         if data := os.environ.get("MARKETPLACE_DATA"):
-            imported = await _command(base / "olist", "import", "olist", f"{data}/olist")
+            imported = await command(base / "olist", "import", "olist", f"{data}/olist")
             answer["olist"] = imported
             answer["bars"]["olist_import_seconds"] = at_most(imported["seconds"], 10.0)
         small = await _job(base, orders)
@@ -82,16 +82,16 @@ async def _job(base: Path, orders: int) -> dict[str, Any]:
     server = start_embedded(home)  # stays up between the commands, so that none of them waits for it
     try:
         return {
-            "import": await _command(home, "import", "olist", str(folder)),
-            "apply": await _command(home, "apply", str(contracts)),
-            "settle": await _command(home, "settle", "--through", "2018-05-31"),
-            "run": await _command(home, "billing", "run", "--period", "2018-05", "--finalise"),
+            "import": await command(home, "import", "olist", str(folder)),
+            "apply": await command(home, "apply", str(contracts)),
+            "settle": await command(home, "settle", "--through", "2018-05-31"),
+            "run": await command(home, "billing", "run", "--period", "2018-05", "--finalise"),
         }
     finally:
         server.cleanup()
 
 
-async def _command(home: Path, *arguments: str) -> dict[str, Any]:
+async def command(home: Path, *arguments: str) -> dict[str, Any]:
     """Run a command; its duration, and its peak memory in KiB as the kernel counted it."""
     watch = Stopwatch()
     process = await asyncio.create_subprocess_exec(

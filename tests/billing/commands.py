@@ -27,6 +27,8 @@ _SMALL = {
     "marketplace.flows.draft_run.ENTRIES_PER_BUCKET": 3,
     "marketplace.flows.roll_ledger.ENTRIES_PER_STEP": 3,
     "marketplace.flows.import_processor_file.PART_LINES": 2,
+    "marketplace.flows.import_bank_file.BATCH_LINES": 2,
+    "marketplace.flows.import_bank_file.PART_BYTES": 200,
 }
 """Buckets so small that a small market has several of each kind."""
 

@@ -26,6 +26,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http import plausible_bank_files
 from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
 from tests.http.busy_incentives import promote
@@ -126,6 +127,7 @@ async def _months(people: People) -> None:
     run_id = await close_month(people.controller)
     await _files_for_the_bank(people)
     await _documents(people, run_id)
+    await _files_of_the_bank(people)
     listed = await people.clerk.get("/api/v1/payouts", params={"run_id": run_id})
     for payout in listed.json()["items"]:
         path = f"/merchants/{payout['merchant_id']}/payouts/{payout['payout_id']}"
@@ -142,6 +144,14 @@ async def _months(people: People) -> None:
     await done(people.clerk, "/reratings", {"from_on": "2018-05-01"})
     await done(people.clerk, "/billing-runs", {"period": "2018-06"})
     await _terms_of_payout(people)
+
+
+async def _files_of_the_bank(people: People) -> None:
+    """One that is read, and one that does not hold; the columns of a third are known."""
+    for name, statement in (("a", plausible_bank_files.STATEMENT), ("b", "no statement")):
+        content = base64.b64encode(statement.encode()).decode()
+        await done(people.controller, "/bank-files", {"name": name, "content": content})
+    await done(people.controller, "/bank-mappings", {"name": "till", "mapping": plausible_bank_files.MAPPING})
 
 
 async def _files_for_the_bank(people: People) -> None:

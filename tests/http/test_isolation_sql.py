@@ -20,6 +20,8 @@ SECRETS = (
     "core.api_key", "core.app_user", "core.audit", "core.idempotency_key", "core.policy", "core.request_window",
     "core.session", "core.webhook_delivery", "core.webhook_endpoint", "core.outbox", "billing.inbox_event",
     "billing.payment_command", "billing.processor_line", "billing.debtor_account", "billing.payout_file",
+    "billing.bank_file", "billing.bank_file_part", "billing.bank_line", "billing.bank_mapping",
+    "billing.bank_statement", "demand.buyer_ref",
     "demand.buyer_ref", "supply.lead", "supply.lead_event", "supply.lead_merge", "supply.touch", "supply.stage_event",
     "supply.stage_entry", "supply.attribution_share", "supply.channel", "supply.channel_cost", "supply.territory",
     "supply.rep", "supply.lead_pool", "supply.funnel", "supply.lead_scoring",

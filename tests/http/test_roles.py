@@ -293,6 +293,7 @@ WITHOUT_ONCE = {
     "POST /api/v1/ads/events",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview",
+    "POST /api/v1/bank-mappings/preview",
 }
 """POSTs that move no money: a second session, key or code is harmless, and what they answer must not be stored.
 

@@ -6,6 +6,7 @@ TOPICS: dict[str, str] = {
     "billing.ad_order_line_ended.v1": "A line of an insertion order is over and billed: delivered in full, or short.",
     "billing.ad_order_moved.v1": "An insertion order for ads has gone from one state to the next.",
     "billing.bank_account_changed.v1": "A merchant's bank account has been proposed, activated, refused or withdrawn.",
+    "billing.bank_file_read.v1": "A file of a bank or processor has been read, or is kept because it does not hold.",
     "billing.charge_made.v1": "A merchant has been charged for a product.",
     "billing.charge_dunned.v1": "A merchant has been asked again for a charge that is past due.",
     "billing.line_dispute_moved.v1": "A merchant's dispute of a line has been opened, taken up, decided or withdrawn.",
@@ -46,6 +47,7 @@ TOPICS: dict[str, str] = {
 
 HOUSE_ONLY = frozenset(
     {
+        "billing.bank_file_read.v1",
         "billing.orders_settled.v1",
         "billing.payment_ended.v1",
         "billing.payer_claim_dunned.v1",

@@ -5,7 +5,7 @@ from importlib.resources import files
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Tests of what banks and processors say: readers, proofs, and taking files in."""
