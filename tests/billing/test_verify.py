@@ -302,10 +302,7 @@ def test_every_proof_is_put_to_the_test() -> None:
 
 @pytest.fixture(scope="module")
 async def books(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
-    """The owner's connection to two billed months, a third begun, a batch through a control account; no checks.
-
-    Some of merchant 3 is refunded, and every roll takes a snapshot.
-    """
+    """The owner's connection to two billed months and a third begun; merchant 3 has refunds, every roll a snapshot."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roll, "_SNAPSHOT", roll._SNAPSHOT.bindparams(every=1))
         async with _billed(maintenance_url) as owner:

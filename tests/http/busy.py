@@ -26,14 +26,14 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
-from tests.http import plausible_bank_files
 from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
+from tests.http.busy_documents import bring_bank_files, tell_billing_details, void_documents
 from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
 from tests.http.busy_leads import acquire
 from tests.http.busy_payers import add_payer
-from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
+from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, done
 from tests.http.products import add_products
 from tests.http.serving import api_key, make_client, running
 
@@ -100,13 +100,6 @@ async def fill(db: Database, home: Path) -> None:
         await roll_ledger(db, "worker")
 
 
-async def done(client: httpx.AsyncClient, path: str, body: object = None) -> Any:
-    """POST what must succeed; the answer's body."""
-    answer = await send(client, path, body)
-    assert answer.is_success, (path, answer.text)
-    return answer.json()
-
-
 async def _add_listings(tx: Tx) -> None:
     for product_id in (LAMP, UNCOUNTED):
         await tx.execute(insert(product), {"product_id": product_id, "product_ref": f"p{product_id}"})
@@ -123,11 +116,11 @@ async def _months(people: People) -> None:
     """May is final with payouts, one of them confirmed, and rated anew, once more to be approved; June has a
     preview with a minimum charged.
     """
-    await _billing_details(people)
+    await tell_billing_details(people.clerk)
     run_id = await close_month(people.controller)
     await _files_for_the_bank(people)
-    await _documents(people, run_id)
-    await _files_of_the_bank(people)
+    await void_documents(people.clerk, people.controller, run_id)
+    await bring_bank_files(people.controller)
     listed = await people.clerk.get("/api/v1/payouts", params={"run_id": run_id})
     for payout in listed.json()["items"]:
         path = f"/merchants/{payout['merchant_id']}/payouts/{payout['payout_id']}"
@@ -146,14 +139,6 @@ async def _months(people: People) -> None:
     await _terms_of_payout(people)
 
 
-async def _files_of_the_bank(people: People) -> None:
-    """One that is read, and one that does not hold; the columns of a third are known."""
-    for name, statement in (("a", plausible_bank_files.STATEMENT), ("b", "no statement")):
-        content = base64.b64encode(statement.encode()).decode()
-        await done(people.controller, "/bank-files", {"name": name, "content": content})
-    await done(people.controller, "/bank-mappings", {"name": "till", "mapping": plausible_bank_files.MAPPING})
-
-
 async def _files_for_the_bank(people: People) -> None:
     """Alpha's payout of May is in a file that is approved, Beta's, held meanwhile, in one that is not."""
     account = {"currency": "EUR", "holder": "The house", "scheme": "iban", "number": "DE89370400440532013000"}
@@ -164,25 +149,6 @@ async def _files_for_the_bank(people: People) -> None:
     await done(people.controller, f"/payout-files/{file['file_id']}/approve")
     await done(people.controller, f"{beta}/{hold['hold_id']}/release", {"reason": "answered"})
     await done(people.clerk, "/payout-files", wanted)
-
-
-async def _billing_details(people: People) -> None:
-    """Both have details, and sell their goods to the platform, which writes the invoices for it."""
-    details = {"name": "Lamps", "address": "1 Main Street", "country": "FR", "self_billed": ["goods"]}
-    for merchant_id in (ALPHA, BETA):
-        path = f"/api/v1/merchants/{merchant_id}/billing-details"
-        assert (await people.clerk.put(path, json=details, headers={"If-Match": '"0"'})).status_code == 200
-
-
-async def _documents(people: People, run_id: int) -> None:
-    """Somebody asks for Alpha's invoice to be void, and Beta's is."""
-    listed = await people.clerk.get("/api/v1/documents", params={"run_id": run_id})
-    for one in listed.json()["items"]:
-        path = f"/merchants/{one['merchant_id']}/documents/{one['document_id']}"
-        if one["kind"] == "invoice":
-            await done(people.clerk, f"{path}/void", {"reason": "wrong address"})
-            if one["merchant_id"] == BETA:
-                await done(people.controller, f"{path}/void/approve")
 
 
 async def _terms_of_payout(people: People) -> None:

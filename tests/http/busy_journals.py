@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.http.market import ALPHA, BETA, send
+from tests.http.market import ALPHA, BETA, done
 
 GOODWILL: dict[str, Any] = {
     "currency": "EUR", "amount_minor": 500, "goodwill_reason": "outage", "reason": "down", "evidence": "ticket 7",
@@ -46,9 +46,3 @@ async def dispute(clerk: httpx.AsyncClient, owners: dict[int, httpx.AsyncClient]
         await done(owner, f"{path}/{cases[0]}/messages", {"text": "we had agreed on less"})
         for case in cases[:3]:
             await done(clerk, f"{path}/{case}/review", None)
-
-
-async def done(client: httpx.AsyncClient, path: str, body: object) -> Any:
-    answer = await send(client, path, body)
-    assert answer.is_success, (path, answer.text)
-    return answer.json()

@@ -116,6 +116,13 @@ async def send(client: httpx.AsyncClient, path: str, body: object = None, key: s
     return await client.post(f"/api/v1{path}", json=body, headers=headers)
 
 
+async def done(client: httpx.AsyncClient, path: str, body: object = None) -> Any:
+    """POST what must succeed; the answer's body."""
+    answer = await send(client, path, body)
+    assert answer.is_success, (path, answer.text)
+    return answer.json()
+
+
 async def close_month(client: httpx.AsyncClient) -> int:
     """Contracts, settlement and the finalised run of May 2018; returns the run's id."""
     assert (await send(client, "/contracts", CONTRACTS)).status_code == 200
