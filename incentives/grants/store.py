@@ -109,6 +109,48 @@ async def contributions_in(tx: Tx, role: Role, window: Window) -> list[Contribut
     return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
 
 
+async def contributions_by(tx: Tx, role: Role, party_id: int, event_ids: Sequence[str]) -> list[Contribution]:
+    """What events of a party contribute under any promotion."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, Contribution)} FROM incentives.{role}_contribution t
+        WHERE t.{role}_id = :party AND t.event_id = ANY(:events) ORDER BY t.promotion_id, t.event_id
+        """,
+        party=party_id,
+        events=list(event_ids),
+    )
+    return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
+
+
+async def newest_version(tx: Tx, role: Role, window: Window) -> int:
+    """The newest version under which anything counts in a window: under it the whole window is looked at."""
+    version_no: int = await tx.scalar(
+        f"""
+        SELECT max(t.version_no) FROM incentives.{role}_contribution t
+        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span
+        """,
+        party=window[0],
+        promotion=window[1],
+        span=window[2],
+    )
+    return version_no
+
+
+async def grants_in(tx: Tx, role: Role, window: Window) -> list[Grant]:
+    """All that was granted in a window and not void, in order."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, Grant)} FROM incentives.{role}_grant t
+        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span AND t.state <> 'void'
+        ORDER BY t.grant_no
+        """,
+        party=window[0],
+        promotion=window[1],
+        span=window[2],
+    )
+    return [msgspec.convert(dict(row._mapping), Grant) for row in rows]
+
+
 async def save_contributions(tx: Tx, role: Role, changed: Sequence[Contribution]) -> None:
     """Store what events contribute now. Window and version of an event stay what they were when it came first."""
     if not changed:
