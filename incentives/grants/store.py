@@ -13,6 +13,7 @@ from sqlalchemy import Table, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
+import incentives.grants.tables  # noqa: F401  # defines the tables that are looked up by name
 from incentives.grants.model import MOVES, Contribution, Grant, GrantState, Progress
 from incentives.rules.events import Used
 from incentives.rules.parts import Role

@@ -95,7 +95,8 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
     merchant_id = desk.merchant.merchant_id
     known: dict[str, list[Contribution]] = {}
     for one in await grants.contributions_by(tx, ROLE, merchant_id, [order.event_id for order in orders]):
-        known.setdefault(one.event_id, []).append(one)
+        if one.promotion_id in desk.campaigns:
+            known.setdefault(one.event_id, []).append(one)
     changed = []
     for order in orders:
         before = known.get(order.event_id, [])

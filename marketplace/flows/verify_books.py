@@ -362,8 +362,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
             LEFT JOIN (SELECT l.merchant_id, l.order_id, sum({_LEFT_OF_LINE}) AS worth
                        FROM demand.order_line l GROUP BY l.merchant_id, l.order_id) AS l
               ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
-            WHERE CASE WHEN e.entry_no IS NOT NULL OR d.order_id IS NOT NULL THEN o.state NOT IN ('delivered', 'returned')
-                         OR (e.entry_no IS NOT NULL AND d.order_id IS NOT NULL)
+            WHERE CASE WHEN e.entry_no IS NOT NULL OR d.order_id IS NOT NULL
+                       THEN o.state NOT IN ('delivered', 'returned') OR num_nulls(e.entry_no, d.order_id) = 0
                        ELSE o.state = 'delivered' AND l.worth <> 0 END""",
     ),
     (

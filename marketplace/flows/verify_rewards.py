@@ -24,7 +24,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "what rewards of a window come to is what is spent of the budgets that they draw on",
         """SELECT s.merchant_id, s.promotion_id, s.span, s.budget_id, s.spent, w.granted
            FROM (SELECT g.merchant_id, g.promotion_id, g.span, b.budget_id,
-                        coalesce(sum(r.amount_minor - r.recycled_minor) FILTER (WHERE r.state = 'committed'), 0) AS spent
+                        sum(CASE r.state WHEN 'committed' THEN r.amount_minor - r.recycled_minor ELSE 0 END) AS spent
                  FROM incentives.merchant_grant g
                  JOIN incentives.budget b ON b.scope IN ('total', 'day')
                   AND b.owner_id = CASE b.owner WHEN 'promotion' THEN g.promotion_id ELSE g.campaign_id END

@@ -91,9 +91,9 @@ async def rewards(tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, st
                 reached=row.settled,
                 granted_minor=row.granted_minor,
                 owed_minor=row.pending_minor,
-                next_at=step and step.threshold,
-                missing=step and step.missing,
-                next_total_minor=step and step.total_minor,
+                next_at=None if step is None else step.threshold,
+                missing=None if step is None else step.missing,
+                next_total_minor=None if step is None else step.total_minor,
             )
         )
     return found

@@ -18,8 +18,8 @@ _SCHEDULE = Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30")
 
 
 async def add_rewards(db: Database) -> None:
-    """20.00 for each week of 100.00, payable 80 days later, so that some is and some is not."""
-    reward = Reward(amount=Once(threshold=10_000, amount_minor=2_000), vest_seconds=80 * DAY)
+    """20.00 for each week of 100.00, payable 100 days later, so that some is and some is not."""
+    reward = Reward(amount=Once(threshold=10_000, amount_minor=2_000), vest_seconds=100 * DAY)
     wanted: Any = terms(schedule=_SCHEDULE, window=Calendar(period="week"), reward=reward, budgets=())
     plan = msgspec.structs.replace(PLAN, stops=PLAN.stops[1:])
     await people(db)

@@ -1,6 +1,8 @@
 """Trade 100, get 20: merchants' rewards from settled orders to the payable balance, and back, to the cent."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -8,24 +10,24 @@ from typing import Any
 import pytest
 
 from billing.ledger.chart import Account
+from incentives.budgets import store as budgets
+from incentives.budgets.model import Budget, Owner
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
-from incentives.rules.awards import Band, Graduated, Reward
-from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, Calendar, PerEvent, Schedule, Terms, TotalBudget
+from incentives.rules.awards import Band, Clawback, EveryN, Graduated, Limits, Reward
+from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, Calendar, Measure, PerEvent, Schedule, TotalBudget
 from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows import grant_rewards as flow
 from marketplace.flows.advance_incentives import advance_incentives
 from marketplace.flows.grant_rewards import grant_rewards
 from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.vest_rewards import vest_rewards
-from tests.billing.market import FLAT, MAKER, check_books, prepare
+from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
 from tests.builders import Order, add_orders
-from tests.conftest import NOW
 from tests.incentives.market import drafted, drafted_campaign, live, move, people, terms
 
 WEEK = Calendar(period="week")
@@ -78,6 +80,11 @@ async def spent(db: Database, of: Promotion) -> int:
             promotion=of.promotion_id,
         )
     return minor
+
+
+async def budgets_of(db: Database, of: Promotion) -> list[Budget]:
+    async with db.read(WORKER) as tx:
+        return await budgets.budgets_of(tx, Owner.PROMOTION, [of.promotion_id])
 
 
 async def everything(db: Database) -> list[Sequence[Any]]:
@@ -138,7 +145,7 @@ async def test_looking_twice_changes_nothing(market: Database, clock: FixedClock
     await look(market)
     before = await everything(market)
     await look(market)
-    await market.write(WORKER, "test", flow.Tx.execute, "DELETE FROM incentives.reward_cursor")
+    await market.write(WORKER, "test", Tx.execute, "DELETE FROM incentives.reward_cursor")
     await look(market)
     assert await everything(market) == before
     assert len([row for row in before if "incentive_earned" in row]) == 2
@@ -154,23 +161,90 @@ async def test_two_workers_at_once_grant_once(market: Database, clock: FixedCloc
     await check_books(market)
 
 
-async def test_a_pass_that_dies_before_it_commits_leaves_nothing(
-    market: Database, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+_KILLED = """
+import asyncio, os, signal, sys
+from datetime import datetime
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import Database
+from marketplace.flows import grant_rewards as flow
+from marketplace.flows import grant_rewards_sql as sql
+from marketplace.flows.advance_incentives import advance_incentives
+
+advance, calls = sql.advance, []
+
+async def dying(*args):
+    await advance(*args)
+    calls.append(args)
+    if len(calls) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sql.advance = dying
+clock = FixedClock(datetime.fromisoformat(sys.argv[2]))
+asyncio.run(flow.grant_rewards(Database(sys.argv[1], clock), "worker"))
+"""
+"""Kills itself before the so-and-so-many-th merchant is committed."""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_worker_that_is_killed_leaves_nothing_half_done(market: Database, clock: FixedClock, at: int) -> None:
     _, promotion = await live(market, clock, WEEKLY)
-    await settle(market, clock, paid_order(1, 1, day(4), 10_000))
-    before = await everything(market)
-
-    async def die(*_: Any) -> None:
-        raise ConnectionResetError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(flow.sql, "advance", die)
-        with pytest.raises(ConnectionResetError):
-            await grant_rewards(market, "worker")
-    assert await everything(market) == before
+    await settle(market, clock, paid_order(1, 1, day(4), 10_000), paid_order(2, 2, day(4), 10_000))
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _KILLED, market.url, clock.now().isoformat(), str(at)
+    )
+    assert await killed.wait() == -signal.SIGKILL
+    assert await stands(market, promotion) == (2_000 * (at - 1), 2_000 * (at - 1), 0)
     await look(market)
-    assert await stands(market, promotion) == (2_000, 2_000, 0)
+    assert (await stands(market, promotion), await spent(market, promotion)) == ((4_000, 4_000, 0), 4_000)
+    await check_books(market)
+
+
+async def test_what_waits_for_a_budget_is_granted_once_it_is_topped_up(market: Database, clock: FixedClock) -> None:
+    small = TotalBudget(limit_minor=1_500, currency="EUR", on_shortfall="queue")
+    _, promotion = await live(market, clock, terms(window=WEEK, budgets=(small,)))
+    await settle(market, clock, paid_order(1, 1, day(4), 10_000))
+    await look(market)
+    assert await stands(market, promotion) == (0, 0, 0)
+    [budget] = await budgets_of(market, promotion)
+    await market.write(WORKER, "test", budgets.top_up, budget, 500)
+    await advance_incentives(market, "worker")
+    await look(market)
+    assert (await stands(market, promotion), await spent(market, promotion)) == ((2_000, 0, 2_000), 2_000)
+    await check_books(market)
+
+
+async def test_what_is_refunded_after_the_horizon_changes_nothing(market: Database, clock: FixedClock) -> None:
+    reward = Reward(amount=terms().reward.amount, clawback=Clawback(horizon_seconds=3 * DAY))
+    _, promotion = await live(market, clock, terms(window=WEEK, reward=reward))
+    await settle(market, clock, paid_order(1, 1, day(4), 10_000))
+    await look(market)
+    clock.move_to(datetime(2018, 9, 7, 10, tzinfo=UTC))
+    await refund(market, 1, 10_000)
+    await look(market)
+    assert await stands(market, promotion) == (2_000, 0, 2_000)
+
+
+async def test_distinct_buyers_and_the_lifetimes_limit(market: Database, clock: FixedClock) -> None:
+    """1.00 for each buyer, 1.50 in all; the orders of the builders are all of one buyer."""
+    wanted = terms(
+        window=WEEK,
+        measure=Measure(of="distinct_buyers"),
+        reward=Reward(amount=EveryN(every=1, amount_minor=100)),
+        limits=Limits(lifetime_minor=150),
+    )
+    _, promotion = await live(market, clock, wanted)
+    await settle(market, clock, paid_order(1, 1, day(4)), paid_order(1, 2, day(5)))
+    await look(market)
+    assert await stands(market, promotion) == (100, 0, 100)
+    await settle(market, clock, paid_order(1, 3, day(11)))
+    await look(market)
+    assert await stands(market, promotion) == (150, 0, 150)
+    await refund(market, 1, 12_000)
+    await look(market)
+    assert await stands(market, promotion) == (150, 0, 150)
+    await refund(market, 2, 12_000)
+    await look(market)
+    assert await stands(market, promotion) == (50, 0, 50)
     await check_books(market)
 
 
