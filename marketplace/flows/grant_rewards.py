@@ -66,7 +66,10 @@ async def _desk(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
 async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
     """The next page of a merchant's books."""
     desk = await _desk(tx, plans, row.merchant_id)
-    page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT)
+    if desk.campaigns:
+        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT)
+    else:
+        page = sql.Page(orders=[], upto_no=None)
     touched = await _contributions(tx, desk, page.orders)
     await reach_targets(tx, desk, touched)
     await sql.advance(tx, row.merchant_id, page.upto_no)
