@@ -113,7 +113,7 @@ async def take_step(
                 else:
                     await run_billing.run_parked(db, tx.actor, of.parent_run_id)
             case Step.APPROVE | Step.APPROVE_REST:
-                await run_billing.approve(tx, run_id, step is Step.APPROVE_REST)
+                await run_billing.approve(tx, run_id, without_parked=step is Step.APPROVE_REST)
             case Step.PARKED:
                 shown = (await run_billing.run_parked(db, tx.actor, run_id)).run.run_id
             case Step.FINALISE:

@@ -100,7 +100,7 @@ async def approve_run(db: Database, actor: str, run_id: int, *, without_parked: 
 
     Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie.
     """
-    approved = await db.write(WORKER, actor, approve, run_id, without_parked)
+    approved = await db.write(WORKER, actor, approve, run_id, without_parked=without_parked)
     crash_point("run.approved")
     return approved
 
@@ -228,7 +228,7 @@ async def abort(tx: Tx, run_id: int) -> RunResult:
     return await read_result(tx, run_id)
 
 
-async def approve(tx: Tx, run_id: int, without_parked: bool) -> RunResult:
+async def approve(tx: Tx, run_id: int, *, without_parked: bool = False) -> RunResult:
     """`approve_run` within a transaction of the caller's."""
     run = await store.lock_run(tx, run_id)
     parked = await store.count_statements(tx, run_id, "parked")
