@@ -223,6 +223,8 @@ def _of_form(terms: Terms, role: Role, reward: Reward, pointer: str) -> Iterator
             yield pointer, "only a buyer gets a discount at checkout"
         case Discount() if not isinstance(terms.trigger, OrderPlaced) or not isinstance(terms.window, PerEvent):
             yield pointer, "a discount at checkout needs the trigger order.placed and a window of one event"
+        case Discount() if any(budget.on_shortfall == "queue" for budget in terms.budgets):
+            yield pointer, "a discount at checkout cannot wait for a budget: its budgets may not queue"
         case Discount() if reward.vest_seconds:
             yield pointer.replace("/form", "/vest_seconds"), "a discount at checkout is given at once"
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from incentives.rules.allocation import share_out
 from incentives.rules.arms import arm_of, slot
 from incentives.rules.awards import Form
 from incentives.rules.events import Event, Facts, Line, Room, Used, measured
@@ -31,7 +30,7 @@ PartName = Literal[
 ]
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
+class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one beneficiary gets by the event.
 
     window: with promotion, role and party the key of its progress: the event's id, or when the window starts. measure:
@@ -52,7 +51,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     funder_minor: tuple[int, ...] = ()
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """applied: the event earns its own reward. counts: it adds to a window. queued: it waits for a budget's top-up.
     refused: because of that part of the terms, for that reason. held_out: by lot, though everything else holds.
 
@@ -91,7 +90,7 @@ class _Candidate:
         self.awards: list[int] = []
         self.worth = 0
         self.queued = False
-        self.short: tuple[PartName, str] = ("stacking", "nothing is left to give on this order")
+        self.short: tuple[PartName, str] | None = None
         self.effects: tuple[Effect, ...] = ()
 
 
@@ -112,7 +111,7 @@ def evaluate(index: Index, event: Event, facts: Facts, at: datetime, include: It
         except _Refusal as refusal:
             verdicts.append(_verdict(plan, refusal.outcome, part=refusal.part, reason=refusal.reason))
     for candidate, reason in decide(candidates, index.lanes, desk.worth, desk.take):
-        part, why = ("stacking", reason) if candidate.worth or not candidate.plan.per_event else candidate.short
+        part, why = ("stacking", reason) if candidate.worth or candidate.short is None else candidate.short
         verdicts.append(_judged(candidate, "refused", part=part, reason=why))
     for candidate in candidates:
         if candidate.effects:
@@ -130,7 +129,7 @@ class _Desk:
         is_order = event.on.startswith("order.")
         self.left_minor = self.order_minor * min(facts.clamp_ppm, PPM) // PPM if is_order else _NO_CLAMP
         self.line_left = {line.line_no: line.amount_minor for line in event.lines}
-        self.out_of_all: bool | None = None
+        self._out_of_all: bool | None = None
 
     def candidate(self, plan: Plan) -> _Candidate:
         """The promotion as a candidate. Raises _Refusal, of the first part that does not hold."""
@@ -162,8 +161,7 @@ class _Desk:
         """The window of each beneficiary that takes part. Raises _Refusal when none does."""
         spans: dict[Role, Span] = {}
         why = ""
-        for side in next(iter(plan.sides.values())):
-            role = side.side.role
+        for role in plan.roles:
             party = self.event.party(role)
             if party is None:
                 why = f"the event has no {role}"
@@ -180,25 +178,31 @@ class _Desk:
 
     def _arm(self, plan: Plan) -> str:
         """The arm of the event's unit, "" without an experiment. Raises _Refusal when it is held out."""
-        holdout, experiment, event = self.facts.holdout, plan.terms.experiment, self.event
-        if holdout is not None and any(side.side.role == "merchant" for side in next(iter(plan.sides.values()))):
-            if self.out_of_all is None:
-                self.out_of_all = slot(holdout.salt, str(event.merchant.party_id)) < holdout.slots
-            if self.out_of_all:
-                raise _Refusal("experiment", "the merchant is held out of all promotions", "held_out")
+        experiment = plan.terms.experiment
+        if self._is_out_of_all() and "merchant" in plan.roles:
+            raise _Refusal("experiment", "the merchant is held out of all promotions", "held_out")
         if experiment is None:
             return ""
-        unit = {
-            "merchant": str(event.merchant.party_id),
-            "buyer": None if event.buyer is None else str(event.buyer.party_id),
-            "region": event.merchant.region,
-        }[experiment.unit]
+        unit = self._unit(experiment.unit)
         if unit is None:
             raise _Refusal("experiment", f"the {experiment.unit} is not known")
         arm = arm_of(experiment, unit)
         if arm is None:
             raise _Refusal("experiment", f"the {experiment.unit} is held out", "held_out")
         return arm.name
+
+    def _is_out_of_all(self) -> bool:
+        if self._out_of_all is None:
+            holdout, merchant = self.facts.holdout, str(self.event.merchant.party_id)
+            self._out_of_all = holdout is not None and slot(holdout.salt, merchant) < holdout.slots
+        return self._out_of_all
+
+    def _unit(self, of: str) -> str | None:
+        """What an experiment draws lots for, as a text."""
+        if of == "region":
+            return self.event.merchant.region
+        party = self.event.merchant if of == "merchant" else self.event.buyer
+        return None if party is None else str(party.party_id)
 
     def worth(self, candidate: _Candidate) -> int:
         """What a candidate would earn by this event alone, after its limits and budgets, before those beside it."""
@@ -210,9 +214,9 @@ class _Desk:
         for side, _ in candidate.sides:
             earned = side.earned(measure, base)
             if earned == 0 and plan.per_event:
-                candidate.short = ("measure", _missing(plan, side, measure))
+                candidate.short = _missing(plan, side, measure, base)
             award = min(earned, self._most(candidate, side))
-            if award == 0 < earned:
+            if award == 0 < earned and plan.per_event:
                 candidate.short = ("limits", f"the {side.side.role} has got all that it can")
             if room is not None and plan.per_event:
                 award = self._fitted(candidate, award, room)
@@ -268,7 +272,7 @@ class _Desk:
     ) -> Effect:
         plan, party = candidate.plan, self.event.party(side.side.role)
         assert party is not None
-        funders = share_out([0] * len(plan.weights), award, plan.weights) if award else ()
+        funders = () if award is None else allocate(award, plan.weights)
         return Effect(
             role=side.side.role,
             party_id=party.party_id,
@@ -297,14 +301,16 @@ def _has_joined(plan: Plan, joined_at: datetime | None, at: datetime, span: Span
     return joined_at <= at
 
 
-def _missing(plan: Plan, side: PlanSide, measure: int) -> str:
+def _missing(plan: Plan, side: PlanSide, measure: int, base: int) -> tuple[PartName, str]:
     """Why a measure earns nothing, in words."""
+    if base < measure and side.earned(measure, measure):
+        return "stacking", "earlier lanes left too little of the order"
     step = next_step(side.side.reward.amount, measure)
     if step is None:
-        return "the measure earns nothing"
+        return "measure", "it is too little to earn anything"
     shown = text_from_minor if plan.terms.measure.of == "amount" else _counted
     currency = plan.terms.currency
-    return f"{shown(measure, currency)} is below {shown(step.threshold, currency)}"
+    return "measure", f"{shown(measure, currency)} is below {shown(step.threshold, currency)}"
 
 
 def _counted(number: int, _currency: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -35,7 +36,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     brand: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """event_id: of its source, such as the order: placed and settled, an order is one event. on: `order.placed`,
     `order.settled`, `listing.published`, or a custom event's name. A listing is an event with one line.
 
@@ -53,11 +54,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     codes: frozenset[str] = frozenset()
     self_trade: bool = False
 
-    @property
+    @cached_property
     def amount_minor(self) -> int:
         return sum(line.amount_minor for line in self.lines)
 
-    @property
+    @cached_property
     def quantity(self) -> int:
         return sum(line.quantity for line in self.lines)
 

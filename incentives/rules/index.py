@@ -7,6 +7,7 @@ import msgspec
 from incentives.rules.awards import Discount, Side, sides
 from incentives.rules.events import Event
 from incentives.rules.model import CustomEvent, PerEvent, SinceOptIn, Stacking, Terms, Trigger
+from incentives.rules.parts import Role
 from incentives.rules.predicates import EVENT_ATTRIBUTES, LINE_ATTRIBUTES, Attribute, Predicate, Value
 from incentives.rules.qualifying import Test, compiled, reader, required
 from incentives.rules.reward import Earned, earned_by
@@ -51,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline
     per_event: bool
     needs_joining: bool
+    roles: tuple[Role, ...]
     sides: dict[str, tuple[PlanSide, ...]]
     weights: tuple[int, ...]
 
@@ -75,6 +77,7 @@ def plan_of(promotion_id: int, version: int, terms: Terms) -> Plan:
         timeline=Timeline(terms.schedule, terms.window),
         per_event=isinstance(terms.window, PerEvent),
         needs_joining=qualify.opt_in != "not_needed" or isinstance(terms.window, SinceOptIn),
+        roles=tuple(side.role for side in sides(terms.beneficiary, terms.reward, terms.limits)),
         sides={
             name: tuple(_side(side) for side in sides(terms.beneficiary, reward, terms.limits))
             for name, reward in rewards.items()

@@ -55,21 +55,22 @@ def decide(
     anything was left to give.
     """
     refused: list[tuple[C, str]] = []
-    taken: list[C] = []
+    taken: dict[tuple[Sequence[str], Sequence[str]], C] = {}  # one of each kind is enough to ask
     by_lane: dict[str, list[C]] = {}
     for candidate in candidates:
         by_lane.setdefault(candidate.stacking.lane, []).append(candidate)
     for lane in lanes:
         winner: C | None = None
         for candidate in _ranked(by_lane.pop(lane.name, ()), lane, worth):
-            barring = next((other for other in taken if not may_meet(candidate.stacking, other.stacking)), None)
+            stacking = candidate.stacking
+            barring = next((other for other in taken.values() if not may_meet(stacking, other.stacking)), None)
             if barring is not None:
                 refused.append((candidate, f"promotion {barring.promotion_id} and this one do not allow each other"))
             elif winner is not None and lane.mode != "all":
                 which = "worth more" if lane.mode == "best" else "before this one"
                 refused.append((candidate, f"promotion {winner.promotion_id} is {which} in lane {lane.name}"))
             elif take(candidate):
-                taken.append(candidate)
+                taken.setdefault((stacking.tags, stacking.allows), candidate)
                 winner = winner or candidate
             else:
                 refused.append((candidate, "nothing is left to give on this order"))

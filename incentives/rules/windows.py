@@ -7,15 +7,12 @@ by the instant of the event alone; neither the zone of the machine nor the time 
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from incentives.rules.model import Calendar, Hours, PerEvent, Recurring, Schedule, SinceOptIn, WholePromotion, Window
 from marketplace.core.months import add_months
-
-_EDGES_KEPT = 512
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -62,11 +59,10 @@ class Timeline:
         self._zone = zone_named(schedule.zone)
         self._hours = [_minutes(hours) for hours in schedule.only]
         self._window = window
+        self._latest = Span(self.span.starts, self.span.starts)  # what was asked last: events come close together
         if isinstance(window, Calendar | Recurring):
             anchor = date.fromisoformat(schedule.starts[:10])
-            self._number, start_of = _steps(window, anchor)
-            zone = self._zone
-            self._edge = lru_cache(_EDGES_KEPT)(lambda n: instant(datetime.combine(start_of(n), time()), zone))
+            self._number, self._start_of = _steps(window, anchor)
 
     def why_closed(self, at: datetime) -> str | None:
         """Why nothing counts at an instant; None when it does."""
@@ -94,16 +90,26 @@ class Timeline:
             case WholePromotion():
                 return self.span
             case SinceOptIn(days=days):
-                if joined_at is None:
-                    return None
-                span = self._clipped(joined_at, joined_at + timedelta(days=days))
-                return span if span.holds(at) else None
+                span = None if joined_at is None else self._clipped(joined_at, joined_at + timedelta(days=days))
+                return span if span is not None and span.holds(at) else None
+            case _:
+                return self._tile(at)
+
+    def _tile(self, at: datetime) -> Span:
+        """The window between two edges of the calendar that holds an instant."""
+        latest = self._latest
+        if latest.holds(at):
+            return latest
         number = self._number(at.astimezone(self._zone).date())
         while self._edge(number + 1) <= at:  # where the clock was put back over midnight, or a day left out
             number += 1
         while self._edge(number) > at:
             number -= 1
-        return self._clipped(self._edge(number), self._edge(number + 1))
+        self._latest = span = self._clipped(self._edge(number), self._edge(number + 1))
+        return span
+
+    def _edge(self, number: int) -> datetime:
+        return instant(datetime.combine(self._start_of(number), time()), self._zone)
 
     def _clipped(self, starts: datetime, ends: datetime) -> Span:
         first, last = self.span.starts, self.span.ends
