@@ -60,8 +60,10 @@ def decide(
     for candidate in candidates:
         by_lane.setdefault(candidate.stacking.lane, []).append(candidate)
     for lane in lanes:
+        if lane.name not in by_lane:
+            continue
         winner: C | None = None
-        for candidate in _ranked(by_lane.pop(lane.name, ()), lane, worth):
+        for candidate in _ranked(by_lane.pop(lane.name), lane, worth):
             stacking = candidate.stacking
             barring = next((other for other in taken.values() if not may_meet(stacking, other.stacking)), None)
             if barring is not None:
@@ -79,7 +81,11 @@ def decide(
     return refused
 
 
-def _ranked(candidates: Iterable[C], lane: Lane, worth: Callable[[C], int]) -> list[C]:
+def _ranked(candidates: Sequence[C], lane: Lane, worth: Callable[[C], int]) -> Sequence[C]:
+    if len(candidates) == 1:
+        worth(candidates[0])
+        return candidates
+
     def rank(entry: tuple[int, C]) -> tuple[int, int, int]:
         minor, candidate = entry
         priority = candidate.stacking.priority
