@@ -44,6 +44,8 @@ from marketplace.flows.grant_credit import expire_credit
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.flows.set_payout_terms import release_reserves
+from marketplace.flows.simulate_promotion import JOB as SIMULATION
+from marketplace.flows.simulate_promotion import run_simulation
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
@@ -120,6 +122,10 @@ async def _advance_incentives(db: Database, _: Any) -> None:
         log.info("incentives advanced", moved=moved, expired=expired)
 
 
+async def _simulate_promotion(db: Database, simulation_id: Any) -> None:
+    await run_simulation(db, ACTOR, simulation_id)
+
+
 async def _release_reserves(db: Database, _: Any) -> None:
     released = await release_reserves(db, ACTOR)
     if released:
@@ -174,6 +180,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "advance_incentives": Job(_advance_incentives, cron="* * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
+        SIMULATION: Job(_simulate_promotion),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }

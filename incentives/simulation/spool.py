@@ -2,13 +2,14 @@
 
 import gc
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
-from incentives.rules.events import Holdout
+from incentives.rules.events import Holdout, Who
 from incentives.rules.index import plan_of
 from incentives.rules.model import Terms
 from incentives.rules.windows import schedule_span
@@ -49,8 +50,22 @@ def read_spool(path: Path) -> Iterator[Record]:
             yield decoder.decode(file.read(int.from_bytes(prefix)))
 
 
+class _Everybody(dict[Who, datetime]):
+    """Whoever is asked for had joined when the promotion began."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__()
+        self._at = at
+
+    def get(self, key: Who, default: Any = None) -> Any:
+        return self._at
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One replay of a history, as another process is told of it: terms already over the recorded days."""
+    """One replay of a history, as another process is told of it: terms already over the recorded days.
+
+    Where a promotion wants to be joined, everybody had joined when it began: nobody knows who would have.
+    """
 
     path: str
     promotion_id: int
@@ -68,6 +83,7 @@ def replay_spool(told: Job) -> Answer:
         [plan_of(told.promotion_id, told.version, told.terms)],
         limited=told.limited,
         holdout=told.holdout,
+        joined_at=_Everybody(span.starts),
         middle=None if span.ends is None else span.starts + (span.ends - span.starts) / 2,
     )
     for record in read_spool(Path(told.path)):

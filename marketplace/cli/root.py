@@ -23,6 +23,7 @@ MODULES = {
     "settle": "billing",
     "billing": "billing",
     "payouts": "payouts",
+    "promotion": "promotion",
     "verify": "billing",
     "export": "export",
     "user": "user",

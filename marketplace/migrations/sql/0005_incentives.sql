@@ -173,6 +173,29 @@ CREATE TABLE incentives.public_promotion (
     CONSTRAINT fk_public_promotion_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
 )
 ;;
+CREATE TABLE incentives.simulation (
+    simulation_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    asked JSONB NOT NULL, 
+    state TEXT NOT NULL, 
+    progress_ppm INTEGER DEFAULT '0' NOT NULL, 
+    result JSONB, 
+    digest TEXT, 
+    fault TEXT, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    done_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_simulation PRIMARY KEY (simulation_id), 
+    CONSTRAINT fk_simulation_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no), 
+    CONSTRAINT ck_simulation_state CHECK (state IN ('queued', 'running', 'done', 'failed')), 
+    CONSTRAINT ck_simulation_result CHECK ((state = 'done') = (result IS NOT NULL AND digest IS NOT NULL)), 
+    CONSTRAINT ck_simulation_fault CHECK ((state = 'failed') = (fault IS NOT NULL)), 
+    CONSTRAINT ck_simulation_progress CHECK (progress_ppm BETWEEN 0 AND 1000000)
+)
+;;
+CREATE INDEX ix_simulation_promotion_id_simulation_id ON incentives.simulation (promotion_id, simulation_id)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_reservation TO app_staff, app_worker
@@ -216,3 +239,5 @@ CREATE POLICY app_worker ON incentives.public_promotion TO app_worker USING (tru
 GRANT SELECT ON incentives.public_promotion TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.public_promotion FOR SELECT TO app_merchant USING (live AND (merchants IS NULL OR nullif(current_setting('app.merchant_id', true), '')::bigint = ANY(merchants)))
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.simulation TO app_staff, app_worker

@@ -70,10 +70,10 @@ def remaining(fate: Fate) -> tuple[Line, ...]:
     )
 
 
-def grants(terms: Terms, history: list[Record], **how: bool) -> dict[tuple[str, int, str], tuple[int, int]]:
+def grants(terms: Terms, history: list[Record]) -> dict[tuple[str, int, str], tuple[int, int]]:
     """By role, party and window: granted and held."""
     found: list[Grant] = []
-    replay([plan_of(1, 1, terms)], history, sink=found.append, **how)
+    replay([plan_of(1, 1, terms)], history, sink=found.append)
     return {(g.role, g.party_id, g.window): (g.granted_minor, g.held_minor) for g in found}
 
 
