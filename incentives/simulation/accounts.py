@@ -42,7 +42,8 @@ class Account:
         else:
             self.promised += now.promised - before.promised
             self.settled += now.settled - before.settled
-        self.reached = max(self.reached, self.settled)
+        if self.settled > self.reached:
+            self.reached = self.settled
 
     def target(self, used: Used | None) -> Target:
         """What it is entitled to now; see `incentives.rules.target`."""
@@ -60,6 +61,9 @@ class Account:
         return Used(grants=used.grants - (self.held > 0), minor=used.minor - self.held)
 
 
+NOTHING = Contribution()
+
+
 class Touch:
     """What an event adds to one account, and by which of its lines."""
 
@@ -67,7 +71,7 @@ class Touch:
 
     def __init__(self, account: Account, lines: tuple[int, ...]) -> None:
         self.account, self.lines = account, lines
-        self.now = Contribution()
+        self.now = NOTHING
 
 
 _RANKS: dict[Standing, int] = {"placed": 0, "settled": 1, "cancelled": 2}
@@ -112,13 +116,16 @@ class Run:
         self.tallies: dict[tuple[str, int], Tally] = {}
         self.measures: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)
         self.burned: defaultdict[int, Counter[date]] = defaultdict(Counter)
-        self.volume: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
         self.events = self.grants = self.cost = self.barred = self.shared = self.held_out = self.digest = 0
         self.breaches: list[str] = []
 
-    def qualifying(self, touch: Touch, event: OpenEvent) -> int:
-        """What is left of an event's lines that count."""
+    def contribution(self, touch: Touch, event: OpenEvent) -> Contribution:
+        """What an event adds to an account now, by what is left of its lines that count."""
+        if event.standing == "cancelled":
+            return NOTHING
         lines = event.left
         if len(touch.lines) < len(lines):
             lines = tuple(line for line in lines if line.line_no in touch.lines)
-        return measured(self.of, lines)
+        value = lines[0].amount_minor if self.of == "amount" and len(lines) == 1 else measured(self.of, lines)
+        settled = value if event.standing == "settled" else 0
+        return Contribution(promised=value, settled=settled, buyer_id=event.buyer_id)

@@ -5,7 +5,7 @@ to the windows that it was judged into, until the clawback horizon is over. Then
 with what is open and with the windows, not with the history. Where no limit binds, merchants do not concern each other.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,7 +15,7 @@ import msgspec
 from incentives.rules.evaluate import Effect, Verdict, evaluate
 from incentives.rules.events import Event, Facts, Holdout, Room, Used, Who
 from incentives.rules.index import Index, Plan
-from incentives.rules.target import Contribution, is_final
+from incentives.rules.target import is_final
 from incentives.simulation.accounts import Account, OpenEvent, Run, Touch
 from incentives.simulation.gains import Tally, gains_of
 from incentives.simulation.model import Answer, Day, Grant, Record, Replayed, Standings
@@ -70,7 +70,8 @@ class Replay:
         self._facts = Facts(joined_at=joined_at or {}, used=self._used, holdout=holdout)
         self._tight = [run for run in self._runs.values() if run.plan.per_event and run.purse.budgets]
         self._middle, self._sink = middle, sink
-        self._volume_on = {plan.on for plan in plans[:1]}
+        self._volume_on = plans[0].on if plans else ""
+        self._volume: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
         self._accounts: dict[tuple[int, str, int, str], Account] = {}
         self._open: dict[str, OpenEvent] = {}
         self._finals: deque[tuple[datetime, str]] = deque()
@@ -103,21 +104,23 @@ class Replay:
         for account in self._accounts.values():
             self._close(account)
         self._accounts.clear()
-        return [_answer(run) for _, run in sorted(self._runs.items())]
+        return [_answer(run, dict(self._volume)) for _, run in sorted(self._runs.items())]
 
     def _judge(self, event: Event, at: datetime, known: OpenEvent | None) -> OpenEvent | None:
         """Evaluate an event that has happened; None when nothing came of it."""
         verdicts: Sequence[Verdict] = evaluate(self._index, event, self._facts, at)
         if self._tight:
             verdicts = self._fit(verdicts, event, at)
-        applied = [verdict for verdict in verdicts if verdict.effects]
+        applied = []
         for verdict in verdicts:
+            if verdict.effects:
+                applied.append(verdict)
+                continue
             run = self._runs[verdict.promotion_id]
             run.held_out += verdict.outcome == "held_out"
             run.barred += verdict.part == "stacking"
-        if event.on in self._volume_on and self._middle is not None:
-            for run in self._runs.values():
-                run.volume[event.merchant.party_id][at >= self._middle] += event.amount_minor
+        if self._middle is not None and event.on == self._volume_on:
+            self._volume[event.merchant.party_id][at >= self._middle] += event.amount_minor
         if known is None:
             if not applied:
                 return None
@@ -166,12 +169,10 @@ class Replay:
         """Bring an account level with how an event stands now."""
         account = touch.account
         run = self._runs[account.key[0]]
-        since = None if event.settled_at is None else int((at - event.settled_at).total_seconds())
-        if since and is_final(since, account.side.side.reward):
+        ended = event.settled_at
+        if ended is not None and ended != at and is_final(int((at - ended).total_seconds()), account.side.side.reward):
             return
-        value = 0 if event.standing == "cancelled" else run.qualifying(touch, event)
-        settled = value if event.standing == "settled" else 0
-        now = Contribution(promised=value, settled=settled, buyer_id=event.buyer_id)
+        now = run.contribution(touch, event)
         if now == touch.now:
             return
         account.move(run.of, touch.now, now)
@@ -244,7 +245,7 @@ def _awarded(verdict: Verdict) -> int:
     return sum(effect.amount_minor or 0 for effect in verdict.effects)
 
 
-def _answer(run: Run) -> Answer:
+def _answer(run: Run, volume: dict[int, list[int]]) -> Answer:
     days = [
         Day(day=day, burned_minor=burned, granted_minor=granted, clawed_minor=clawed)
         for day, (burned, granted, clawed) in sorted(run.days.items())
@@ -271,5 +272,5 @@ def _answer(run: Run) -> Answer:
         breaches=tuple(breaches),
         digest=f"{run.digest:064x}",
     )
-    standings = Standings(measures=dict(run.measures), burned=dict(run.burned), volume=dict(run.volume))
+    standings = Standings(measures=dict(run.measures), burned=dict(run.burned), volume=volume)
     return Answer(replayed, standings)
