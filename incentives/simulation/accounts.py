@@ -42,8 +42,7 @@ class Account:
         else:
             self.promised += now.promised - before.promised
             self.settled += now.settled - before.settled
-        if self.settled > self.reached:
-            self.reached = self.settled
+        self.reached = max(self.reached, self.settled)
 
     def target(self, used: Used | None) -> Target:
         """What it is entitled to now; see `incentives.rules.target`."""

@@ -11,13 +11,14 @@ _STEPS = 10_000
 
 def t_cdf(value: float, freedom: float) -> float:
     """P(T <= value) of Student's t."""
-    tail = _beta(freedom / (freedom + value * value), freedom / 2, 0.5) / 2
+    tail = t_two_sided(value, freedom) / 2
     return tail if value < 0 else 1 - tail
 
 
 def t_two_sided(value: float, freedom: float) -> float:
     """P(|T| >= |value|) of Student's t."""
-    return _beta(freedom / (freedom + value * value), freedom / 2, 0.5)
+    square = value * value
+    return _beta(freedom / (freedom + square), square / (freedom + square), freedom / 2, 0.5)
 
 
 def t_quantile(probability: float, freedom: float) -> float:
@@ -69,14 +70,14 @@ def chi_squared_tail(value: float, freedom: int) -> float:
     return front * fraction
 
 
-def _beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function."""
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+def _beta(x: float, rest: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function; rest is 1 - x, without the loss of its digits."""
+    if x <= 0 or rest <= 0:
+        return float(rest <= 0)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest))
     if x > (a + 1) / (a + b + 2):
-        return 1 - math.exp(log_front) * _beta_fraction(1 - x, b, a) / b
-    return math.exp(log_front) * _beta_fraction(x, a, b) / a
+        return 1 - front * _beta_fraction(rest, b, a) / b
+    return front * _beta_fraction(x, a, b) / a
 
 
 def _beta_fraction(x: float, a: float, b: float) -> float:
