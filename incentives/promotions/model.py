@@ -106,11 +106,11 @@ class PublicTerms(msgspec.Struct, frozen=True, kw_only=True):
     event: Predicate | None
     lines: Predicate | None
     opt_in: str
-    measure: Measure
+    measure: Measure = Measure()
     window: Window
     reward: Reward
     beneficiary: Beneficiary
-    limits: Limits
+    limits: Limits = Limits()
     schedule: Schedule
     merchant_ppm: int
 

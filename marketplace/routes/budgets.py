@@ -1,8 +1,11 @@
 """What may be given under campaigns and promotions, and where that stands. More is added by `incentive-changes`."""
 
+from typing import Annotated
+
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from incentives.budgets import store
 from incentives.budgets.model import Budget, Owner
@@ -12,6 +15,8 @@ from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import STAFF, needs
+
+OfOwner = Annotated[Owner | None, QueryParameter(name="owner")]
 
 
 class BudgetStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +30,7 @@ class BudgetStanding(msgspec.Struct, frozen=True, kw_only=True):
 async def list_budgets(
     request: ActorRequest,
     db: NamedDependency[Database],
-    owner: Owner | None = None,
+    owner: OfOwner = None,
     owner_id: QueryId = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,

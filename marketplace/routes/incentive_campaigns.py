@@ -1,9 +1,11 @@
 """Campaigns that promotions are made for: planned, approved by another person, paused, reviewed."""
 
+from typing import Annotated
+
 import msgspec
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 
 from incentives import store as incentives
 from incentives.campaigns import store
@@ -26,6 +28,8 @@ from marketplace.web.guards import OPS, STAFF, Role, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
+InState = Annotated[State | None, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
+
 _PATH = "/incentive-campaigns/{campaign_id:int}"
 
 
@@ -35,7 +39,7 @@ class NewIncentiveCampaign(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     name: Name
     currency: Currency
     schedule: Schedule
-    plan: Plan = Plan()
+    plan: Plan | None = None
 
 
 class IncentiveCampaignChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +57,10 @@ class IncentiveMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     reason: Note = ""
 
 
+def _draft(data: NewIncentiveCampaign) -> DraftCampaign:
+    return DraftCampaign(**{**msgspec.structs.asdict(data), "plan": data.plan or Plan()})
+
+
 def check_mover(actor: Actor, move: Move) -> None:
     """Raise Forbidden for a move that only somebody who may approve makes."""
     if move in FOR_APPROVERS and not actor.roles & {Role.APPROVER, Role.ADMIN}:
@@ -63,14 +71,14 @@ def check_mover(actor: Actor, move: Move) -> None:
 async def list_incentive_campaigns(
     request: ActorRequest,
     db: NamedDependency[Database],
-    state: State | None = None,
+    in_state: InState = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[Campaign]:
     """Campaigns, the newest first."""
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
-        rows = await store.list_campaigns(tx, state=state, limit=limit + 1, before=before)
+        rows = await store.list_campaigns(tx, state=in_state, limit=limit + 1, before=before)
     return page(rows, limit, lambda row: row, lambda row: (row.campaign_id,))
 
 
@@ -90,7 +98,7 @@ async def draft_incentive_campaign(
 ) -> Response[Campaign]:
     """Draft a campaign; it can be submitted when its plan names target, budget, funders, stop rules and reviewer."""
     check_currency(data.currency)
-    return await once(request, db, flow.draft_campaign, DraftCampaign(**msgspec.structs.asdict(data)))
+    return await once(request, db, flow.draft_campaign, _draft(data))
 
 
 @patch(_PATH, dto=StrictBody[IncentiveCampaignChanges], guards=[needs(OPS)], opt=versioned())

@@ -12,13 +12,14 @@ from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows import change_incentives as flow
 from marketplace.flows.change_incentives import ProposeChange
+from marketplace.routes.budgets import OfOwner
 from marketplace.routes.fields import Id, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import OPS, STAFF, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 
 class NewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,7 +35,7 @@ class NewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 async def list_incentive_changes(
     request: ActorRequest,
     db: NamedDependency[Database],
-    owner: Owner | None = None,
+    owner: OfOwner = None,
     owner_id: QueryId = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
@@ -46,7 +47,7 @@ async def list_incentive_changes(
     return page(rows, limit, lambda row: row, lambda row: (row.change_id,))
 
 
-@post("/incentive-changes", dto=StrictBody[NewChange], guards=[needs(OPS)], opt=ONCE)
+@post("/incentive-changes", dto=StrictBody[NewChange], guards=[needs(OPS)], opt={**ONCE, ALSO: (404,)})
 async def propose_incentive_change(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewChange]
 ) -> Response[Change]:

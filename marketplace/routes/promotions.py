@@ -8,7 +8,6 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from incentives import store as incentives
-from incentives.lifecycle import State
 from incentives.promotions import store
 from incentives.promotions.model import OnPause, Promotion, Version, VersionState
 from incentives.promotions.store import PublicPromotion
@@ -21,14 +20,14 @@ from marketplace.flows import join_promotion as joining
 from marketplace.flows import plan_incentives as flow
 from marketplace.flows.plan_incentives import DraftPromotion, NewVersion
 from marketplace.routes.fields import Id
-from marketplace.routes.incentive_campaigns import IncentiveMove, check_mover
+from marketplace.routes.incentive_campaigns import IncentiveMove, InState, check_mover
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathVersion, QueryId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import tagged
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, Role, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 from supply.store import get_merchant
 
 _PATH = "/promotions/{promotion_id:int}"
@@ -55,14 +54,14 @@ async def list_promotions(
     request: ActorRequest,
     db: NamedDependency[Database],
     campaign_id: QueryId = None,
-    state: State | None = None,
+    in_state: InState = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[Promotion]:
     """Promotions, the newest first."""
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
-        rows = await store.list_promotions(tx, campaign_id=campaign_id, state=state, limit=limit + 1, before=before)
+        rows = await store.list_promotions(tx, campaign_id=campaign_id, state=in_state, limit=limit + 1, before=before)
     return page(rows, limit, lambda row: row, lambda row: (row.promotion_id,))
 
 
@@ -76,7 +75,7 @@ async def get_promotion(
     return tagged(found, found.version)
 
 
-@post("/promotions", dto=StrictBody[NewPromotion], guards=[needs(OPS)], opt=ONCE)
+@post("/promotions", dto=StrictBody[NewPromotion], guards=[needs(OPS)], opt={**ONCE, ALSO: (404,)})
 async def draft_promotion(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewPromotion]
 ) -> Response[Promotion]:

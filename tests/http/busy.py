@@ -27,6 +27,7 @@ from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
 from tests.http.busy_ads import advertise
+from tests.http.busy_incentives import promote
 from tests.http.busy_payers import add_payer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, send
 from tests.http.products import add_products
@@ -85,6 +86,7 @@ async def fill(db: Database, home: Path) -> None:
         await _newcomers(db, people)
         await add_payer(db, people.controller)
         await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
+        await promote(db, people.ops, await caller("an approver", "approver"), owners)
         await db.write(WORKER, "test", _a_few_park)
         await roll_ledger(db, "worker")
 

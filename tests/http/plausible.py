@@ -12,7 +12,7 @@ import msgspec
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
-from tests.http import plausible_payers, plausible_payouts, plausible_products
+from tests.http import plausible_incentives, plausible_payers, plausible_payouts, plausible_products
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA, SEARCH
 
@@ -70,6 +70,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("placement_id",): "SELECT placement_id FROM billing.ad_placement ORDER BY 1",
     ("processor",): "SELECT name FROM billing.processor",
     ("rerating_id",): "SELECT rerating_id FROM billing.rerating ORDER BY 1",
+    **plausible_incentives.REAL,
     **plausible_payouts.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
@@ -168,7 +169,7 @@ RIPE: dict[str, str] = {
     "POST /api/v1/payment-commands/{command_id}/retry": _in_state("billing.payment_command", "parked"),
     "POST /api/v1/payment-events/{inbox_id}/retry": _in_state("billing.inbox_event", "parked"),
     **plausible_products.RIPE,
-    **plausible_payouts.RIPE,
+    **plausible_incentives.RIPE, **plausible_payouts.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -342,7 +343,7 @@ SENSIBLE: dict[str, Sensible] = {
     f"{_OF_MERCHANT}/stores": lambda _, n: {"name": f"Harbour {n}"},
     "PATCH /api/v1/merchants/{merchant_id}/stores/{store_id}": lambda *_: {"name": "Old harbour"},
     **plausible_payers.SENSIBLE,
-    **plausible_payouts.SENSIBLE,
+    **plausible_incentives.SENSIBLE, **plausible_payouts.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

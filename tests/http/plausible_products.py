@@ -66,6 +66,8 @@ async def named(admin: httpx.AsyncClient) -> dict[str, int]:
         plans = (await admin.get("/api/v1/plans")).json()["items"]
         _named["plan_id"] = next(plan["plan_id"] for plan in plans if plan["code"] == "till")
         _named["item_id"] = (await admin.get("/api/v1/hardware-items")).json()["items"][0]["item_id"]
+        running = (await admin.get("/api/v1/incentive-campaigns", params={"state": "live"})).json()["items"]
+        _named["incentive_campaign"] = running[-1]["campaign_id"]
         _named["provider_id"] = (await admin.get("/api/v1/providers")).json()["items"][0]["provider_id"]
     return _named
 

@@ -11,7 +11,7 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_payouts
+from tests.http import plausible_incentives, plausible_payouts
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -237,6 +237,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/confirm": FINANCE,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/return": FINANCE,
     "GET /api/v1/payouts/owed": FINANCE,
+    **plausible_incentives.ROUTES,
     **plausible_payouts.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,

@@ -160,7 +160,7 @@ def test_any_history_agrees_with_the_model(maintenance_url: str) -> None:
             run_state_machine_as_test(
                 BudgetMachine,
                 settings=settings(
-                    max_examples=60, stateful_step_count=20, deadline=None, phases=[Phase.explicit, Phase.generate]
+                    max_examples=40, stateful_step_count=20, deadline=None, phases=[Phase.explicit, Phase.generate]
                 ),
             )
         finally:

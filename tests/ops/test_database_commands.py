@@ -123,7 +123,7 @@ async def test_an_owner_that_policies_bind_still_backs_up_every_row(maintenance_
     await connection.execute("GRANT app_staff, app_merchant, app_buyer, app_payer TO plain_owner WITH ADMIN OPTION")
     await connection.execute(
         "DO $$ DECLARE t record; BEGIN FOR t IN SELECT oid::regclass AS name FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace::regnamespace::text IN ('core', 'supply', 'demand', 'billing')"
+        " AND relnamespace::regnamespace::text IN ('core', 'supply', 'demand', 'incentives', 'billing')"
         " LOOP EXECUTE 'ALTER TABLE ' || t.name || ' OWNER TO plain_owner'; END LOOP; END $$"
     )
     await connection.close()

@@ -84,6 +84,15 @@ CREATE TABLE incentives.change (
 ;;
 CREATE INDEX ix_change_owner_id_change_id ON incentives.change (owner_id, change_id)
 ;;
+CREATE TABLE incentives.voucher_code (
+    code TEXT NOT NULL, 
+    role TEXT NOT NULL, 
+    party_id BIGINT NOT NULL, 
+    voucher_id BIGINT NOT NULL, 
+    CONSTRAINT pk_voucher_code PRIMARY KEY (code), 
+    CONSTRAINT ck_voucher_code_role CHECK (role IN ('merchant', 'buyer'))
+)
+;;
 CREATE TABLE incentives.budget_period (
     budget_id BIGINT NOT NULL, 
     period_from DATE NOT NULL, 
@@ -135,6 +144,96 @@ CREATE TABLE incentives.budget_shard (
 )
  WITH (fillfactor = 50)
 ;;
+CREATE TABLE incentives.buyer_progress (
+    buyer_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    span TEXT NOT NULL, 
+    starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ends_at TIMESTAMP WITH TIME ZONE, 
+    promised BIGINT NOT NULL, 
+    settled BIGINT NOT NULL, 
+    reached BIGINT NOT NULL, 
+    granted_minor BIGINT NOT NULL, 
+    pending_minor BIGINT NOT NULL, 
+    award_minor BIGINT, 
+    grants INTEGER NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_buyer_progress PRIMARY KEY (buyer_id, promotion_id, span), 
+    CONSTRAINT fk_buyer_progress_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_buyer_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0)
+)
+ WITH (fillfactor = 70)
+;;
+CREATE TABLE incentives.buyer_voucher (
+    buyer_id BIGINT NOT NULL, 
+    voucher_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    code TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    minimum_minor BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    issued_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    used_for TEXT, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_buyer_voucher PRIMARY KEY (buyer_id, voucher_id), 
+    CONSTRAINT uq_buyer_voucher_buyer_id_grant_id UNIQUE (buyer_id, grant_id), 
+    CONSTRAINT fk_buyer_voucher_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_buyer_voucher_state CHECK (state IN ('issued', 'used', 'expired', 'void')), 
+    CONSTRAINT ck_buyer_voucher_used CHECK ((state = 'used') = (used_for IS NOT NULL)), 
+    CONSTRAINT ck_buyer_voucher_amounts CHECK (amount_minor > 0 AND minimum_minor >= 0 AND expires_at > issued_at)
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_buyer_voucher_expiring ON incentives.buyer_voucher (expires_at) WHERE state = 'issued'
+;;
+CREATE TABLE incentives.merchant_progress (
+    merchant_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    span TEXT NOT NULL, 
+    starts_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ends_at TIMESTAMP WITH TIME ZONE, 
+    promised BIGINT NOT NULL, 
+    settled BIGINT NOT NULL, 
+    reached BIGINT NOT NULL, 
+    granted_minor BIGINT NOT NULL, 
+    pending_minor BIGINT NOT NULL, 
+    award_minor BIGINT, 
+    grants INTEGER NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_merchant_progress PRIMARY KEY (merchant_id, promotion_id, span), 
+    CONSTRAINT fk_merchant_progress_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_merchant_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0)
+)
+ WITH (fillfactor = 70)
+;;
+CREATE TABLE incentives.merchant_voucher (
+    merchant_id BIGINT NOT NULL, 
+    voucher_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    code TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    minimum_minor BIGINT NOT NULL, 
+    state TEXT NOT NULL, 
+    issued_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    used_for TEXT, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_merchant_voucher PRIMARY KEY (merchant_id, voucher_id), 
+    CONSTRAINT uq_merchant_voucher_merchant_id_grant_id UNIQUE (merchant_id, grant_id), 
+    CONSTRAINT fk_merchant_voucher_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_merchant_voucher_state CHECK (state IN ('issued', 'used', 'expired', 'void')), 
+    CONSTRAINT ck_merchant_voucher_used CHECK ((state = 'used') = (used_for IS NOT NULL)), 
+    CONSTRAINT ck_merchant_voucher_amounts CHECK (amount_minor > 0 AND minimum_minor >= 0 AND expires_at > issued_at)
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_merchant_voucher_expiring ON incentives.merchant_voucher (expires_at) WHERE state = 'issued'
+;;
 CREATE TABLE incentives.opt_in (
     merchant_id BIGINT NOT NULL, 
     promotion_id BIGINT NOT NULL, 
@@ -173,6 +272,110 @@ CREATE TABLE incentives.public_promotion (
     CONSTRAINT fk_public_promotion_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
 )
 ;;
+CREATE TABLE incentives.buyer_contribution (
+    buyer_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    event_id TEXT NOT NULL, 
+    span TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    promised BIGINT NOT NULL, 
+    settled BIGINT NOT NULL, 
+    of_buyer BIGINT, 
+    line_nos SMALLINT[] NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_buyer_contribution PRIMARY KEY (buyer_id, promotion_id, event_id), 
+    CONSTRAINT fk_buyer_contribution_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no)
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_buyer_contribution_buyer_id_promotion_id_span ON incentives.buyer_contribution (buyer_id, promotion_id, span)
+;;
+CREATE TABLE incentives.buyer_grant (
+    buyer_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    span TEXT NOT NULL, 
+    grant_no INTEGER NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    campaign_id BIGINT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    event_id TEXT, 
+    form TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    funders TEXT[] NOT NULL, 
+    funder_minor BIGINT[] NOT NULL, 
+    line_nos SMALLINT[] NOT NULL, 
+    line_minor BIGINT[] NOT NULL, 
+    state TEXT NOT NULL, 
+    reservation_key TEXT, 
+    vests_at TIMESTAMP WITH TIME ZONE, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_buyer_grant PRIMARY KEY (buyer_id, promotion_id, span, grant_no), 
+    CONSTRAINT uq_buyer_grant_buyer_id_grant_id UNIQUE (buyer_id, grant_id), 
+    CONSTRAINT fk_buyer_grant_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no), 
+    CONSTRAINT ck_buyer_grant_state CHECK (state IN ('pending', 'available', 'paid', 'void')), 
+    CONSTRAINT ck_buyer_grant_form CHECK (form IN ('credit', 'next_order_voucher', 'fee_reduction', 'discount')), 
+    CONSTRAINT ck_buyer_grant_amount CHECK (amount_minor <> 0), 
+    CONSTRAINT ck_buyer_grant_shares CHECK (cardinality(funders) = cardinality(funder_minor) AND cardinality(funders) > 0 AND cardinality(line_nos) = cardinality(line_minor))
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_buyer_grant_open ON incentives.buyer_grant (promotion_id, state) WHERE state IN ('pending', 'available')
+;;
+CREATE TABLE incentives.merchant_contribution (
+    merchant_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    event_id TEXT NOT NULL, 
+    span TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    promised BIGINT NOT NULL, 
+    settled BIGINT NOT NULL, 
+    of_buyer BIGINT, 
+    line_nos SMALLINT[] NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_merchant_contribution PRIMARY KEY (merchant_id, promotion_id, event_id), 
+    CONSTRAINT fk_merchant_contribution_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no)
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_merchant_contribution_merchant_id_promotion_id_span ON incentives.merchant_contribution (merchant_id, promotion_id, span)
+;;
+CREATE TABLE incentives.merchant_grant (
+    merchant_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    span TEXT NOT NULL, 
+    grant_no INTEGER NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    campaign_id BIGINT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    event_id TEXT, 
+    form TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    funders TEXT[] NOT NULL, 
+    funder_minor BIGINT[] NOT NULL, 
+    line_nos SMALLINT[] NOT NULL, 
+    line_minor BIGINT[] NOT NULL, 
+    state TEXT NOT NULL, 
+    reservation_key TEXT, 
+    vests_at TIMESTAMP WITH TIME ZONE, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_merchant_grant PRIMARY KEY (merchant_id, promotion_id, span, grant_no), 
+    CONSTRAINT uq_merchant_grant_merchant_id_grant_id UNIQUE (merchant_id, grant_id), 
+    CONSTRAINT fk_merchant_grant_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no), 
+    CONSTRAINT ck_merchant_grant_state CHECK (state IN ('pending', 'available', 'paid', 'void')), 
+    CONSTRAINT ck_merchant_grant_form CHECK (form IN ('credit', 'next_order_voucher', 'fee_reduction', 'discount')), 
+    CONSTRAINT ck_merchant_grant_amount CHECK (amount_minor <> 0), 
+    CONSTRAINT ck_merchant_grant_shares CHECK (cardinality(funders) = cardinality(funder_minor) AND cardinality(funders) > 0 AND cardinality(line_nos) = cardinality(line_minor))
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_merchant_grant_open ON incentives.merchant_grant (promotion_id, state) WHERE state IN ('pending', 'available')
+;;
 CREATE TABLE incentives.simulation (
     simulation_id BIGINT NOT NULL, 
     promotion_id BIGINT NOT NULL, 
@@ -204,11 +407,69 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.campaign TO app_staff, app_wo
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.change TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.voucher_code TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_period TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_shard TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.buyer_progress TO app_staff, app_worker
+;;
+ALTER TABLE incentives.buyer_progress ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_progress FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.buyer_progress TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.buyer_progress TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.buyer_progress TO app_buyer
+;;
+CREATE POLICY app_buyer ON incentives.buyer_progress FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.buyer_voucher TO app_staff, app_worker
+;;
+ALTER TABLE incentives.buyer_voucher ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_voucher FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.buyer_voucher TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.buyer_voucher TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.buyer_voucher TO app_buyer
+;;
+CREATE POLICY app_buyer ON incentives.buyer_voucher FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.merchant_progress TO app_staff, app_worker
+;;
+ALTER TABLE incentives.merchant_progress ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.merchant_progress FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.merchant_progress TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.merchant_progress TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.merchant_progress TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.merchant_progress FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.merchant_voucher TO app_staff, app_worker
+;;
+ALTER TABLE incentives.merchant_voucher ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.merchant_voucher FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.merchant_voucher TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.merchant_voucher TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.merchant_voucher TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.merchant_voucher FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.opt_in TO app_staff, app_worker
 ;;
@@ -239,5 +500,61 @@ CREATE POLICY app_worker ON incentives.public_promotion TO app_worker USING (tru
 GRANT SELECT ON incentives.public_promotion TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.public_promotion FOR SELECT TO app_merchant USING (live AND (merchants IS NULL OR nullif(current_setting('app.merchant_id', true), '')::bigint = ANY(merchants)))
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.buyer_contribution TO app_staff, app_worker
+;;
+ALTER TABLE incentives.buyer_contribution ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_contribution FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.buyer_contribution TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.buyer_contribution TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.buyer_contribution TO app_buyer
+;;
+CREATE POLICY app_buyer ON incentives.buyer_contribution FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.buyer_grant TO app_staff, app_worker
+;;
+ALTER TABLE incentives.buyer_grant ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_grant FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.buyer_grant TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.buyer_grant TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.buyer_grant TO app_buyer
+;;
+CREATE POLICY app_buyer ON incentives.buyer_grant FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.merchant_contribution TO app_staff, app_worker
+;;
+ALTER TABLE incentives.merchant_contribution ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.merchant_contribution FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.merchant_contribution TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.merchant_contribution TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.merchant_contribution TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.merchant_contribution FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.merchant_grant TO app_staff, app_worker
+;;
+ALTER TABLE incentives.merchant_grant ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.merchant_grant FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.merchant_grant TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.merchant_grant TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.merchant_grant TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.merchant_grant FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.simulation TO app_staff, app_worker

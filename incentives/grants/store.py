@@ -1,0 +1,201 @@
+"""Every statement on progress, contributions and grants, of merchants and of buyers alike.
+
+Each takes many rows at once, 1,000 at most. Whoever changes what parties have holds them first (`hold_parties`), so
+that two events of one party follow each other; after that nothing has to be locked row by row.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Table, insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+
+from incentives.grants.model import MOVES, Contribution, Grant, GrantState, Progress
+from incentives.rules.events import Used
+from incentives.rules.parts import Role
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
+from marketplace.core.tables import metadata
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Window = tuple[int, int, str]
+"""Party, promotion and span: the key of a progress."""
+EventKey = tuple[int, int, str]
+"""Party, promotion and event: the key of a contribution."""
+
+
+def _table(role: Role, noun: str) -> Table:
+    return metadata.tables[f"incentives.{role}_{noun}"]
+
+
+def _rows(tx: Tx, role: Role, things: Iterable[msgspec.Struct]) -> list[dict[str, Any]]:
+    plain = [msgspec.to_builtins(each, builtin_types=(datetime,)) | {"changed_at": tx.now} for each in things]
+    return [{f"{role}_id" if name == "party_id" else name: value for name, value in row.items()} for row in plain]
+
+
+def _columns(role: Role, kind: type[msgspec.Struct]) -> str:
+    return ", ".join(f"t.{role}_id AS party_id" if n == "party_id" else f"t.{n}" for n in kind.__struct_fields__)
+
+
+async def hold_parties(tx: Tx, role: Role, party_ids: Iterable[int]) -> None:
+    """Let nobody else change what these parties have under any promotion until this transaction ends."""
+    await tx.execute(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended('incentives.' || :role, each))
+        FROM unnest(CAST(:parties AS bigint[])) AS each
+        """,
+        {"role": role, "parties": sorted(set(party_ids))},
+    )
+
+
+async def _of_keys(
+    tx: Tx, role: Role, noun: str, kind: type[T], last: str, keys: Sequence[tuple[int, int, str]]
+) -> list[T]:
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, kind)} FROM incentives.{role}_{noun} t
+        JOIN unnest(CAST(:parties AS bigint[]), CAST(:promotions AS bigint[]), CAST(:lasts AS text[]))
+             AS k (party, promotion, last)
+          ON t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.{last} = k.last
+        """,
+        parties=[key[0] for key in keys],
+        promotions=[key[1] for key in keys],
+        lasts=[key[2] for key in keys],
+    )
+    return [msgspec.convert(dict(row._mapping), kind) for row in rows]
+
+
+async def progress_of(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Window, Progress]:
+    """Where parties stand in windows; windows in which nothing has happened yet are left out."""
+    found = await _of_keys(tx, role, "progress", Progress, "span", windows)
+    return {(one.party_id, one.promotion_id, one.span): one for one in found}
+
+
+async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None:
+    """Store where parties stand now, in the place of what was before."""
+    if not changed:
+        return
+    table = _table(role, "progress")
+    statement = upsert(table).values(_rows(tx, role, changed))
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key},
+        )
+    )
+
+
+async def contributions_of(tx: Tx, role: Role, events: Sequence[EventKey]) -> dict[EventKey, Contribution]:
+    """What events have contributed so far; those never seen are left out."""
+    found = await _of_keys(tx, role, "contribution", Contribution, "event_id", events)
+    return {(one.party_id, one.promotion_id, one.event_id): one for one in found}
+
+
+async def contributions_in(tx: Tx, role: Role, window: Window) -> list[Contribution]:
+    """All that counts in a window, as distinct buyers have to be counted anew."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, Contribution)} FROM incentives.{role}_contribution t
+        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span ORDER BY t.at, t.event_id
+        """,
+        party=window[0],
+        promotion=window[1],
+        span=window[2],
+    )
+    return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
+
+
+async def save_contributions(tx: Tx, role: Role, changed: Sequence[Contribution]) -> None:
+    """Store what events contribute now. Window and version of an event stay what they were when it came first."""
+    if not changed:
+        return
+    table = _table(role, "contribution")
+    statement = upsert(table).values(_rows(tx, role, changed))
+    replaced = ("promised", "settled", "of_buyer", "line_nos", "changed_at")
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns), set_={name: statement.excluded[name] for name in replaced}
+        )
+    )
+
+
+async def add_grants(tx: Tx, role: Role, new: Sequence[Grant]) -> None:
+    """Raises Conflict where a window has a grant of that number already."""
+    if not new:
+        return
+    try:
+        await tx.execute(insert(_table(role, "grant")).values([row | {"at": tx.now} for row in _rows(tx, role, new)]))
+    except IntegrityError as fault:
+        raise Conflict("grant_no: somebody else has granted in this window meanwhile") from fault
+
+
+async def move_grants(tx: Tx, role: Role, grants: Sequence[tuple[int, int]], then: GrantState) -> list[Grant]:
+    """Take grants, named by party and grant id, to another state; returns those that could go there."""
+    rows = await tx.rows(
+        f"""
+        UPDATE incentives.{role}_grant t SET state = :then, changed_at = :now
+        FROM unnest(CAST(:parties AS bigint[]), CAST(:ids AS bigint[])) AS k (party, id)
+        WHERE t.{role}_id = k.party AND t.grant_id = k.id AND t.state = ANY(:sources)
+        RETURNING {_columns(role, Grant)}
+        """,
+        then=then.value,
+        now=tx.now,
+        parties=[party for party, _ in grants],
+        ids=[grant_id for _, grant_id in grants],
+        sources=[state.value for state in MOVES[then]],
+    )
+    return [msgspec.convert(dict(row._mapping), Grant) for row in rows]
+
+
+async def open_grants(
+    tx: Tx, role: Role, promotion_id: int, state: GrantState, *, vested_by: datetime | None = None, limit: int
+) -> list[Grant]:
+    """Grants of a promotion that are pending or available, whoever's they are; of those that had vested by then."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, Grant)} FROM incentives.{role}_grant t
+        WHERE t.promotion_id = :promotion AND t.state = :state AND t.state IN ('pending', 'available')
+          AND (CAST(:by AS timestamptz) IS NULL OR t.vests_at <= :by)
+        ORDER BY t.{role}_id, t.grant_id LIMIT :limit
+        """,
+        promotion=promotion_id,
+        state=state.value,
+        by=vested_by,
+        limit=limit,
+    )
+    return [msgspec.convert(dict(row._mapping), Grant) for row in rows]
+
+
+async def used(tx: Tx, role: Role, promotion_id: int, party_ids: Sequence[int]) -> dict[int, Used]:
+    """What parties have got of a promotion in all: in how many windows, and how much, promises among it."""
+    rows = await tx.rows(
+        f"""
+        SELECT {role}_id AS party_id, count(*)::int AS grants, sum(granted_minor + pending_minor)::bigint AS minor
+        FROM incentives.{role}_progress
+        WHERE {role}_id = ANY(:parties) AND promotion_id = :promotion AND granted_minor + pending_minor > 0
+        GROUP BY {role}_id
+        """,
+        parties=list(party_ids),
+        promotion=promotion_id,
+    )
+    return {row.party_id: Used(grants=row.grants, minor=row.minor) for row in rows}
+
+
+async def granted_minor(tx: Tx, promotion_id: int) -> dict[str, int]:
+    """What was granted under a promotion, less clawbacks, by state: where there is no limit nothing else counts it."""
+    rows = await tx.rows(
+        """
+        SELECT state, sum(minor)::bigint AS minor FROM (
+            SELECT state, sum(amount_minor) AS minor FROM incentives.merchant_grant
+            WHERE promotion_id = :promotion GROUP BY state
+            UNION ALL
+            SELECT state, sum(amount_minor) FROM incentives.buyer_grant WHERE promotion_id = :promotion GROUP BY state
+        ) AS each GROUP BY state ORDER BY state
+        """,
+        promotion=promotion_id,
+    )
+    return {row.state: row.minor for row in rows}

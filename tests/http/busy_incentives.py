@@ -1,0 +1,103 @@
+"""Campaigns and promotions of the busy market: some live, one with everything proposed that can be, and grants of
+merchants and buyers under them.
+"""
+
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+
+from incentives.grants import store as grants
+from incentives.grants.model import Contribution, Grant, GrantState, Progress, Voucher
+from incentives.grants.vouchers import store as vouchers
+from incentives.rules.parts import Role
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.advance_incentives import advance_incentives
+from tests.http.market import ALPHA, BETA, send
+
+SCHEDULE = {"zone": "UTC", "starts": "2018-09-01", "ends": "2018-12-31"}
+PLAN = {
+    "target": {"metric": "orders", "value": 500, "by": "2018-12-31"}, "budget_minor": 50_000,
+    "funders": [{"funder": "platform", "amount_minor": 50_000}],
+    "stops": [{"when": "spent_share", "share_ppm": 900_000}],
+    "reviewer": "somebody of ops", "gains": "merchants", "loses": "the margin",
+}  # fmt: skip
+CAMPAIGN = {"currency": "EUR", "schedule": SCHEDULE, "plan": PLAN}
+TERMS: dict[str, Any] = {
+    "currency": "EUR", "trigger": {"on": "order.settled"}, "window": {"over": "calendar", "period": "week"},
+    "reward": {"amount": {"gives": "once", "threshold": 10_000, "amount_minor": 2_000}},
+    "beneficiary": {"to": "merchant"}, "schedule": SCHEDULE,
+    "budgets": [{"per": "promotion", "limit_minor": 9_000, "currency": "EUR"}],
+}  # fmt: skip
+JOINED = {"opt_in": "from_opt_in"}
+OF_ALPHA = {"event": {"is": "equals", "attribute": "merchant.id", "value": ALPHA}}
+
+
+async def promote(
+    db: Database, ops: httpx.AsyncClient, approver: httpx.AsyncClient, owners: dict[int, httpx.AsyncClient]
+) -> None:
+    """Over HTTP where the API can."""
+    campaign = await _approved(ops, approver, "/incentive-campaigns", {"name": "autumn", **CAMPAIGN})
+    of = campaign["campaign_id"]
+    joined = await _promotion(ops, approver, of, {"name": "weekly twenty", **TERMS, "qualify": JOINED})
+    await _promotion(ops, approver, of, {"name": "for one only", **TERMS, "qualify": {**JOINED, **OF_ALPHA}})
+    await advance_incentives(db, "worker")
+    for merchant_id, owner in owners.items():
+        await _done(owner, f"/merchants/{merchant_id}/promotions/{joined}/opt-in")
+    [budget] = (await ops.get("/api/v1/budgets", params={"owner_id": joined})).json()["items"]
+    for number in range(6):
+        edit = {"to": "top_up", "budget_id": budget["budget_id"], "amount_minor": 100 + number}
+        await _done(
+            ops, "/incentive-changes", {"owner": "promotion", "owner_id": joined, "edit": edit, "reason": "more"}
+        )
+        more = {"amount": {"gives": "once", "threshold": 10_000, "amount_minor": 2_001 + number}}
+        wanted = {"name": "weekly twenty", **TERMS, "qualify": JOINED, "reward": more}
+        await _done(ops, f"/promotions/{joined}/versions", {"terms": wanted})
+    for number in range(6):
+        draft = await _done(ops, "/incentive-campaigns", {"name": f"draft {number}", **CAMPAIGN})
+        body = {"campaign_id": draft["campaign_id"], "terms": {"name": f"idea {number}", **TERMS}}
+        await _done(ops, "/promotions", body)
+    await db.write(WORKER, "test", _grant, joined, of)
+
+
+async def _approved(ops: httpx.AsyncClient, approver: httpx.AsyncClient, path: str, body: object) -> Any:
+    made = await _done(ops, path, body)
+    of = f"{path}/{made.get('promotion_id', made['campaign_id'])}/moves"
+    await _done(ops, of, {"move": "submit"})
+    await _done(approver, of, {"move": "approve"})
+    return await _done(ops, of, {"move": "schedule"})
+
+
+async def _promotion(ops: httpx.AsyncClient, approver: httpx.AsyncClient, campaign_id: int, terms: object) -> int:
+    body = {"campaign_id": campaign_id, "terms": terms}
+    promotion_id: int = (await _approved(ops, approver, "/promotions", body))["promotion_id"]
+    return promotion_id
+
+
+async def _grant(tx: Tx, promotion_id: int, campaign_id: int) -> None:
+    """Something of each kind for both merchants and both buyers."""
+    buyers = [row.buyer_id for row in await tx.rows(text("SELECT buyer_id FROM demand.buyer ORDER BY 1"))]
+    parties: list[tuple[Role, int]] = [("merchant", each) for each in (ALPHA, BETA)]
+    parties += [("buyer", each) for each in buyers]
+    for number, (role, party_id) in enumerate(parties):
+        key: Any = {"party_id": party_id, "promotion_id": promotion_id}
+        window = Progress(**key, span="w", starts_at=tx.now, ends_at=None, granted_minor=5, grants=1)
+        await grants.save_progress(tx, role, [window])
+        event = Contribution(**key, event_id="e", span="w", version_no=1, promised=1, settled=1, at=tx.now)
+        await grants.save_contributions(tx, role, [event])
+        grant = Grant(
+            **key, span="w", grant_no=1, grant_id=number + 1, campaign_id=campaign_id, version_no=1, form="credit",
+            currency="EUR", amount_minor=5, funders=("platform",), funder_minor=(5,), state=GrantState.AVAILABLE,
+        )  # fmt: skip
+        await grants.add_grants(tx, role, [grant])
+        voucher = Voucher(
+            **key, voucher_id=number + 1, grant_id=number + 1, code=f"V-{number}", currency="EUR", amount_minor=5,
+            minimum_minor=0, issued_at=tx.now, expires_at=tx.now.replace(year=2019),
+        )  # fmt: skip
+        await vouchers.issue(tx, role, [voucher])
+
+
+async def _done(client: httpx.AsyncClient, path: str, body: object = None) -> Any:
+    answer = await send(client, path, body)
+    assert answer.is_success, (path, answer.text)
+    return answer.json()

@@ -1,0 +1,82 @@
+"""Who may call the operations of incentives, ids, what is ripe and bodies; `plausible` and the roles add them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from marketplace.core.users import UserRole
+from tests.http.busy_incentives import CAMPAIGN, SCHEDULE, TERMS
+
+_OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
+_STAFF = _OPS | {UserRole.ACCOUNTANT, UserRole.CONTROLLER}
+_BOOKS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
+_APPROVING = {UserRole.APPROVER, UserRole.ADMIN}
+
+_CAMPAIGN = "/api/v1/incentive-campaigns/{campaign_id}"
+_PROMOTION = "/api/v1/promotions/{promotion_id}"
+_CHANGE = "/api/v1/incentive-changes/{change_id}"
+_JOIN = "POST /api/v1/merchants/{merchant_id}/promotions/{promotion_id}/opt-in"
+
+ROUTES: dict[str, set[UserRole]] = {
+    "GET /api/v1/incentive-campaigns": _STAFF,
+    "POST /api/v1/incentive-campaigns": _OPS,
+    f"GET {_CAMPAIGN}": _STAFF,
+    f"PATCH {_CAMPAIGN}": _OPS,
+    f"POST {_CAMPAIGN}/moves": _OPS,
+    f"GET {_CAMPAIGN}/steps": _STAFF,
+    "GET /api/v1/promotions": _STAFF,
+    "POST /api/v1/promotions": _OPS,
+    f"GET {_PROMOTION}": _STAFF,
+    f"POST {_PROMOTION}/moves": _OPS,
+    f"GET {_PROMOTION}/steps": _STAFF,
+    f"GET {_PROMOTION}/versions": _STAFF,
+    f"POST {_PROMOTION}/versions": _OPS,
+    f"POST {_PROMOTION}/versions/{{version_no}}/approve": _APPROVING,
+    f"POST {_PROMOTION}/versions/{{version_no}}/reject": _APPROVING,
+    "GET /api/v1/merchants/{merchant_id}/promotions": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
+    _JOIN: _OPS | _BOOKS,
+    "GET /api/v1/budgets": _STAFF,
+    "GET /api/v1/budgets/{budget_id}": _STAFF,
+    "GET /api/v1/incentive-changes": _STAFF,
+    "POST /api/v1/incentive-changes": _OPS,
+    f"POST {_CHANGE}/approve": _APPROVING,
+    f"POST {_CHANGE}/reject": _APPROVING,
+}
+
+REAL: dict[tuple[str, ...], str] = {
+    ("campaign_id",): "SELECT campaign_id FROM incentives.campaign ORDER BY 1",
+    ("promotion_id",): "SELECT promotion_id FROM incentives.promotion ORDER BY 1",
+    ("promotion_id", "version_no"): "SELECT promotion_id, version_no FROM incentives.promotion_version ORDER BY 2 DESC",
+    ("merchant_id", "promotion_id"): "SELECT merchant_id, promotion_id FROM incentives.opt_in ORDER BY 1",
+    ("budget_id",): "SELECT budget_id FROM incentives.budget ORDER BY 1",
+    ("change_id",): "SELECT change_id FROM incentives.change ORDER BY 1",
+}
+
+_PROPOSED_VERSION = "FROM incentives.promotion_version WHERE state = 'proposed' AND version_no > 1"
+_PROPOSED_CHANGE = "FROM incentives.change WHERE state = 'proposed'"
+
+RIPE: dict[str, str] = {
+    f"PATCH {_CAMPAIGN}": "FROM incentives.campaign WHERE state = 'draft'",
+    f"POST {_CAMPAIGN}/moves": "FROM incentives.campaign WHERE state = 'draft'",
+    f"POST {_PROMOTION}/moves": "FROM incentives.promotion WHERE state = 'draft'",
+    f"POST {_PROMOTION}/versions": "FROM incentives.promotion WHERE state = 'draft'",
+    f"POST {_PROMOTION}/versions/{{version_no}}/approve": _PROPOSED_VERSION,
+    f"POST {_PROMOTION}/versions/{{version_no}}/reject": _PROPOSED_VERSION,
+    f"POST {_CHANGE}/approve": _PROPOSED_CHANGE,
+    f"POST {_CHANGE}/reject": _PROPOSED_CHANGE,
+}
+
+SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
+    "POST /api/v1/incentive-campaigns": lambda _, n: {"name": f"spring {n}", **CAMPAIGN},
+    f"PATCH {_CAMPAIGN}": lambda _, n: {"name": f"winter {n}"},
+    f"POST {_CAMPAIGN}/moves": lambda *_: {"move": "submit"},
+    "POST /api/v1/promotions": lambda seen, n: {
+        "campaign_id": seen.named["incentive_campaign"],
+        "terms": {"name": f"offer {n}", **TERMS, "schedule": {**SCHEDULE, "ends": "2018-11-30"}},
+    },
+    f"POST {_PROMOTION}/moves": lambda *_: {"move": "submit"},
+    f"POST {_PROMOTION}/versions": lambda _, n: {"terms": {"name": f"better {n}", **TERMS}},
+    "POST /api/v1/incentive-changes": lambda seen, n: {
+        "owner": "campaign", "owner_id": seen.named["incentive_campaign"], "reason": "it goes well",
+        "edit": {"to": "end", "ends": f"2018-12-{n % 20 + 1:02}"},
+    },
+}  # fmt: skip
