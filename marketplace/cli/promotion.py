@@ -45,7 +45,11 @@ async def simulate(
     )
     terms = _terms(file)
     with progress_bar("Simulation") as show:
-        made = await simulate_terms(session.db, terms, recorded, on_progress=show)
+
+        async def told(done: int, total: int) -> None:
+            show(done, total)
+
+        made = await simulate_terms(session.db, terms, recorded, on_progress=told)
     value = {"digest": digest_of(made), "simulation": made}
     return Outcome(value, EXIT_INCOMPLETE if made.warnings else 0, lambda: _show(made, terms.currency))
 

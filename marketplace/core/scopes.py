@@ -61,7 +61,9 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "campaigns",
         "bookings",
     ),
-    "incentives": ("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in"),
+    "incentives": (
+        *("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in", "simulations"),
+    ),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from hashlib import sha256
@@ -29,6 +29,7 @@ from incentives.simulation.store import Asked, Summary
 from marketplace.core import jobs
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Invalid
+from marketplace.core.rates import PPM
 from marketplace.flows.plan_incentives import refuse
 from marketplace.flows.simulate_promotion_sql import history
 
@@ -42,7 +43,12 @@ KNOWN = frozenset(
     }
 )
 """The attributes that recorded orders have; terms that ask for others would silently match nothing."""
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], Awaitable[None]]
+"""Told how many of how many steps are done."""
+
+
+async def _untold(_done: int, _total: int) -> None:
+    """Nobody asks."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +74,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_simulated(terms: Terms, recorded: Recorded | Asked) -> Terms:
     """The terms over the recorded days. Raises Invalid, naming all that cannot be replayed."""
+    if not 2000 <= recorded.from_on.year < 2200:
+        raise Invalid("from_on: needs a year from 2000 to 2199", pointer="/from_on")
     if not 0 <= (recorded.to_on - recorded.from_on).days < DAYS_MAX:
         raise Invalid(f"to_on: needs a day from {recorded.from_on} on, within {DAYS_MAX} days", pointer="/to_on")
     found = problems(terms)
@@ -99,7 +107,7 @@ async def simulate_terms(
     *,
     promotion_id: int = 1,
     version_no: int = 1,
-    on_progress: OnProgress = lambda _done, _total: None,
+    on_progress: OnProgress = _untold,
 ) -> Simulation:
     """Replay terms with their budgets and without, each in a process of its own. Nothing is stored.
 
@@ -108,9 +116,9 @@ async def simulate_terms(
     replayed = check_simulated(terms, recorded)
     with tempfile.TemporaryDirectory(prefix="marketplace-simulation-") as folder:
         path = Path(folder) / "history"
-        on_progress(0, 3)
+        await on_progress(0, 3)
         digest = await _spool(db, replayed, path)
-        on_progress(1, 3)
+        await on_progress(1, 3)
         both = [
             Job(
                 path=str(path),
@@ -125,7 +133,7 @@ async def simulate_terms(
         loop = asyncio.get_running_loop()
         with ProcessPoolExecutor(len(both), mp_context=get_context("spawn")) as pool:
             answers = await asyncio.gather(*(loop.run_in_executor(pool, replay_spool, job) for job in both))
-    on_progress(2, 3)
+    await on_progress(2, 3)
     pins = Pins(
         history=digest,
         terms=digest_of(replayed),
@@ -143,7 +151,7 @@ async def simulate_terms(
         expected=recorded.expected,
         holdout=recorded.holdout,
     )
-    on_progress(3, 3)
+    await on_progress(3, 3)
     return made
 
 
@@ -194,10 +202,20 @@ async def run_simulation(db: Database, actor: str, simulation_id: int) -> None:
         terms = (await promotions.get_version(tx, asked.promotion_id, asked.version_no)).terms
     if asked.state in {store.State.DONE, store.State.FAILED}:
         return
-    await db.write(WORKER, actor, store.progressed, simulation_id, 0)
+
+    async def progressed(done: int, total: int) -> None:
+        await db.write(WORKER, actor, store.progressed, simulation_id, done * PPM // total)
+
     recorded = Recorded(**{name: getattr(asked.asked, name) for name in Asked.__struct_fields__})
     try:
-        made = await simulate_terms(db, terms, recorded, promotion_id=asked.promotion_id, version_no=asked.version_no)
+        made = await simulate_terms(
+            db,
+            terms,
+            recorded,
+            promotion_id=asked.promotion_id,
+            version_no=asked.version_no,
+            on_progress=progressed,
+        )
     except AppError as fault:
         await db.write(WORKER, actor, store.failed, simulation_id, fault.detail)
         return

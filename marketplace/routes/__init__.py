@@ -42,6 +42,7 @@ from marketplace.routes import (
     service_agreements,
     session,
     settlement,
+    simulations,
     statements,
     subscriptions,
     tasks,
@@ -96,6 +97,7 @@ _NOUNS = (
     campaigns,
     incentive_campaigns,
     promotions,
+    simulations,
     budgets,
     incentive_changes,
 )

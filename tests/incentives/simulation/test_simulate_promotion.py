@@ -7,13 +7,16 @@ from sqlalchemy import insert
 
 from demand.tables import refund
 from incentives.rules.model import Terms
+from incentives.simulation import store
 from incentives.simulation.model import Record
-from incentives.simulation.report import digest_of
+from incentives.simulation.report import EXPECTED, digest_of
+from incentives.simulation.store import Asked, State
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.simulate_promotion import Recorded, simulate_terms
+from marketplace.flows.simulate_promotion import Ask, Recorded, ask_simulation, run_simulation, simulate_terms
 from marketplace.flows.simulate_promotion_sql import history
 from tests.builders import Line, Order, add_market, add_orders
+from tests.incentives.market import MAKER, drafted, drafted_campaign, people
 from tests.incentives.rules.cases import per_order, percent, terms
 
 MAY = Recorded(from_on=date(2018, 5, 1), to_on=date(2018, 5, 31))
@@ -104,3 +107,30 @@ async def test_a_promotion_is_simulated_over_recorded_orders(db: Database) -> No
 async def test_what_history_does_not_know_is_refused(db: Database, promotion: Terms, reason: str) -> None:
     with pytest.raises(Invalid, match=reason):
         await simulate_terms(db, promotion, MAY)
+
+
+async def test_a_worker_does_what_was_asked_for_and_twice_is_once(db: Database) -> None:
+    await db.write(WORKER, "test", market)
+    await people(db)
+    promotion = await drafted(db, await drafted_campaign(db))
+    asked = Asked(from_on=MAY.from_on, to_on=MAY.to_on, expected=EXPECTED, seed=3)
+    cmd = Ask(promotion_id=promotion.promotion_id, asked=asked)
+    queued = await db.write(WORKER, MAKER, ask_simulation, cmd)
+    assert (queued.state, queued.version_no, queued.made_by) == (State.QUEUED, 1, MAKER)
+    await run_simulation(db, "worker", queued.simulation_id)
+    await run_simulation(db, "worker", queued.simulation_id)
+    async with db.read(WORKER) as tx:
+        done = await store.get_simulation(tx, promotion.promotion_id, queued.simulation_id)
+        [listed] = await store.list_simulations(tx, promotion.promotion_id, limit=2, before=None)
+    assert (done.state, done.progress_ppm, listed.digest) == (State.DONE, 1_000_000, done.digest)
+    assert done.result is not None
+    assert digest_of(done.result) == done.digest
+    assert done.result.pins.seed == 3
+
+
+async def test_what_cannot_be_replayed_is_not_queued(db: Database) -> None:
+    await people(db)
+    promotion = await drafted(db, await drafted_campaign(db))
+    backwards = Asked(from_on=MAY.to_on, to_on=MAY.from_on, expected=EXPECTED, seed=1)
+    with pytest.raises(Invalid, match="to_on"):
+        await db.write(WORKER, MAKER, ask_simulation, Ask(promotion_id=promotion.promotion_id, asked=backwards))
