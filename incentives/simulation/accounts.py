@@ -19,30 +19,34 @@ class Account:
 
     __slots__ = (
         *("award", "granted", "promised", "reached", "settled"),  # see `incentives.rules.target.Progress`
-        *("arm", "buyers", "held", "key", "region", "side", "side_no", "takings", "tally"),
+        *("arm", "buyers", "held", "key", "region", "run", "side", "side_no", "takings", "tally"),
     )
 
-    def __init__(self, key: Key, arm: str, side_no: int, side: PlanSide, region: str | None, tally: Tally) -> None:
-        self.key, self.arm, self.side_no, self.side = key, arm, side_no, side
-        self.region, self.tally = region, tally
+    def __init__(self, run: "Run", key: Key, arm: str, region: str | None, tally: Tally) -> None:
+        self.run, self.key, self.arm, self.region, self.tally = run, key, arm, region, tally
+        self.side_no, self.side = run.sides[arm, key[1]]
         self.promised = self.settled = self.reached = self.granted = self.held = 0
         self.award: int | None = None
         self.takings: Takings = []
         self.buyers: Counter[Contribution] | None = None
 
-    def move(self, of: str, before: Contribution, now: Contribution) -> None:
-        """One event's contribution has changed."""
-        if of == "distinct_buyers":
-            if self.buyers is None:
-                self.buyers = Counter()
-            self.buyers[before] -= 1
-            self.buyers[now] += 1
-            total = totals(of, [each for each, events in self.buyers.items() if events > 0])
-            self.promised, self.settled = total.promised, total.settled
+    def move(self, touch: "Touch", promised: int, settled: int, buyer_id: int | None) -> None:
+        """What one event adds has changed to that."""
+        if self.run.of == "distinct_buyers":
+            self._count(touch, promised, settled, buyer_id)
         else:
-            self.promised += now.promised - before.promised
-            self.settled += now.settled - before.settled
+            self.promised += promised - touch.promised
+            self.settled += settled - touch.settled
+        touch.promised, touch.settled = promised, settled
         self.reached = max(self.reached, self.settled)
+
+    def _count(self, touch: "Touch", promised: int, settled: int, buyer_id: int | None) -> None:
+        if self.buyers is None:
+            self.buyers = Counter()
+        self.buyers[Contribution(promised=touch.promised, settled=touch.settled, buyer_id=buyer_id)] -= 1
+        self.buyers[Contribution(promised=promised, settled=settled, buyer_id=buyer_id)] += 1
+        total = totals(self.run.of, [each for each, events in self.buyers.items() if events > 0])
+        self.promised, self.settled = total.promised, total.settled
 
     def target(self, used: Used | None) -> Target:
         """What it is entitled to now; see `incentives.rules.target`."""
@@ -60,17 +64,14 @@ class Account:
         return Used(grants=used.grants - (self.held > 0), minor=used.minor - self.held)
 
 
-NOTHING = Contribution()
-
-
 class Touch:
     """What an event adds to one account, and by which of its lines."""
 
-    __slots__ = ("account", "lines", "now")
+    __slots__ = ("account", "lines", "promised", "settled")
 
     def __init__(self, account: Account, lines: tuple[int, ...]) -> None:
         self.account, self.lines = account, lines
-        self.now = NOTHING
+        self.promised = self.settled = 0
 
 
 _RANKS: dict[Standing, int] = {"placed": 0, "settled": 1, "cancelled": 2}
@@ -108,7 +109,11 @@ class Run:
         self.plan, self.purse = plan, purse
         self.of = plan.terms.measure.of
         self.zone = zone_named(plan.terms.schedule.zone)
-        self.sides = {(arm, s.side.role): (no, s) for arm, sides in plan.sides.items() for no, s in enumerate(sides)}
+        self.sides: dict[tuple[str, str], tuple[int, PlanSide]] = {
+            (arm, side.side.role): (number, side)
+            for arm, sides in plan.sides.items()
+            for number, side in enumerate(sides)
+        }
         every = [side.side.limits for _, side in self.sides.values()]
         self.has_lifetime = any(each.lifetime_minor is not None or each.grants is not None for each in every)
         self.days: defaultdict[date, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -118,13 +123,11 @@ class Run:
         self.events = self.grants = self.cost = self.barred = self.shared = self.held_out = self.digest = 0
         self.breaches: list[str] = []
 
-    def contribution(self, touch: Touch, event: OpenEvent) -> Contribution:
-        """What an event adds to an account now, by what is left of its lines that count."""
+    def measured(self, touch: Touch, event: OpenEvent) -> int:
+        """What an event measures now, by what is left of its lines that count."""
         if event.standing == "cancelled":
-            return NOTHING
+            return 0
         lines = event.left
         if len(touch.lines) < len(lines):
             lines = tuple(line for line in lines if line.line_no in touch.lines)
-        value = lines[0].amount_minor if self.of == "amount" and len(lines) == 1 else measured(self.of, lines)
-        settled = value if event.standing == "settled" else 0
-        return Contribution(promised=value, settled=settled, buyer_id=event.buyer_id)
+        return measured(self.of, lines)

@@ -145,9 +145,9 @@ class Replay:
         rooms: dict[int, Room] = {number: room for number, room in found if room is not None}
         fitted = evaluate(self._index, event, msgspec.structs.replace(self._facts, room=rooms), at)
         for verdict in fitted:
-            if verdict.promotion_id in rooms and verdict.part == "budgets":
-                given = _awarded(verdict)
-                self._runs[verdict.promotion_id].purse.refuse(max(0, wanted[verdict.promotion_id] - given), at)
+            number = verdict.promotion_id
+            if number in rooms and wanted[number] > max(rooms[number].minor, _awarded(verdict)):
+                self._runs[number].purse.refuse(wanted[number] - _awarded(verdict), at)
         return fitted
 
     def _account(self, run: Run, arm: str, effect: Effect, event: Event) -> Account:
@@ -159,29 +159,25 @@ class Replay:
             tally = run.tallies.get(key[1:3])
             if tally is None:
                 tally = run.tallies[key[1:3]] = Tally(party.party_id, party.region, party.segments)
-            account = self._accounts[key] = Account(
-                key, arm, *run.sides[arm, effect.role], event.merchant.region, tally
-            )
+            account = self._accounts[key] = Account(run, key, arm, event.merchant.region, tally)
             account.award = effect.amount_minor
         return account
 
     def _move(self, touch: Touch, event: OpenEvent, at: datetime) -> None:
         """Bring an account level with how an event stands now."""
         account = touch.account
-        run = self._runs[account.key[0]]
         ended = event.settled_at
         if ended is not None and ended != at and is_final(int((at - ended).total_seconds()), account.side.side.reward):
             return
-        now = run.contribution(touch, event)
-        if now == touch.now:
-            return
-        account.move(run.of, touch.now, now)
-        touch.now = now
-        self._grant(run, account, event.merchant_id, at)
+        promised = account.run.measured(touch, event)
+        settled = promised if event.standing == "settled" else 0
+        if promised != touch.promised or settled != touch.settled:
+            account.move(touch, promised, settled, event.buyer_id)
+            self._grant(account, event.merchant_id, at)
 
-    def _grant(self, run: Run, account: Account, merchant_id: int, at: datetime) -> None:
+    def _grant(self, account: Account, merchant_id: int, at: datetime) -> None:
         """Hold and grant what an account is entitled to now, as far as the budgets go."""
-        held, granted = account.held, account.granted
+        run, held, granted = account.run, account.held, account.granted
         who: Who = (account.key[0], account.side.side.role, account.key[2])
         used = account.used_elsewhere(self._used.get(who, _UNUSED)) if run.has_lifetime else None
         target = account.target(used)
@@ -205,11 +201,11 @@ class Replay:
     def _forget(self, event_id: str) -> None:
         """An event has become final; with it, the window that was its own."""
         for touch in self._open.pop(event_id).touches:
-            if self._runs[touch.account.key[0]].plan.per_event:
+            if touch.account.run.plan.per_event:
                 self._close(self._accounts.pop(touch.account.key))
 
     def _close(self, account: Account) -> None:
-        run = self._runs[account.key[0]]
+        run = account.run
         if not 0 <= account.granted <= account.held or account.settled > account.promised:
             run.breaches.append(f"{account.key}: granted {account.granted}, held {account.held}")
         if not (account.held or account.promised):
