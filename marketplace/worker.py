@@ -52,6 +52,8 @@ from marketplace.flows.pay_due import pay_due
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.flows.set_payout_terms import release_reserves
+from marketplace.flows.simulate_promotion import JOB as SIMULATION
+from marketplace.flows.simulate_promotion import run_simulation
 from marketplace.flows.take_bank_folder import take_bank_folder
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
@@ -133,6 +135,10 @@ async def _advance_incentives(db: Database, _: Any) -> None:
     moved = await advance_incentives.advance_incentives(db, ACTOR)
     if moved or expired:
         log.info("incentives advanced", moved=moved, expired=expired)
+
+
+async def _simulate_promotion(db: Database, simulation_id: Any) -> None:
+    await run_simulation(db, ACTOR, simulation_id)
 
 
 async def _release_reserves(db: Database, _: Any) -> None:
@@ -224,6 +230,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "run_schedules": Job(_run_schedules, cron="*/5 * * * *"),
         "deliver_ad_orders": Job(_deliver_ad_orders, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
+        SIMULATION: Job(_simulate_promotion),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

@@ -69,7 +69,9 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "campaigns",
         "bookings",
     ),
-    "incentives": ("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in"),
+    "incentives": (
+        *("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in", "simulations"),
+    ),
     "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
     "funnels": ("funnels", "channels", "channel-costs", "channel-economics"),
     "webhooks": ("webhooks", "webhook-topics"),
