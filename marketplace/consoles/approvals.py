@@ -1,6 +1,6 @@
 """What waits for a second person, of whatever kind, in one list; and what that person says to it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ from marketplace.consoles.approvals_sql import WAITING
 from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import Conflict, Forbidden
 from marketplace.flows import (
     dun_merchants,
     exchange_money,
@@ -30,7 +30,7 @@ from marketplace.flows import (
 )
 from marketplace.flows.post_journal import DecideJournal
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import Role
+from marketplace.web.guards import FINANCE, OPS, Role
 
 LISTED_MAX = 200
 
@@ -127,6 +127,19 @@ DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
 """What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
 
 
+ROLES: dict[Kind, frozenset[Role]] = {Kind.AD_GRANT: OPS}
+"""Who decides what is not finance's; the same people as over the API."""
+
+
+def may_decide(roles: Set[str], kind: Kind) -> bool:
+    return bool(roles & ROLES.get(kind, FINANCE))
+
+
+def _check_role(request: ActorRequest, kind: Kind) -> None:
+    if not may_decide(request.user.roles, kind):
+        raise Forbidden(f"a {kind} is decided by other people")
+
+
 def _decision(request: ActorRequest, merchant_id: int, proposal_id: int, reason: str = "") -> Decision:
     return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & {Role.CONTROLLER, Role.ADMIN}))
 
@@ -141,7 +154,8 @@ async def show_approvals(request: ActorRequest, db: Database, refused: Refused |
     async with db.read(STAFF) as tx:
         rows = await tx.rows(WAITING, limit=LISTED_MAX)
         entity = await ops_queries.get_entity(tx, None)
-    waiting = [Waiting(Kind(row.kind), *row[1:]) for row in rows]
+    found = [Waiting(Kind(row.kind), *row[1:]) for row in rows]
+    waiting = [each for each in found if may_decide(request.user.roles, each.kind)]
     own = frozenset(each.proposal_id for each in waiting if each.made_by == request.user.login)
     page = ApprovalsPage(waiting, own, entity.zone if entity else "UTC")
     rejectable = {kind for kind, (_, reject) in DECIDED.items() if reject is not None}
@@ -160,6 +174,7 @@ async def approve(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
+        _check_role(request, kind)
         await DECIDED[kind][0](tx, _decision(request, merchant_id, proposal_id))
         return done("/finance/approvals", "approved")
 
@@ -177,6 +192,7 @@ async def reject(
     """Refuse it and say why; whoever made it may take it back so."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        _check_role(request, kind)
         deed = DECIDED[kind][1]
         if deed is None:
             raise Conflict(f"a {kind} is not rejected; it is made anew or given up where it was made")

@@ -45,7 +45,7 @@ _KINDS = (
     FROM billing.rerating WHERE state = 'proposed'
     """,
     """
-    SELECT 'billing_run', 0, run_id, NULL, NULL, to_char(from_on, 'YYYY-MM'), made_by, made_at,
+    SELECT 'billing_run', 0, run_id, NULL, NULL, from_on || ' – ' || (to_on - 1), made_by, made_at,
            '/finance/runs/' || run_id
     FROM billing.billing_run WHERE state = 'previewed'
     """,
