@@ -226,3 +226,33 @@ change = reference_table(
     schema="incentives",
 )
 """What is to be changed of a campaign or promotion that was approved: its end, or more budget."""
+
+simulation = reference_table(
+    "simulation",
+    Column("simulation_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("promotion_id", BigInteger, nullable=False),
+    Column("version_no", Integer, nullable=False),
+    Column("asked", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("progress_ppm", Integer, nullable=False, server_default="0"),
+    Column("result", JSONB),
+    Column("digest", Text),
+    Column("fault", Text),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    ForeignKeyConstraint(
+        ["promotion_id", "version_no"],
+        ["incentives.promotion_version.promotion_id", "incentives.promotion_version.version_no"],
+    ),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
+    CheckConstraint("(state = 'done') = (result IS NOT NULL AND digest IS NOT NULL)", name="result"),
+    CheckConstraint("(state = 'failed') = (fault IS NOT NULL)", name="fault"),
+    CheckConstraint("progress_ppm BETWEEN 0 AND 1000000", name="progress"),
+    Index(None, "promotion_id", "simulation_id"),
+    schema="incentives",
+)
+"""A version of a promotion replayed over recorded history (`incentives.simulation.report.Simulation`).
+
+asked: over which days, and which response is expected. digest: of the result; the same pins give the same one.
+"""

@@ -53,6 +53,8 @@ from marketplace.flows.pay_due import pay_due
 from marketplace.flows.release_order import expire_orders
 from marketplace.flows.send_payment_commands import send_commands
 from marketplace.flows.set_payout_terms import release_reserves
+from marketplace.flows.simulate_promotion import JOB as SIMULATION
+from marketplace.flows.simulate_promotion import run_simulation
 from marketplace.flows.take_bank_folder import take_bank_folder
 from marketplace.flows.vest_rewards import vest_rewards
 from marketplace.processors.model import Processor
@@ -141,6 +143,10 @@ async def _grant_rewards(db: Database, _: Any) -> None:
     granted, vested = await grant_rewards.grant_rewards(db, ACTOR), await vest_rewards(db, ACTOR)
     if granted or vested:
         log.info("rewards looked after", granted=granted, vested=vested)
+
+
+async def _simulate_promotion(db: Database, simulation_id: Any) -> None:
+    await run_simulation(db, ACTOR, simulation_id)
 
 
 async def _release_reserves(db: Database, _: Any) -> None:
@@ -233,6 +239,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "run_schedules": Job(_run_schedules, cron="*/5 * * * *"),
         "deliver_ad_orders": Job(_deliver_ad_orders, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
+        SIMULATION: Job(_simulate_promotion),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),

@@ -83,6 +83,12 @@ async def get_charge(tx: Tx, merchant_id: int, charge_id: int) -> Charge:
     return _charge(row)
 
 
+async def charge_of_entry(tx: Tx, merchant_id: int, entry_no: int) -> Charge | None:
+    """The charge that an entry made, if it made one."""
+    row = await tx.row(select(*_COLUMNS).where(charge.c.merchant_id == merchant_id, charge.c.entry_no == entry_no))
+    return _charge(row) if row is not None else None
+
+
 async def find_charge(tx: Tx, merchant_id: int, source: ChargeSource, source_id: int, part: str) -> Charge | None:
     """The charge for a part of a source, if there is one."""
     found = await of_source(tx, merchant_id, source, source_id)

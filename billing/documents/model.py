@@ -6,7 +6,7 @@ back later stands in a credit note, by cumulative shares: any split of a whole g
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -234,6 +234,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     def gross_minor(self) -> int:
         """BR-CO-15: net and VAT."""
         return self.net_minor + self.vat_minor
+
+    @property
+    def last_on(self) -> date:
+        """The last day of its period."""
+        return self.to_on - timedelta(days=1)
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -174,7 +174,8 @@ async def is_corrected(tx: Tx, one: Document) -> bool:
         select(func.count()).where(
             document.c.merchant_id == one.merchant_id,
             document.c.corrects_id == one.document_id,
-            document.c.state != State.VOID,
+            document.c.state == State.ISSUED,
+            document.c.reverses_id.is_(None),
         )
     )
     return bool(found)

@@ -179,6 +179,22 @@ async def rate_on(tx: Tx, from_currency: str, to_currency: str, on: date) -> Rat
     return _rate(row) if row is not None else None
 
 
+async def newest_rate(tx: Tx, from_currency: str, to_currency: str, upto: date) -> Rate | None:
+    """The approved rate of the last day up to `upto` that has one."""
+    row = await tx.row(
+        select(*_RATE)
+        .where(
+            exchange_rate.c.from_currency == from_currency,
+            exchange_rate.c.to_currency == to_currency,
+            exchange_rate.c.rate_on <= upto,
+            exchange_rate.c.state == RateState.APPROVED.value,
+        )
+        .order_by(exchange_rate.c.rate_on.desc())
+        .limit(1)
+    )
+    return _rate(row) if row is not None else None
+
+
 async def add_revaluation(
     tx: Tx, house_merchant_id: int, revaluation_id: int, on: date, currency: str, result_minor: int
 ) -> None:

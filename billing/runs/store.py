@@ -123,6 +123,16 @@ def _run(row: Any) -> Run:
     return Run(**{**values, "state": RunState(values["state"])})
 
 
+async def has_closed(tx: Tx, run: Run) -> bool:
+    """Whether books of the entity are closed through the run's period: also of merchants without a statement."""
+    found = await tx.scalar(
+        "SELECT 1 FROM billing.ledger_head WHERE entity_id = :entity AND closed_through >= :last_on LIMIT 1",
+        entity=run.entity_id,
+        last_on=run.period.last_on,
+    )
+    return found is not None
+
+
 async def insert_run(tx: Tx, entity_id: int, period: Period, payout_on: date) -> Run:
     """Draft a run; the unique index keeps a period to one live run."""
     closed_before = await tx.scalar(select(entity.c.closed_through).where(entity.c.entity_id == entity_id))

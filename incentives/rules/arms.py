@@ -1,5 +1,6 @@
 """By lot, and the same lot wherever and whenever it is drawn: the slot of a unit, the arm of a slot. Pure."""
 
+from functools import lru_cache
 from hashlib import sha256
 
 from incentives.rules.model import Arm, Experiment
@@ -14,6 +15,7 @@ A vector for both: slot("summer", "42") is 3229.
 """
 
 
+@lru_cache(maxsize=100_000)
 def slot(salt: str, unit: str) -> int:
     """0 to 9,999: the first 32 bits of SHA-256 of "salt:unit", modulo 10,000."""
     return int.from_bytes(sha256(f"{salt}:{unit}".encode()).digest()[:4]) % SLOTS

@@ -20,6 +20,8 @@ class Lane(msgspec.Struct, frozen=True):
     mode: Literal["all", "best", "first"]
 
 
+_NOTHING_LEFT = "nothing is left to give on this order"
+
 LANES = (Lane("early", "all"), Lane("best_of", "best"), Lane("standard", "all"), Lane("late", "all"))
 """Of a platform that has not chosen its own."""
 
@@ -44,7 +46,7 @@ def _allows(one: Stacking, other: Stacking) -> bool:
 
 
 def decide(
-    candidates: Iterable[C],
+    candidates: Sequence[C],
     lanes: Sequence[Lane],
     worth: Callable[[C], int],
     take: Callable[[C], bool],
@@ -55,13 +57,19 @@ def decide(
     anything was left to give.
     """
     refused: list[tuple[C, str]] = []
+    if len(candidates) == 1 and any(lane.name == candidates[0].stacking.lane for lane in lanes):
+        only = candidates[0]  # what most events have, without the ceremony
+        worth(only)
+        return refused if take(only) else [(only, _NOTHING_LEFT)]
     taken: dict[tuple[Sequence[str], Sequence[str]], C] = {}  # one of each kind is enough to ask
     by_lane: dict[str, list[C]] = {}
     for candidate in candidates:
         by_lane.setdefault(candidate.stacking.lane, []).append(candidate)
     for lane in lanes:
+        if lane.name not in by_lane:
+            continue
         winner: C | None = None
-        for candidate in _ranked(by_lane.pop(lane.name, ()), lane, worth):
+        for candidate in _ranked(by_lane.pop(lane.name), lane, worth):
             stacking = candidate.stacking
             barring = next((other for other in taken.values() if not may_meet(stacking, other.stacking)), None)
             if barring is not None:
@@ -73,7 +81,7 @@ def decide(
                 taken.setdefault((stacking.tags, stacking.allows), candidate)
                 winner = winner or candidate
             else:
-                refused.append((candidate, "nothing is left to give on this order"))
+                refused.append((candidate, _NOTHING_LEFT))
     for unknown in by_lane.values():
         refused.extend((candidate, f"there is no lane {candidate.stacking.lane}") for candidate in unknown)
     return refused

@@ -16,6 +16,7 @@ from marketplace.cli.root import cli
 from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
+from marketplace.core.rates import divide_half_even
 from marketplace.flows import run_billing
 from marketplace.flows.apply_contracts import apply_file
 from marketplace.flows.apply_payer_contracts import apply_payer_file
@@ -193,7 +194,7 @@ async def compare(session: Session, run_id: int, currency: str | None, merchant_
         table = Table("merchant", "", "column", "before", "now", "change", "%", "", box=None)
         for one in found.moved:
             amounts = [text_from_minor(m, one.currency) for m in (one.before_minor, one.now_minor, one.change_minor)]
-            percent = "" if one.relative_ppm is None else f"{one.relative_ppm // 10_000:+,}"
+            percent = "" if one.relative_ppm is None else f"{divide_half_even(one.relative_ppm, 10_000):+,}"
             table.add_row(str(one.merchant_id), one.currency, one.column, *amounts, percent, one.flag or "")
         out.print(table if found.moved else "Nothing moved.")
 

@@ -25,6 +25,7 @@ MODULES = {
     "billing": "billing",
     "payouts": "payouts",
     "documents": "documents",
+    "promotion": "promotion",
     "verify": "billing",
     "export": "export",
     "user": "user",

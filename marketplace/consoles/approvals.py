@@ -1,6 +1,6 @@
 """What waits for a second person, of whatever kind, in one list; and what that person says to it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -16,9 +16,21 @@ from marketplace.consoles.approvals_sql import WAITING
 from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.errors import Conflict
-from marketplace.flows import dun_merchants, fund_ads, instruct_bank, rerate_contracts, run_billing, set_payout_terms
+from marketplace.core.errors import Conflict, Forbidden
+from marketplace.flows import (
+    dun_merchants,
+    exchange_money,
+    fund_ads,
+    instruct_bank,
+    post_journal,
+    rerate_contracts,
+    run_billing,
+    set_payout_terms,
+    void_document,
+)
+from marketplace.flows.post_journal import DecideJournal
 from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import FINANCE, OPS, Role
 
 LISTED_MAX = 200
 
@@ -31,6 +43,9 @@ class Kind(StrEnum):
     PAYOUT_FILE = "payout_file"
     AD_GRANT = "ad_grant"
     WRITE_OFF = "write_off"
+    JOURNAL = "journal"
+    EXCHANGE_RATE = "exchange_rate"
+    DOCUMENT_VOID = "document_void"
     RERATING = "rerating"
     BILLING_RUN = "billing_run"
 
@@ -58,31 +73,75 @@ class ApprovalsPage(msgspec.Struct, frozen=True):
     zone: str
 
 
-Approve = Callable[[Tx, int, int], Awaitable[Any]]
-Reject = Callable[[Tx, int, int, str], Awaitable[Any]]
+class Decision(msgspec.Struct, frozen=True):
+    """What is decided, why, and whether who decides is bound by the limits of accountants."""
+
+    merchant_id: int
+    proposal_id: int
+    reason: str
+    is_controller: bool
 
 
-def _of_house(deed: Callable[[Tx, int], Awaitable[Any]]) -> Approve:
-    return lambda tx, _, proposal_id: deed(tx, proposal_id)
+Deed = Callable[[Tx, Decision], Awaitable[Any]]
 
 
-def _without_reason(deed: Callable[[Tx, int, int], Awaitable[Any]]) -> Reject:
-    return lambda tx, merchant_id, proposal_id, _: deed(tx, merchant_id, proposal_id)
+def _of_merchant(deed: Callable[[Tx, int, int], Awaitable[Any]]) -> Deed:
+    return lambda tx, one: deed(tx, one.merchant_id, one.proposal_id)
 
 
-DECIDED: dict[Kind, tuple[Approve, Reject | None]] = {
-    Kind.BANK_ACCOUNT: (bank_accounts.approve, bank_accounts.reject),
-    Kind.PAYOUT_TERMS: (set_payout_terms.approve_terms, set_payout_terms.reject_terms),
+def _because(deed: Callable[[Tx, int, int, str], Awaitable[Any]]) -> Deed:
+    return lambda tx, one: deed(tx, one.merchant_id, one.proposal_id, one.reason)
+
+
+def _of_house(deed: Callable[[Tx, int], Awaitable[Any]]) -> Deed:
+    return lambda tx, one: deed(tx, one.proposal_id)
+
+
+def _journal(deed: Callable[[Tx, DecideJournal], Awaitable[Any]]) -> Deed:
+    return lambda tx, one: deed(
+        tx,
+        DecideJournal(
+            merchant_id=one.merchant_id,
+            journal_id=one.proposal_id,
+            reason=one.reason,
+            is_controller=one.is_controller,
+        ),
+    )
+
+
+DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
+    Kind.BANK_ACCOUNT: (_of_merchant(bank_accounts.approve), _because(bank_accounts.reject)),
+    Kind.PAYOUT_TERMS: (_of_merchant(set_payout_terms.approve_terms), _because(set_payout_terms.reject_terms)),
     Kind.PAYOUT_FILE: (
         _of_house(instruct_bank.approve_file),
-        lambda tx, _, file_id, reason: instruct_bank.cancel_file(tx, file_id, reason),
+        lambda tx, one: instruct_bank.cancel_file(tx, one.proposal_id, one.reason),
     ),
-    Kind.AD_GRANT: (fund_ads.approve_grant, _without_reason(fund_ads.reject_grant)),
-    Kind.WRITE_OFF: (dun_merchants.approve_write_off, _without_reason(dun_merchants.refuse_write_off)),
+    Kind.AD_GRANT: (_of_merchant(fund_ads.approve_grant), _of_merchant(fund_ads.reject_grant)),
+    Kind.WRITE_OFF: (_of_merchant(dun_merchants.approve_write_off), _of_merchant(dun_merchants.refuse_write_off)),
+    Kind.JOURNAL: (_journal(post_journal.approve_journal), _journal(post_journal.reject_journal)),
+    Kind.EXCHANGE_RATE: (_of_house(exchange_money.approve_rate), _of_house(exchange_money.reject_rate)),
+    Kind.DOCUMENT_VOID: (_of_merchant(void_document.approve_void), _of_merchant(void_document.withdraw_void)),
     Kind.RERATING: (_of_house(rerate_contracts.approve_rerating), None),
-    Kind.BILLING_RUN: (lambda tx, _, run_id: run_billing.approve(tx, run_id, False), None),
+    Kind.BILLING_RUN: (lambda tx, one: run_billing.approve(tx, one.proposal_id, without_parked=False), None),
 }
 """What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
+
+
+ROLES: dict[Kind, frozenset[Role]] = {Kind.AD_GRANT: OPS}
+"""Who decides what is not finance's; the same people as over the API."""
+
+
+def may_decide(roles: Set[str], kind: Kind) -> bool:
+    return bool(roles & ROLES.get(kind, FINANCE))
+
+
+def _check_role(request: ActorRequest, kind: Kind) -> None:
+    if not may_decide(request.user.roles, kind):
+        raise Forbidden(f"a {kind} is decided by other people")
+
+
+def _decision(request: ActorRequest, merchant_id: int, proposal_id: int, reason: str = "") -> Decision:
+    return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & {Role.CONTROLLER, Role.ADMIN}))
 
 
 @get("/approvals")
@@ -95,7 +154,8 @@ async def show_approvals(request: ActorRequest, db: Database, refused: Refused |
     async with db.read(STAFF) as tx:
         rows = await tx.rows(WAITING, limit=LISTED_MAX)
         entity = await ops_queries.get_entity(tx, None)
-    waiting = [Waiting(Kind(row.kind), *row[1:]) for row in rows]
+    found = [Waiting(Kind(row.kind), *row[1:]) for row in rows]
+    waiting = [each for each in found if may_decide(request.user.roles, each.kind)]
     own = frozenset(each.proposal_id for each in waiting if each.made_by == request.user.login)
     page = ApprovalsPage(waiting, own, entity.zone if entity else "UTC")
     rejectable = {kind for kind, (_, reject) in DECIDED.items() if reject is not None}
@@ -114,7 +174,8 @@ async def approve(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
-        await DECIDED[kind][0](tx, merchant_id, proposal_id)
+        _check_role(request, kind)
+        await DECIDED[kind][0](tx, _decision(request, merchant_id, proposal_id))
         return done("/finance/approvals", "approved")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))
@@ -131,10 +192,12 @@ async def reject(
     """Refuse it and say why; whoever made it may take it back so."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        _check_role(request, kind)
         deed = DECIDED[kind][1]
         if deed is None:
             raise Conflict(f"a {kind} is not rejected; it is made anew or given up where it was made")
-        await deed(tx, merchant_id, proposal_id, text(typed, "reason", most=500, least=1))
+        reason = text(typed, "reason", most=500, least=1)
+        await deed(tx, _decision(request, merchant_id, proposal_id, reason))
         return done("/finance/approvals", "rejected")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))

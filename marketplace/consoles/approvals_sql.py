@@ -25,11 +25,27 @@ _KINDS = (
     WHERE w.state = 'proposed'
     """,
     """
+    SELECT 'journal', merchant_id, journal_id,
+           (SELECT sum(greatest(leg, 0)) FROM unnest(amounts) AS leg)::bigint, currency, reason, made_by, made_at, NULL
+    FROM billing.journal WHERE state = 'proposed'
+    """,
+    """
+    SELECT 'exchange_rate', 0, rate_id, NULL, NULL,
+           from_currency || ' → ' || to_currency || ' ' || rate || ', ' || rate_on || ', ' || source,
+           made_by, made_at, NULL
+    FROM billing.exchange_rate WHERE state = 'proposed'
+    """,
+    """
+    SELECT 'document_void', merchant_id, document_id, net_minor + vat_minor, currency, void_reason, void_asked_by,
+           issued_at, NULL
+    FROM billing.document WHERE state = 'issued' AND void_asked_by IS NOT NULL
+    """,
+    """
     SELECT 'rerating', coalesce(merchant_id, 0), rerating_id, NULL, NULL, from_on::text, made_by, made_at, NULL
     FROM billing.rerating WHERE state = 'proposed'
     """,
     """
-    SELECT 'billing_run', 0, run_id, NULL, NULL, to_char(from_on, 'YYYY-MM'), made_by, made_at,
+    SELECT 'billing_run', 0, run_id, NULL, NULL, from_on || ' – ' || (to_on - 1), made_by, made_at,
            '/finance/runs/' || run_id
     FROM billing.billing_run WHERE state = 'previewed'
     """,

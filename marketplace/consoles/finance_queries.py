@@ -265,14 +265,14 @@ _TOTALS = ",\n".join(
 _SUMS = ", ".join(f"sum({name}_minor) AS {name}_minor" for name in ("opening", *STATEMENT_COLUMNS, "closing"))
 _RUNS = f"""
 SELECT r.*, CAST(:currency AS text) AS currency, coalesce(s.statements, 0) AS statements,
-       coalesce(s.parked, 0) AS parked, coalesce(s.orders, 0) AS orders,
+       (SELECT count(DISTINCT merchant_id) FROM billing.statement x
+        WHERE x.run_id = r.run_id AND x.state = 'parked') AS parked, coalesce(s.orders, 0) AS orders,
        coalesce(p.instructed_minor, 0) AS instructed_minor, {_TOTALS}
 FROM (
     SELECT * FROM billing.billing_run r WHERE {{wanted}} ORDER BY from_on DESC, run_id DESC LIMIT :limit
 ) AS r
 LEFT JOIN (
-    SELECT run_id, count(*) AS statements, count(*) FILTER (WHERE state = 'parked') AS parked,
-           sum(orders) AS orders, {_SUMS}
+    SELECT run_id, count(*) AS statements, sum(orders) AS orders, {_SUMS}
     FROM billing.statement WHERE currency = :currency GROUP BY run_id
 ) AS s ON s.run_id = r.run_id
 LEFT JOIN (

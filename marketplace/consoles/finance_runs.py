@@ -9,11 +9,12 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from billing.runs.model import period_named
+from billing.runs.model import RunState, period_named
 from marketplace.consoles import finance_queries, ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, day, done, number
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database, Tx
+from marketplace.core.errors import Conflict
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows import run_billing
 from marketplace.flows.reconcile_payments import MatchKind
@@ -108,12 +109,14 @@ async def take_step(
         match step:
             case Step.PREVIEW:
                 of = (await run_billing.result(db, run_id)).run
+                if of.state not in {RunState.DRAFT, RunState.PREVIEWED}:
+                    raise Conflict(f"run {run_id} is {of.state}: there is nothing to preview")
                 if of.parent_run_id is None:
                     await run_billing.run_period(db, tx.actor, of.period, entity_id=of.entity_id)
                 else:
                     await run_billing.run_parked(db, tx.actor, of.parent_run_id)
             case Step.APPROVE | Step.APPROVE_REST:
-                await run_billing.approve(tx, run_id, step is Step.APPROVE_REST)
+                await run_billing.approve(tx, run_id, without_parked=step is Step.APPROVE_REST)
             case Step.PARKED:
                 shown = (await run_billing.run_parked(db, tx.actor, run_id)).run.run_id
             case Step.FINALISE:

@@ -43,6 +43,7 @@ _MERCHANT_PAGES = (
     ("home", ""),
     ("orders", "/orders"),
     ("statements", "/statements"),
+    ("documents", "/documents"),
     ("payouts", "/payouts"),
     ("ads", "/ads"),
     ("balance", "/accounts/2000"),

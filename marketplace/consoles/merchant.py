@@ -11,6 +11,7 @@ from demand.model import OrderState
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
 from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.books_queries import OrderFilter
+from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.consoles.merchant_queries import MerchantHome
 from marketplace.consoles.order_deeds import DEEDS, show_order
@@ -177,7 +178,7 @@ async def entry(
     return send(request, "books/entry.html", page, "balance", place)
 
 
-_PAGES = [home, orders, order, *DEEDS, *ADS, statements, statement, payouts, payout, account, entry]
+_PAGES = [home, orders, order, *DEEDS, *ADS, *DOCUMENTS, statements, statement, payouts, payout, account, entry]
 
 PAGES = [
     Router(

@@ -70,12 +70,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "bookings",
     ),
     "incentives": (
-        "incentive-campaigns",
-        "incentive-changes",
-        "budgets",
-        "promotions",
-        "versions",
-        "opt-in",
+        *("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in", "simulations"),
         "rewards",
     ),
     "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),

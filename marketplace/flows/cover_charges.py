@@ -104,7 +104,7 @@ async def take_back_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
         legs = postings.charge_covered(-minor, share.contract_id)
         await post_share(tx, share, "payer_charge_reversed", legs, on=on, source_id=share.source_id)
         await shares.add_back(tx, share, share.source_id, {1: minor}, to_bearer)
-        await move_share(tx, share, {1: minor}, to_bearer)
+        await move_share(tx, share, {1: minor}, to_bearer, on=on)
 
 
 async def _one_at_a_time(tx: Tx) -> None:

@@ -9,6 +9,7 @@ from billing.charges import store as charges
 from billing.journals import store as journals
 from billing.journals.model import JournalState
 from billing.ledger import store as ledger
+from billing.ledger.model import Entry
 from billing.line_disputes import store
 from billing.line_disputes.model import (
     ANSWERED_WITHIN,
@@ -63,7 +64,7 @@ async def dispute_line(tx: Tx, cmd: DisputeLine) -> LineDispute:
         entry_no = (await charges.get_charge(tx, cmd.merchant_id, cmd.charge_id)).entry_no
     assert entry_no is not None
     entry = await ledger.get_entry(tx, cmd.merchant_id, entry_no)
-    line_minor = taken_minor(entry.legs)
+    line_minor = await _left_minor(tx, entry)
     live = await store.live_minor(tx, cmd.merchant_id, entry_no)
     asked = cmd.disputed_minor if cmd.disputed_minor is not None else max(line_minor - live, 1)
     check_amount(asked, line_minor, live)
@@ -140,11 +141,26 @@ async def accept(tx: Tx, cmd: AcceptDispute) -> LineDispute:
     if cmd.amount_minor > held.disputed_minor:
         raise Conflict(f"amount_minor: {held.disputed_minor} is disputed, not more", pointer="/amount_minor")
     entry = await ledger.get_entry(tx, cmd.merchant_id, held.entry_no)
+    if cmd.amount_minor > (left := await _left_minor(tx, entry)):
+        raise Conflict(f"amount_minor: {left} is left of what the entry took", pointer="/amount_minor")
     journal = await post_journal.add(
         tx, books, kind_for(entry.kind), held.currency, post_journal.given(cmd.amount_minor), cmd.reason, held.text,
         dispute_id=held.line_dispute_id,
     )  # fmt: skip
     return await store.propose(tx, held, journal.journal_id)
+
+
+async def _left_minor(tx: Tx, entry: Entry) -> int:
+    """What an entry took from the merchant, of a charge less what was credited of it since."""
+    if entry.kind.startswith(_TAKES_NOTHING):
+        return 0
+    charge = await charges.charge_of_entry(tx, entry.merchant_id, entry.entry_no)
+    taken = taken_minor(entry.legs)
+    return taken if charge is None else min(taken, charge.kept_minor + charge.vat_minor - charge.credited_vat_minor)
+
+
+_TAKES_NOTHING = ("payout_", "exchange_")
+"""Kinds of entries that only move what the merchant has."""
 
 
 async def _hold(tx: Tx, key: CaseKey) -> LineDispute:

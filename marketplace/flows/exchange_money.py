@@ -18,6 +18,7 @@ from billing.journals.store import closed_through
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry
+from billing.payout_terms.store import find_hold
 from marketplace.core import audit, policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
@@ -113,12 +114,18 @@ async def exchange_balance(tx: Tx, cmd: ExchangeBalance) -> Exchange:
     rate = await store.get_rate(tx, cmd.rate_id)
     check_usable(rate, books.today)
     await store.check_kept(tx, books.entity_id, rate.from_currency, rate.to_currency)
+    newest = await store.newest_rate(tx, rate.from_currency, rate.to_currency, books.today)
+    if newest is not None and newest.rate_id != rate.rate_id:
+        raise Conflict(f"rate {rate.rate_id} is of {rate.rate_on}: {newest.rate_id} of {newest.rate_on} is newer")
+    if await find_hold(tx, cmd.merchant_id) is not None:
+        raise Conflict("the merchant's payouts are held: what it is owed stays in its currency")
+    counted = {Account.PAYABLE, Account.MERCHANT_RECEIVABLE}
     found = await ledger.balances(tx, cmd.merchant_id)
-    owed = -sum(one.balance_minor for one in found if (one.account, one.currency) == (2000, rate.from_currency))
+    owed = -sum(one.balance_minor for one in found if one.account in counted and one.currency == rate.from_currency)
     if cmd.from_minor > owed:
         raise Conflict(
             f"from_minor: {cmd.from_minor} is more than {max(owed, 0)}, what the merchant is owed in"
-            f" {rate.from_currency}",
+            f" {rate.from_currency} less what it owes",
             pointer="/from_minor",
         )
     to_minor = rate.ratio.convert(cmd.from_minor)

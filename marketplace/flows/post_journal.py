@@ -128,8 +128,7 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     single = await policies.check_second_person(tx, held.made_by, f"journal {cmd.journal_id}")
     limits = await store.limits_of(tx, books.entity_id, held.currency)
     check_limit(held.legs, limits, is_controller=cmd.is_controller)
-    if held.reversal_of is None:
-        await _check_balances(tx, cmd.merchant_id, held.currency, held.legs)
+    await _check_balances(tx, cmd.merchant_id, held.currency, held.legs, reversal=held.reversal_of is not None)
     closed = await store.closed_through(tx, cmd.merchant_id)
     if held.kind is JournalKind.MANUAL and held.reversal_of is None and closed and held.effective_on <= closed:
         raise Conflict(f"the books were closed through {closed} meanwhile: withdraw it and propose it on an open day")
@@ -245,12 +244,17 @@ async def _check_processors(tx: Tx, entry_legs: Sequence[Leg]) -> None:
             raise Invalid(f"legs: there is no processor {leg.dimension}", pointer="/legs")
 
 
-async def _check_balances(tx: Tx, merchant_id: int, currency: str, entry_legs: Sequence[Leg]) -> None:
-    """Raise Conflict when legs would release more than was brought over, or give up more than is owed."""
+async def _check_balances(
+    tx: Tx, merchant_id: int, currency: str, entry_legs: Sequence[Leg], *, reversal: bool = False
+) -> None:
+    """Raise Conflict when legs would release more than was brought over, or give up more than is owed.
+
+    A reversal brings back what was released.
+    """
     changes: dict[int, int] = {}
     for leg in entry_legs:
         changes[leg.account] = changes.get(leg.account, 0) + leg.amount_minor
-    for account in sorted(changes.keys() & OPENED):
+    for account in sorted(changes.keys() & OPENED) if not reversal else ():
         left = await store.opened_left(tx, merchant_id, account, currency)
         check_opened(account, left, changes[account])
     if Account.MERCHANT_RECEIVABLE in changes:

@@ -100,7 +100,7 @@ async def approve_run(db: Database, actor: str, run_id: int, *, without_parked: 
 
     Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie.
     """
-    approved = await db.write(WORKER, actor, approve, run_id, without_parked)
+    approved = await db.write(WORKER, actor, approve, run_id, without_parked=without_parked)
     crash_point("run.approved")
     return approved
 
@@ -217,10 +217,13 @@ async def _previewed(tx: Tx, run_id: int) -> Run:
 async def abort(tx: Tx, run_id: int) -> RunResult:
     """`abort_run` within a transaction of the caller's."""
     await one_at_a_time(tx)
-    check_move(run_id, (await store.lock_run(tx, run_id)).state, RunState.ABORTED)
+    run = await store.lock_run(tx, run_id)
+    check_move(run_id, run.state, RunState.ABORTED)
     final = await store.count_statements(tx, run_id, "final")
     if final:
         raise Conflict(f"run {run_id}: {final} of its statements are final already; finish it, then reverse it")
+    if run.parent_run_id is None and await store.has_closed(tx, run):
+        raise Conflict(f"run {run_id}: it has closed books already; finish it, then reverse it")
     await store.move_run(tx, run_id, RunState.ABORTED)
     await release_covers(tx, run_id)
     await store.drop_previews(tx, run_id)
@@ -228,7 +231,7 @@ async def abort(tx: Tx, run_id: int) -> RunResult:
     return await read_result(tx, run_id)
 
 
-async def approve(tx: Tx, run_id: int, without_parked: bool) -> RunResult:
+async def approve(tx: Tx, run_id: int, *, without_parked: bool = False) -> RunResult:
     """`approve_run` within a transaction of the caller's."""
     run = await store.lock_run(tx, run_id)
     parked = await store.count_statements(tx, run_id, "parked")

@@ -1,6 +1,7 @@
 """What a refund takes back of what third-party payers bear of the order: planned, booked, undone."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -124,8 +125,13 @@ async def undo_back(tx: Tx, order: Order, refund_id: int) -> None:
         await move_share(tx, share, lines, -row.rejected_back_minor)
 
 
-async def move_share(tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer: int) -> None:
-    """Bring a share and its cap level with what came back of it, by line, and of that to whoever bore a rejection."""
+async def move_share(
+    tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer: int, *, on: date | None = None
+) -> None:
+    """Bring a share and its cap level with what came back of it, by line, and of that to whoever bore a rejection.
+
+    on: the day that its entries count for, by default today.
+    """
     version = await payers.get_version(tx, share.version_id)
     moved = msgspec.structs.replace(
         share,
@@ -137,5 +143,5 @@ async def move_share(tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer
     )
     await caps.give_back(tx, share.cap, share.shard, sum(lines.values()))
     legs = postings.payer_rejected(-to_bearer, share.contract_id, recourse=version.terms.recourse)
-    await post_share(tx, share, "payer_rejection_returned", legs)
-    await keep_share(tx, moved)
+    await post_share(tx, share, "payer_rejection_returned", legs, on=on)
+    await keep_share(tx, moved, on=on)

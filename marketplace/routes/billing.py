@@ -92,7 +92,7 @@ async def approve_run(
     request: ActorRequest, db: NamedDependency[Database], run_id: PathNo, without_parked: WithoutParked = None
 ) -> Response[RunResult]:
     """Approve a previewed run, as another person than its maker; what is parked is left out where that is said."""
-    return await once(request, db, run_billing.approve, run_id, bool(without_parked))
+    return await once(request, db, run_billing.approve, run_id, without_parked=bool(without_parked))
 
 
 @get("/billing-runs/{run_id:int}/parked", guards=[needs(FINANCE)])

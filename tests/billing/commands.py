@@ -21,7 +21,7 @@ import msgspec
 
 _NOW = "2018-09-03T12:00:00+00:00"
 _ROOT = Path(__file__).parents[2]
-_MODULES = ("billing", "export", "data", "payouts")
+_MODULES = ("billing", "export", "data", "payouts", "promotion")
 _SMALL = {
     "marketplace.flows.settle_orders.PARTS_PER_BUCKET": 2,
     "marketplace.flows.draft_run.ENTRIES_PER_BUCKET": 3,

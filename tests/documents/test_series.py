@@ -13,7 +13,7 @@ from billing.documents.store import Issue
 from billing.ledger import store as ledger
 from billing.runs.model import RunState
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import run_billing
+from marketplace.flows import draft_run
 from marketplace.flows.run_billing import approve_run, finalise_run, run_period
 from marketplace.flows.settle_orders import settle_through
 from tests.billing.market import CHECKER, MAKER, MAY, check_books, order, prepare
@@ -82,7 +82,7 @@ async def test_eight_at_once_of_which_some_die_leave_no_gap(db: Database) -> Non
 
 async def test_eight_finalise_one_run_at_once(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bucket by bucket, each merchant of its own; two series for all of them."""
-    monkeypatch.setattr(run_billing, "ENTRIES_PER_BUCKET", 1)
+    monkeypatch.setattr(draft_run, "ENTRIES_PER_BUCKET", 1)
     orders = [order(merchant_id, place, MAY_10) for place, merchant_id in enumerate(SHARED, start=1)]
     await db.write(WORKER, MAKER, prepare, orders, SHARED)
     await settle_through(db, MAKER, date(2018, 5, 31))

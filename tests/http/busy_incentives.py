@@ -46,6 +46,7 @@ async def promote(
     for merchant_id, owner in owners.items():
         await _done(owner, f"/merchants/{merchant_id}/promotions/{joined}/opt-in")
     [budget] = (await ops.get("/api/v1/budgets", params={"owner_id": joined})).json()["items"]
+    await _done(ops, f"/promotions/{joined}/simulations", {"from_on": "2018-05-01", "to_on": "2018-05-31"})
     for number in range(6):
         edit = {"to": "top_up", "budget_id": budget["budget_id"], "amount_minor": 100 + number}
         await _done(

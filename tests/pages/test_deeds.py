@@ -1,5 +1,6 @@
 """What people do on pages without any script: forms take effect once, and what is refused loses nothing."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from billing.journals.model import GoodwillReason
+from marketplace.consoles.books_queries import get_merchant
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.post_journal import ProposeGoodwill, propose_goodwill
 from marketplace.flows.run_demo import PASSWORD
 from tests.billing.market import check_books
 from tests.http.conftest import make_client, running
@@ -59,6 +63,32 @@ async def test_finance_bills_a_month_on_pages(fresh: Database, tmp_path: Path) -
         assert "The run is final." in (await maker.get(first.headers["location"])).text
         assert (await send(maker, page, f"{page}/reverse")).status_code == 303
         assert "reversed" in plain((await maker.get(page)).text)
+    await check_books(fresh)
+
+
+async def goodwill(tx: Tx) -> None:
+    cmd = ProposeGoodwill(
+        merchant_id=1, currency=(await get_merchant(tx, 1)).currency, amount_minor=500,
+        goodwill_reason=GoodwillReason.OUTAGE, reason="down for a day", evidence="ticket 7",
+    )  # fmt: skip
+    await propose_goodwill(tx, cmd)
+
+
+async def test_what_one_person_proposes_another_approves_or_rejects(fresh: Database, tmp_path: Path) -> None:
+    await fresh.write(WORKER, "finance", goodwill)
+    await fresh.write(WORKER, "finance", goodwill)
+    await fresh.write(WORKER, "test", two_people)
+    async with browser_of(fresh, tmp_path, "finance") as maker, browser_of(fresh, tmp_path, "admin") as checker:
+        page = "/finance/approvals"
+        first, second = dict.fromkeys(
+            re.findall(r'action="([^"]+/journal/[^"]+)/approve"', (await maker.get(page)).text)
+        )
+        assert (await send(maker, page, f"{first}/approve")).status_code == 403
+        assert (await send(checker, page, f"{first}/approve")).status_code == 303
+        silent = await send(checker, page, f"{second}/reject", reason=" ")
+        assert silent.status_code == 422
+        assert (await send(checker, page, f"{second}/reject", reason="no outage")).status_code == 303
+        assert "Nothing waits" in (await checker.get(page)).text
     await check_books(fresh)
 
 

@@ -42,6 +42,8 @@ ABOUT_A_MERCHANT = {
     "/orders/{order_id}": (MERCHANT, OPS | FINANCE),
     "/statements": (OWNERS, FINANCE),
     "/statements/{run_id}/{currency}": (OWNERS, FINANCE),
+    "/documents": (OWNERS, FINANCE),
+    "/documents/{document_id}/document.pdf": (OWNERS, FINANCE),
     "/payouts": (OWNERS, FINANCE),
     "/payouts/{payout_id}": (OWNERS, FINANCE),
     "/accounts/{code}": (OWNERS, FINANCE),

@@ -15,6 +15,7 @@ from billing.ads.lifecycle import CampaignMove
 from billing.ads.model import CampaignState, Pricing
 from billing.documents.model import Category
 from billing.documents.model import Kind as DocumentKind
+from billing.documents.model import State as DocumentState
 from billing.ledger.chart import Account
 from billing.payments.tables import payment_part
 from billing.runs.model import RunState
@@ -98,6 +99,7 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "campaign_state": {str(state) for state in CampaignState},
         "campaign_do": {str(move) for move in CampaignMove},
         "pricing": {str(pricing) for pricing in Pricing},
+        "document_now": {str(state) for state in DocumentState},
         "proposal": {str(kind) for kind in Kind},
         "rec_kind": {str(kind) for kind in MatchKind},
         "proof": {name for name, _, _ in PROOFS},

@@ -388,6 +388,29 @@ CREATE TABLE incentives.merchant_grant (
 ;;
 CREATE INDEX ix_merchant_grant_open ON incentives.merchant_grant (promotion_id, state) WHERE state IN ('pending', 'available')
 ;;
+CREATE TABLE incentives.simulation (
+    simulation_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    asked JSONB NOT NULL, 
+    state TEXT NOT NULL, 
+    progress_ppm INTEGER DEFAULT '0' NOT NULL, 
+    result JSONB, 
+    digest TEXT, 
+    fault TEXT, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    done_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_simulation PRIMARY KEY (simulation_id), 
+    CONSTRAINT fk_simulation_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no), 
+    CONSTRAINT ck_simulation_state CHECK (state IN ('queued', 'running', 'done', 'failed')), 
+    CONSTRAINT ck_simulation_result CHECK ((state = 'done') = (result IS NOT NULL AND digest IS NOT NULL)), 
+    CONSTRAINT ck_simulation_fault CHECK ((state = 'failed') = (fault IS NOT NULL)), 
+    CONSTRAINT ck_simulation_progress CHECK (progress_ppm BETWEEN 0 AND 1000000)
+)
+;;
+CREATE INDEX ix_simulation_promotion_id_simulation_id ON incentives.simulation (promotion_id, simulation_id)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_reservation TO app_staff, app_worker
@@ -559,3 +582,5 @@ CREATE POLICY app_worker ON incentives.merchant_grant TO app_worker USING (true)
 GRANT SELECT ON incentives.merchant_grant TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.merchant_grant FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.simulation TO app_staff, app_worker

@@ -1,0 +1,180 @@
+"""The history of orders as records of a replay, in the order of arrival, read as one stream of one snapshot."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from incentives.rules.events import Event, Line, Party
+from incentives.rules.target import Standing
+from incentives.simulation.model import Record
+from marketplace.core.clock import local_date
+from marketplace.core.db import Tx
+
+PREFETCH = 2_000
+
+HISTORY = """
+WITH wanted AS (
+    SELECT o.merchant_id, o.order_id, o.buyer_id, o.entity_id, o.state, o.placed_at, o.delivered_at
+    FROM demand.merchant_order o
+    WHERE o.{happens} >= $1 AND o.{happens} < $2 AND o.currency = $3
+), cancelled AS (
+    SELECT w.merchant_id, w.order_id, coalesce(
+        (SELECT min(e.at) FROM demand.order_event e
+         WHERE e.merchant_id = w.merchant_id AND e.order_id = w.order_id AND e.state IN ('cancelled', 'returned')),
+        (SELECT min(r.refunded_at) FROM demand.refund r
+         WHERE r.merchant_id = w.merchant_id AND r.order_id = w.order_id), w.placed_at) AS at
+    FROM wanted w WHERE w.state IN ('cancelled', 'returned')
+), returned AS (
+    SELECT r.merchant_id, r.order_id, r.refund_id, r.refunded_at AS at
+    FROM wanted w JOIN demand.refund r ON r.merchant_id = w.merchant_id AND r.order_id = w.order_id
+    WHERE r.state = 'booked'
+)
+SELECT w.{happens} AS at, 0 AS turn, CAST({standing} AS text) AS standing, w.merchant_id, w.order_id, w.buyer_id,
+       w.entity_id, l.line_nos, l.amounts, l.quantities, l.products, l.categories
+FROM wanted w JOIN (
+    SELECT l.merchant_id, l.order_id, array_agg(l.line_no ORDER BY l.line_no) AS line_nos,
+           array_agg(l.goods_minor - l.discount_minor ORDER BY l.line_no) AS amounts,
+           array_agg(l.quantity ORDER BY l.line_no) AS quantities,
+           array_agg(l.product_id ORDER BY l.line_no) AS products,
+           array_agg(l.category ORDER BY l.line_no) AS categories
+    FROM wanted w JOIN demand.order_line l ON l.merchant_id = w.merchant_id AND l.order_id = w.order_id
+    GROUP BY l.merchant_id, l.order_id
+) l ON l.merchant_id = w.merchant_id AND l.order_id = w.order_id
+UNION ALL
+SELECT w.delivered_at, 1, 'settled', w.merchant_id, w.order_id, w.buyer_id, w.entity_id, NULL, NULL, NULL, NULL, NULL
+FROM wanted w WHERE w.delivered_at IS NOT NULL AND w.state = 'delivered' AND {standing} = 'placed'
+UNION ALL
+SELECT r.at, 2, 'placed', r.merchant_id, r.order_id, NULL, NULL, array_agg(l.line_no ORDER BY l.line_no),
+       array_agg(CAST(l.goods_minor - l.discount_minor - coalesce(b.minor, l.refunded_goods_minor) AS bigint)
+                 ORDER BY l.line_no),
+       array_agg(l.quantity ORDER BY l.line_no), NULL, NULL
+FROM returned r JOIN demand.order_line l ON l.merchant_id = r.merchant_id AND l.order_id = r.order_id
+LEFT JOIN LATERAL (
+    SELECT sum(x.goods_minor) FILTER (WHERE x.line_no = l.line_no AND (q.at, q.refund_id) <= (r.at, r.refund_id))
+           AS back, count(x.line_no) AS parts
+    FROM returned q
+    JOIN demand.refund_line x ON x.merchant_id = q.merchant_id AND x.refund_id = q.refund_id
+    WHERE q.merchant_id = r.merchant_id AND q.order_id = r.order_id
+) p ON true
+CROSS JOIN LATERAL (SELECT CASE WHEN p.parts > 0 THEN coalesce(p.back, 0) END AS minor) b
+GROUP BY r.at, r.refund_id, r.merchant_id, r.order_id
+UNION ALL
+SELECT c.at, 3, 'cancelled', c.merchant_id, c.order_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM cancelled c
+ORDER BY 1, 2, 4, 5
+"""
+"""$1, $2: [from, to) of what happens; $3: the currency. What is settled, refunded and cancelled follows however late.
+
+An order settles when it is delivered: the pass that books it comes within the day. Amounts are of goods, after the
+merchant's own discount. Refunds of imported orders have no lines: they take back what the lines say in the end.
+"""
+
+MERCHANTS = """
+SELECT m.merchant_id, m.region, m.joined_on, count(o.order_id) AS orders, max(o.placed_at) AS last_at
+FROM supply.merchant m LEFT JOIN demand.merchant_order o ON o.merchant_id = m.merchant_id AND o.placed_at < $1
+GROUP BY m.merchant_id, m.region, m.joined_on
+"""
+BUYERS = """
+SELECT b.buyer_id, b.region, b.created_at FROM demand.buyer b
+"""
+BUYER_ORDERS = """
+SELECT o.buyer_id, count(*) AS orders, max(o.placed_at) AS last_at
+FROM demand.merchant_order o WHERE o.placed_at < $1 GROUP BY o.buyer_id
+"""
+
+
+class _Known:
+    """What is known of a party while history passes by."""
+
+    __slots__ = ("joined_on", "last_at", "orders", "region")
+
+    def __init__(self, region: str | None, joined_on: date | None, orders: int, last_at: datetime | None) -> None:
+        self.region, self.joined_on, self.orders, self.last_at = region or None, joined_on, orders, last_at
+
+    def party(self, party_id: int, at: datetime, on: date) -> Party:
+        """As it was before an order; then count that order."""
+        found = Party(
+            party_id=party_id,
+            region=self.region,
+            orders=self.orders,
+            days=None if self.joined_on is None else max(0, (on - self.joined_on).days),
+            idle_days=None if self.last_at is None else max(0, (at - self.last_at).days),
+        )
+        self.orders += 1
+        self.last_at = at
+        return found
+
+
+async def history(
+    tx: Tx, on: str, starts: datetime, ends: datetime, *, currency: str, zone: str, buyers: bool
+) -> AsyncIterator[list[Record]]:
+    """Records of the orders that were placed (`order.placed`) or settled (`order.settled`) in [starts, ends), in parts.
+
+    buyers: whether what is known of buyers counts, too; it is kept in memory.
+    """
+    await tx.plan_in_bulk()
+    merchants = {
+        row["merchant_id"]: _Known(row["region"], row["joined_on"], row["orders"], row["last_at"])
+        for row in await tx.raw.fetch(MERCHANTS, starts)
+    }
+    known_buyers = await _buyers(tx, starts) if buyers else {}
+    placed = on == "order.placed"
+    query = HISTORY.format(
+        happens="placed_at" if placed else "delivered_at", standing="'placed'" if placed else "'settled'"
+    )
+    part: list[Record] = []
+    async for row in tx.raw.cursor(query, starts, ends, currency, prefetch=PREFETCH):
+        part.append(_record(row, on, currency, zone, merchants, known_buyers))
+        if len(part) == PREFETCH:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+async def _buyers(tx: Tx, starts: datetime) -> dict[int, _Known]:
+    counts = {row["buyer_id"]: (row["orders"], row["last_at"]) for row in await tx.raw.fetch(BUYER_ORDERS, starts)}
+    return {
+        row["buyer_id"]: _Known(row["region"], row["created_at"].date(), *counts.get(row["buyer_id"], (0, None)))
+        for row in await tx.raw.fetch(BUYERS)
+    }
+
+
+def _record(
+    row: Mapping[str, Any],
+    on: str,
+    currency: str,
+    zone: str,
+    merchants: Mapping[int, _Known],
+    buyers: Mapping[int, _Known],
+) -> Record:
+    event_id = f"order:{row['order_id']}"
+    standing: Standing = row["standing"]
+    at, turn = row["at"], row["turn"]
+    if turn in {1, 3}:
+        return Record(at, event_id, standing)
+    if turn == 2:
+        return Record(
+            at, event_id, standing, left=tuple(map(_left, row["line_nos"], row["amounts"], row["quantities"]))
+        )
+    day = local_date(at, zone)
+    buyer = buyers.get(row["buyer_id"])
+    numbers = zip(row["line_nos"], row["amounts"], row["quantities"], row["products"], row["categories"], strict=True)
+    event = Event(
+        event_id=event_id,
+        on=on,
+        currency=currency,
+        merchant=merchants[row["merchant_id"]].party(row["merchant_id"], at, day),
+        buyer=Party(party_id=row["buyer_id"]) if buyer is None else buyer.party(row["buyer_id"], at, day),
+        entity_id=row["entity_id"],
+        lines=tuple(
+            Line(line_no=no, amount_minor=minor, quantity=quantity, product_id=product, category=category)
+            for no, minor, quantity, product, category in numbers
+        ),
+    )
+    return Record(at, event_id, standing, event)
+
+
+def _left(line_no: int, amount_minor: int, quantity: int) -> Line:
+    """A line after refunds; with nothing left of its amount, none of its pieces is."""
+    left = max(0, amount_minor)
+    return Line(line_no=line_no, amount_minor=left, quantity=quantity if left else 0)

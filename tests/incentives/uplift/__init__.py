@@ -1,0 +1,1 @@
+"""Estimators against scipy, and against effects that were planted."""
