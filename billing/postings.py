@@ -298,3 +298,21 @@ def ads_spent(granted_minor: int, paid_minor: int) -> tuple[Leg, ...]:
 def reserve_held(amount_minor: int) -> tuple[Leg, ...]:
     """A part of what is paid out is kept on the merchant's reserve; negated: it is payable again."""
     return legs({Account.PAYABLE: amount_minor, Account.RESERVE: -amount_minor})
+
+
+def incentive_earned(minor: int, promotion_id: int) -> tuple[Leg, ...]:
+    """F: a promotion has cost the platform something, which a merchant gets later; negative: not after all."""
+    named = {Account.INCENTIVE_COST: promotion_id, Account.INCENTIVE_PAYABLE: promotion_id}
+    return legs({Account.INCENTIVE_COST: minor, Account.INCENTIVE_PAYABLE: -minor}, dimensions=named)
+
+
+def incentive_vested(minor: int, promotion_id: int) -> tuple[Leg, ...]:
+    """F: what was earned becomes payable."""
+    named = {Account.INCENTIVE_PAYABLE: promotion_id}
+    return legs({Account.INCENTIVE_PAYABLE: minor, Account.PAYABLE: -minor}, dimensions=named)
+
+
+def incentive_clawed_back(minor: int, promotion_id: int) -> tuple[Leg, ...]:
+    """F: what had vested is taken back, because what earned it was refunded."""
+    named = {Account.INCENTIVE_COST: promotion_id}
+    return legs({Account.PAYABLE: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)

@@ -30,6 +30,7 @@ from marketplace.flows import (
     deliver_ad_orders,
     dun_merchants,
     fulfil_order,
+    grant_rewards,
     note_stages,
     pay_merchants,
     plan_campaign,
@@ -55,6 +56,7 @@ from marketplace.flows.set_payout_terms import release_reserves
 from marketplace.flows.simulate_promotion import JOB as SIMULATION
 from marketplace.flows.simulate_promotion import run_simulation
 from marketplace.flows.take_bank_folder import take_bank_folder
+from marketplace.flows.vest_rewards import vest_rewards
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
@@ -135,6 +137,12 @@ async def _advance_incentives(db: Database, _: Any) -> None:
     moved = await advance_incentives.advance_incentives(db, ACTOR)
     if moved or expired:
         log.info("incentives advanced", moved=moved, expired=expired)
+
+
+async def _grant_rewards(db: Database, _: Any) -> None:
+    granted, vested = await grant_rewards.grant_rewards(db, ACTOR), await vest_rewards(db, ACTOR)
+    if granted or vested:
+        log.info("rewards looked after", granted=granted, vested=vested)
 
 
 async def _simulate_promotion(db: Database, simulation_id: Any) -> None:
@@ -225,6 +233,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "take_bank_files": Job(take_bank_files, cron="* * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
         "advance_incentives": Job(_advance_incentives, cron="* * * * *"),
+        "grant_rewards": Job(_grant_rewards, cron="* * * * *"),
         "rate_ads": Job(_rate_ads, cron="* * * * *"),
         "pay_due": Job(_pay_due, cron="*/5 * * * *"),
         "run_schedules": Job(_run_schedules, cron="*/5 * * * *"),

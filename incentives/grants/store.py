@@ -13,6 +13,7 @@ from sqlalchemy import Table, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
+import incentives.grants.tables  # noqa: F401  # defines the tables that are looked up by name
 from incentives.grants.model import MOVES, Contribution, Grant, GrantState, Progress
 from incentives.rules.events import Used
 from incentives.rules.parts import Role
@@ -107,6 +108,48 @@ async def contributions_in(tx: Tx, role: Role, window: Window) -> list[Contribut
         span=window[2],
     )
     return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
+
+
+async def contributions_by(tx: Tx, role: Role, party_id: int, event_ids: Sequence[str]) -> list[Contribution]:
+    """What events of a party contribute under any promotion."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, Contribution)} FROM incentives.{role}_contribution t
+        WHERE t.{role}_id = :party AND t.event_id = ANY(:events) ORDER BY t.promotion_id, t.event_id
+        """,
+        party=party_id,
+        events=list(event_ids),
+    )
+    return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
+
+
+async def newest_version(tx: Tx, role: Role, window: Window) -> int:
+    """The newest version under which anything counts in a window: under it the whole window is looked at."""
+    version_no: int = await tx.scalar(
+        f"""
+        SELECT max(t.version_no) FROM incentives.{role}_contribution t
+        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span
+        """,
+        party=window[0],
+        promotion=window[1],
+        span=window[2],
+    )
+    return version_no
+
+
+async def grants_in(tx: Tx, role: Role, window: Window) -> list[Grant]:
+    """All that was granted in a window and not void, in order."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_columns(role, Grant)} FROM incentives.{role}_grant t
+        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span AND t.state <> 'void'
+        ORDER BY t.grant_no
+        """,
+        party=window[0],
+        promotion=window[1],
+        span=window[2],
+    )
+    return [msgspec.convert(dict(row._mapping), Grant) for row in rows]
 
 
 async def save_contributions(tx: Tx, role: Role, changed: Sequence[Contribution]) -> None:

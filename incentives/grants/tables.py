@@ -43,6 +43,7 @@ def _progress(role: str, make: Make) -> None:
         Column("changed_at", Instant, nullable=False),
         ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
         CheckConstraint("granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0", name="amounts"),
+        Index(f"ix_{role}_progress_owed", "promotion_id", postgresql_where=text("pending_minor > 0")),
         schema="incentives",
         postgresql_with={"fillfactor": "70"},
     )
@@ -161,3 +162,13 @@ voucher_code = lookup_table(
     key="code",
 )
 """Whose voucher a code is: no two are alike."""
+
+reward_cursor = merchant_table(
+    "reward_cursor",
+    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry_no", BigInteger, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    schema="incentives",
+    postgresql_with={"fillfactor": "50"},
+)
+"""Up to which entry of a merchant's books the pass of rewards has looked: what was booked after it waits."""

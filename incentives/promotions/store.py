@@ -200,6 +200,25 @@ async def in_force(
     return [msgspec.convert(dict(row._mapping), InForce) for row in rows]
 
 
+async def approved_versions(tx: Tx, states: Iterable[State]) -> Sequence[Any]:
+    """The approved versions of promotions in these states, by promotion, each from the instant it is in force."""
+    return await tx.rows(
+        """
+        SELECT p.promotion_id, p.campaign_id, p.state, p.ends_at, v.version_no, v.effective_from
+        FROM incentives.promotion p
+        JOIN incentives.promotion_version v ON v.promotion_id = p.promotion_id AND v.state = 'approved'
+        WHERE p.state = ANY(:states) ORDER BY p.promotion_id, v.effective_from, v.version_no
+        """,
+        states=[state.value for state in states],
+    )
+
+
+async def joined_at(tx: Tx, merchant_id: int) -> dict[int, datetime]:
+    """When a merchant joined, by promotion."""
+    query = "SELECT promotion_id, at FROM incentives.opt_in WHERE merchant_id = :merchant"
+    return {row.promotion_id: row.at for row in await tx.rows(query, merchant=merchant_id)}
+
+
 async def hold_granting(tx: Tx, promotions: Mapping[int, int]) -> set[int]:
     """Which of these promotions, given with their campaigns, may reserve: none of them is paused until the end.
 

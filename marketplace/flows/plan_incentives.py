@@ -9,6 +9,7 @@ from incentives.budgets import store as budgets
 from incentives.budgets.model import Budget, Owner, Scope
 from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, Plan, missing
+from incentives.grants.rewards import not_payable
 from incentives.lifecycle import AGREED, Move, Party, State, check_move
 from incentives.promotions import store as promotions
 from incentives.promotions.budgets import budgets_of_terms
@@ -213,7 +214,7 @@ async def draft_promotion(tx: Tx, cmd: DraftPromotion) -> Promotion:
 
 def _checked(terms: Terms, campaign: Campaign) -> Span:
     """When the promotion runs. Raises Invalid with all that is wrong with its terms."""
-    refuse([(f"/terms{pointer}", reason) for pointer, reason in problems(terms)])
+    refuse([(f"/terms{pointer}", reason) for pointer, reason in (*problems(terms), *not_payable(terms))])
     span = schedule_span(terms.schedule)
     refuse(within(terms, span.starts, span.ends, campaign))
     return span
@@ -251,7 +252,7 @@ async def add_version(tx: Tx, cmd: NewVersion) -> Version:
         effective_from = span.starts
     elif held.state in AGREED:
         [now] = await promotions.in_force(tx, tx.now, promotion_ids=[cmd.promotion_id])
-        refuse([(f"/terms{pointer}", reason) for pointer, reason in problems(cmd.terms)])
+        refuse([(f"/terms{pointer}", reason) for pointer, reason in (*problems(cmd.terms), *not_payable(cmd.terms))])
         refuse(unfit_for_live(now.terms, cmd.terms))
         effective_from = _to_come(tx, cmd.effective_from)
         changed = held

@@ -14,6 +14,7 @@ from marketplace.flows import (
     verify_payers,
     verify_payouts,
     verify_products,
+    verify_rewards,
     verify_stock,
 )
 from marketplace.flows.verify_refunds import REFUND_PROOFS
@@ -101,8 +102,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "heads-exist",
         "every entry belongs to books that have a head",
-        """SELECT DISTINCT e.merchant_id FROM billing.entry e
-           LEFT JOIN billing.ledger_head h ON h.merchant_id = e.merchant_id WHERE h.merchant_id IS NULL""",
+        "SELECT merchant_id FROM billing.entry EXCEPT SELECT merchant_id FROM billing.ledger_head",
     ),
     (
         "rollup-is-journal",
@@ -363,8 +363,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                        FROM demand.order_line l GROUP BY l.merchant_id, l.order_id) AS l
               ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
             WHERE CASE WHEN e.entry_no IS NOT NULL OR d.order_id IS NOT NULL
-                       THEN o.state NOT IN ('delivered', 'returned')
-                         OR (e.entry_no IS NOT NULL AND d.order_id IS NOT NULL)
+                       THEN o.state NOT IN ('delivered', 'returned') OR num_nulls(e.entry_no, d.order_id) = 0
                        ELSE o.state = 'delivered' AND l.worth <> 0 END""",
     ),
     (
@@ -387,6 +386,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_exchange.PROOFS,
     *verify_ad_orders.PROOFS,
     *verify_documents.PROOFS,
+    *verify_rewards.PROOFS,
 )
 
 OPEN_ITEMS = {

@@ -36,6 +36,7 @@ from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
+from tests.billing.corruptions_rewards import REWARD_CORRUPTIONS, add_rewards
 from tests.billing.market import CHECKER, JUNE, MAKER, MAY, billed, check_books, goodwill, order, prepare
 from tests.builders import Line
 from tests.conftest import fresh_database
@@ -292,7 +293,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
     **JOURNAL_CORRUPTIONS,
-    **DOCUMENT_CORRUPTIONS,
+    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS),
 }  # fmt: skip
 
 
@@ -337,6 +338,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_exchange(db, MAKER, CHECKER)
         await add_line_dispute(db, MAKER, CHECKER)
         await add_opening(db, MAKER)
+        await add_rewards(db)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

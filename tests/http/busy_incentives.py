@@ -13,6 +13,7 @@ from incentives.grants.vouchers import store as vouchers
 from incentives.rules.parts import Role
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.advance_incentives import advance_incentives
+from marketplace.flows.grant_rewards import grant_rewards
 from tests.http.market import ALPHA, BETA, send
 
 SCHEDULE = {"zone": "UTC", "starts": "2018-09-01", "ends": "2018-12-31"}
@@ -59,6 +60,7 @@ async def promote(
         body = {"campaign_id": draft["campaign_id"], "terms": {"name": f"idea {number}", **TERMS}}
         await _done(ops, "/promotions", body)
     await db.write(WORKER, "test", _grant, joined, of)
+    await grant_rewards(db, "worker")
 
 
 async def _approved(ops: httpx.AsyncClient, approver: httpx.AsyncClient, path: str, body: object) -> Any:
@@ -82,13 +84,13 @@ async def _grant(tx: Tx, promotion_id: int, campaign_id: int) -> None:
     parties += [("buyer", each) for each in buyers]
     for number, (role, party_id) in enumerate(parties):
         key: Any = {"party_id": party_id, "promotion_id": promotion_id}
-        window = Progress(**key, span="w", starts_at=tx.now, ends_at=None, granted_minor=5, grants=1)
+        window = Progress(**key, span="w", starts_at=tx.now, ends_at=None, grants=1)
         await grants.save_progress(tx, role, [window])
         event = Contribution(**key, event_id="e", span="w", version_no=1, promised=1, settled=1, at=tx.now)
         await grants.save_contributions(tx, role, [event])
         grant = Grant(
             **key, span="w", grant_no=1, grant_id=number + 1, campaign_id=campaign_id, version_no=1, form="credit",
-            currency="EUR", amount_minor=5, funders=("platform",), funder_minor=(5,), state=GrantState.AVAILABLE,
+            currency="EUR", amount_minor=5, funders=("platform",), funder_minor=(5,), state=GrantState.VOID,
         )  # fmt: skip
         await grants.add_grants(tx, role, [grant])
         voucher = Voucher(

@@ -37,6 +37,8 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_PROMOTION}/versions/{{version_no}}/reject": _APPROVING,
     "GET /api/v1/merchants/{merchant_id}/promotions": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     _JOIN: _OPS | _BOOKS,
+    "GET /api/v1/merchants/{merchant_id}/rewards": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
+    "GET /api/v1/merchants/{merchant_id}/rewards/grants": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/budgets": _STAFF,
     "GET /api/v1/budgets/{budget_id}": _STAFF,
     "GET /api/v1/incentive-changes": _STAFF,

@@ -362,3 +362,16 @@ async def queued(tx: Tx, budget_id: int, limit: int) -> list[str]:
         limit=limit,
     )
     return [row.key for row in rows]
+
+
+async def committed(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> dict[tuple[int, str], int]:
+    """What is committed under these keys and was not taken back, by budget and key, where that is anything."""
+    rows = await tx.rows(
+        """
+        SELECT budget_id, key, amount_minor - recycled_minor AS minor FROM incentives.budget_reservation
+        WHERE budget_id = ANY(:budgets) AND key = ANY(:keys) AND state = 'committed' AND amount_minor > recycled_minor
+        """,
+        budgets=sorted(budget_ids),
+        keys=list(keys),
+    )
+    return {(row.budget_id, row.key): row.minor for row in rows}

@@ -84,6 +84,14 @@ CREATE TABLE incentives.change (
 ;;
 CREATE INDEX ix_change_owner_id_change_id ON incentives.change (owner_id, change_id)
 ;;
+CREATE TABLE incentives.reward_cursor (
+    merchant_id BIGINT NOT NULL, 
+    entry_no BIGINT NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_reward_cursor PRIMARY KEY (merchant_id)
+)
+ WITH (fillfactor = 50)
+;;
 CREATE TABLE incentives.voucher_code (
     code TEXT NOT NULL, 
     role TEXT NOT NULL, 
@@ -164,6 +172,8 @@ CREATE TABLE incentives.buyer_progress (
 )
  WITH (fillfactor = 70)
 ;;
+CREATE INDEX ix_buyer_progress_owed ON incentives.buyer_progress (promotion_id) WHERE pending_minor > 0
+;;
 CREATE TABLE incentives.buyer_voucher (
     buyer_id BIGINT NOT NULL, 
     voucher_id BIGINT NOT NULL, 
@@ -208,6 +218,8 @@ CREATE TABLE incentives.merchant_progress (
     CONSTRAINT ck_merchant_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0)
 )
  WITH (fillfactor = 70)
+;;
+CREATE INDEX ix_merchant_progress_owed ON incentives.merchant_progress (promotion_id) WHERE pending_minor > 0
 ;;
 CREATE TABLE incentives.merchant_voucher (
     merchant_id BIGINT NOT NULL, 
@@ -406,6 +418,20 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_reservation TO app_sta
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.campaign TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.change TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.reward_cursor TO app_staff, app_worker
+;;
+ALTER TABLE incentives.reward_cursor ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.reward_cursor FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.reward_cursor TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.reward_cursor TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.reward_cursor TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.reward_cursor FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.voucher_code TO app_staff, app_worker
 ;;

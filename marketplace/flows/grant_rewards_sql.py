@@ -1,0 +1,231 @@
+"""What the pass of merchants' rewards reads of orders and their settlement, and how far it has come."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from incentives.grants.model import GrantState
+from incentives.lifecycle import State
+from incentives.rules.events import Event, Line, Party
+from marketplace.core.db import Tx
+
+
+class Merchant(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a reward is for, and in whose market: zone is that of the legal entity."""
+
+    merchant_id: int
+    region: str
+    since: datetime
+    zone: str
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that has settled, or was refunded after it. ordered: its lines as they settled; left: as they are now.
+
+    settled_at: None where it settled before the page began. changed_at: when it did, or was refunded last.
+    """
+
+    order_id: int
+    buyer_id: int
+    entity_id: int
+    currency: str
+    settled_at: datetime | None
+    changed_at: datetime
+    ordered: tuple[Line, ...]
+    left: tuple[Line, ...]
+
+    @property
+    def event_id(self) -> str:
+        return str(self.order_id)
+
+    def event(self, of: Merchant) -> Event:
+        """The order as the engine sees it. Freight counts for nothing; the merchant's own discount is off the price."""
+        days = None if self.settled_at is None else (self.settled_at - of.since).days
+        return Event(
+            event_id=self.event_id,
+            on="order.settled",
+            currency=self.currency,
+            merchant=Party(party_id=of.merchant_id, region=of.region or None, days=days),
+            buyer=Party(party_id=self.buyer_id),
+            entity_id=self.entity_id,
+            lines=self.ordered,
+        )
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What has settled or was refunded, by order. upto_no: the last entry looked at, None: all there are."""
+
+    orders: list[Settled]
+    upto_no: int | None
+
+
+async def merchants_behind(tx: Tx, after: int, limit: int) -> Sequence[Any]:
+    """Merchants in whose books something was posted since the pass looked, by id, those behind `after`."""
+    return await tx.rows(
+        """
+        SELECT h.merchant_id FROM billing.ledger_head h
+        JOIN supply.merchant m ON m.merchant_id = h.merchant_id
+        LEFT JOIN incentives.reward_cursor c ON c.merchant_id = h.merchant_id
+        WHERE h.merchant_id > :after AND h.last_entry_no > coalesce(c.entry_no, 0)
+        ORDER BY h.merchant_id LIMIT :limit
+        """,
+        after=after,
+        limit=limit,
+    )
+
+
+async def merchants_owed(tx: Tx, after: int, limit: int) -> Sequence[Any]:
+    """Merchants that have earned what could not be granted then, under promotions that may grant, those behind."""
+    return await tx.rows(
+        """
+        SELECT DISTINCT g.merchant_id FROM incentives.merchant_progress g
+        JOIN incentives.promotion p ON p.promotion_id = g.promotion_id
+        WHERE g.pending_minor > 0 AND p.state = ANY(:states) AND g.merchant_id > :after
+        ORDER BY g.merchant_id LIMIT :limit
+        """,
+        after=after,
+        limit=limit,
+        states=[State.LIVE.value, State.ENDED.value],
+    )
+
+
+async def merchants_vesting(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[Any]:
+    """Merchants of whose grants some vest by now, those behind `after`."""
+    return await tx.rows(
+        """
+        SELECT DISTINCT merchant_id FROM incentives.merchant_grant
+        WHERE state = :state AND state IN ('pending', 'available') AND vests_at <= :now AND merchant_id > :after
+        ORDER BY merchant_id LIMIT :limit
+        """,
+        state=GrantState.PENDING.value,
+        now=now,
+        after=after,
+        limit=limit,
+    )
+
+
+async def vested_of(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
+    """A merchant's grants that have vested and are not payable yet, the earliest first."""
+    return await tx.rows(
+        """
+        SELECT grant_id FROM incentives.merchant_grant
+        WHERE merchant_id = :merchant AND state = :state AND vests_at <= :now ORDER BY vests_at, grant_id LIMIT :limit
+        """,
+        merchant=merchant_id,
+        state=GrantState.PENDING.value,
+        now=tx.now,
+        limit=limit,
+    )
+
+
+async def owed_windows(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
+    """Windows in which a merchant has earned what it was not granted."""
+    return await tx.rows(
+        """
+        SELECT promotion_id, span FROM incentives.merchant_progress
+        WHERE merchant_id = :merchant AND pending_minor > 0 ORDER BY promotion_id, span LIMIT :limit
+        """,
+        merchant=merchant_id,
+        limit=limit,
+    )
+
+
+async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
+    row = await tx.row(
+        """
+        SELECT m.merchant_id, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since, e.zone
+        FROM supply.merchant m
+        JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
+        JOIN billing.entity e ON e.entity_id = h.entity_id
+        WHERE m.merchant_id = :merchant
+        """,
+        merchant=merchant_id,
+    )
+    assert row is not None
+    return Merchant(**row._mapping)
+
+
+async def next_page(tx: Tx, merchant_id: int, limit: int) -> Page:
+    """What comes next in a merchant's books, whose head is held: of at most so many commission lines."""
+    rows = await tx.rows(
+        """
+        SELECT order_id, kind, occurred_at, entry_no FROM billing.commission_line
+        WHERE merchant_id = :merchant AND entry_no > coalesce(
+            (SELECT entry_no FROM incentives.reward_cursor WHERE merchant_id = :merchant), 0)
+        ORDER BY entry_no LIMIT :limit
+        """,
+        merchant=merchant_id,
+        limit=limit,
+    )
+    settled = {row.order_id: row.occurred_at for row in rows if row.kind == "sale"}
+    changed: dict[int, datetime] = {}
+    for row in rows:
+        if row.kind != "adjustment":
+            changed[row.order_id] = max(row.occurred_at, changed.get(row.order_id, row.occurred_at))
+    orders = await _orders(tx, merchant_id, settled, changed)
+    return Page(orders=orders, upto_no=rows[-1].entry_no if len(rows) == limit else None)
+
+
+async def _orders(
+    tx: Tx, merchant_id: int, settled: dict[int, datetime], changed: dict[int, datetime]
+) -> list[Settled]:
+    """The orders with their lines, in the order of their ids."""
+    rows = await tx.rows(
+        """
+        SELECT o.order_id, o.buyer_id, o.entity_id, o.currency, l.line_no, l.product_id, l.category, l.quantity,
+               l.goods_minor - l.discount_minor AS amount_minor, l.refunded_goods_minor,
+               l.cancelled_quantity + l.returned_quantity AS gone
+        FROM demand.merchant_order o
+        JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+        WHERE o.merchant_id = :merchant AND o.order_id = ANY(:orders) ORDER BY o.order_id, l.line_no
+        """,
+        merchant=merchant_id,
+        orders=list(changed),
+    )
+    lines: dict[int, list[Any]] = {}
+    for row in rows:
+        lines.setdefault(row.order_id, []).append(row)
+    return [
+        Settled(
+            order_id=order_id,
+            buyer_id=of[0].buyer_id,
+            entity_id=of[0].entity_id,
+            currency=of[0].currency,
+            settled_at=settled.get(order_id),
+            changed_at=changed[order_id],
+            ordered=tuple(_line(row, row.amount_minor, row.quantity) for row in of),
+            left=tuple(_line(row, *_left(row)) for row in of),
+        )
+        for order_id, of in lines.items()
+    ]
+
+
+def _left(row: Any) -> tuple[int, int]:
+    """Amount and pieces that are left of a line: none of it once all its money went back."""
+    amount = row.amount_minor - row.refunded_goods_minor
+    return amount, max(0, row.quantity - row.gone) if amount or not row.amount_minor else 0
+
+
+def _line(row: Any, amount_minor: int, quantity: int) -> Line:
+    return Line(
+        line_no=row.line_no,
+        amount_minor=amount_minor,
+        quantity=quantity,
+        product_id=row.product_id,
+        category=row.category,
+    )
+
+
+async def advance(tx: Tx, merchant_id: int, upto_no: int | None) -> None:
+    """Note how far a merchant's books, whose head is held, were looked at; None: to their end."""
+    await tx.execute(
+        """
+        INSERT INTO incentives.reward_cursor AS c (merchant_id, entry_no, changed_at)
+        SELECT h.merchant_id, coalesce(CAST(:upto AS bigint), h.last_entry_no), :now
+        FROM billing.ledger_head h WHERE h.merchant_id = :merchant
+        ON CONFLICT (merchant_id) DO UPDATE SET entry_no = excluded.entry_no, changed_at = excluded.changed_at
+        """,
+        {"merchant": merchant_id, "upto": upto_no, "now": tx.now},
+    )

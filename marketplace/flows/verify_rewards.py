@@ -1,0 +1,62 @@
+"""The invariants of merchants' rewards; `verify_books` runs them with the others."""
+
+_KINDS = "('incentive_earned', 'incentive_unearned', 'incentive_vested', 'incentive_clawed_back')"
+
+PROOFS: tuple[tuple[str, str, str], ...] = (
+    (
+        "rewards-are-entries",
+        "what rewards have cost, and what of them has not vested, is the same by the ledger and by the grants",
+        f"""SELECT merchant_id, promotion_id, sum(cost), sum(granted), sum(payable), sum(pending)
+            FROM (SELECT e.merchant_id, leg.dimension AS promotion_id,
+                         CASE WHEN leg.account = 5000 THEN leg.amount ELSE 0 END AS cost, 0 AS granted,
+                         CASE WHEN leg.account = 2050 THEN -leg.amount ELSE 0 END AS payable, 0 AS pending
+                  FROM billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
+                  WHERE e.kind IN {_KINDS} AND leg.account IN (5000, 2050)
+                  UNION ALL
+                  SELECT g.merchant_id, g.promotion_id, 0, part.minor, 0,
+                         CASE WHEN g.state = 'pending' THEN part.minor ELSE 0 END
+                  FROM incentives.merchant_grant g, unnest(g.funders, g.funder_minor) AS part (funder, minor)
+                  WHERE g.state <> 'void' AND part.funder <> 'merchant') AS said
+            GROUP BY merchant_id, promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
+    ),
+    (
+        "rewards-are-budgets",
+        "what rewards of a window come to is what is spent of the budgets that they draw on",
+        """SELECT s.merchant_id, s.promotion_id, s.span, s.budget_id, s.spent, w.granted
+           FROM (SELECT g.merchant_id, g.promotion_id, g.span, b.budget_id,
+                        sum(CASE r.state WHEN 'committed' THEN r.amount_minor - r.recycled_minor ELSE 0 END) AS spent
+                 FROM incentives.merchant_grant g
+                 JOIN incentives.budget b ON b.scope IN ('total', 'day')
+                  AND b.owner_id = CASE b.owner WHEN 'promotion' THEN g.promotion_id ELSE g.campaign_id END
+                 LEFT JOIN incentives.budget_reservation r ON r.budget_id = b.budget_id AND r.key = g.reservation_key
+                 WHERE g.state <> 'void' AND g.amount_minor > 0
+                 GROUP BY 1, 2, 3, 4) AS s
+           JOIN (SELECT merchant_id, promotion_id, span, sum(amount_minor) AS granted FROM incentives.merchant_grant
+                 WHERE state <> 'void' GROUP BY 1, 2, 3) AS w
+             ON w.merchant_id = s.merchant_id AND w.promotion_id = s.promotion_id AND w.span = s.span
+           WHERE s.spent <> w.granted""",
+    ),
+    (
+        "rewards-are-progress",
+        "what a window says was granted is what its grants come to",
+        """SELECT coalesce(p.merchant_id, g.merchant_id), coalesce(p.promotion_id, g.promotion_id),
+                  coalesce(p.span, g.span), p.granted_minor, g.granted
+           FROM incentives.merchant_progress p
+           FULL JOIN (SELECT merchant_id, promotion_id, span, sum(amount_minor) AS granted
+                      FROM incentives.merchant_grant WHERE state <> 'void' GROUP BY 1, 2, 3) AS g
+             ON g.merchant_id = p.merchant_id AND g.promotion_id = p.promotion_id AND g.span = p.span
+           WHERE coalesce(p.granted_minor, -1) <> coalesce(g.granted, 0)""",
+    ),
+    (
+        "budgets-are-reservations",
+        "what is reserved and spent of a budget is what its reservations say",
+        """SELECT budget_id, period_from, sum(reserved), sum(spent)
+           FROM (SELECT budget_id, period_from, reserved_minor AS reserved, spent_minor AS spent
+                 FROM incentives.budget_shard
+                 UNION ALL
+                 SELECT budget_id, period_from, CASE WHEN state = 'reserved' THEN -amount_minor ELSE 0 END,
+                        CASE WHEN state = 'committed' THEN recycled_minor - amount_minor ELSE 0 END
+                 FROM incentives.budget_reservation) AS said
+           GROUP BY budget_id, period_from HAVING sum(reserved) <> 0 OR sum(spent) <> 0""",
+    ),
+)

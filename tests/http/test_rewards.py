@@ -1,0 +1,56 @@
+"""A merchant reads how far it is, in money and time, and what it was granted, with the entries of its books."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from litestar import Litestar
+
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database
+from tests.billing.market import MAKER, order, prepare
+from tests.incentives.market import live
+from tests.incentives.trade import WEEKLY, day, look, refund, settle
+
+
+async def test_a_merchant_reads_what_is_missing_and_what_it_has_got(
+    app: Litestar, db: Database, clock: FixedClock, caller: Any
+) -> None:
+    await db.write(WORKER, MAKER, prepare, [])
+    _, promotion = await live(db, clock, WEEKLY)
+    await settle(db, clock, order(1, 1, day(4), 6_000))
+    await look(db)
+    owner = await caller("owner", "merchant_owner", merchant_id=1)
+    [reward] = (await owner.get("/api/v1/merchants/1/rewards")).json()["items"]
+    assert reward == {
+        "promotion_id": promotion.promotion_id,
+        "name": "trade 100, get 20",
+        "currency": "EUR",
+        "span": "2018-09-04T00:00:00+00:00",
+        "starts_at": "2018-09-04T00:00:00Z",
+        "ends_at": "2018-09-10T00:00:00Z",
+        "seconds_left": 5 * 86_400 + 6 * 3_600,
+        "measure": "amount",
+        "reached": 6_000,
+        "granted_minor": 0,
+        "owed_minor": 0,
+        "next_at": 10_000,
+        "missing": 4_000,
+        "next_total_minor": 2_000,
+    }
+    await settle(db, clock, order(1, 2, day(5), 4_000))
+    await look(db)
+    clock.move_to(datetime(2018, 9, 7, 12, tzinfo=UTC))
+    await look(db)
+    await refund(db, 2, 1)
+    await look(db)
+    [back, grant] = (await owner.get("/api/v1/merchants/1/rewards/grants")).json()["items"]
+    assert [(one["amount_minor"], one["state"], one["funder_minor"]) for one in (grant, back)] == [
+        (2_000, "paid", [2_000]),
+        (-2_000, "paid", [-2_000]),
+    ]
+    assert [entry["kind"] for entry in grant["entries"]] == ["incentive_earned", "incentive_vested"]
+    assert [entry["kind"] for entry in back["entries"]] == ["incentive_clawed_back"]
+    answer = await owner.get("/api/v1/merchants/1/rewards/grants", params={"limit": 1})
+    more = await owner.get("/api/v1/merchants/1/rewards/grants", params={"limit": 1, "cursor": answer.json()["next"]})
+    assert [one["grant_id"] for one in more.json()["items"]] == [grant["grant_id"]]
+    assert (await owner.get("/api/v1/merchants/2/rewards")).status_code == 404
