@@ -208,7 +208,7 @@ async def test_a_merchant_may_read_its_own_tables_and_what_is_for_all_and_nothin
                 )
                 for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
             }
-            readable = name in own | for_all | {"billing.contract"}
+            readable = name in own | for_all | {"billing.contract", "incentives.public_promotion"}
             assert granted == {
                 "SELECT": readable, "INSERT": False, "UPDATE": False, "DELETE": False, "TRUNCATE": False
             }, name  # fmt: skip
