@@ -304,6 +304,8 @@ def is_lost(fault: BaseException) -> bool:
     if isinstance(fault, DBAPIError):
         driver = getattr(fault.orig, "__cause__", None)
         return fault.connection_invalidated or (driver is not None and is_lost(driver))
+    if isinstance(fault, asyncpg.InternalClientError):  # the server ended the connection in the midst of a statement
+        return True
     if isinstance(fault, asyncpg.InterfaceError):  # also what asyncpg says of its own misuse
         return "closed" in str(fault)
     return isinstance(fault, _OUT_OF_REACH)

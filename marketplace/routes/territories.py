@@ -17,7 +17,7 @@ from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 from supply.leads.identity import plain
 from supply.leads.model import Rep, Territory
 from supply.leads.territories import store
@@ -77,7 +77,7 @@ async def list_territories(request: ActorRequest, db: NamedDependency[Database])
         return await store.list_territories(tx)
 
 
-@post("/territories", dto=StrictBody[TerritoryBody], guards=[needs(GROWTH)], opt=ONCE)
+@post("/territories", dto=StrictBody[TerritoryBody], guards=[needs(GROWTH)], opt={**ONCE, ALSO: (404,)})
 async def create_territory(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[TerritoryBody]
 ) -> Response[Territory]:
@@ -154,7 +154,7 @@ async def list_reps(
     return page(rows, limit, lambda row: row, lambda row: (row.user_id,))
 
 
-@post("/reps", dto=StrictBody[RepBody], guards=[needs(GROWTH)], opt=ONCE)
+@post("/reps", dto=StrictBody[RepBody], guards=[needs(GROWTH)], opt={**ONCE, ALSO: (404,)})
 async def create_rep(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[RepBody]) -> Response[Rep]:
     """Let a user win merchants in a territory."""
 

@@ -159,7 +159,7 @@ def test_steps_out_of_turn_are_refused_and_change_nothing(run: Run, database: st
     done("billing", "approve", "1")
     refused("billing", "approve", "1", because="run 1 is approved")
     done("billing", "finalise", "1")
-    refused("billing", "run", "--period", "2018-07", because="the next one is 2018-06, not 2018-07")
+    refused("billing", "run", "--period", "2018-07", because="the next one begins on 2018-06-01, as 2018-07 does not")
     refused("billing", "run", "--period", "2018-04", because="not 2018-04")
     done(*statements)
     assert Path(out).read_text().count("\n") == 3
