@@ -92,6 +92,7 @@ async def test_a_worker_outlives_a_restart_of_the_server(db: Database, clock: Fi
 @pytest.mark.parametrize(
     ("fault", "lost"),
     [
+        (asyncpg.InternalClientError("cannot switch to state 12"), True),
         (asyncpg.InterfaceError("connection is closed"), True),
         (asyncpg.InterfaceError("another operation is in progress"), False),
         (ConnectionResetError(), True),
