@@ -30,6 +30,7 @@ ad_order = merchant_table(
     Column("valid_until", Date),
     Column("state", Text, nullable=False, server_default="opportunity"),
     Column("quoted_at", Instant),
+    Column("edited_by", Text, nullable=False),
     Column("submitted_by", Text),
     Column("pays_by", Text),
     Column("evidence", Text, nullable=False, server_default=text("''")),

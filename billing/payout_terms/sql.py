@@ -10,11 +10,14 @@ def _bucket(sql: str) -> TextClause:
     return text(sql).bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
 
 
-# Most merchants have neither terms nor a hold: what the run did with the others is looked at for those alone.
+# Most merchants have neither terms nor a hold, and nothing that waits for its day: what the run did with the others is
+# looked at for those alone.
 SPECIAL = _bucket("""
 SELECT merchant_id FROM billing.payout_terms WHERE merchant_id = ANY(:merchants) AND state = 'active'
 UNION
 SELECT merchant_id FROM billing.payout_hold WHERE merchant_id = ANY(:merchants) AND released_at IS NULL
+UNION
+SELECT merchant_id FROM billing.payout_due WHERE merchant_id = ANY(:merchants) AND state = 'waiting'
 ORDER BY merchant_id
 """)
 
@@ -51,6 +54,14 @@ UPDATE billing.payout_due AS d SET state = 'replaced', replaced_by = :run_id
 FROM billing.payout_due n
 WHERE d.merchant_id = ANY(:merchants) AND d.state = 'waiting' AND d.run_id <> :run_id
   AND n.merchant_id = d.merchant_id AND n.run_id = :run_id AND n.currency = d.currency
+""")
+# Whose terms have changed to being paid by every run has been paid by this one what earlier runs left.
+REPLACE_DUE_BY_RUN = _bucket("""
+UPDATE billing.payout_due AS d SET state = 'replaced', replaced_by = :run_id
+WHERE d.merchant_id = ANY(:merchants) AND d.state = 'waiting' AND d.run_id <> :run_id
+  AND NOT EXISTS (SELECT FROM billing.payout_terms t
+                  WHERE t.merchant_id = d.merchant_id AND t.currency = d.currency AND t.state = 'active'
+                    AND t.days <> 'every_run')
 """)
 CANCEL_DUE = _bucket("""
 UPDATE billing.payout_due SET state = 'cancelled' WHERE merchant_id = ANY(:merchants) AND run_id = :run_id

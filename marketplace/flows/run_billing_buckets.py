@@ -79,7 +79,8 @@ async def finalise_bucket(tx: Tx, payload: Any) -> dict[str, list[int]]:
         for statement in (terms_sql.CARRY, terms_sql.KEEP, terms_sql.PAY_LESS):
             await tx.execute(statement, {"merchants": special, "run_id": run.run_id})
         await tx.execute(terms_sql.LEAVE_DUE, {"merchants": special, "run_id": run.run_id, **_due_days(run)})
-        await tx.execute(terms_sql.REPLACE_DUE, {"merchants": special, "run_id": run.run_id})
+        for statement in (terms_sql.REPLACE_DUE, terms_sql.REPLACE_DUE_BY_RUN):
+            await tx.execute(statement, {"merchants": special, "run_id": run.run_id})
     await tx.execute(sql.ITEMISE, bound)
     crash_point("payout.instructed")
     await tx.execute(sql.CLOSE_HEADS, {"merchants": closing, "closed": run.period.last_on})

@@ -93,6 +93,7 @@ async def open_order(tx: Tx, cmd: OpenOrder) -> AdOrder:
         zone=books.zone,
         state=OrderState.OPPORTUNITY,
         quoted_at=None,
+        edited_by=tx.actor,
         submitted_by=None,
         pays_by=None,
         evidence="",
@@ -115,7 +116,7 @@ async def edit_order(tx: Tx, held: AdOrder, cmd: OrderChange) -> AdOrder:
     if cmd.lines is not None:
         await store.replace_lines(tx, held, await _planned(tx, held, cmd.lines))
     await audit.record(tx, "ad order edited", subject(held), **given)
-    return await store.set_order(tx, held, **given)
+    return await store.set_order(tx, held, **given, edited_by=tx.actor)
 
 
 async def _planned(tx: Tx, order: AdOrder, wanted: tuple[WantedLine, ...]) -> list[OrderLine]:
@@ -189,7 +190,8 @@ async def move_order(tx: Tx, merchant_id: int, order_id: int, move: OrderMove, r
         await _check_quote(tx, books, held)
     if move is OrderMove.APPROVE:
         values = {"quoted_at": tx.now}
-        single = await policies.check_second_person(tx, held.submitted_by or "", f"ad order {order_id}")
+        for maker in (held.submitted_by or "", held.edited_by):
+            single = await policies.check_second_person(tx, maker, f"ad order {order_id}") or single
         await _check_quote(tx, books, held)
     if move is OrderMove.REVISE:
         values = {"quoted_at": None}

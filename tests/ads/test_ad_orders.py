@@ -7,6 +7,7 @@ import pytest
 
 from billing.ads.lifecycle import AdParty, CampaignMove
 from billing.ads.model import Pricing
+from billing.ads.orders import store
 from billing.ads.orders.lifecycle import OrderMove, OrderState
 from billing.ads.orders.model import GRACE, AdOrder, LineState
 from billing.ads.slots.store import SlotTaken
@@ -16,14 +17,14 @@ from billing.ledger import store as ledger
 from billing.runs.model import period_named
 from marketplace.core import policies
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
 from marketplace.flows.answer_sponsored import AskSponsored, answer_sponsored
 from marketplace.flows.book_slots import cancel_booking
 from marketplace.flows.credit_clicks import credit_clicks
 from marketplace.flows.make_good_ads import MakeGood, decide_make_good, propose_make_good
 from marketplace.flows.plan_campaign import move_campaign
-from marketplace.flows.sell_ads import AcceptOrder, accept_order
+from marketplace.flows.sell_ads import AcceptOrder, OrderChange, accept_order, edit_order
 from tests.ads.market import DAY, HOUR, MERCHANT, NOON, OTHER, account_of, keys_of, lamps, prepay, run_campaign
 from tests.ads.orders import (
     CHECKER,
@@ -299,6 +300,22 @@ async def test_a_quote_needs_two_people_a_day_and_the_merchants_word(db: Databas
     with pytest.raises(Conflict, match="accept needs one that is quoted"):
         await accept(db, shown)
     await check_books(db)
+
+
+async def test_who_wrote_the_prices_does_not_approve_them_though_another_submits(db: Database) -> None:
+    place = (await places(db))[Pricing.CLICK]
+    await db.write(WORKER, "admin", policies.switch, "single_operator", on=False)
+    order = await opened(db, wanted(place, SEP_20))
+
+    async def edited(tx: Tx) -> AdOrder:
+        held = await store.get_order(tx, MERCHANT, order.order_id, lock=True)
+        return await edit_order(tx, held, OrderChange(name="cheaper"))
+
+    await db.write(WORKER, CHECKER, edited)
+    await move(db, order, OrderMove.SUBMIT)
+    with pytest.raises(Forbidden, match="another person"):
+        await move(db, order, OrderMove.APPROVE, CHECKER)
+    assert (await move(db, order, OrderMove.APPROVE, "a third")).state is OrderState.QUOTED
 
 
 async def test_what_an_order_runs_is_not_its_merchants_to_change(db: Database) -> None:

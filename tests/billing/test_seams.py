@@ -10,11 +10,13 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg
 from billing.line_disputes.model import LineDispute
+from billing.payout_terms.model import Conditions, PayoutDays
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.charge_products import credit_charge, hold, make_charge
 from marketplace.flows.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
+from marketplace.flows.pay_due import PayDue, pay_now
 from marketplace.flows.post_journal import (
     DecideJournal,
     ProposeJournal,
@@ -24,6 +26,7 @@ from marketplace.flows.post_journal import (
 )
 from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
 from marketplace.flows.set_payout_terms import hold_payouts
+from marketplace.flows.settle_orders import settle_through
 from marketplace.flows.void_document import ask_void
 from tests.billing.market import (
     CHECKER,
@@ -41,6 +44,8 @@ from tests.billing.market import (
 )
 from tests.billing.test_exchange import exchanged, rate, standing
 from tests.billing.test_exchange import market as two_currencies
+from tests.billing.test_payout_dues import agreed, left
+from tests.builders import add_orders
 from tests.documents.market import at, of_run, refund
 from tests.payers.market import terms
 from tests.payers.test_run_charges import WHOLE
@@ -145,6 +150,26 @@ async def test_a_run_taken_back_and_billed_again_pays_what_it_paid(db: Database)
     again = (await billed(db)).run.run_id
     assert await payouts(db, again) == paid
     assert figures((await statements(db, again))[1, "EUR"]) == stated
+    await check_books(db)
+
+
+async def test_what_waited_for_its_day_is_paid_by_the_run_once_every_run_pays(db: Database, clock: FixedClock) -> None:
+    """And not once more on request, out of what no run has billed yet."""
+    await settled_market(db, [order(1, 1, MAY_10), order(1, 2, JUNE_5)], JUNE_5)
+    await agreed(db, Conditions(days=PayoutDays.MANUAL))
+    at(clock, JUNE_5)
+    may = (await billed(db, MAY)).run
+    await agreed(db, Conditions())
+    at(clock, JULY_2)
+    june = (await billed(db, JUNE)).run
+    assert (await payouts(db, june.run_id))[1, "EUR"] == 2 * 10_560
+    assert [(due.run_id, due.state) for due in await left(db)] == [(may.run_id, "replaced")]
+    await db.write(WORKER, "test", add_orders, [order(1, 3, JULY_2)])
+    await settle_through(db, MAKER, JULY_2)
+    with pytest.raises(Conflict):
+        await db.write(WORKER, MAKER, pay_now, PayDue(merchant_id=1, run_id=may.run_id, currency="EUR"))
+    await reverse_run(db, CHECKER, june.run_id)
+    assert [(due.run_id, due.state) for due in await left(db)] == [(may.run_id, "waiting")]
     await check_books(db)
 
 

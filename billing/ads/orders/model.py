@@ -57,6 +57,7 @@ class AdOrder(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: date | None
     state: OrderState
     quoted_at: datetime | None
+    edited_by: str
     submitted_by: str | None
     pays_by: PaysBy | None
     evidence: str

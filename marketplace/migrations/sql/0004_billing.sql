@@ -158,6 +158,7 @@ CREATE TABLE billing.ad_order (
     valid_until DATE, 
     state TEXT DEFAULT 'opportunity' NOT NULL, 
     quoted_at TIMESTAMP WITH TIME ZONE, 
+    edited_by TEXT NOT NULL, 
     submitted_by TEXT, 
     pays_by TEXT, 
     evidence TEXT DEFAULT '' NOT NULL, 
