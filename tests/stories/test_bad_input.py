@@ -160,6 +160,6 @@ def test_steps_out_of_turn_are_refused_and_change_nothing(run: Run, database: st
     refused("billing", "approve", "1", because="run 1 is approved")
     done("billing", "finalise", "1")
     refused("billing", "run", "--period", "2018-07", because="the next one begins on 2018-06-01, as 2018-07 does not")
-    refused("billing", "run", "--period", "2018-04", because="not 2018-04")
+    refused("billing", "run", "--period", "2018-04", because="as 2018-04 does not")
     done(*statements)
     assert Path(out).read_text().count("\n") == 3
