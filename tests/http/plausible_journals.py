@@ -72,7 +72,7 @@ RIPE: dict[str, str] = {
 
 async def named(admin: httpx.AsyncClient, ids: dict[str, Any]) -> dict[str, int]:
     """Ids that bodies name: of products, of a rate from euros that was approved, of an order's settlement."""
-    rates = (await admin.get("/api/v1/exchange-rates?limit=200")).json()["items"]
+    rates = (await admin.get("/api/v1/exchange-rates?limit=200")).json().get("items", [])  # none when its key is dead
     usable = [rate["rate_id"] for rate in rates if (rate["state"], rate["from_currency"]) == ("approved", "EUR")]
     path = f"/api/v1/merchants/{ids.get('merchant_id', ALPHA)}/entries?limit=200"
     entries = (await admin.get(path)).json().get("items", [])
