@@ -21,42 +21,28 @@ from marketplace.core.outbox import Delivery, Event
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
-from marketplace.flows import (
-    advance_incentives,
-    amend_order,
-    bill_services,
-    book_slots,
-    claim_leads,
-    deliver_ad_orders,
-    dun_merchants,
-    fulfil_order,
-    grant_rewards,
-    note_stages,
-    pay_merchants,
-    plan_campaign,
-    rate_ads,
-    roll_ledger,
-    run_billing_buckets,
-    run_charges,
-    run_subscriptions,
-    schedule_runs,
-    score_campaigns,
-    sell_hardware,
-    settle_orders,
-)
-from marketplace.flows.apply_payment_events import apply_events
-from marketplace.flows.dun_claims import dun_claims
-from marketplace.flows.forget_ad_events import forget_ad_events
-from marketplace.flows.grant_credit import expire_credit
-from marketplace.flows.import_bank_file import read_unfinished
-from marketplace.flows.pay_due import pay_due
-from marketplace.flows.release_order import expire_orders
-from marketplace.flows.send_payment_commands import send_commands
-from marketplace.flows.set_payout_terms import release_reserves
-from marketplace.flows.simulate_promotion import JOB as SIMULATION
-from marketplace.flows.simulate_promotion import run_simulation
-from marketplace.flows.take_bank_folder import take_bank_folder
-from marketplace.flows.vest_rewards import vest_rewards
+from marketplace.flows.acquisition import claim_leads, note_stages
+from marketplace.flows.ads import book_slots, deliver_ad_orders, plan_campaign, rate_ads, score_campaigns
+from marketplace.flows.ads.forget_ad_events import forget_ad_events
+from marketplace.flows.bank.import_bank_file import read_unfinished
+from marketplace.flows.bank.take_bank_folder import take_bank_folder
+from marketplace.flows.books import roll_ledger
+from marketplace.flows.commission import settle_orders
+from marketplace.flows.orders import amend_order, fulfil_order
+from marketplace.flows.orders.release_order import expire_orders
+from marketplace.flows.payers.dun_claims import dun_claims
+from marketplace.flows.payments.apply_payment_events import apply_events
+from marketplace.flows.payments.send_payment_commands import send_commands
+from marketplace.flows.payouts import pay_merchants
+from marketplace.flows.payouts.pay_due import pay_due
+from marketplace.flows.payouts.set_payout_terms import release_reserves
+from marketplace.flows.products import bill_services, dun_merchants, run_charges, run_subscriptions, sell_hardware
+from marketplace.flows.promotions import advance_incentives, grant_rewards
+from marketplace.flows.promotions.simulate_promotion import JOB as SIMULATION
+from marketplace.flows.promotions.simulate_promotion import run_simulation
+from marketplace.flows.promotions.vest_rewards import vest_rewards
+from marketplace.flows.refunds.grant_credit import expire_credit
+from marketplace.flows.runs import run_billing_buckets, schedule_runs
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 

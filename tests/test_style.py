@@ -36,7 +36,7 @@ _SQL = re.compile(r"\s*(SELECT\b|INSERT INTO\b|UPDATE \w+\.|DELETE FROM\b|WITH \
 _SQL_BUILDERS = {"select", "insert", "update", "delete", "text"}
 
 COUNTS_MONEY = ("billing/*", "marketplace/flows/*", "marketplace/core/money.py", "marketplace/core/rates.py")
-DRAWS_LOTS = ("marketplace/flows/demo_market*.py",)
+DRAWS_LOTS = ("marketplace/flows/demo/demo_market*.py",)
 """Made-up data: their floats are probabilities, never amounts."""
 
 _CLOCK_CALLS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}

@@ -1,6 +1,6 @@
 """Documents as e-invoices of EN 16931, in CII or UBL, each checked against its schema. Needs the extra `einvoice`.
 
-Nothing else imports this module; `marketplace.flows.render_einvoice` does when it is asked to.
+Nothing else imports this module; `marketplace.flows.documents.render_einvoice` does when it is asked to.
 """
 
 from collections.abc import Mapping

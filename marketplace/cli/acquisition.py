@@ -12,7 +12,7 @@ from marketplace.cli.base import Outcome, Session, command, out
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
 from marketplace.core.rates import PPM
-from marketplace.flows.show_funnel import ShowFunnel, show_funnel, trace_won
+from marketplace.flows.acquisition.show_funnel import ShowFunnel, show_funnel, trace_won
 from supply.funnels.report import Figures, FunnelReport, WonFigures
 from supply.leads.model import Model
 

@@ -17,13 +17,13 @@ from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.core.rates import divide_half_even
-from marketplace.flows import run_billing
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.apply_payer_contracts import apply_payer_file
-from marketplace.flows.compare_runs import compare_run
-from marketplace.flows.schedule_runs import set_schedule
-from marketplace.flows.settle_orders import Settled, settle_through
-from marketplace.flows.verify_books import Verified, verify_books
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.commission.settle_orders import Settled, settle_through
+from marketplace.flows.payers.apply_payer_contracts import apply_payer_file
+from marketplace.flows.proofs.verify_books import Verified, verify_books
+from marketplace.flows.runs import run_billing
+from marketplace.flows.runs.compare_runs import compare_run
+from marketplace.flows.runs.schedule_runs import set_schedule
 
 FINANCE = ("accountant", "controller")
 

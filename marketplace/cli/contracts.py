@@ -9,7 +9,13 @@ from marketplace.cli.billing import FINANCE, day
 from marketplace.cli.root import cli
 from marketplace.core.db import WORKER
 from marketplace.core.money import text_from_minor
-from marketplace.flows.rerate_contracts import Reratable, Rerated, approve_rerating, preview_rerating, propose_rerating
+from marketplace.flows.commission.rerate_contracts import (
+    Reratable,
+    Rerated,
+    approve_rerating,
+    preview_rerating,
+    propose_rerating,
+)
 
 
 @cli.group("contracts")

@@ -13,16 +13,16 @@ from marketplace.cli.billing import day
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
-from marketplace.flows import import_opening as openings
-from marketplace.flows.import_bank_file import import_bank_file as bring
-from marketplace.flows.import_costs import import_costs as load_costs
-from marketplace.flows.import_funnel import import_funnel as import_leads
-from marketplace.flows.import_olist import CURRENCY
-from marketplace.flows.import_olist import import_olist as import_folder
-from marketplace.flows.import_opening import OpeningFile
-from marketplace.flows.import_processor_file import import_processor_file as import_file
-from marketplace.flows.reconcile_payments import reconcile_payments as reconcile
-from marketplace.flows.save_bank_mapping import save_mapping
+from marketplace.flows.acquisition.import_costs import import_costs as load_costs
+from marketplace.flows.acquisition.import_funnel import import_funnel as import_leads
+from marketplace.flows.bank.import_bank_file import import_bank_file as bring
+from marketplace.flows.bank.save_bank_mapping import save_mapping
+from marketplace.flows.books import import_opening as openings
+from marketplace.flows.books.import_opening import OpeningFile
+from marketplace.flows.imports.import_olist import CURRENCY
+from marketplace.flows.imports.import_olist import import_olist as import_folder
+from marketplace.flows.payments.import_processor_file import import_processor_file as import_file
+from marketplace.flows.payments.reconcile_payments import reconcile_payments as reconcile
 
 
 @cli.group("import")

@@ -23,8 +23,8 @@ from marketplace.core.errors import AppError
 from marketplace.core.log import configure_logging
 from marketplace.core.money import text_from_minor
 from marketplace.core.signatures import new_secret
-from marketplace.flows.demo_keys import DemoKey, make_keys
-from marketplace.flows.run_demo import Demo, check_alone, run_demo
+from marketplace.flows.demo.demo_keys import DemoKey, make_keys
+from marketplace.flows.demo.run_demo import Demo, check_alone, run_demo
 from marketplace.settings import Settings, load_settings
 from marketplace.simulator.inside import inside
 

@@ -8,9 +8,9 @@ from billing.documents import store
 from marketplace.cli.base import Outcome, Session, command, out
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
-from marketplace.flows.export_documents import export_documents, write_file
-from marketplace.flows.render_document import render_document
-from marketplace.flows.render_einvoice import SYNTAXES, render_einvoice
+from marketplace.flows.documents.export_documents import export_documents, write_file
+from marketplace.flows.documents.render_document import render_document
+from marketplace.flows.documents.render_einvoice import SYNTAXES, render_einvoice
 from marketplace.web.i18n import DEFAULT_LANGUAGE, LANGUAGES
 
 _language = click.option(

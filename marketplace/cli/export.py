@@ -7,7 +7,7 @@ import rich_click as click
 from billing.runs.model import period_named
 from marketplace.cli.base import PERIOD, Outcome, Session, command
 from marketplace.cli.root import cli
-from marketplace.flows import export_books
+from marketplace.flows.books import export_books
 
 _output = click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
 _period = click.option("--period", required=True, metavar="YYYY-MM", help=PERIOD)

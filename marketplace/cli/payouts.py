@@ -12,8 +12,8 @@ from marketplace.cli.root import cli
 from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
-from marketplace.flows import instruct_bank
-from marketplace.flows.instruct_bank import MakeFile, SetDebtor
+from marketplace.flows.payouts import instruct_bank
+from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor
 
 
 @cli.group("payouts")

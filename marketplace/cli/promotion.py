@@ -15,7 +15,7 @@ from marketplace.cli.root import cli
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.core.rates import PPM
-from marketplace.flows.simulate_promotion import Recorded, simulate_terms
+from marketplace.flows.promotions.simulate_promotion import Recorded, simulate_terms
 
 
 @cli.group("promotion")

@@ -21,8 +21,14 @@ from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.paging import decode_cursor, encode_cursor
-from marketplace.flows.fund_ads import TopUp, top_up
-from marketplace.flows.plan_campaign import CampaignChange, NewCampaign, draft_campaign, edit_campaign, move_campaign
+from marketplace.flows.ads.fund_ads import TopUp, top_up
+from marketplace.flows.ads.plan_campaign import (
+    CampaignChange,
+    NewCampaign,
+    draft_campaign,
+    edit_campaign,
+    move_campaign,
+)
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, OPS, Role, needs
 

@@ -15,7 +15,7 @@ from billing.ads.model import AdAccount, Placement, Pricing
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.flows.report_ads import report_campaign
+from marketplace.flows.ads.report_ads import report_campaign
 
 LISTED_MAX = 50
 LISTINGS_MAX = 200

@@ -17,18 +17,14 @@ from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden
-from marketplace.flows import (
-    dun_merchants,
-    exchange_money,
-    fund_ads,
-    instruct_bank,
-    post_journal,
-    rerate_contracts,
-    run_billing,
-    set_payout_terms,
-    void_document,
-)
-from marketplace.flows.post_journal import DecideJournal
+from marketplace.flows.ads import fund_ads
+from marketplace.flows.books import exchange_money, post_journal
+from marketplace.flows.books.post_journal import DecideJournal
+from marketplace.flows.commission import rerate_contracts
+from marketplace.flows.documents import void_document
+from marketplace.flows.payouts import instruct_bank, set_payout_terms
+from marketplace.flows.products import dun_merchants
+from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, OPS, Role
 

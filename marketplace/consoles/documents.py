@@ -15,7 +15,7 @@ from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.core.db import Database
 from marketplace.core.paging import decode_cursor, encode_cursor
-from marketplace.flows.render_document import render_document
+from marketplace.flows.documents.render_document import render_document
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, needs

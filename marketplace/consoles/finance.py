@@ -12,8 +12,8 @@ from marketplace.consoles.finance_runs import PAGES as RUNS
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
-from marketplace.flows.reconcile_payments import MatchKind
-from marketplace.flows.verify_books import verify_books
+from marketplace.flows.payments.reconcile_payments import MatchKind
+from marketplace.flows.proofs.verify_books import verify_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, needs
 

@@ -14,7 +14,7 @@ from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core import policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
-from marketplace.flows.reconcile_payments import (
+from marketplace.flows.payments.reconcile_payments import (
     MatchKind,
     PaymentBreak,
     Reconciliation,

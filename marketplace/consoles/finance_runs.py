@@ -16,8 +16,8 @@ from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.paging import decode_cursor, encode_cursor
-from marketplace.flows import run_billing
-from marketplace.flows.reconcile_payments import MatchKind
+from marketplace.flows.payments.reconcile_payments import MatchKind
+from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import Role, needs
 

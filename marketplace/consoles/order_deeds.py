@@ -14,9 +14,9 @@ from marketplace.consoles.books_queries import OrderPage
 from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.core.db import Database, Tx
-from marketplace.flows import fulfil_order
-from marketplace.flows.cancel_order import CancelOrder, cancel_order
-from marketplace.flows.hold_order import Act
+from marketplace.flows.orders import fulfil_order
+from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
+from marketplace.flows.orders.hold_order import Act
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, needs
 

@@ -13,7 +13,7 @@ from marketplace.consoles.layout import consoles_of
 from marketplace.core import policies, sessions, users
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Invalid, NotFound
-from marketplace.flows.run_demo import PASSWORD
+from marketplace.flows.demo.run_demo import PASSWORD
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest, no_session_cookie, session_cookie
 from marketplace.web.guards import MERCHANT_BOOKS, public, signed_in

@@ -14,8 +14,8 @@ from marketplace.core import audit
 from marketplace.core.db import Database, Tx
 from marketplace.core.money import AMOUNT_MAX, check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import fund_ads as flow
-from marketplace.flows.fund_ads import Funded, ProposeGrant, RefundAds, TopUp
+from marketplace.flows.ads import fund_ads as flow
+from marketplace.flows.ads.fund_ads import Funded, ProposeGrant, RefundAds, TopUp
 from marketplace.routes.fields import Currency, Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest

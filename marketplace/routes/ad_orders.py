@@ -18,10 +18,10 @@ from billing.ledger import store as ledger
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import make_good_ads as making_good
-from marketplace.flows import sell_ads as selling
-from marketplace.flows.make_good_ads import MakeGood
-from marketplace.flows.sell_ads import LINES_MAX, AcceptOrder, OpenOrder, OrderChange, WantedLine
+from marketplace.flows.ads import make_good_ads as making_good
+from marketplace.flows.ads import sell_ads as selling
+from marketplace.flows.ads.make_good_ads import MakeGood
+from marketplace.flows.ads.sell_ads import LINES_MAX, AcceptOrder, OpenOrder, OrderChange, WantedLine
 from marketplace.routes.campaigns import Id, Terms, Words, check_instants
 from marketplace.routes.fields import Currency, Days, Minor, Name, Note, Positive
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or

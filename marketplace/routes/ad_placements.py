@@ -17,8 +17,8 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import plan_campaign as flow
-from marketplace.flows.plan_campaign import NewPlacement
+from marketplace.flows.ads import plan_campaign as flow
+from marketplace.flows.ads.plan_campaign import NewPlacement
 from marketplace.routes.fields import Currency, Minor, Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest

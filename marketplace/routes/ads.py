@@ -10,10 +10,10 @@ from litestar.params import JSONBody, QueryParameter
 from billing.ads import store
 from billing.ads.events import read_lines
 from marketplace.core.db import WORKER, Database
-from marketplace.flows import credit_clicks as crediting
-from marketplace.flows.answer_sponsored import AskSponsored, SponsoredAnswer, answer_sponsored
-from marketplace.flows.credit_clicks import Credited
-from marketplace.flows.take_ad_events import Taken, take_events
+from marketplace.flows.ads import credit_clicks as crediting
+from marketplace.flows.ads.answer_sponsored import AskSponsored, SponsoredAnswer, answer_sponsored
+from marketplace.flows.ads.credit_clicks import Credited
+from marketplace.flows.ads.take_ad_events import Taken, take_events
 from marketplace.routes.fields import Reason
 from marketplace.routes.parameters import PathId
 from marketplace.web.auth import ActorRequest

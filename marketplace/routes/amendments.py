@@ -15,9 +15,9 @@ from demand.store import get_order
 from marketplace.core.db import WORKER, Database, Scope, Tx
 from marketplace.core.errors import Forbidden, Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import amend_order
-from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment
-from marketplace.flows.price_amendment import By, Preview, check_buyer, preview_amendment
+from marketplace.flows.orders import amend_order
+from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendment
+from marketplace.flows.orders.price_amendment import By, Preview, check_buyer, preview_amendment
 from marketplace.routes.fields import BuyerId, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, check_books
 from marketplace.web.auth import Actor, ActorRequest

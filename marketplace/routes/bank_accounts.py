@@ -13,7 +13,7 @@ from billing.bank_accounts.store import ProposeAccount, TransferOrder
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import onboard_merchant as onboarding
+from marketplace.flows.acquisition import onboard_merchant as onboarding
 from marketplace.routes.fields import Currency, Name, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.web.auth import ActorRequest

@@ -17,8 +17,8 @@ from billing.bank_files.model import BankFile, BankFileState, BankLine, BankStat
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.import_bank_file import import_bank_file
-from marketplace.flows.save_bank_mapping import Preview, preview_mapping, save_mapping
+from marketplace.flows.bank.import_bank_file import import_bank_file
+from marketplace.flows.bank.save_bank_mapping import Preview, preview_mapping, save_mapping
 from marketplace.routes.fields import Label, Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.settings import Settings

@@ -13,9 +13,9 @@ from billing.runs.comparison.model import Moved, key_of
 from billing.runs.model import Parked, Run, period_named
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
-from marketplace.flows import compare_runs, run_billing
-from marketplace.flows.run_billing import RunResult, read_result
-from marketplace.flows.verify_books import Verified, verify_books
+from marketplace.flows.proofs.verify_books import Verified, verify_books
+from marketplace.flows.runs import compare_runs, run_billing
+from marketplace.flows.runs.run_billing import RunResult, read_result
 from marketplace.routes.fields import EntityId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo, QueryCurrency, QueryId
 from marketplace.web.auth import ActorRequest
@@ -25,7 +25,8 @@ from marketplace.web.once import once, once_through
 from marketplace.web.openapi import ALSO, ONCE
 
 # Approving is one transaction, that of `once`. Every other step commits bucket by bucket through `db` and resumes
-# where it stopped; there that transaction only holds the key and stores the answer. See marketplace.flows.run_billing.
+# where it stopped; there that transaction only holds the key and stores the answer. See
+# marketplace.flows.runs.run_billing.
 
 
 WithoutParked = Annotated[bool | None, QueryParameter(description="Leave out what is parked; a child run bills it.")]

@@ -18,11 +18,11 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import book_slots as booking
-from marketplace.flows import plan_campaign as flow
-from marketplace.flows.book_slots import BookSlots
-from marketplace.flows.plan_campaign import CampaignChange, NewCampaign
-from marketplace.flows.report_ads import CampaignReport, report_campaign
+from marketplace.flows.ads import book_slots as booking
+from marketplace.flows.ads import plan_campaign as flow
+from marketplace.flows.ads.book_slots import BookSlots
+from marketplace.flows.ads.plan_campaign import CampaignChange, NewCampaign
+from marketplace.flows.ads.report_ads import CampaignReport, report_campaign
 from marketplace.routes import campaign_queries
 from marketplace.routes.fields import Minor, Name, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or

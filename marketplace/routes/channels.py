@@ -10,8 +10,8 @@ from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.import_costs import BYTES_MAX, CostsLoaded, import_costs
-from marketplace.flows.weigh_channels import Economics, WeighChannels, weigh_channels
+from marketplace.flows.acquisition.import_costs import BYTES_MAX, CostsLoaded, import_costs
+from marketplace.flows.acquisition.weigh_channels import Economics, WeighChannels, weigh_channels
 from marketplace.routes.fields import Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import ActorRequest

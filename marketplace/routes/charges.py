@@ -12,9 +12,9 @@ from billing.charges.model import Charge, ChargeMovement
 from billing.charges.store import WriteOff
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import dun_merchants as dunning
-from marketplace.flows.charge_products import PayCharge, pay_charge
-from marketplace.flows.dun_merchants import ProposeWriteOff
+from marketplace.flows.products import dun_merchants as dunning
+from marketplace.flows.products.charge_products import PayCharge, pay_charge
+from marketplace.flows.products.dun_merchants import ProposeWriteOff
 from marketplace.routes.fields import Positive, Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest

@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 from billing.contracts.terms import CONTRACTS_MAX, Terms, check_overlaps, check_terms, normalised
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.apply_contracts import Applied, apply_versions
+from marketplace.flows.commission.apply_contracts import Applied, apply_versions
 from marketplace.routes import contract_queries
 from marketplace.routes.contract_queries import Contract
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId

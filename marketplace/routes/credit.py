@@ -11,8 +11,8 @@ from billing.credit import store
 from billing.credit.store import Credit, Grant, Movement
 from marketplace.core.db import WORKER, Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import grant_credit as flow
-from marketplace.flows.grant_credit import GrantCredit, Granted
+from marketplace.flows.refunds import grant_credit as flow
+from marketplace.flows.refunds.grant_credit import GrantCredit, Granted
 from marketplace.routes.fields import Currency, EntityId, Positive, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest

@@ -13,7 +13,7 @@ from demand.refunds import store
 from demand.refunds.store import Dispute
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.dispute_order import Evidence, give_evidence
+from marketplace.flows.refunds.dispute_order import Evidence, give_evidence
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody

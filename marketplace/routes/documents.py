@@ -15,10 +15,10 @@ from billing.documents import store
 from billing.documents.model import Category, Details, Document, Draft, Party, Written
 from marketplace.core.db import WORKER, Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import issue_documents
-from marketplace.flows import void_document as flow
-from marketplace.flows.render_document import render_document
-from marketplace.flows.set_billing_details import read_details, set_details
+from marketplace.flows.documents import issue_documents
+from marketplace.flows.documents import void_document as flow
+from marketplace.flows.documents.render_document import render_document
+from marketplace.flows.documents.set_billing_details import read_details, set_details
 from marketplace.routes.fields import Name, Ppm, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, QueryNo, check_books, own_or
 from marketplace.settings import Settings

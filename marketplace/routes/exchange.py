@@ -13,8 +13,8 @@ from billing.exchange.model import Exchange, Rate
 from billing.exchange.store import EntityCurrency, NewRate
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import exchange_money as flow
-from marketplace.flows.exchange_money import ExchangeAtBank, ExchangeBalance, Revalue, Revalued
+from marketplace.flows.books import exchange_money as flow
+from marketplace.flows.books.exchange_money import ExchangeAtBank, ExchangeBalance, Revalue, Revalued
 from marketplace.routes.fields import Currency, EntityId, Id, Label, Positive, Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
 from marketplace.web.auth import ActorRequest

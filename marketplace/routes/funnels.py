@@ -10,7 +10,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.show_funnel import ShowFunnel, Stuck, list_stuck, show_funnel, trace_won
+from marketplace.flows.acquisition.show_funnel import ShowFunnel, Stuck, list_stuck, show_funnel, trace_won
 from marketplace.routes.parameters import LIMIT, Cursor, Limit
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody

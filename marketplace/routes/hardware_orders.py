@@ -10,8 +10,8 @@ from litestar.params import JSONBody
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import sell_hardware as selling
-from marketplace.flows.sell_hardware import AcceptQuote, QuoteHardware, ReturnHardware, ShipHardware
+from marketplace.flows.products import sell_hardware as selling
+from marketplace.flows.products.sell_hardware import AcceptQuote, QuoteHardware, ReturnHardware, ShipHardware
 from marketplace.routes.fields import Currency, Note, Ppm, Reason, Serials
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest

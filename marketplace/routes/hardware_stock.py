@@ -9,8 +9,8 @@ from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import stock_hardware as stocking
-from marketplace.flows.stock_hardware import AddItem, PayProvider, ProviderPaid, ReceiveUnits, UnitsReceived
+from marketplace.flows.products import stock_hardware as stocking
+from marketplace.flows.products.stock_hardware import AddItem, PayProvider, ProviderPaid, ReceiveUnits, UnitsReceived
 from marketplace.routes.fields import Currency, Id, Minor, Name, Positive, Reference, Serials, Sku
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import ActorRequest

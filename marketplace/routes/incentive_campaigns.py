@@ -17,8 +17,8 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Forbidden
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import plan_incentives as flow
-from marketplace.flows.plan_incentives import DraftCampaign, EditCampaign
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.plan_incentives import DraftCampaign, EditCampaign
 from marketplace.routes.fields import Currency, Name, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import Actor, ActorRequest

@@ -10,8 +10,8 @@ from incentives.changes import store
 from incentives.changes.model import Change, ChangeState, Edit
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import change_incentives as flow
-from marketplace.flows.change_incentives import ProposeChange
+from marketplace.flows.promotions import change_incentives as flow
+from marketplace.flows.promotions.change_incentives import ProposeChange
 from marketplace.routes.budgets import OfOwner
 from marketplace.routes.fields import Id, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId

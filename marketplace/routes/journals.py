@@ -15,8 +15,8 @@ from billing.ledger.model import Leg
 from marketplace.core.db import Database
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import post_journal as flow
-from marketplace.flows.post_journal import DecideJournal, ProposeGoodwill, ProposeJournal
+from marketplace.flows.books import post_journal as flow
+from marketplace.flows.books.post_journal import DecideJournal, ProposeGoodwill, ProposeJournal
 from marketplace.routes.fields import Currency, EntityId, Label, Minor, Positive, Reason, Words
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId
 from marketplace.web.auth import ActorRequest

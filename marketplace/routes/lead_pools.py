@@ -10,8 +10,8 @@ from litestar.params import JSONBody
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Forbidden, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.claim_leads import Dealt, claim_lead, deal_leads
-from marketplace.flows.work_leads import check_zone
+from marketplace.flows.acquisition.claim_leads import Dealt, claim_lead, deal_leads
+from marketplace.flows.acquisition.work_leads import check_zone
 from marketplace.routes.fields import Days, Id, Label, Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, seller_of
 from marketplace.web.auth import ActorRequest

@@ -9,8 +9,8 @@ from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.note_stages import NoteStage, note_stage, void_stage
-from marketplace.flows.work_leads import (
+from marketplace.flows.acquisition.note_stages import NoteStage, note_stage, void_stage
+from marketplace.flows.acquisition.work_leads import (
     EditLead,
     LeadDetail,
     LeadHistory,

@@ -12,8 +12,8 @@ from billing.line_disputes import store
 from billing.line_disputes.model import CaseState, LineDispute, Message, Side
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import dispute_line as flow
-from marketplace.flows.dispute_line import AcceptDispute, CaseKey, DisputeLine
+from marketplace.flows.books import dispute_line as flow
+from marketplace.flows.books.dispute_line import AcceptDispute, CaseKey, DisputeLine
 from marketplace.routes.fields import Id, Positive, Reason, Words
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest

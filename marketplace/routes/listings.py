@@ -10,9 +10,9 @@ from litestar.params import JSONBody, QueryParameter
 from marketplace.core import audit
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import count_stock as counting
-from marketplace.flows import list_goods as flow
-from marketplace.flows.list_goods import ROWS_MAX, Goods, GoodsChange, Listed
+from marketplace.flows.orders import count_stock as counting
+from marketplace.flows.orders import list_goods as flow
+from marketplace.flows.orders.list_goods import ROWS_MAX, Goods, GoodsChange, Listed
 from marketplace.routes.fields import Currency, Minor, Name, Note, Reason, Reference, Sku, Units
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.web.auth import ActorRequest

@@ -10,8 +10,8 @@ from litestar.params import JSONBody, PathParameter
 from marketplace.core import audit
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import onboard_merchant as flow
-from marketplace.flows.onboard_merchant import OnboardMerchant
+from marketplace.flows.acquisition import onboard_merchant as flow
+from marketplace.flows.acquisition.onboard_merchant import OnboardMerchant
 from marketplace.routes.fields import EntityId, Label, Name, Note, Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.web.auth import ActorRequest

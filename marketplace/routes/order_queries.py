@@ -17,7 +17,7 @@ from demand.refunds.store import disputes_of
 from demand.store import get_orders
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import NotFound
-from marketplace.flows.take_payment import ENDED
+from marketplace.flows.payments.take_payment import ENDED
 from marketplace.routes.refund_queries import refund_states
 
 PAYMENTS_MAX = 100

@@ -14,13 +14,13 @@ from demand.model import Moved, OrderEvent
 from demand.store import list_events as read_events
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import cancel_order as cancelling
-from marketplace.flows import fulfil_order as fulfilling
-from marketplace.flows import return_order as returning
-from marketplace.flows.cancel_order import Cancelled
-from marketplace.flows.fulfil_order import Shipped
-from marketplace.flows.hold_order import Act
-from marketplace.flows.return_order import Received
+from marketplace.flows.orders import cancel_order as cancelling
+from marketplace.flows.orders import fulfil_order as fulfilling
+from marketplace.flows.orders.cancel_order import Cancelled
+from marketplace.flows.orders.fulfil_order import Shipped
+from marketplace.flows.orders.hold_order import Act
+from marketplace.flows.refunds import return_order as returning
+from marketplace.flows.refunds.return_order import Received
 from marketplace.routes.fields import Code, Id, Label, Note
 from marketplace.routes.order_queries import OrderView, view_order
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books

@@ -16,8 +16,8 @@ from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection
 from marketplace.core.db import Database
 from marketplace.core.money import AMOUNT_MAX, text_from_minor
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.claim_shares import ClaimShares, claim_shares
-from marketplace.flows.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
+from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
 from marketplace.routes.fields import Label, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.routes.payers import check_payer, own_payer_or

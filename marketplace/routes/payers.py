@@ -19,7 +19,7 @@ from billing.payers.terms import VERSIONS_MAX, PayerTerms, check_terms, check_ve
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.apply_payer_contracts import PayersApplied, apply_payer_versions
+from marketplace.flows.payers.apply_payer_contracts import PayersApplied, apply_payer_versions
 from marketplace.routes.fields import Label
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import Actor, ActorRequest

@@ -18,8 +18,8 @@ from marketplace.core import signatures
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.apply_payment_events import ACTOR, apply_event, receive_event
-from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
+from marketplace.flows.payments.apply_payment_events import ACTOR, apply_event, receive_event
+from marketplace.flows.payments.import_processor_file import ImportedFile, import_processor_file
 from marketplace.routes import payment_queries
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.settings import Settings

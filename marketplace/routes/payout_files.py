@@ -14,8 +14,8 @@ from billing.payout_files import store
 from billing.payout_files.model import Party, PayoutFile
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import instruct_bank as flow
-from marketplace.flows.instruct_bank import MakeFile, SetDebtor
+from marketplace.flows.payouts import instruct_bank as flow
+from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor
 from marketplace.routes.fields import Currency, EntityId, Name, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.web.auth import ActorRequest

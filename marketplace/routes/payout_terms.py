@@ -12,9 +12,9 @@ from billing.payout_terms.dues import store as dues
 from billing.payout_terms.model import PPM, RESERVE_DAYS_MAX, Carried, Conditions, Due, Hold, PayoutDays, Reserve, Terms
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import set_payout_terms as flow
-from marketplace.flows.pay_due import PayDue, pay_now
-from marketplace.flows.set_payout_terms import ProposeTerms
+from marketplace.flows.payouts import set_payout_terms as flow
+from marketplace.flows.payouts.pay_due import PayDue, pay_now
+from marketplace.flows.payouts.set_payout_terms import ProposeTerms
 from marketplace.routes.fields import Currency, Minor, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
 from marketplace.web.auth import ActorRequest

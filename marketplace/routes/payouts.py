@@ -12,10 +12,10 @@ from billing.payouts.store import NegativeBalance, OwedPayout
 from billing.runs.model import Payout
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import pay_merchants
-from marketplace.flows import retry_payout as flow
-from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout
-from marketplace.flows.retry_payout import RetryPayout
+from marketplace.flows.payouts import pay_merchants
+from marketplace.flows.payouts import retry_payout as flow
+from marketplace.flows.payouts.pay_merchants import ConfirmPayout, ReturnPayout
+from marketplace.flows.payouts.retry_payout import RetryPayout
 from marketplace.routes.fields import Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryEntity
 from marketplace.web.auth import ActorRequest

@@ -9,8 +9,8 @@ from litestar.params import JSONBody
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import subscribe_merchant as subscribing
-from marketplace.flows.subscribe_merchant import OfferPlan
+from marketplace.flows.products import subscribe_merchant as subscribing
+from marketplace.flows.products.subscribe_merchant import OfferPlan
 from marketplace.routes.fields import Currency, Days, Name, Positive, Ppm, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest

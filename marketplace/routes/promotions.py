@@ -16,9 +16,9 @@ from incentives.store import Step
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import join_promotion as joining
-from marketplace.flows import plan_incentives as flow
-from marketplace.flows.plan_incentives import DraftPromotion, NewVersion
+from marketplace.flows.promotions import join_promotion as joining
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.plan_incentives import DraftPromotion, NewVersion
 from marketplace.routes.fields import Id
 from marketplace.routes.incentive_campaigns import IncentiveMove, InState, check_mover
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathVersion, QueryId, check_books

@@ -13,11 +13,11 @@ from demand.lifecycle import Party
 from demand.model import Moved, OrderState
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import cancel_order as cancelling
-from marketplace.flows import fulfil_order as fulfilling
-from marketplace.flows import return_order as returning
-from marketplace.flows.hold_order import Act
-from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
+from marketplace.flows.orders import cancel_order as cancelling
+from marketplace.flows.orders import fulfil_order as fulfilling
+from marketplace.flows.orders.hold_order import Act
+from marketplace.flows.orders.pay_purchase import PayPurchase, pay_purchase
+from marketplace.flows.refunds import return_order as returning
 from marketplace.routes import order_queries as queries
 from marketplace.routes.fields import Method
 from marketplace.routes.order_queries import Purchase, PurchaseView

@@ -6,7 +6,7 @@ from litestar.params import FromQuery
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.reconcile_payments import (
+from marketplace.flows.payments.reconcile_payments import (
     MatchKind,
     PaymentBreak,
     Reconciliation,

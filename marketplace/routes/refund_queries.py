@@ -13,7 +13,7 @@ from demand.refund_policy import LineLeft
 from demand.store import OF_ORDERS, order_keys
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
-from marketplace.flows.refund_order import Refunded
+from marketplace.flows.refunds.refund_order import Refunded
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):

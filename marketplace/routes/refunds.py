@@ -19,12 +19,12 @@ from marketplace.core import audit
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
-from marketplace.flows.plan_refund import Plan, RefundLine, RefundOrder, plan_refund
-from marketplace.flows.price_amendment import By, check_buyer
-from marketplace.flows.read_funds import Funds
-from marketplace.flows.refund_order import refund_order
+from marketplace.flows.orders.price_amendment import By, check_buyer
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey, refund_to_credit, retry_refund
+from marketplace.flows.refunds.plan_refund import Plan, RefundLine, RefundOrder, plan_refund
+from marketplace.flows.refunds.read_funds import Funds
+from marketplace.flows.refunds.refund_order import refund_order
 from marketplace.routes import refund_queries
 from marketplace.routes.fields import BuyerId, Minor, Name, Positive
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or

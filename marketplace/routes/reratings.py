@@ -12,8 +12,8 @@ from billing.reratings import store as reratings
 from billing.reratings.store import RerateLine, Rerating
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import rerate_contracts as flow
-from marketplace.flows.rerate_contracts import Reratable, Rerated
+from marketplace.flows.commission import rerate_contracts as flow
+from marketplace.flows.commission.rerate_contracts import Reratable, Rerated
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody

@@ -13,7 +13,7 @@ from billing.runs.schedules import store
 from billing.runs.schedules.model import PAYOUT_DAYS_MAX, Schedule, Stored
 from marketplace.core.db import Database
 from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
-from marketplace.flows import schedule_runs
+from marketplace.flows.runs import schedule_runs
 from marketplace.routes.fields import EntityId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit
 from marketplace.web.auth import ActorRequest

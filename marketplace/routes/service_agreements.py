@@ -10,8 +10,8 @@ from litestar.params import JSONBody
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import bill_services as billing
-from marketplace.flows.bill_services import EndAgreement, ProposeRetainer, ProposeShare
+from marketplace.flows.products import bill_services as billing
+from marketplace.flows.products.bill_services import EndAgreement, ProposeRetainer, ProposeShare
 from marketplace.routes.fields import Currency, Days, Name, Positive, Ppm
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.routes.subscriptions import MeansAgreed

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from marketplace.core.db import Database, Tx
-from marketplace.flows.settle_orders import Settled, settle_through
+from marketplace.flows.commission.settle_orders import Settled, settle_through
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import FINANCE, needs

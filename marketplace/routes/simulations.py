@@ -15,7 +15,7 @@ from incentives.simulation.scenarios import Response as Answered
 from incentives.simulation.store import Asked, Stored, Summary
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.simulate_promotion import Ask, ask_simulation
+from marketplace.flows.promotions.simulate_promotion import Ask, ask_simulation
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody

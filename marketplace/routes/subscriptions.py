@@ -10,11 +10,11 @@ from litestar.params import JSONBody
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import change_subscription as changing
-from marketplace.flows import subscribe_merchant as subscribing
-from marketplace.flows.change_subscription import CancelSubscription, ChangeSubscription
-from marketplace.flows.note_usage import NoteUsage, note_usage
-from marketplace.flows.subscribe_merchant import Agree, Subscribe
+from marketplace.flows.products import change_subscription as changing
+from marketplace.flows.products import subscribe_merchant as subscribing
+from marketplace.flows.products.change_subscription import CancelSubscription, ChangeSubscription
+from marketplace.flows.products.note_usage import NoteUsage, note_usage
+from marketplace.flows.products.subscribe_merchant import Agree, Subscribe
 from marketplace.routes.fields import Id, Reason, Seats
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import Actor, ActorRequest

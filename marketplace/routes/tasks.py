@@ -10,7 +10,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core.db import WORKER, Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.note_usage import EditTask, edit_task, finish_task
+from marketplace.flows.products.note_usage import EditTask, edit_task, finish_task
 from marketplace.routes.fields import Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest

@@ -9,7 +9,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.core.users import SALES_ROLES, UserRole, get_user
-from marketplace.flows.claim_leads import retire_rep
+from marketplace.flows.acquisition.claim_leads import retire_rep
 from marketplace.routes.fields import Id, Label, Name, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest

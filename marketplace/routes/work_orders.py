@@ -10,8 +10,8 @@ from litestar.params import JSONBody
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows import order_work as working
-from marketplace.flows.order_work import Appoint, FinishWork, PlanWork
+from marketplace.flows.products import order_work as working
+from marketplace.flows.products.order_work import Appoint, FinishWork, PlanWork
 from marketplace.routes.fields import Currency, Id, Minor, Name, Ppm, Reason, Serials
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest

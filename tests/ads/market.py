@@ -17,10 +17,10 @@ from billing.ads.tokens import Ticket, sign
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.fund_ads import TopUp, top_up
-from marketplace.flows.plan_campaign import NewCampaign, NewPlacement, add_placement, draft_campaign, move_campaign
-from marketplace.flows.rate_ads import rate_due
-from marketplace.flows.take_ad_events import Taken, take_events
+from marketplace.flows.ads.fund_ads import TopUp, top_up
+from marketplace.flows.ads.plan_campaign import NewCampaign, NewPlacement, add_placement, draft_campaign, move_campaign
+from marketplace.flows.ads.rate_ads import rate_due
+from marketplace.flows.ads.take_ad_events import Taken, take_events
 from supply.tables import category, offer
 from tests.builders import ENTITY, add_market
 from tests.conftest import NOW

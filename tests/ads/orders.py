@@ -14,11 +14,11 @@ from billing.ads.tokens import Ticket, sign
 from billing.charges.model import PaysBy
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.book_slots import begin_slots
-from marketplace.flows.deliver_ad_orders import deliver_ad_orders
-from marketplace.flows.plan_campaign import NewPlacement, add_placement, end_campaigns
-from marketplace.flows.rate_ads import rate_ended
-from marketplace.flows.sell_ads import AcceptOrder, OpenOrder, WantedLine, accept_order, move_order, open_order
+from marketplace.flows.ads.book_slots import begin_slots
+from marketplace.flows.ads.deliver_ad_orders import deliver_ad_orders
+from marketplace.flows.ads.plan_campaign import NewPlacement, add_placement, end_campaigns
+from marketplace.flows.ads.rate_ads import rate_ended
+from marketplace.flows.ads.sell_ads import AcceptOrder, OpenOrder, WantedLine, accept_order, move_order, open_order
 from tests.ads.market import HOUR, LAMP, MERCHANT, add_ad_market, keys_of, line, send
 
 SELLER, CHECKER, OWNER = "sam", "olga", "mia"

@@ -9,7 +9,7 @@ from billing.ledger import store as ledger
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid
-from marketplace.flows.fund_ads import (
+from marketplace.flows.ads.fund_ads import (
     ProposeGrant,
     RefundAds,
     TopUp,

@@ -18,9 +18,9 @@ from billing.charges.model import PaysBy
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError
-from marketplace.flows.credit_clicks import credit_clicks
-from marketplace.flows.make_good_ads import MakeGood, decide_make_good, propose_make_good
-from marketplace.flows.sell_ads import AcceptOrder, accept_order
+from marketplace.flows.ads.credit_clicks import credit_clicks
+from marketplace.flows.ads.make_good_ads import MakeGood, decide_make_good, propose_make_good
+from marketplace.flows.ads.sell_ads import AcceptOrder, accept_order
 from tests.ads.market import HOUR, MERCHANT
 from tests.ads.orders import SELLER, click, lines_of, move, opened, order_of, places, tick, wanted
 from tests.billing.market import check_books

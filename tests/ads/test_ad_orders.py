@@ -19,12 +19,12 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.answer_sponsored import AskSponsored, answer_sponsored
-from marketplace.flows.book_slots import cancel_booking
-from marketplace.flows.credit_clicks import credit_clicks
-from marketplace.flows.make_good_ads import MakeGood, decide_make_good, propose_make_good
-from marketplace.flows.plan_campaign import move_campaign
-from marketplace.flows.sell_ads import AcceptOrder, OrderChange, accept_order, edit_order
+from marketplace.flows.ads.answer_sponsored import AskSponsored, answer_sponsored
+from marketplace.flows.ads.book_slots import cancel_booking
+from marketplace.flows.ads.credit_clicks import credit_clicks
+from marketplace.flows.ads.make_good_ads import MakeGood, decide_make_good, propose_make_good
+from marketplace.flows.ads.plan_campaign import move_campaign
+from marketplace.flows.ads.sell_ads import AcceptOrder, OrderChange, accept_order, edit_order
 from tests.ads.market import DAY, HOUR, MERCHANT, NOON, OTHER, account_of, keys_of, lamps, prepay, run_campaign
 from tests.ads.orders import (
     CHECKER,

@@ -15,7 +15,7 @@ from billing.ads.tokens import read, sign
 from marketplace.core import users
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid, NotFound
-from marketplace.flows.credit_clicks import credit_clicks
+from marketplace.flows.ads.credit_clicks import credit_clicks
 from tests.ads.market import (
     HOUR,
     MERCHANT,

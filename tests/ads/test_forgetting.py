@@ -7,8 +7,8 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.retention import KEPT_AD_CLICKS, KEPT_AD_IMPRESSIONS
-from marketplace.flows import forget_ad_events as forgetting
-from marketplace.flows.forget_ad_events import forget_ad_events
+from marketplace.flows.ads import forget_ad_events as forgetting
+from marketplace.flows.ads.forget_ad_events import forget_ad_events
 from tests.ads.market import HOUR, NOON, clicks, hours_of, prepared, rate
 from tests.billing.market import check_books
 

@@ -9,8 +9,8 @@ from billing.ads.campaigns.store import get_placement, set_budget
 from billing.ads.model import Placement
 from billing.ads.tokens import sign
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import rate_ads
-from marketplace.flows.fund_ads import RefundAds, refund_unspent
+from marketplace.flows.ads import rate_ads
+from marketplace.flows.ads.fund_ads import RefundAds, refund_unspent
 from tests.ads.market import (
     DAY,
     HOUR,

@@ -12,9 +12,9 @@ from billing.ads.tokens import read
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.answer_sponsored import AskSponsored, answer_sponsored
-from marketplace.flows.book_slots import BookSlots, begin_slots, book_slots, cancel_booking
-from marketplace.flows.plan_campaign import NewPlacement, add_placement, end_campaigns, move_campaign
+from marketplace.flows.ads.answer_sponsored import AskSponsored, answer_sponsored
+from marketplace.flows.ads.book_slots import BookSlots, begin_slots, book_slots, cancel_booking
+from marketplace.flows.ads.plan_campaign import NewPlacement, add_placement, end_campaigns, move_campaign
 from tests.ads.market import (
     HOUR,
     MERCHANT,

@@ -13,11 +13,11 @@ from billing.ads.model import MILLI, Campaign, Pacing
 from billing.ads.tokens import read
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.answer_sponsored import AskSponsored, Sponsored, answer_sponsored
-from marketplace.flows.plan_campaign import budget_from
-from marketplace.flows.rate_ads import rate_ended
-from marketplace.flows.report_ads import report_campaign
-from marketplace.flows.score_campaigns import score_campaigns
+from marketplace.flows.ads.answer_sponsored import AskSponsored, Sponsored, answer_sponsored
+from marketplace.flows.ads.plan_campaign import budget_from
+from marketplace.flows.ads.rate_ads import rate_ended
+from marketplace.flows.ads.report_ads import report_campaign
+from marketplace.flows.ads.score_campaigns import score_campaigns
 from tests.ads.market import (
     DAY,
     HOUR,

@@ -16,11 +16,11 @@ from billing.bank_files.readers import Format
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import NotFound
-from marketplace.flows import import_bank_file as flow
-from marketplace.flows import take_bank_folder as folder
-from marketplace.flows.import_bank_file import import_bank_file, read_unfinished
-from marketplace.flows.save_bank_mapping import save_mapping
-from marketplace.flows.take_bank_folder import take_bank_folder
+from marketplace.flows.bank import import_bank_file as flow
+from marketplace.flows.bank import take_bank_folder as folder
+from marketplace.flows.bank.import_bank_file import import_bank_file, read_unfinished
+from marketplace.flows.bank.save_bank_mapping import save_mapping
+from marketplace.flows.bank.take_bank_folder import take_bank_folder
 from tests.billing.commands import command_line
 from tests.conftest import NOW
 from tests.payments.market import add_merchants

@@ -8,7 +8,7 @@ import pytest
 from billing.bank_files.model import BankFile, BankFileState
 from billing.bank_files.readers import Format
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.import_bank_file import import_bank_file
+from marketplace.flows.bank.import_bank_file import import_bank_file
 
 pytestmark = pytest.mark.real_data
 

@@ -16,8 +16,8 @@ from billing.ads.events import LINES_MAX, read_lines
 from billing.ads.tables import ad_account, ad_budget, ad_campaign, ad_placement
 from billing.ads.tokens import Ticket, sign
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.rate_ads import rate_due
-from marketplace.flows.take_ad_events import take_events
+from marketplace.flows.ads.rate_ads import rate_due
+from marketplace.flows.ads.take_ad_events import take_events
 from tests.bench.scratch import ACTOR, Stopwatch, ask_owner, at_least, at_most, main, note, scratch_database
 from tests.bench.serving import cpu_s, postmaster_of, served, storefront_key
 from tests.builders import add_market

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from marketplace.core.db import Database
-from marketplace.flows.roll_ledger import roll_ledger
+from marketplace.flows.books.roll_ledger import roll_ledger
 from tests.bench.scratch import (
     ACTOR,
     Stopwatch,

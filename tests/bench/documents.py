@@ -21,8 +21,8 @@ from billing.documents.model import (
     number,
     series_of,
 )
-from marketplace.flows.export_documents import write_file
-from marketplace.flows.render_document import render_document
+from marketplace.flows.documents.export_documents import write_file
+from marketplace.flows.documents.render_document import render_document
 from tests.bench.scratch import Stopwatch, at_least, at_most, main, note
 
 PROCESSORS = 2

@@ -6,7 +6,7 @@ from typing import Any
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from marketplace.core.db import STAFF, Database
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
 from tests.bench.market import LAST_DAY, build_market
 from tests.bench.scratch import ACTOR, as_owner, ask_owner, at_most, main, median_ms, scratch_database
 

@@ -6,8 +6,8 @@ import msgspec
 
 from billing.contracts.terms import Terms, Tier
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.roll_ledger import roll_ledger
+from marketplace.flows.books.roll_ledger import roll_ledger
+from marketplace.flows.commission.apply_contracts import apply_versions
 from tests.bench.scratch import ACTOR, as_owner
 from tests.builders import add_market
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from marketplace.core.pgembed import start_embedded
-from marketplace.flows.import_olist import (
+from marketplace.flows.imports.import_olist import (
     CATEGORIES,
     CUSTOMERS,
     ITEMS,
@@ -28,7 +28,7 @@ from marketplace.flows.import_olist import (
     PRODUCTS,
     SELLERS,
 )
-from marketplace.flows.read_csv import Table
+from marketplace.flows.imports.read_csv import Table
 from tests.bench.scratch import Stopwatch, at_most, main, note
 
 MERCHANTS, PRODUCTS_EACH, CATEGORY_COUNT = 300, 10, 20

@@ -4,9 +4,9 @@ from typing import Any
 
 from billing.runs.model import period_named
 from marketplace.core.db import WORKER, Database
-from marketplace.flows import draft_run, run_billing
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.verify_books import verify_books
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.runs import draft_run, run_billing
 from tests.bench.market import LAST_DAY, build_market
 from tests.bench.scratch import ACTOR, Stopwatch, ask_owner, at_most, main, median_ms, note, scratch_database
 

@@ -13,8 +13,8 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import settle_orders
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission import settle_orders
+from marketplace.flows.commission.settle_orders import settle_through
 from tests.bench.market import CURRENCY, LAST_DAY, build_market
 from tests.bench.scratch import (
     ACTOR,

@@ -10,7 +10,7 @@ from billing.bank_accounts.store import ProposeAccount
 from billing.bank_accounts.tables import bank_account
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.pay_merchants import activate_bank_accounts
+from marketplace.flows.payouts.pay_merchants import activate_bank_accounts
 
 OWNER, CLERK, SECOND = "owner", "clerk", "second clerk"
 IBAN = "DE89 3704 0044 0532 0130 00"

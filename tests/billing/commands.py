@@ -23,12 +23,12 @@ _NOW = "2018-09-03T12:00:00+00:00"
 _ROOT = Path(__file__).parents[2]
 _MODULES = ("billing", "export", "data", "payouts", "promotion")
 _SMALL = {
-    "marketplace.flows.settle_orders.PARTS_PER_BUCKET": 2,
-    "marketplace.flows.draft_run.ENTRIES_PER_BUCKET": 3,
-    "marketplace.flows.roll_ledger.ENTRIES_PER_STEP": 3,
-    "marketplace.flows.import_processor_file.PART_LINES": 2,
-    "marketplace.flows.import_bank_file.BATCH_LINES": 2,
-    "marketplace.flows.import_bank_file.PART_BYTES": 200,
+    "marketplace.flows.commission.settle_orders.PARTS_PER_BUCKET": 2,
+    "marketplace.flows.runs.draft_run.ENTRIES_PER_BUCKET": 3,
+    "marketplace.flows.books.roll_ledger.ENTRIES_PER_STEP": 3,
+    "marketplace.flows.payments.import_processor_file.PART_LINES": 2,
+    "marketplace.flows.bank.import_bank_file.BATCH_LINES": 2,
+    "marketplace.flows.bank.import_bank_file.PART_BYTES": 200,
 }
 """Buckets so small that a small market has several of each kind."""
 

@@ -10,9 +10,9 @@ from billing.ads.orders.lifecycle import OrderMove
 from billing.ads.orders.model import AdOrder
 from billing.charges.model import PaysBy
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.credit_clicks import credit_clicks
-from marketplace.flows.plan_campaign import NewPlacement, add_placement
-from marketplace.flows.sell_ads import AcceptOrder, accept_order, move_order, open_order
+from marketplace.flows.ads.credit_clicks import credit_clicks
+from marketplace.flows.ads.plan_campaign import NewPlacement, add_placement
+from marketplace.flows.ads.sell_ads import AcceptOrder, accept_order, move_order, open_order
 from tests.ads.market import HOUR, NOON
 from tests.ads.orders import click, opening, wanted
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from billing.ads.model import Campaign, Pricing
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.book_slots import BookSlots, book_slots
-from marketplace.flows.credit_clicks import credit_clicks
-from marketplace.flows.plan_campaign import NewPlacement, add_placement
+from marketplace.flows.ads.book_slots import BookSlots, book_slots
+from marketplace.flows.ads.credit_clicks import credit_clicks
+from marketplace.flows.ads.plan_campaign import NewPlacement, add_placement
 from tests.ads.market import HOUR, NOON, add_lamps, add_search, clicks, lamps, prepay, rate, run_campaign
 
 ADVERTISER = 2

@@ -5,8 +5,8 @@ from datetime import date
 import msgspec
 
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.rerate_contracts import Reratable, approve_rerating, propose_rerating
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.rerate_contracts import Reratable, approve_rerating, propose_rerating
 from tests.billing.market import FLAT
 
 

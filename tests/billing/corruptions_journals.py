@@ -5,8 +5,8 @@ from datetime import date
 from billing.exchange.store import EntityCurrency, NewRate
 from billing.journals.model import GoodwillReason
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
-from marketplace.flows.exchange_money import (
+from marketplace.flows.books.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
+from marketplace.flows.books.exchange_money import (
     ExchangeBalance,
     Revalue,
     approve_rate,
@@ -15,8 +15,8 @@ from marketplace.flows.exchange_money import (
     propose_rate,
     revalue,
 )
-from marketplace.flows.import_opening import OpeningFile, import_opening
-from marketplace.flows.post_journal import (
+from marketplace.flows.books.import_opening import OpeningFile, import_opening
+from marketplace.flows.books.post_journal import (
     DecideJournal,
     ProposeGoodwill,
     approve_journal,

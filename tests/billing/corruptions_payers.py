@@ -11,12 +11,12 @@ from billing.payers import store as payers
 from billing.payers.rules import Priced
 from billing.payments.tables import payment, payment_part
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_payer_contracts import apply_payer_versions
-from marketplace.flows.bear_order import Borne, Sale, bear, commit_shares, reserve_shares
-from marketplace.flows.claim_shares import ClaimShares, claim_shares
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_claim import RejectLine, Remit, reject_line, remit
-from marketplace.flows.settle_orders import settle_bucket
+from marketplace.flows.commission.settle_orders import settle_bucket
+from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
+from marketplace.flows.payers.bear_order import Borne, Sale, bear, commit_shares, reserve_shares
+from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.payers.settle_claim import RejectLine, Remit, reject_line, remit
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import order
 from tests.builders import ENTITY, PROCESSOR, add_orders
 from tests.payers.market import terms

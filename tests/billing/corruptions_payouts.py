@@ -7,8 +7,8 @@ from billing.payout_files.model import Party
 from billing.payout_terms.model import Conditions
 from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.instruct_bank import MakeFile, SetDebtor, make_file, set_debtor
-from marketplace.flows.set_payout_terms import ProposeTerms, propose_terms
+from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor, make_file, set_debtor
+from marketplace.flows.payouts.set_payout_terms import ProposeTerms, propose_terms
 from tests.billing.accounts import OTHER_IBAN, add_account
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from billing.charges import store as charges
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import bill_services as services
-from marketplace.flows import sell_hardware as selling
-from marketplace.flows import stock_hardware as stocking
-from marketplace.flows.charge_products import credit_charge, hold, recognise_amount
+from marketplace.flows.products import bill_services as services
+from marketplace.flows.products import sell_hardware as selling
+from marketplace.flows.products import stock_hardware as stocking
+from marketplace.flows.products.charge_products import credit_charge, hold, recognise_amount
 from supply.products.hardware import store as hardware
 from supply.products.hardware.model import HardwareLine
 from supply.products.model import Means

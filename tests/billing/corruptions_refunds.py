@@ -9,10 +9,10 @@ from billing.payments.facts import DisputeFact, DisputeState, payment_reference
 from billing.payments.tables import payment, payment_part
 from demand.tables import buyer
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.dispute_order import dispute_changed
-from marketplace.flows.grant_credit import GrantCredit, grant_credit
-from marketplace.flows.pay_refund import refund_settled
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.refunds.dispute_order import dispute_changed
+from marketplace.flows.refunds.grant_credit import GrantCredit, grant_credit
+from marketplace.flows.refunds.pay_refund import refund_settled
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import order
 from tests.builders import PROCESSOR, Order, add_orders
 

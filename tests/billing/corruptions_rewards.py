@@ -9,9 +9,9 @@ from incentives.rules.awards import Once, Reward
 from incentives.rules.model import Calendar, Schedule
 from incentives.rules.parts import DAY
 from marketplace.core.db import Database
-from marketplace.flows.advance_incentives import advance_incentives
-from marketplace.flows.grant_rewards import grant_rewards
-from marketplace.flows.vest_rewards import vest_rewards
+from marketplace.flows.promotions.advance_incentives import advance_incentives
+from marketplace.flows.promotions.grant_rewards import grant_rewards
+from marketplace.flows.promotions.vest_rewards import vest_rewards
 from tests.incentives.market import PLAN, drafted, drafted_campaign, move, move_campaign, people, terms
 
 _SCHEDULE = Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30")

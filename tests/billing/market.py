@@ -11,10 +11,10 @@ from billing.ledger.model import NewEntry, legs
 from billing.runs import store
 from billing.runs.model import COLUMNS, Statement, period_named
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.run_billing import RunResult, approve_run, finalise_run, run_period
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.verify_books import verify_books
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.runs.run_billing import RunResult, approve_run, finalise_run, run_period
 from tests.builders import Line, Order, add_market, add_orders
 
 FLAT = Terms(name="flat", currency="EUR", valid_from=date(2018, 1, 1), rate_ppm=100_000, vat_ppm=200_000)

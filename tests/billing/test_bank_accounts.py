@@ -26,7 +26,7 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.pay_merchants import activate_bank_accounts
+from marketplace.flows.payouts.pay_merchants import activate_bank_accounts
 from tests.billing.accounts import CLERK, IBAN, OTHER_IBAN, OWNER, activated, cooling, propose, verify
 from tests.builders import add_market
 

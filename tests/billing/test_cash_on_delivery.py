@@ -16,11 +16,11 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.together import together
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.collect_cash import CollectCash, cash_collected
-from marketplace.flows.refund_order import RefundOrder, refund_order
-from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.payments.collect_cash import CollectCash, cash_collected
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
+from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, run_period
 from marketplace.routes.receivable_queries import list_receivables
 from tests.billing.market import (
     CHECKER,

@@ -12,9 +12,9 @@ from billing.contracts.terms import Terms, choose, parse_contracts
 from demand.tables import order_line
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import AppError, Conflict, Invalid
-from marketplace.flows.apply_contracts import Applied, apply_file, apply_versions
-from marketplace.flows.freeze_contracts import freeze_at_sale
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.apply_contracts import Applied, apply_file, apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.freeze_contracts import freeze_at_sale
 from supply.store import join
 from tests.billing.market import FLAT, order, prepare
 from tests.builders import Line, Order, add_market, add_orders

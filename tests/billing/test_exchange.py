@@ -19,7 +19,7 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
 from marketplace.core.money import MINOR_DIGITS
-from marketplace.flows.exchange_money import (
+from marketplace.flows.books.exchange_money import (
     ExchangeAtBank,
     ExchangeBalance,
     Revalue,

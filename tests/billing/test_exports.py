@@ -13,8 +13,8 @@ from sqlalchemy import update
 from billing.contracts.terms import Terms
 from billing.ledger import store as ledger
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.export_books import export_beancount, export_journal_csv, export_orders, export_statements
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.books.export_books import export_beancount, export_journal_csv, export_orders, export_statements
+from marketplace.flows.commission.settle_orders import settle_through
 from supply.tables import merchant
 from tests.billing.market import FLAT, JUNE, MAKER, MAY, billed, goodwill, order, prepare
 from tests.builders import add_orders

@@ -15,7 +15,7 @@ from billing.ledger.model import Leg
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.post_journal import (
+from marketplace.flows.books.post_journal import (
     DecideJournal,
     ProposeGoodwill,
     ProposeJournal,

@@ -20,7 +20,7 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.dispute_line import (
+from marketplace.flows.books.dispute_line import (
     AcceptDispute,
     CaseKey,
     DisputeLine,
@@ -31,7 +31,7 @@ from marketplace.flows.dispute_line import (
     say,
     withdraw,
 )
-from marketplace.flows.post_journal import (
+from marketplace.flows.books.post_journal import (
     DecideJournal,
     approve_journal,
     propose_reversal,

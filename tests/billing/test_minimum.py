@@ -9,10 +9,10 @@ from billing.contracts.terms import Terms, check_terms
 from billing.runs.model import Period
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.refund_order import RefundOrder, refund_order
-from marketplace.flows.run_billing import abort_run, reverse_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
+from marketplace.flows.runs.run_billing import abort_run, reverse_run, run_period
 from supply.store import join
 from tests.billing.market import (
     CHECKER,

@@ -19,9 +19,9 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.money import text_from_minor
-from marketplace.flows.exchange_money import open_currency
-from marketplace.flows.import_opening import Opened, OpeningFile, check_opening, import_opening
-from marketplace.flows.post_journal import (
+from marketplace.flows.books.exchange_money import open_currency
+from marketplace.flows.books.import_opening import Opened, OpeningFile, check_opening, import_opening
+from marketplace.flows.books.post_journal import (
     DecideJournal,
     ProposeJournal,
     approve_journal,

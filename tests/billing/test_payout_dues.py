@@ -14,9 +14,9 @@ from billing.payout_terms.model import DAYS, Conditions, Due, PayoutDays, due_on
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.pay_due import PayDue, pay_due, pay_now
-from marketplace.flows.run_billing import reverse_run
-from marketplace.flows.set_payout_terms import approve_terms, hold_payouts, release_payouts
+from marketplace.flows.payouts.pay_due import PayDue, pay_due, pay_now
+from marketplace.flows.payouts.set_payout_terms import approve_terms, hold_payouts, release_payouts
+from marketplace.flows.runs.run_billing import reverse_run
 from tests.billing.market import (
     CHECKER,
     JUNE,

@@ -32,7 +32,7 @@ from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.core.money import MINOR_DIGITS
-from marketplace.flows.instruct_bank import (
+from marketplace.flows.payouts.instruct_bank import (
     MakeFile,
     SetDebtor,
     approve_file,
@@ -41,9 +41,9 @@ from marketplace.flows.instruct_bank import (
     read_bytes,
     set_debtor,
 )
-from marketplace.flows.pay_merchants import ConfirmPayout, confirm_payout
-from marketplace.flows.run_billing import reverse_run
-from marketplace.flows.set_payout_terms import hold_payouts
+from marketplace.flows.payouts.pay_merchants import ConfirmPayout, confirm_payout
+from marketplace.flows.payouts.set_payout_terms import hold_payouts
+from marketplace.flows.runs.run_billing import reverse_run
 from tests.billing.accounts import OTHER_IBAN
 from tests.billing.commands import command_line
 from tests.billing.locks import wait_until_blocked

@@ -13,9 +13,9 @@ from billing.runs.model import Payout
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.retry_payout import RetryPayout, retry_payout
-from marketplace.flows.set_payout_terms import hold_payouts
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.payouts.retry_payout import RetryPayout, retry_payout
+from marketplace.flows.payouts.set_payout_terms import hold_payouts
 from tests.billing.accounts import activated
 from tests.billing.market import JUNE, MAKER, MAY, NET_OF_120, billed, check_books, goodwill, order, payable, prepare
 from tests.billing.test_payout_terms import agree

@@ -19,8 +19,8 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid
-from marketplace.flows.run_billing import reverse_run
-from marketplace.flows.set_payout_terms import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.payouts.set_payout_terms import (
     ProposeTerms,
     approve_terms,
     hold_payouts,
@@ -29,7 +29,7 @@ from marketplace.flows.set_payout_terms import (
     release_payouts,
     release_reserves,
 )
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.runs.run_billing import reverse_run
 from tests.billing.accounts import add_account
 from tests.billing.market import (
     CHECKER,

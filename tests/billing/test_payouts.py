@@ -17,16 +17,16 @@ from billing.runs.model import Payout
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.pay_merchants import (
+from marketplace.flows.books.roll_ledger import roll_ledger
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.payouts.pay_merchants import (
     ConfirmPayout,
     ReturnPayout,
     activate_bank_accounts,
     confirm_payout,
     return_payout,
 )
-from marketplace.flows.roll_ledger import roll_ledger
-from marketplace.flows.run_billing import reverse_run
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.runs.run_billing import reverse_run
 from tests.billing.accounts import OTHER_IBAN, activated, add_account, cooling
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import (

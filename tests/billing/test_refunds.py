@@ -13,10 +13,10 @@ from billing.ledger.store import balances, get_entry
 from billing.rating import refund_share
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.verify_books import verify_books
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import check_books
 from tests.builders import Line, Order, add_market, add_orders
 

@@ -16,13 +16,19 @@ from billing.reratings.store import RerateLine
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.pay_refund import RefundKey
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.rerate_contracts import Reratable, Rerated, approve_rerating, preview_rerating, propose_rerating
-from marketplace.flows.run_billing import reverse_run
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.rerate_contracts import (
+    Reratable,
+    Rerated,
+    approve_rerating,
+    preview_rerating,
+    propose_rerating,
+)
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.runs.run_billing import reverse_run
 from supply.store import join
 from tests.billing.market import (
     CHECKER,

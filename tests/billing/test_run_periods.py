@@ -7,7 +7,7 @@ import pytest
 from billing.runs.model import Period, period_named
 from marketplace.core.db import Database
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.run_billing import reverse_run, run_period
+from marketplace.flows.runs.run_billing import reverse_run, run_period
 from tests.billing.market import (
     CHECKER,
     JUNE,

@@ -16,8 +16,8 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Forbidden, Invalid
 from marketplace.core.months import used
-from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, run_period
-from marketplace.flows.schedule_runs import open_due_runs, resume_runs, set_schedule
+from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, run_period
+from marketplace.flows.runs.schedule_runs import open_due_runs, resume_runs, set_schedule
 from tests.billing.market import CHECKER, MAKER, MAY, check_books, order, payouts, prepare
 from tests.builders import ENTITY
 
@@ -218,7 +218,7 @@ async def test_a_run_whose_process_has_died_goes_on_in_the_name_of_who_took_the_
         await finished(db, 1)
 
     with monkeypatch.context() as patched:
-        patched.setattr("marketplace.flows.run_billing.crash_point", die)
+        patched.setattr("marketplace.flows.runs.run_billing.crash_point", die)
         with pytest.raises(ConnectionError):
             await whole()
     assert [run.state for run in await runs(db)] == [state]

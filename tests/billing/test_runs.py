@@ -16,10 +16,11 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
 from marketplace.core.work import BatchFailed
-from marketplace.flows import run_billing_buckets, settle_orders
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.run_billing import approve_run, finalise_run, reverse_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission import settle_orders
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.runs import run_billing_buckets
+from marketplace.flows.runs.run_billing import approve_run, finalise_run, reverse_run, run_period
 from tests.billing.market import (
     CHECKER,
     JULY,

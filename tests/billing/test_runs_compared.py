@@ -5,8 +5,8 @@ from datetime import date
 from billing.ledger import store as ledger
 from billing.runs.comparison.model import Moved, key_of
 from marketplace.core.db import STAFF, WORKER, Database
-from marketplace.flows.compare_runs import Compared, compare_run
-from marketplace.flows.run_billing import run_period
+from marketplace.flows.runs.compare_runs import Compared, compare_run
+from marketplace.flows.runs.run_billing import run_period
 from tests.billing.market import JUNE, MAKER, MAY, NET_OF_120, billed, goodwill, order, settled_market
 from tests.billing.test_runs_parked import break_lines, final_child, final_without_parked
 

@@ -9,7 +9,7 @@ from billing.runs import store
 from billing.runs.model import Period, RunState
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_parked, run_period
+from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_parked, run_period
 from tests.billing.market import (
     CHECKER,
     JUNE,

@@ -9,8 +9,8 @@ from billing.ledger import store as ledger
 from billing.runs.model import RunState
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows import draft_run, run_billing
-from marketplace.flows.run_billing import approve_run, finalise_run, reverse_run, run_period
+from marketplace.flows.runs import draft_run, run_billing
+from marketplace.flows.runs.run_billing import approve_run, finalise_run, reverse_run, run_period
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import (
     CHECKER,

@@ -15,12 +15,12 @@ from billing.runs.model import period_named
 from marketplace.core import work
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows import draft_run, run_billing, run_billing_buckets
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.roll_ledger import roll_ledger
-from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
-from marketplace.flows.run_billing_buckets import preview_bucket
-from marketplace.flows.settle_orders import settle_bucket
+from marketplace.flows.books.roll_ledger import roll_ledger
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_bucket
+from marketplace.flows.runs import draft_run, run_billing, run_billing_buckets
+from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
+from marketplace.flows.runs.run_billing_buckets import preview_bucket
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import (
     CHECKER,

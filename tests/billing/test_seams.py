@@ -14,20 +14,20 @@ from billing.payout_terms.model import Conditions, PayoutDays
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.charge_products import credit_charge, hold, make_charge
-from marketplace.flows.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
-from marketplace.flows.pay_due import PayDue, pay_now
-from marketplace.flows.post_journal import (
+from marketplace.flows.books.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
+from marketplace.flows.books.post_journal import (
     DecideJournal,
     ProposeJournal,
     approve_journal,
     propose_journal,
     propose_reversal,
 )
-from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
-from marketplace.flows.set_payout_terms import hold_payouts
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.void_document import ask_void
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.documents.void_document import ask_void
+from marketplace.flows.payouts.pay_due import PayDue, pay_now
+from marketplace.flows.payouts.set_payout_terms import hold_payouts
+from marketplace.flows.products.charge_products import credit_charge, hold, make_charge
+from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
 from tests.billing.market import (
     CHECKER,
     JUNE,

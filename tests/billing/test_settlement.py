@@ -17,10 +17,10 @@ from demand.store import list_orders
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.rates import PPM, divide_half_even
-from marketplace.flows import settle_orders
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission import settle_orders
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import FLAT, check_books, order
 from tests.builders import Line, Order, add_market, add_orders
 from tests.conftest import fresh_database

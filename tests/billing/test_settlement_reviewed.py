@@ -15,12 +15,12 @@ from demand.store import list_orders, queue_delivered, refresh_due_order
 from marketplace.core import work
 from marketplace.core.db import STAFF, WORKER, Database, Role, Scope, Tx
 from marketplace.core.together import together
-from marketplace.flows import settle_orders
-from marketplace.flows import settle_orders_sql as sql
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.run_billing import run_period
-from marketplace.flows.settle_orders import Earned, settle_bucket, settle_through
+from marketplace.flows.commission import settle_orders
+from marketplace.flows.commission import settle_orders_sql as sql
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import Earned, settle_bucket, settle_through
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.runs.run_billing import run_period
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import check_books
 from tests.billing.test_runs_reviewed import Held

@@ -17,10 +17,10 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import legs
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.verify_books import PROOFS, verify_books
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.payouts.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
+from marketplace.flows.proofs.verify_books import PROOFS, verify_books
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.corruptions_ad_orders import AD_ORDER_CORRUPTIONS, add_ad_orders
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum

@@ -7,8 +7,8 @@ from billing.documents import store
 from billing.documents.model import Details, Kind, Party, Written
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.set_billing_details import set_details
+from marketplace.flows.documents.set_billing_details import set_details
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 
 MAY_10, MAY_20, JUNE_5, JULY_2 = date(2018, 5, 10), date(2018, 5, 20), date(2018, 6, 5), date(2018, 7, 2)
 

@@ -9,7 +9,7 @@ import pytest
 
 from billing.documents.model import Category, Kind, Line, Party, Tax
 from marketplace.core.errors import Conflict
-from marketplace.flows.render_einvoice import SYNTAXES, render_einvoice
+from marketplace.flows.documents.render_einvoice import SYNTAXES, render_einvoice
 from tests.documents.test_pdf import invoice
 
 

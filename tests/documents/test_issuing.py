@@ -11,13 +11,13 @@ from billing.documents.model import Category, Kind, State, Subject
 from billing.runs.model import Period
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.charge_products import credit_charge, hold
-from marketplace.flows.fund_ads import RefundAds, refund_unspent
-from marketplace.flows.issue_documents import draft_documents
-from marketplace.flows.rerate_contracts import Reratable, approve_rerating, propose_rerating
-from marketplace.flows.run_billing import reverse_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.ads.fund_ads import RefundAds, refund_unspent
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.rerate_contracts import Reratable, approve_rerating, propose_rerating
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.documents.issue_documents import draft_documents
+from marketplace.flows.products.charge_products import credit_charge, hold
+from marketplace.flows.runs.run_billing import reverse_run, run_period
 from tests.ads.market import add_lamps, prepay
 from tests.billing.market import (
     CHECKER,

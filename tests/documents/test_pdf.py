@@ -16,8 +16,8 @@ from billing.documents.model import PER_RUN, Category, Document, Fact, Kind, Lin
 from billing.documents.pdf import GlyphsMissing
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
-from marketplace.flows.export_documents import export_documents
-from marketplace.flows.render_document import content, render_document
+from marketplace.flows.documents.export_documents import export_documents
+from marketplace.flows.documents.render_document import content, render_document
 from marketplace.web.i18n import LANGUAGES, speech
 from tests.billing.commands import command_line
 from tests.billing.market import billed, order, settled_market

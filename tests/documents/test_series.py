@@ -13,9 +13,9 @@ from billing.documents.store import Issue
 from billing.ledger import store as ledger
 from billing.runs.model import RunState
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import draft_run
-from marketplace.flows.run_billing import approve_run, finalise_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.runs import draft_run
+from marketplace.flows.runs.run_billing import approve_run, finalise_run, run_period
 from tests.billing.market import CHECKER, MAKER, MAY, check_books, order, prepare
 from tests.builders import add_market
 from tests.documents.market import MAY_10, of_run

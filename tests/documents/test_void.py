@@ -10,9 +10,9 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, NotFound
-from marketplace.flows.run_billing import reverse_run
-from marketplace.flows.verify_books import verify_books
-from marketplace.flows.void_document import approve_void, ask_void, reissue_document, withdraw_void
+from marketplace.flows.documents.void_document import approve_void, ask_void, reissue_document, withdraw_void
+from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.runs.run_billing import reverse_run
 from tests.billing.market import CHECKER, JUNE, MAKER, MAY, billed, check_books, order, settled_market
 from tests.documents.market import JULY_2, JUNE_5, LAMPS, MAY_10, at, know, of_run, owed, refund, shown
 

@@ -21,7 +21,7 @@ from marketplace.core import outbox
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.signatures import signed_headers
 from marketplace.core.webhooks import sender
-from marketplace.flows.roll_ledger import roll_ledger
+from marketplace.flows.books.roll_ledger import roll_ledger
 from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundData
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock

@@ -15,11 +15,11 @@ from billing.ads.tokens import Ticket, sign
 from billing.charges.model import PaysBy
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.deliver_ad_orders import deliver_ad_orders
-from marketplace.flows.make_good_ads import MakeGood, propose_make_good
-from marketplace.flows.plan_campaign import end_campaigns
-from marketplace.flows.sell_ads import AcceptOrder, OpenOrder, WantedLine, accept_order, move_order, open_order
-from marketplace.flows.take_ad_events import take_events
+from marketplace.flows.ads.deliver_ad_orders import deliver_ad_orders
+from marketplace.flows.ads.make_good_ads import MakeGood, propose_make_good
+from marketplace.flows.ads.plan_campaign import end_campaigns
+from marketplace.flows.ads.sell_ads import AcceptOrder, OpenOrder, WantedLine, accept_order, move_order, open_order
+from marketplace.flows.ads.take_ad_events import take_events
 from tests.ads.market import HOUR, line, ndjson
 from tests.builders import ENTITY
 from tests.http.market import ALPHA, BETA

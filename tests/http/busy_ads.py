@@ -10,8 +10,8 @@ from billing.ads.events import read_lines
 from billing.ads.tokens import Ticket, sign
 from billing.ledger import store as ledger
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.rate_ads import rate_due
-from marketplace.flows.take_ad_events import take_events
+from marketplace.flows.ads.rate_ads import rate_due
+from marketplace.flows.ads.take_ad_events import take_events
 from tests.ads.market import HOUR, line, ndjson
 from tests.billing.market import goodwill
 from tests.http.market import SEARCH, send

@@ -12,8 +12,8 @@ from incentives.grants.model import Contribution, Grant, GrantState, Progress, V
 from incentives.grants.vouchers import store as vouchers
 from incentives.rules.parts import Role
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.advance_incentives import advance_incentives
-from marketplace.flows.grant_rewards import grant_rewards
+from marketplace.flows.promotions.advance_incentives import advance_incentives
+from marketplace.flows.promotions.grant_rewards import grant_rewards
 from tests.http.market import ALPHA, BETA, send
 
 SCHEDULE = {"zone": "UTC", "starts": "2018-09-01", "ends": "2018-12-31"}

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.cover_cost import CoverCost, commit_cost, reserve_cost
+from marketplace.flows.payers.cover_cost import CoverCost, commit_cost, reserve_cost
 from tests.builders import ENTITY
 from tests.http.market import ALPHA, BETA, send
 

@@ -12,7 +12,7 @@ from billing.payments.facts import payment_reference
 from marketplace.core.db import WORKER, Database
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.signatures import new_secret, signed_headers
-from marketplace.flows.list_goods import ROWS_MAX
+from marketplace.flows.orders.list_goods import ROWS_MAX
 from marketplace.processors.wire import Event, PaymentData
 from tests.http.busy import LAMP, NAME, SECRET
 from tests.http.market import ALPHA, BETA, send

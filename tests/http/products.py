@@ -6,16 +6,16 @@ from typing import Any
 from billing.charges import store as charges
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import bill_services as services
-from marketplace.flows import order_work as working
-from marketplace.flows import sell_hardware as selling
-from marketplace.flows import stock_hardware as stocking
-from marketplace.flows.change_subscription import CancelSubscription, leave
-from marketplace.flows.dun_merchants import ProposeWriteOff, dun_merchants, propose_write_off
-from marketplace.flows.note_usage import NoteUsage, note_usage
-from marketplace.flows.run_charges import recognise_revenue
-from marketplace.flows.run_subscriptions import run_subscriptions
-from marketplace.flows.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
+from marketplace.flows.products import bill_services as services
+from marketplace.flows.products import order_work as working
+from marketplace.flows.products import sell_hardware as selling
+from marketplace.flows.products import stock_hardware as stocking
+from marketplace.flows.products.change_subscription import CancelSubscription, leave
+from marketplace.flows.products.dun_merchants import ProposeWriteOff, dun_merchants, propose_write_off
+from marketplace.flows.products.note_usage import NoteUsage, note_usage
+from marketplace.flows.products.run_charges import recognise_revenue
+from marketplace.flows.products.run_subscriptions import run_subscriptions
+from marketplace.flows.products.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
 from supply.products.hardware import store as hardware
 from supply.products.hardware.model import HardwareLine, WorkKind
 from supply.products.model import Means

@@ -13,8 +13,8 @@ from demand.refunds.store import add_dispute
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.tables import placement
 from marketplace.core.webhooks import deliveries, store
-from marketplace.flows.dispute_line import DisputeLine, dispute_line
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
+from marketplace.flows.books.dispute_line import DisputeLine, dispute_line
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.tables import metadata
 from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.market import (

@@ -8,7 +8,7 @@ import pytest
 
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import Database
-from marketplace.flows.refund_order import Refunded
+from marketplace.flows.refunds.refund_order import Refunded
 from tests.billing.market import check_books
 from tests.http.market import send
 from tests.orders.paid import BUYER, Paid, balances, market, of, says, sent

@@ -10,7 +10,7 @@ import pytest
 from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.pay_merchants import activate_bank_accounts
+from marketplace.flows.payouts.pay_merchants import activate_bank_accounts
 from tests.billing.accounts import IBAN
 from tests.billing.market import check_books
 from tests.conftest import NOW

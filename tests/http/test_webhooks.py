@@ -245,7 +245,7 @@ def test_house_only_are_the_topics_that_are_emitted_without_a_merchant() -> None
                     if isinstance(topic, ast.Constant):
                         about = any(word.arg == "merchant_id" for word in call.keywords)
                         emitted.setdefault(str(topic.value), set()).add(about)
-    # A purchase is of several merchants; it is told by a statement of its own, in flows/place_order_sql.py.
+    # A purchase is of several merchants; it is told by a statement of its own, in flows/orders/place_order_sql.py.
     placed = {"demand.purchase_placed.v1"}
     assert {topic for topic, about in emitted.items() if about == {False}} | placed == HOUSE_ONLY
     assert all(len(about) == 1 for about in emitted.values())

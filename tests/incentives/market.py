@@ -15,9 +15,9 @@ from incentives.rules.model import OrderSettled, Schedule, Terms, TotalBudget, W
 from marketplace.core import policies, users
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import plan_incentives as flow
-from marketplace.flows.advance_incentives import advance_incentives
-from marketplace.flows.plan_incentives import DraftCampaign, DraftPromotion
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.advance_incentives import advance_incentives
+from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
 
 MAKER, CHECKER, REVIEWER = "ida", "aki", "rob"
 SCHEDULE = Schedule(zone="UTC", starts="2018-09-04", ends="2018-09-30")

@@ -27,8 +27,8 @@ from incentives.promotions.store import hold_granting
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Forbidden
-from marketplace.flows import plan_incentives as flow
-from marketplace.flows.plan_incentives import DraftCampaign, DraftPromotion
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
 from tests.conftest import NOW, fresh_database
 from tests.incentives import market as m
 

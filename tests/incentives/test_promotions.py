@@ -20,10 +20,10 @@ from incentives.rules.model import ByMerchant, ByPlatform, DayBudget, FunderBudg
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid
-from marketplace.flows import change_incentives as changing
-from marketplace.flows import plan_incentives as flow
-from marketplace.flows.change_incentives import ProposeChange
-from marketplace.flows.plan_incentives import EditCampaign, NewVersion
+from marketplace.flows.promotions import change_incentives as changing
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.change_incentives import ProposeChange
+from marketplace.flows.promotions.plan_incentives import EditCampaign, NewVersion
 from tests.conftest import NOW
 from tests.incentives.budgets import check_budgets
 from tests.incentives.market import (

@@ -20,7 +20,7 @@ from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.advance_incentives import advance_incentives
+from marketplace.flows.promotions.advance_incentives import advance_incentives
 from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
 from tests.incentives.market import drafted, drafted_campaign, live, move, people, terms
@@ -137,9 +137,9 @@ import asyncio, os, signal, sys
 from datetime import datetime
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import Database
-from marketplace.flows import grant_rewards as flow
-from marketplace.flows import grant_rewards_sql as sql
-from marketplace.flows.advance_incentives import advance_incentives
+from marketplace.flows.promotions import grant_rewards as flow
+from marketplace.flows.promotions import grant_rewards_sql as sql
+from marketplace.flows.promotions.advance_incentives import advance_incentives
 
 advance, calls = sql.advance, []
 

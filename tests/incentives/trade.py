@@ -7,10 +7,10 @@ from incentives.rules.model import Calendar, Schedule
 from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.grant_rewards import grant_rewards
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.vest_rewards import vest_rewards
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.promotions.grant_rewards import grant_rewards
+from marketplace.flows.promotions.vest_rewards import vest_rewards
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import MAKER
 from tests.builders import Order, add_orders
 from tests.incentives.market import terms

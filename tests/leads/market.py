@@ -6,7 +6,7 @@ import msgspec
 
 from marketplace.core import users
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.work_leads import LeadDetail, NewLead, add_lead
+from marketplace.flows.acquisition.work_leads import LeadDetail, NewLead, add_lead
 from supply.leads.model import Lead, Model, Pool, Rep
 from supply.leads.pools import store as pools
 from supply.leads.territories import store as territories

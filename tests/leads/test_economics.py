@@ -12,10 +12,10 @@ from billing.ledger.model import NewEntry, legs
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.import_costs import CostsLoaded, import_costs
-from marketplace.flows.note_stages import NoteStage, note_milestones, note_stage
-from marketplace.flows.weigh_channels import ChannelEconomics, WeighChannels, weigh_channels
-from marketplace.flows.work_leads import MoveLead, NewTouch, move_lead, touch_lead
+from marketplace.flows.acquisition.import_costs import CostsLoaded, import_costs
+from marketplace.flows.acquisition.note_stages import NoteStage, note_milestones, note_stage
+from marketplace.flows.acquisition.weigh_channels import ChannelEconomics, WeighChannels, weigh_channels
+from marketplace.flows.acquisition.work_leads import MoveLead, NewTouch, move_lead, touch_lead
 from supply.leads.attribution import AttributionModel
 from supply.leads.lifecycle import Move
 from supply.leads.model import TouchKind

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
-from marketplace.flows.import_funnel import DEALS, LEADS, import_funnel
+from marketplace.flows.acquisition.import_funnel import DEALS, LEADS, import_funnel
 from tests.ops.commands import marketplace
 
 HEADERS = {LEADS.file: ",".join(LEADS.columns), DEALS.file: ",".join((*DEALS.columns, *DEALS.others))}

@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError
-from marketplace.flows.claim_leads import claim_lead, recycle_leads
-from marketplace.flows.note_stages import NoteStage, note_stage
-from marketplace.flows.work_leads import MoveLead, merge_leads, move_lead
+from marketplace.flows.acquisition.claim_leads import claim_lead, recycle_leads
+from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
+from marketplace.flows.acquisition.work_leads import MoveLead, merge_leads, move_lead
 from supply.leads import store
 from supply.leads.lifecycle import BY_REPS, RULES, Move
 from supply.leads.model import HELD, Lead, LeadState

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.import_funnel import ORIGINS, FunnelLoaded, import_funnel
-from marketplace.flows.import_olist import import_olist
-from marketplace.flows.show_funnel import ShowFunnel, show_funnel, trace_won
+from marketplace.flows.acquisition.import_funnel import ORIGINS, FunnelLoaded, import_funnel
+from marketplace.flows.acquisition.show_funnel import ShowFunnel, show_funnel, trace_won
+from marketplace.flows.imports.import_olist import import_olist
 from supply.leads.model import Model
 
 pytestmark = pytest.mark.real_data

@@ -9,9 +9,17 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Conflict, Forbidden, NotFound
-from marketplace.flows.claim_leads import claim_lead, deal_leads, recycle_leads, retire_rep
-from marketplace.flows.note_stages import NoteStage, note_stage, void_stage
-from marketplace.flows.work_leads import MoveLead, NewLead, NewTouch, add_lead, merge_leads, move_lead, touch_lead
+from marketplace.flows.acquisition.claim_leads import claim_lead, deal_leads, recycle_leads, retire_rep
+from marketplace.flows.acquisition.note_stages import NoteStage, note_stage, void_stage
+from marketplace.flows.acquisition.work_leads import (
+    MoveLead,
+    NewLead,
+    NewTouch,
+    add_lead,
+    merge_leads,
+    move_lead,
+    touch_lead,
+)
 from supply.funnels import store as funnels
 from supply.leads import store
 from supply.leads.lifecycle import Move

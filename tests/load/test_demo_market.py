@@ -7,8 +7,8 @@ import pytest
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import (
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.demo.demo_market import (
     ENTITY,
     DemoMarket,
     baskets,
@@ -17,8 +17,13 @@ from marketplace.flows.demo_market import (
     make_market,
     quarter_before,
 )
-from marketplace.flows.load_orders_model import Fate
-from marketplace.flows.reconcile_payments import MatchKind, PaymentBreak, list_payment_breaks, reconcile_payments
+from marketplace.flows.imports.load_orders_model import Fate
+from marketplace.flows.payments.reconcile_payments import (
+    MatchKind,
+    PaymentBreak,
+    list_payment_breaks,
+    reconcile_payments,
+)
 from tests.conftest import NOW
 from tests.load.folders import contents
 

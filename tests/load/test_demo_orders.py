@@ -7,12 +7,12 @@ import pytest
 
 from demand.model import OrderState
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
-from marketplace.flows.demo_market_goods import stock_shelves
-from marketplace.flows.demo_market_names import GOODS
-from marketplace.flows.demo_orders import STORIES, live_orders
-from marketplace.flows.reconcile_payments import reconcile_payments
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.demo.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
+from marketplace.flows.demo.demo_market_goods import stock_shelves
+from marketplace.flows.demo.demo_market_names import GOODS
+from marketplace.flows.demo.demo_orders import STORIES, live_orders
+from marketplace.flows.payments.reconcile_payments import reconcile_payments
 from marketplace.simulator.inside import Inside, inside
 from tests.billing.market import check_books
 from tests.conftest import NOW

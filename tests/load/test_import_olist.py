@@ -9,9 +9,9 @@ import pytest
 
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.import_olist import import_olist
-from marketplace.flows.load_orders_model import Loaded
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.imports.import_olist import import_olist
+from marketplace.flows.imports.load_orders_model import Loaded
 from tests.load import folders
 from tests.load.folders import CUSTOMERS, ITEMS, ORDERS, PAYMENTS, contents, small_market, write
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import demo_contracts, load_demo_market, make_market
-from marketplace.flows.import_olist import import_olist
-from marketplace.flows.reconcile_payments import list_payment_breaks, reconcile_payments
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.demo.demo_market import demo_contracts, load_demo_market, make_market
+from marketplace.flows.imports.import_olist import import_olist
+from marketplace.flows.payments.reconcile_payments import list_payment_breaks, reconcile_payments
 from tests.conftest import NOW
 from tests.load.folders import contents, small_market, write
 

@@ -8,8 +8,8 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
-from marketplace.flows.import_olist import import_olist
-from marketplace.flows.load_orders_model import REJECTIONS_SHOWN_MAX
+from marketplace.flows.imports.import_olist import import_olist
+from marketplace.flows.imports.load_orders_model import REJECTIONS_SHOWN_MAX
 from tests.conftest import NOW, copy_template
 from tests.load.folders import (
     CATEGORIES,

@@ -3,7 +3,7 @@
 import tracemalloc
 
 from marketplace.core.db import Database
-from marketplace.flows.demo_market import baskets, load_demo_market, make_market
+from marketplace.flows.demo.demo_market import baskets, load_demo_market, make_market
 from tests.conftest import NOW
 
 COPY_BUFFERS_BYTES = 2_500_000

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.import_olist import import_olist
-from marketplace.flows.load_orders_model import Loaded
-from marketplace.flows.reconcile_payments import MatchKind, Tally, list_payment_breaks, reconcile_payments
+from marketplace.flows.imports.import_olist import import_olist
+from marketplace.flows.imports.load_orders_model import Loaded
+from marketplace.flows.payments.reconcile_payments import MatchKind, Tally, list_payment_breaks, reconcile_payments
 
 pytestmark = pytest.mark.real_data
 

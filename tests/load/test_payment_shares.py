@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.money import AMOUNT_MAX, allocate
-from marketplace.flows import load_orders_sql as sql
+from marketplace.flows.imports import load_orders_sql as sql
 
 Division = tuple[list[int], list[int]]
 """What the merchants' orders of a purchase come to, and what was paid."""

@@ -9,7 +9,7 @@ from demand.model import Order, OrderState
 from demand.store import OrderKey
 from marketplace.core.db import STAFF, Database, Role, Scope
 from marketplace.core.errors import NotFound
-from marketplace.flows.import_olist import import_olist
+from marketplace.flows.imports.import_olist import import_olist
 from supply import store as supply
 from tests.load.folders import small_market, write
 

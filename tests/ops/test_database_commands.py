@@ -19,8 +19,8 @@ from marketplace.core.errors import AppError, Conflict
 from marketplace.core.pgembed import embedded_url, start_embedded
 from marketplace.core.tables import policy, qualified
 from marketplace.core.users import create_user
-from marketplace.flows.import_olist import import_olist
-from marketplace.flows.roll_ledger import roll_ledger
+from marketplace.flows.books.roll_ledger import roll_ledger
+from marketplace.flows.imports.import_olist import import_olist
 from marketplace.migrate import migrate, newest_version
 from marketplace.tables import metadata
 from supply.tables import merchant, merchant_ref, store

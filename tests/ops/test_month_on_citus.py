@@ -10,11 +10,11 @@ from sqlalchemy import event
 
 from billing.runs.model import period_named
 from marketplace.core.db import WORKER, Database
-from marketplace.flows import run_billing
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import demo_contracts, load_demo_market, make_market
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.verify_books import verify_books
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.demo.demo_market import demo_contracts, load_demo_market, make_market
+from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.runs import run_billing
 from tests.conftest import NOW, connect
 
 pytestmark = pytest.mark.citus

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from marketplace.core import work
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows import settle_orders
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.verify_books import verify_books
+from marketplace.flows.commission import settle_orders
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.proofs.verify_books import verify_books
 from tests.builders import Line, Order, add_market, add_orders
 from tests.ops.commands import environment
 

@@ -9,9 +9,9 @@ import pytest
 from billing.runs.model import RunState
 from marketplace.core import work
 from marketplace.core.db import WORKER, Database
-from marketplace.flows import draft_run, run_billing, run_billing_buckets
-from marketplace.flows.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.runs import draft_run, run_billing, run_billing_buckets
+from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
 from tests.billing.market import CHECKER, MAKER, MAY, NET_OF_120, check_books, order, payable, payouts, prepare
 from tests.ops.test_worker_processes import start_worker, state_of
 

@@ -12,10 +12,10 @@ from demand.lifecycle import Party
 from demand.model import OrderLine
 from demand.store import get_order, queue_delivered
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.pay_amendment import charge_captured
-from marketplace.flows.price_amendment import By
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
+from marketplace.flows.orders.pay_amendment import charge_captured
+from marketplace.flows.orders.price_amendment import By
 from supply.tables import offer, product, stock
 from tests.billing.market import FLAT
 from tests.builders import PROCESSOR, Line, Order, add_market, add_orders

@@ -15,7 +15,7 @@ from demand.store import get_order
 from demand.tables import buyer, merchant_order, order_line, purchase, purchase_ref
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.tables import placement
-from marketplace.flows.apply_contracts import apply_versions
+from marketplace.flows.commission.apply_contracts import apply_versions
 from marketplace.tables import metadata
 from supply.tables import offer, product, stock
 from tests.billing.market import FLAT

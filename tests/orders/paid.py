@@ -16,11 +16,11 @@ from billing.refunds.store import RefundPayment
 from demand.lifecycle import Party
 from demand.tables import buyer
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.grant_credit import GrantCredit, grant_credit
-from marketplace.flows.pay_refund import refund_settled
-from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.grant_credit import GrantCredit, grant_credit
+from marketplace.flows.refunds.pay_refund import refund_settled
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
 from tests.billing.market import FLAT
 from tests.builders import HOUSE, PROCESSOR, Line, Order, add_market, add_orders
 from tests.conftest import NOW

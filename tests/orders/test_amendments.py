@@ -10,17 +10,17 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.amend_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.amend_order import (
     LAPSES_AFTER,
     cancel_amendment,
     decline_amendment,
     expire_amendments,
 )
-from marketplace.flows.fulfil_order import ShipOrder, ship_order
-from marketplace.flows.pay_amendment import PAID_WITHIN, charge_failed
-from marketplace.flows.price_amendment import By, preview_amendment
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.orders.fulfil_order import ShipOrder, ship_order
+from marketplace.flows.orders.pay_amendment import PAID_WITHIN, charge_failed
+from marketplace.flows.orders.price_amendment import By, preview_amendment
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import FLAT, check_books
 from tests.builders import Line
 from tests.conftest import NOW

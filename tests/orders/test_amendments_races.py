@@ -11,9 +11,9 @@ from demand.model import OrderState
 from demand.store import lock_order, move_order
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict
-from marketplace.flows.amend_order import accept_amendment, cancel_amendment
-from marketplace.flows.pay_amendment import charge_captured, charge_failed
-from marketplace.flows.refund_order import RefundOrder, refund_order
+from marketplace.flows.orders.amend_order import accept_amendment, cancel_amendment
+from marketplace.flows.orders.pay_amendment import charge_captured, charge_failed
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from supply.stock import store as stock
 from supply.stock.store import Units
 from tests.billing.locks import wait_until_blocked

@@ -10,8 +10,8 @@ from demand.model import OrderLine
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
-from marketplace.flows.refund_order import RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from tests.billing.market import MAKER, billed, check_books, figures, payable, payouts, statements
 from tests.builders import Line
 from tests.conftest import fresh_database

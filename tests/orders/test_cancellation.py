@@ -14,9 +14,9 @@ from demand.store import list_events
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid
-from marketplace.flows.cancel_order import Cancelled, CancelLines, CancelOrder, cancel_lines, cancel_order
-from marketplace.flows.fulfil_order import accept_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.cancel_order import Cancelled, CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.orders.fulfil_order import accept_order
 from tests.billing.market import check_books
 from tests.conftest import NOW
 from tests.orders.market import SHELF, Bought, Sold, read_order, shelf, shop_with, simple

@@ -12,7 +12,7 @@ from billing.payments import store as payments
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.flows.grant_credit import GrantCredit, Granted, expire_credit, grant_credit
+from marketplace.flows.refunds.grant_credit import GrantCredit, Granted, expire_credit, grant_credit
 from tests.billing.market import check_books
 from tests.builders import ENTITY, HOUSE
 from tests.conftest import NOW

@@ -11,9 +11,9 @@ from demand.refunds.store import Dispute, get_dispute
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.flows.dispute_order import EVIDENCE_DAYS, Evidence, dispute_changed, divide, give_evidence
-from marketplace.flows.pay_refund import RefundKey, retry_refund
-from marketplace.flows.refund_order import RefundLine
+from marketplace.flows.refunds.dispute_order import EVIDENCE_DAYS, Evidence, dispute_changed, divide, give_evidence
+from marketplace.flows.refunds.pay_refund import RefundKey, retry_refund
+from marketplace.flows.refunds.refund_order import RefundLine
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR, Line
 from tests.conftest import NOW

@@ -14,8 +14,9 @@ from demand.store import list_events
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows import fulfil_order
-from marketplace.flows.fulfil_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders import fulfil_order
+from marketplace.flows.orders.fulfil_order import (
     DeliverShipment,
     ShipOrder,
     Shipped,
@@ -25,8 +26,7 @@ from marketplace.flows.fulfil_order import (
     deliver_shipment,
     ship_order,
 )
-from marketplace.flows.hold_order import Act
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.orders.hold_order import Act
 from marketplace.settings import Settings
 from marketplace.worker import jobs_of
 from tests.billing.market import check_books

@@ -14,8 +14,9 @@ from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError
-from marketplace.flows.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
-from marketplace.flows.fulfil_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.orders.fulfil_order import (
     DeliverShipment,
     ShipOrder,
     accept_order,
@@ -23,8 +24,8 @@ from marketplace.flows.fulfil_order import (
     deliver_shipment,
     ship_order,
 )
-from marketplace.flows.hold_order import Act
-from marketplace.flows.return_order import (
+from marketplace.flows.orders.hold_order import Act
+from marketplace.flows.refunds.return_order import (
     AskReturn,
     DecideReturn,
     ReceiveReturn,
@@ -32,7 +33,6 @@ from marketplace.flows.return_order import (
     decide_return,
     receive_return,
 )
-from marketplace.flows.settle_orders import settle_through
 from tests.billing.market import check_books
 from tests.conftest import NOW, fresh_database
 from tests.orders.market import Bought, Sold, add_purchase, add_shop, read_order, shelf

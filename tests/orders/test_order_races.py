@@ -10,9 +10,9 @@ from demand.model import OrderState
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.together import together
-from marketplace.flows.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
-from marketplace.flows.fulfil_order import DeliverShipment, ShipOrder, complete_due, deliver_shipment, ship_order
-from marketplace.flows.settle_orders import settle_bucket, settle_through
+from marketplace.flows.commission.settle_orders import settle_bucket, settle_through
+from marketplace.flows.orders.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.orders.fulfil_order import DeliverShipment, ShipOrder, complete_due, deliver_shipment, ship_order
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import check_books
 from tests.conftest import NOW

@@ -9,9 +9,9 @@ from demand.lifecycle import Party
 from demand.model import OrderState
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
-from marketplace.flows.fulfil_order import complete_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.orders.fulfil_order import complete_order
 from tests.billing.market import check_books
 from tests.conftest import NOW
 from tests.orders.market import BUYER, SHELF, Bought, Sold, rows_of, shelf, shop_with

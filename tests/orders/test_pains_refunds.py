@@ -7,9 +7,9 @@ import pytest
 from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
-from marketplace.flows.refund_order import RefundLine
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey, refund_to_credit, retry_refund
+from marketplace.flows.refunds.refund_order import RefundLine
 from tests.billing.market import check_books
 from tests.builders import Line
 from tests.orders.paid import Paid, balances, commands, count, entry, market, of, refund, says

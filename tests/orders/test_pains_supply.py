@@ -9,8 +9,7 @@ from billing.runs import store
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.list_goods import Goods, list_goods
-from marketplace.flows.onboard_merchant import (
+from marketplace.flows.acquisition.onboard_merchant import (
     NotReady,
     OnboardMerchant,
     go_live,
@@ -19,9 +18,10 @@ from marketplace.flows.onboard_merchant import (
     tick,
     verify_by_document,
 )
-from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
-from marketplace.flows.refund_order import RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.list_goods import Goods, list_goods
+from marketplace.flows.payouts.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from supply.onboarding.rules import Act
 from supply.store import get_merchant
 from tests.billing.accounts import CLERK, OWNER, add_account, propose

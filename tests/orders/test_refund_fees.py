@@ -7,10 +7,10 @@ import pytest
 from billing.payments.facts import payment_reference
 from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.import_processor_file import import_processor_file
-from marketplace.flows.pay_refund import RefundKey
-from marketplace.flows.refund_order import Refunded, RefundLine
+from marketplace.flows.payments.import_processor_file import import_processor_file
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine
 from marketplace.routes.refund_queries import get_refund
 from tests.billing.market import check_books
 from tests.orders.paid import BUYER, PAYMENT, Paid, balances, count, entry, market, of, refund, says

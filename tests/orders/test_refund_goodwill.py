@@ -9,11 +9,11 @@ from demand.model import OrderState
 from demand.store import list_events
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.cancel_order import Cancelled, CancelOrder, cancel_order
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.pay_refund import RefundKey
-from marketplace.flows.refund_order import Refunded, RefundLine
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.cancel_order import Cancelled, CancelOrder, cancel_order
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine
 from tests.billing.market import check_books
 from tests.builders import Line
 from tests.conftest import NOW

@@ -23,13 +23,14 @@ from demand.lifecycle import Party
 from demand.model import OrderDetail, OrderLine, OrderState
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict
-from marketplace.flows.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.dispute_order import dispute_changed
-from marketplace.flows.pay_refund import RefundKey, refund_settled, refund_to_credit, retry_refund
-from marketplace.flows.read_funds import Funds, funds_of, loss_of
-from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
-from marketplace.flows.return_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.cancel_order import CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.dispute_order import dispute_changed
+from marketplace.flows.refunds.pay_refund import RefundKey, refund_settled, refund_to_credit, retry_refund
+from marketplace.flows.refunds.read_funds import Funds, funds_of, loss_of
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
+from marketplace.flows.refunds.return_order import (
     AskReturn,
     DecideReturn,
     Received,
@@ -38,7 +39,6 @@ from marketplace.flows.return_order import (
     decide_return,
     receive_return,
 )
-from marketplace.flows.settle_orders import settle_through
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR, Line, Order
 from tests.conftest import NOW, fresh_database

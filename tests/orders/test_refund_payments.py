@@ -6,10 +6,10 @@ import pytest
 
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, NotFound
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.pay_refund import RefundKey, refund_settled, refund_to_credit, retry_refund
-from marketplace.flows.refund_order import Refunded, RefundLine
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey, refund_settled, refund_to_credit, retry_refund
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine
 from tests.billing.market import check_books
 from tests.conftest import NOW
 from tests.orders.paid import (

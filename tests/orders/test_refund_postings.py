@@ -12,8 +12,8 @@ from demand.refund_policy import DEFAULT, Bearer, Commission, Reason, Rule
 from demand.refunds import store
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from supply.tables import offer as offer_table
 from tests.billing.market import MAY, billed, check_books, figures, statements
 from tests.builders import Line

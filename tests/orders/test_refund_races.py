@@ -8,8 +8,8 @@ import pytest
 
 from marketplace.core.db import Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.refund_order import RefundLine
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.refund_order import RefundLine
 from tests.billing.market import check_books
 from tests.orders.paid import THROUGH, Paid, balances, count, market, of, refund
 from tests.orders.test_disputes import LOST, OPENED, fact

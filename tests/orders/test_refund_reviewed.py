@@ -18,14 +18,14 @@ from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.apply_payment_events import APPLY
-from marketplace.flows.cancel_order import CancelLines, cancel_lines
-from marketplace.flows.dispute_order import dispute_changed
-from marketplace.flows.import_processor_file import import_processor_file
-from marketplace.flows.pay_refund import RefundKey, refund_to_credit, retry_refund
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.send_payment_commands import send_commands
-from marketplace.flows.take_payment import payment_changed
+from marketplace.flows.orders.cancel_order import CancelLines, cancel_lines
+from marketplace.flows.payments.apply_payment_events import APPLY
+from marketplace.flows.payments.import_processor_file import import_processor_file
+from marketplace.flows.payments.send_payment_commands import send_commands
+from marketplace.flows.payments.take_payment import payment_changed
+from marketplace.flows.refunds.dispute_order import dispute_changed
+from marketplace.flows.refunds.pay_refund import RefundKey, refund_to_credit, retry_refund
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.processors.model import Refused
 from tests.billing import test_cash_on_delivery as cash
 from tests.billing.market import check_books

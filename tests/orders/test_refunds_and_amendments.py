@@ -14,18 +14,20 @@ from demand.model import OrderState
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.amend_order import expire_amendments
-from marketplace.flows.apply_payment_events import APPLY
-from marketplace.flows.cancel_order import CancelOrder, cancel_order
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.dispute_order import dispute_changed
-from marketplace.flows.fulfil_order import ShipOrder, complete_order, ship_order
-from marketplace.flows.hold_order import Act
-from marketplace.flows.pay_amendment import PAID_WITHIN
-from marketplace.flows.pay_refund import RefundKey, refund_settled, refund_to_credit
-from marketplace.flows.price_amendment import preview_amendment
-from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
-from marketplace.flows.return_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.amend_order import expire_amendments
+from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
+from marketplace.flows.orders.fulfil_order import ShipOrder, complete_order, ship_order
+from marketplace.flows.orders.hold_order import Act
+from marketplace.flows.orders.pay_amendment import PAID_WITHIN
+from marketplace.flows.orders.price_amendment import preview_amendment
+from marketplace.flows.payments.apply_payment_events import APPLY
+from marketplace.flows.payments.return_payment import returned
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.dispute_order import dispute_changed
+from marketplace.flows.refunds.pay_refund import RefundKey, refund_settled, refund_to_credit
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
+from marketplace.flows.refunds.return_order import (
     AskReturn,
     DecideReturn,
     Received,
@@ -34,8 +36,6 @@ from marketplace.flows.return_order import (
     decide_return,
     receive_return,
 )
-from marketplace.flows.return_payment import returned
-from marketplace.flows.settle_orders import settle_through
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR
 from tests.conftest import NOW

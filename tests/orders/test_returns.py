@@ -12,7 +12,8 @@ from demand.model import OrderState
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.return_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.refunds.return_order import (
     AskReturn,
     DecideReturn,
     Received,
@@ -21,7 +22,6 @@ from marketplace.flows.return_order import (
     decide_return,
     receive_return,
 )
-from marketplace.flows.settle_orders import settle_through
 from tests.billing.market import check_books
 from tests.builders import Line as PlainLine
 from tests.builders import Order, add_orders

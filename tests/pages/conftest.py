@@ -14,11 +14,11 @@ from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.users import create_user
-from marketplace.flows import run_billing
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
-from marketplace.flows.run_demo import PASSWORD, closed_periods
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.demo.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
+from marketplace.flows.demo.run_demo import PASSWORD, closed_periods
+from marketplace.flows.runs import run_billing
 from tests.conftest import connect, copy_template
 from tests.http.conftest import make_client, running
 

@@ -11,7 +11,7 @@ from litestar import Litestar
 from playwright.async_api import Browser, Page, async_playwright
 
 from marketplace.core.db import Database
-from marketplace.flows.run_demo import PASSWORD
+from marketplace.flows.demo.run_demo import PASSWORD
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

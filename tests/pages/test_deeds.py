@@ -12,8 +12,8 @@ from billing.journals.model import GoodwillReason
 from marketplace.consoles.books_queries import get_merchant
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.post_journal import ProposeGoodwill, propose_goodwill
-from marketplace.flows.run_demo import PASSWORD
+from marketplace.flows.books.post_journal import ProposeGoodwill, propose_goodwill
+from marketplace.flows.demo.run_demo import PASSWORD
 from tests.billing.market import check_books
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import billed_market, plain

@@ -10,9 +10,9 @@ from sqlalchemy import make_url
 from demand.model import OrderState
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.apply_contracts import apply_file
-from marketplace.flows.demo_market import demo_contracts, load_demo_market, make_market
-from marketplace.flows.demo_orders import live_orders
+from marketplace.flows.commission.apply_contracts import apply_file
+from marketplace.flows.demo.demo_market import demo_contracts, load_demo_market, make_market
+from marketplace.flows.demo.demo_orders import live_orders
 from marketplace.simulator.inside import inside
 from marketplace.web.i18n import speech
 from tests.conftest import connect, copy_template

@@ -30,8 +30,8 @@ from demand.store import AMEND
 from demand.tables import refund
 from marketplace.consoles.approvals import Kind
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
-from marketplace.flows.reconcile_payments import MatchKind
-from marketplace.flows.verify_books import OPEN_ITEMS, PROOFS
+from marketplace.flows.payments.reconcile_payments import MatchKind
+from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
 

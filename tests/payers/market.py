@@ -10,12 +10,12 @@ from billing.payers.terms import PayerTerms
 from billing.payments.facts import PaymentFact, PaymentState, payment_reference
 from demand.store import queue_delivered
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.apply_payer_contracts import PayersApplied, apply_payer_versions
-from marketplace.flows.claim_shares import ClaimShares, claim_shares
-from marketplace.flows.place_order import Placed
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.take_payment import payment_changed
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.place_order import Placed
+from marketplace.flows.payers.apply_payer_contracts import PayersApplied, apply_payer_versions
+from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.payments.take_payment import payment_changed
 from tests.billing.market import FLAT
 from tests.builders import ENTITY
 from tests.conftest import NOW

@@ -11,7 +11,7 @@ from billing.payers.rules import WHOLE
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.place_order import place_order
+from marketplace.flows.orders.place_order import place_order
 from tests.billing.market import check_books
 from tests.conftest import NOW
 from tests.payers.market import apply, bought, market, sold, terms, used

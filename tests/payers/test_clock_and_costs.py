@@ -7,8 +7,8 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.cover_cost import CoverCost, commit_cost, release_cost, reserve_cost
-from marketplace.flows.dun_claims import dun_claims
+from marketplace.flows.payers.cover_cost import CoverCost, commit_cost, release_cost, reserve_cost
+from marketplace.flows.payers.dun_claims import dun_claims
 from tests.billing.market import check_books
 from tests.builders import ENTITY
 from tests.conftest import NOW

@@ -11,13 +11,13 @@ from demand.store import lock_order
 from marketplace.consoles.books_queries import order_page
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.amend_order import ProposeAmendment, propose_amendment
-from marketplace.flows.cancel_refund import cancel_refund
-from marketplace.flows.pay_refund import RefundKey
-from marketplace.flows.price_amendment import By
-from marketplace.flows.refund_order import Refunded, RefundLine, RefundOrder, refund_order
-from marketplace.flows.release_order import release_unpaid
-from marketplace.flows.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
+from marketplace.flows.orders.amend_order import ProposeAmendment, propose_amendment
+from marketplace.flows.orders.price_amendment import By
+from marketplace.flows.orders.release_order import release_unpaid
+from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
+from marketplace.flows.refunds.cancel_refund import cancel_refund
+from marketplace.flows.refunds.pay_refund import RefundKey
+from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
 from tests.billing.market import check_books
 from tests.builders import HOUSE
 from tests.orders.paid import balances, count, entry

@@ -9,11 +9,11 @@ from billing.payers import store as payers
 from billing.payers.terms import PayerTerms
 from billing.payout_terms.model import Conditions, PayoutDays
 from marketplace.core.db import STAFF, WORKER, Database, Tx
-from marketplace.flows.apply_payer_contracts import apply_payer_versions
-from marketplace.flows.claim_shares import ClaimShares, claim_shares
-from marketplace.flows.pay_due import pay_due
-from marketplace.flows.run_billing import abort_run, reverse_run, run_period
-from marketplace.flows.set_payout_terms import ProposeTerms, approve_terms, propose_terms
+from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
+from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.payouts.pay_due import pay_due
+from marketplace.flows.payouts.set_payout_terms import ProposeTerms, approve_terms, propose_terms
+from marketplace.flows.runs.run_billing import abort_run, reverse_run, run_period
 from tests.billing.market import (
     CHECKER,
     JUNE,

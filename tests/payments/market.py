@@ -18,7 +18,7 @@ from demand.store import lock_order
 from demand.tables import merchant_order, order_line, purchase
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.release_order import release_unpaid
+from marketplace.flows.orders.release_order import release_unpaid
 from tests.builders import ENTITY, HOUSE, PROCESSOR, add_market
 from tests.conftest import NOW
 

@@ -5,8 +5,8 @@ import pytest
 from billing.payments.facts import PaymentState
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
-from marketplace.flows.take_payment import capture_credit_only, payment_changed
+from marketplace.flows.orders.pay_purchase import PayPurchase, pay_purchase
+from marketplace.flows.payments.take_payment import capture_credit_only, payment_changed
 from tests.billing.market import check_books
 from tests.builders import HOUSE, PROCESSOR
 from tests.payments.market import (

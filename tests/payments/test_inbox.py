@@ -13,7 +13,7 @@ from billing.payments.inbox import store as inbox
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.signatures import new_secret, signed_headers
-from marketplace.flows.apply_payment_events import apply_events
+from marketplace.flows.payments.apply_payment_events import apply_events
 from tests.http.conftest import api_key, make_client, running
 from tests.http.market import send
 from tests.payments.market import BUYER, MERCHANTS, A, Placed, add_merchants, cancel, place, row, states

@@ -14,7 +14,7 @@ from billing.payments.sharing import Claim, share_capture
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.apply_payment_events import apply_events, receive_event
+from marketplace.flows.payments.apply_payment_events import apply_events, receive_event
 from marketplace.processors.wire import Event, PaymentData, RefundData
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR

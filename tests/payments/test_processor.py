@@ -9,8 +9,8 @@ import pytest
 
 from billing.payments import store as payments
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.apply_payment_events import apply_events
-from marketplace.flows.send_payment_commands import send_commands
+from marketplace.flows.payments.apply_payment_events import apply_events
+from marketplace.flows.payments.send_payment_commands import send_commands
 from marketplace.processors.client import HttpProcessor
 from tests.billing.market import check_books
 from tests.payments.market import (

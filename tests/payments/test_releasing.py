@@ -7,7 +7,7 @@ import pytest
 
 from billing.payments.facts import PaymentState
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.take_payment import payment_changed
+from marketplace.flows.payments.take_payment import payment_changed
 from tests.billing.locks import wait_until_blocked
 from tests.builders import PROCESSOR
 from tests.payments.market import MERCHANTS, A, B, Placed, add_merchants, cancel, fact, place

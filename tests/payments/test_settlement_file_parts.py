@@ -16,9 +16,9 @@ from billing.payments.facts import PaymentState
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
-from marketplace.flows import import_processor_file as flow
-from marketplace.flows.import_processor_file import ImportedFile, import_processor_file
-from marketplace.flows.take_payment import payment_changed
+from marketplace.flows.payments import import_processor_file as flow
+from marketplace.flows.payments.import_processor_file import ImportedFile, import_processor_file
+from marketplace.flows.payments.take_payment import payment_changed
 from marketplace.processors.wire import Authorise, Capture
 from marketplace.simulator.model import Behaviour
 from marketplace.simulator.processor import Processor

@@ -9,8 +9,8 @@ from demand.carts import store
 from demand.carts.model import Cart, CartLine
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.idempotency import Ticket
-from marketplace.flows.place_order import Placed, PlaceOrder, place_order
-from marketplace.flows.quote_cart import quote_cart
+from marketplace.flows.orders.place_order import Placed, PlaceOrder, place_order
+from marketplace.flows.orders.quote_cart import quote_cart
 from supply.tables import offer, stock
 from tests.builders import add_market
 

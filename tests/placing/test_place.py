@@ -12,9 +12,9 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.core.idempotency import KeyReused
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.place_order import TIME_TO_PAY, QuoteChanged, place_order, read_placed
-from marketplace.flows.release_order import expire_orders
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.orders.place_order import TIME_TO_PAY, QuoteChanged, place_order, read_placed
+from marketplace.flows.orders.release_order import expire_orders
 from supply.store import join
 from tests.billing.market import check_books
 from tests.placing.market import (

@@ -13,11 +13,11 @@ from demand.lifecycle import Move, Party
 from demand.store import lock_order
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows import count_stock as counting
-from marketplace.flows import place_order_sql
-from marketplace.flows.grant_credit import GrantCredit, grant_credit
-from marketplace.flows.place_order import PlaceOrder, place_order
-from marketplace.flows.release_order import expire_orders, release_unpaid
+from marketplace.flows.orders import count_stock as counting
+from marketplace.flows.orders import place_order_sql
+from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.release_order import expire_orders, release_unpaid
+from marketplace.flows.refunds.grant_credit import GrantCredit, grant_credit
 from supply.stock import store as stock
 from supply.stock.store import Units
 from tests.billing.locks import wait_until_blocked
@@ -213,7 +213,7 @@ async def test_expiry_holds_no_stock_while_it_waits_for_the_next_order(db: Datab
 
 
 async def test_an_order_that_cannot_expire_holds_up_no_other(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("marketplace.flows.release_order.BATCH", 1)
+    monkeypatch.setattr("marketplace.flows.orders.release_order.BATCH", 1)
     await prepare(db)
     bad = await place(db, await new_cart(db, line(ALPHA, TEA)), "k1")
     await place(db, await new_cart(db, line(BETA, LAMP)), "k2")

@@ -11,12 +11,12 @@ from billing.charges.model import Charge
 from billing.ledger import store as ledger
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from marketplace.flows.bill_services import bill_services
-from marketplace.flows.dun_merchants import dun_merchants
-from marketplace.flows.run_charges import net_charges, recognise_revenue
-from marketplace.flows.run_subscriptions import run_subscriptions
-from marketplace.flows.sell_hardware import expire_quotes
-from marketplace.flows.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
+from marketplace.flows.products.bill_services import bill_services
+from marketplace.flows.products.dun_merchants import dun_merchants
+from marketplace.flows.products.run_charges import net_charges, recognise_revenue
+from marketplace.flows.products.run_subscriptions import run_subscriptions
+from marketplace.flows.products.sell_hardware import expire_quotes
+from marketplace.flows.products.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
 from supply.products.model import Means
 from supply.products.subscriptions.model import Interval, Per, Plan, Refunds, Subscription
 from tests.billing.market import goodwill

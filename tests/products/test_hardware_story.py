@@ -10,10 +10,10 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid
-from marketplace.flows import order_work as working
-from marketplace.flows import sell_hardware as selling
-from marketplace.flows import stock_hardware as stocking
-from marketplace.flows.run_charges import net_charges
+from marketplace.flows.products import order_work as working
+from marketplace.flows.products import sell_hardware as selling
+from marketplace.flows.products import stock_hardware as stocking
+from marketplace.flows.products.run_charges import net_charges
 from supply.products.hardware import store
 from supply.products.hardware.model import (
     HardwareDelivery,

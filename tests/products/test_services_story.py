@@ -11,9 +11,9 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.together import together
-from marketplace.flows import bill_services as services
-from marketplace.flows.refund_order import RefundLine, RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.products import bill_services as services
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from supply.products.model import Means
 from supply.products.services import store
 from supply.products.services.model import Agreement, AgreementState, ServiceMonth, baseline, share

@@ -15,14 +15,14 @@ from billing.charges.model import Charge, ChargeSource
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError
-from marketplace.flows.change_subscription import (
+from marketplace.flows.products.change_subscription import (
     CancelSubscription,
     ChangeSubscription,
     change_subscription,
     leave,
     stay,
 )
-from marketplace.flows.subscribe_merchant import Agree, Subscribe, agree, subscribe
+from marketplace.flows.products.subscribe_merchant import Agree, Subscribe, agree, subscribe
 from supply.products.model import Means
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By

@@ -11,18 +11,23 @@ from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.core.policies import switch
 from marketplace.core.together import together
-from marketplace.flows.change_subscription import (
+from marketplace.flows.products.change_subscription import (
     CancelSubscription,
     ChangeSubscription,
     change_subscription,
     leave,
 )
-from marketplace.flows.charge_products import PayCharge, pay_charge
-from marketplace.flows.dun_merchants import ProposeWriteOff, approve_write_off, dun_merchants, propose_write_off
-from marketplace.flows.note_usage import NoteUsage, finish_task, note_usage
-from marketplace.flows.run_charges import net_charges, recognise_revenue
-from marketplace.flows.run_subscriptions import run_subscriptions
-from marketplace.flows.subscribe_merchant import Agree, Subscribe, agree, subscribe
+from marketplace.flows.products.charge_products import PayCharge, pay_charge
+from marketplace.flows.products.dun_merchants import (
+    ProposeWriteOff,
+    approve_write_off,
+    dun_merchants,
+    propose_write_off,
+)
+from marketplace.flows.products.note_usage import NoteUsage, finish_task, note_usage
+from marketplace.flows.products.run_charges import net_charges, recognise_revenue
+from marketplace.flows.products.run_subscriptions import run_subscriptions
+from marketplace.flows.products.subscribe_merchant import Agree, Subscribe, agree, subscribe
 from supply.products.model import Means
 from supply.products.subscriptions import store
 from supply.products.subscriptions.lifecycle import By

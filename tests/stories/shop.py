@@ -20,9 +20,9 @@ from demand.refund_policy import DEFAULT, Bearer, Commission, Reason
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.apply_payment_events import apply_events, receive_event
-from marketplace.flows.send_payment_commands import send_commands
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.payments.apply_payment_events import apply_events, receive_event
+from marketplace.flows.payments.send_payment_commands import send_commands
 from marketplace.processors.model import Refused
 from marketplace.processors.wire import Accepted, Authorise, Capture, Refund
 from marketplace.simulator.model import Behaviour

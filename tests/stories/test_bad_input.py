@@ -11,7 +11,7 @@ from sqlalchemy import insert, make_url
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.tables import app_user
-from marketplace.flows.roll_ledger import roll_ledger
+from marketplace.flows.books.roll_ledger import roll_ledger
 from tests.billing.commands import Run, command_line
 from tests.billing.contents import contents
 from tests.billing.market import MAKER, MAY, order, prepare

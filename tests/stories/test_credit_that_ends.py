@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from billing.credit import store as credit
 from marketplace.core.db import WORKER, Tx
-from marketplace.flows.grant_credit import expire_credit
+from marketplace.flows.refunds.grant_credit import expire_credit
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import check_books
 from tests.stories.shop import ALPHA, BUYER, CABLE, Shop

@@ -13,19 +13,19 @@ from demand.store import queue_delivered
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.apply_contracts import apply_versions
-from marketplace.flows.exchange_money import (
+from marketplace.flows.books.exchange_money import (
     ExchangeBalance,
     approve_rate,
     exchange_balance,
     open_currency,
     propose_rate,
 )
-from marketplace.flows.list_goods import Goods, list_goods, list_goods_in_bulk
-from marketplace.flows.place_order import Placed
-from marketplace.flows.refund_order import RefundOrder, refund_order
-from marketplace.flows.settle_orders import settle_through
-from marketplace.flows.take_payment import payment_changed
+from marketplace.flows.commission.apply_contracts import apply_versions
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.list_goods import Goods, list_goods, list_goods_in_bulk
+from marketplace.flows.orders.place_order import Placed
+from marketplace.flows.payments.take_payment import payment_changed
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from tests.billing.accounts import add_account
 from tests.billing.market import billed, check_books, figures, payable, payouts, statements
 from tests.builders import ENTITY

@@ -39,19 +39,20 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError
 from marketplace.core.idempotency import Ticket
-from marketplace.flows.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
-from marketplace.flows.apply_payment_events import apply_events
-from marketplace.flows.cancel_order import Cancelled, CancelLines, CancelOrder, cancel_lines, cancel_order
-from marketplace.flows.fulfil_order import ShipOrder, accept_order, complete_order, ship_order
-from marketplace.flows.hold_order import Act
-from marketplace.flows.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
-from marketplace.flows.pay_purchase import PayPurchase, pay_purchase
-from marketplace.flows.place_order import Placed, PlaceOrder, place_order
-from marketplace.flows.price_amendment import By
-from marketplace.flows.quote_cart import quote_cart
-from marketplace.flows.refund_order import RefundOrder, refund_order
-from marketplace.flows.release_order import expire_orders
-from marketplace.flows.return_order import (
+from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
+from marketplace.flows.orders.cancel_order import Cancelled, CancelLines, CancelOrder, cancel_lines, cancel_order
+from marketplace.flows.orders.fulfil_order import ShipOrder, accept_order, complete_order, ship_order
+from marketplace.flows.orders.hold_order import Act
+from marketplace.flows.orders.pay_purchase import PayPurchase, pay_purchase
+from marketplace.flows.orders.place_order import Placed, PlaceOrder, place_order
+from marketplace.flows.orders.price_amendment import By
+from marketplace.flows.orders.quote_cart import quote_cart
+from marketplace.flows.orders.release_order import expire_orders
+from marketplace.flows.payments.apply_payment_events import apply_events
+from marketplace.flows.payouts.pay_merchants import ConfirmPayout, ReturnPayout, confirm_payout, return_payout
+from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
+from marketplace.flows.refunds.return_order import (
     AskReturn,
     DecideReturn,
     Received,
@@ -60,8 +61,7 @@ from marketplace.flows.return_order import (
     decide_return,
     receive_return,
 )
-from marketplace.flows.run_billing import approve_run, finalise_run, run_period
-from marketplace.flows.settle_orders import settle_through
+from marketplace.flows.runs.run_billing import approve_run, finalise_run, run_period
 from tests.billing.market import CHECKER, MAKER, check_books
 from tests.conftest import fresh_database
 from tests.stories.model_money import Money

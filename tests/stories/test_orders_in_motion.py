@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from marketplace.core.db import WORKER
-from marketplace.flows.release_order import expire_orders
+from marketplace.flows.orders.release_order import expire_orders
 from marketplace.settings import Settings
 from marketplace.worker import jobs_of
 from tests.builders import HOUSE, Line, Order, add_orders

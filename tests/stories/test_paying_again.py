@@ -11,9 +11,9 @@ from billing.payments.store import list_commands
 from billing.payments.tables import payment
 from demand.store import lock_order
 from marketplace.core.db import WORKER, Tx
-from marketplace.flows.pay_purchase import TRIES_MAX
-from marketplace.flows.release_order import expire_orders
-from marketplace.flows.take_payment import payment_changed
+from marketplace.flows.orders.pay_purchase import TRIES_MAX
+from marketplace.flows.orders.release_order import expire_orders
+from marketplace.flows.payments.take_payment import payment_changed
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import check_books
 from tests.builders import PROCESSOR

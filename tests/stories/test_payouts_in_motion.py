@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from marketplace.core.db import WORKER, Tx
-from marketplace.flows.apply_payment_events import apply_events
+from marketplace.flows.payments.apply_payment_events import apply_events
 from tests.builders import HOUSE
 from tests.stories.shop import ALPHA, BETA, CHAIR, LAMP, Shop
 

@@ -7,9 +7,9 @@ import pytest
 from demand.lifecycle import Party
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows import count_stock as counting
-from marketplace.flows.amend_order import expire_amendments
-from marketplace.flows.fulfil_order import ShipOrder, ship_order
+from marketplace.flows.orders import count_stock as counting
+from marketplace.flows.orders.amend_order import expire_amendments
+from marketplace.flows.orders.fulfil_order import ShipOrder, ship_order
 from supply.model import Stock
 from supply.stock import store as stock
 from supply.stock.store import Units

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 from demand.tables import merchant_order, order_line
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.flows import count_stock as counting
-from marketplace.flows.list_goods import (
+from marketplace.flows.orders import count_stock as counting
+from marketplace.flows.orders.list_goods import (
     Goods,
     GoodsChange,
     Listed,

@@ -11,8 +11,7 @@ from billing.ledger import store as ledger
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.list_goods import Goods, list_goods
-from marketplace.flows.onboard_merchant import (
+from marketplace.flows.acquisition.onboard_merchant import (
     NotReady,
     OnboardMerchant,
     go_live,
@@ -22,6 +21,7 @@ from marketplace.flows.onboard_merchant import (
     tick,
     verify_by_code,
 )
+from marketplace.flows.orders.list_goods import Goods, list_goods
 from supply import store
 from supply.lifecycle import RULES, MerchantMove, check_move
 from supply.model import Merchant, MerchantState

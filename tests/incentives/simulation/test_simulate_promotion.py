@@ -13,8 +13,14 @@ from incentives.simulation.report import EXPECTED, digest_of
 from incentives.simulation.store import Asked, State
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.simulate_promotion import Ask, Recorded, ask_simulation, run_simulation, simulate_terms
-from marketplace.flows.simulate_promotion_sql import history
+from marketplace.flows.promotions.simulate_promotion import (
+    Ask,
+    Recorded,
+    ask_simulation,
+    run_simulation,
+    simulate_terms,
+)
+from marketplace.flows.promotions.simulate_promotion_sql import history
 from tests.builders import Line, Order, add_market, add_orders
 from tests.incentives.market import MAKER, drafted, drafted_campaign, people
 from tests.incentives.rules.cases import per_order, percent, terms

@@ -1,0 +1,1 @@
+"""Advertising sold to merchants."""

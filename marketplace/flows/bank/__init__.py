@@ -1,0 +1,1 @@
+"""Files of banks and processors, and what they are matched to."""

@@ -1,0 +1,1 @@
+"""What the platform takes of settled orders."""

@@ -1,0 +1,1 @@
+"""Orders and files of other systems."""

@@ -1,0 +1,1 @@
+"""Buying, and what becomes of an order."""

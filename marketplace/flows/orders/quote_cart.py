@@ -1,0 +1,30 @@
+"""What a cart costs now: its lines against the catalogue, the merchants' states and what is left on the shelves."""
+
+from demand.carts.model import Cart, Quote, price
+from marketplace.core.db import Tx
+from marketplace.flows.orders.place_order import listing_of, merchants_of
+from marketplace.flows.payers.bear_order import bear_quote
+
+
+async def quote_cart(tx: Tx, cart: Cart) -> Quote:
+    """Price a cart as placing it would. Reserves nothing."""
+    rows = await tx.raw.fetch(
+        _LISTINGS, [line.merchant_id for line in cart.lines], [line.product_id for line in cart.lines]
+    )
+    quote = price(cart.currency, cart.lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+    if rows and rows[0]["payers"]:
+        quote, _ = await bear_quote(tx, quote, merchants_of(rows), tx.now)
+    return quote
+
+
+_LISTINGS = """
+SELECT o.merchant_id, o.product_id, o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
+       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id,
+       CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free, m.merchant_ref, e.zone,
+       EXISTS (SELECT FROM billing.payer_contract) AS payers
+FROM unnest($1::bigint[], $2::bigint[]) AS l (merchant_id, product_id)
+JOIN supply.offer o ON o.merchant_id = l.merchant_id AND o.product_id = l.product_id
+JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+JOIN billing.entity e ON e.entity_id = m.entity_id
+LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
+"""

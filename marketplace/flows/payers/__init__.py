@@ -1,0 +1,1 @@
+"""Third parties that pay part of the bill."""

@@ -1,0 +1,147 @@
+"""What a refund takes back of what third-party payers bear of the order: planned, booked, undone."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from billing import postings
+from billing.payers import store as payers
+from billing.payers.caps import store as caps
+from billing.payers.rules import Going, split_back, unwind
+from billing.payers.shares import store as shares
+from billing.payers.shares.store import PayerShare
+from demand.model import Order
+from demand.refund_policy import LineLeft, Reason, Rule
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
+from marketplace.flows.payers.book_share import keep_share, post_share
+from marketplace.flows.refunds.read_funds import Funds
+
+STANDS = frozenset({Reason.GOODWILL, Reason.DISPUTE_LOST})
+"""Reasons that take back nothing of a payer's share: the buyer gets something, what was sold stays sold."""
+
+
+class ShareBack(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes back of a share, by line of the order."""
+
+    share: PayerShare
+    lines: dict[int, int]
+
+    @property
+    def minor(self) -> int:
+        return sum(self.lines.values())
+
+
+async def plan_back(
+    tx: Tx, order: Order, rule: Rule, given: Sequence[LineLeft], borne: dict[int, tuple[int, int]], funds: Funds
+) -> list[ShareBack]:
+    """What comes back of the order's shares with these lines. borne: what the merchant's lines lose.
+
+    Raises Conflict when a refund that leaves the shares standing gives more than the buyer itself has paid.
+    """
+    gross = sum(line.goods_minor + line.freight_minor for line in given)
+    if rule.reason in STANDS:
+        if rule.reason is Reason.GOODWILL and gross > max(0, funds.buyers_minor):
+            raise Conflict(
+                f"amount: {gross} is more than {max(0, funds.buyers_minor)}, what the buyer has paid itself and not got"
+                " back: third parties paid the rest",
+                **msgspec.structs.asdict(funds),
+            )
+        return []
+    if not funds.payers_minor:
+        return []
+    held = await shares.shares_of(tx, order.merchant_id, shares.ORDER, order.order_id, state="committed")
+    going = {
+        line.line_no: max(line.goods_minor, borne[line.line_no][0]) + max(line.freight_minor, borne[line.line_no][1])
+        for line in given
+    }
+    before = await _before(tx, order)
+    backs = unwind(
+        [share.borne for share in held],
+        {
+            line_no: Going(
+                base_minor=before[line_no].base, before_minor=before[line_no].before, going_minor=going.get(line_no, 0)
+            )
+            for line_no in before
+        },
+        given_minor=gross,
+        buyers_left_minor=max(0, funds.buyers_minor),
+    )
+    return [
+        ShareBack(share=share, lines={line_no: minor for line_no, minor in lines.items() if minor})
+        for share, lines in zip(held, backs, strict=True)
+        if any(lines.values())
+    ]
+
+
+async def _before(tx: Tx, order: Order) -> dict[int, Any]:
+    """By line: its price, less what standing refunds took of it from the merchant; and what went by the others."""
+    rows = await tx.rows(
+        """
+        SELECT l.line_no,
+               (l.goods_minor - l.discount_minor + l.freight_minor - coalesce(g.standing, 0))::bigint AS base,
+               coalesce(g.before, 0)::bigint AS before
+        FROM demand.order_line l
+        LEFT JOIN (
+            SELECT b.line_no,
+                   sum(b.merchant_goods_minor + b.merchant_freight_minor)
+                       FILTER (WHERE r.reason = ANY(CAST(:stands AS text[]))) AS standing,
+                   sum(greatest(b.goods_minor, b.merchant_goods_minor)
+                       + greatest(b.freight_minor, b.merchant_freight_minor))
+                       FILTER (WHERE r.reason <> ALL(CAST(:stands AS text[]))) AS before
+            FROM demand.refund_line b
+            JOIN demand.refund r ON r.merchant_id = b.merchant_id AND r.refund_id = b.refund_id
+            WHERE b.merchant_id = :merchant AND b.order_id = :order AND r.state = 'booked' GROUP BY b.line_no
+        ) AS g ON g.line_no = l.line_no
+        WHERE l.merchant_id = :merchant AND l.order_id = :order
+        """,
+        merchant=order.merchant_id,
+        order=order.order_id,
+        stands=[reason.value for reason in sorted(STANDS)],
+    )
+    return {row.line_no: row for row in rows}
+
+
+async def take_back(tx: Tx, refund_id: int, backs: Sequence[ShareBack]) -> None:
+    """Book what a refund takes back: on the shares and their caps; the refund's own entry has the receivables.
+
+    What the payer had rejected goes to whoever bore that, and stays where it was on the payer's receivable.
+    """
+    for back in backs:
+        _, to_bearer = split_back(back.share.standing, back.minor)
+        await shares.add_back(tx, back.share, refund_id, back.lines, to_bearer)
+        await move_share(tx, back.share, back.lines, to_bearer)
+
+
+async def undo_back(tx: Tx, order: Order, refund_id: int) -> None:
+    """The refund is cancelled: the payers bear again what it took back. Raises Conflict when a cap has no room."""
+    for row in await shares.backs_of(tx, order.merchant_id, refund_id):
+        share = await shares.get_share(tx, order.merchant_id, shares.ORDER, order.order_id, row.contract_id)
+        assert share is not None
+        lines = {line_no: -minor for line_no, minor in zip(row.line_nos, row.line_minor, strict=True)}
+        await shares.add_back(tx, share, refund_id, lines, -row.rejected_back_minor, undone=True)
+        await move_share(tx, share, lines, -row.rejected_back_minor)
+
+
+async def move_share(
+    tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer: int, *, on: date | None = None
+) -> None:
+    """Bring a share and its cap level with what came back of it, by line, and of that to whoever bore a rejection.
+
+    on: the day that its entries count for, by default today.
+    """
+    version = await payers.get_version(tx, share.version_id)
+    moved = msgspec.structs.replace(
+        share,
+        back_minor=share.back_minor + sum(lines.values()),
+        rejected_back_minor=share.rejected_back_minor + to_bearer,
+        line_back_minor=[
+            back + lines.get(line_no, 0) for line_no, back in zip(share.line_nos, share.line_back_minor, strict=True)
+        ],
+    )
+    await caps.give_back(tx, share.cap, share.shard, sum(lines.values()))
+    legs = postings.payer_rejected(-to_bearer, share.contract_id, recourse=version.terms.recourse)
+    await post_share(tx, share, "payer_rejection_returned", legs, on=on)
+    await keep_share(tx, moved, on=on)

@@ -1,0 +1,1 @@
+"""Tools, hardware and services sold to merchants."""

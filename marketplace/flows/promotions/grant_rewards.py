@@ -1,0 +1,162 @@
+"""Merchants' rewards: what settled or was refunded since is measured, and each window brought to what it entitles to.
+
+A pass looks at each merchant's books from where it looked last, a page in one commit: what an order contributes is
+replaced, never added, and the next grant is the target less what was granted. So it may be killed, repeated and run
+twice at once. Grants are earned at once (5000 to 2050) and become payable when they vest (2050 to 2000).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from billing.ledger import store as ledger
+from incentives.grants import store as grants
+from incentives.grants.model import Contribution
+from incentives.grants.store import Window
+from incentives.lifecycle import State
+from incentives.promotions import store as promotions
+from incentives.rules import target as rules
+from incentives.rules.evaluate import Effect, Verdict
+from incentives.rules.index import Plan
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
+from marketplace.flows.promotions import grant_rewards_sql as sql
+from marketplace.flows.promotions.grant_rewards_sql import Settled
+from marketplace.flows.promotions.judge_orders import ROLE, Desk, Plans
+from marketplace.flows.promotions.reach_targets import Touched, reach_targets
+
+PAGE = 200
+LINES_PER_COMMIT = 500
+_COUNTING = (State.SCHEDULED, State.LIVE, State.PAUSED, State.EXHAUSTED, State.ENDED, State.CLOSING)
+"""Promotions whose events count: a scheduled one may have begun before the clock has said so."""
+
+
+async def grant_rewards(db: Database, actor: str) -> int:
+    """Bring all rewards to what settled orders entitle to; returns how many commits that took."""
+    plans = Plans()
+    done = 0
+    while passed := await each(db, actor, "rewards were not granted", _behind, partial(_take_page, plans)):
+        done += passed
+    return done + await each(db, actor, "rewards that were owed were not granted", _owed, partial(_take_owed, plans))
+
+
+async def _behind(tx: Tx, last: Any | None) -> Sequence[Any]:
+    return await sql.merchants_behind(tx, last.merchant_id if last else FIRST, PAGE)
+
+
+async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
+    return await sql.merchants_owed(tx, last.merchant_id if last else FIRST, PAGE)
+
+
+async def _desk(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
+    """Hold a merchant's books and what it has under promotions, and keep these from being moved."""
+    await ledger.lock_books(tx, merchant_id)
+    await grants.hold_parties(tx, ROLE, [merchant_id])
+    merchant = await sql.get_merchant(tx, merchant_id)
+    versions = await promotions.approved_versions(tx, _COUNTING)
+    desk = Desk(merchant, plans, versions, await promotions.joined_at(tx, merchant_id))
+    ended = {row.promotion_id for row in versions if row.state == State.ENDED}
+    desk.granting = await promotions.hold_granting(tx, desk.campaigns) | ended
+    return desk
+
+
+async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
+    """The next page of a merchant's books."""
+    desk = await _desk(tx, plans, row.merchant_id)
+    if desk.campaigns:
+        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT)
+    else:
+        page = sql.Page(orders=[], upto_no=None)
+    touched = await _contributions(tx, desk, page.orders)
+    await reach_targets(tx, desk, touched)
+    await sql.advance(tx, row.merchant_id, page.upto_no)
+    return True
+
+
+async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
+    """Grant what was earned while nothing could be granted."""
+    desk = await _desk(tx, plans, row.merchant_id)
+    windows = [
+        (row.merchant_id, owed.promotion_id, owed.span)
+        for owed in await sql.owed_windows(tx, row.merchant_id, LINES_PER_COMMIT)
+        if owed.promotion_id in desk.granting
+    ]
+    stored = await grants.progress_of(tx, ROLE, windows)
+    touched = {
+        window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now)
+        for window, one in stored.items()
+    }
+    return await reach_targets(tx, desk, touched)
+
+
+async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:
+    """Store what the orders contribute now, each under the version that it first counted under; by window."""
+    touched: dict[Window, Touched] = {}
+    merchant_id = desk.merchant.merchant_id
+    known: dict[str, list[Contribution]] = {}
+    for one in await grants.contributions_by(tx, ROLE, merchant_id, [order.event_id for order in orders]):
+        if one.promotion_id in desk.campaigns:
+            known.setdefault(one.event_id, []).append(one)
+    changed = []
+    for order in orders:
+        before = known.get(order.event_id, [])
+        for was in before:
+            plan = await desk.plans.get(tx, was.promotion_id, was.version_no)
+            if order.settled_at is None and _too_late(desk, plan, was, order):
+                continue
+            now = _counted(plan, was, order)
+            progress = Touched(starts=was.at, ends=None, award_minor=None, at=order.changed_at)
+            _touch(touched, progress, was, now)
+            changed.append(now)
+        if order.settled_at is None:
+            continue
+        seen = {was.promotion_id for was in before}
+        for verdict in await desk.judged(tx, order.event(desk.merchant), order.settled_at):
+            for effect in verdict.effects if verdict.promotion_id not in seen else ():
+                plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
+                now = _counted(plan, _first(effect, verdict, order, order.settled_at), order)
+                window = Touched(
+                    starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=order.settled_at
+                )
+                _touch(touched, window, None, now)
+                changed.append(now)
+    await grants.save_contributions(tx, ROLE, changed)
+    return touched
+
+
+def _touch(touched: dict[Window, Touched], new: Touched, was: Contribution | None, now: Contribution) -> None:
+    found = touched.setdefault((now.party_id, now.promotion_id, now.span), new)
+    found.changes.append((was, now))
+    found.at = max(found.at, new.at)
+    if was is None:
+        found.starts, found.ends, found.award_minor = new.starts, new.ends, new.award_minor
+
+
+def _too_late(desk: Desk, plan: Plan, was: Contribution, order: Settled) -> bool:
+    since = int((order.changed_at - was.at).total_seconds())
+    return rules.is_final(since, desk.side(plan, was.of_buyer).side.reward)
+
+
+def _first(effect: Effect, verdict: Verdict, order: Settled, at: datetime) -> Contribution:
+    return Contribution(
+        party_id=effect.party_id,
+        promotion_id=verdict.promotion_id,
+        event_id=order.event_id,
+        span=effect.window,
+        version_no=verdict.version,
+        promised=0,
+        settled=0,
+        of_buyer=order.buyer_id,
+        line_nos=effect.lines,
+        at=at,
+    )
+
+
+def _counted(plan: Plan, was: Contribution, order: Settled) -> Contribution:
+    """A contribution as the lines that qualified stand now."""
+    lines = [line for line in order.left if line.line_no in was.line_nos]
+    now = rules.contribution(plan.terms.measure.of, lines, "settled", was.of_buyer)
+    return msgspec.structs.replace(was, promised=now.promised, settled=now.settled)

@@ -1,0 +1,71 @@
+"""Settled orders under the promotions that reward merchants: which count, and under which version."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from incentives.grants.rewards import is_reward, not_payable
+from incentives.promotions import store as promotions
+from incentives.rules.arms import arm_of
+from incentives.rules.evaluate import Verdict, evaluate
+from incentives.rules.events import Event, Facts
+from incentives.rules.index import Index, Plan, PlanSide, plan_of
+from incentives.rules.parts import Role
+from marketplace.core.db import Tx
+from marketplace.flows.promotions.grant_rewards_sql import Merchant
+
+ROLE: Role = "merchant"
+
+
+class Plans:
+    """The versions that a pass has compiled: they never change."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[int, int], Plan] = {}
+
+    async def get(self, tx: Tx, promotion_id: int, version_no: int) -> Plan:
+        key = promotion_id, version_no
+        if key not in self._plans:
+            version = await promotions.get_version(tx, promotion_id, version_no)
+            self._plans[key] = plan_of(promotion_id, version_no, version.terms)
+        return self._plans[key]
+
+
+class Desk:
+    """What a merchant's page is decided with: its promotions, as they stand while nobody may move them."""
+
+    def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[int, datetime]) -> None:
+        self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
+        self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
+        self.granting: set[int] = set()
+        self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
+
+    async def judged(self, tx: Tx, event: Event, at: datetime) -> list[Verdict]:
+        """The verdicts on an event under the versions that were in force."""
+        keys = tuple(self._in_force(at).items())
+        if keys not in self._indexes:
+            found = [await self.plans.get(tx, *key) for key in keys]
+            rewards = [plan for plan in found if is_reward(plan.terms) and not not_payable(plan.terms)]
+            self._indexes[keys] = Index(rewards)
+        who = self.merchant.merchant_id
+        facts = Facts(joined_at={(promotion_id, ROLE, who): at for promotion_id, at in self._joined.items()})
+        return evaluate(self._indexes[keys], event, facts, at)
+
+    def _in_force(self, at: datetime) -> dict[int, int]:
+        """By promotion the newest version that was in force by then, before all of them the first."""
+        chosen: dict[int, int] = {}
+        for row in self._versions:
+            if row.ends_at is not None and at >= row.ends_at:
+                continue
+            if row.promotion_id not in chosen or row.effective_from <= at:
+                chosen[row.promotion_id] = row.version_no
+        return chosen
+
+    def side(self, plan: Plan, buyer_id: int | None) -> PlanSide:
+        """The merchant's side of a plan, in the arm that its experiment has drawn for it."""
+        experiment, arm = plan.terms.experiment, None
+        if experiment is not None:
+            units = {"merchant": self.merchant.merchant_id, "buyer": buyer_id, "region": self.merchant.region}
+            arm = arm_of(experiment, str(units[experiment.unit]))
+        sides = next(iter(plan.sides.values())) if arm is None else plan.sides[arm.name]
+        return sides[0]

@@ -1,0 +1,251 @@
+"""Bring windows to what they entitle to: what is missing is granted out of the budgets, what is too much taken back."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from incentives.budgets import store as budgets
+from incentives.budgets.model import Budget, Owner, Scope, Verdict
+from incentives.budgets.reservations import store as reservations
+from incentives.grants import store as grants
+from incentives.grants.model import Contribution, Grant, GrantState, Progress
+from incentives.grants.rewards import funded, taken_from
+from incentives.grants.store import Window
+from incentives.promotions.budgets import ask_for
+from incentives.rules import target as rules
+from incentives.rules.events import Used
+from incentives.rules.index import Plan
+from marketplace.core.db import Tx
+from marketplace.core.ids import time_ordered_id
+from marketplace.flows.promotions.judge_orders import ROLE, Desk
+from marketplace.flows.promotions.vest_rewards import post_grants
+
+
+class Touched(msgspec.Struct, kw_only=True):
+    """What a page changes in a window: contributions before and now."""
+
+    starts: datetime
+    ends: datetime | None
+    award_minor: int | None
+    at: datetime
+    changes: list[tuple[Contribution | None, Contribution]] = []
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a window goes. change_minor: what is to be granted, below zero taken back. granted: what was, in order.
+
+    used: what the merchant has of the promotion with it, in all its windows.
+    """
+
+    plan: Plan
+    progress: Progress
+    change_minor: int
+    at: datetime
+    vest_seconds: int
+    granted: list[Grant]
+    used: Used
+
+    @property
+    def promotion_id(self) -> int:
+        return self.plan.promotion_id
+
+    @property
+    def key(self) -> str:
+        """Of the next grant's reservation."""
+        window = self.progress
+        return f"{window.party_id}:{window.promotion_id}:{window.span}:{window.grants + 1}"
+
+
+async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -> bool:
+    """Grant and take back, and book it; returns whether there was anything. The merchant's books and grants are held.
+
+    What is taken back returns to the budgets before they are asked for more.
+    """
+    stored = await grants.progress_of(tx, ROLE, list(touched))
+    used: dict[int, Used] = {}
+    steps = []
+    for window, touch in sorted(touched.items()):
+        if window[1] not in used:
+            used[window[1]] = (await grants.used(tx, ROLE, window[1], [window[0]])).get(window[0], Used())
+        step = await _step(tx, desk, window, touch, stored.get(window), used[window[1]])
+        used[window[1]] = step.used
+        steps.append(step)
+    kept = await _budgets(tx, desk, {step.promotion_id for step in steps if step.change_minor})
+    backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
+    await _recycle(tx, backs, kept)
+    gifts = await _give(tx, desk, [step for step in steps if step.change_minor > 0], kept)
+    progress = [step.progress for step in steps if step.change_minor == 0]
+    progress += [_after(step, new, 0) for step, new in backs] + [_after(*gift) for gift in gifts]
+    made = [grant for _, new in backs for grant in new] + [grant for _, new, _ in gifts for grant in new]
+    await grants.save_progress(tx, ROLE, progress)
+    await grants.add_grants(tx, ROLE, made)
+    await post_grants(tx, made, desk.merchant.zone)
+    return bool(made)
+
+
+async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progress | None, used: Used) -> Step:
+    """Where a window stands after what has changed in it, and what that entitles to."""
+    before = was or Progress(
+        party_id=window[0],
+        promotion_id=window[1],
+        span=window[2],
+        starts_at=touch.starts,
+        ends_at=touch.ends,
+        award_minor=touch.award_minor,
+    )
+    own = before.granted_minor + before.pending_minor
+    elsewhere = Used(grants=used.grants - (own > 0), minor=used.minor - own)
+    plan = await desk.plans.get(tx, window[1], await _version_of(tx, window, touch))
+    buyer_id = touch.changes[-1][1].of_buyer if touch.changes else None
+    side = desk.side(plan, buyer_id)
+    stands = await _standing(tx, plan, window, before, touch)
+    target = side.goal.target(stands, elsewhere)
+    return Step(
+        plan=plan,
+        progress=msgspec.structs.replace(
+            before, promised=stands.promised, settled=stands.settled, reached=stands.reached, pending_minor=0
+        ),
+        change_minor=target.grant_minor,
+        at=touch.at,
+        vest_seconds=side.side.reward.vest_seconds,
+        granted=await grants.grants_in(tx, ROLE, window) if before.grants and target.grant_minor else [],
+        used=Used(
+            grants=elsewhere.grants + (target.available_minor > 0), minor=elsewhere.minor + target.available_minor
+        ),
+    )
+
+
+async def _version_of(tx: Tx, window: Window, touch: Touched) -> int:
+    """A window of one event is looked at under that event's version, a longer one under the newest that counts."""
+    if touch.changes and touch.changes[-1][1].event_id == window[2]:
+        return touch.changes[-1][1].version_no
+    return await grants.newest_version(tx, ROLE, window)
+
+
+async def _standing(tx: Tx, plan: Plan, window: Window, before: Progress, touch: Touched) -> rules.Progress:
+    """The totals of a window now."""
+    stands = rules.Progress(
+        promised=before.promised,
+        settled=before.settled,
+        reached=before.reached,
+        granted_minor=before.granted_minor,
+        award_minor=before.award_minor,
+    )
+    of = plan.terms.measure.of
+    if of == "distinct_buyers":
+        inside = await grants.contributions_in(tx, ROLE, window)
+        return rules.totals(of, [_plain(one) for one in inside], stands)
+    befores = [_plain(was) for was, _ in touch.changes if was is not None]
+    return rules.moved(stands, _sum(befores), _sum([_plain(now) for _, now in touch.changes]))
+
+
+def _plain(one: Contribution) -> rules.Contribution:
+    return rules.Contribution(promised=one.promised, settled=one.settled, buyer_id=one.of_buyer)
+
+
+def _sum(of: Sequence[rules.Contribution]) -> rules.Contribution:
+    return rules.Contribution(promised=sum(one.promised for one in of), settled=sum(one.settled for one in of))
+
+
+async def _budgets(tx: Tx, desk: Desk, promotion_ids: set[int]) -> dict[int, list[Budget]]:
+    """The budgets that a grant draws on, by promotion: its own and its campaign's."""
+    if not promotion_ids:
+        return {}
+    campaigns = {promotion_id: desk.campaigns[promotion_id] for promotion_id in promotion_ids}
+    own = await budgets.budgets_of(tx, Owner.PROMOTION, promotion_ids)
+    above = await budgets.budgets_of(tx, Owner.CAMPAIGN, set(campaigns.values()))
+    return {
+        promotion_id: [each for each in own if each.owner_id == promotion_id]
+        + [each for each in above if each.owner_id == campaign_id]
+        for promotion_id, campaign_id in campaigns.items()
+    }
+
+
+async def _give(
+    tx: Tx, desk: Desk, steps: Sequence[Step], kept: Mapping[int, list[Budget]]
+) -> list[tuple[Step, list[Grant], int]]:
+    """What the budgets give of what is missing, and what stays owed: of promotions that may not grant just now, and of
+    budgets that make wait."""
+    asks = [
+        ask_for(
+            step.key, step.change_minor, step.plan.terms, kept[step.promotion_id], step.at, desk.merchant.region or None
+        )
+        for step in steps
+        if step.promotion_id in desk.granting
+    ]
+    decisions = {one.key: one for one in await reservations.reserve(tx, asks, spend=True)}
+    gifts = []
+    for step in steps:
+        decision = decisions.get(step.key)
+        minor = 0 if decision is None else decision.granted_minor
+        waits = decision is None or decision.verdict is Verdict.QUEUED
+        vests_at = step.at + timedelta(seconds=step.vest_seconds)
+        new = [_grant(tx, desk, step, step.granted, minor, vests_at)] if minor else []
+        gifts.append((step, new, step.change_minor - minor if waits else 0))
+    return gifts
+
+
+def _take_back(tx: Tx, desk: Desk, step: Step) -> list[Grant]:
+    new: list[Grant] = []
+    for minor, vests_at in taken_from(step.granted, -step.change_minor):
+        new.append(_grant(tx, desk, step, [*step.granted, *new], -minor, vests_at, len(new)))
+    return new
+
+
+def _grant(
+    tx: Tx, desk: Desk, step: Step, granted: Sequence[Grant], minor: int, vests_at: datetime | None, before: int = 0
+) -> Grant:
+    """The next grant of a window, after so many others of this step; without `vests_at` it counts at once."""
+    window, terms = step.progress, step.plan.terms
+    funders, shares = funded(terms, granted, minor)
+    return Grant(
+        party_id=window.party_id,
+        promotion_id=window.promotion_id,
+        span=window.span,
+        grant_no=window.grants + before + 1,
+        grant_id=time_ordered_id(tx.now),
+        campaign_id=desk.campaigns[window.promotion_id],
+        version_no=step.plan.version,
+        event_id=window.span if step.plan.per_event else None,
+        form="credit",
+        currency=terms.currency,
+        amount_minor=minor,
+        funders=funders,
+        funder_minor=shares,
+        state=GrantState.PAID if vests_at is None else GrantState.PENDING,
+        reservation_key=step.key if minor > 0 else None,
+        vests_at=vests_at,
+    )
+
+
+def _after(step: Step, new: Sequence[Grant], owed_minor: int) -> Progress:
+    granted = step.progress.granted_minor + sum(grant.amount_minor for grant in new)
+    return msgspec.structs.replace(
+        step.progress, granted_minor=granted, pending_minor=owed_minor, grants=step.progress.grants + len(new)
+    )
+
+
+async def _recycle(tx: Tx, backs: Sequence[tuple[Step, list[Grant]]], kept: Mapping[int, list[Budget]]) -> None:
+    """Give back to the budgets what is taken back, out of the newest grants first, in the order of the budgets."""
+    taken: dict[tuple[int, str], int] = defaultdict(int)
+    for step, new in backs:
+        keys = [one.reservation_key for one in reversed(step.granted) if one.reservation_key is not None]
+        ids = [each.budget_id for each in kept[step.promotion_id]]
+        left = await reservations.committed(tx, ids, keys)
+        for budget in kept[step.promotion_id]:
+            wanted = sum(_part(budget, one) for one in new)
+            for key in keys:
+                part = min(wanted, left.get((budget.budget_id, key), 0))
+                if part:
+                    taken[budget.budget_id, key] += part
+                    wanted -= part
+    for (budget_id, key), minor in sorted(taken.items()):
+        await reservations.recycle(tx, key, {budget_id: minor})
+
+
+def _part(budget: Budget, back: Grant) -> int:
+    """What of a clawback concerns a budget: all, or the part of the funder that it limits."""
+    shares = zip(back.funders, back.funder_minor, strict=True)
+    return -sum(minor for name, minor in shares if budget.scope is not Scope.FUNDER or name == budget.scope_key)

@@ -1,0 +1,71 @@
+"""Book merchants' rewards: earned at once, payable when they vest, taken back from where they stand."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from billing import postings
+from billing.ledger import store as ledger
+from billing.ledger.model import Leg, NewEntry
+from incentives.grants import store as grants
+from incentives.grants.model import Grant, GrantState
+from incentives.grants.rewards import moves_minor
+from marketplace.core.clock import local_date
+from marketplace.core.db import Database, Tx
+from marketplace.core.each import FIRST, each
+from marketplace.flows.promotions import grant_rewards_sql as sql
+
+_PAGE = 200
+_PER_COMMIT = 500
+
+
+async def vest_rewards(db: Database, actor: str) -> int:
+    """Make payable what has vested by now; returns how many commits that took."""
+    vested = 0
+    while done := await each(db, actor, "rewards did not vest", partial(_vesting, db), _vest):
+        vested += done
+    return vested
+
+
+async def _vesting(db: Database, tx: Tx, last: Any | None) -> Sequence[Any]:
+    return await sql.merchants_vesting(tx, db.clock.now(), last.merchant_id if last else FIRST, _PAGE)
+
+
+async def _vest(tx: Tx, row: Any) -> bool:
+    await ledger.lock_books(tx, row.merchant_id)
+    await grants.hold_parties(tx, "merchant", [row.merchant_id])
+    due = [(row.merchant_id, each.grant_id) for each in await sql.vested_of(tx, row.merchant_id, _PER_COMMIT)]
+    await grants.move_grants(tx, "merchant", due, GrantState.AVAILABLE)
+    vested = await grants.move_grants(tx, "merchant", due, GrantState.PAID)
+    merchant = await sql.get_merchant(tx, row.merchant_id)
+    legs = [(grant, postings.incentive_vested(moves_minor(grant), grant.promotion_id)) for grant in vested]
+    await ledger.post(tx, [_entry(tx, grant, "incentive_vested", of, merchant.zone) for grant, of in legs if of])
+    return bool(vested)
+
+
+async def post_grants(tx: Tx, new: Sequence[Grant], zone: str) -> None:
+    """Book new grants of merchants whose books are held. What a merchant bears of its own reward moves nothing."""
+    entries = []
+    for grant in new:
+        minor, promotion_id = moves_minor(grant), grant.promotion_id
+        if grant.state is GrantState.PAID:
+            kind, legs = "incentive_clawed_back", postings.incentive_clawed_back(-minor, promotion_id)
+        elif minor < 0:
+            kind, legs = "incentive_unearned", postings.incentive_earned(minor, promotion_id)
+        else:
+            kind, legs = "incentive_earned", postings.incentive_earned(minor, promotion_id)
+        if legs:
+            entries.append(_entry(tx, grant, kind, legs, zone))
+    await ledger.post(tx, entries)
+
+
+def _entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], zone: str) -> NewEntry:
+    return NewEntry(
+        merchant_id=grant.party_id,
+        kind=kind,
+        source_id=grant.grant_id,
+        currency=grant.currency,
+        occurred_at=tx.now,
+        effective_on=local_date(tx.now, zone),
+        legs=legs,
+    )

@@ -1,0 +1,1 @@
+"""Proofs that the books hold, row by row."""

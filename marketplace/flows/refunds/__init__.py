@@ -1,0 +1,1 @@
+"""Money that goes back to buyers, and goods that come back from them."""

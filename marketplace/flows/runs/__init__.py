@@ -1,0 +1,1 @@
+"""Billing runs: from a draft to entries, documents and payouts."""
