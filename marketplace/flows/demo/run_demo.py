@@ -19,6 +19,7 @@ from marketplace.flows.commission.apply_contracts import apply_file
 from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.demo.demo_market import SEED, SOURCE, demo_contracts, load_demo_market, make_market
 from marketplace.flows.demo.demo_orders import Outside, live_orders
+from marketplace.flows.demo.demo_papers import hand_in_papers
 from marketplace.flows.imports.import_olist import import_olist
 from marketplace.flows.imports.load_orders_model import Loaded
 from marketplace.flows.payments.reconcile_payments import Reconciliation, reconcile_payments
@@ -80,6 +81,8 @@ async def run_demo(
         contracts = _OLIST_CONTRACTS
         last_on = await _last_delivery(db)
     await apply_file(db, actor, contracts.encode())
+    if olist is None:
+        await db.write(WORKER, actor, hand_in_papers, market)
     with bar("Settling") as show:
         await settle_through(db, actor, last_on, show)
     refunds = await _refund_some(db, actor, last_on, bar) if olist is None else 0
