@@ -8,29 +8,14 @@ from sqlalchemy import ARRAY, BigInteger, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
 from billing.runs.model import INCENTIVE_KINDS
+from billing.runs.sql import span
 
 
 def _bucket(sql: str) -> TextClause:
     return text(sql).bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
 
 
-# Which of a merchant's entries can belong to the period: from the roll-up; what is not rolled up yet is included.
-_SPAN = """
-SELECT merchant_id, min(first_no) AS first_no, max(last_no) AS last_no
-FROM (
-    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no
-    FROM billing.account_day d
-    WHERE d.merchant_id = ANY(:merchants) AND d.account IN (2000, 2300, 4000)
-      AND d.effective_on >= :from_on AND d.effective_on < :to_on
-    GROUP BY d.merchant_id
-    UNION ALL
-    SELECT h.merchant_id, r.rolled_no + 1, h.last_entry_no
-    FROM billing.ledger_head h
-    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
-    WHERE h.merchant_id = ANY(:merchants)
-) AS part
-GROUP BY merchant_id"""
-
+_SPAN = span(2000, 2300, 4000)
 _LINES = f"""({_SPAN}) AS span
 JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
  AND c.entry_no BETWEEN span.first_no AND span.last_no
