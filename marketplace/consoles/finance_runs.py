@@ -72,10 +72,10 @@ async def run(
 async def show_run(
     request: ActorRequest, db: Database, run_id: int, after: str | None = None, refused: Refused | None = None
 ) -> Response[str]:
-    key = decode_cursor(after, tuple[int])
+    key = decode_cursor(after, tuple[int, str])
     async with db.read(STAFF) as tx:
-        page = await finance_queries.run_page(tx, run_id, key[0] if key else None)
-    older = encode_cursor((page.older,)) if page.older is not None else None
+        page = await finance_queries.run_page(tx, run_id, key)
+    older = encode_cursor(page.older) if page.older is not None else None
     more: dict[str, Any] = {"steps": RUN_STEPS, "cursor": older, "may_reverse": bool(request.user.roles & REVERSERS)}
     return send(request, "finance/run.html", page, "home", refused=refused, **more)
 
@@ -104,7 +104,6 @@ async def take_step(
     """Take a run on: preview it afresh, approve it, make it final, bill what it has parked, or give it up."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        del typed
         shown = run_id
         match step:
             case Step.PREVIEW:
@@ -116,7 +115,8 @@ async def take_step(
                 else:
                     await run_billing.run_parked(db, tx.actor, of.parent_run_id)
             case Step.APPROVE | Step.APPROVE_REST:
-                await run_billing.approve(tx, run_id, without_parked=step is Step.APPROVE_REST)
+                rest = step is Step.APPROVE_REST
+                await run_billing.approve(tx, run_id, batch_id=number(typed, "batch_id"), without_parked=rest)
             case Step.PARKED:
                 shown = (await run_billing.run_parked(db, tx.actor, run_id)).run.run_id
             case Step.FINALISE:

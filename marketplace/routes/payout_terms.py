@@ -9,7 +9,18 @@ from litestar.params import JSONBody
 
 from billing.payout_terms import store
 from billing.payout_terms.dues import store as dues
-from billing.payout_terms.model import PPM, RESERVE_DAYS_MAX, Carried, Conditions, Due, Hold, PayoutDays, Reserve, Terms
+from billing.payout_terms.model import (
+    PPM,
+    RESERVE_DAYS_MAX,
+    Carried,
+    Conditions,
+    Due,
+    Hold,
+    NewTerms,
+    PayoutDays,
+    Reserve,
+    Terms,
+)
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payouts import set_payout_terms as flow
@@ -25,7 +36,7 @@ from marketplace.web.openapi import ONCE
 from supply.store import get_merchant
 
 
-class NewTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ProposedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """minimum_minor: below it the balance is carried over. reserve_ppm of each payout is kept for reserve_days.
 
     days: when payouts are due; weekday: that of weekly ones, 1 for Monday to 7 for Sunday.
@@ -50,14 +61,14 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 @post(
     "/merchants/{merchant_id:int}/payout-terms",
-    dto=StrictBody[NewTerms],
+    dto=StrictBody[ProposedTerms],
     guards=[needs(FINANCE)],
     status_code=201,
     opt=ONCE,
 )
 async def propose_payout_terms(
-    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[NewTerms]
-) -> Response[Terms]:
+    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[ProposedTerms]
+) -> Response[NewTerms]:
     """New terms. Those that keep more back hold at once; those that favour the merchant once somebody else approves."""
     conditions = Conditions(**{name: getattr(data, name) for name in Conditions.__struct_fields__})
     cmd = ProposeTerms(merchant_id=merchant_id, currency=data.currency, conditions=conditions, reason=data.reason)

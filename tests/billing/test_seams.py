@@ -11,8 +11,9 @@ from billing.ledger.chart import Account
 from billing.ledger.model import Leg
 from billing.line_disputes.model import LineDispute
 from billing.payout_terms.model import Conditions, PayoutDays
+from marketplace.consoles.finance_queries import run_page
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.ads.credit_clicks import credit_clicks
 from marketplace.flows.books.dispute_line import (
@@ -244,3 +245,18 @@ async def test_a_correction_that_was_taken_back_corrects_nothing(db: Database, c
     asked = await db.write(WORKER, MAKER, ask_void, 1, one.document.document_id, "wrong address")
     assert asked.void_asked_by == MAKER
     await check_books(db)
+
+
+async def test_the_page_of_a_run_shows_every_currency(db: Database) -> None:
+    await settled_market(db, [order(1, 1, MAY_10)])
+    await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 5, MAY_20, 500, "USD")])
+    run_id = (await run_period(db, MAKER, MAY)).run.run_id
+    async with db.read(STAFF) as tx:
+        page = await run_page(tx, run_id, None)
+    of_run = await statements(db, run_id)
+    assert {(each.merchant_id, each.currency) for each in page.statements} == of_run.keys()
+    assert {each.currency: each.closing_minor for each in page.totals} == {
+        currency: sum(one.closing_minor for key, one in of_run.items() if key[1] == currency)
+        for currency in ("EUR", "USD")
+    }
+    assert page.run.currency == page.entity.currency == "EUR"
