@@ -26,7 +26,7 @@ from marketplace.flows.payouts import instruct_bank, set_payout_terms
 from marketplace.flows.products import dun_merchants
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import FINANCE, OPS, Role
+from marketplace.web.guards import CONTROL, FINANCE, OPS, Role
 
 LISTED_MAX = 200
 
@@ -142,7 +142,7 @@ def _check_role(request: ActorRequest, kind: Kind) -> None:
 
 
 def _decision(request: ActorRequest, merchant_id: int, proposal_id: int, reason: str = "") -> Decision:
-    return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & {Role.CONTROLLER, Role.ADMIN}))
+    return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & CONTROL))
 
 
 @get("/approvals")

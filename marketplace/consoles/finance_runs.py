@@ -19,13 +19,10 @@ from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import Role, needs
+from marketplace.web.guards import CONTROL, needs
 
 RUN_STEPS = ("draft", "previewed", "approved", "finalised")
 """The way of a run, as its stepper shows it."""
-
-
-REVERSERS = frozenset({Role.CONTROLLER, Role.ADMIN})
 
 
 class Step(StrEnum):
@@ -76,7 +73,7 @@ async def show_run(
     async with db.read(STAFF) as tx:
         page = await finance_queries.run_page(tx, run_id, key)
     older = encode_cursor(page.older) if page.older is not None else None
-    more: dict[str, Any] = {"steps": RUN_STEPS, "cursor": older, "may_reverse": bool(request.user.roles & REVERSERS)}
+    more: dict[str, Any] = {"steps": RUN_STEPS, "cursor": older, "may_reverse": bool(request.user.roles & CONTROL)}
     return send(request, "finance/run.html", page, "home", refused=refused, **more)
 
 
@@ -129,7 +126,7 @@ async def take_step(
     return await carry_out(request, db, work, again=again, by_steps=step in _BY_STEPS)
 
 
-@post("/runs/{run_id:int}/reverse", guards=[needs(REVERSERS)])
+@post("/runs/{run_id:int}/reverse", guards=[needs(CONTROL)])
 async def reverse(request: ActorRequest, db: NamedDependency[Database], run_id: PathId) -> Response[Any]:
     """Undo the newest run that is final."""
 

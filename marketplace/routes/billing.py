@@ -20,7 +20,7 @@ from marketplace.routes.fields import EntityId, Id
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo, QueryCurrency, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once, once_through
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -182,7 +182,7 @@ async def abort_run(request: ActorRequest, db: NamedDependency[Database], run_id
 
 @post(
     "/billing-runs/{run_id:int}/reverse",
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     status_code=200,
     opt=ONCE,
 )

@@ -21,12 +21,9 @@ from marketplace.routes.fields import Currency, EntityId, Minor, Positive, Reaso
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
-
-CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
-"""Whom the limit of accountants does not bind."""
 
 _ALL = "/merchants/{merchant_id:int}/journals"
 _ONE = f"{_ALL}/{{journal_id:int}}"
