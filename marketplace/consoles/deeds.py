@@ -61,7 +61,7 @@ async def carry_out(
             return (await work(tx, typed)).encode()
 
         answered = await answer_once(db, ticket, answer, by_steps=by_steps)
-        return Redirect(answered.body.decode(), status_code=ticket.status)
+        return Redirect(answered.body.decode(), status_code=303)
     except AppError as refusal:
         page = await again(_refused(refusal, typed))
         page.status_code = refusal.status

@@ -109,8 +109,8 @@ async def approve_run(
     without_parked: WithoutParked = None,
 ) -> Response[RunResult]:
     """Approve the preview of a run, as another person than its maker; what is parked is left out where that is said."""
-    approving = {"batch_id": data.batch_id, "without_parked": bool(without_parked)}
-    return await once(request, db, run_billing.approve, run_id, **approving)
+    rest = bool(without_parked)
+    return await once(request, db, run_billing.approve, run_id, batch_id=data.batch_id, without_parked=rest)
 
 
 @get("/billing-runs/{run_id:int}/parked", guards=[needs(FINANCE)])

@@ -56,8 +56,8 @@ WHERE merchant_id = :merchant AND run_id = :run_id AND currency = :currency
 
 async def reserve_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
     """Set aside what payers bear of what these merchants' previewed statements charge, and say so on them."""
-    for one in await credited_covers(tx, run, merchants):
-        await _relieve(tx, run, one.share.merchant_id, one.share.currency, one.relief_minor)
+    for back in await credited_covers(tx, run, merchants):
+        await _relieve(tx, run, back.share.merchant_id, back.share.currency, back.relief_minor)
     on = run.period.last_on
     versions = await payers.paying_charges(tx, on)
     if not versions:
