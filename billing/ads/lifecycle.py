@@ -18,6 +18,11 @@ class AdParty(StrEnum):
     CLOCK = "clock"
 
 
+def party_of(merchant_id: int | None) -> AdParty:
+    """As whom people act on campaigns and ad orders: a merchant's own people, or the platform's, who have none."""
+    return AdParty.PLATFORM if merchant_id is None else AdParty.MERCHANT
+
+
 class CampaignMove(StrEnum):
     SUBMIT = "submit"
     APPROVE = "approve"

@@ -139,7 +139,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return Conditions(**{name: getattr(self, name) for name in Conditions.__struct_fields__})
 
 
-class NewTerms(Terms, frozen=True, kw_only=True):
+class TermsMade(Terms, frozen=True, kw_only=True):
     """Terms just made. favours: by which of them the merchant is paid anything sooner than before, so that they are
     proposed and somebody else approves them; without any they are active at once."""
 

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from billing.ads.campaigns import store as campaigns
-from billing.ads.lifecycle import CampaignMove, moves_from
+from billing.ads.lifecycle import CampaignMove, moves_from, party_of
 from billing.ads.model import Pacing, TopUpSource
 from billing.ledger import store as ledger
 from marketplace.consoles import ads_queries
@@ -31,7 +31,6 @@ from marketplace.flows.ads.plan_campaign import (
 )
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, OPS, Role, needs
-from marketplace.web.parties import ad_party
 
 readers = needs(MERCHANT_BOOKS, OPS, FINANCE)
 sellers = needs(MERCHANT_BOOKS, OPS)
@@ -77,7 +76,7 @@ async def show_campaign(
     async with db.read(place.scope) as tx:
         page = await ads_queries.campaign_page(tx, place.merchant_id, campaign_id)
     moves = (
-        moves_from(page.found.campaign.state, ad_party(request.user))
+        moves_from(page.found.campaign.state, party_of(request.user.merchant_id))
         if request.user.roles & (MERCHANT_BOOKS | OPS)
         else []
     )
@@ -127,9 +126,9 @@ async def draft(request: ActorRequest, db: NamedDependency[Database], place: Nam
             categories=(),
             words=tuple(dict.fromkeys(words)),
         )
-        made = await draft_campaign(tx, cmd, ad_party(request.user))
+        made = await draft_campaign(tx, cmd, party_of(request.user.merchant_id))
         key = (made.campaign.merchant_id, made.campaign.campaign_id)
-        await move_campaign(tx, *key, CampaignMove.SUBMIT, ad_party(request.user))
+        await move_campaign(tx, *key, CampaignMove.SUBMIT, party_of(request.user.merchant_id))
         return done(f"{place.base}/ads/{made.campaign.campaign_id}", "campaign_submit")
 
     return await carry_out(request, db, work, again=partial(show_ads, request, db, place, None))
@@ -166,7 +165,7 @@ async def take_on(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         reason = text(typed, "reason", most=500)
-        await move_campaign(tx, place.merchant_id, campaign_id, move, ad_party(request.user), reason)
+        await move_campaign(tx, place.merchant_id, campaign_id, move, party_of(request.user.merchant_id), reason)
         return done(f"{place.base}/ads/{campaign_id}", f"campaign_{move}")
 
     return await carry_out(request, db, work, again=partial(show_campaign, request, db, place, campaign_id))

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
 
-from demand.lifecycle import Move, moves_from
+from demand.lifecycle import Move, moves_from, party_of
 from demand.model import OrderState
 from marketplace.consoles import books_queries
 from marketplace.consoles.books_queries import OrderPage
@@ -19,7 +19,6 @@ from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
 from marketplace.flows.orders.hold_order import Act
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, needs
-from marketplace.web.parties import order_party
 
 _TEXT_MAX = 200
 
@@ -37,7 +36,7 @@ def _moves(actor: Actor, page: OrderPage) -> set[Move]:
     """What these people may do with the order as it stands."""
     found = set[Move]()
     if actor.roles & (MERCHANT | OPS):
-        found |= set(moves_from(OrderState(page.order.state), order_party(actor)))
+        found |= set(moves_from(OrderState(page.order.state), party_of(actor.merchant_id)))
     if not actor.roles & (MERCHANT_BOOKS | OPS):
         found.discard(Move.CANCEL)
     if all(line.shipped + line.gone >= line.quantity for line in page.lines):
@@ -111,7 +110,7 @@ async def cancel(
 
 
 def _act(request: ActorRequest, place: Place, order_id: int) -> Act:
-    return Act(merchant_id=place.merchant_id, order_id=order_id, party=order_party(request.user))
+    return Act(merchant_id=place.merchant_id, order_id=order_id, party=party_of(request.user.merchant_id))
 
 
 def _address(place: Place, order_id: int) -> str:

@@ -8,6 +8,7 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
+from billing.ads.lifecycle import party_of
 from billing.ads.orders import store
 from billing.ads.orders.lifecycle import OrderMove, OrderState
 from billing.ads.orders.model import AdOrder, Bill, OrderLine
@@ -30,7 +31,6 @@ from marketplace.web.etag import check_version, expected_version, tagged, versio
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
-from marketplace.web.parties import ad_party
 
 _PATH = "/merchants/{merchant_id:int}/ad-orders"
 _ONE = _PATH + "/{ad_order_id:int}"
@@ -263,7 +263,7 @@ async def accept_ad_order(
     """Order what was quoted. Slots are taken at once; one that somebody else has is refused, naming that booking."""
     check_books(request.user, merchant_id)
     cmd = AcceptOrder(merchant_id=merchant_id, order_id=ad_order_id, **msgspec.structs.asdict(data))
-    party = ad_party(request.user)
+    party = party_of(request.user.merchant_id)
 
     async def work(tx: Tx) -> AdOrder:
         return _shown(request.user, await selling.accept_order(tx, cmd, party))

@@ -10,7 +10,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from billing.ads.campaigns import store
 from billing.ads.campaigns.store import CampaignDetail
-from billing.ads.lifecycle import CampaignMove
+from billing.ads.lifecycle import CampaignMove, party_of
 from billing.ads.model import Booking, Campaign, Charge, Pacing
 from billing.ads.slots import store as slots
 from billing.ledger import store as ledger
@@ -32,7 +32,6 @@ from marketplace.web.etag import check_version, expected_version, tagged, versio
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
-from marketplace.web.parties import ad_party
 
 _PATH = "/merchants/{merchant_id:int}/campaigns/{campaign_id:int}"
 _TERMS_MAX = 50
@@ -142,7 +141,7 @@ async def draft_campaign(
     check_books(request.user, merchant_id)
     check_instants(starts_at=data.starts_at, ends_at=data.ends_at)
     cmd = NewCampaign(merchant_id=merchant_id, **msgspec.structs.asdict(data))
-    return await once(request, db, flow.draft_campaign, cmd, ad_party(request.user))
+    return await once(request, db, flow.draft_campaign, cmd, party_of(request.user.merchant_id))
 
 
 @patch(_PATH, dto=StrictBody[CampaignChanges], guards=[needs(OPS, MERCHANT_BOOKS)], opt=versioned())
@@ -180,7 +179,7 @@ async def move_campaign(
 ) -> Response[CampaignDetail]:
     """Submit, pause, resume or end a campaign; the platform also approves, rejects, suspends and reinstates."""
     check_books(request.user, merchant_id)
-    party = ad_party(request.user)
+    party = party_of(request.user.merchant_id)
     return await once(request, db, flow.move_campaign, merchant_id, campaign_id, data.move, party, data.reason)
 
 

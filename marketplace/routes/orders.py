@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 
 from demand.fulfilment.model import Return, ReturnMove
 from demand.fulfilment.units import LINES_MAX, LineUnits
-from demand.lifecycle import Party
+from demand.lifecycle import Party, party_of
 from demand.model import Moved, OrderEvent
 from demand.store import list_events as read_events
 from marketplace.core.db import Database
@@ -30,7 +30,6 @@ from marketplace.web.etag import seen_version, tagged
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import IF_MATCH_OPTIONAL, ONCE
-from marketplace.web.parties import order_party
 
 ORDER = "/merchants/{merchant_id:int}/orders/{order_id:int}"
 ACTS = {**ONCE, **IF_MATCH_OPTIONAL}
@@ -93,7 +92,7 @@ def _act(request: ActorRequest, merchant_id: int, order_id: int) -> Act:
     return Act(
         merchant_id=merchant_id,
         order_id=order_id,
-        party=order_party(request.user),
+        party=party_of(request.user.merchant_id),
         check_version=seen_version(request),
     )
 
@@ -109,7 +108,7 @@ async def get_order(
     """An order with its lines, refunds, shipments and returns, and what the caller may do with it."""
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        found = await view_order(tx, merchant_id, order_id, order_party(request.user))
+        found = await view_order(tx, merchant_id, order_id, party_of(request.user.merchant_id))
     return tagged(found, found.order.version)
 
 

@@ -16,7 +16,6 @@ from billing.payout_terms.model import (
     Conditions,
     Due,
     Hold,
-    NewTerms,
     PayoutDays,
     Reserve,
     Terms,
@@ -36,7 +35,7 @@ from marketplace.web.openapi import ONCE
 from supply.store import get_merchant
 
 
-class ProposedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NewTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """minimum_minor: below it the balance is carried over. reserve_ppm of each payout is kept for reserve_days.
 
     days: when payouts are due; weekday: that of weekly ones, 1 for Monday to 7 for Sunday.
@@ -61,13 +60,13 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 @post(
     "/merchants/{merchant_id:int}/payout-terms",
-    dto=StrictBody[ProposedTerms],
+    dto=StrictBody[NewTerms],
     guards=[needs(FINANCE)],
     status_code=201,
     opt=ONCE,
 )
 async def propose_payout_terms(
-    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[ProposedTerms]
+    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[NewTerms]
 ) -> Response[NewTerms]:
     """New terms. Those that keep more back hold at once; those that favour the merchant once somebody else approves."""
     conditions = Conditions(**{name: getattr(data, name) for name in Conditions.__struct_fields__})

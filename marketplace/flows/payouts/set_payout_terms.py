@@ -14,7 +14,7 @@ from billing import postings
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from billing.payout_terms import store
-from billing.payout_terms.model import Conditions, Hold, NewTerms, Terms, TermsState, favours
+from billing.payout_terms.model import Conditions, Hold, Terms, TermsMade, TermsState, favours
 from marketplace.core import audit, policies
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
@@ -35,7 +35,7 @@ class ProposeTerms(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-async def propose_terms(tx: Tx, cmd: ProposeTerms) -> NewTerms:
+async def propose_terms(tx: Tx, cmd: ProposeTerms) -> TermsMade:
     """Terms that keep more back are active at once; those that favour the merchant wait for a second person.
 
     Raises NotFound, Invalid for terms that cannot be or that change nothing, Conflict while others wait.
@@ -51,7 +51,7 @@ async def propose_terms(tx: Tx, cmd: ProposeTerms) -> NewTerms:
     state = TermsState.PROPOSED if sooner else TermsState.ACTIVE
     terms = await store.add_terms(tx, cmd.merchant_id, cmd.currency, cmd.conditions, cmd.reason, state)
     await _told(tx, f"payout terms {state}", terms)
-    return NewTerms(**msgspec.structs.asdict(terms), favours=sooner)
+    return TermsMade(**msgspec.structs.asdict(terms), favours=sooner)
 
 
 async def approve_terms(tx: Tx, merchant_id: int, terms_id: int) -> Terms:
