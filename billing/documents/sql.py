@@ -22,7 +22,7 @@ JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
  AND c.effective_on >= :from_on AND c.effective_on < :to_on"""
 
 # An order's VAT is the difference of what its month's VAT has come to, so the sum of sales was rounded once. What
-# refunds and new ratings change belongs to the document in which the sale stands.
+# refunds and new ratings change belongs to the document in which the sale stands; for a sale nothing is looked up.
 _COMMISSION = f"""
 SELECT c.merchant_id, c.currency, CASE c.kind WHEN 'sale' THEN 'period' ELSE 'correction' END AS subject,
        CASE c.kind WHEN 'sale' THEN 'commission' ELSE c.kind END AS category, k.vat_ppm,
@@ -30,8 +30,8 @@ SELECT c.merchant_id, c.currency, CASE c.kind WHEN 'sale' THEN 'period' ELSE 'co
        d.document_id AS corrects_id,
        CASE WHEN d.document_id IS NULL AND s.effective_on >= :from_on THEN 'period' END AS of_run
 FROM {_LINES} JOIN billing.contract k ON k.contract_id = c.contract_id
-LEFT JOIN billing.commission_line s ON c.kind <> 'sale' AND s.merchant_id = c.merchant_id
- AND s.order_id = c.order_id AND s.contract_id = c.contract_id AND s.kind = 'sale'
+LEFT JOIN billing.commission_line s ON s.merchant_id = c.merchant_id
+ AND s.order_id = CASE WHEN c.kind <> 'sale' THEN c.order_id END AND s.contract_id = c.contract_id AND s.kind = 'sale'
 LEFT JOIN billing.document d ON d.merchant_id = s.merchant_id AND d.currency = s.currency
  AND d.subject = 'period' AND d.kind = 'invoice' AND d.state = 'issued' AND d.corrects_id IS NULL
  AND s.effective_on >= d.from_on AND s.effective_on < d.to_on

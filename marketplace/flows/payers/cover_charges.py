@@ -30,6 +30,7 @@ from marketplace.flows.payers.credit_covers import (
     commit_credited_covers,
     credited_covers,
     ids_of,
+    one_at_a_time,
     take_back,
     undo_credited_covers,
 )
@@ -46,6 +47,7 @@ LEFT JOIN (SELECT merchant_id, currency, sum(fee_minor + vat_minor) AS minor FRO
           ) AS c ON c.merchant_id = s.merchant_id AND c.currency = s.currency
 LEFT JOIN ({CREDITED_BEFORE}) AS back ON back.merchant_id = s.merchant_id AND back.currency = s.currency
 WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'preview'
+  AND -(s.commission_minor + s.vat_minor) + coalesce(c.minor, 0) + coalesce(back.minor, 0) > 0
 ORDER BY s.merchant_id, s.currency
 """).bindparams(_merchants)
 _RELIEVE = """
@@ -62,12 +64,16 @@ async def reserve_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
     versions = await payers.paying_charges(tx, on)
     if not versions:
         return
-    await _one_at_a_time(tx)
     period = {"from_on": run.from_on, "to_on": run.to_on}
-    for row in await tx.rows(_CHARGED, merchants=list(merchants), run_id=run.run_id, **period):
-        fitting = [one for one in versions if one.terms.is_for(row.merchant_ref, row.entity_id, row.currency, on)]
-        if row.minor <= 0 or not fitting:
-            continue
+    charged = await tx.rows(_CHARGED, merchants=list(merchants), run_id=run.run_id, **period)
+    found = [
+        (row, fitting)
+        for row in charged
+        if (fitting := [one for one in versions if one.terms.is_for(row.merchant_ref, row.entity_id, row.currency, on)])
+    ]
+    if found:
+        await one_at_a_time(tx)
+    for row, fitting in found:
         offers = [await _offer(tx, version, on) for version in fitting]
         granted = [one for one in waterfall([Priced(1, None, row.minor, 0)], offers) if one.amount_minor]
         first = run.run_id * PER_RUN + await shares.count_from(tx, row.merchant_id, CHARGE, ids_of(run.run_id))
@@ -96,7 +102,7 @@ async def release_covers(tx: Tx, run_id: int, merchants: Sequence[int] | None = 
     """Let go of what a preview has set aside, for these merchants or for all."""
     reserved = await shares.shares_from(tx, merchants, CHARGE, ids_of(run_id), "reserved")
     if reserved:
-        await _one_at_a_time(tx)
+        await one_at_a_time(tx)
     for share in reserved:
         await shares.store_share(tx, msgspec.structs.replace(share, state="released"))
         await caps.give_back(tx, share.cap, share.shard, share.amount_minor)
@@ -109,16 +115,11 @@ async def take_back_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
     """
     committed = await shares.shares_from(tx, merchants, CHARGE, ids_of(run.run_id), "committed")
     if committed:
-        await _one_at_a_time(tx)
+        await one_at_a_time(tx)
     for share in committed:
         if minor := share.amount_minor - share.back_minor:
             await take_back(tx, share, minor, share.source_id, run)
     await undo_credited_covers(tx, run, merchants)
-
-
-async def _one_at_a_time(tx: Tx) -> None:
-    """Hold the caps of charges until the transaction ends: buckets would take them in the order of their merchants."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('covers_of_charges'))")
 
 
 async def _offer(tx: Tx, version: Version, on: date) -> Offer:

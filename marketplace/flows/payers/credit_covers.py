@@ -122,7 +122,10 @@ async def commit_credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> 
 
     It stands under ids of the run behind those of the run's own shares.
     """
-    for one in await credited_covers(tx, run, merchants):
+    credited = await credited_covers(tx, run, merchants)
+    if credited:
+        await one_at_a_time(tx)
+    for one in credited:
         share = one.share
         first = run.run_id * PER_RUN + await shares.count_from(tx, share.merchant_id, CHARGE, ids_of(run.run_id))
         taken = await shares.backs_from(tx, [share.merchant_id], CHARGE, ids_of(run.run_id))
@@ -145,9 +148,11 @@ async def undo_credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> No
     The merchants' books are held, and open again in the period. Raises Conflict when a cap has no room for it.
     """
     on = run.period.last_on
-    for row in await shares.backs_from(tx, merchants, CHARGE, ids_of(run.run_id)):
-        if row.source_id >= run.run_id * PER_RUN:
-            continue
+    backs = await shares.backs_from(tx, merchants, CHARGE, ids_of(run.run_id))
+    credited = [row for row in backs if row.source_id < run.run_id * PER_RUN]
+    if credited:
+        await one_at_a_time(tx)
+    for row in credited:
         share = await shares.get_share(tx, row.merchant_id, CHARGE, row.source_id, row.contract_id)
         assert share is not None
         [minor] = row.line_minor
@@ -155,6 +160,11 @@ async def undo_credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> No
         await post_share(tx, share, "payer_charge", legs, on=on, source_id=row.refund_id)
         await shares.add_back(tx, share, row.refund_id, {1: -minor}, -row.rejected_back_minor, undone=True)
         await move_share(tx, share, {1: -minor}, -row.rejected_back_minor, on=on)
+
+
+async def one_at_a_time(tx: Tx) -> None:
+    """Hold the caps of charges until the transaction ends: buckets would take them in the order of their merchants."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('covers_of_charges'))")
 
 
 def ids_of(run_id: int) -> tuple[int, int]:
