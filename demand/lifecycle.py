@@ -25,6 +25,11 @@ class Party(StrEnum):
     CLOCK = "clock"
 
 
+def party_of(merchant_id: int | None) -> Party:
+    """As whom people act on orders: a merchant's own people, or the platform's, who have none."""
+    return Party.PLATFORM if merchant_id is None else Party.MERCHANT
+
+
 class Move(StrEnum):
     PAY = "pay"
     EXPIRE = "expire"

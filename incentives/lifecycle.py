@@ -13,7 +13,8 @@ from enum import StrEnum
 
 import msgspec
 
-from marketplace.core.errors import Conflict, Forbidden
+from marketplace.core import moves
+from marketplace.core.moves import Rule, rule
 
 
 class State(StrEnum):
@@ -55,18 +56,6 @@ class Party(StrEnum):
     CLOCK = "clock"
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """From these states a move leads to that one, when one of these parties makes it."""
-
-    sources: frozenset[State]
-    target: State
-    parties: frozenset[Party]
-
-
-def _rule(sources: tuple[State, ...], target: State, *parties: Party) -> Rule:
-    return Rule(frozenset(sources), target, frozenset(parties))
-
-
 _S, _P = State, Party
 
 STARTED = (_S.LIVE, _S.PAUSED, _S.EXHAUSTED)
@@ -78,36 +67,27 @@ AGREED = (_S.APPROVED, _S.SCHEDULED, *STARTED)
 FOR_APPROVERS = frozenset({Move.APPROVE, Move.REJECT})
 """Moves that only somebody who may approve makes."""
 
-RULES: dict[Move, Rule] = {
-    Move.SUBMIT: _rule((_S.DRAFT,), _S.IN_REVIEW, _P.PLATFORM),
-    Move.APPROVE: _rule((_S.IN_REVIEW,), _S.APPROVED, _P.PLATFORM),
-    Move.REJECT: _rule((_S.IN_REVIEW,), _S.REJECTED, _P.PLATFORM),
-    Move.REVISE: _rule((_S.IN_REVIEW, _S.REJECTED), _S.DRAFT, _P.PLATFORM),
-    Move.SCHEDULE: _rule((_S.APPROVED,), _S.SCHEDULED, _P.PLATFORM),
-    Move.START: _rule((_S.SCHEDULED,), _S.LIVE, _P.CLOCK),
-    Move.PAUSE: _rule((_S.LIVE, _S.EXHAUSTED), _S.PAUSED, _P.PLATFORM, _P.CLOCK),
-    Move.RESUME: _rule((_S.PAUSED,), _S.LIVE, _P.PLATFORM),
-    Move.EXHAUST: _rule((_S.LIVE,), _S.EXHAUSTED, _P.CLOCK),
-    Move.REFILL: _rule((_S.EXHAUSTED,), _S.LIVE, _P.CLOCK),
-    Move.END: _rule(STARTED, _S.ENDED, _P.CLOCK),
-    Move.CLOSE: _rule((_S.ENDED,), _S.CLOSING, _P.CLOCK),
-    Move.REVIEW: _rule((_S.CLOSING,), _S.REVIEWED, _P.PLATFORM),
-    Move.CANCEL: _rule(BEFORE_START, _S.CANCELLED, _P.PLATFORM, _P.CLOCK),
+RULES: dict[Move, Rule[State, Party]] = {
+    Move.SUBMIT: rule((_S.DRAFT,), _S.IN_REVIEW, _P.PLATFORM),
+    Move.APPROVE: rule((_S.IN_REVIEW,), _S.APPROVED, _P.PLATFORM),
+    Move.REJECT: rule((_S.IN_REVIEW,), _S.REJECTED, _P.PLATFORM),
+    Move.REVISE: rule((_S.IN_REVIEW, _S.REJECTED), _S.DRAFT, _P.PLATFORM),
+    Move.SCHEDULE: rule((_S.APPROVED,), _S.SCHEDULED, _P.PLATFORM),
+    Move.START: rule((_S.SCHEDULED,), _S.LIVE, _P.CLOCK),
+    Move.PAUSE: rule((_S.LIVE, _S.EXHAUSTED), _S.PAUSED, _P.PLATFORM, _P.CLOCK),
+    Move.RESUME: rule((_S.PAUSED,), _S.LIVE, _P.PLATFORM),
+    Move.EXHAUST: rule((_S.LIVE,), _S.EXHAUSTED, _P.CLOCK),
+    Move.REFILL: rule((_S.EXHAUSTED,), _S.LIVE, _P.CLOCK),
+    Move.END: rule(STARTED, _S.ENDED, _P.CLOCK),
+    Move.CLOSE: rule((_S.ENDED,), _S.CLOSING, _P.CLOCK),
+    Move.REVIEW: rule((_S.CLOSING,), _S.REVIEWED, _P.PLATFORM),
+    Move.CANCEL: rule(BEFORE_START, _S.CANCELLED, _P.PLATFORM, _P.CLOCK),
 }
 
 
 def check_move(state: State, move: Move, party: Party, noun: str) -> State:
-    """The state that the move leads to.
-
-    Raises Forbidden when this party never makes such a move, Conflict when the state of the `noun` does not allow it.
-    """
-    rule = RULES[move]
-    if party not in rule.parties:
-        raise Forbidden(f"move: the {party} may not {move} a {noun}")
-    if state not in rule.sources:
-        allowed = ", ".join(each for each in State if each in rule.sources)
-        raise Conflict(f"state: the {noun} is {state}; {move} needs one that is {allowed}", state=state.value)
-    return rule.target
+    """The state that the move leads to. Raises as `moves.checked` does."""
+    return moves.checked(RULES, state, move, party, noun)
 
 
 class Clockwork(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,4 +130,4 @@ def due_move(at: Clockwork, now: datetime) -> tuple[Move, str] | None:
 
 def moves_from(state: State, party: Party) -> Sequence[Move]:
     """What the party may do with a thing in this state."""
-    return [move for move, rule in RULES.items() if party in rule.parties and state in rule.sources]
+    return moves.open_to(RULES, state, party)

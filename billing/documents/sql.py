@@ -8,36 +8,21 @@ from sqlalchemy import ARRAY, BigInteger, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
 from billing.runs.model import INCENTIVE_KINDS
+from billing.runs.sql import span
 
 
 def _bucket(sql: str) -> TextClause:
     return text(sql).bindparams(bindparam("merchants", type_=ARRAY(BigInteger)))
 
 
-# Which of a merchant's entries can belong to the period: from the roll-up; what is not rolled up yet is included.
-_SPAN = """
-SELECT merchant_id, min(first_no) AS first_no, max(last_no) AS last_no
-FROM (
-    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no
-    FROM billing.account_day d
-    WHERE d.merchant_id = ANY(:merchants) AND d.account IN (2000, 2300, 4000)
-      AND d.effective_on >= :from_on AND d.effective_on < :to_on
-    GROUP BY d.merchant_id
-    UNION ALL
-    SELECT h.merchant_id, r.rolled_no + 1, h.last_entry_no
-    FROM billing.ledger_head h
-    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
-    WHERE h.merchant_id = ANY(:merchants)
-) AS part
-GROUP BY merchant_id"""
-
+_SPAN = span(2000, 2300, 4000)
 _LINES = f"""({_SPAN}) AS span
 JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
  AND c.entry_no BETWEEN span.first_no AND span.last_no
  AND c.effective_on >= :from_on AND c.effective_on < :to_on"""
 
 # An order's VAT is the difference of what its month's VAT has come to, so the sum of sales was rounded once. What
-# refunds and new ratings change belongs to the document in which the sale stands.
+# refunds and new ratings change belongs to the document in which the sale stands; for a sale nothing is looked up.
 _COMMISSION = f"""
 SELECT c.merchant_id, c.currency, CASE c.kind WHEN 'sale' THEN 'period' ELSE 'correction' END AS subject,
        CASE c.kind WHEN 'sale' THEN 'commission' ELSE c.kind END AS category, k.vat_ppm,
@@ -45,8 +30,8 @@ SELECT c.merchant_id, c.currency, CASE c.kind WHEN 'sale' THEN 'period' ELSE 'co
        d.document_id AS corrects_id,
        CASE WHEN d.document_id IS NULL AND s.effective_on >= :from_on THEN 'period' END AS of_run
 FROM {_LINES} JOIN billing.contract k ON k.contract_id = c.contract_id
-LEFT JOIN billing.commission_line s ON c.kind <> 'sale' AND s.merchant_id = c.merchant_id
- AND s.order_id = c.order_id AND s.contract_id = c.contract_id AND s.kind = 'sale'
+LEFT JOIN billing.commission_line s ON s.merchant_id = c.merchant_id
+ AND s.order_id = CASE WHEN c.kind <> 'sale' THEN c.order_id END AND s.contract_id = c.contract_id AND s.kind = 'sale'
 LEFT JOIN billing.document d ON d.merchant_id = s.merchant_id AND d.currency = s.currency
  AND d.subject = 'period' AND d.kind = 'invoice' AND d.state = 'issued' AND d.corrects_id IS NULL
  AND s.effective_on >= d.from_on AND s.effective_on < d.to_on

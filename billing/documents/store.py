@@ -73,6 +73,7 @@ async def insert_documents(tx: Tx, issue: Issue, drafts: Sequence[Draft], partie
     if not drafts:
         return
     series = [series_of(issue.entity_id, draft.kind, draft.merchant_id) for draft in drafts]
+    await tx.plan_as_usual()
     before = await _take_numbers(tx, issue.entity_id, Counter(series))
     rows = [_row(draft, of, parties) for draft, of in zip(drafts, series, strict=True)]
     await tx.raw.execute(

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from billing.exchange.model import Exchange, Rate, RateState, Ratio, check_move
@@ -166,32 +166,24 @@ async def positions(tx: Tx, entity_id: int, on: date) -> dict[str, int]:
     return {row.currency: int(row.minor) for row in rows}
 
 
+def _approved(from_currency: str, to_currency: str) -> Select[Any]:
+    return select(*_RATE).where(
+        exchange_rate.c.from_currency == from_currency,
+        exchange_rate.c.to_currency == to_currency,
+        exchange_rate.c.state == RateState.APPROVED.value,
+    )
+
+
 async def rate_on(tx: Tx, from_currency: str, to_currency: str, on: date) -> Rate | None:
     """The approved rate of exactly that day."""
-    row = await tx.row(
-        select(*_RATE).where(
-            exchange_rate.c.from_currency == from_currency,
-            exchange_rate.c.to_currency == to_currency,
-            exchange_rate.c.rate_on == on,
-            exchange_rate.c.state == RateState.APPROVED.value,
-        )
-    )
+    row = await tx.row(_approved(from_currency, to_currency).where(exchange_rate.c.rate_on == on))
     return _rate(row) if row is not None else None
 
 
 async def newest_rate(tx: Tx, from_currency: str, to_currency: str, upto: date) -> Rate | None:
     """The approved rate of the last day up to `upto` that has one."""
-    row = await tx.row(
-        select(*_RATE)
-        .where(
-            exchange_rate.c.from_currency == from_currency,
-            exchange_rate.c.to_currency == to_currency,
-            exchange_rate.c.rate_on <= upto,
-            exchange_rate.c.state == RateState.APPROVED.value,
-        )
-        .order_by(exchange_rate.c.rate_on.desc())
-        .limit(1)
-    )
+    upto_then = _approved(from_currency, to_currency).where(exchange_rate.c.rate_on <= upto)
+    row = await tx.row(upto_then.order_by(exchange_rate.c.rate_on.desc()).limit(1))
     return _rate(row) if row is not None else None
 
 

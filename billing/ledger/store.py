@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, bindparam, insert, text
 
+from billing.ledger.chart import Account
 from billing.ledger.model import AccountLine, Balance, Entry, Leg, NewEntry, TrialLine
 from billing.ledger.tables import entry as entry_table
 from marketplace.core.db import Tx
@@ -164,6 +165,15 @@ async def balances(tx: Tx, merchant_id: int, *, as_of: date | None = None, upto_
     else:
         rows = await tx.rows(_BALANCES_BOTH, merchant=merchant_id, upto=upto_no, as_of=as_of)
     return [Balance(row.account, row.dimension, row.currency, int(row.balance)) for row in rows]
+
+
+async def owed_minor(tx: Tx, merchant_id: int, currency: str) -> int:
+    """What a merchant is owed in a currency, less what it owes; below zero when it owes more."""
+    return -sum(
+        one.balance_minor
+        for one in await balances(tx, merchant_id)
+        if one.currency == currency and one.account in {Account.PAYABLE, Account.MERCHANT_RECEIVABLE}
+    )
 
 
 _BALANCES_AS_OF = text("""

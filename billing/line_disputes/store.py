@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import insert, select, text, tuple_
 
 from billing.journals.model import Journal, JournalState
 from billing.line_disputes.model import CaseState, LineDispute, Message, Side, check_move
@@ -37,6 +37,30 @@ async def get_case(tx: Tx, merchant_id: int, line_dispute_id: int) -> LineDisput
     if row is None:
         raise NotFound(f"merchant {merchant_id} has no dispute {line_dispute_id} of a line")
     return _case(row)
+
+
+async def given_back_minor(tx: Tx, merchant_id: int, entry_no: int) -> int:
+    """What came back since of what an entry took: commission of a settled order by refunds, use of an hour of ads."""
+    row = await tx.row(_GIVEN_BACK, merchant=merchant_id, entry_no=entry_no)
+    assert row is not None
+    return int(row.minor)
+
+
+_GIVEN_BACK = text("""
+SELECT -coalesce(sum(minor), 0)::bigint AS minor
+FROM (
+    SELECT c.commission_minor + c.vat_minor AS minor
+    FROM billing.commission_line s
+    JOIN billing.commission_line c ON c.merchant_id = s.merchant_id AND c.order_id = s.order_id
+     AND c.contract_id = s.contract_id AND c.kind <> 'sale' AND c.commission_minor + c.vat_minor < 0
+    WHERE s.merchant_id = :merchant AND s.entry_no = :entry_no AND s.kind = 'sale'
+    UNION ALL
+    SELECT b.amount_minor
+    FROM billing.ad_charge u
+    JOIN billing.ad_charge b ON b.merchant_id = u.merchant_id AND b.credits_charge_id = u.charge_id
+    WHERE u.merchant_id = :merchant AND u.entry_no = :entry_no
+) AS back
+""")
 
 
 async def list_cases(

@@ -75,14 +75,13 @@ NONE_AGREED = Conditions()
 """What holds without terms: everything is paid."""
 
 
-def favours(before: Conditions, after: Conditions) -> bool:
-    """Whether new conditions pay the merchant anything sooner than those before: then a second person approves them."""
-    return (
-        after.minimum_minor < before.minimum_minor
-        or after.reserve_ppm < before.reserve_ppm
-        or after.reserve_days < before.reserve_days
-        or ((after.days, after.weekday) != (before.days, before.weekday) and after.days is not PayoutDays.MANUAL)
-    )
+def favours(before: Conditions, after: Conditions) -> tuple[str, ...]:
+    """By which of the new conditions the merchant is paid anything sooner: then a second person approves them."""
+    kept_back = ("minimum_minor", "reserve_ppm", "reserve_days")
+    lowered = [name for name in kept_back if getattr(after, name) < getattr(before, name)]
+    if (after.days, after.weekday) != (before.days, before.weekday) and after.days is not PayoutDays.MANUAL:
+        lowered.append("days")
+    return tuple(lowered)
 
 
 def due_on(days: PayoutDays, weekday: int | None, from_on: date) -> date | None:
@@ -138,6 +137,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def conditions(self) -> Conditions:
         return Conditions(**{name: getattr(self, name) for name in Conditions.__struct_fields__})
+
+
+class TermsMade(Terms, frozen=True, kw_only=True):
+    """Terms just made. favours: by which of them the merchant is paid anything sooner than before, so that they are
+    proposed and somebody else approves them; without any they are active at once."""
+
+    favours: tuple[str, ...]
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

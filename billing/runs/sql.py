@@ -14,6 +14,25 @@ def _any_of(kinds: tuple[str, ...]) -> str:
     return "kind IN (" + ", ".join(f"'{kind}'" for kind in kinds) + ")"
 
 
+def span(*accounts: int) -> str:
+    """Which of a merchant's entries can move these accounts in a period: from the roll-up, and all behind it."""
+    return f"""
+SELECT merchant_id, min(first_no) AS first_no, max(last_no) AS last_no
+FROM (
+    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no
+    FROM billing.account_day d
+    WHERE d.merchant_id = ANY(:merchants) AND d.account IN ({", ".join(str(account) for account in accounts)})
+      AND d.effective_on >= :from_on AND d.effective_on < :to_on
+    GROUP BY d.merchant_id
+    UNION ALL
+    SELECT h.merchant_id, r.rolled_no + 1, h.last_entry_no
+    FROM billing.ledger_head h
+    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+    WHERE h.merchant_id = ANY(:merchants)
+) AS part
+GROUP BY merchant_id"""
+
+
 # For each merchant and currency of the bucket with anything to show:
 #   span      which of its entries can belong to the period (from the roll-up; what is not rolled up yet is included)
 #   held      the payable account before the period and at its end, from the ledger alone
@@ -68,7 +87,7 @@ LEFT JOIN (
            sum(c.goods_minor + c.freight_minor - c.discount_minor) FILTER (WHERE c.kind = 'refund')::bigint
                AS refund_minor,
            -sum(c.commission_minor)::bigint AS commission_minor, -sum(c.vat_minor)::bigint AS vat_minor
-    FROM ({{span}}) AS span
+    FROM ({span(2000)}) AS span
     JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
      AND c.entry_no BETWEEN span.first_no AND span.last_no
     WHERE c.effective_on >= :from_on AND c.effective_on < :to_on
@@ -82,7 +101,7 @@ LEFT JOIN (
            -sum(leg.amount) FILTER (WHERE {_any_of(PRODUCT_KINDS)})::bigint AS products_minor,
            -sum(leg.amount) FILTER (
                WHERE NOT {_any_of((*PAYOUT_KINDS, *INCENTIVE_KINDS, *AD_KINDS, *PRODUCT_KINDS))})::bigint AS other_minor
-    FROM ({{span}}) AS span
+    FROM ({span(2000)}) AS span
     JOIN billing.entry e ON e.merchant_id = span.merchant_id AND e.entry_no BETWEEN span.first_no AND span.last_no,
          unnest(e.accounts, e.amounts) AS leg (account, amount)
     WHERE e.effective_on >= :from_on AND e.effective_on < :to_on AND leg.account = 2000
@@ -95,22 +114,6 @@ LEFT JOIN (
 ) AS charged ON charged.merchant_id = held.merchant_id AND charged.currency = held.currency
 WHERE held.windowed = 1 OR held.movements > 0 OR held.opening_minor <> 0
 """
-_SPAN = """
-SELECT merchant_id, min(first_no) AS first_no, max(last_no) AS last_no
-FROM (
-    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no
-    FROM billing.account_day d
-    WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000
-      AND d.effective_on >= :from_on AND d.effective_on < :to_on
-    GROUP BY d.merchant_id
-    UNION ALL
-    SELECT h.merchant_id, r.rolled_no + 1, h.last_entry_no
-    FROM billing.ledger_head h
-    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
-    WHERE h.merchant_id = ANY(:merchants)
-) AS part
-GROUP BY merchant_id"""
-COMPUTED = COMPUTED.format(span=_SPAN)
 
 _COLUMNS = ", ".join(COLUMNS)
 _SUM = " + ".join(COLUMNS)

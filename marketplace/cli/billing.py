@@ -118,17 +118,20 @@ async def run(session: Session, period: str, entity_id: int | None, payout_on: s
     if not finalise:
         return _shown(result)
     if result.run.state == RunState.PREVIEWED:
-        result = await run_billing.approve_run(db, actor, result.run.run_id)
+        result = await run_billing.approve_run(db, actor, result.run.run_id, batch_id=result.run.batch_id)
     with progress_bar("Finalising") as show:
         return _shown(await run_billing.finalise_run(db, actor, result.run.run_id, show))
 
 
 @command(billing, "approve", roles=FINANCE)
 @click.argument("run_id", metavar="RUN", type=int)
+@click.option("--batch", "batch_id", type=int, help="The preview that was looked at [the one that is there].")
 @click.option("--without-parked", is_flag=True, help="Leave out what is parked; `billing run-parked` bills it later.")
-async def approve(session: Session, run_id: int, without_parked: bool) -> Outcome:
+async def approve(session: Session, run_id: int, batch_id: int | None, without_parked: bool) -> Outcome:
     """Approve a previewed run, as another person than its maker."""
-    approving = run_billing.approve_run(session.db, session.actor, run_id, without_parked=without_parked)
+    approving = run_billing.approve_run(
+        session.db, session.actor, run_id, batch_id=batch_id, without_parked=without_parked
+    )
     return _shown(await approving)
 
 

@@ -10,8 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from billing.ads.campaigns import store as campaigns
-from billing.ads.lifecycle import RULES, AdParty, CampaignMove
-from billing.ads.model import CampaignState, Pacing, TopUpSource
+from billing.ads.lifecycle import CampaignMove, moves_from, party_of
+from billing.ads.model import Pacing, TopUpSource
 from billing.ledger import store as ledger
 from marketplace.consoles import ads_queries
 from marketplace.consoles.books_queries import get_merchant
@@ -76,18 +76,11 @@ async def show_campaign(
     async with db.read(place.scope) as tx:
         page = await ads_queries.campaign_page(tx, place.merchant_id, campaign_id)
     moves = (
-        moves_of(page.found.campaign.state, party_of(request)) if request.user.roles & (MERCHANT_BOOKS | OPS) else []
+        moves_from(page.found.campaign.state, party_of(request.user.merchant_id))
+        if request.user.roles & (MERCHANT_BOOKS | OPS)
+        else []
     )
     return send(request, "merchant/campaign.html", page, "ads", place, refused=refused, moves=moves)
-
-
-def party_of(request: ActorRequest) -> AdParty:
-    return AdParty.MERCHANT if request.user.merchant_id is not None else AdParty.PLATFORM
-
-
-def moves_of(state: CampaignState, party: AdParty) -> list[CampaignMove]:
-    """What the party may do with a campaign in this state."""
-    return [move for move, rule in RULES.items() if state in rule.sources and party in rule.parties]
 
 
 @post("/ads/top-ups", guards=[needs(Role.MERCHANT_OWNER, FINANCE)])
@@ -133,9 +126,9 @@ async def draft(request: ActorRequest, db: NamedDependency[Database], place: Nam
             categories=(),
             words=tuple(dict.fromkeys(words)),
         )
-        made = await draft_campaign(tx, cmd, party_of(request))
+        made = await draft_campaign(tx, cmd, party_of(request.user.merchant_id))
         key = (made.campaign.merchant_id, made.campaign.campaign_id)
-        await move_campaign(tx, *key, CampaignMove.SUBMIT, party_of(request))
+        await move_campaign(tx, *key, CampaignMove.SUBMIT, party_of(request.user.merchant_id))
         return done(f"{place.base}/ads/{made.campaign.campaign_id}", "campaign_submit")
 
     return await carry_out(request, db, work, again=partial(show_ads, request, db, place, None))
@@ -172,7 +165,7 @@ async def take_on(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         reason = text(typed, "reason", most=500)
-        await move_campaign(tx, place.merchant_id, campaign_id, move, party_of(request), reason)
+        await move_campaign(tx, place.merchant_id, campaign_id, move, party_of(request.user.merchant_id), reason)
         return done(f"{place.base}/ads/{campaign_id}", f"campaign_{move}")
 
     return await carry_out(request, db, work, again=partial(show_campaign, request, db, place, campaign_id))

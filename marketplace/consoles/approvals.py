@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from billing.bank_accounts import store as bank_accounts
 from marketplace.consoles import ops_queries
 from marketplace.consoles.approvals_sql import WAITING
-from marketplace.consoles.deeds import Refused, carry_out, done, text
+from marketplace.consoles.deeds import Refused, carry_out, done, number, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden
@@ -26,7 +26,7 @@ from marketplace.flows.payouts import instruct_bank, set_payout_terms
 from marketplace.flows.products import dun_merchants
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import FINANCE, OPS, Role
+from marketplace.web.guards import CONTROL, FINANCE, OPS, Role
 
 LISTED_MAX = 200
 
@@ -47,7 +47,10 @@ class Kind(StrEnum):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """One proposal. merchant_id: 0 where it is of the house. words: what its maker says. href: where more of it is."""
+    """One proposal. merchant_id: 0 where it is of the house. words: what its maker says. href: where more of it is.
+
+    batch_id: of a billing run, the preview that is to be approved.
+    """
 
     kind: Kind
     merchant_id: int
@@ -59,6 +62,7 @@ class Waiting(msgspec.Struct, frozen=True):
     made_by: str
     made_at: datetime
     href: str | None
+    batch_id: int | None
 
 
 class ApprovalsPage(msgspec.Struct, frozen=True):
@@ -70,12 +74,13 @@ class ApprovalsPage(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What is decided, why, and whether who decides is bound by the limits of accountants."""
+    """What is decided, why, and whether who decides is bound by the limits of accountants; of a run which preview."""
 
     merchant_id: int
     proposal_id: int
     reason: str
     is_controller: bool
+    batch_id: int = 0
 
 
 Deed = Callable[[Tx, Decision], Awaitable[Any]]
@@ -118,7 +123,7 @@ DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
     Kind.EXCHANGE_RATE: (_of_house(exchange_money.approve_rate), _of_house(exchange_money.reject_rate)),
     Kind.DOCUMENT_VOID: (_of_merchant(void_document.approve_void), _of_merchant(void_document.withdraw_void)),
     Kind.RERATING: (_of_house(rerate_contracts.approve_rerating), None),
-    Kind.BILLING_RUN: (lambda tx, one: run_billing.approve(tx, one.proposal_id, without_parked=False), None),
+    Kind.BILLING_RUN: (lambda tx, one: run_billing.approve(tx, one.proposal_id, batch_id=one.batch_id), None),
 }
 """What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
 
@@ -137,7 +142,7 @@ def _check_role(request: ActorRequest, kind: Kind) -> None:
 
 
 def _decision(request: ActorRequest, merchant_id: int, proposal_id: int, reason: str = "") -> Decision:
-    return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & {Role.CONTROLLER, Role.ADMIN}))
+    return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & CONTROL))
 
 
 @get("/approvals")
@@ -169,9 +174,11 @@ async def approve(
     """Let it come true, as another person than who made it."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        del typed
         _check_role(request, kind)
-        await DECIDED[kind][0](tx, _decision(request, merchant_id, proposal_id))
+        decision = _decision(request, merchant_id, proposal_id)
+        if kind is Kind.BILLING_RUN:
+            decision = msgspec.structs.replace(decision, batch_id=number(typed, "batch_id"))
+        await DECIDED[kind][0](tx, decision)
         return done("/finance/approvals", "approved")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))

@@ -52,9 +52,11 @@ _KINDS = (
 )
 
 WAITING = f"""
-SELECT w.kind, w.merchant_id, m.name, w.proposal_id, w.amount_minor, w.currency, w.words, w.made_by, w.made_at, w.href
+SELECT w.kind, w.merchant_id, m.name, w.proposal_id, w.amount_minor, w.currency, w.words, w.made_by, w.made_at, w.href,
+       r.batch_id
 FROM ({" UNION ALL ".join(_KINDS)})
     AS w (kind, merchant_id, proposal_id, amount_minor, currency, words, made_by, made_at, href)
 LEFT JOIN supply.merchant m ON m.merchant_id = w.merchant_id
+LEFT JOIN billing.billing_run r ON w.kind = 'billing_run' AND r.run_id = w.proposal_id
 ORDER BY w.made_at, w.proposal_id LIMIT :limit
 """

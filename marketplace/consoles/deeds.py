@@ -14,11 +14,12 @@ import msgspec
 from litestar import Response
 from litestar.response import Redirect
 
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.errors import AppError, Invalid
-from marketplace.core.idempotency import Ticket, claim, remember
+from marketplace.core.idempotency import Ticket
 from marketplace.core.money import minor_from_text, text_from_minor
 from marketplace.web.auth import ActorRequest
+from marketplace.web.once import answer_once
 
 KEY = "form_key"
 """The hidden field that makes a form the same as one that was sent before."""
@@ -54,34 +55,26 @@ async def carry_out(
     form = await request.form()
     typed = {name: value for name, value in form.items() if isinstance(value, str)}
     try:
-        if by_steps:
-            async with db.outer():
-                return await _once(request, db, work, typed)
-        return await _once(request, db, work, typed)
+        ticket = _ticket(request, typed)
+
+        async def answer(tx: Tx) -> bytes:
+            return (await work(tx, typed)).encode()
+
+        answered = await answer_once(db, ticket, answer, by_steps=by_steps)
+        return Redirect(answered.body.decode(), status_code=303)
     except AppError as refusal:
         page = await again(_refused(refusal, typed))
         page.status_code = refusal.status
         return page
 
 
-async def _once(
-    request: ActorRequest,
-    db: Database,
-    work: Callable[[Tx, Mapping[str, str]], Awaitable[str]],
-    typed: Mapping[str, str],
-) -> Redirect:
+def _ticket(request: ActorRequest, typed: Mapping[str, str]) -> Ticket:
+    """What makes this form the same as another. Raises Invalid."""
     key = typed.get(KEY, "")
     if len(key) not in _KEY_LENGTH or not key.isascii():
         raise Invalid("the form is incomplete; load the page again and send it from there")
     sent = msgspec.json.encode([request.url.path, sorted(typed.items())])
-    ticket = Ticket(request.user.login, f"form:{key}", hashlib.sha256(sent).digest(), 303)
-
-    async def run(tx: Tx) -> str:
-        earlier = await claim(tx, ticket)
-        answer = earlier or await remember(tx, ticket, (await work(tx, typed)).encode())
-        return answer.body.decode()
-
-    return Redirect(await db.write(WORKER, ticket.actor, run), status_code=303)
+    return Ticket(request.user.login, f"form:{key}", hashlib.sha256(sent).digest(), 303)
 
 
 def _refused(refusal: AppError, typed: Mapping[str, str]) -> Refused:

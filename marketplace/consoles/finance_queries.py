@@ -36,6 +36,7 @@ class Run(msgspec.Struct, frozen=True):
     """
 
     run_id: int
+    batch_id: int | None
     from_on: date
     to_on: date
     payout_on: date
@@ -113,6 +114,7 @@ class FinanceHome(msgspec.Struct, frozen=True):
 class RunStatement(msgspec.Struct, frozen=True):
     merchant_id: int
     merchant_name: str
+    currency: str
     orders: int
     opening_minor: int
     commission_minor: int
@@ -124,12 +126,17 @@ class RunStatement(msgspec.Struct, frozen=True):
 
 
 class RunPage(msgspec.Struct, frozen=True):
-    """A run in one currency and a page of its statements by merchant. `older`: the last merchant shown."""
+    """A run, its totals in each currency, and a page of its statements. `older`: merchant and currency of the last."""
 
     entity: Entity
-    run: Run
+    totals: Sequence[Run]
     statements: Sequence[RunStatement]
-    older: int | None
+    older: tuple[int, str] | None
+
+    @property
+    def run(self) -> Run:
+        """What is the same in every currency."""
+        return self.totals[0]
 
 
 class ReconciliationPage(msgspec.Struct, frozen=True):
@@ -206,16 +213,25 @@ async def list_runs(tx: Tx, entity: Entity) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-async def run_page(tx: Tx, run_id: int, after: int | None) -> RunPage:
-    """One run with a page of its statements, by merchant. Raises NotFound."""
+async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPage:
+    """One run with a page of its statements, by merchant and currency. Raises NotFound."""
     entity_id = await tx.scalar("SELECT entity_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
     entity = await get_entity(tx, entity_id) if entity_id is not None else None
     if entity is None:
         raise NotFound(f"there is no billing run {run_id}")
-    row = await tx.row(_RUNS.format(wanted="r.run_id = :run"), run=run_id, currency=entity.currency, limit=1)
-    statements = await tx.rows(_RUN_STATEMENTS, run=run_id, currency=entity.currency, after=after, limit=LISTED_MAX + 1)
+    currencies = [row.currency for row in await tx.rows(_RUN_CURRENCIES, run=run_id)] or [entity.currency]
+    one = _RUNS.format(wanted="r.run_id = :run")
+    totals = [
+        _run(await tx.row(one, run=run_id, currency=currency, limit=1))
+        for currency in sorted(currencies, key=lambda currency: (currency != entity.currency, currency))
+    ]
+    merchant_id, currency = after or (None, None)
+    statements = await tx.rows(
+        _RUN_STATEMENTS, run=run_id, merchant=merchant_id, currency=currency, limit=LISTED_MAX + 1
+    )
     shown = [RunStatement(*statement) for statement in statements[:LISTED_MAX]]
-    return RunPage(entity, _run(row), shown, shown[-1].merchant_id if len(statements) > LISTED_MAX else None)
+    older = (shown[-1].merchant_id, shown[-1].currency) if len(statements) > LISTED_MAX else None
+    return RunPage(entity, totals, shown, older)
 
 
 async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind, after: str) -> ReconciliationPage:
@@ -265,8 +281,7 @@ _TOTALS = ",\n".join(
 _SUMS = ", ".join(f"sum({name}_minor) AS {name}_minor" for name in ("opening", *STATEMENT_COLUMNS, "closing"))
 _RUNS = f"""
 SELECT r.*, CAST(:currency AS text) AS currency, coalesce(s.statements, 0) AS statements,
-       (SELECT count(DISTINCT merchant_id) FROM billing.statement x
-        WHERE x.run_id = r.run_id AND x.state = 'parked') AS parked, coalesce(s.orders, 0) AS orders,
+       coalesce(x.parked, 0) AS parked, coalesce(s.orders, 0) AS orders,
        coalesce(p.instructed_minor, 0) AS instructed_minor, {_TOTALS}
 FROM (
     SELECT * FROM billing.billing_run r WHERE {{wanted}} ORDER BY from_on DESC, run_id DESC LIMIT :limit
@@ -279,17 +294,22 @@ LEFT JOIN (
     SELECT run_id, sum(amount_minor) AS instructed_minor FROM billing.payout
     WHERE currency = :currency AND state <> 'cancelled' GROUP BY run_id
 ) AS p ON p.run_id = r.run_id
+LEFT JOIN (
+    SELECT run_id, count(DISTINCT merchant_id) AS parked FROM billing.statement WHERE state = 'parked' GROUP BY run_id
+) AS x ON x.run_id = r.run_id
 ORDER BY r.from_on DESC, r.run_id DESC
 """
+_RUN_CURRENCIES = "SELECT DISTINCT currency FROM billing.statement WHERE run_id = :run"
 _RUN_STATEMENTS = """
-SELECT s.merchant_id, coalesce(m.name, e.name), s.orders, s.opening_minor, s.commission_minor, s.vat_minor,
+SELECT s.merchant_id, coalesce(m.name, e.name), s.currency, s.orders, s.opening_minor, s.commission_minor, s.vat_minor,
        s.payout_minor, s.closing_minor, s.state, s.reason
 FROM billing.statement s
 LEFT JOIN supply.merchant m ON m.merchant_id = s.merchant_id
 LEFT JOIN billing.entity e ON e.house_merchant_id = s.merchant_id
-WHERE s.run_id = :run AND s.currency = :currency
-  AND (CAST(:after AS bigint) IS NULL OR s.merchant_id > :after)
-ORDER BY s.merchant_id LIMIT :limit
+WHERE s.run_id = :run
+  AND (CAST(:merchant AS bigint) IS NULL
+       OR (s.merchant_id, s.currency) > (CAST(:merchant AS bigint), CAST(:currency AS text)))
+ORDER BY s.merchant_id, s.currency LIMIT :limit
 """
 _DEEDS = """
 SELECT at, actor, action, subject

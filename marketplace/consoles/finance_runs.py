@@ -19,13 +19,10 @@ from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import Role, needs
+from marketplace.web.guards import CONTROL, needs
 
 RUN_STEPS = ("draft", "previewed", "approved", "finalised")
 """The way of a run, as its stepper shows it."""
-
-
-REVERSERS = frozenset({Role.CONTROLLER, Role.ADMIN})
 
 
 class Step(StrEnum):
@@ -72,11 +69,11 @@ async def run(
 async def show_run(
     request: ActorRequest, db: Database, run_id: int, after: str | None = None, refused: Refused | None = None
 ) -> Response[str]:
-    key = decode_cursor(after, tuple[int])
+    key = decode_cursor(after, tuple[int, str])
     async with db.read(STAFF) as tx:
-        page = await finance_queries.run_page(tx, run_id, key[0] if key else None)
-    older = encode_cursor((page.older,)) if page.older is not None else None
-    more: dict[str, Any] = {"steps": RUN_STEPS, "cursor": older, "may_reverse": bool(request.user.roles & REVERSERS)}
+        page = await finance_queries.run_page(tx, run_id, key)
+    older = encode_cursor(page.older) if page.older is not None else None
+    more: dict[str, Any] = {"steps": RUN_STEPS, "cursor": older, "may_reverse": bool(request.user.roles & CONTROL)}
     return send(request, "finance/run.html", page, "home", refused=refused, **more)
 
 
@@ -104,7 +101,6 @@ async def take_step(
     """Take a run on: preview it afresh, approve it, make it final, bill what it has parked, or give it up."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        del typed
         shown = run_id
         match step:
             case Step.PREVIEW:
@@ -116,7 +112,8 @@ async def take_step(
                 else:
                     await run_billing.run_parked(db, tx.actor, of.parent_run_id)
             case Step.APPROVE | Step.APPROVE_REST:
-                await run_billing.approve(tx, run_id, without_parked=step is Step.APPROVE_REST)
+                rest = step is Step.APPROVE_REST
+                await run_billing.approve(tx, run_id, batch_id=number(typed, "batch_id"), without_parked=rest)
             case Step.PARKED:
                 shown = (await run_billing.run_parked(db, tx.actor, run_id)).run.run_id
             case Step.FINALISE:
@@ -129,7 +126,7 @@ async def take_step(
     return await carry_out(request, db, work, again=again, by_steps=step in _BY_STEPS)
 
 
-@post("/runs/{run_id:int}/reverse", guards=[needs(REVERSERS)])
+@post("/runs/{run_id:int}/reverse", guards=[needs(CONTROL)])
 async def reverse(request: ActorRequest, db: NamedDependency[Database], run_id: PathId) -> Response[Any]:
     """Undo the newest run that is final."""
 

@@ -1,13 +1,13 @@
 """What a merchant, or operations for it, does with an order on its page: take it on, ship, say it arrived, cancel."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
 
-from demand.lifecycle import Move, Party, moves_from
+from demand.lifecycle import Move, moves_from, party_of
 from demand.model import OrderState
 from marketplace.consoles import books_queries
 from marketplace.consoles.books_queries import OrderPage
@@ -17,7 +17,7 @@ from marketplace.core.db import Database, Tx
 from marketplace.flows.orders import fulfil_order
 from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
 from marketplace.flows.orders.hold_order import Act
-from marketplace.web.auth import ActorRequest
+from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, needs
 
 _TEXT_MAX = 200
@@ -29,25 +29,19 @@ async def show_order(
     """One order: its lines, what was paid, the commission on it, every entry booked for it, and what may be done."""
     async with db.read(place.scope) as tx:
         page = await books_queries.order_page(tx, place.merchant_id, order_id)
-    return send(
-        request, "books/order.html", page, "orders", place, refused=refused, moves=_moves(request.user.roles, page)
-    )
+    return send(request, "books/order.html", page, "orders", place, refused=refused, moves=_moves(request.user, page))
 
 
-def _moves(roles: Set[str], page: OrderPage) -> set[Move]:
+def _moves(actor: Actor, page: OrderPage) -> set[Move]:
     """What these people may do with the order as it stands."""
-    party = Party.MERCHANT if roles & MERCHANT else Party.PLATFORM
-    found = set(moves_from(OrderState(page.order.state), party)) if roles & (MERCHANT | OPS) else set()
-    if not roles & (MERCHANT_BOOKS | OPS):
+    found = set[Move]()
+    if actor.roles & (MERCHANT | OPS):
+        found |= set(moves_from(OrderState(page.order.state), party_of(actor.merchant_id)))
+    if not actor.roles & (MERCHANT_BOOKS | OPS):
         found.discard(Move.CANCEL)
     if all(line.shipped + line.gone >= line.quantity for line in page.lines):
         found.discard(Move.SHIP)
     return found
-
-
-def party_of(request: ActorRequest) -> Party:
-    """As whom the one who asks acts on an order."""
-    return Party.PLATFORM if request.user.merchant_id is None else Party.MERCHANT
 
 
 @post("/orders/{order_id:int}/accept", guards=[needs(OPS, MERCHANT)])
@@ -116,7 +110,7 @@ async def cancel(
 
 
 def _act(request: ActorRequest, place: Place, order_id: int) -> Act:
-    return Act(merchant_id=place.merchant_id, order_id=order_id, party=party_of(request))
+    return Act(merchant_id=place.merchant_id, order_id=order_id, party=party_of(request.user.merchant_id))
 
 
 def _address(place: Place, order_id: int) -> str:

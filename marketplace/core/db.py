@@ -108,6 +108,10 @@ class Tx:
         if not brings_rows:
             await self.raw.execute("SET LOCAL citus.multi_shard_modify_mode = 'parallel'")  # elsewhere a mere name
 
+    async def plan_as_usual(self) -> None:
+        """Plans are kept again: foreign keys are checked row by row, which after `plan_in_bulk` plans for each row."""
+        await self.raw.execute("SET LOCAL plan_cache_mode = auto")
+
     async def copy(
         self, table: str, columns: Sequence[str], records: Iterable[Sequence[Any]], *, schema: str | None = None
     ) -> None:

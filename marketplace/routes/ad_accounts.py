@@ -20,7 +20,7 @@ from marketplace.routes.fields import Currency, Reason, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, OPS, STAFF, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, MERCHANT_BOOKS, OPS, STAFF, Role, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 from supply.store import get_merchant
@@ -206,7 +206,7 @@ async def list_ad_terms(request: ActorRequest, db: NamedDependency[Database]) ->
         return await store.list_terms(tx)
 
 
-@post("/ad-terms", dto=StrictBody[TermsBody], guards=[needs(Role.CONTROLLER, Role.ADMIN)], opt=ONCE)
+@post("/ad-terms", dto=StrictBody[TermsBody], guards=[needs(CONTROL)], opt=ONCE)
 async def add_ad_terms(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[TermsBody]
 ) -> Response[Terms]:

@@ -1,14 +1,14 @@
 """Insertion orders: ads that people sell, from the opportunity to the make-good."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from billing.ads.lifecycle import AdParty
+from billing.ads.lifecycle import party_of
 from billing.ads.orders import store
 from billing.ads.orders.lifecycle import OrderMove, OrderState
 from billing.ads.orders.model import AdOrder, Bill, OrderLine
@@ -99,7 +99,7 @@ class OrderChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class OrderMoveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is to become of the order, and why."""
 
-    move: OrderMove
+    move: Literal["submit", "approve", "reject", "revise", "lose", "cancel"]
     reason: Note = ""
 
 
@@ -249,7 +249,7 @@ async def move_ad_order(
     data: JSONBody[OrderMoveBody],
 ) -> Response[AdOrder]:
     """Submit, approve (as another person), reject, revise, lose or cancel. What is cancelled is billed as delivered."""
-    return await once(request, db, selling.move_order, merchant_id, ad_order_id, data.move, data.reason)
+    return await once(request, db, selling.move_order, merchant_id, ad_order_id, OrderMove(data.move), data.reason)
 
 
 @post(f"{_ONE}/accept", dto=StrictBody[OrderAccepted], guards=[needs(OPS, MERCHANT_BOOKS)], status_code=200, opt=ONCE)
@@ -263,7 +263,7 @@ async def accept_ad_order(
     """Order what was quoted. Slots are taken at once; one that somebody else has is refused, naming that booking."""
     check_books(request.user, merchant_id)
     cmd = AcceptOrder(merchant_id=merchant_id, order_id=ad_order_id, **msgspec.structs.asdict(data))
-    party = AdParty.PLATFORM if request.user.is_staff else AdParty.MERCHANT
+    party = party_of(request.user.merchant_id)
 
     async def work(tx: Tx) -> AdOrder:
         return _shown(request.user, await selling.accept_order(tx, cmd, party))

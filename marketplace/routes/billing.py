@@ -16,11 +16,11 @@ from marketplace.core.paging import LIMIT_MAX, Page, decode_cursor, page
 from marketplace.flows.proofs.verify_books import Verified, verify_books
 from marketplace.flows.runs import compare_runs, run_billing
 from marketplace.flows.runs.run_billing import RunResult, read_result
-from marketplace.routes.fields import EntityId
+from marketplace.routes.fields import EntityId, Id
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo, QueryCurrency, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once, once_through
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -48,6 +48,12 @@ class RunParked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """payout_on: the day payouts are booked on; by default that of the parent run."""
 
     payout_on: date | None = None
+
+
+class ApproveRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """batch_id: that of the run as it was looked at; each preview has another one."""
+
+    batch_id: Id
 
 
 @get("/billing-runs", guards=[needs(FINANCE)])
@@ -88,12 +94,23 @@ async def start_run(
     return await once_through(request, db, work)
 
 
-@post("/billing-runs/{run_id:int}/approve", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+@post(
+    "/billing-runs/{run_id:int}/approve",
+    dto=StrictBody[ApproveRun],
+    guards=[needs(FINANCE)],
+    status_code=200,
+    opt=ONCE,
+)
 async def approve_run(
-    request: ActorRequest, db: NamedDependency[Database], run_id: PathNo, without_parked: WithoutParked = None
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    run_id: PathNo,
+    data: JSONBody[ApproveRun],
+    without_parked: WithoutParked = None,
 ) -> Response[RunResult]:
-    """Approve a previewed run, as another person than its maker; what is parked is left out where that is said."""
-    return await once(request, db, run_billing.approve, run_id, without_parked=bool(without_parked))
+    """Approve the preview of a run, as another person than its maker; what is parked is left out where that is said."""
+    rest = bool(without_parked)
+    return await once(request, db, run_billing.approve, run_id, batch_id=data.batch_id, without_parked=rest)
 
 
 @get("/billing-runs/{run_id:int}/parked", guards=[needs(FINANCE)])
@@ -137,8 +154,9 @@ async def compare_run(
     cursor: Cursor = None,
 ) -> Page[Moved]:
     """What moved since the period before, by merchant and column: the largest change first, then the largest relative
-    one. Minor units of several currencies are ordered as they are: name one to compare like with like."""
-    after = decode_cursor(cursor, tuple[int, int, int, str, str])
+    one; what earlier runs have carried over or paid out comes last. Minor units of several currencies are ordered as
+    they are: name one to compare like with like."""
+    after = decode_cursor(cursor, tuple[bool, int, int, int, str, str])
     async with db.read(request.user.scope) as tx:
         found = await compare_runs.compare_run(
             tx, run_id, currency=currency, merchant_id=merchant_id, limit=limit + 1, after=after
@@ -164,7 +182,7 @@ async def abort_run(request: ActorRequest, db: NamedDependency[Database], run_id
 
 @post(
     "/billing-runs/{run_id:int}/reverse",
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     status_code=200,
     opt=ONCE,
 )

@@ -10,7 +10,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from billing.ads.campaigns import store
 from billing.ads.campaigns.store import CampaignDetail
-from billing.ads.lifecycle import AdParty, CampaignMove
+from billing.ads.lifecycle import CampaignMove, party_of
 from billing.ads.model import Booking, Campaign, Charge, Pacing
 from billing.ads.slots import store as slots
 from billing.ledger import store as ledger
@@ -26,7 +26,7 @@ from marketplace.flows.ads.report_ads import CampaignReport, report_campaign
 from marketplace.routes import campaign_queries
 from marketplace.routes.fields import Minor, Name, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
-from marketplace.web.auth import Actor, ActorRequest
+from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, STAFF, needs
@@ -95,10 +95,6 @@ class BookingBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     to_at: datetime
 
 
-def _party(actor: Actor) -> AdParty:
-    return AdParty.PLATFORM if actor.is_staff else AdParty.MERCHANT
-
-
 def check_instants(**instants: datetime | None) -> None:
     """Raise Invalid for an instant without an offset, and for one that no zone can show."""
     for field, at in instants.items():
@@ -145,7 +141,7 @@ async def draft_campaign(
     check_books(request.user, merchant_id)
     check_instants(starts_at=data.starts_at, ends_at=data.ends_at)
     cmd = NewCampaign(merchant_id=merchant_id, **msgspec.structs.asdict(data))
-    return await once(request, db, flow.draft_campaign, cmd, _party(request.user))
+    return await once(request, db, flow.draft_campaign, cmd, party_of(request.user.merchant_id))
 
 
 @patch(_PATH, dto=StrictBody[CampaignChanges], guards=[needs(OPS, MERCHANT_BOOKS)], opt=versioned())
@@ -183,7 +179,7 @@ async def move_campaign(
 ) -> Response[CampaignDetail]:
     """Submit, pause, resume or end a campaign; the platform also approves, rejects, suspends and reinstates."""
     check_books(request.user, merchant_id)
-    party = _party(request.user)
+    party = party_of(request.user.merchant_id)
     return await once(request, db, flow.move_campaign, merchant_id, campaign_id, data.move, party, data.reason)
 
 

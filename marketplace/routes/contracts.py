@@ -17,7 +17,7 @@ from marketplace.routes.contract_queries import Contract
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import MERCHANT_BOOKS, STAFF, Role, needs
+from marketplace.web.guards import CONTROL, MERCHANT_BOOKS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
@@ -46,9 +46,7 @@ async def get_contract(request: ActorRequest, db: NamedDependency[Database], con
         return await contract_queries.get_contract(tx, request.user.merchant_id, contract_id)
 
 
-@post(
-    "/contracts", dto=StrictBody[ApplyContracts], guards=[needs(Role.CONTROLLER, Role.ADMIN)], status_code=200, opt=ONCE
-)
+@post("/contracts", dto=StrictBody[ApplyContracts], guards=[needs(CONTROL)], status_code=200, opt=ONCE)
 async def apply_contracts(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[ApplyContracts]
 ) -> Response[Applied]:

@@ -19,7 +19,7 @@ from marketplace.routes.fields import Currency, EntityId, Id, Label, Positive, R
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, STAFF, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, MERCHANT_BOOKS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -79,7 +79,7 @@ async def list_entity_currencies(request: ActorRequest, db: NamedDependency[Data
 @post(
     "/entity-currencies",
     dto=StrictBody[NewCurrency],
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     status_code=201,
     opt={**ONCE, ALSO: (404,)},
 )

@@ -1,6 +1,6 @@
 """Campaigns that promotions are made for: planned, approved by another person, paused, reviewed."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, patch, post
@@ -53,7 +53,7 @@ class IncentiveCampaignChanges(msgspec.Struct, frozen=True, forbid_unknown_field
 class IncentiveMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is to become of it, and why."""
 
-    move: Move
+    move: Literal["submit", "approve", "reject", "revise", "schedule", "pause", "resume", "review", "cancel"]
     reason: Note = ""
 
 
@@ -126,8 +126,9 @@ async def move_incentive_campaign(
     request: ActorRequest, db: NamedDependency[Database], campaign_id: PathId, data: JSONBody[IncentiveMove]
 ) -> Response[Campaign]:
     """Submit, approve, schedule, pause, resume, cancel or review a campaign. A paused one grants nothing any more."""
-    check_mover(request.user, data.move)
-    return await once(request, db, flow.move_campaign, campaign_id, data.move, data.reason)
+    move = Move(data.move)
+    check_mover(request.user, move)
+    return await once(request, db, flow.move_campaign, campaign_id, move, data.reason)
 
 
 @get(f"{_PATH}/steps", guards=[needs(STAFF)])

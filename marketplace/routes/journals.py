@@ -17,16 +17,13 @@ from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.books import post_journal as flow
 from marketplace.flows.books.post_journal import DecideJournal, ProposeGoodwill, ProposeJournal
-from marketplace.routes.fields import Currency, EntityId, Label, Minor, Positive, Reason, Words
+from marketplace.routes.fields import Currency, EntityId, Minor, Positive, Reason, Words
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
-
-CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
-"""Whom the limit of accountants does not bind."""
 
 _ALL = "/merchants/{merchant_id:int}/journals"
 _ONE = f"{_ALL}/{{journal_id:int}}"
@@ -64,10 +61,6 @@ class NewGoodwill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Reason
-
-
-class Remark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    reason: Label = ""
 
 
 class NewLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -139,16 +132,12 @@ async def propose_goodwill(
     return await once(request, db, flow.propose_goodwill, cmd)
 
 
-@post(f"{_ONE}/approve", dto=StrictBody[Remark], guards=[needs(FINANCE)], status_code=200, opt=ONCE)
+@post(f"{_ONE}/approve", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
 async def approve_journal(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    merchant_id: PathId,
-    journal_id: PathNo,
-    data: JSONBody[Remark],
+    request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, journal_id: PathNo
 ) -> Response[Journal]:
     """Post a journal, as another person than its maker; above the accountants' limit as a controller."""
-    return await once(request, db, flow.approve_journal, _decision(request, merchant_id, journal_id, data.reason))
+    return await once(request, db, flow.approve_journal, _decision(request, merchant_id, journal_id))
 
 
 @post(f"{_ONE}/reject", dto=StrictBody[Because], guards=[needs(FINANCE)], status_code=200, opt=ONCE)
@@ -204,7 +193,7 @@ async def set_journal_limits(
     return await once(request, db, flow.set_limits, SetLimits(**msgspec.structs.asdict(data)))
 
 
-def _decision(request: ActorRequest, merchant_id: int, journal_id: int, reason: str) -> DecideJournal:
+def _decision(request: ActorRequest, merchant_id: int, journal_id: int, reason: str = "") -> DecideJournal:
     is_controller = bool(request.user.roles & CONTROL)
     return DecideJournal(merchant_id=merchant_id, journal_id=journal_id, reason=reason, is_controller=is_controller)
 

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 
 from demand.fulfilment.model import Return, ReturnMove
 from demand.fulfilment.units import LINES_MAX, LineUnits
-from demand.lifecycle import Party
+from demand.lifecycle import Party, party_of
 from demand.model import Moved, OrderEvent
 from demand.store import list_events as read_events
 from marketplace.core.db import Database
@@ -24,7 +24,7 @@ from marketplace.flows.refunds.return_order import Received
 from marketplace.routes.fields import Code, Id, Label, Note
 from marketplace.routes.order_queries import OrderView, view_order
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, check_books
-from marketplace.web.auth import Actor, ActorRequest
+from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import seen_version, tagged
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, needs
@@ -86,18 +86,13 @@ class ReceiveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     restock: bool = False
 
 
-def party_of(actor: Actor) -> Party:
-    """As whom a caller acts on an order."""
-    return Party.PLATFORM if actor.merchant_id is None else Party.MERCHANT
-
-
 def _act(request: ActorRequest, merchant_id: int, order_id: int) -> Act:
     """The caller's deed on an order of its own. Raises NotFound for another's, Stale for an ETag that is none."""
     check_books(request.user, merchant_id)
     return Act(
         merchant_id=merchant_id,
         order_id=order_id,
-        party=party_of(request.user),
+        party=party_of(request.user.merchant_id),
         check_version=seen_version(request),
     )
 
@@ -113,7 +108,7 @@ async def get_order(
     """An order with its lines, refunds, shipments and returns, and what the caller may do with it."""
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
-        found = await view_order(tx, merchant_id, order_id, party_of(request.user))
+        found = await view_order(tx, merchant_id, order_id, party_of(request.user.merchant_id))
     return tagged(found, found.order.version)
 
 

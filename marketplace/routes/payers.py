@@ -25,7 +25,7 @@ from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
-from marketplace.web.guards import FINANCE, PAYER, STAFF, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, PAYER, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
@@ -86,7 +86,7 @@ async def list_payers(
     return page(rows, limit, lambda row: row, lambda row: (row.payer_id,))
 
 
-@post("/payers", dto=StrictBody[NewPayer], guards=[needs(Role.CONTROLLER, Role.ADMIN)], status_code=201, opt=ONCE)
+@post("/payers", dto=StrictBody[NewPayer], guards=[needs(CONTROL)], status_code=201, opt=ONCE)
 async def create_payer(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewPayer]
 ) -> Response[Payer]:
@@ -112,7 +112,7 @@ async def get_payer(request: ActorRequest, db: NamedDependency[Database], payer_
 @patch(
     "/payers/{payer_id:int}",
     dto=StrictBody[EditPayer],
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     opt=versioned(),
 )
 async def edit_payer(
@@ -149,7 +149,7 @@ async def list_payer_contracts(
 @post(
     "/payer-contracts",
     dto=StrictBody[ApplyPayerContracts],
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     status_code=200,
     opt=ONCE,
 )

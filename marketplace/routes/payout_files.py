@@ -20,7 +20,7 @@ from marketplace.routes.fields import Currency, EntityId, Name, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, Role, needs
+from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -53,7 +53,7 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 @post(
     "/debtor-accounts",
     dto=StrictBody[NewDebtorAccount],
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     status_code=200,
     opt={**ONCE, ALSO: (404,)},
 )

@@ -9,7 +9,17 @@ from litestar.params import JSONBody
 
 from billing.payout_terms import store
 from billing.payout_terms.dues import store as dues
-from billing.payout_terms.model import PPM, RESERVE_DAYS_MAX, Carried, Conditions, Due, Hold, PayoutDays, Reserve, Terms
+from billing.payout_terms.model import (
+    PPM,
+    RESERVE_DAYS_MAX,
+    Carried,
+    Conditions,
+    Due,
+    Hold,
+    PayoutDays,
+    Reserve,
+    Terms,
+)
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payouts import set_payout_terms as flow
@@ -57,7 +67,7 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 )
 async def propose_payout_terms(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[NewTerms]
-) -> Response[Terms]:
+) -> Response[NewTerms]:
     """New terms. Those that keep more back hold at once; those that favour the merchant once somebody else approves."""
     conditions = Conditions(**{name: getattr(data, name) for name in Conditions.__struct_fields__})
     cmd = ProposeTerms(merchant_id=merchant_id, currency=data.currency, conditions=conditions, reason=data.reason)

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from incentives import store as incentives
+from incentives.lifecycle import Move
 from incentives.promotions import store
 from incentives.promotions.model import OnPause, Promotion, Version, VersionState
 from incentives.promotions.store import PublicPromotion
@@ -88,8 +89,9 @@ async def move_promotion(
     request: ActorRequest, db: NamedDependency[Database], promotion_id: PathId, data: JSONBody[IncentiveMove]
 ) -> Response[Promotion]:
     """Submit, approve, schedule, pause, resume, cancel or review a promotion. A paused one grants nothing any more."""
-    check_mover(request.user, data.move)
-    return await once(request, db, flow.move_promotion, promotion_id, data.move, data.reason)
+    move = Move(data.move)
+    check_mover(request.user, move)
+    return await once(request, db, flow.move_promotion, promotion_id, move, data.reason)
 
 
 @get(f"{_PATH}/steps", guards=[needs(STAFF)])

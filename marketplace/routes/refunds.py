@@ -31,7 +31,7 @@ from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId,
 from marketplace.routes.refund_queries import Refund, RefundDetail, RefundDone, refund_done
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import MERCHANT_BOOKS, OPS, SELLING, STAFF, Role, needs
+from marketplace.web.guards import CONTROL, MERCHANT_BOOKS, OPS, SELLING, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
@@ -284,7 +284,7 @@ async def _add_policy(tx: Tx, data: NewPolicy) -> PolicyVersion:
 @post(
     "/refund-policies",
     dto=StrictBody[NewPolicy],
-    guards=[needs(Role.CONTROLLER, Role.ADMIN)],
+    guards=[needs(CONTROL)],
     opt=ONCE,
 )
 async def add_refund_policy(

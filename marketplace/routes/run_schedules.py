@@ -1,7 +1,7 @@
 """When the billing runs of a legal entity are opened by the clock."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -30,7 +30,7 @@ class NewSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """
 
     entity_id: EntityId
-    cadence: Cadence
+    cadence: Literal["weekly", "ten_days", "monthly"]
     weekday: Annotated[int, msgspec.Meta(ge=1, le=7)] | None = None
     starts_on: date
     payout_days: Annotated[int, msgspec.Meta(ge=1, le=PAYOUT_DAYS_MAX)] = 1
@@ -60,7 +60,8 @@ async def set_schedule(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewSchedule]
 ) -> Response[Stored]:
     """Bill an entity's days by the clock, in the place of its schedule before. Runs are only previewed by it."""
-    return await once(request, db, schedule_runs.set_schedule, Schedule(**msgspec.structs.asdict(data)))
+    schedule = Schedule(**{**msgspec.structs.asdict(data), "cadence": Cadence(data.cadence)})
+    return await once(request, db, schedule_runs.set_schedule, schedule)
 
 
 HANDLERS = [list_schedules, set_schedule]

@@ -18,6 +18,8 @@ STAFF = STAFF_ROLES
 MERCHANT_BOOKS = frozenset({Role.MERCHANT_OWNER, Role.MERCHANT_MANAGER})
 """Who of a merchant sees its money; a cashier sees its orders."""
 FINANCE = FINANCE_ROLES | {Role.ADMIN}
+CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
+"""Who decides what accountants may not decide alone."""
 OPS = OPS_ROLES | {Role.ADMIN}
 SELLING = OPS | {Role.STOREFRONT}
 """Who acts for buyers: the shop's own key, and the house's people who help them."""

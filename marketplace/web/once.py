@@ -8,6 +8,7 @@ still at work, too (409). A refusal or a crash stores nothing, so the same key m
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, Concatenate, ParamSpec
 
 import msgspec
@@ -43,15 +44,11 @@ async def once(
     **kwargs: P.kwargs,
 ) -> Response[Any]:
     """Run `work(tx, …)` as the caller and answer with its result as JSON, or replay what was answered before."""
-    ticket = await ticket_of(request)
 
-    async def run(tx: Tx) -> Answer:
-        earlier = await claim(tx, ticket)
-        if earlier is not None:
-            return earlier
-        return await remember(tx, ticket, msgspec.json.encode(await work(tx, *args, **kwargs)))
+    async def answer(tx: Tx) -> bytes:
+        return msgspec.json.encode(await work(tx, *args, **kwargs))
 
-    return respond(await db.write(WORKER, ticket.actor, run))
+    return respond(await answer_once(db, await ticket_of(request), answer))
 
 
 async def once_through(request: ActorRequest, db: Database, work: Callable[[Tx], Awaitable[Any]]) -> Response[Any]:
@@ -61,8 +58,26 @@ async def once_through(request: ActorRequest, db: Database, work: Callable[[Tx],
     repeated request run it again. While it runs, the open transaction holds the key and a connection of the pool: so
     no more than half of the pool's connections are lent at once to requests like this one. See Database.outer.
     """
-    async with db.outer():
-        return await once(request, db, work)
+
+    async def answer(tx: Tx) -> bytes:
+        return msgspec.json.encode(await work(tx))
+
+    return respond(await answer_once(db, await ticket_of(request), answer, by_steps=True))
+
+
+async def answer_once(
+    db: Database, ticket: Ticket, work: Callable[[Tx], Awaitable[bytes]], *, by_steps: bool = False
+) -> Answer:
+    """What `work(tx)` answers, stored with its effect in one commit; or what was answered to this ticket before.
+
+    by_steps: the work commits by itself, see `once_through`.
+    """
+
+    async def run(tx: Tx) -> Answer:
+        return await claim(tx, ticket) or await remember(tx, ticket, await work(tx))
+
+    async with db.outer() if by_steps else nullcontext():
+        return await db.write(WORKER, ticket.actor, run)
 
 
 async def ticket_of(request: ActorRequest) -> Ticket:

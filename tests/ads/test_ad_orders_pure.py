@@ -1,6 +1,7 @@
 """The rules of insertion orders: who moves one, when a line is billed, how far it should be, what it may cost."""
 
 from datetime import timedelta
+from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from billing.ads.orders.model import (
     shortfall,
 )
 from marketplace.core.errors import Conflict, Forbidden
+from marketplace.routes.ad_orders import OrderMoveBody
 from tests.conftest import NOW
 
 LINE = OrderLine(
@@ -42,6 +44,12 @@ def test_a_move_is_made_by_its_party_from_its_states_alone(state: OrderState, wh
             check_move(state, what, party)
     else:
         assert check_move(state, what, party) is RULES[what].target
+
+
+def test_the_api_names_the_moves_that_the_house_asks_for() -> None:
+    """The others are the clock's, or have a request of their own."""
+    platforms = {what for what, rule in RULES.items() if AdParty.PLATFORM in rule.parties}
+    assert set(get_args(get_type_hints(OrderMoveBody)["move"])) == platforms - {OrderMove.ACCEPT, OrderMove.MAKE_GOOD}
 
 
 def test_every_state_can_be_reached_and_has_an_end() -> None:

@@ -98,7 +98,7 @@ def test_a_running_balance_is_followed() -> None:
 def test_a_mapping_that_can_read_nothing_is_refused(wrong: dict[str, str], pointer: str | None) -> None:
     told = {"account": "a", "currency": "EUR", "day": "Day", "amount": "Amount"} | wrong
     with pytest.raises(Invalid) as refused:
-        check_mapping(Mapping(**told))  # type: ignore[arg-type]
+        check_mapping(Mapping(**told))  # type: ignore[arg-type]  # fields by name
     assert refused.value.extra.get("pointer") == pointer
 
 

@@ -284,12 +284,26 @@ async def test_a_payout_in_a_file_keeps_its_run_from_being_reversed_and_comes_ba
 ) -> None:
     [payout, _] = await to_pay(db)
     file = await made(db)
-    with pytest.raises(Conflict, match="2 of its payouts are in files"):
-        await reverse_run(db, CHECKER, payout.run_id)
     with pytest.raises(Conflict, match="is made"):
         await give_back(db, payout, ref=None)
     await db.write(WORKER, CHECKER, approve_file, file.file_id)
+    with pytest.raises(Conflict, match=f"in payout file {file.file_id} for the bank"):
+        await reverse_run(db, CHECKER, payout.run_id)
     assert (await give_back(db, payout, ref=None, reason="account closed")).state == "returned"
+    await check_books(db)
+
+
+async def test_what_has_not_left_is_called_off_with_its_run_and_so_is_its_file(db: Database) -> None:
+    """The file was made and not approved; its payouts are mirrored, and the next run pays the same."""
+    paid = await to_pay(db)
+    file = await made(db)
+    await reverse_run(db, CHECKER, paid[0].run_id)
+    assert {(await again(db, payout)).state for payout in paid} == {"cancelled"}
+    async with db.read(WORKER) as tx:
+        cancelled = await store.get_file(tx, file.file_id)
+    assert (cancelled.state, cancelled.cancel_reason) == ("cancelled", f"billing run {paid[0].run_id} is reversed")
+    with pytest.raises(Conflict, match="is cancelled"):
+        await db.write(WORKER, CHECKER, approve_file, file.file_id)
     await check_books(db)
 
 

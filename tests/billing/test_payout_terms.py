@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.payout_terms import store as terms_store
-from billing.payout_terms.model import NONE_AGREED, PPM, Conditions, Hold, Terms, TermsState, favours, reserve_of
+from billing.payout_terms.model import (
+    NONE_AGREED,
+    PPM,
+    Conditions,
+    Hold,
+    PayoutDays,
+    Terms,
+    TermsState,
+    favours,
+    reserve_of,
+)
 from billing.payouts import store as alarms
 from billing.runs import store
 from billing.runs.model import Payout
@@ -103,7 +113,8 @@ def test_less_kept_back_favours_the_merchant_and_more_does_not() -> None:
     before = Conditions(minimum_minor=100, reserve_ppm=10, reserve_days=10)
     for change in ({"minimum_minor": 99}, {"reserve_ppm": 9}, {"reserve_days": 9}):
         more = Conditions(minimum_minor=200, reserve_ppm=20, reserve_days=20)
-        assert favours(before, msgspec.structs.replace(more, **change))
+        assert favours(before, msgspec.structs.replace(more, **change)) == tuple(change)
+    assert favours(before, msgspec.structs.replace(before, days=PayoutDays.DAILY)) == ("days",)
     assert not favours(before, Conditions(minimum_minor=200, reserve_ppm=20, reserve_days=20))
 
 

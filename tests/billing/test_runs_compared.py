@@ -20,7 +20,7 @@ ORDERS = [
 
 async def compared(db: Database, run_id: int, **narrowed: object) -> Compared:
     async with db.read(STAFF) as tx:
-        return await compare_run(tx, run_id, **{"limit": 100, **narrowed})  # type: ignore[arg-type]
+        return await compare_run(tx, run_id, **{"limit": 100, **narrowed})  # type: ignore[arg-type]  # fields by name
 
 
 def shown(found: Compared, merchant_id: int) -> dict[str, tuple[int, int, int | None]]:
@@ -42,7 +42,8 @@ async def test_each_column_that_moved_is_named_with_its_change(db: Database) -> 
     }
     assert shown(found, 2)["goods"] == (5_000, -5_000, -1_000_000)
     flags = {(one.merchant_id, one.flag) for one in found.moved}
-    assert flags == {(1, None), (2, "vanished"), (3, "new")}
+    assert flags == {(1, None), (2, "vanished"), (2, None), (3, "new")}
+    assert {one.column for one in found.moved if (one.merchant_id, one.flag) == (2, None)} == {"opening", "payout"}
 
 
 async def test_the_largest_change_comes_first_then_the_largest_share_of_what_was(db: Database) -> None:
@@ -51,11 +52,13 @@ async def test_the_largest_change_comes_first_then_the_largest_share_of_what_was
     await billed(db)
     found = await compared(db, (await billed(db, JUNE)).run.run_id)
     keys = [key_of(one) for one in found.moved]
-    assert keys == sorted(keys, key=lambda key: (-key[0], -key[1], *key[2:]))
+    assert keys == sorted(keys, key=lambda key: (key[0], -key[1], -key[2], *key[3:]))
     of_12000 = [(one.column, one.relative_ppm) for one in found.moved if abs(one.change_minor) == 12_000]
     assert of_12000 == [("goods", 1_000_000), ("other", 1_000_000)]
     equal = [one.column for one in found.moved if abs(one.change_minor) == 12_000 + NET_OF_120]
-    assert equal == ["opening", "payout", "closing"]  # what was nothing before has grown the most
+    assert equal == ["closing", "opening", "payout"]  # what earlier runs have come to stands last
+    carried = [one.column in {"opening", "payout"} for one in found.moved]
+    assert carried == sorted(carried)
 
 
 async def test_page_after_page_is_the_whole_and_nothing_twice(db: Database) -> None:

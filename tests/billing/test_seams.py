@@ -11,10 +11,20 @@ from billing.ledger.chart import Account
 from billing.ledger.model import Leg
 from billing.line_disputes.model import LineDispute
 from billing.payout_terms.model import Conditions, PayoutDays
+from marketplace.consoles.finance_queries import run_page
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.books.dispute_line import AcceptDispute, CaseKey, DisputeLine, accept, dispute_line, review
+from marketplace.flows.ads.credit_clicks import credit_clicks
+from marketplace.flows.books.dispute_line import (
+    AcceptDispute,
+    CaseKey,
+    DisputeLine,
+    accept,
+    dispute_line,
+    review,
+    withdraw,
+)
 from marketplace.flows.books.post_journal import (
     DecideJournal,
     ProposeJournal,
@@ -28,6 +38,7 @@ from marketplace.flows.payouts.pay_due import PayDue, pay_now
 from marketplace.flows.payouts.set_payout_terms import hold_payouts
 from marketplace.flows.products.charge_products import credit_charge, hold, make_charge
 from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, reverse_run, run_period
+from tests.ads.market import MERCHANT, clicks, prepared, rate
 from tests.billing.market import (
     CHECKER,
     JUNE,
@@ -42,8 +53,10 @@ from tests.billing.market import (
     settled_market,
     statements,
 )
-from tests.billing.test_exchange import exchanged, rate, standing
+from tests.billing.test_exchange import exchanged, standing
 from tests.billing.test_exchange import market as two_currencies
+from tests.billing.test_exchange import rate as day_rate
+from tests.billing.test_line_disputes import entry_of, opened
 from tests.billing.test_payout_dues import agreed, left
 from tests.builders import add_orders
 from tests.documents.market import at, of_run, refund
@@ -100,9 +113,11 @@ async def test_a_run_that_has_closed_any_books_is_not_given_up(db: Database, clo
 
 
 async def accepted(db: Database, case: LineDispute, minor: int) -> LineDispute:
-    key = CaseKey(merchant_id=1, line_dispute_id=case.line_dispute_id)
+    key = CaseKey(merchant_id=case.merchant_id, line_dispute_id=case.line_dispute_id)
     await db.write(WORKER, MAKER, review, key)
-    cmd = AcceptDispute(merchant_id=1, line_dispute_id=case.line_dispute_id, amount_minor=minor, reason="so it is")
+    cmd = AcceptDispute(
+        merchant_id=case.merchant_id, line_dispute_id=case.line_dispute_id, amount_minor=minor, reason="so it is"
+    )
     return await db.write(WORKER, MAKER, accept, cmd)
 
 
@@ -123,11 +138,37 @@ async def test_what_was_credited_of_a_charge_is_not_given_back_again(db: Databas
     await check_books(db)
 
 
+async def test_what_was_refunded_of_an_order_is_not_given_back_again(db: Database) -> None:
+    """An entry took 14.40; half the order is refunded, and 7.20 of it with that."""
+    await settled_market(db, [order(1, 1, MAY_10)])
+    entry_no = await entry_of(db, "order_settled")
+    case = await opened(db, entry_no)
+    await refund(db, 1, 6_000)
+    with pytest.raises(Conflict, match="720 is left"):
+        await accepted(db, case, 1_440)
+    await db.write(WORKER, "owner", withdraw, CaseKey(merchant_id=1, line_dispute_id=case.line_dispute_id))
+    assert (await opened(db, entry_no)).disputed_minor == 720
+    await check_books(db)
+
+
+async def test_what_was_credited_of_an_hour_of_ads_is_not_given_back_again(db: Database) -> None:
+    campaign = await prepared(db)
+    await clicks(db, campaign, 20)
+    await rate(db)
+    wanted = DisputeLine(merchant_id=MERCHANT, entry_no=await entry_of(db, "ad_spent", MERCHANT), text="a farm")
+    case = await db.write(WORKER, "owner", dispute_line, wanted)
+    assert case.disputed_minor == 200
+    await db.write(WORKER, MAKER, credit_clicks, MERCHANT, ["e0", "e1", "e2"], "a farm")
+    with pytest.raises(Conflict, match="170 is left"):
+        await accepted(db, case, 200)
+    await check_books(db)
+
+
 async def test_what_only_moves_money_is_no_line_to_dispute(db: Database) -> None:
     """And what is held, or owed in that currency, is not exchanged away."""
     await two_currencies(db)
     await owing(db, 2_000, "USD")
-    used = await rate(db, "0.9")
+    used = await day_rate(db, "0.9")
     with pytest.raises(Conflict, match="less what it owes"):
         await exchanged(db, used, 10_000)
     made = await exchanged(db, used, 8_000)
@@ -204,3 +245,18 @@ async def test_a_correction_that_was_taken_back_corrects_nothing(db: Database, c
     asked = await db.write(WORKER, MAKER, ask_void, 1, one.document.document_id, "wrong address")
     assert asked.void_asked_by == MAKER
     await check_books(db)
+
+
+async def test_the_page_of_a_run_shows_every_currency(db: Database) -> None:
+    await settled_market(db, [order(1, 1, MAY_10)])
+    await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 5, MAY_20, 500, "USD")])
+    run_id = (await run_period(db, MAKER, MAY)).run.run_id
+    async with db.read(STAFF) as tx:
+        page = await run_page(tx, run_id, None)
+    of_run = await statements(db, run_id)
+    assert {(each.merchant_id, each.currency) for each in page.statements} == of_run.keys()
+    assert {each.currency: each.closing_minor for each in page.totals} == {
+        currency: sum(one.closing_minor for key, one in of_run.items() if key[1] == currency)
+        for currency in ("EUR", "USD")
+    }
+    assert page.run.currency == page.entity.currency == "EUR"

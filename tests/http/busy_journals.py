@@ -16,7 +16,7 @@ async def keep_journals(clerk: httpx.AsyncClient, controller: httpx.AsyncClient)
     await done(controller, "/journal-limits", {"entity_id": 1, "currency": "EUR", "accountant_minor": 100})
     for merchant_id in (ALPHA, BETA):
         first, *_ = [await done(clerk, f"/merchants/{merchant_id}/goodwill", GOODWILL) for _ in range(3)]
-        await done(controller, f"/merchants/{merchant_id}/journals/{first['journal_id']}/approve", {})
+        await done(controller, f"/merchants/{merchant_id}/journals/{first['journal_id']}/approve")
 
 
 async def exchange(clerk: httpx.AsyncClient, controller: httpx.AsyncClient) -> None:

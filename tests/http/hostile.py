@@ -275,7 +275,7 @@ def second_persons(t: Things) -> dict[str, Try]:
         "its own amendment": post("owner", f"{amendment}/accept", {"base_version": 2}, 403, "forbidden"),
         "its own account": post("clerk", f"{account}/approve", None, 403, "forbidden"),
         "a merchant approves": post("owner", f"{account}/approve", None, 403, "forbidden"),
-        "its own run": post("clerk", f"/billing-runs/{t.preview}/approve", None, 403, "forbidden"),
+        "its own run": post("clerk", f"/billing-runs/{t.preview}/approve", {"batch_id": 1}, 403, "forbidden"),
         "paid out twice": post("clerk", f"{payout}/confirm", paid, 409, "conflict"),
         "paid out on another day": post(
             "clerk", f"{payout}/confirm", {"bank_ref": "B-1", "on": "2018-06-03"}, 409, "conflict"

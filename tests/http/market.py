@@ -130,7 +130,8 @@ async def close_month(client: httpx.AsyncClient) -> int:
     started = await send(client, "/billing-runs", {"period": "2018-05"})
     assert started.status_code == 200, started.text
     run_id: int = started.json()["run"]["run_id"]
-    assert (await send(client, f"/billing-runs/{run_id}/approve")).status_code == 200
+    seen = {"batch_id": started.json()["run"]["batch_id"]}
+    assert (await send(client, f"/billing-runs/{run_id}/approve", seen)).status_code == 200
     final = await send(client, f"/billing-runs/{run_id}/finalise")
     assert final.json()["run"]["state"] == "finalised", final.text
     return run_id

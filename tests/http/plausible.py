@@ -214,7 +214,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 async def look(admin: httpx.AsyncClient, ids: Ids) -> Seen:
-    """Read what a body has to repeat: the order's version, its buyer and shipments, the cart's quote."""
+    """Read what a body has to repeat: an order's version, buyer and shipments, a cart's quote, a run's preview."""
     order: Ids = {}
     quote = "0" * 32
     if {"merchant_id", "order_id"} <= ids.keys():
@@ -223,7 +223,11 @@ async def look(admin: httpx.AsyncClient, ids: Ids) -> Seen:
     if "cart_id" in ids:
         answer = await admin.get(f"/api/v1/buyers/{ids['buyer_id']}/carts/{ids['cart_id']}/quote")
         quote = answer.json().get("quote", quote)
-    return Seen(ids, order, quote, await plausible_journals.named(admin, ids))
+    named = await plausible_journals.named(admin, ids)
+    if "run_id" in ids:
+        run = (await admin.get(f"/api/v1/billing-runs/{ids['run_id']}")).json().get("run", {})
+        named["batch"] = run.get("batch_id") or 1
+    return Seen(ids, order, quote, named)
 
 
 _LINES = [{"merchant_id": ALPHA, "product_id": LAMP, "quantity": 2}]
@@ -254,6 +258,7 @@ SENSIBLE: dict[str, Sensible] = {
     "POST /api/v1/api-keys": lambda _, n: {"name": f"key {n}", "scopes": ["orders:read"]},
     "POST /api/v1/api-keys/{key_id}/rotate": lambda *_: {"overlap_s": 60},
     "POST /api/v1/billing-runs": lambda _, n: {"period": ("2018-06", "2018-07", "2018-08")[n % 3]},
+    "POST /api/v1/billing-runs/{run_id}/approve": lambda seen, _: {"batch_id": seen.named["batch"]},
     "POST /api/v1/buyers": lambda _, n: {"buyer_ref": f"buyer-{n}", "name": "Clara", "city": "Lyon"},
     "PATCH /api/v1/buyers/{buyer_id}": lambda *_: {"city": "Porto"},
     "POST /api/v1/buyers/{buyer_id}/carts": lambda *_: {"currency": "EUR", "lines": _LINES},

@@ -86,7 +86,6 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
         "currency": "EUR", "reason": "cash was short", "evidence": "count 7",
         "legs": [{"account": 6920, "amount_minor": n + 1}, {"account": 2900, "amount_minor": -n - 1}],
     },
-    f"POST {_J}/{{journal_id}}/approve": lambda *_: {},
     f"POST {_J}/{{journal_id}}/reject": lambda *_: {"reason": "unclear"},
     f"POST {_J}/{{journal_id}}/withdraw": lambda *_: {"reason": "a slip"},
     f"POST {_J}/{{journal_id}}/reverse": lambda *_: {"reason": "a mistake"},

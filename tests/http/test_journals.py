@@ -35,13 +35,13 @@ async def test_an_accountant_approves_up_to_the_limit_and_a_controller_above_it(
     clerk, second = await caller("ann", "accountant"), await caller("ben", "accountant")
     made = (await send(clerk, f"/merchants/{ALPHA}/goodwill", GOODWILL)).json()
     path = f"/merchants/{ALPHA}/journals/{made['journal_id']}"
-    assert (await send(clerk, f"{path}/approve", {})).json()["detail"].startswith(f"journal {made['journal_id']}: made")
-    refused = await send(second, f"{path}/approve", {})
+    assert (await send(clerk, f"{path}/approve")).json()["detail"].startswith(f"journal {made['journal_id']}: made")
+    refused = await send(second, f"{path}/approve")
     assert (refused.status_code, "above 1000" in refused.json()["detail"]) == (403, True)
-    posted = await send(controller, f"{path}/approve", {})
+    posted = await send(controller, f"{path}/approve")
     assert (posted.status_code, posted.json()["decided_by"]) == (200, "fay")
     small = (await send(clerk, f"/merchants/{ALPHA}/goodwill", {**GOODWILL, "amount_minor": 1_000})).json()
-    assert (await send(second, f"/merchants/{ALPHA}/journals/{small['journal_id']}/approve", {})).status_code == 200
+    assert (await send(second, f"/merchants/{ALPHA}/journals/{small['journal_id']}/approve")).status_code == 200
     listed = (await clerk.get("/api/v1/journals?state=posted")).json()["items"]
     assert [one["journal_id"] for one in listed] == [small["journal_id"], made["journal_id"]]
     await check_books(db)
@@ -74,7 +74,7 @@ async def test_a_merchant_disputes_its_own_line_and_reads_what_becomes_of_it(
     accepted = (await send(clerk, f"{one}/accept", {"amount_minor": 60, "reason": "partly right"})).json()
     journal = f"/merchants/{ALPHA}/journals/{accepted['journal_id']}"
     assert (await owner.get(f"/api/v1{journal}")).status_code == 403
-    assert (await send(controller, f"{journal}/approve", {})).status_code == 200
+    assert (await send(controller, f"{journal}/approve")).status_code == 200
     done = (await owner.get(f"/api/v1{one}")).json()
     assert (done["state"], done["accepted_minor"], done["decision_reason"]) == ("accepted", 60, "partly right")
     entry = (await owner.get(f"/api/v1/merchants/{ALPHA}/entries/{done['settled_entry_no']}")).json()

@@ -108,12 +108,16 @@ async def test_maker_is_not_checker_unless_the_policy_says_so(
     await db.write(WORKER, "operator", policies.switch, "single_operator", on=False)
     await send(finance, "/contracts", CONTRACTS)
     await send(finance, "/settlements", {"through": "2018-05-31"})
-    run_id = (await send(finance, "/billing-runs", {"period": "2018-05"})).json()["run"]["run_id"]
-    refused = await send(finance, f"/billing-runs/{run_id}/approve")
+    run = (await send(finance, "/billing-runs", {"period": "2018-05"})).json()["run"]
+    approve, seen = f"/billing-runs/{run['run_id']}/approve", {"batch_id": run["batch_id"]}
+    refused = await send(finance, approve, seen)
     assert refused.status_code == 403
     assert "another person" in refused.json()["detail"]
     other = await caller("second", "accountant")
-    approved = await send(other, f"/billing-runs/{run_id}/approve")
+    anew = (await send(finance, "/billing-runs", {"period": "2018-05"})).json()["run"]
+    unseen = await send(other, approve, seen)
+    assert (unseen.status_code, unseen.json()["errors"][0]["pointer"]) == (409, "/batch_id")
+    approved = await send(other, approve, {"batch_id": anew["batch_id"]})
     assert approved.json()["run"]["approved_by"] == "second"
     assert approved.json()["run"]["single_operator"] is False
 

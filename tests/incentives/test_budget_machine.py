@@ -138,7 +138,7 @@ class BudgetMachine(RuleBasedStateMachine):
         if to_funder:
             self.limit -= back
             self.total = msgspec.structs.replace(self.total, limit_minor=self.limit)
-            self.day_limits[known.day] -= back  # type: ignore[index]
+            self.day_limits[known.day] -= back  # type: ignore[index]  # the clock's day
 
     @invariant()
     def agrees(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -29,6 +29,7 @@ from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Forbidden
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
+from marketplace.routes.incentive_campaigns import IncentiveMove
 from tests.conftest import NOW, fresh_database
 from tests.incentives import market as m
 
@@ -49,6 +50,11 @@ def test_every_state_is_reached_and_only_two_are_left_by_nothing() -> None:
         State.REVIEWED,
         State.CANCELLED,
     }
+
+
+def test_the_api_names_the_moves_that_are_not_the_clock_s_alone() -> None:
+    platforms = {what for what, rule in RULES.items() if Party.PLATFORM in rule.parties}
+    assert set(get_args(get_type_hints(IncentiveMove)["move"])) == platforms
 
 
 @pytest.mark.parametrize("state", State)

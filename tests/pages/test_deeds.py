@@ -54,6 +54,11 @@ async def test_finance_bills_a_month_on_pages(fresh: Database, tmp_path: Path) -
         assert "another person must approve it" in refused.text
         run_id = page.rpartition("/")[2]
         approve = f"/finance/approvals/billing_run/0/{run_id}/approve"
+        looked_at = form((await checker.get("/finance/approvals")).text, approve)
+        assert (await send(maker, page, f"{page}/preview")).status_code == 303
+        unseen = await checker.post(approve, data=looked_at)
+        assert unseen.status_code == 409
+        assert "previewed anew since" in unseen.text
         assert (await send(checker, "/finance/approvals", approve)).status_code == 303
         html = (await checker.get(page)).text
         filled = form(html, f"{page}/finalise")

@@ -8,9 +8,12 @@ from billing.ledger.chart import Account
 from billing.payers import store as payers
 from billing.payers.terms import PayerTerms
 from billing.payout_terms.model import Conditions, PayoutDays
+from billing.runs.model import period_named
+from marketplace.core.clock import FixedClock
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
+from marketplace.flows.payers.settle_claim import Remit, remit
 from marketplace.flows.payouts.pay_due import pay_due
 from marketplace.flows.payouts.set_payout_terms import ProposeTerms, approve_terms, propose_terms
 from marketplace.flows.runs.run_billing import abort_run, reverse_run, run_period
@@ -33,6 +36,7 @@ from tests.billing.test_minimum import agree
 from tests.billing.test_payouts import books
 from tests.billing.test_runs_parked import break_lines, final_child, final_without_parked
 from tests.builders import ENTITY
+from tests.documents.market import at, refund
 from tests.payers.market import terms, used
 
 MAY_10, JUNE_5 = date(2018, 5, 10), date(2018, 6, 5)
@@ -119,6 +123,77 @@ async def test_a_preview_made_anew_or_given_up_lets_go_of_what_it_set_aside(db: 
     assert await used(db) == 0
     await check_books(db)
     await billed(db)
+    assert await used(db) == 720
+    await check_books(db)
+
+
+async def billed_june(db: Database, clock: FixedClock, *refunds: tuple[int, int | None]) -> int:
+    """Once May is final: these refunds, order and amount, and a final run of June, whose id is returned."""
+    at(clock, date(2018, 6, 20))
+    for order_id, minor in refunds:
+        await refund(db, order_id, minor)
+    at(clock, date(2018, 7, 2))
+    run_id = (await run_period(db, MAKER, JUNE)).run.run_id
+    previewed = await statements(db, run_id)
+    await check_books(db)
+    await billed(db, JUNE)
+    assert {key: figures(one) for key, one in (await statements(db, run_id)).items()} == {
+        key: figures(one) for key, one in previewed.items()
+    }
+    await check_books(db)
+    return run_id
+
+
+async def test_what_a_later_run_credits_the_payer_bears_no_more(db: Database, clock: FixedClock) -> None:
+    """Half of 14.40 borne, half of the order refunded, then the rest: 3.60 go back each time, and the cap has it."""
+    await market(db, terms(**WHOLE, merchants=("m1",), cap_minor=1_000))
+    await billed(db)
+    assert (await claimed(db), await used(db)) == (720, 720)
+    june = await billed_june(db, clock, (1, 6_000), (3, None))
+    assert await used(db) == 360
+    assert figures((await statements(db, june))[1, "EUR"])["other"] == -360
+    assert await claimed(db) == -360
+    at(clock, date(2018, 7, 20))
+    await refund(db, 1, 6_000)
+    at(clock, date(2018, 8, 2))
+    july = (await billed(db, period_named("2018-07"))).run.run_id
+    assert (await used(db), await claimed(db)) == (0, -360)
+    assert (await books(db, 1)).get(Account.PAYER_RECEIVABLE, 0) == 0
+    await check_books(db)
+    await reverse_run(db, CHECKER, july)
+    assert await used(db) == 360
+    await check_books(db)
+    await reverse_run(db, CHECKER, june)
+    assert (await used(db), (await shares(db))[0]) == (720, (1, 720, "committed"))
+    await check_books(db)
+
+
+async def test_what_is_credited_of_another_month_is_no_less_charged_now(db: Database, clock: FixedClock) -> None:
+    """The May order's charge, that nobody bore, is credited in June: the payer bears half of June's own charge."""
+    await market(db, terms(**WHOLE, merchants=("m1",), valid_from=date(2018, 6, 1)))
+    await billed(db)
+    june = await billed_june(db, clock, (1, None))
+    assert (await shares(db))[-1] == (1, CHARGED // 2, "committed")
+    assert figures((await statements(db, june))[1, "EUR"])["other"] == CHARGED // 2
+
+
+@pytest.mark.parametrize("paid_first", [False, True])
+async def test_what_is_credited_of_a_merchant_that_waits(db: Database, clock: FixedClock, paid_first: bool) -> None:
+    await market(db, terms(**WHOLE, merchants=("m1",), pay_when_paid=True))
+    await billed(db)
+    if paid_first:
+        cmd = ClaimShares(contract_id=1, entity_id=ENTITY, through=date(2018, 9, 30))
+        claim = await db.write(WORKER, "test", claim_shares, cmd)
+        money = Remit(
+            payer_id=claim.payer_id, claim_id=claim.claim_id, amount_minor=claim.open_minor, bank_ref="b",
+            received_on=JUNE_5,
+        )  # fmt: skip
+        await db.write(WORKER, "test", remit, money)
+    june = await billed_june(db, clock, (1, None), (3, None))
+    other = figures((await statements(db, june))[1, "EUR"]).get("other", 0)
+    assert other == 0, "what it was relieved of in June goes back in June"
+    assert await used(db) == 0
+    await reverse_run(db, CHECKER, june)
     assert await used(db) == 720
     await check_books(db)
 

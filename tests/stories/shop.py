@@ -257,8 +257,9 @@ class Shop(People, Till):
     # Billing, paying out.
     async def bill(self, period: str) -> int:
         """A run that fay makes, and fred approves and makes final; returns its id."""
-        run_id: int = (await self.post("fay", "/billing-runs", {"period": period}))["run"]["run_id"]
-        await self.post("fred", f"/billing-runs/{run_id}/approve")
+        run = (await self.post("fay", "/billing-runs", {"period": period}))["run"]
+        run_id: int = run["run_id"]
+        await self.post("fred", f"/billing-runs/{run_id}/approve", {"batch_id": run["batch_id"]})
         final = await self.post("fred", f"/billing-runs/{run_id}/finalise")
         assert final["run"]["state"] == "finalised"
         return run_id

@@ -224,6 +224,25 @@ async def backs_of(tx: Tx, merchant_id: int, refund_id: int) -> Sequence[Any]:
     )
 
 
+async def backs_from(tx: Tx, merchants: Sequence[int], source: str, ids: tuple[int, int]) -> Sequence[Any]:
+    """What came back of shares under ids in [first, next) and was not undone, of these merchants, by merchant."""
+    return await tx.rows(
+        """
+        SELECT merchant_id, refund_id, contract_id, source_id, line_minor, rejected_back_minor
+        FROM billing.payer_back b
+        WHERE merchant_id = ANY(CAST(:merchants AS bigint[])) AND source = :source
+          AND refund_id >= :first AND refund_id < :next AND NOT undone
+          AND NOT EXISTS (SELECT FROM billing.payer_back u WHERE u.merchant_id = b.merchant_id
+             AND u.refund_id = b.refund_id AND u.contract_id = b.contract_id AND u.undone)
+        ORDER BY merchant_id, refund_id, contract_id
+        """,
+        merchants=list(merchants),
+        source=source,
+        first=ids[0],
+        next=ids[1],
+    )
+
+
 async def claimable(tx: Tx, contract_id: int, entity_id: int, through: date, limit: int) -> list[PayerShare]:
     """At most `limit` shares of a contract, settled through a day, of which there is something to claim or set off."""
     rows = await tx.rows(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ARRAY, BigInteger, bindparam, text
 
-from billing.runs.comparison.model import MOST, Moved, MovedKey
+from billing.runs.comparison.model import CARRIED, MOST, Moved, MovedKey
 from billing.runs.model import COLUMNS
 from marketplace.core.db import Tx
 
@@ -13,6 +13,7 @@ _SHOWN = ", ".join(_NAMES)
 _PAIRS = ", ".join(
     f"('{name.removesuffix('_minor')}', coalesce(b.{name}, 0), coalesce(n.{name}, 0))" for name in _NAMES
 )
+_CARRIED = ", ".join(f"'{name}'" for name in CARRIED)
 _MOVES = " OR ".join(["orders <> 0", *(f"{name} <> 0" for name in COLUMNS if name != "payout_minor")])
 
 # Every pair of statements gives a row for each column that differs. Page after page is sorted anew, so that nothing
@@ -28,7 +29,9 @@ FROM (
                    least(greatest(div((c.now_minor - c.before_minor)::numeric * 1000000, abs(c.before_minor)),
                                   -{MOST}), {MOST})::bigint
                    END AS relative_ppm,
-               CASE WHEN NOT coalesce(b.moves, false) AND coalesce(n.moves, false) THEN 'new'
+               c.name IN ({_CARRIED}) AS carried,
+               CASE WHEN c.name IN ({_CARRIED}) THEN NULL
+                    WHEN NOT coalesce(b.moves, false) AND coalesce(n.moves, false) THEN 'new'
                     WHEN coalesce(b.moves, false) AND NOT coalesce(n.moves, false) THEN 'vanished' END AS flag
         FROM (SELECT merchant_id, currency, ({_MOVES}) AS moves, {_SHOWN} FROM billing.statement
               WHERE run_id = ANY(:now) AND state IN ('preview', 'final')) AS n
@@ -41,11 +44,11 @@ FROM (
 ) AS moved
 WHERE (CAST(:currency AS text) IS NULL OR currency = :currency)
   AND (CAST(:merchant AS bigint) IS NULL OR merchant_id = :merchant)
-  AND (CAST(:after_size AS bigint) IS NULL OR size < :after_size
-       OR (size = :after_size AND relative < :after_relative)
-       OR (size = :after_size AND relative = :after_relative
-           AND (merchant_id, currency, "column") > (:after_merchant, :after_currency, :after_column)))
-ORDER BY size DESC, relative DESC, merchant_id, currency, "column" LIMIT :limit
+  AND (CAST(:after_size AS bigint) IS NULL
+       OR (carried, -size, -relative, merchant_id, currency, "column")
+        > (CAST(:after_carried AS boolean), -CAST(:after_size AS bigint), -CAST(:after_relative AS bigint),
+           CAST(:after_merchant AS bigint), CAST(:after_currency AS text), CAST(:after_column AS text)))
+ORDER BY carried, size DESC, relative DESC, merchant_id, currency, "column" LIMIT :limit
 """).bindparams(*(bindparam(name, type_=ARRAY(BigInteger)) for name in ("now", "before")))
 
 
@@ -59,11 +62,11 @@ async def list_moved(
     limit: int,
     after: MovedKey | None = None,
 ) -> list[Moved]:
-    """At most `limit` columns that differ between the statements of these runs, the largest change first.
+    """At most `limit` columns that differ between the statements of these runs, as `key_of` orders them.
 
     Minor units of several currencies are ordered as they are: name one to compare like with like.
     """
-    size, relative, merchant, in_currency, column = after or (None, None, None, None, None)
+    carried, size, relative, merchant, in_currency, column = after or (None,) * 6
     rows = await tx.rows(
         _MOVED,
         now=list(now),
@@ -71,6 +74,7 @@ async def list_moved(
         currency=currency,
         merchant=merchant_id,
         limit=limit,
+        after_carried=carried,
         after_size=size,
         after_relative=relative,
         after_merchant=merchant,

@@ -100,11 +100,7 @@ async def top_up(tx: Tx, cmd: TopUp) -> Funded:
 
 async def _check_owed(tx: Tx, cmd: TopUp, needed: int) -> None:
     """Earnings are what the merchant is owed, less what it owes."""
-    owed = -sum(
-        balance.balance_minor
-        for balance in await ledger.balances(tx, cmd.merchant_id)
-        if balance.currency == cmd.currency and balance.account in {Account.PAYABLE, Account.MERCHANT_RECEIVABLE}
-    )
+    owed = await ledger.owed_minor(tx, cmd.merchant_id, cmd.currency)
     if owed < needed:
         raise Conflict(f"amount_minor: with VAT it is {needed}, and the merchant is owed {max(owed, 0)}", owed=owed)
 

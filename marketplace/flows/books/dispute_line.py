@@ -151,12 +151,14 @@ async def accept(tx: Tx, cmd: AcceptDispute) -> LineDispute:
 
 
 async def _left_minor(tx: Tx, entry: Entry) -> int:
-    """What an entry took from the merchant, of a charge less what was credited of it since."""
+    """What an entry took from the merchant, less what was credited or refunded of it since."""
     if entry.kind.startswith(_TAKES_NOTHING):
         return 0
     charge = await charges.charge_of_entry(tx, entry.merchant_id, entry.entry_no)
     taken = taken_minor(entry.legs)
-    return taken if charge is None else min(taken, charge.kept_minor + charge.vat_minor - charge.credited_vat_minor)
+    if charge is not None:
+        return min(taken, charge.kept_minor + charge.vat_minor - charge.credited_vat_minor)
+    return taken - await store.given_back_minor(tx, entry.merchant_id, entry.entry_no)
 
 
 _TAKES_NOTHING = ("payout_", "exchange_")

@@ -119,9 +119,7 @@ async def exchange_balance(tx: Tx, cmd: ExchangeBalance) -> Exchange:
         raise Conflict(f"rate {rate.rate_id} is of {rate.rate_on}: {newest.rate_id} of {newest.rate_on} is newer")
     if await find_hold(tx, cmd.merchant_id) is not None:
         raise Conflict("the merchant's payouts are held: what it is owed stays in its currency")
-    counted = {Account.PAYABLE, Account.MERCHANT_RECEIVABLE}
-    found = await ledger.balances(tx, cmd.merchant_id)
-    owed = -sum(one.balance_minor for one in found if one.account in counted and one.currency == rate.from_currency)
+    owed = await ledger.owed_minor(tx, cmd.merchant_id, rate.from_currency)
     if cmd.from_minor > owed:
         raise Conflict(
             f"from_minor: {cmd.from_minor} is more than {max(owed, 0)}, what the merchant is owed in"

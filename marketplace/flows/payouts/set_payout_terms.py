@@ -14,7 +14,7 @@ from billing import postings
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from billing.payout_terms import store
-from billing.payout_terms.model import Conditions, Hold, Terms, TermsState, favours
+from billing.payout_terms.model import Conditions, Hold, Terms, TermsMade, TermsState, favours
 from marketplace.core import audit, policies
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
@@ -35,7 +35,7 @@ class ProposeTerms(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-async def propose_terms(tx: Tx, cmd: ProposeTerms) -> Terms:
+async def propose_terms(tx: Tx, cmd: ProposeTerms) -> TermsMade:
     """Terms that keep more back are active at once; those that favour the merchant wait for a second person.
 
     Raises NotFound, Invalid for terms that cannot be or that change nothing, Conflict while others wait.
@@ -47,10 +47,11 @@ async def propose_terms(tx: Tx, cmd: ProposeTerms) -> Terms:
     before = await store.conditions_of(tx, cmd.merchant_id, cmd.currency)
     if cmd.conditions == before:
         raise Invalid("minimum_minor, reserve_ppm, reserve_days: these are the terms already")
-    state = TermsState.PROPOSED if favours(before, cmd.conditions) else TermsState.ACTIVE
+    sooner = favours(before, cmd.conditions)
+    state = TermsState.PROPOSED if sooner else TermsState.ACTIVE
     terms = await store.add_terms(tx, cmd.merchant_id, cmd.currency, cmd.conditions, cmd.reason, state)
     await _told(tx, f"payout terms {state}", terms)
-    return terms
+    return TermsMade(**msgspec.structs.asdict(terms), favours=sooner)
 
 
 async def approve_terms(tx: Tx, merchant_id: int, terms_id: int) -> Terms:

@@ -13,6 +13,8 @@ from datetime import date
 
 import msgspec
 
+from billing.payout_files import store as files
+from billing.payout_files.model import FileState
 from billing.runs import sql, store
 from billing.runs.model import AT_WORK, Period, Run, RunState, Totals, check_move
 from marketplace.core import audit, outbox, policies, work
@@ -22,6 +24,7 @@ from marketplace.core.errors import Conflict
 from marketplace.core.together import together
 from marketplace.flows.books.roll_ledger import roll_ledger
 from marketplace.flows.payers.cover_charges import release_covers
+from marketplace.flows.payouts.instruct_bank import cancel_file
 from marketplace.flows.payouts.pay_merchants import activate_bank_accounts
 from marketplace.flows.runs.draft_run import draft, draft_child, one_at_a_time, plan
 from marketplace.flows.runs.run_billing_buckets import FINALISE, HANDLERS, PREVIEW, REVERSE
@@ -95,12 +98,16 @@ async def preview_run(
     return await result(db, run.run_id)
 
 
-async def approve_run(db: Database, actor: str, run_id: int, *, without_parked: bool = False) -> RunResult:
+async def approve_run(
+    db: Database, actor: str, run_id: int, *, batch_id: int | None = None, without_parked: bool = False
+) -> RunResult:
     """Approve a previewed run, as another person than its maker; without what it has parked, where that is said.
 
-    Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie.
+    batch_id: the preview that was looked at; None takes the one that is there.
+    Raises Forbidden for the maker (unless the policy single_operator is on), Conflict when a statement does not tie,
+    or when the run was previewed anew since.
     """
-    approved = await db.write(WORKER, actor, approve, run_id, without_parked=without_parked)
+    approved = await db.write(WORKER, actor, approve, run_id, batch_id=batch_id, without_parked=without_parked)
     crash_point("run.approved")
     return approved
 
@@ -231,7 +238,7 @@ async def abort(tx: Tx, run_id: int) -> RunResult:
     return await read_result(tx, run_id)
 
 
-async def approve(tx: Tx, run_id: int, *, without_parked: bool = False) -> RunResult:
+async def approve(tx: Tx, run_id: int, *, batch_id: int | None = None, without_parked: bool = False) -> RunResult:
     """`approve_run` within a transaction of the caller's."""
     run = await store.lock_run(tx, run_id)
     parked = await store.count_statements(tx, run_id, "parked")
@@ -245,6 +252,12 @@ async def approve(tx: Tx, run_id: int, *, without_parked: bool = False) -> RunRe
     if run.to_on > today:
         raise Conflict(f"run {run_id}: {run.period.name} is not over, today is {today}; until then it can be previewed")
     single = await policies.check_second_person(tx, run.made_by, f"billing run {run_id}")
+    if run.state == RunState.PREVIEWED and batch_id not in {None, run.batch_id}:
+        raise Conflict(
+            f"batch_id: run {run_id} was previewed anew since; look at preview {run.batch_id}, then approve that",
+            pointer="/batch_id",
+            batch_id=run.batch_id,
+        )
     await store.move_run(
         tx, run_id, RunState.APPROVED, approved_by=tx.actor, approved_at=tx.now, single_operator=single
     )
@@ -312,13 +325,9 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
         "SELECT count(*) FROM billing.payout WHERE run_id = :run_id AND state NOT IN ('instructed', 'cancelled')",
         run_id=run_id,
     )
-    filed = await tx.scalar(
-        "SELECT count(*) FROM billing.payout WHERE run_id = :run_id AND file_id IS NOT NULL", run_id=run_id
-    )
-    if filed:
-        raise Conflict(f"run {run_id}: {filed} of its payouts are in files for the bank; cancel those first")
     if left:
         raise Conflict(f"run {run_id}: {left} of its payouts have been confirmed or returned by the bank")
+    await _cancel_files(tx, run_id)
     run = await store.move_run(tx, run_id, RunState.REVERSING, reversed_by=tx.actor, reversed_at=tx.now)
     if run.parent_run_id is None:
         await tx.execute(
@@ -328,6 +337,20 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
     await plan(tx, run, REVERSE, only_open=False)
     await audit.record(tx, "billing run reversing", f"billing_run:{run_id}")
     return await store.get_run(tx, run_id)
+
+
+async def _cancel_files(tx: Tx, run_id: int) -> None:
+    """Give up the files that nobody has approved yet, so that none of the run's payouts leaves; the bank may have the
+    others, so they are cancelled by two people first. No new one takes a payout of a run that is locked."""
+    rows = await tx.rows(
+        "SELECT DISTINCT file_id FROM billing.payout WHERE run_id = :run_id AND file_id IS NOT NULL ORDER BY file_id",
+        run_id=run_id,
+    )
+    for row in rows:
+        file = await files.lock_file(tx, row.file_id)
+        if file.state is FileState.APPROVED:
+            raise Conflict(f"run {run_id}: payouts of it are in payout file {file.file_id} for the bank; cancel that")
+        await cancel_file(tx, file.file_id, f"billing run {run_id} is reversed")
 
 
 async def _finish_reversing(tx: Tx, run_id: int) -> None:

@@ -92,7 +92,7 @@ def computed(terms: Terms, orders: list[Fate]) -> dict[tuple[str, int, str], tup
             for effect in verdict.effects:
                 key: tuple[str, int, str] = effect.role, effect.party_id, effect.window
                 lines = [line for line in remaining(fate) if line.line_no in effect.lines]
-                parts[key].append(contribution(of, lines, standing, fate.buyer))  # type: ignore[arg-type]
+                parts[key].append(contribution(of, lines, standing, fate.buyer))  # type: ignore[arg-type]  # a word of three
                 awards[key] = effect.amount_minor
     found: dict[tuple[str, int, str], tuple[int, int]] = {}
     for key, contributions in parts.items():
