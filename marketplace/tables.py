@@ -28,6 +28,8 @@ import incentives.tables
 import marketplace.core.webhooks.tables
 import supply.funnels.tables
 import supply.leads.agents.tables
+import supply.leads.events.tables
+import supply.leads.referrals.tables
 import supply.leads.tables
 import supply.leads.visits.tables
 import supply.products.hardware.tables

@@ -141,7 +141,7 @@ async def check_out(tx: Tx, cmd: CheckOut, rep_id: int) -> Visit:
 
 
 async def sync_visits(tx: Tx, cmd: SyncVisits, rep_id: int) -> list[Synced]:
-    """Take in what a device has recorded while it was out of reach, each once; one that is refused holds up no other."""
+    """Take in what a device has recorded while it was out of reach, each once; a refused one holds up no other."""
     if len({told.ref for told in cmd.visits}) < len(cmd.visits):
         raise Invalid("visits: name each visit once", pointer="/visits")
     await territories.get_rep(tx, rep_id, lock=True)  # so that twins of one device follow each other
@@ -237,7 +237,8 @@ def _seconds(skew: timedelta) -> int:
 
 
 async def _flagged(tx: Tx, over: Visit) -> Visit:
-    assert over.in_at is not None and over.out_at is not None
+    assert over.in_at is not None
+    assert over.out_at is not None
     others = await store.around(tx, over.rep_id, over.in_at, over.out_at, over.visit_id)
     seen = await store.photo_seen(tx, over.photo_hash, over.visit_id)
     return msgspec.structs.replace(over, flags=flags_of(over, others=others, photo_seen=seen, told_at=tx.now))

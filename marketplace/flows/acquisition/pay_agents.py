@@ -80,7 +80,7 @@ async def make_plan(tx: Tx, code: str, from_on: date, terms: Terms) -> Plan:
 
 
 async def make_agent(tx: Tx, cmd: NewAgent) -> Agent:
-    """Let somebody earn commission: the house owes it as a provider of that name. Raises Invalid, NotFound, Conflict."""
+    """Let somebody earn commission: the house owes it as a provider of its name. Raises Invalid, Conflict."""
     await store.check_plan(tx, cmd.plan)
     territory_id = cmd.territory_id
     if cmd.user_id is not None:

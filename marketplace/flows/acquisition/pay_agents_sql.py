@@ -70,7 +70,7 @@ async def standing(tx: Tx, of: Commission, terms: Terms, today: date) -> Standin
     row = await tx.row(
         """
         SELECT m.closed_on,
-               (SELECT max(o.delivered_on) FROM demand.merchant_order o WHERE o.merchant_id = :merchant) AS last_sale_on,
+               (SELECT max(delivered_on) FROM demand.merchant_order WHERE merchant_id = :merchant) AS last_sale_on,
                (SELECT coalesce(-sum(p.amount_minor), 0)::bigint FROM billing.posting p
                 WHERE p.merchant_id = :merchant AND p.currency = :currency AND p.account = 4000
                   AND p.effective_on >= :from_on

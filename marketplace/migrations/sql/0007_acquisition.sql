@@ -45,6 +45,29 @@ CREATE TABLE supply.lead_scoring (
     CONSTRAINT pk_lead_scoring PRIMARY KEY (version_no)
 )
 ;;
+CREATE TABLE supply.referral_code (
+    code TEXT NOT NULL, 
+    programme TEXT NOT NULL, 
+    merchant_id BIGINT NOT NULL, 
+    device TEXT DEFAULT '' NOT NULL, 
+    active BOOLEAN DEFAULT 'true' NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_referral_code PRIMARY KEY (code)
+)
+;;
+CREATE INDEX ix_referral_code_merchant_id ON supply.referral_code (merchant_id)
+;;
+CREATE TABLE supply.referral_programme (
+    name TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    terms JSONB NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_referral_programme PRIMARY KEY (name, version_no)
+)
+;;
 CREATE TABLE supply.territory (
     territory_id BIGINT NOT NULL, 
     name TEXT NOT NULL, 
@@ -75,6 +98,27 @@ CREATE TABLE supply.channel_cost (
 )
 ;;
 CREATE INDEX ix_channel_cost_spent_on_cost_id ON supply.channel_cost (spent_on, cost_id)
+;;
+CREATE TABLE supply.fair (
+    fair_id BIGINT NOT NULL, 
+    code TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    kind TEXT NOT NULL, 
+    place TEXT NOT NULL, 
+    channel_id BIGINT NOT NULL, 
+    starts_on DATE NOT NULL, 
+    ends_on DATE NOT NULL, 
+    zone TEXT NOT NULL, 
+    follow_up_days INTEGER NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_fair PRIMARY KEY (fair_id), 
+    CONSTRAINT fk_fair_channel_id FOREIGN KEY(channel_id) REFERENCES supply.channel (channel_id), 
+    CONSTRAINT ck_fair_kind CHECK (kind IN ('conference', 'trade_fair', 'other')), 
+    CONSTRAINT ck_fair_days CHECK (ends_on >= starts_on AND follow_up_days >= 0), 
+    CONSTRAINT uq_fair_code UNIQUE (code)
+)
 ;;
 CREATE TABLE supply.lead_pool (
     pool_id BIGINT NOT NULL, 
@@ -240,6 +284,32 @@ CREATE INDEX ix_agent_commission_lead_id ON supply.agent_commission (lead_id)
 ;;
 CREATE INDEX ix_agent_commission_open ON supply.agent_commission (commission_id) WHERE state = 'open'
 ;;
+CREATE TABLE supply.attendee (
+    attendee_id BIGINT NOT NULL, 
+    fair_id BIGINT NOT NULL, 
+    badge TEXT NOT NULL, 
+    company TEXT NOT NULL, 
+    contact TEXT DEFAULT '' NOT NULL, 
+    phone TEXT DEFAULT '' NOT NULL, 
+    email TEXT DEFAULT '' NOT NULL, 
+    city TEXT DEFAULT '' NOT NULL, 
+    region TEXT DEFAULT '' NOT NULL, 
+    segment TEXT DEFAULT '' NOT NULL, 
+    registered_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    scanned_at TIMESTAMP WITH TIME ZONE, 
+    scanned_by BIGINT, 
+    device_id TEXT, 
+    note TEXT DEFAULT '' NOT NULL, 
+    lead_id BIGINT, 
+    CONSTRAINT pk_attendee PRIMARY KEY (attendee_id), 
+    CONSTRAINT fk_attendee_fair_id FOREIGN KEY(fair_id) REFERENCES supply.fair (fair_id), 
+    CONSTRAINT fk_attendee_lead_id FOREIGN KEY(lead_id) REFERENCES supply.lead (lead_id), 
+    CONSTRAINT uq_attendee_fair_id_badge UNIQUE (fair_id, badge), 
+    CONSTRAINT ck_attendee_scanned CHECK (num_nulls(scanned_at, scanned_by, lead_id) IN (0, 3))
+)
+;;
+CREATE INDEX ix_attendee_lead_id ON supply.attendee (lead_id)
+;;
 CREATE TABLE supply.attribution_share (
     lead_id BIGINT NOT NULL, 
     model TEXT NOT NULL, 
@@ -305,6 +375,58 @@ CREATE TABLE supply.lead_site (
 )
 ;;
 CREATE INDEX ix_lead_site_lead_id ON supply.lead_site (lead_id)
+;;
+CREATE TABLE supply.lead_task (
+    task_id BIGINT NOT NULL, 
+    lead_id BIGINT NOT NULL, 
+    rep_id BIGINT, 
+    fair_id BIGINT, 
+    what TEXT NOT NULL, 
+    due_on DATE NOT NULL, 
+    state TEXT NOT NULL, 
+    outcome TEXT DEFAULT '' NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_lead_task PRIMARY KEY (task_id), 
+    CONSTRAINT fk_lead_task_lead_id FOREIGN KEY(lead_id) REFERENCES supply.lead (lead_id), 
+    CONSTRAINT fk_lead_task_fair_id FOREIGN KEY(fair_id) REFERENCES supply.fair (fair_id), 
+    CONSTRAINT ck_lead_task_state CHECK (state IN ('open', 'done', 'cancelled'))
+)
+;;
+CREATE INDEX ix_lead_task_lead_id ON supply.lead_task (lead_id)
+;;
+CREATE INDEX ix_lead_task_open ON supply.lead_task (due_on, task_id) WHERE state = 'open'
+;;
+CREATE TABLE supply.referral (
+    referral_id BIGINT NOT NULL, 
+    code TEXT NOT NULL, 
+    programme TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    referrer_id BIGINT NOT NULL, 
+    lead_id BIGINT NOT NULL, 
+    merchant_id BIGINT, 
+    device TEXT DEFAULT '' NOT NULL, 
+    referred_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    state TEXT NOT NULL, 
+    reasons TEXT[] DEFAULT '{}' NOT NULL, 
+    activated_on DATE, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    made_by TEXT NOT NULL, 
+    CONSTRAINT pk_referral PRIMARY KEY (referral_id), 
+    CONSTRAINT fk_referral_code FOREIGN KEY(code) REFERENCES supply.referral_code (code), 
+    CONSTRAINT fk_referral_lead_id FOREIGN KEY(lead_id) REFERENCES supply.lead (lead_id), 
+    CONSTRAINT fk_referral_programme_version_no FOREIGN KEY(programme, version_no) REFERENCES supply.referral_programme (name, version_no), 
+    CONSTRAINT ck_referral_state CHECK (state IN ('pending', 'qualified', 'rewarded', 'refused', 'clawed_back')), 
+    CONSTRAINT ck_referral_won CHECK (state IN ('pending', 'refused') OR merchant_id IS NOT NULL), 
+    CONSTRAINT ck_referral_refused CHECK (state <> 'refused' OR cardinality(reasons) > 0), 
+    CONSTRAINT uq_referral_lead_id UNIQUE (lead_id)
+)
+;;
+CREATE INDEX ix_referral_open ON supply.referral (referral_id) WHERE state IN ('pending', 'qualified', 'rewarded')
+;;
+CREATE UNIQUE INDEX uq_referral_merchant ON supply.referral (merchant_id) WHERE state IN ('qualified', 'rewarded', 'clawed_back')
 ;;
 CREATE TABLE supply.stage_entry (
     lead_id BIGINT NOT NULL, 
@@ -432,6 +554,20 @@ CREATE INDEX ix_agent_movement_agent_id_movement_id ON supply.agent_movement (ag
 ;;
 CREATE INDEX ix_agent_movement_commission_id ON supply.agent_movement (commission_id)
 ;;
+CREATE TABLE supply.referral_reward (
+    referral_id BIGINT NOT NULL, 
+    side TEXT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    merchant_id BIGINT NOT NULL, 
+    event_id TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    CONSTRAINT pk_referral_reward PRIMARY KEY (referral_id, side, promotion_id), 
+    CONSTRAINT fk_referral_reward_referral_id FOREIGN KEY(referral_id) REFERENCES supply.referral (referral_id), 
+    CONSTRAINT ck_referral_reward_side CHECK (side IN ('referrer', 'referee'))
+)
+;;
+CREATE INDEX ix_referral_reward_promotion_id ON supply.referral_reward (promotion_id)
+;;
 GRANT SELECT, INSERT ON supply.agent_plan TO app_staff, app_worker
 ;;
 GRANT SELECT ON supply.agent_plan TO app_sales
@@ -446,11 +582,19 @@ GRANT SELECT ON supply.funnel TO app_sales
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.lead_scoring TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.referral_code TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON supply.referral_programme TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.territory TO app_staff, app_worker
 ;;
 GRANT SELECT ON supply.territory TO app_sales
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.channel_cost TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.fair TO app_staff, app_worker
+;;
+GRANT SELECT ON supply.fair TO app_sales
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.lead_pool TO app_staff, app_worker
 ;;
@@ -503,6 +647,20 @@ CREATE POLICY app_worker ON supply.agent_commission TO app_worker USING (true) W
 GRANT SELECT ON supply.agent_commission TO app_sales
 ;;
 CREATE POLICY app_sales ON supply.agent_commission FOR SELECT TO app_sales USING (EXISTS (SELECT FROM supply.agent a WHERE a.agent_id = agent_commission.agent_id))
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.attendee TO app_staff, app_worker
+;;
+ALTER TABLE supply.attendee ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.attendee FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.attendee TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.attendee TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.attendee TO app_sales
+;;
+CREATE POLICY app_sales ON supply.attendee FOR SELECT TO app_sales USING (EXISTS (SELECT FROM supply.lead l WHERE l.lead_id = attendee.lead_id))
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.attribution_share TO app_staff, app_worker
 ;;
@@ -574,6 +732,34 @@ GRANT SELECT ON supply.lead_site TO app_sales
 ;;
 CREATE POLICY app_sales ON supply.lead_site FOR SELECT TO app_sales USING (EXISTS (SELECT FROM supply.lead l WHERE l.lead_id = lead_site.lead_id))
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.lead_task TO app_staff, app_worker
+;;
+ALTER TABLE supply.lead_task ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.lead_task FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.lead_task TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.lead_task TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.lead_task TO app_sales
+;;
+CREATE POLICY app_sales ON supply.lead_task FOR SELECT TO app_sales USING (EXISTS (SELECT FROM supply.lead l WHERE l.lead_id = lead_task.lead_id))
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.referral TO app_staff, app_worker
+;;
+ALTER TABLE supply.referral ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE supply.referral FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON supply.referral TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON supply.referral TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON supply.referral TO app_sales
+;;
+CREATE POLICY app_sales ON supply.referral FOR SELECT TO app_sales USING (EXISTS (SELECT FROM supply.lead l WHERE l.lead_id = referral.lead_id))
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supply.stage_entry TO app_staff, app_worker
 ;;
 ALTER TABLE supply.stage_entry ENABLE ROW LEVEL SECURITY
@@ -643,3 +829,5 @@ CREATE POLICY app_worker ON supply.agent_movement TO app_worker USING (true) WIT
 GRANT SELECT ON supply.agent_movement TO app_sales
 ;;
 CREATE POLICY app_sales ON supply.agent_movement FOR SELECT TO app_sales USING (EXISTS (SELECT FROM supply.agent a WHERE a.agent_id = agent_movement.agent_id))
+;;
+GRANT SELECT, INSERT ON supply.referral_reward TO app_staff, app_worker

@@ -49,8 +49,8 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What an activated merchant earns: so much, and a share of what the house earns with it in its first days.
 
     The commission of the house is account 4000 of the merchant's books, net of what went back, in the share_days from
-    the activation on. A merchant that is lost before day clawback_days takes the commission back: closed, its activation
-    undone, or, where idle_days is set, without a delivered order for so many days.
+    the activation on. A merchant that is lost before day clawback_days takes the commission back: closed, its
+    activation undone, or, where idle_days is set, without a delivered order for so many days.
     """
 
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]

@@ -39,8 +39,9 @@ def set_right(at: datetime, skew: timedelta, now: datetime) -> datetime:
 
 
 def flags_of(visit: Visit, *, others: Sequence[Visit], photo_seen: bool, told_at: datetime) -> list[Flag]:
-    """What is odd about a visit that is over. others: of the same rep at about that time; told_at: when we learnt it."""
-    assert visit.in_at is not None and visit.out_at is not None
+    """What is odd about a visit that is over. others: of the same rep at about that time; told_at: when we learnt."""
+    assert visit.in_at is not None
+    assert visit.out_at is not None
     found: list[tuple[Oddity, str]] = []
     accuracy = min(visit.in_accuracy_m or 0, ACCURACY_MAX_M)
     if visit.distance_m is not None and visit.distance_m > FAR_M + accuracy:
@@ -69,7 +70,8 @@ def _beside(visit: Visit, other: Visit) -> list[tuple[Oddity, str]]:
         return [(Oddity.OVERLAP, f"while the rep was on visit {other.visit_id}")]
     first, second = (other, visit) if other.out_at <= visit.in_at else (visit, other)
     left, came = _out_place(first), _in_place(second)
-    assert first.out_at is not None and second.in_at is not None
+    assert first.out_at is not None
+    assert second.in_at is not None
     if left is None or came is None:
         return []
     way = distance_m(left, came) - (first.out_accuracy_m or 0) - (second.in_accuracy_m or 0)
