@@ -155,8 +155,8 @@ async def test_nobody_refers_itself(db: Database, clock: FixedClock, same: dict[
         for merchant_id in accounts:
             await tx.execute(
                 """
-                INSERT INTO billing.bank_account (merchant_id, account_id, currency, holder, scheme, number, proposed_by,
-                                                  proposed_at)
+                INSERT INTO billing.bank_account
+                    (merchant_id, account_id, currency, holder, scheme, number, proposed_by, proposed_at)
                 VALUES (:merchant, :merchant, 'EUR', 'Ann', 'iban', 'DE1', 'ann', :now)
                 """,
                 {"merchant": merchant_id, "now": tx.now},

@@ -89,6 +89,7 @@ CREATE TABLE supply.channel_cost (
     kind TEXT NOT NULL, 
     currency TEXT NOT NULL, 
     amount_minor BIGINT NOT NULL, 
+    seller TEXT DEFAULT '' NOT NULL, 
     made_by TEXT NOT NULL, 
     made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     CONSTRAINT pk_channel_cost PRIMARY KEY (cost_id), 
