@@ -17,6 +17,7 @@ from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import MINOR_DIGITS, check_currency
 from marketplace.core.rates import PPM, divide_half_even
+from marketplace.flows.acquisition.make_visits import check_clock
 from marketplace.flows.acquisition.note_stages import check_alive, check_past
 from marketplace.flows.acquisition.work_leads import NewLead, NewTouch, add_lead, check_zone, lock_own, touch_lead
 from supply.leads import store as leads
@@ -156,6 +157,7 @@ async def sync_scans(tx: Tx, cmd: SyncScans, rep_id: int) -> list[Scanned]:
 
 
 async def _scan(tx: Tx, fair: Fair, cmd: SyncScans, one: Scan, rep_id: int) -> Scanned:
+    check_clock(tx, cmd.sent_at, one.at)
     if one.at > cmd.sent_at:
         raise Invalid("at: lies after the device has sent it", pointer="/at")
     at = set_right(one.at, tx.now - cmd.sent_at, tx.now)

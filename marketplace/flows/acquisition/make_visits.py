@@ -24,6 +24,7 @@ from supply.leads.visits.rules import flags_of, nearest_m, set_right
 CHANNEL = "offline.field"
 _AHEAD = timedelta(days=366)
 _BEHIND = timedelta(days=30)
+_WRONG_MAX = timedelta(days=366)
 
 
 class PlanVisit(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +224,7 @@ async def _lock_own(tx: Tx, visit_id: int, rep_id: int, state: VisitState) -> Vi
 
 def _instant(tx: Tx, sent_at: datetime, fix: Fix) -> tuple[timedelta, datetime]:
     """How much a device's clock is behind ours, and an instant of it by ours."""
+    check_clock(tx, sent_at, fix.at)
     skew = tx.now - sent_at
     if fix.at > sent_at:
         raise Invalid("at: lies after the device has sent it", pointer="/at")
@@ -231,9 +233,16 @@ def _instant(tx: Tx, sent_at: datetime, fix: Fix) -> tuple[timedelta, datetime]:
     return skew, at
 
 
+def check_clock(tx: Tx, sent_at: datetime, at: datetime) -> None:
+    """Raise Invalid for a clock that shows what nobody can set right."""
+    if abs(tx.now - sent_at) > _WRONG_MAX:
+        raise Invalid("sent_at: the device's clock is more than a year off", pointer="/sent_at")
+    if abs(tx.now - at) > 2 * _WRONG_MAX:
+        raise Invalid("at: is too long ago", pointer="/at")
+
+
 def _seconds(skew: timedelta) -> int:
-    """Whole seconds, as far as an integer of the database goes."""
-    return max(-(2**31), min(2**31 - 1, round(skew.total_seconds())))
+    return round(skew.total_seconds())
 
 
 async def _flagged(tx: Tx, over: Visit) -> Visit:

@@ -104,11 +104,11 @@ async def _identity(tx: Tx, merchant_id: int, keys: Sequence[Any], device: str) 
         """,
         merchant=merchant_id,
     )
-    taxes = {row.tax_key for row in keys} | {tax_key(party or "")}
+    taxes = [*(row.tax_key for row in keys), tax_key(party or "")]
     return Identity(
         merchants=frozenset({merchant_id}),
-        tax_ids=frozenset(taxes - {None}),
-        phones=frozenset({row.phone_key for row in keys} - {None}),
+        tax_ids=frozenset(each for each in taxes if each),
+        phones=frozenset(row.phone_key for row in keys if row.phone_key),
         accounts=frozenset(f"{row.routing}/{row.number}" for row in accounts),
         devices=frozenset({device} - {""}),
     )
