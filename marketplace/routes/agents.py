@@ -22,7 +22,7 @@ from marketplace.web.guards import FINANCE, GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 from supply.leads.agents import store
-from supply.leads.agents.model import Agent, Commission, Plan, PlanCode, Terms
+from supply.leads.agents.model import Agent, AgentCommission, AgentPlan, AgentTerms, PlanCode
 from supply.leads.model import Model
 
 _ONE = "/agents/{agent_id:int}"
@@ -37,7 +37,7 @@ class PlanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     code: PlanCode
     from_on: date
-    terms: Terms
+    terms: AgentTerms
 
 
 class AgentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,13 +63,13 @@ class CreditBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     agent_id: Id
 
 
-class Credited(msgspec.Struct, frozen=True, kw_only=True):
+class LeadCredited(msgspec.Struct, frozen=True, kw_only=True):
     lead_id: int
     agent_id: int
 
 
 @get("/agent-plans", guards=[needs(STAFF, SALES)])
-async def list_agent_plans(request: ActorRequest, db: NamedDependency[Database]) -> list[Plan]:
+async def list_agent_plans(request: ActorRequest, db: NamedDependency[Database]) -> list[AgentPlan]:
     """Every version of every plan of commission."""
     async with db.read(request.user.scope) as tx:
         return await store.plan_versions(tx)
@@ -78,7 +78,7 @@ async def list_agent_plans(request: ActorRequest, db: NamedDependency[Database])
 @post("/agent-plans", dto=StrictBody[PlanBody], guards=[needs(FINANCE)], opt=ONCE)
 async def create_agent_plan(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[PlanBody]
-) -> Response[Plan]:
+) -> Response[AgentPlan]:
     """A plan, or its next version: finance says what is paid for an activated merchant."""
     return await once(request, db, agents.make_plan, data.code, data.from_on, data.terms)
 
@@ -132,7 +132,7 @@ async def change_agent(
 @get(f"{_ONE}/commissions", guards=[needs(STAFF, SALES)])
 async def list_commissions(
     request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, limit: Limit = LIMIT, cursor: Cursor = None
-) -> Page[Commission]:
+) -> Page[AgentCommission]:
     """What an agent has earned with each merchant, the newest first."""
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
@@ -155,12 +155,12 @@ async def get_agent_statement(
 @post("/leads/{lead_id:int}/agent", dto=StrictBody[CreditBody], guards=[needs(GROWTH)], opt=ONCE)
 async def credit_lead(
     request: ActorRequest, db: NamedDependency[Database], lead_id: PathId, data: JSONBody[CreditBody]
-) -> Response[Credited]:
+) -> Response[LeadCredited]:
     """Note who brought a lead, where that is not the rep who holds it: of two that claim it, the first."""
 
-    async def work(tx: Tx) -> Credited:
+    async def work(tx: Tx) -> LeadCredited:
         await agents.credit_lead(tx, lead_id, data.agent_id)
-        return Credited(lead_id=lead_id, agent_id=data.agent_id)
+        return LeadCredited(lead_id=lead_id, agent_id=data.agent_id)
 
     return await once(request, db, work)
 

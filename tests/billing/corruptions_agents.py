@@ -5,7 +5,7 @@ from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.acquisition.pay_agents import NewAgent, credit_lead, make_agent, make_plan, pay_agents
 from marketplace.flows.acquisition.refer_merchants import NewReferral, make_code, make_programme, refer_lead
 from marketplace.flows.acquisition.work_leads import MoveLead, NewLead, add_lead, move_lead
-from supply.leads.agents.model import Terms
+from supply.leads.agents.model import AgentTerms
 from supply.leads.lifecycle import Move
 from supply.leads.model import Model
 from supply.leads.referrals.model import ProgrammeTerms
@@ -18,7 +18,7 @@ async def add_agents(db: Database) -> None:
 
 
 async def _win(tx: Tx) -> None:
-    await make_plan(tx, "flat", tx.now.date(), Terms(currency="EUR", fixed_minor=20_000))
+    await make_plan(tx, "flat", tx.now.date(), AgentTerms(currency="EUR", fixed_minor=20_000))
     agent = await make_agent(tx, NewAgent(name="Acme", plan="flat"))
     lead = (await add_lead(tx, NewLead(model=Model.PLATFORM, company="Three", channel="offline.agent"))).lead
     await credit_lead(tx, lead.lead_id, agent.agent_id)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supply.leads.agents.model import Clawback, CommissionState, Terms
+from supply.leads.agents.model import AgentTerms, ClawbackRule, CommissionState
 from supply.leads.agents.rules import Standing, verdict
 from supply.leads.referrals.model import Identity, self_referral
 from supply.leads.visits.model import Oddity, Place, Site, Visit, VisitState
@@ -100,7 +100,7 @@ def test_what_is_odd_and_what_is_not() -> None:
     assert odd(visit(), visit(visit_id=2)) == [Oddity.OVERLAP]
 
 
-TERMS = Terms(currency="EUR", fixed_minor=10_000, share_ppm=500_000, share_days=60, clawback_days=90)
+TERMS = AgentTerms(currency="EUR", fixed_minor=10_000, share_ppm=500_000, share_days=60, clawback_days=90)
 
 
 def stands(on_day: int, **values: Any) -> Standing:
@@ -122,7 +122,7 @@ def test_commission_is_fixed_and_a_share() -> None:
 def test_a_merchant_lost_before_day_90_takes_it_back(lost: int, full: int, pro_rata: int) -> None:
     now = stands(200, closed_on=DAY + timedelta(days=lost))
     assert verdict(TERMS, now).earned_minor == full
-    assert verdict(msgspec.structs.replace(TERMS, clawback=Clawback.PRO_RATA), now).earned_minor == pro_rata
+    assert verdict(msgspec.structs.replace(TERMS, clawback=ClawbackRule.PRO_RATA), now).earned_minor == pro_rata
 
 
 def test_an_idle_merchant_is_lost_when_its_days_are_over() -> None:
@@ -137,14 +137,14 @@ def test_an_idle_merchant_is_lost_when_its_days_are_over() -> None:
 
 @given(
     st.builds(
-        Terms, currency=st.just("EUR"), fixed_minor=st.integers(0, 10**9), share_ppm=st.integers(0, 10**6),
-        share_days=st.integers(0, 366), clawback=st.sampled_from(Clawback), clawback_days=st.integers(0, 366),
+        AgentTerms, currency=st.just("EUR"), fixed_minor=st.integers(0, 10**9), share_ppm=st.integers(0, 10**6),
+        share_days=st.integers(0, 366), clawback=st.sampled_from(ClawbackRule), clawback_days=st.integers(0, 366),
         idle_days=st.integers(0, 366),
     ),
     st.integers(0, 800), st.none() | st.integers(0, 800), st.none() | st.integers(0, 800), st.integers(-(10**9), 10**9),
 )  # fmt: skip
 def test_a_clawback_takes_back_no_more_than_was_earned(
-    terms: Terms, today: int, closed: int | None, sold: int | None, base: int
+    terms: AgentTerms, today: int, closed: int | None, sold: int | None, base: int
 ) -> None:
     days = {"closed_on": closed, "last_sale_on": sold}
     known = {name: None if each is None else DAY + timedelta(days=each) for name, each in days.items()}

@@ -15,7 +15,7 @@ from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.acquisition.pay_agents import NewAgent, credit_lead, make_agent, make_plan, pay_agents
 from marketplace.flows.acquisition.weigh_channels import ChannelEconomics, WeighChannels, weigh_channels
 from marketplace.flows.acquisition.work_leads import MoveLead, move_lead
-from supply.leads.agents.model import Terms
+from supply.leads.agents.model import AgentTerms
 from supply.leads.lifecycle import Move
 from tests.builders import add_market
 from tests.conftest import NOW
@@ -39,7 +39,7 @@ async def sold(db: Database) -> Organisation:
     org = await organise(db)
 
     async def make(tx: Tx) -> int:
-        await make_plan(tx, "flat", tx.now.date(), Terms(currency="EUR", fixed_minor=20_000))
+        await make_plan(tx, "flat", tx.now.date(), AgentTerms(currency="EUR", fixed_minor=20_000))
         await make_agent(tx, NewAgent(name="Rita", plan="flat", user_id=org.rita.user_id))
         acme = await make_agent(tx, NewAgent(name="Acme", plan="flat"))
         await import_costs(tx, COSTS.encode())

@@ -10,7 +10,7 @@ from marketplace.flows.acquisition.onboard_merchant import move_merchant
 from marketplace.flows.acquisition.pay_agents import NewAgent, make_agent, make_plan, pay_agents, read_statement
 from marketplace.flows.acquisition.work_leads import MoveLead, NewLead, add_lead, move_lead
 from marketplace.flows.products.stock_hardware import PayProvider, pay_provider
-from supply.leads.agents.model import Agent, Clawback, Terms
+from supply.leads.agents.model import Agent, AgentTerms, ClawbackRule
 from supply.leads.lifecycle import Move
 from supply.leads.model import Lead, LeadState, Model
 from supply.leads.visits.model import Fix, Oddity, Place
@@ -21,13 +21,13 @@ from tests.conftest import NOW
 from tests.leads.market import Organisation, organise
 from tests.products.market import books
 
-TERMS = Terms(currency="EUR", fixed_minor=30_000, clawback=Clawback.PRO_RATA, clawback_days=90)
+TERMS = AgentTerms(currency="EUR", fixed_minor=30_000, clawback=ClawbackRule.PRO_RATA, clawback_days=90)
 DOOR = Place(latitude_udeg=50_737_430, longitude_udeg=7_098_210)
 NEXT_DOOR = Place(latitude_udeg=50_737_880, longitude_udeg=7_098_210)
 """Some fifty metres to the north."""
 
 
-async def rewarded(db: Database, org: Organisation, terms: Terms = TERMS) -> Agent:
+async def rewarded(db: Database, org: Organisation, terms: AgentTerms = TERMS) -> Agent:
     """Rita earns commission from today on."""
 
     async def make(tx: Tx) -> Agent:

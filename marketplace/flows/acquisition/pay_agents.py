@@ -25,7 +25,15 @@ from marketplace.flows.acquisition import pay_agents_sql as sql
 from marketplace.flows.acquisition.note_stages import check_alive
 from supply.leads import store as leads
 from supply.leads.agents import store
-from supply.leads.agents.model import Agent, AgentKind, Commission, CommissionState, Movement, Plan, Terms
+from supply.leads.agents.model import (
+    Agent,
+    AgentCommission,
+    AgentKind,
+    AgentMovement,
+    AgentPlan,
+    AgentTerms,
+    CommissionState,
+)
 from supply.leads.agents.rules import verdict
 from supply.leads.territories import store as territories
 from supply.products.hardware import store as providers
@@ -44,7 +52,7 @@ class NewAgent(msgspec.Struct, frozen=True, kw_only=True):
     since_on: date | None = None
 
 
-class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+class AgentBalance(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent is owed in a currency: closing = opening + earned - clawed back - paid + other."""
 
     currency: str
@@ -62,11 +70,11 @@ class AgentStatement(msgspec.Struct, frozen=True, kw_only=True):
     agent: Agent
     from_on: date
     to_on: date
-    balances: list[StatementLine]
-    movements: Sequence[Movement]
+    balances: list[AgentBalance]
+    movements: Sequence[AgentMovement]
 
 
-async def make_plan(tx: Tx, code: str, from_on: date, terms: Terms) -> Plan:
+async def make_plan(tx: Tx, code: str, from_on: date, terms: AgentTerms) -> AgentPlan:
     """A plan's first version, or the next one. Raises Invalid for a plan that gives nothing, Conflict."""
     check_currency(terms.currency)
     if not terms.fixed_minor and not (terms.share_ppm and terms.share_days):
@@ -128,7 +136,7 @@ async def _begin(tx: Tx, row: Any) -> bool:
     house = await _hold(tx, row.merchant_id)
     agent = await store.get_agent(tx, row.agent_id)
     plan = await store.get_plan(tx, agent.plan_code, row.version_no)
-    new = Commission(
+    new = AgentCommission(
         commission_id=store.new_id(tx), agent_id=agent.agent_id, lead_id=row.lead_id, merchant_id=row.merchant_id,
         plan_code=plan.code, version_no=plan.version_no, currency=plan.terms.currency, activated_on=row.activated_on,
         base_minor=0, earned_minor=0, state=CommissionState.OPEN, lost_on=None, reason="",
@@ -154,7 +162,7 @@ async def _hold(tx: Tx, merchant_id: int) -> Any:
     return house
 
 
-async def _bring(tx: Tx, held: Commission, agent: Agent, house: Any) -> bool:
+async def _bring(tx: Tx, held: AgentCommission, agent: Agent, house: Any) -> bool:
     """Bring a held commission to what its plan says now; returns whether anything was booked."""
     today = local_date(tx.now, house.zone)
     terms = (await store.get_plan(tx, held.plan_code, held.version_no)).terms
@@ -168,11 +176,11 @@ async def _bring(tx: Tx, held: Commission, agent: Agent, house: Any) -> bool:
     return change != 0
 
 
-async def _book(tx: Tx, of: Commission, agent: Agent, change: int, house_id: int, today: date) -> None:
+async def _book(tx: Tx, of: AgentCommission, agent: Agent, change: int, house_id: int, today: date) -> None:
     """Post a change: earned where it is more, or less of the same; clawed back where the merchant is lost."""
     lost = of.state is CommissionState.CLAWED_BACK
     kind = CLAWED_BACK if lost else EARNED
-    moved = Movement(
+    moved = AgentMovement(
         movement_id=store.new_id(tx), commission_id=of.commission_id, agent_id=of.agent_id, merchant_id=of.merchant_id,
         kind=kind, currency=of.currency, amount_minor=change, booked_on=today, reason=of.reason,
     )  # fmt: skip
@@ -200,7 +208,7 @@ async def read_statement(tx: Tx, agent_id: int, from_on: date, to_on: date) -> A
         from_on=from_on,
         to_on=to_on,
         balances=[
-            StatementLine(
+            AgentBalance(
                 currency=currency, opening_minor=found["opening"], earned_minor=found["earned"],
                 clawed_back_minor=-found["clawed_back"], paid_minor=-found["paid"], other_minor=found["other"],
                 closing_minor=sum(found.values()),

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from marketplace.core.db import Tx
-from supply.leads.agents.model import Commission, Terms
+from supply.leads.agents.model import AgentCommission, AgentTerms
 from supply.leads.agents.rules import Standing
 
 ACTIVATED = "f.stages -> e.stage_no ->> 'key' = f.activated"
@@ -65,7 +65,7 @@ async def house_of(tx: Tx, merchant_id: int) -> Any:
     )
 
 
-async def standing(tx: Tx, of: Commission, terms: Terms, today: date) -> Standing:
+async def standing(tx: Tx, of: AgentCommission, terms: AgentTerms, today: date) -> Standing:
     """How a merchant stands whose books are held."""
     row = await tx.row(
         """

@@ -31,8 +31,8 @@ from supply.leads.referrals.model import (
     ProgrammeTerms,
     Referral,
     ReferralCode,
+    ReferralReward,
     ReferralState,
-    Reward,
     self_referral,
 )
 
@@ -52,7 +52,7 @@ class ReferralDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A referral, and what either side has got for it."""
 
     referral: Referral
-    rewards: list[Reward]
+    rewards: list[ReferralReward]
 
 
 async def make_programme(tx: Tx, name: str, terms: ProgrammeTerms) -> Programme:

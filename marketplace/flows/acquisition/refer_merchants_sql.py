@@ -7,7 +7,7 @@ from typing import Any
 from marketplace.core.db import Tx
 from marketplace.flows.acquisition.pay_agents_sql import ACTIVATED
 from supply.leads.identity import tax_key
-from supply.leads.referrals.model import Identity, Referral, Reward
+from supply.leads.referrals.model import Identity, Referral, ReferralReward
 
 _ENTRY = f"""
     SELECT own.merchant_id, own.zone, e.entered_on AS activated_on
@@ -114,7 +114,7 @@ async def _identity(tx: Tx, merchant_id: int, keys: Sequence[Any], device: str) 
     )
 
 
-async def rewards_of(tx: Tx, referral_id: int) -> list[Reward]:
+async def rewards_of(tx: Tx, referral_id: int) -> list[ReferralReward]:
     """What either side has been granted, less what was taken back."""
     rows = await tx.rows(
         """
@@ -134,5 +134,5 @@ async def rewards_of(tx: Tx, referral_id: int) -> list[Reward]:
             promotion=row.promotion_id,
             event=row.event_id,
         )
-        found.append(Reward(**row._mapping, amount_minor=minor))
+        found.append(ReferralReward(**row._mapping, amount_minor=minor))
     return found

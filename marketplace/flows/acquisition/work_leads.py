@@ -125,8 +125,9 @@ async def add_lead(tx: Tx, cmd: NewLead, seller: int | None = None) -> LeadDetai
         tax_id=cmd.tax_id, city=cmd.city, region=cmd.region, segment=cmd.segment, zone=cmd.zone,
         channel_id=channel.channel_id, campaign=cmd.campaign, territory_id=territory, pool_id=cmd.pool_id,
         owner_id=seller, state=state, merchant_ref=None, merchant_id=cmd.merchant_id, merged_into=None,
-        first_contact_at=at, fit=0, engagement=0, scored_by=None, claimed_at=tx.now if held else None, protected_until=None,
-        last_action_at=tx.now if held else None, former_owner_id=None, cooling_until=None, ended_at=None, version=1,
+        first_contact_at=at, fit=0, engagement=0, scored_by=None, claimed_at=tx.now if held else None,
+        protected_until=None, last_action_at=tx.now if held else None, former_owner_id=None, cooling_until=None,
+        ended_at=None, version=1,
     )  # fmt: skip
     await store.insert_lead(tx, new)
     await store.tell(tx, new, "add", "")

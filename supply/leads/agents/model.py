@@ -38,14 +38,14 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class Clawback(StrEnum):
+class ClawbackRule(StrEnum):
     """full: all goes back. pro_rata: the part of the clawback period that the merchant did not stay."""
 
     FULL = "full"
     PRO_RATA = "pro_rata"
 
 
-class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AgentTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an activated merchant earns: so much, and a share of what the house earns with it in its first days.
 
     The commission of the house is account 4000 of the merchant's books, net of what went back, in the share_days from
@@ -57,18 +57,18 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     fixed_minor: Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)] = 0
     share_ppm: Annotated[int, msgspec.Meta(ge=0, le=PPM)] = 0
     share_days: Days = 0
-    clawback: Clawback = Clawback.FULL
+    clawback: ClawbackRule = ClawbackRule.FULL
     clawback_days: Days = 90
     idle_days: Days = 0
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a plan; it holds for merchants activated from a day on, until the next version does."""
 
     code: str
     version_no: int
     from_on: date
-    terms: Terms
+    terms: AgentTerms
     made_by: str
     made_at: datetime
 
@@ -81,7 +81,7 @@ class CommissionState(StrEnum):
     CLAWED_BACK = "clawed_back"
 
 
-class Commission(msgspec.Struct, frozen=True, kw_only=True):
+class AgentCommission(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent has earned with a merchant, by the version of its plan that held at the activation.
 
     base_minor: what the house earned in the first days, so far; earned_minor: the agent's, now. lost_on: when the
@@ -103,7 +103,7 @@ class Commission(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Movement(msgspec.Struct, frozen=True, kw_only=True):
+class AgentMovement(msgspec.Struct, frozen=True, kw_only=True):
     """A change of a commission, booked. Below zero it was taken back, or less was earned than it seemed."""
 
     movement_id: int

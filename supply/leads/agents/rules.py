@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import msgspec
 
 from marketplace.core.rates import apply_half_even, divide_half_even
-from supply.leads.agents.model import Clawback, CommissionState, Terms
+from supply.leads.agents.model import AgentTerms, ClawbackRule, CommissionState
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,13 +31,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def verdict(terms: Terms, now: Standing) -> Verdict:
+def verdict(terms: AgentTerms, now: Standing) -> Verdict:
     """What an agent has earned with a merchant in all, whatever was booked before."""
     lost_on, reason = _lost(terms, now)
     whole = terms.fixed_minor + max(0, apply_half_even(now.base_minor, terms.share_ppm))
     if lost_on is not None:
         kept = 0
-        if terms.clawback is Clawback.PRO_RATA:
+        if terms.clawback is ClawbackRule.PRO_RATA:
             kept = divide_half_even(whole * (lost_on - now.activated_on).days, terms.clawback_days)
         return Verdict(earned_minor=kept, state=CommissionState.CLAWED_BACK, lost_on=lost_on, reason=reason)
     over = now.today >= now.activated_on + timedelta(days=max(terms.clawback_days, terms.share_days))
@@ -45,7 +45,7 @@ def verdict(terms: Terms, now: Standing) -> Verdict:
     return Verdict(earned_minor=whole, state=state, lost_on=None, reason="")
 
 
-def _lost(terms: Terms, now: Standing) -> tuple[date | None, str]:
+def _lost(terms: AgentTerms, now: Standing) -> tuple[date | None, str]:
     """The first day on which the merchant was lost, before day `clawback_days`; a day that is to come is none."""
     if not now.activated and terms.clawback_days:
         return now.activated_on, "the activation was taken back"

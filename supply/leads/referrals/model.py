@@ -74,7 +74,7 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class Reward(msgspec.Struct, frozen=True, kw_only=True):
+class ReferralReward(msgspec.Struct, frozen=True, kw_only=True):
     """What one side has got, by the grants of incentives; 0 after a clawback."""
 
     side: str
