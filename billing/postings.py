@@ -316,3 +316,11 @@ def incentive_clawed_back(minor: int, promotion_id: int) -> tuple[Leg, ...]:
     """F: what had vested is taken back, because what earned it was refunded."""
     named = {Account.INCENTIVE_COST: promotion_id}
     return legs({Account.PAYABLE: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)
+
+
+def agent_commission(minor: int, provider_id: int) -> tuple[Leg, ...]:
+    """In the house's books: who won a merchant is owed for it; below zero it gives back."""
+    return legs(
+        {Account.SELLING_COST: minor, Account.SUPPLIER_PAYABLE: -minor},
+        dimensions={Account.SUPPLIER_PAYABLE: provider_id},
+    )

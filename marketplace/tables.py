@@ -27,7 +27,11 @@ import incentives.grants.tables
 import incentives.tables
 import marketplace.core.webhooks.tables
 import supply.funnels.tables
+import supply.leads.agents.tables
+import supply.leads.events.tables
+import supply.leads.referrals.tables
 import supply.leads.tables
+import supply.leads.visits.tables
 import supply.products.hardware.tables
 import supply.products.services.tables
 import supply.products.subscriptions.tables

@@ -22,6 +22,8 @@ from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
 from marketplace.flows.acquisition import claim_leads, note_stages
+from marketplace.flows.acquisition.pay_agents import pay_agents
+from marketplace.flows.acquisition.refer_merchants import reward_referrals
 from marketplace.flows.ads import book_slots, deliver_ad_orders, plan_campaign, rate_ads, score_campaigns
 from marketplace.flows.ads.forget_ad_events import forget_ad_events
 from marketplace.flows.bank.import_bank_file import read_unfinished
@@ -157,6 +159,8 @@ async def _look_after_leads(db: Database, _: Any) -> None:
     done = {
         "recycled": await claim_leads.recycle_leads(db, ACTOR),
         "gone_on": await note_stages.note_milestones(db, ACTOR),
+        "referred": await reward_referrals(db, ACTOR),
+        "agents": await pay_agents(db, ACTOR),
     }
     if any(done.values()):
         log.info("leads looked after", **done)

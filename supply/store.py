@@ -101,6 +101,14 @@ async def join(tx: Tx, merchant_id: int, on: date) -> None:
     )
 
 
+async def leave(tx: Tx, merchant_id: int, on: date) -> None:
+    """Note the day a merchant was closed."""
+    await tx.execute(
+        "UPDATE supply.merchant SET closed_on = :on WHERE merchant_id = :merchant",
+        {"merchant": merchant_id, "on": on},
+    )
+
+
 async def add_store(tx: Tx, merchant_id: int, name: str) -> Store:
     store_id = time_ordered_id(tx.now)
     await tx.execute(insert(store), {"merchant_id": merchant_id, "store_id": store_id, "name": name})

@@ -29,6 +29,7 @@ merchant = merchant_table(
     Column("joined_on", Date),
     Column("created_at", Instant, nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
+    Column("closed_on", Date),
     CheckConstraint("state IN ('onboarding', 'live', 'suspended', 'closed')", name="state"),
     schema="supply",
 )

@@ -7,17 +7,17 @@ from datetime import datetime
 from incentives.grants.model import Grant, GrantState
 from incentives.rules.allocation import share_out
 from incentives.rules.awards import Credit, ToMerchant
-from incentives.rules.model import ByPayer, OrderSettled, Terms, funder_name
+from incentives.rules.model import ByPayer, CustomEvent, OrderSettled, Terms, funder_name
 
 OWN = "merchant"
 """The funder of what a merchant bears of its own reward: no money moves for it."""
 
 
 def is_reward(terms: Terms) -> bool:
-    """Whether merchants are paid credit by it when their orders settle."""
+    """Whether merchants are paid credit by it, when their orders settle or something else happens that has a name."""
     rewards = [terms.reward, *(arm.reward for arm in (terms.experiment.arms if terms.experiment else ()) if arm.reward)]
     return (
-        isinstance(terms.trigger, OrderSettled)
+        isinstance(terms.trigger, OrderSettled | CustomEvent)
         and isinstance(terms.beneficiary, ToMerchant)
         and all(isinstance(reward.form, Credit) for reward in rewards)
     )

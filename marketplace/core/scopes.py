@@ -74,7 +74,14 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "rewards",
     ),
     "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
-    "funnels": ("funnels", "channels", "channel-costs", "channel-economics"),
+    "field": (
+        *("visits", "visit-syncs", "fairs", "lead-tasks", "agents", "agent-plans"),
+        *("referrals", "referral-codes", "referral-programmes"),
+    ),
+    "funnels": (
+        *("funnels", "channels", "channel-costs", "channel-economics"),
+        *("team-comparison", "merchant-growth"),
+    ),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics",),
 }  # fmt: skip

@@ -32,8 +32,12 @@ APPEND_ONLY = frozenset(
         "demand.refund_line",
         "demand.return_line",
         "demand.shipment_line",
+        "supply.agent_movement",
+        "supply.agent_plan",
         "supply.lead_event",
         "supply.lead_merge",
+        "supply.referral_programme",
+        "supply.referral_reward",
         "supply.service_month",
         "supply.stage_event",
         "supply.stock_movement",
@@ -94,13 +98,33 @@ _OWN_LEAD = (
 
 _OF_LEADS = (
     "supply.attribution_share",
+    "supply.lead_credit",
     "supply.lead_event",
     "supply.lead_merge",
+    "supply.lead_site",
+    "supply.lead_task",
+    "supply.attendee",
+    "supply.referral",
     "supply.stage_entry",
     "supply.stage_event",
     "supply.touch",
+    "supply.visit",
 )
 """Tables that tell of leads, and are seen by who sees the lead. They stay on the coordinator, as leads do."""
+
+
+_OWN_AGENT = (
+    f"user_id = {_USER} OR coalesce((SELECT r.territory_id FROM supply.rep r WHERE r.user_id = agent.user_id),"
+    " territory_id) IN (SELECT t.territory_id FROM supply.territory t"
+    f" JOIN supply.territory above ON above.territory_id = ANY(t.path) WHERE above.manager_id = {_USER})"
+)
+"""Commission is seen by the rep who earns it, and by who manages the agent's territory or one above."""
+
+_OF_AGENTS = ("supply.agent_commission", "supply.agent_movement")
+
+
+def _of_own_agent(name: str) -> str:
+    return f"EXISTS (SELECT FROM supply.agent a WHERE a.agent_id = {name.partition('.')[2]}.agent_id)"
 
 
 def _of_own_lead(name: str) -> str:
@@ -115,7 +139,9 @@ _OWN_POLICIES = {
         Role.MERCHANT: f"live AND (merchants IS NULL OR {_tenant('merchant_id')} = ANY(merchants))"
     },
     "supply.lead": {Role.SALES: _OWN_LEAD},
+    "supply.agent": {Role.SALES: _OWN_AGENT},
     **{name: {Role.SALES: _of_own_lead(name)} for name in _OF_LEADS},
+    **{name: {Role.SALES: _of_own_agent(name)} for name in _OF_AGENTS},
     "billing.contract": {Role.MERCHANT: "NOT negotiated"},
     "billing.payer": {Role.PAYER: _own("payer_id")},
     "billing.payer_contract": {Role.PAYER: _own("payer_id")},

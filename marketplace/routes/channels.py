@@ -10,6 +10,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
+from marketplace.flows.acquisition import weigh_channels as flows
 from marketplace.flows.acquisition.import_costs import BYTES_MAX, CostsLoaded, import_costs
 from marketplace.flows.acquisition.weigh_channels import Economics, WeighChannels, weigh_channels
 from marketplace.routes.fields import Name
@@ -31,6 +32,7 @@ To = Annotated[date, QueryParameter(name="to", description="The day after the la
 OfCurrency = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$")]
 OfModel = Annotated[Model, QueryParameter(name="model")]
 By = Annotated[AttributionModel, QueryParameter(description="How merchants are divided over channels.")]
+Grouping = Annotated[flows.By, QueryParameter(description="By what cost and merchants are divided.")]
 Horizon = Annotated[int, QueryParameter(ge=1, le=120, description="Months of the lifetime value.")]
 Discount = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="Of a month, in ppm.")]
 
@@ -131,14 +133,15 @@ async def get_economics(
     to_on: To,
     currency: OfCurrency,
     of_model: OfModel = Model.PLATFORM,
+    by: Grouping = "channel",
     attribution: By = AttributionModel.LAST,
     horizon: Horizon = 12,
     discount_ppm: Discount = 0,
 ) -> Economics:
-    """Cost per stage, CAC paid and fully loaded, payback and LTV:CAC by channel, of leads that began in a period."""
+    """Cost per stage, CAC, payback and LTV:CAC by channel, campaign, rep, distributor or segment."""
     cmd = WeighChannels(
-        from_on=from_on, to_on=to_on, currency=currency, model=of_model, attribution=attribution, horizon=horizon,
-        discount_ppm=discount_ppm,
+        from_on=from_on, to_on=to_on, currency=currency, model=of_model, by=by, attribution=attribution,
+        horizon=horizon, discount_ppm=discount_ppm,
     )  # fmt: skip
     async with db.read(request.user.scope) as tx:
         return await weigh_channels(tx, cmd)

@@ -48,7 +48,8 @@ InState = Annotated[LeadState | None, QueryParameter(name="state", description="
 class LeadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """channel: a channel's code; first_contact_at: now. A person who sells holds what it brings; a pool is for others.
 
-    source and source_ref: where it comes from and its id there, under which it is a lead once.
+    source and source_ref: where it comes from and its id there, under which it is a lead once. merchant_id: the
+    merchant that it is already, and may buy a tool, hardware or a service as.
     """
 
     model: Model
@@ -67,6 +68,7 @@ class LeadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     source_ref: Reference | None = None
     first_contact_at: Past | None = None
     pool_id: Id | None = None
+    merchant_id: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
 
 class LeadChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -165,7 +165,7 @@ VARIABLE = frozenset({CostKind.MEDIA, CostKind.COMMISSION, CostKind.INCENTIVE})
 
 
 class ChannelCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What was spent on a channel on a day; below zero it corrects another entry."""
+    """What was spent on a channel on a day; below zero it corrects another entry. seller: on whom of those who sell."""
 
     cost_id: int
     cost_ref: str
@@ -175,6 +175,7 @@ class ChannelCost(msgspec.Struct, frozen=True, kw_only=True):
     kind: CostKind
     currency: str
     amount_minor: int
+    seller: str = ""
 
 
 class Territory(msgspec.Struct, frozen=True, kw_only=True):

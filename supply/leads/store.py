@@ -93,6 +93,17 @@ async def duplicates_of(tx: Tx, found: Lead, *, limit: int = 20) -> list[Lead]:
     return [lead_of(row) for row in await tx.rows(query.order_by(lead.c.lead_id).limit(limit))]
 
 
+async def known_as(tx: Tx, model: Model, *, company: str, phone: str, city: str, region: str) -> int | None:
+    """The oldest lead of a model with that telephone number, or that name and place; None: there is none."""
+    keys = keys_of({"tax_id": "", "phone": phone, "company": company, "city": city, "region": region})
+    wanted = [lead.c[name] == value for name, value in keys.items() if value is not None]
+    if not wanted:
+        return None
+    query = select(lead.c.lead_id).where(or_(*wanted), lead.c.model == model, lead.c.merged_into.is_(None))
+    found: int | None = await tx.scalar(query.order_by(lead.c.lead_id).limit(1))
+    return found
+
+
 async def edit_lead(tx: Tx, held: Lead, **values: Any) -> Lead:
     """Change what is known of a held lead; its state changes with `move_lead` alone."""
     row = msgspec.structs.asdict(held) | values

@@ -50,6 +50,7 @@ channel_cost = local_table(
     Column("kind", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
+    Column("seller", Text, nullable=False, server_default=text("''")),
     Column("made_by", Text, nullable=False),
     Column("made_at", Instant, nullable=False),
     ForeignKeyConstraint(["channel_id"], ["supply.channel.channel_id"]),
@@ -59,7 +60,10 @@ channel_cost = local_table(
     Index(None, "spent_on", "cost_id"),
     schema="supply",
 )
-"""What was spent on a channel on a day. cost_ref: the entry's own id where it came from; below zero it corrects."""
+"""What was spent on a channel on a day. cost_ref: the entry's own id where it came from; below zero it corrects.
+
+seller: the login of the rep, or the name of the distributor, that it was spent on; empty: on nobody of them.
+"""
 
 territory = local_table(
     "territory",

@@ -12,13 +12,14 @@ from marketplace.core.db import Database
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from marketplace.flows.promotions.vest_rewards import vest_rewards
+from tests.billing.corruptions_agents import AGENT_CORRUPTIONS, add_agents
 from tests.incentives.market import PLAN, drafted, drafted_campaign, move, move_campaign, people, terms
 
 _SCHEDULE = Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30")
 
 
 async def add_rewards(db: Database) -> None:
-    """20.00 for each week of 100.00, payable 100 days later, so that some is and some is not."""
+    """20.00 for each week of 100.00, payable 100 days later, so that some is and some is not; and agents."""
     reward = Reward(amount=Once(threshold=10_000, amount_minor=2_000), vest_seconds=100 * DAY)
     wanted: Any = terms(schedule=_SCHEDULE, window=Calendar(period="week"), reward=reward, budgets=())
     plan = msgspec.structs.replace(PLAN, stops=PLAN.stops[1:])
@@ -29,6 +30,7 @@ async def add_rewards(db: Database) -> None:
     await advance_incentives(db, "worker")
     await grant_rewards(db, "worker")
     await vest_rewards(db, "worker")
+    await add_agents(db)
 
 
 _SOME = "(merchant_id, grant_id) = (SELECT merchant_id, grant_id FROM incentives.merchant_grant {} ORDER BY 2 LIMIT 1)"
@@ -58,4 +60,5 @@ REWARD_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE incentives.budget_shard SET spent_minor = spent_minor + 1, allocated_minor = allocated_minor + 1"],
         {"budgets-are-reservations"},
     ),
+    **AGENT_CORRUPTIONS,
 }  # fmt: skip

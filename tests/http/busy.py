@@ -29,6 +29,7 @@ from supply.tables import offer, product
 from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
 from tests.http.busy_documents import bring_bank_files, tell_billing_details, void_documents
+from tests.http.busy_field import go_out
 from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
 from tests.http.busy_leads import acquire
@@ -91,6 +92,7 @@ async def fill(db: Database, home: Path) -> None:
         await _newcomers(db, people)
         await add_payer(db, people.controller)
         await acquire(db, people.ops)
+        await go_out(db, people.ops)
         await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
         await keep_journals(people.clerk, people.controller)
         await exchange(people.clerk, people.controller)

@@ -14,6 +14,7 @@ from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
 from tests.http import (
     plausible_ads,
+    plausible_field,
     plausible_incentives,
     plausible_journals,
     plausible_leads,
@@ -76,6 +77,7 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_ads.REAL,
     **plausible_payouts.REAL,
     **plausible_leads.REAL,
+    **plausible_field.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
@@ -166,6 +168,7 @@ RIPE: dict[str, str] = {
     **plausible_payouts.RIPE,
     **plausible_incentives.RIPE,
     **plausible_leads.RIPE,
+    **plausible_field.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -325,6 +328,7 @@ SENSIBLE: dict[str, Sensible] = {
     **plausible_payouts.SENSIBLE,
     **plausible_incentives.SENSIBLE,
     **plausible_leads.SENSIBLE,
+    **plausible_field.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

@@ -24,6 +24,9 @@ SECRETS = (
     "billing.bank_statement", "demand.buyer_ref",
     "demand.buyer_ref", "supply.lead", "supply.lead_event", "supply.lead_merge", "supply.touch", "supply.stage_event",
     "supply.stage_entry", "supply.attribution_share", "supply.channel", "supply.channel_cost", "supply.territory",
+    "supply.visit", "supply.lead_site", "supply.lead_task", "supply.fair", "supply.attendee", "supply.agent",
+    "supply.agent_plan", "supply.agent_commission", "supply.agent_movement", "supply.lead_credit", "supply.referral",
+    "supply.referral_code", "supply.referral_programme", "supply.referral_reward",
     "supply.rep", "supply.lead_pool", "supply.funnel", "supply.lead_scoring",
 )  # fmt: skip
 """What no tenant reads any of."""

@@ -21,6 +21,8 @@ class Organisation(msgspec.Struct, kw_only=True):
     rita: Rep
     rolf: Rep
     sue: Rep
+    max_id: int
+    nina_id: int
 
 
 async def organise(db: Database, **pool: Any) -> Organisation:
@@ -46,7 +48,10 @@ async def _organise(tx: Tx, rules: dict[str, Any]) -> Organisation:
         "idle_days": 7, "outcome_days": 30, "cooling_days": 14,
     }  # fmt: skip
     pool = await pools.add_pool(tx, pools.NewPool(name="northern", **{**defaults, **rules}))
-    return Organisation(pool=pool, north=north.territory_id, south=south.territory_id, **reps)
+    return Organisation(
+        pool=pool, north=north.territory_id, south=south.territory_id, rita=reps["rita"], rolf=reps["rolf"],
+        sue=reps["sue"], max_id=ids["max"], nina_id=ids["nina"],
+    )  # fmt: skip
 
 
 async def bring(db: Database, company: str = "Shop", **values: Any) -> Lead:

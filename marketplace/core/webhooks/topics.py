@@ -18,6 +18,10 @@ TOPICS: dict[str, str] = {
     "supply.hardware_order_moved.v1": "Hardware has been quoted, ordered, shipped or returned.",
     "supply.work_order_moved.v1": "Work at a merchant's has been planned, appointed, done or cancelled.",
     "supply.subscription_moved.v1": "A subscription has begun, been converted, changed, renewed, suspended or ended.",
+    "supply.agent_commission_changed.v1": "Who won a merchant has earned commission for it, or given it back.",
+    "supply.visit_moved.v1": "A visit has been planned, begun, done, cancelled or looked into.",
+    "supply.lead_task_moved.v1": "Something is to be done about a lead, is done, or is not needed any more.",
+    "supply.referral_moved.v1": "A merchant has brought a lead, both were rewarded, refused, or it was taken back.",
     "supply.lead_moved.v1": "A lead has come in, been taken, gone a step on, been signed, lost or merged.",
     "supply.stage_reached.v1": "A lead has been seen in a stage of its funnel.",
     "supply.task_raised.v1": "Somebody of the house has something to take up with a merchant.",
@@ -61,9 +65,13 @@ HOUSE_ONLY = frozenset(
         "demand.purchase_placed.v1",
         "incentives.campaign_moved.v1",
         "incentives.promotion_moved.v1",
+        "supply.agent_commission_changed.v1",
         "supply.lead_moved.v1",
+        "supply.lead_task_moved.v1",
+        "supply.referral_moved.v1",
         "supply.stage_reached.v1",
         "supply.task_raised.v1",
+        "supply.visit_moved.v1",
     }
 )
 """Topics of events that are about no one merchant, which no merchant is therefore told of (a test compares)."""

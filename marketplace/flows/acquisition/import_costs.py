@@ -1,6 +1,7 @@
 """What channels have cost, from a CSV file: all of its entries, or none and every reason.
 
-Columns: ref,channel,campaign,day,kind,currency,amount. ref is the entry's own id, under which it is booked once;
+Columns: ref,channel,campaign,day,kind,currency,amount and, if wanted, seller: the login of a rep, or the name of a
+distributor, that it was spent on. ref is the entry's own id, under which it is booked once;
 amount is in major units with a point, below zero it corrects.
 """
 
@@ -20,6 +21,7 @@ from marketplace.flows.imports.read_csv import Faults, reference, text
 from supply.leads.channels import store
 from supply.leads.model import ChannelCost, CostKind
 
+SELLER = "seller"
 COLUMNS = ("ref", "channel", "campaign", "day", "kind", "currency", "amount")
 BYTES_MAX = 20_000_000
 
@@ -35,11 +37,12 @@ async def import_costs(tx: Tx, content: bytes, file: str = "costs") -> CostsLoad
     """Store the entries that are new. Raises Invalid with every bad row (file, line, reason)."""
     rejections = Rejections()
     codes = {channel.code: channel.channel_id for channel in await store.list_channels(tx) if channel.active}
+    sellers = await sellers_of(tx)
     entries: dict[str, ChannelCost] = {}
     lines: dict[str, int] = {}
     for line, cells in _rows(content, file, rejections):
         faults = Faults()
-        entry = _entry(tx, cells, codes, faults)
+        entry = _entry(tx, cells, codes, sellers, faults)
         if entry.cost_ref and lines.setdefault(entry.cost_ref, line) != line:
             faults.add("ref", f"{entry.cost_ref!r} stands on line {lines[entry.cost_ref]} already")
         if faults.found:
@@ -56,6 +59,12 @@ async def import_costs(tx: Tx, content: bytes, file: str = "costs") -> CostsLoad
     return CostsLoaded(entries=len(entries), stored=len(new))
 
 
+async def sellers_of(tx: Tx) -> set[str]:
+    """The logins of reps and the names of distributors."""
+    known = "SELECT login FROM supply.rep UNION SELECT name FROM supply.agent WHERE kind = 'distributor'"
+    return {row[0] for row in await tx.rows(known)}
+
+
 def _rows(content: bytes, file: str, rejections: Rejections) -> list[tuple[int, list[str]]]:
     if len(content) > BYTES_MAX:
         raise Invalid(f"{file}: is larger than {BYTES_MAX:,} bytes")
@@ -66,16 +75,19 @@ def _rows(content: bytes, file: str, rejections: Rejections) -> list[tuple[int, 
         rows = [(reader.line_num, cells) for cells in reader if cells]
     except (UnicodeDecodeError, csv.Error) as fault:
         raise Invalid(f"{file}: is no CSV file in UTF-8: {fault}") from fault
-    if tuple(header) != COLUMNS:
+    if tuple(header) not in {COLUMNS, (*COLUMNS, SELLER)}:
         raise Invalid(f"{file}: the header must be {','.join(COLUMNS)}")
     for line, cells in rows:
-        if len(cells) != len(COLUMNS):
-            rejections.add(file, line, f"{len(cells)} columns where the header names {len(COLUMNS)}")
-    return [(line, cells) for line, cells in rows if len(cells) == len(COLUMNS)]
+        if len(cells) != len(header):
+            rejections.add(file, line, f"{len(cells)} columns where the header names {len(header)}")
+    return [(line, cells) for line, cells in rows if len(cells) == len(header)]
 
 
-def _entry(tx: Tx, cells: list[str], codes: dict[str, int], faults: Faults) -> ChannelCost:
-    ref, channel, campaign, day, kind, currency, amount = cells
+def _entry(tx: Tx, cells: list[str], codes: dict[str, int], sellers: set[str], faults: Faults) -> ChannelCost:
+    ref, channel, campaign, day, kind, currency, amount = cells[: len(COLUMNS)]
+    seller = "".join(cells[len(COLUMNS) :])
+    if seller and seller not in sellers:
+        faults.add(SELLER, f"{seller!r} is neither a rep's login nor a distributor's name")
     if channel not in codes:
         faults.add("channel", f"{channel!r} is no channel in use")
     if kind not in set(CostKind):
@@ -91,6 +103,7 @@ def _entry(tx: Tx, cells: list[str], codes: dict[str, int], faults: Faults) -> C
         kind=CostKind(kind) if kind in set(CostKind) else CostKind.MEDIA,
         currency=currency,
         amount_minor=_amount(amount, currency, faults),
+        seller=seller,
     )
 
 

@@ -13,6 +13,7 @@ from marketplace.core import outbox
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.acquisition.milestones_sql import LAST, milestones_of
 from supply.funnels import store as funnels
 from supply.funnels.model import Funnel, StageEvent
 from supply.leads import store
@@ -84,33 +85,23 @@ def check_alive(lead: Lead) -> None:
 
 _WON = """
     SELECT l.lead_id FROM supply.lead l
-    WHERE l.lead_id > :after AND l.model = 'platform' AND l.merchant_id IS NOT NULL AND l.merged_into IS NULL
+    JOIN unnest(CAST(:models AS text[]), CAST(:stages AS text[])) AS last (model, stage) ON last.model = l.model
+    WHERE l.lead_id > :after AND l.merchant_id IS NOT NULL AND l.merged_into IS NULL
       AND NOT EXISTS (
           SELECT FROM supply.stage_event e
-          WHERE e.lead_id = l.lead_id AND e.stage = 'repeat' AND e.cause = 'merchant'
+          WHERE e.lead_id = l.lead_id AND e.stage = last.stage AND e.cause = 'merchant'
       )
     ORDER BY l.lead_id LIMIT :limit
 """
-"""Those who have not reached the last of the milestones."""
-_MILESTONES = """
-    SELECT 'live' AS stage, CAST(joined_on AS timestamp) AT TIME ZONE :zone AS at
-    FROM supply.merchant WHERE merchant_id = :merchant AND joined_on IS NOT NULL
-    UNION ALL
-    SELECT CASE o.place WHEN 1 THEN 'first_order' ELSE 'repeat' END, o.delivered_at
-    FROM (
-        SELECT row_number() OVER (ORDER BY delivered_at, order_id) AS place, delivered_at
-        FROM demand.merchant_order WHERE merchant_id = :merchant AND delivered_at IS NOT NULL
-        ORDER BY delivered_at, order_id LIMIT 2
-    ) o
-"""
-"""What a merchant has reached by its own doing: live, its first order delivered, and its second."""
+"""Those who have not reached the last of the milestones of their model."""
 
 
 async def note_milestones(db: Database, actor: str) -> int:
     """Note what merchants that were won as leads have reached since; returns how many leads went on."""
 
     async def page(tx: Tx, last: Any | None) -> Sequence[Any]:
-        return await tx.rows(_WON, after=last.lead_id if last else FIRST, limit=_PAGE)
+        after = last.lead_id if last else FIRST
+        return await tx.rows(_WON, models=list(LAST), stages=list(LAST.values()), after=after, limit=_PAGE)
 
     return await each(db, actor, "milestones of a lead could not be noted", page, _note_milestones)
 
@@ -118,11 +109,7 @@ async def note_milestones(db: Database, actor: str) -> int:
 async def _note_milestones(tx: Tx, row: Any) -> bool:
     held = await store.get_lead(tx, row.lead_id, lock=True)
     known = {event.stage for event in await funnels.events_of(tx, held.lead_id) if event.cause == "merchant"}
-    reached = [
-        found
-        for found in await tx.rows(_MILESTONES, merchant=held.merchant_id, zone=held.zone)
-        if found.stage not in known and found.at <= tx.now
-    ]
+    reached = [found for found in await milestones_of(tx, held) if found.stage not in known]
     stages = {stage.key for stage in (await funnel_of(tx, held)).stages}
     noted = [found for found in reached if found.stage in stages]
     for found in noted:

@@ -1,6 +1,7 @@
 """From a merchant's first entry to the day it sells: open its books, tick its checklist, let it go live."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import msgspec
 
@@ -129,10 +130,15 @@ async def go_live_if_ready(tx: Tx, merchant_id: int) -> bool:
 
 async def _live(tx: Tx, merchant: Merchant, *, by_policy: bool) -> Merchant:
     moved = await store.move_merchant(tx, merchant, MerchantMove.GO_LIVE, reason="")
-    zone = await tx.scalar("SELECT zone FROM billing.entity WHERE entity_id = :entity", entity=merchant.entity_id)
-    await store.join(tx, merchant.merchant_id, local_date(tx.now, zone))
+    await store.join(tx, merchant.merchant_id, await _today(tx, merchant))
     await audit.record(tx, "merchant live", f"merchant:{merchant.merchant_id}", by_policy=by_policy)
     return await store.get_merchant(tx, moved.merchant_id)
+
+
+async def _today(tx: Tx, merchant: Merchant) -> date:
+    """The day in the market of the merchant's legal entity."""
+    zone = await tx.scalar("SELECT zone FROM billing.entity WHERE entity_id = :entity", entity=merchant.entity_id)
+    return local_date(tx.now, zone)
 
 
 async def move_merchant(tx: Tx, merchant_id: int, move: MerchantMove, reason: str) -> Merchant:
@@ -141,6 +147,8 @@ async def move_merchant(tx: Tx, merchant_id: int, move: MerchantMove, reason: st
         raise Invalid("reason: say why", pointer="/reason")
     merchant = await store.lock_merchant(tx, merchant_id)
     moved = await store.move_merchant(tx, merchant, move, reason=reason)
+    if moved.state is MerchantState.CLOSED:
+        await store.leave(tx, merchant_id, await _today(tx, moved))
     await audit.record(tx, f"merchant {moved.state}", f"merchant:{merchant_id}", move=move, reason=reason)
     return moved
 

@@ -1,14 +1,16 @@
 """What each channel has cost and brought: unit economics of the leads that began in a period.
 
-Spend of the period is set against the leads that began in it, not those activated in it (a lead takes its time).
-Merchants are divided over channels by the attribution that was locked when they were activated; contribution is what
-the house earned with them, less what varies with it, read from the journal: accounts 4000 to 5999 of their books.
+Spend of the period is set against the leads that began in it, not those activated in it (a lead takes its time); what
+is of a lead itself, commission and the rewards of a referral, is a cost of its cohort whenever it was booked. Merchants
+are divided over channels by the attribution that was locked when they were activated; contribution is what the house
+earned with them, less what varies with it, read from the journal: accounts 4000 to 5999 of their books, without what
+referrals were rewarded with, which is in the cost.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,20 +19,27 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.rates import PPM, divide_half_even
+from marketplace.flows.acquisition import weigh_sales_sql as sql
 from supply.funnels import store as funnels
+from supply.funnels.model import Funnel
 from supply.leads import economics
 from supply.leads.attribution import AttributionModel
-from supply.leads.channels import store as channels
 from supply.leads.model import VARIABLE, CostKind, Model
+
+By = Literal["channel", "campaign", "rep", "distributor", "segment"]
 
 
 class WeighChannels(msgspec.Struct, frozen=True, kw_only=True):
-    """Leads that began in [from_on, to_on). horizon: months of the LTV; discount_ppm: of a month."""
+    """Leads that began in [from_on, to_on). horizon: months of the LTV; discount_ppm: of a month.
+
+    by channel and campaign, merchants are divided by attribution; by the others they are the contract owner's, whole.
+    """
 
     from_on: date
     to_on: date
     currency: str
     model: Model = Model.PLATFORM
+    by: By = "channel"
     attribution: AttributionModel = AttributionModel.LAST
     horizon: int = 12
     discount_ppm: int = 0
@@ -45,7 +54,9 @@ class StageCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChannelEconomics(msgspec.Struct, frozen=True, kw_only=True):
-    """activated_ppm: merchants in millionths, by attribution. contribution_minor: by month since activation.
+    """channel: or what else it is by. marginal_cac_minor: against the period of the same length before.
+
+    activated_ppm: merchants in millionths, by attribution. contribution_minor: by month since activation.
 
     payback_months: counted from 1, None: not yet. ltv_is_forecast: the youngest of the cohort has not had all months
     of the horizon, so the value is only what has come so far.
@@ -59,6 +70,7 @@ class ChannelEconomics(msgspec.Struct, frozen=True, kw_only=True):
     activated_ppm: int
     cac_paid_minor: int | None
     cac_loaded_minor: int | None
+    marginal_cac_minor: int | None
     contribution_minor: list[int]
     payback_months: int | None
     ltv_minor: int | None
@@ -67,36 +79,19 @@ class ChannelEconomics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Economics(msgspec.Struct, frozen=True, kw_only=True):
-    """Every channel with spend or leads; total: all of them together."""
+    """Every channel, campaign, rep, distributor or segment with spend or leads; total: all of them together.
+
+    What has none, such as a lead that no rep holds, is under the empty name.
+    """
 
     currency: str
     from_on: date
     to_on: date
+    by: By
     attribution: AttributionModel
     horizon: int
     total: ChannelEconomics
     channels: list[ChannelEconomics]
-
-
-_REACHED = """
-    SELECT channel_id, stage_no, count(*) AS leads FROM supply.stage_entry
-    WHERE model = :model AND version_no = :version AND began_on >= :from_on AND began_on < :to_on
-    GROUP BY channel_id, stage_no
-"""
-_ACTIVATED = """
-    SELECT s.channel_id, s.share_ppm, l.merchant_id, e.entered_on AS activated_on
-    FROM supply.stage_entry e
-    JOIN supply.attribution_share s ON s.lead_id = e.lead_id AND s.model = :attribution
-    JOIN supply.lead l ON l.lead_id = e.lead_id
-    WHERE e.model = :model AND e.version_no = :version AND e.stage_no = :activated
-      AND e.began_on >= :from_on AND e.began_on < :to_on
-"""
-_CONTRIBUTIONS = """
-    SELECT merchant_id, date_trunc('month', effective_on::timestamp)::date AS month, -sum(amount_minor)::bigint AS minor
-    FROM billing.posting
-    WHERE merchant_id = ANY(:merchants) AND currency = :currency AND account BETWEEN 4000 AND 5999
-    GROUP BY 1, 2
-"""
 
 
 async def weigh_channels(tx: Tx, cmd: WeighChannels) -> Economics:
@@ -105,35 +100,65 @@ async def weigh_channels(tx: Tx, cmd: WeighChannels) -> Economics:
     if cmd.to_on <= cmd.from_on:
         raise Invalid("to: must lie after `from`", field="to")
     funnel = await funnels.newest_funnel(tx, cmd.model)
-    period: dict[str, Any] = {
-        "model": cmd.model, "version": funnel.version_no, "from_on": cmd.from_on, "to_on": cmd.to_on,
-    }  # fmt: skip
-    spent = await channels.spent(tx, cmd.from_on, cmd.to_on, cmd.currency)
-    reached = await tx.rows(_REACHED, **period)
-    due = await tx.rows(_ACTIVATED, **period, attribution=cmd.attribution, activated=funnel.place(funnel.activated))
-    merchants = sorted({row.merchant_id for row in due if row.merchant_id is not None})
+    now = await _rows(tx, cmd, funnel, cmd.from_on, cmd.to_on)
+    before = await _rows(tx, cmd, funnel, cmd.from_on - (cmd.to_on - cmd.from_on), cmd.from_on)
+    merchants = sorted({row.merchant_id for row in now.due if row.merchant_id is not None})
     earned: dict[int, list[Any]] = defaultdict(list)
-    for row in await tx.rows(_CONTRIBUTIONS, merchants=merchants, currency=cmd.currency):
+    for row in await sql.contributions(tx, merchants, cmd.currency):
         earned[row.merchant_id].append(row)
-    codes = {channel.channel_id: channel.code for channel in await channels.list_channels(tx)}
     stages = [stage.key for stage in funnel.stages]
     today = local_date(tx.now, "UTC")
 
-    def weigh(name: str, only: int | None) -> ChannelEconomics:
-        def own(rows: Sequence[Any]) -> list[Any]:
-            return [row for row in rows if only is None or row.channel_id == only]
+    def weigh(key: str | None) -> ChannelEconomics:
+        return _weigh(cmd, key or "", stages, now.of(key), before.of(key), earned, today)
 
-        return _weigh(cmd, name, stages, own(spent), own(reached), own(due), earned, today)
-
-    known = {row.channel_id for rows in (spent, reached, due) for row in rows}
     return Economics(
         currency=cmd.currency,
         from_on=cmd.from_on,
         to_on=cmd.to_on,
+        by=cmd.by,
         attribution=cmd.attribution,
         horizon=cmd.horizon,
-        total=weigh("", None),
-        channels=[weigh(codes[each], each) for each in sorted(known, key=lambda each: codes[each])],
+        total=weigh(None),
+        channels=[weigh(key) for key in sorted(now.keys())],
+    )
+
+
+class _Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """What was spent, reached and activated, each with its key."""
+
+    spent: Sequence[Any]
+    reached: Sequence[Any]
+    due: Sequence[Any]
+
+    def of(self, key: str | None) -> "_Rows":
+        """Those of one key; None: all."""
+        if key is None:
+            return self
+        return _Rows(
+            spent=[row for row in self.spent if row.key == key],
+            reached=[row for row in self.reached if row.key == key],
+            due=[row for row in self.due if row.key == key],
+        )
+
+    def keys(self) -> set[str]:
+        return {row.key for rows in (self.spent, self.reached, self.due) for row in rows}
+
+    @property
+    def total(self) -> tuple[int, int]:
+        """Cost, and merchants activated in millionths."""
+        return sum(row.amount_minor for row in self.spent), sum(row.share_ppm for row in self.due)
+
+
+async def _rows(tx: Tx, cmd: WeighChannels, funnel: Funnel, from_on: date, to_on: date) -> _Rows:
+    of = sql.Cohort(
+        model=cmd.model, version=funnel.version_no, from_on=from_on, to_on=to_on, currency=cmd.currency,
+        attribution=cmd.attribution, activated=funnel.place(funnel.activated),
+    )  # fmt: skip
+    return _Rows(
+        spent=await sql.spent(tx, of, cmd.by),
+        reached=await sql.reached(tx, of, cmd.by),
+        due=await sql.activated(tx, of, cmd.by),
     )
 
 
@@ -141,24 +166,23 @@ def _weigh(
     cmd: WeighChannels,
     name: str,
     stages: Sequence[str],
-    spent: Sequence[Any],
-    reached: Sequence[Any],
-    due: Sequence[Any],
+    now: _Rows,
+    before: _Rows,
     earned: dict[int, list[Any]],
     today: date,
 ) -> ChannelEconomics:
     by_kind: dict[str, int] = defaultdict(int)
-    for row in spent:
+    for row in now.spent:
         by_kind[row.kind] += row.amount_minor
-    total, paid = sum(by_kind.values()), sum(by_kind.get(kind, 0) for kind in VARIABLE)
+    total, activated = now.total
+    paid = sum(by_kind.get(kind, 0) for kind in VARIABLE)
     counts: dict[int, int] = defaultdict(int)
-    for row in reached:
+    for row in now.reached:
         counts[row.stage_no] += row.leads
-    activated = sum(row.share_ppm for row in due)
-    months = _contributions(due, earned)
+    months = _contributions(now.due, earned)
     value = economics.lifetime_value(months, activated, horizon=cmd.horizon, discount_ppm=cmd.discount_ppm)
     loaded = economics.acquisition_cost(total, activated)
-    youngest = max((_month_no(row.activated_on) for row in due), default=0)
+    youngest = max((_month_no(row.activated_on) for row in now.due), default=0)
     return ChannelEconomics(
         channel=name,
         spent_minor=total,
@@ -171,6 +195,7 @@ def _weigh(
         activated_ppm=activated,
         cac_paid_minor=economics.acquisition_cost(paid, activated),
         cac_loaded_minor=loaded,
+        marginal_cac_minor=economics.marginal_cost(before.total, now.total),
         contribution_minor=months,
         payback_months=economics.payback_months(total, months) if activated else None,
         ltv_minor=value,

@@ -27,7 +27,10 @@ from supply.leads.territories import store as territories
 
 
 class NewLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead as it comes in. channel: a code; first_contact_at None: now. source_ref: its id where it comes from."""
+    """A lead as it comes in. channel: a code; first_contact_at None: now. source_ref: its id where it comes from.
+
+    merchant_id: the merchant that it is already, and may buy a product as.
+    """
 
     model: Model
     company: str
@@ -45,6 +48,7 @@ class NewLead(msgspec.Struct, frozen=True, kw_only=True):
     source_ref: str | None = None
     first_contact_at: datetime | None = None
     pool_id: int | None = None
+    merchant_id: int | None = None
 
 
 class EditLead(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +107,8 @@ async def add_lead(tx: Tx, cmd: NewLead, seller: int | None = None) -> LeadDetai
     at = cmd.first_contact_at or tx.now
     check_past(tx, at, "first_contact_at")
     check_zone(cmd.zone)
+    if cmd.merchant_id is not None:
+        await _check_product(tx, cmd.model, cmd.merchant_id)
     funnel = await funnels.newest_funnel(tx, cmd.model)
     territory = await territories.territory_of(tx, cmd.region, cmd.city)
     state = LeadState.NEW
@@ -118,15 +124,26 @@ async def add_lead(tx: Tx, cmd: NewLead, seller: int | None = None) -> LeadDetai
         source_ref=cmd.source_ref, company=cmd.company, contact=cmd.contact, phone=cmd.phone, email=cmd.email,
         tax_id=cmd.tax_id, city=cmd.city, region=cmd.region, segment=cmd.segment, zone=cmd.zone,
         channel_id=channel.channel_id, campaign=cmd.campaign, territory_id=territory, pool_id=cmd.pool_id,
-        owner_id=seller, state=state, merchant_ref=None, merchant_id=None, merged_into=None, first_contact_at=at,
-        fit=0, engagement=0, scored_by=None, claimed_at=tx.now if held else None, protected_until=None,
-        last_action_at=tx.now if held else None, former_owner_id=None, cooling_until=None, ended_at=None, version=1,
+        owner_id=seller, state=state, merchant_ref=None, merchant_id=cmd.merchant_id, merged_into=None,
+        first_contact_at=at, fit=0, engagement=0, scored_by=None, claimed_at=tx.now if held else None,
+        protected_until=None, last_action_at=tx.now if held else None, former_owner_id=None, cooling_until=None,
+        ended_at=None, version=1,
     )  # fmt: skip
     await store.insert_lead(tx, new)
     await store.tell(tx, new, "add", "")
     await _touch(tx, new, TouchKind.FORM, channel.channel_id, cmd.campaign, rep_id=seller, note="", at=at)
     await put_stage(tx, new, funnel.stages[0].key, at, cause="lead")
     return await _detail(tx, await score_lead(tx, new))
+
+
+async def _check_product(tx: Tx, model: Model, merchant_id: int) -> None:
+    """Raise Invalid for somebody who is to be won as what it is already, or is no merchant."""
+    if model in {Model.PLATFORM, Model.PAYER}:
+        raise Invalid("merchant_id: a merchant is a lead for a tool, hardware or a service", pointer="/merchant_id")
+    try:
+        await merchants.get_merchant(tx, merchant_id)
+    except NotFound as refusal:
+        raise Invalid(f"merchant_id: {refusal.detail}", pointer="/merchant_id") from refusal
 
 
 async def edit_lead(tx: Tx, held: Lead, cmd: EditLead) -> LeadDetail:

@@ -51,7 +51,7 @@ async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
     return await sql.merchants_owed(tx, last.merchant_id if last else FIRST, PAGE)
 
 
-async def _desk(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
+async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     """Hold a merchant's books and what it has under promotions, and keep these from being moved."""
     await ledger.lock_books(tx, merchant_id)
     await grants.hold_parties(tx, ROLE, [merchant_id])
@@ -65,7 +65,7 @@ async def _desk(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
 
 async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
     """The next page of a merchant's books."""
-    desk = await _desk(tx, plans, row.merchant_id)
+    desk = await desk_of(tx, plans, row.merchant_id)
     if desk.campaigns:
         page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT)
     else:
@@ -78,7 +78,7 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
 
 async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
     """Grant what was earned while nothing could be granted."""
-    desk = await _desk(tx, plans, row.merchant_id)
+    desk = await desk_of(tx, plans, row.merchant_id)
     windows = [
         (row.merchant_id, owed.promotion_id, owed.span)
         for owed in await sql.owed_windows(tx, row.merchant_id, LINES_PER_COMMIT)

@@ -6,6 +6,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.proofs import (
     verify_ad_orders,
     verify_ads,
+    verify_agents,
     verify_amendments,
     verify_commission,
     verify_documents,
@@ -385,8 +386,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_journals.PROOFS,
     *verify_exchange.PROOFS,
     *verify_ad_orders.PROOFS,
-    *verify_documents.PROOFS,
-    *verify_rewards.PROOFS,
+    *(*verify_documents.PROOFS, *verify_rewards.PROOFS, *verify_agents.PROOFS),
 )
 
 OPEN_ITEMS = {

@@ -9,3 +9,6 @@ GRANT USAGE ON SCHEMA supply TO app_sales
 GRANT USAGE ON SCHEMA demand TO app_sales
 ;;
 GRANT USAGE ON SCHEMA billing TO app_sales
+
+;;
+ALTER TABLE supply.merchant ADD COLUMN closed_on DATE

@@ -1,0 +1,88 @@
+"""Tables of fairs, who was met there, and what is to follow. They stay on the coordinator, as leads do."""
+
+from marketplace.core.tables import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Instant,
+    Integer,
+    Text,
+    UniqueConstraint,
+    local_table,
+    text,
+)
+
+fair = local_table(
+    "fair",
+    Column("fair_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("code", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("starts_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("follow_up_days", Integer, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    ForeignKeyConstraint(["channel_id"], ["supply.channel.channel_id"]),
+    CheckConstraint("kind IN ('conference', 'trade_fair', 'other')", name="kind"),
+    CheckConstraint("ends_on >= starts_on AND follow_up_days >= 0", name="days"),
+    schema="supply",
+    readable_by=("app_sales",),
+)
+"""A conference or trade fair; its code is the campaign of its costs and touches."""
+
+attendee = local_table(
+    "attendee",
+    Column("attendee_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("fair_id", BigInteger, nullable=False),
+    Column("badge", Text, nullable=False),
+    Column("company", Text, nullable=False),
+    Column("contact", Text, nullable=False, server_default=text("''")),
+    Column("phone", Text, nullable=False, server_default=text("''")),
+    Column("email", Text, nullable=False, server_default=text("''")),
+    Column("city", Text, nullable=False, server_default=text("''")),
+    Column("region", Text, nullable=False, server_default=text("''")),
+    Column("segment", Text, nullable=False, server_default=text("''")),
+    Column("registered_at", Instant, nullable=False),
+    Column("scanned_at", Instant),
+    Column("scanned_by", BigInteger),
+    Column("device_id", Text),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("lead_id", BigInteger),
+    ForeignKeyConstraint(["fair_id"], ["supply.fair.fair_id"]),
+    ForeignKeyConstraint(["lead_id"], ["supply.lead.lead_id"]),
+    UniqueConstraint("fair_id", "badge"),
+    CheckConstraint("num_nulls(scanned_at, scanned_by, lead_id) IN (0, 3)", name="scanned"),
+    Index(None, "lead_id"),
+    schema="supply",
+)
+"""Somebody at a fair: met once, however many devices say so."""
+
+lead_task = local_table(
+    "lead_task",
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lead_id", BigInteger, nullable=False),
+    Column("rep_id", BigInteger),
+    Column("fair_id", BigInteger),
+    Column("what", Text, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text, nullable=False, server_default=text("''")),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    ForeignKeyConstraint(["lead_id"], ["supply.lead.lead_id"]),
+    ForeignKeyConstraint(["fair_id"], ["supply.fair.fair_id"]),
+    CheckConstraint("state IN ('open', 'done', 'cancelled')", name="state"),
+    Index(None, "lead_id"),
+    Index("ix_lead_task_open", "due_on", "task_id", postgresql_where=text("state = 'open'")),
+    schema="supply",
+)
+"""Something that a rep is to do about a lead."""

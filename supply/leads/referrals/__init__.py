@@ -1,0 +1,1 @@
+"""Merchants who bring others: their codes, whom they brought, and whether both are rewarded for it."""
