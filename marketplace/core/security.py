@@ -32,6 +32,7 @@ APPEND_ONLY = frozenset(
         "demand.refund_line",
         "demand.return_line",
         "demand.shipment_line",
+        "incentives.discount_back",
         "supply.lead_event",
         "supply.lead_merge",
         "supply.service_month",

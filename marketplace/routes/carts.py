@@ -13,8 +13,9 @@ from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.orders.place_order import Placed, PlaceOrder, place_order
+from marketplace.flows.orders.place_order import PlaceOrder, place_order
 from marketplace.flows.orders.quote_cart import quote_cart
+from marketplace.flows.orders.read_placed import Placed
 from marketplace.routes.fields import Currency, Method, Minor
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.settings import Settings

@@ -82,7 +82,8 @@ SELECT r.merchant_id, r.refund_id, r.order_id, o.order_ref, o.currency, r.goods_
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
                             AND p.refund_id = r.refund_id AND p.state = 'due') THEN 'due'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
-                            AND p.refund_id = r.refund_id) OR r.goods_minor + r.freight_minor = r.payer_minor
+                            AND p.refund_id = r.refund_id)
+              OR r.goods_minor + r.freight_minor = r.payer_minor + r.promotion_minor
             THEN 'paid'
             ELSE 'owed' END AS state,
        r.refunded_at, r.made_by
