@@ -8,10 +8,13 @@ from marketplace.core.tables import (
     Column,
     ForeignKeyConstraint,
     Index,
+    Instant,
     Integer,
     SmallInteger,
     Text,
+    lookup_table,
     merchant_table,
+    text,
 )
 
 order_discount = merchant_table(
@@ -55,6 +58,29 @@ order_discount = merchant_table(
     postgresql_with={"fillfactor": "80"},
 )
 """What a promotion takes off an order (`incentives.discounts.model.Discount`): reserved until it is paid."""
+
+promotion_code = lookup_table(
+    "promotion_code",
+    Column("code", Text, primary_key=True),
+    Column("promotion_id", BigInteger, nullable=False),
+    Column("unlocks", Text, nullable=False),
+    Column("buyer_id", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_for", BigInteger),
+    Column("made_at", Instant, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
+    CheckConstraint("state IN ('issued', 'used', 'void')", name="state"),
+    CheckConstraint("(state = 'used') = (used_for IS NOT NULL)", name="used"),
+    Index(None, "promotion_id", "code"),
+    Index("ix_promotion_code_used_for", "used_for", postgresql_where=text("used_for IS NOT NULL")),
+    schema="incentives",
+    key="code",
+)
+"""A code that works once: it stands for the word that the promotion's terms ask for (`unlocks`), for one buyer or
+whoever has it. used_for: the order that it has taken something off."""
 
 discount_back = merchant_table(
     "discount_back",

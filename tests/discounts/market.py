@@ -65,6 +65,7 @@ async def _tea_at_120(tx: Tx) -> None:
         {"tea": TEA},
     )
     await tx.execute("DELETE FROM supply.stock WHERE product_id = :tea", {"tea": TEA})
+    await tx.execute("INSERT INTO supply.product (product_id, product_ref) VALUES (:cup, 'cup')", {"cup": CUP})
 
 
 async def market(db: Database, clock: FixedClock, *wanted: Terms) -> list[Promotion]:

@@ -10,6 +10,7 @@ from billing.ledger.model import Leg
 from incentives.budgets import store as budgets
 from incentives.budgets.reservations import store as reservations
 from incentives.discounts import store
+from incentives.discounts.codes import store as codes
 from incentives.discounts.model import OWN, Discount
 from incentives.grants import store as grants
 from incentives.grants.model import GrantState
@@ -42,6 +43,7 @@ async def release_discounts(tx: Tx, merchant_id: int, order_id: int) -> None:
     taken = await store.set_state(tx, merchant_id, order_id, "released")
     if not taken:
         return
+    await codes.give_back(tx, order_id)
     await reservations.release(tx, await budget_ids(tx, taken), [one.key for one in taken])
     await grants.move_grants(tx, BUYER, [(one.buyer_id, one.grant_id) for one in taken], GrantState.VOID)
     windows = [(one.buyer_id, one.promotion_id, one.span) for one in taken]

@@ -13,13 +13,14 @@ import msgspec
 
 from demand.carts.model import PromotionPart, Quote, QuoteLine, take_off
 from incentives.budgets import store as budgets
-from incentives.budgets.model import Ask, Slot, decide
+from incentives.budgets.model import Ask, Decision, Slot, decide
 from incentives.discounts.model import OWN, own_parts, reservation_key
 from incentives.promotions.budgets import ask_for
 from incentives.rules.evaluate import Effect, Verdict, evaluate
 from incentives.rules.events import Event, Facts, Line, Party, Room, Used, Who
 from incentives.rules.index import Plan
 from incentives.rules.model import funder_name
+from incentives.rules.qualifying import required
 from marketplace.core.db import Tx
 from marketplace.flows.discounts.read_live import Live
 from marketplace.flows.payers.bear_order import Merchant
@@ -28,7 +29,8 @@ from marketplace.flows.payers.bear_order import Merchant
 class Shopper(msgspec.Struct, frozen=True, kw_only=True):
     """The buyer as the engine sees it. orders, last_at: of its purchases that came to something. used: by promotion.
 
-    windows: of its promotions in which it has got anything: whoever places sees that there are no more by then.
+    windows: of its promotions in which it has got anything: whoever places sees that there are no more by then. words:
+    that it has named, known to everybody; codes: that work once and that it may use, with the words they stand for.
     """
 
     buyer_id: int
@@ -38,10 +40,13 @@ class Shopper(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime | None
     used: dict[int, Used]
     windows: int
+    words: frozenset[str] = frozenset()
+    codes: dict[str, str] = {}
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """A promotion's discount on the order of one merchant. line_minor: of the order's lines that it is for."""
+    """A promotion's discount on the order of one merchant. line_minor: of the order's lines that it is for. code: that
+    is used up by it."""
 
     merchant_id: int
     region: str | None
@@ -52,6 +57,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     line_nos: tuple[int, ...]
     line_minor: tuple[int, ...]
     funder_minor: tuple[int, ...]
+    code: str | None = None
 
     @property
     def promotion_id(self) -> int:
@@ -73,8 +79,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
         return ask_for(key, self.amount_minor, self.plan.terms, kept, at, self.region)
 
 
-def shopper_of(buyer_id: int, row: Mapping[str, Any], now: datetime) -> Shopper:
-    """From the columns that `BUYER` reads."""
+def shopper_of(buyer_id: int, row: Mapping[str, Any], now: datetime, words: Sequence[str] = ()) -> Shopper:
+    """From the columns that `BUYER` reads. words: what the buyer has typed in."""
     used = zip(row["used_promotions"] or (), row["used_grants"] or (), row["used_minor"] or (), strict=True)
     return Shopper(
         buyer_id=buyer_id,
@@ -84,13 +90,15 @@ def shopper_of(buyer_id: int, row: Mapping[str, Any], now: datetime) -> Shopper:
         last_at=row["buyer_last_at"],
         used={promotion_id: Used(grants=grants, minor=minor) for promotion_id, grants, minor in used},
         windows=row["windows"],
+        words=frozenset(words),
+        codes=dict(zip(row["codes"] or (), row["unlocks"] or (), strict=True)),
     )
 
 
 BUYER = """
 SELECT e.epoch, b.region AS buyer_region, b.created_at AS buyer_since, past.orders AS buyer_orders,
        past.last_at AS buyer_last_at, used.promotions AS used_promotions, used.grants AS used_grants,
-       used.minor AS used_minor, used.windows{locks}
+       used.minor AS used_minor, used.windows, coupons.codes, coupons.unlocks{locks}
 FROM incentives.live_epoch e
 LEFT JOIN demand.buyer b ON b.buyer_id = {buyer}
 CROSS JOIN LATERAL (
@@ -103,7 +111,12 @@ CROSS JOIN LATERAL (
     FROM (SELECT promotion_id, count(*) FILTER (WHERE granted_minor > 0)::int AS grants,
                  sum(granted_minor)::bigint AS minor, count(*) AS windows
           FROM incentives.buyer_progress WHERE buyer_id = {buyer} GROUP BY promotion_id) AS u
-) AS used"""
+) AS used
+CROSS JOIN LATERAL (
+    SELECT array_agg(k.code) AS codes, array_agg(k.unlocks) AS unlocks FROM incentives.promotion_code k
+    WHERE k.code = ANY({codes}::text[]) AND k.state = 'issued' AND k.expires_at > {now}
+      AND (k.buyer_id IS NULL OR k.buyer_id = {buyer})
+) AS coupons"""
 """What a quote must know of a buyer, in one row; none where there has never been a promotion."""
 
 
@@ -126,7 +139,7 @@ def quote_discounts(
     One order after the other: what an earlier one takes of a budget or a limit the later ones do not get.
     """
     left = None if rooms is None else dict(rooms)
-    used = dict(shopper.used)
+    used, codes = dict(shopper.used), dict(shopper.codes)
     parts: dict[int, list[PromotionPart]] = {}
     line_minor: dict[int, list[int]] = {}
     everything: list[Taken] = []
@@ -135,9 +148,11 @@ def quote_discounts(
             continue
         lines = [line for line in quote.lines if line.merchant_id == order.merchant_id]
         merchant = merchants[order.merchant_id]
-        event = _event(quote, order.merchant_id, lines, merchant, shopper, at)
+        words = shopper.words.union(codes.values())
+        event = _event(quote, order.merchant_id, lines, merchant, shopper, words, at)
         who: dict[Who, Used] = {(promotion_id, "buyer", shopper.buyer_id): of for promotion_id, of in used.items()}
-        verdicts, taken = _judged(live, event, Facts(used=who), shopper, at, left)
+        verdicts, judged = _judged(live, event, Facts(used=who), shopper, at, left)
+        taken = [_with_code(one, codes) for one in judged]
         everything += taken
         line_minor[order.merchant_id] = [0] * len(lines)
         for one in taken:
@@ -146,11 +161,24 @@ def quote_discounts(
             for number, minor in zip(one.line_nos, one.line_minor, strict=True):
                 line_minor[order.merchant_id][number - 1] += minor
         parts[order.merchant_id] = _parts(live, verdicts)
-    return take_off(quote, parts, line_minor), everything
+    off = take_off(quote, parts, line_minor)
+    if any(order.total_minor == _own_minor(everything, order.merchant_id) for order in off.orders):
+        off = msgspec.structs.replace(off, placeable=False)  # its merchant would sell for nothing
+    return off, everything
+
+
+def _own_minor(taken: Sequence[Taken], merchant_id: int) -> int:
+    return sum(sum(one.own_minor) for one in taken if one.merchant_id == merchant_id)
 
 
 def _event(
-    quote: Quote, merchant_id: int, lines: Sequence[QuoteLine], merchant: Merchant, shopper: Shopper, at: datetime
+    quote: Quote,
+    merchant_id: int,
+    lines: Sequence[QuoteLine],
+    merchant: Merchant,
+    shopper: Shopper,
+    words: frozenset[str],
+    at: datetime,
 ) -> Event:
     """One merchant's order. Freight counts for nothing."""
     return Event(
@@ -166,6 +194,7 @@ def _event(
             idle_days=None if shopper.last_at is None else (at - shopper.last_at).days,
         ),
         entity_id=merchant.entity_id,
+        codes=words,
         lines=tuple(
             Line(
                 line_no=number,
@@ -177,6 +206,16 @@ def _event(
             for number, line in enumerate(lines, start=1)
         ),
     )
+
+
+def _with_code(one: Taken, codes: dict[str, str]) -> Taken:
+    """With the code that has unlocked it, which no other order can use then."""
+    words = required(one.plan.terms.qualify.event).get("order.code", ())
+    code = next((code for code, word in sorted(codes.items()) if word in words), None)
+    if code is None:
+        return one
+    del codes[code]
+    return msgspec.structs.replace(one, code=code)
 
 
 def _judged(
@@ -194,20 +233,26 @@ def _judged(
         asks = [one.ask(live, shopper, 0, at) for one in taken]
         after = dict(left)
         decisions = decide(asks, after)
-        short = next(
+        room = next(
             (
-                (one, decision.granted_minor)
-                for one, decision in zip(taken, decisions, strict=True)
+                (one.promotion_id, _room(ask, decision, left))
+                for one, ask, decision in zip(taken, asks, decisions, strict=True)
                 if decision.granted_minor < one.amount_minor
             ),
             None,
         )
-        if short is None:
+        if room is None:
             left.update(after)
             return verdicts, taken
-        one, granted = short
-        room = Room(minor=granted, on_shortfall="partial" if granted else "reject")
-        facts = msgspec.structs.replace(facts, room={**facts.room, one.promotion_id: room})
+        facts = msgspec.structs.replace(facts, room=dict([*facts.room.items(), room]))
+
+
+def _room(ask: Ask, decision: Decision, left: Mapping[Slot, int]) -> Room:
+    """What a promotion has for an order that its budgets did not give all of."""
+    if decision.granted_minor:
+        return Room(minor=decision.granted_minor, on_shortfall="partial")
+    rest = min(ask.largest_within(draw, left[draw.slot]) for draw in ask.draws)
+    return Room(minor=max(0, min(rest, ask.amount_minor - 1)))  # others of this order may have taken the rest
 
 
 def _taken(live: Live, merchant: Party, verdict: Verdict, effect: Effect) -> Taken:

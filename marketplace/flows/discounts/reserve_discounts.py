@@ -16,6 +16,7 @@ from incentives.budgets.model import Ask, Slot, shard_of
 from incentives.budgets.reservations import store as reservations
 from incentives.discounts.model import Discount
 from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.discounts.quote_discounts import Shopper, Taken, rooms_of, shopper_of
 from marketplace.flows.discounts.read_live import Live, read_live
@@ -31,7 +32,7 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     shopper: Shopper
 
 
-async def checkout_of(tx: Tx, buyer_id: int, row: Mapping[str, Any]) -> Checkout | None:
+async def checkout_of(tx: Tx, buyer_id: int, row: Mapping[str, Any], words: Sequence[str]) -> Checkout | None:
     """The live discounts and the buyer that `row` was read with; None where nothing takes anything off.
 
     A buyer who is placing another order is asked to wait: the transaction starts again.
@@ -43,7 +44,7 @@ async def checkout_of(tx: Tx, buyer_id: int, row: Mapping[str, Any]) -> Checkout
         return None
     if not row["alone"]:
         raise asyncpg.SerializationError("another order of this buyer is just being placed")
-    return Checkout(live=live, shopper=shopper_of(buyer_id, row, tx.now))
+    return Checkout(live=live, shopper=shopper_of(buyer_id, row, tx.now, words))
 
 
 async def reserve_exactly(
@@ -91,6 +92,8 @@ def discount_values(
     return {
         "epoch": checkout.live.epoch,
         "windows": checkout.shopper.windows,
+        "codes": [one.code for one in taken if one.code is not None],
+        "code_orders": [order_ids[one.merchant_id] for one in taken if one.code is not None],
         "budget_ids": [budget_id for budget_id, _ in slots],
         "budget_periods": periods,
         "budget_shards": [shards[slot] for slot in slots],
@@ -131,6 +134,8 @@ def check_discounts_written(counts: Mapping[str, int], values: Mapping[str, Any]
     """Raise to start again where promotions or the buyer's discounts have changed, or a budget's shard was short."""
     if not counts["epoch"] or not counts["windows"]:
         raise asyncpg.SerializationError("what promotions give has changed meanwhile")
+    if counts["codes"] < len(values["codes"]):
+        raise Conflict("codes: somebody else has just used one of them; quote the cart again", pointer="/codes")
     if counts["budgets"] < len(values["budget_ids"]):
         _short.update(zip(values["budget_ids"], values["budget_periods"], strict=True))
         raise asyncpg.SerializationError("a part of a budget was short")

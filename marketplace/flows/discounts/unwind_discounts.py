@@ -32,6 +32,16 @@ def back_legs(backs: Sequence[Back]) -> list[Leg]:
     ]
 
 
+async def refuse_carrying(tx: Tx, order: Order, carried_minor: int) -> None:
+    """Raise Conflict where what is taken off a discounted order would pay for something else: the discount was given
+    for what was ordered."""
+    if carried_minor and await store.discounts_of(tx, order.merchant_id, order.order_id, state="committed"):
+        raise Conflict(
+            f"a promotion bears a part of order {order.order_id}, for what was ordered: take units off, or add some,"
+            " not both at once"
+        )
+
+
 async def take_discounts_back(tx: Tx, refund_id: int, backs: Sequence[Back]) -> None:
     """Book it on the discounts, the buyer's grants and the budgets; the refund's own entry has the money."""
     for back in backs:

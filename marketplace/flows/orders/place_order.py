@@ -44,8 +44,8 @@ TIME_TO_COLLECT = timedelta(days=30)
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Place this cart at the price of this quote. method: the processor's token of what the buyer pays with.
 
-    processor: the name of the one that is asked for the money. credit_minor: how much of it the buyer pays out of its
-    credit. A method of `cash` asks nobody: each merchant collects at the door.
+    codes: what the buyer has typed in. processor: the name of the one that is asked for the money. credit_minor: how
+    much of it the buyer pays out of its credit. A method of `cash` asks nobody: each merchant collects at the door.
     """
 
     buyer_id: int
@@ -53,6 +53,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     quote: str
     method: str
     credit_minor: int = 0
+    codes: tuple[str, ...] = ()
     processor: str
 
 
@@ -77,11 +78,11 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     Raises NotFound, QuoteChanged, OutOfStock, Conflict for a cart that was dropped or credit that is not there,
     Invalid for more credit than the price. Nothing is stored then.
     """
-    rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, citus=citus)
+    rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, cmd.codes, citus=citus)
     earlier = await _earlier(tx, ticket, cmd, rows[0])
     if earlier is not None:
         return earlier
-    checkout = await checkout_of(tx, cmd.buyer_id, rows[0])
+    checkout = await checkout_of(tx, cmd.buyer_id, rows[0], cmd.codes)
     quote, taken, borne = await _agreed(tx, cmd, rows, checkout)
     if rows[0]["processor_id"] is None:
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
@@ -209,7 +210,7 @@ def _out_of_stock(quote: Quote) -> list[dict[str, Any]]:
 
 
 def _unplaceable(quote: Quote) -> str:
-    if any(order.total_minor == 0 for order in quote.orders):
+    if any(order.total_minor in {0, order.discount_minor} for order in quote.orders):
         return "what it holds of one merchant costs nothing, and nothing cannot be paid"
     return "its merchants belong to several legal entities, which one payment cannot serve, or it costs too much"
 

@@ -7,7 +7,7 @@ on different nodes and is asked for them one after another, in the same transact
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -27,7 +27,7 @@ _LOCKS = f""", {LET_PLACE} AS held,
        pg_try_advisory_xact_lock(hashtextextended('incentives.checkout', {{buyer}})) AS alone"""
 READ = f"""
 WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine),
-buyer AS MATERIALIZED ({BUYER.format(buyer="$4", locks=_LOCKS.format(buyer="$4"))})
+buyer AS MATERIALIZED ({BUYER.format(buyer="$4", codes="$8", now="$6", locks=_LOCKS.format(buyer="$4"))})
 SELECT claim.mine, k.fingerprint, k.status, k.body,
        c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,
        o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
@@ -94,21 +94,25 @@ ORDER BY o.merchant_id, o.product_id,
 """
 
 
-async def read(tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: str, *, citus: bool) -> list[Any]:
+async def read(
+    tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: str, codes: Sequence[str], *, citus: bool
+) -> list[Any]:
     """Hold the request's key and read the cart, what its lines cost, and the contract each falls under.
 
     One row per line by merchant and product, or one without a line; each also says what the key was used for before.
     """
     key = (ticket.lock_number, ticket.actor, ticket.key)
     if not citus:
-        rows: list[Any] = await tx.raw.fetch(READ, *key, buyer_id, cart_id, tx.now, processor)
+        rows: list[Any] = await tx.raw.fetch(READ, *key, buyer_id, cart_id, tx.now, processor, list(codes))
         return rows
     claimed = dict((await tx.raw.fetchrow(CLAIM, *key)).items())
     claimed["processor_id"] = await tx.raw.fetchval(
         "SELECT processor_id FROM billing.processor WHERE name = $1", processor
     )
     claimed["payers"] = await tx.raw.fetchval("SELECT EXISTS (SELECT FROM billing.payer_contract WHERE pays = 'order')")
-    buyer = await tx.raw.fetchrow(BUYER.format(buyer="$1", locks=_LOCKS.format(buyer="$1")), buyer_id)
+    buyer = await tx.raw.fetchrow(
+        BUYER.format(buyer="$1", codes="$2", now="$3", locks=_LOCKS.format(buyer="$1")), buyer_id, list(codes), tx.now
+    )
     claimed |= dict(buyer.items()) if buyer is not None else {"epoch": None}
     lines = await tx.raw.fetch(CART, buyer_id, cart_id)
     wanted = [line["merchant_id"] for line in lines], [line["product_id"] for line in lines]
@@ -205,6 +209,10 @@ DISCOUNT_WRITES: dict[str, str] = {
     "windows": """
 SELECT 1 FROM (SELECT count(*) AS windows FROM incentives.buyer_progress WHERE buyer_id = :buyer::bigint) AS p
 WHERE p.windows = :windows::bigint""",
+    "codes": """
+UPDATE incentives.promotion_code AS k SET state = 'used', used_for = u.order_id, changed_at = :now::timestamptz
+FROM unnest(:codes::text[], :code_orders::bigint[]) AS u (code, order_id)
+WHERE k.code = u.code AND k.state = 'issued' AND k.expires_at > :now::timestamptz RETURNING k.code""",
     "budgets": """
 UPDATE incentives.budget_shard AS s SET reserved_minor = s.reserved_minor + w.minor
 FROM (
@@ -246,10 +254,10 @@ FROM jsonb_to_recordset(:discounts::jsonb)
            reservation_key text)""",
 }
 """What an order with discounts writes besides: it is placed in the epoch that it was priced in, no other order of the
-buyer's has been placed since, and one shard of each budget has enough."""
+buyer's has been placed since, its codes are not used, and one shard of each budget has enough."""
 
 COUNTED = ("uncounted", "reserved", "cart", "credit")
-DISCOUNT_COUNTED = ("epoch", "windows", "budgets")
+DISCOUNT_COUNTED = ("epoch", "windows", "codes", "budgets")
 """The parts that may find nothing; how many rows they found decides whether the order is placed. They run in this
 order, whatever the order of the parts: PostgreSQL runs a part when its rows are first asked for."""
 

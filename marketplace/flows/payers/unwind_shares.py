@@ -18,7 +18,7 @@ from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
 from billing.rating import refund_share
 from demand.model import Order
-from demand.refund_policy import LineLeft, Reason, Rule
+from demand.refund_policy import LineLeft, Reason
 from incentives.discounts import store as discounts
 from incentives.discounts.model import Back, Discount, back_of
 from marketplace.core.db import Tx
@@ -49,15 +49,15 @@ class Backs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan_back(
-    tx: Tx, order: Order, rule: Rule, given: Sequence[LineLeft], borne: dict[int, tuple[int, int]], funds: Funds
+    tx: Tx, order: Order, reason: Reason, given: Sequence[LineLeft], borne: dict[int, tuple[int, int]], funds: Funds
 ) -> Backs:
     """What comes back of the order's shares and discounts with these lines. borne: what the merchant's lines lose.
 
     Raises Conflict when a refund that leaves them standing gives more than the buyer itself has paid.
     """
     gross = sum(line.goods_minor + line.freight_minor for line in given)
-    if rule.reason in STANDS:
-        if rule.reason is Reason.GOODWILL and gross > max(0, funds.buyers_minor):
+    if reason in STANDS:
+        if reason is Reason.GOODWILL and gross > max(0, funds.buyers_minor):
             raise Conflict(
                 f"amount: {gross} is more than {max(0, funds.buyers_minor)}, what the buyer has paid itself and not got"
                 " back: third parties and promotions paid the rest",

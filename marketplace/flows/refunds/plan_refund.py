@@ -199,7 +199,7 @@ async def plan_lines(
         fee_base_minor=fee_base,
         fee_minor=fee,
         funds=funds,
-        backs=await plan_back(tx, order, rule, given, borne, funds),
+        backs=await plan_back(tx, order, rule.reason, given, borne, funds),
     )
 
 

@@ -262,6 +262,27 @@ CREATE TABLE incentives.opt_in (
     CONSTRAINT fk_opt_in_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
 )
 ;;
+CREATE TABLE incentives.promotion_code (
+    code TEXT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    unlocks TEXT NOT NULL, 
+    buyer_id BIGINT, 
+    state TEXT NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    used_for BIGINT, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    made_by TEXT NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_promotion_code PRIMARY KEY (code), 
+    CONSTRAINT fk_promotion_code_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_promotion_code_state CHECK (state IN ('issued', 'used', 'void')), 
+    CONSTRAINT ck_promotion_code_used CHECK ((state = 'used') = (used_for IS NOT NULL))
+)
+;;
+CREATE INDEX ix_promotion_code_promotion_id_code ON incentives.promotion_code (promotion_id, code)
+;;
+CREATE INDEX ix_promotion_code_used_for ON incentives.promotion_code (used_for) WHERE used_for IS NOT NULL
+;;
 CREATE TABLE incentives.promotion_version (
     promotion_id BIGINT NOT NULL, 
     version_no INTEGER NOT NULL, 
@@ -566,6 +587,8 @@ CREATE POLICY app_worker ON incentives.opt_in TO app_worker USING (true) WITH CH
 GRANT SELECT ON incentives.opt_in TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.opt_in FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion_code TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion_version TO app_staff, app_worker
 ;;
