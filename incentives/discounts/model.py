@@ -11,7 +11,7 @@ import msgspec
 from incentives.rules.allocation import share_out
 from incentives.rules.awards import Discount as DiscountForm
 from incentives.rules.awards import ToBuyer
-from incentives.rules.model import OrderPlaced, Terms
+from incentives.rules.model import ByPayer, OrderPlaced, Terms
 from marketplace.core.money import allocate
 
 OWN = "merchant"
@@ -77,6 +77,11 @@ def is_discount(terms: Terms) -> bool:
         and isinstance(terms.beneficiary, ToBuyer)
         and all(isinstance(reward.form, DiscountForm) for reward in rewards)
     )
+
+
+def payers_of(terms: Terms) -> list[str]:
+    """The contracts of the payers that bear a part of it."""
+    return [funder.contract for funder in terms.funding if isinstance(funder, ByPayer) and funder.weight]
 
 
 def reservation_key(buyer_id: int, promotion_id: int, order_id: int) -> str:

@@ -28,6 +28,24 @@ async def discounts_of(tx: Tx, merchant_id: int, order_id: int, *, state: str | 
     return [msgspec.convert(dict(row._mapping), Discount) for row in rows]
 
 
+async def discounts_of_orders(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[Discount]]:
+    """What promotions take off orders, by merchant_id and order_id."""
+    rows = await tx.rows(
+        f"""
+        SELECT {", ".join(f"d.{name}" for name in Discount.__struct_fields__)} FROM incentives.order_discount d
+        JOIN unnest(CAST(:merchants AS bigint[]), CAST(:orders AS bigint[])) AS k (merchant_id, order_id)
+          ON k.merchant_id = d.merchant_id AND k.order_id = d.order_id
+        ORDER BY d.promotion_id, d.grant_id
+        """,
+        merchants=[merchant_id for merchant_id, _ in keys],
+        orders=[order_id for _, order_id in keys],
+    )
+    found: dict[tuple[int, int], list[Discount]] = {}
+    for row in rows:
+        found.setdefault((row.merchant_id, row.order_id), []).append(msgspec.convert(dict(row._mapping), Discount))
+    return found
+
+
 async def set_state(tx: Tx, merchant_id: int, order_id: int, then: str) -> list[Discount]:
     """Take what is reserved on: committed or released; returns it. The order is held."""
     rows = await tx.rows(

@@ -7,9 +7,7 @@ import msgspec
 from billing.payments.facts import PaymentFact, PaymentState, payment_reference
 from demand.carts import store as carts
 from demand.carts.model import CartLine
-from incentives.campaigns import store as campaigns
 from incentives.lifecycle import Move
-from incentives.promotions import store as promotions
 from incentives.rules.model import ByMerchant, ByPlatform, Qualify, Schedule
 from incentives.rules.predicates import Equals
 from marketplace.core.db import WORKER, Database, Tx
@@ -20,21 +18,24 @@ from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.payments.take_payment import payment_changed
 from marketplace.flows.promotions.advance_incentives import advance_incentives
+from marketplace.flows.promotions.plan_incentives import DraftCampaign, draft_campaign
 from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
-from tests.discounts.market import off
-from tests.incentives.market import MAKER, drafted, move
+from tests.discounts.market import RICH, off
+from tests.incentives.market import MAKER, drafted, move, move_campaign
 
+SCHEDULE = Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30")
 MERCHANT, BUYER, PRODUCT, NAME = 2, 777, 777, "till"
 
 
 async def add_discounts(db: Database) -> None:
     """An order with 10 % off that a code unlocks, which platform and merchant share; a third of it refunded."""
-    async with db.read(WORKER) as tx:
-        [any_promotion] = await promotions.list_promotions(tx, limit=1)
-        campaign = await campaigns.get_campaign(tx, any_promotion.campaign_id)
+    plan = msgspec.structs.replace(RICH, stops=RICH.stops[1:])
+    drafting = DraftCampaign(name="ten off", currency="EUR", schedule=SCHEDULE, plan=plan)
+    campaign = await db.write(WORKER, MAKER, draft_campaign, drafting)
+    campaign = await move_campaign(db, campaign, Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
     terms = off(
         100_000, ByPlatform(weight=2), ByMerchant(weight=1), limit_minor=5_000, name="ten off",
-        schedule=Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30"),
+        schedule=SCHEDULE,
         qualify=Qualify(event=Equals(attribute="order.code", value="once:ten")),
     )  # fmt: skip
     made = await drafted(db, campaign, terms)

@@ -16,11 +16,12 @@ from incentives.grants import store as grants
 from incentives.grants.model import GrantState
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
+from marketplace.flows.discounts.cover_discounts import commit_covers, release_covers
 
 BUYER: Role = "buyer"
 
 
-async def commit_discounts(tx: Tx, merchant_id: int, order_id: int) -> tuple[Leg, ...]:
+async def commit_discounts(tx: Tx, merchant_id: int, order_id: int, entity_id: int) -> tuple[Leg, ...]:
     """The order is paid: what its discounts cost is borne. Returns the legs of those who bear it (B), by promotion.
 
     What the merchant bears itself moves nothing: its price is lower by it.
@@ -29,6 +30,7 @@ async def commit_discounts(tx: Tx, merchant_id: int, order_id: int) -> tuple[Leg
     if not taken:
         return ()
     await reservations.commit(tx, await budget_ids(tx, taken), [one.key for one in taken])
+    await commit_covers(tx, taken, entity_id)
     named = [(one.buyer_id, one.grant_id) for one in taken]
     await grants.move_grants(tx, BUYER, named, GrantState.AVAILABLE)
     await grants.move_grants(tx, BUYER, named, GrantState.PAID)
@@ -43,6 +45,7 @@ async def release_discounts(tx: Tx, merchant_id: int, order_id: int) -> None:
     taken = await store.set_state(tx, merchant_id, order_id, "released")
     if not taken:
         return
+    await release_covers(tx, taken)
     await codes.give_back(tx, order_id)
     await reservations.release(tx, await budget_ids(tx, taken), [one.key for one in taken])
     await grants.move_grants(tx, BUYER, [(one.buyer_id, one.grant_id) for one in taken], GrantState.VOID)

@@ -6,7 +6,7 @@ exactly when the order is written, and only one that is short is looked at befor
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -21,7 +21,9 @@ from incentives.rules.events import Event, Facts, Line, Party, Room, Used, Who
 from incentives.rules.index import Plan
 from incentives.rules.model import funder_name
 from incentives.rules.qualifying import required
+from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
+from marketplace.flows.discounts.cover_discounts import cap_rooms, with_caps
 from marketplace.flows.discounts.read_live import Live
 from marketplace.flows.payers.bear_order import Merchant
 
@@ -120,10 +122,11 @@ CROSS JOIN LATERAL (
 """What a quote must know of a buyer, in one row; none where there has never been a promotion."""
 
 
-async def rooms_of(tx: Tx, live: Live, at: datetime) -> dict[Slot, int]:
-    """What the budgets of all live discounts have left."""
+async def rooms_of(tx: Tx, live: Live, merchants: Mapping[int, Merchant], at: datetime) -> dict[Slot, int]:
+    """What the budgets of all live discounts have left, and the caps of the payers that bear a part of them."""
     slots = {(each.budget_id, each.period_on(at)) for kept in live.budgets.values() for each in kept}
-    return await budgets.rooms(tx, slots)
+    days = {local_date(at, merchant.zone) for merchant in merchants.values()}
+    return await budgets.rooms(tx, slots) | await cap_rooms(tx, live, days)
 
 
 def quote_discounts(
@@ -151,7 +154,7 @@ def quote_discounts(
         words = shopper.words.union(codes.values())
         event = _event(quote, order.merchant_id, lines, merchant, shopper, words, at)
         who: dict[Who, Used] = {(promotion_id, "buyer", shopper.buyer_id): of for promotion_id, of in used.items()}
-        verdicts, judged = _judged(live, event, Facts(used=who), shopper, at, left)
+        verdicts, judged = _judged(live, event, Facts(used=who), shopper, at, left, local_date(at, merchant.zone))
         taken = [_with_code(one, codes) for one in judged]
         everything += taken
         line_minor[order.merchant_id] = [0] * len(lines)
@@ -219,9 +222,15 @@ def _with_code(one: Taken, codes: dict[str, str]) -> Taken:
 
 
 def _judged(
-    live: Live, event: Event, facts: Facts, shopper: Shopper, at: datetime, left: dict[Slot, int] | None
+    live: Live,
+    event: Event,
+    facts: Facts,
+    shopper: Shopper,
+    at: datetime,
+    left: dict[Slot, int] | None,
+    on: date,
 ) -> tuple[list[Verdict], list[Taken]]:
-    """The verdicts on an order, and what they take off it, no more than the budgets give to all of them together.
+    """The verdicts on an order, and what they take off it, no more than budgets and caps give to all of them together.
 
     One whose budget is short is judged again with what that gives it, until all fit: each time one gets less.
     """
@@ -230,7 +239,7 @@ def _judged(
         taken = [_taken(live, event.merchant, verdict, effect) for verdict in verdicts for effect in verdict.effects]
         if left is None:
             return verdicts, taken
-        asks = [one.ask(live, shopper, 0, at) for one in taken]
+        asks = [with_caps(live, one.plan.terms, one.ask(live, shopper, 0, at), on) for one in taken]
         after = dict(left)
         decisions = decide(asks, after)
         room = next(

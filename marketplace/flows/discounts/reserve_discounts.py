@@ -20,6 +20,7 @@ from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.discounts.quote_discounts import Shopper, Taken, rooms_of, shopper_of
 from marketplace.flows.discounts.read_live import Live, read_live
+from marketplace.flows.payers.bear_order import Merchant
 
 _short: set[Slot] = set()
 """Budgets of which this process has lately found one shard short. It decides what is tried first, never who gets it."""
@@ -48,7 +49,13 @@ async def checkout_of(tx: Tx, buyer_id: int, row: Mapping[str, Any], words: Sequ
 
 
 async def reserve_exactly(
-    tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mapping[int, int], *, citus: bool
+    tx: Tx,
+    checkout: Checkout,
+    taken: Sequence[Taken],
+    order_ids: Mapping[int, int],
+    merchants: Mapping[int, Merchant],
+    *,
+    citus: bool,
 ) -> tuple[bool, dict[Slot, int] | None]:
     """Ask all shards of the budgets, where one was found short: whether that was done, and if they give too little,
     what they have left."""
@@ -60,7 +67,7 @@ async def reserve_exactly(
     if all(one.granted_minor == ask.amount_minor for one, ask in zip(decisions, asks, strict=True)):
         _short.difference_update(slots)  # what is left lies evenly over the shards again
         return True, None
-    rooms = await rooms_of(tx, checkout.live, tx.now)
+    rooms = await rooms_of(tx, checkout.live, merchants, tx.now)
     for one, ask in zip(decisions, asks, strict=True):
         for draw in ask.draws:
             rooms[draw.slot] += ask.part_of(draw, one.granted_minor)
@@ -72,7 +79,13 @@ def asks_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mappi
 
 
 def discount_values(
-    tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mapping[int, int], *, reserved: bool
+    tx: Tx,
+    checkout: Checkout,
+    taken: Sequence[Taken],
+    discounts: Sequence[Discount],
+    order_ids: Mapping[int, int],
+    *,
+    reserved: bool,
 ) -> dict[str, Any]:
     """The parameters of the writes, by name. reserved: the budgets have been asked already."""
     asks = [] if reserved else asks_of(tx, checkout, taken, order_ids)
@@ -100,13 +113,22 @@ def discount_values(
         "budget_minor": [minor[slot] for slot in slots],
         "draws": msgspec.json.encode(draws).decode(),
         "discounts": msgspec.json.encode(
-            [_row(tx, checkout.shopper, one, order_ids[one.merchant_id]) for one in taken]
+            [
+                msgspec.structs.asdict(of) | {"measure": one.measure, "reservation_key": of.key}
+                for of, one in zip(discounts, taken, strict=True)
+            ]
         ).decode(),
     }
 
 
-def _row(tx: Tx, shopper: Shopper, one: Taken, order_id: int) -> dict[str, Any]:
-    discount = Discount(
+def discounts_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mapping[int, int]) -> list[Discount]:
+    """What promotions take off the orders, as it is stored."""
+    contracts = {name: each.contract_id for name, each in checkout.live.contracts.items()}
+    return [_discount(tx, checkout.shopper, one, order_ids[one.merchant_id], contracts) for one in taken]
+
+
+def _discount(tx: Tx, shopper: Shopper, one: Taken, order_id: int, contracts: Mapping[str, int]) -> Discount:
+    return Discount(
         merchant_id=one.merchant_id,
         order_id=order_id,
         grant_id=time_ordered_id(tx.now),
@@ -118,7 +140,7 @@ def _row(tx: Tx, shopper: Shopper, one: Taken, order_id: int) -> dict[str, Any]:
         currency=one.plan.terms.currency,
         amount_minor=one.amount_minor,
         funders=one.funders,
-        contracts=(0,) * len(one.funders),
+        contracts=tuple(contracts.get(name, 0) for name in one.funders),
         funder_minor=one.funder_minor,
         funder_back_minor=(0,) * len(one.funders),
         line_nos=one.line_nos,
@@ -127,7 +149,6 @@ def _row(tx: Tx, shopper: Shopper, one: Taken, order_id: int) -> dict[str, Any]:
         borne_back_minor=(0,) * len(one.line_nos),
         own_back_minor=(0,) * len(one.line_nos),
     )
-    return msgspec.structs.asdict(discount) | {"measure": one.measure, "reservation_key": discount.key}
 
 
 def check_discounts_written(counts: Mapping[str, int], values: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.discounts.commit_discounts import BUYER, funder_legs
+from marketplace.flows.discounts.cover_discounts import take_covers_back, undo_covers_back
 
 
 def back_legs(backs: Sequence[Back]) -> list[Leg]:
@@ -46,11 +47,13 @@ async def take_discounts_back(tx: Tx, refund_id: int, backs: Sequence[Back]) -> 
     """Book it on the discounts, the buyer's grants and the budgets; the refund's own entry has the money."""
     for back in backs:
         await store.add_back(tx, refund_id, back)
+        await take_covers_back(tx, refund_id, back)
         await _move(tx, refund_id, back, sign=1)
 
 
 async def undo_discounts_back(tx: Tx, order: Order, refund_id: int) -> None:
     """The refund is cancelled: its discounts are given again. Raises Conflict when a budget has no room for it."""
+    await undo_covers_back(tx, order.merchant_id, refund_id)
     of = {one.grant_id: one for one in await store.discounts_of(tx, order.merchant_id, order.order_id)}
     for row in await store.backs_of(tx, order.merchant_id, refund_id):
         back = Back(

@@ -21,12 +21,14 @@ from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remember, twin_was_first
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
+from marketplace.flows.discounts.cover_discounts import reserve_covers
 from marketplace.flows.discounts.quote_discounts import Taken, own_discounts, quote_discounts, rooms_of
 from marketplace.flows.discounts.reserve_discounts import (
     Checkout,
     check_discounts_written,
     checkout_of,
     discount_values,
+    discounts_of,
     reserve_exactly,
 )
 from marketplace.flows.orders import place_order_sql as sql
@@ -94,11 +96,14 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     if borne:
         await reserve_shares(tx, borne, order_ids, placed.order_ref)
     if checkout is not None and taken:
-        reserved, short = await reserve_exactly(tx, checkout, taken, order_ids, citus=citus)
+        merchants = merchants_of(rows)
+        reserved, short = await reserve_exactly(tx, checkout, taken, order_ids, merchants, citus=citus)
         if short is not None:
             present, _, _ = await _quote(tx, rows, checkout, short)
             raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
-        values |= discount_values(tx, checkout, taken, order_ids, reserved=reserved)
+        discounts = discounts_of(tx, checkout, taken, order_ids)
+        await reserve_covers(tx, discounts, merchants, placed.order_ref)
+        values |= discount_values(tx, checkout, taken, discounts, order_ids, reserved=reserved)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
     except asyncpg.UniqueViolationError as fault:
@@ -127,9 +132,10 @@ async def _agreed(
     tx: Tx, cmd: PlaceOrder, rows: Sequence[Any], checkout: Checkout | None
 ) -> tuple[Quote, list[Taken], list[Borne]]:
     """As `_quote`, which must be the quote that the buyer has seen. Raises as `_check`."""
-    found = await _quote(tx, rows, checkout)
-    if checkout is not None and found[0].quote != cmd.quote:  # a budget may be short
-        found = await _quote(tx, rows, checkout, await rooms_of(tx, checkout.live, tx.now))
+    look = checkout is not None and bool(checkout.live.contracts)  # caps of payers are looked at first
+    found = await _quote(tx, rows, checkout, look=look)
+    if checkout is not None and not look and found[0].quote != cmd.quote:  # a budget may be short
+        found = await _quote(tx, rows, checkout, look=True)
     _check(found[0], cmd)
     return found
 
@@ -138,10 +144,15 @@ _USED_UP = "quote: the budget of a promotion has just been used up"
 
 
 async def _quote(
-    tx: Tx, rows: Sequence[Any], checkout: Checkout | None, rooms: Mapping[Slot, int] | None = None
+    tx: Tx,
+    rows: Sequence[Any],
+    checkout: Checkout | None,
+    rooms: Mapping[Slot, int] | None = None,
+    *,
+    look: bool = False,
 ) -> tuple[Quote, list[Taken], list[Borne]]:
     """The present quote, what promotions take off it and third parties pay of the rest; who asks no payer costs no
-    round trip. rooms: what budgets have left, where that is to be looked at."""
+    round trip. rooms: what budgets have left; look: that this is read here."""
     lines = [
         CartLine(merchant_id=row["merchant_id"], product_id=row["product_id"], quantity=row["quantity"])
         for row in rows
@@ -150,6 +161,8 @@ async def _quote(
     quote = price(rows[0]["currency"], lines, [listing for row in rows if (listing := listing_of(row)) is not None])
     taken: list[Taken] = []
     if checkout is not None:
+        if look:
+            rooms = await rooms_of(tx, checkout.live, merchants_of(rows), tx.now)
         quote, taken = quote_discounts(checkout.live, quote, checkout.shopper, merchants_of(rows), tx.now, rooms)
     if not rows[0]["payers"]:
         return quote, taken, []

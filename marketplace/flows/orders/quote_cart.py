@@ -22,9 +22,10 @@ async def quote_cart(tx: Tx, cart: Cart, codes: Sequence[str] = ()) -> Quote:
     if buyer is not None:
         live = await read_live(tx, buyer["epoch"])
         if live.plans:
-            rooms = await rooms_of(tx, live, tx.now)
+            merchants = merchants_of(rows)
+            rooms = await rooms_of(tx, live, merchants, tx.now)
             shopper = shopper_of(cart.buyer_id, buyer, tx.now, codes)
-            quote, _ = quote_discounts(live, quote, shopper, merchants_of(rows), tx.now, rooms)
+            quote, _ = quote_discounts(live, quote, shopper, merchants, tx.now, rooms)
     if rows and rows[0]["payers"]:
         quote, _ = await bear_quote(tx, quote, merchants_of(rows), tx.now)
     return quote
