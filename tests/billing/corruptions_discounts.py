@@ -87,7 +87,8 @@ DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         _ENTRIES | _SHARES,
     ),
     "a discount whose lines do not come to it": (
-        ["UPDATE incentives.order_discount SET line_minor = ARRAY[line_minor[1] + 1]"], _SHARES,
+        ["UPDATE incentives.order_discount SET line_minor = ARRAY[line_minor[1] + 1]"],
+        _SHARES | {"payer-shares-are-prices"},
     ),
     "more of a merchant's own part taken back than of its lines": (
         ["UPDATE incentives.order_discount SET own_back_minor = ARRAY[own_back_minor[1] + 1]"], _SHARES,
@@ -97,7 +98,7 @@ DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a refund that says promotions got back more": (
         ["UPDATE demand.refund SET promotion_minor = promotion_minor + 1 WHERE promotion_minor > 0"],
-        _BACKS | {"refunds-are-entries"},
+        _BACKS | {"refunds-are-entries", "refund-payments-are-refunds"},
     ),
     "a grant of another amount than the discount": (
         ["UPDATE incentives.buyer_grant SET amount_minor = amount_minor + 1 WHERE form = 'discount' AND grant_no = 1"],

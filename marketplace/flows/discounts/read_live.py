@@ -1,5 +1,6 @@
 """The promotions that take something off orders now, compiled and kept until one of them is moved or edited."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -49,21 +50,22 @@ class Live:
         self.campaigns = {each.plan.promotion_id: each.campaign_id for each in versions}
         self.plans = {(each.plan.promotion_id, each.plan.version): each.plan for each in versions}
         self._versions = versions
-        self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
+        instants = {each.effective_from for each in versions} | {each.ends_at for each in versions if each.ends_at}
+        self._changes = sorted(instants)
+        self._indexes: dict[int, Index] = {}
 
     def index(self, at: datetime) -> Index:
         """Of the versions in force at an instant: of each promotion the newest by then, before all the first."""
-        chosen: dict[int, Plan] = {}
-        for each in self._versions:
-            promotion_id = each.plan.promotion_id
-            if each.ends_at is not None and at >= each.ends_at:
-                continue
-            if promotion_id not in chosen or each.effective_from <= at:
-                chosen[promotion_id] = each.plan
-        key = tuple((plan.promotion_id, plan.version) for plan in chosen.values())
-        if key not in self._indexes:
-            self._indexes[key] = Index(chosen.values())
-        return self._indexes[key]
+        since = bisect_right(self._changes, at)
+        if since not in self._indexes:
+            chosen: dict[int, Plan] = {}
+            for each in self._versions:
+                if each.ends_at is not None and at >= each.ends_at:
+                    continue
+                if each.plan.promotion_id not in chosen or each.effective_from <= at:
+                    chosen[each.plan.promotion_id] = each.plan
+            self._indexes[since] = Index(chosen.values())
+        return self._indexes[since]
 
 
 _live: dict[int, Live] = {}
