@@ -1,6 +1,6 @@
 """Business facts as balanced legs, one function per fact. Pure; the set-based passes book the same legs in SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, legs
@@ -98,7 +98,7 @@ def refunded(
     commission_minor: int = 0,
     vat_minor: int = 0,
     against: Account = Account.BUYER_REFUND_DUE,
-    payers: Mapping[int, int] | None = None,
+    others: Sequence[Leg] = (),
 ) -> tuple[Leg, ...]:
     """E, E1, E3: the buyer is owed what the merchant bears and what the platform bears of a refund.
 
@@ -107,20 +107,19 @@ def refunded(
 
     Before settlement the merchant's part comes out of pending. After it the merchant gives back what it was paid and
     the platform its commission and VAT, if it returns them; payable may go below 0. M, a dispute that is lost, books
-    the same against the dispute in progress. payers: what third parties need not pay any more, by their contracts; the
-    buyer is owed the rest.
+    the same against the dispute in progress. others: what third parties and promotions need not bear any more, as
+    credits on their accounts; the buyer is owed the rest.
     """
-    shared = payers or {}
     back = legs(
         {
             Account.PAYABLE if settled else Account.PENDING: borne_minor - commission_minor - vat_minor,
             Account.COMMISSION: commission_minor,
             Account.OUTPUT_VAT: vat_minor,
             **costs,
-            against: sum(shared.values()) - borne_minor - sum(costs.values()),
+            against: -sum(leg.amount_minor for leg in others) - borne_minor - sum(costs.values()),
         }
     )
-    return (*back, *(Leg(int(Account.PAYER_RECEIVABLE), -minor, contract) for contract, minor in shared.items()))
+    return (*back, *others)
 
 
 def fee_recharged(fee_minor: int) -> tuple[Leg, ...]:

@@ -259,7 +259,9 @@ refund = merchant_table(
     ForeignKeyConstraint(
         ["merchant_id", "order_id"], ["demand.merchant_order.merchant_id", "demand.merchant_order.order_id"]
     ),
+    Column("promotion_minor", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("payer_minor BETWEEN 0 AND goods_minor + freight_minor", name="payer"),
+    CheckConstraint("promotion_minor BETWEEN 0 AND goods_minor + freight_minor - payer_minor", name="promotion"),
     CheckConstraint(
         "goods_minor >= 0 AND freight_minor >= 0 AND (goods_minor + freight_minor > 0 OR platform_minor < 0)",
         name="amounts",
@@ -275,7 +277,8 @@ refund = merchant_table(
 )
 """What goes back of an order, through a refund or, when the reason is dispute_lost, through the buyer's bank.
 
-payer_minor: what of it goes back to third-party payers, the buyer gets the rest. platform_minor: what of it the
+payer_minor, promotion_minor: what of it goes back to third-party payers and to whoever bears the discounts of
+promotions; the buyer gets the rest. platform_minor: what of it the
 platform bears; negative: what the platform gets back of what it bore of earlier ones, because the merchant gives back
 more than the buyer gets, which may then be nothing. fee_base_minor: what of it counts
 for the processor's fee that is charged on to the merchant, fee_minor: that charge. A refund that was lost in a dispute

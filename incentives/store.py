@@ -9,6 +9,7 @@ import msgspec
 from incentives.lifecycle import Move, Party, State
 from marketplace.core import audit
 from marketplace.core.db import Tx
+from marketplace.core.ids import time_ordered_id
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,11 +26,25 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 async def hold_campaign(tx: Tx, campaign_id: int) -> None:
     """Let nothing be granted under a campaign until this transaction ends; what is being granted is waited for.
 
-    Whoever moves or edits a campaign or one of its promotions does this first.
+    Whoever moves or edits a campaign or one of its promotions does this first. It also begins a new epoch: what
+    checkouts know of live promotions is of one, and they give nothing under another (`LET_PLACE`).
     """
     await tx.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended('incentives.campaign', :campaign))", {"campaign": campaign_id}
     )
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('incentives.live', 0))")
+    await tx.execute(
+        """
+        INSERT INTO incentives.live_epoch (one, epoch) VALUES (1, :epoch)
+        ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch
+        """,
+        {"epoch": time_ordered_id(tx.now)},
+    )
+
+
+LET_PLACE = "pg_advisory_xact_lock_shared(hashtextextended('incentives.live', 0))"
+"""Lets nobody move any promotion until the transaction ends. Whoever places an order under one does this first, and
+looks once more at the epoch in a later statement: one that was begun meanwhile is seen there."""
 
 
 async def let_grant(tx: Tx, campaign_ids: Iterable[int]) -> None:

@@ -181,6 +181,15 @@ promotion_version = reference_table(
 )
 """Terms (`incentives.rules.model.Terms`), which never change: what is edited is another version."""
 
+live_epoch = reference_table(
+    "live_epoch",
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    CheckConstraint("one = 1", name="one"),
+    schema="incentives",
+)
+"""Another number whenever a campaign or promotion was moved or edited: what was read of them under it still holds."""
+
 public_promotion = reference_table(
     "public_promotion",
     Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),

@@ -22,7 +22,7 @@ DUNNING = (7, 21, 45)
 
 
 class Priced(msgspec.Struct, frozen=True):
-    """A line of an order to be paid: goods less the merchant's discount, and freight."""
+    """A line of an order to be paid: goods less discounts, and freight."""
 
     line_no: int
     category: str | None

@@ -57,7 +57,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     """goods_minor and freight_minor are of the whole quantity. problem: why it cannot be bought now, None if it can.
 
-    free: how many units there are, where that is less than the quantity.
+    free: how many units there are, where that is less than the quantity. discount_minor: what promotions take off the
+    goods.
     """
 
     merchant_id: int
@@ -70,6 +71,7 @@ class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     freight_minor: int
     problem: str | None
     free: int | None = None
+    discount_minor: int = 0
 
 
 class PayerPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +87,21 @@ class PayerPart(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None
 
 
+class PromotionPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What a promotion takes off an order; with nothing, `reason` says why."""
+
+    promotion_id: int
+    promotion: str
+    amount_minor: int
+    reason: str | None = None
+
+
 class QuotedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """One merchant's share of a quote: the order it would become. due_minor: what the payers leave to the buyer."""
+    """One merchant's share of a quote: the order it would become.
+
+    total_minor: its price. discount_minor: what promotions take off it. due_minor: what they and the payers leave to
+    the buyer.
+    """
 
     merchant_id: int
     goods_minor: int
@@ -94,11 +109,14 @@ class QuotedOrder(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int
     due_minor: int
     payers: list[PayerPart] = []
+    discount_minor: int = 0
+    promotions: list[PromotionPart] = []
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """What a cart costs now. `quote` names exactly these lines at these prices: placing repeats it, so that what is
-    charged is what was shown, or nothing. due_minor: what the buyer pays, third parties pay the rest."""
+    charged is what was shown, or nothing. due_minor: what the buyer pays; the rest is taken off by promotions, or
+    third parties pay it."""
 
     quote: str
     currency: str
@@ -109,6 +127,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int
     due_minor: int
     placeable: bool
+    discount_minor: int = 0
 
 
 def price(currency: str, lines: Sequence[CartLine], listings: Iterable[Listing]) -> Quote:
@@ -178,13 +197,49 @@ def _order(merchant_id: int, lines: Sequence[QuoteLine]) -> QuotedOrder:
     )
 
 
+def take_off(
+    quote: Quote, parts: Mapping[int, Sequence[PromotionPart]], line_minor: Mapping[int, Sequence[int]]
+) -> Quote:
+    """The quote with what promotions take off each merchant's order, and off its lines; its name says how much."""
+    left = {merchant_id: iter(of) for merchant_id, of in line_minor.items()}
+    lines = [
+        msgspec.structs.replace(line, discount_minor=next(left[line.merchant_id])) if line.merchant_id in left else line
+        for line in quote.lines
+    ]
+    orders = []
+    for order in quote.orders:
+        minor = sum(part.amount_minor for part in parts.get(order.merchant_id, ()))
+        orders.append(
+            msgspec.structs.replace(
+                order,
+                promotions=list(parts.get(order.merchant_id, ())),
+                discount_minor=minor,
+                due_minor=order.due_minor - minor,
+            )
+        )
+    given = [
+        (order.merchant_id, part.promotion_id, part.amount_minor)
+        for order in orders
+        for part in order.promotions
+        if part.amount_minor
+    ]
+    return msgspec.structs.replace(
+        quote,
+        quote=hashlib.sha256(msgspec.json.encode((quote.quote, given))).hexdigest()[:32] if given else quote.quote,
+        lines=lines,
+        orders=orders,
+        due_minor=sum(order.due_minor for order in orders),
+        discount_minor=sum(order.discount_minor for order in orders),
+    )
+
+
 def share_with_payers(quote: Quote, parts: Mapping[int, Sequence[PayerPart]]) -> Quote:
     """The quote with what third parties pay of each merchant's order; its name says how much that is."""
     orders = [
         msgspec.structs.replace(
             order,
             payers=list(parts.get(order.merchant_id, ())),
-            due_minor=order.total_minor - sum(part.amount_minor for part in parts.get(order.merchant_id, ())),
+            due_minor=order.due_minor - sum(part.amount_minor for part in parts.get(order.merchant_id, ())),
         )
         for order in quote.orders
     ]

@@ -1,13 +1,13 @@
 """Every statement on budgets as they are agreed, and where they stand."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from incentives.budgets.model import WHOLE, Budget, Owner, Scope, spread
+from incentives.budgets.model import WHOLE, Budget, Owner, Scope, Slot, spread
 from incentives.tables import budget
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
@@ -58,6 +58,36 @@ async def budgets_of(tx: Tx, owner: Owner, owner_ids: Iterable[int]) -> list[Bud
         owners=list(owner_ids),
     )
     return [msgspec.convert(dict(row._mapping), Budget) for row in rows]
+
+
+async def budgets_under(tx: Tx, campaigns: Mapping[int, int]) -> dict[int, list[Budget]]:
+    """The budgets that grants draw on, by promotion: its own and its campaign's. campaigns: by promotion."""
+    if not campaigns:
+        return {}
+    own = await budgets_of(tx, Owner.PROMOTION, campaigns)
+    above = await budgets_of(tx, Owner.CAMPAIGN, set(campaigns.values()))
+    return {
+        promotion_id: [each for each in own if each.owner_id == promotion_id]
+        + [each for each in above if each.owner_id == campaign_id]
+        for promotion_id, campaign_id in campaigns.items()
+    }
+
+
+async def rooms(tx: Tx, slots: Collection[Slot]) -> dict[Slot, int]:
+    """What budgets have left in periods, as of a moment ago; of a day that nothing was taken from yet, its limit."""
+    rows = await tx.rows(
+        """
+        SELECT w.budget_id, w.period_from,
+               coalesce(sum(s.allocated_minor - s.reserved_minor - s.spent_minor), b.limit_minor)::bigint AS room
+        FROM unnest(CAST(:budgets AS bigint[]), CAST(:periods AS date[])) AS w (budget_id, period_from)
+        JOIN incentives.budget b ON b.budget_id = w.budget_id
+        LEFT JOIN incentives.budget_shard s ON s.budget_id = w.budget_id AND s.period_from = w.period_from
+        GROUP BY w.budget_id, w.period_from, b.limit_minor
+        """,
+        budgets=[budget_id for budget_id, _ in slots],
+        periods=[period_from for _, period_from in slots],
+    )
+    return {(row.budget_id, row.period_from): row.room for row in rows}
 
 
 async def list_budgets(

@@ -90,6 +90,20 @@ async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None
     )
 
 
+async def add_granted(tx: Tx, role: Role, changes: Sequence[tuple[Window, int]], *, grants: int = 0) -> None:
+    """Add to what was granted in windows, signed, and to the number of their grants."""
+    for (party_id, promotion_id, span), minor in changes:
+        await tx.execute(
+            f"""
+            UPDATE incentives.{role}_progress
+            SET granted_minor = granted_minor + :minor, grants = grants + :grants, changed_at = :now
+            WHERE {role}_id = :party AND promotion_id = :promotion AND span = :span
+            """,
+            {"minor": minor, "grants": grants, "now": tx.now, "party": party_id, "promotion": promotion_id,
+             "span": span},
+        )  # fmt: skip
+
+
 async def contributions_of(tx: Tx, role: Role, events: Sequence[EventKey]) -> dict[EventKey, Contribution]:
     """What events have contributed so far; those never seen are left out."""
     found = await _of_keys(tx, role, "contribution", Contribution, "event_id", events)

@@ -213,6 +213,19 @@ async def approved_versions(tx: Tx, states: Iterable[State]) -> Sequence[Any]:
     )
 
 
+async def live_versions(tx: Tx) -> Sequence[Any]:
+    """The approved versions of promotions that are live under a live campaign, each from the instant it is in force."""
+    return await tx.rows(
+        """
+        SELECT p.promotion_id, p.campaign_id, p.ends_at, v.version_no, v.effective_from, v.terms
+        FROM incentives.promotion p
+        JOIN incentives.campaign c ON c.campaign_id = p.campaign_id AND c.state = 'live'
+        JOIN incentives.promotion_version v ON v.promotion_id = p.promotion_id AND v.state = 'approved'
+        WHERE p.state = 'live' ORDER BY p.promotion_id, v.effective_from, v.version_no
+        """
+    )
+
+
 async def joined_at(tx: Tx, merchant_id: int) -> dict[int, datetime]:
     """When a merchant joined, by promotion."""
     query = "SELECT promotion_id, at FROM incentives.opt_in WHERE merchant_id = :merchant"

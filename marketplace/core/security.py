@@ -32,6 +32,7 @@ APPEND_ONLY = frozenset(
         "demand.refund_line",
         "demand.return_line",
         "demand.shipment_line",
+        "incentives.discount_back",
         "supply.agent_movement",
         "supply.agent_plan",
         "supply.lead_event",

@@ -13,10 +13,11 @@ from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.orders.place_order import Placed, PlaceOrder, place_order
+from marketplace.flows.orders.place_order import PlaceOrder, place_order
 from marketplace.flows.orders.quote_cart import quote_cart
-from marketplace.routes.fields import Currency, Method, Minor
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
+from marketplace.flows.orders.read_placed import Placed
+from marketplace.routes.fields import CODES_MAX, Currency, Method, Minor, PromotionCode
+from marketplace.routes.parameters import LIMIT, Codes, Cursor, Limit, PathId
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -40,12 +41,13 @@ class ReplaceLines(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """quote: the name of the quote that the buyer has seen. method: the processor's token of card or account.
 
-    credit_minor: how much the buyer pays out of its credit.
+    credit_minor: how much the buyer pays out of its credit. codes: of promotions, the same that it was quoted with.
     """
 
     quote: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     method: Method
     credit_minor: Minor = 0
+    codes: Annotated[tuple[PromotionCode, ...], msgspec.Meta(max_length=CODES_MAX)] = ()
 
 
 def _of(buyer_id: int) -> Scope:
@@ -131,12 +133,16 @@ async def drop_cart(
 
 
 @get("/buyers/{buyer_id:int}/carts/{cart_id:int}/quote", guards=[needs(SELLING)])
-async def get_quote(db: NamedDependency[Database], buyer_id: PathId, cart_id: PathId) -> Quote:
-    """What the cart costs now, line by line and merchant by merchant, and what cannot be bought. Reserves nothing."""
+async def get_quote(db: NamedDependency[Database], buyer_id: PathId, cart_id: PathId, codes: Codes = None) -> Quote:
+    """What the cart costs now, line by line and merchant by merchant, and what cannot be bought. Reserves nothing.
+
+    promotions: what each live promotion takes off, or why it does not. codes: those that the buyer has typed in,
+    separated by commas.
+    """
     async with db.read(_of(buyer_id)) as tx:
         cart = await store.get_cart(tx, buyer_id, cart_id)
     async with db.read(WORKER) as tx:
-        return await quote_cart(tx, cart)
+        return await quote_cart(tx, cart, (codes or "").split(","))
 
 
 @post(
@@ -168,6 +174,7 @@ async def place(
         quote=data.quote,
         method=data.method,
         credit_minor=data.credit_minor,
+        codes=data.codes,
         processor=settings.processor,
     )
     return respond(await db.write(WORKER, ticket.actor, place_order, ticket, cmd, citus=db.citus))

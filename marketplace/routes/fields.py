@@ -42,3 +42,6 @@ Days = Annotated[int, msgspec.Meta(ge=0, le=366)]
 Seats = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Serials = Annotated[tuple[Reference, ...], msgspec.Meta(min_length=1, max_length=200)]
 """Serial numbers of units."""
+PromotionCode = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]{1,40}$", description="A code of a promotion.")]
+CODES_MAX = 10
+"""Codes that one order takes."""

@@ -15,6 +15,8 @@ from demand.lifecycle import CONSEQUENCES, Move, Party, moves_from
 from demand.model import Order, OrderLine, OrderState, Refund
 from demand.refunds.store import disputes_of
 from demand.store import get_orders
+from incentives.discounts.model import Discount
+from incentives.discounts.store import discounts_of_orders
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import NotFound
 from marketplace.flows.payments.take_payment import ENDED
@@ -36,6 +38,24 @@ class OrderDispute(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
 
 
+class OrderDiscount(msgspec.Struct, frozen=True, kw_only=True):
+    """What a promotion takes off an order: reserved until it is paid, committed, or released with the order.
+
+    back_minor: what refunds took back of it. line_minor: off each of these lines. funder_minor: what of it each funder
+    bears, the merchant among them; buyers are not told.
+    """
+
+    promotion_id: int
+    promotion: str
+    state: str
+    amount_minor: int
+    back_minor: int
+    line_nos: list[int]
+    line_minor: list[int]
+    funders: list[str]
+    funder_minor: list[int]
+
+
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order with its parts. moves: what the caller may do with it in its present state.
 
@@ -48,6 +68,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     shipments: list[Shipment]
     returns: list[Return]
     disputes: list[OrderDispute]
+    discounts: list[OrderDiscount]
     moves: list[Move]
 
 
@@ -90,6 +111,7 @@ async def view_orders(tx: Tx, keys: Sequence[tuple[int, int]], party: Party) -> 
     details = await get_orders(tx, keys)
     shipments, returns = await fulfilment.shipments_of(tx, keys), await fulfilment.returns_of(tx, keys)
     states, disputes = await refund_states(tx, keys), await disputes_of(tx, keys)
+    discounts = await discounts_of_orders(tx, keys)
     views = []
     for detail in details:
         key = detail.order.merchant_id, detail.order.order_id
@@ -105,10 +127,26 @@ async def view_orders(tx: Tx, keys: Sequence[tuple[int, int]], party: Party) -> 
                 OrderDispute(**{name: getattr(one, name) for name in OrderDispute.__struct_fields__})
                 for one in disputes.get(key, ())
             ],
+            discounts=[_discount(one, party) for one in discounts.get(key, ())],
             moves=[move for move in moves_from(detail.order.state, party) if move not in CONSEQUENCES],
         )
         views.append(view)
     return views
+
+
+def _discount(of: Discount, party: Party) -> OrderDiscount:
+    told = party is not Party.BUYER
+    return OrderDiscount(
+        promotion_id=of.promotion_id,
+        promotion=of.name,
+        state=of.state,
+        amount_minor=of.amount_minor,
+        back_minor=of.back_minor,
+        line_nos=list(of.line_nos),
+        line_minor=list(of.line_minor),
+        funders=list(of.funders) if told else [],
+        funder_minor=list(of.funder_minor) if told else [],
+    )
 
 
 _PURCHASE_COLUMNS = ", ".join(Purchase.__struct_fields__)

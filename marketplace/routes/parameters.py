@@ -20,6 +20,11 @@ QueryCurrency = Annotated[str | None, QueryParameter(min_length=3, max_length=3)
 QueryEntity = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=400)]
+PathCode = Annotated[str, PathParameter(pattern="^[A-Za-z0-9-]{1,40}$", description="A code of a promotion.")]
+Codes = Annotated[
+    str | None,
+    QueryParameter(pattern="^[A-Za-z0-9-]{1,40}(,[A-Za-z0-9-]{1,40}){0,9}$", description="Codes of promotions."),
+]
 
 LIMIT = LIMIT_DEFAULT
 

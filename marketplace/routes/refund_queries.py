@@ -19,7 +19,8 @@ from marketplace.flows.refunds.refund_order import Refunded
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """What goes back of an order, in minor units.
 
-    payer_minor: what of it goes to third-party payers, the buyer gets the rest. platform_minor: what of it the platform
+    payer_minor, promotion_minor: what of it goes to third-party payers, and to whoever bears promotions; the buyer gets
+    the rest. platform_minor: what of it the platform
     bears; negative: what it got back of what it had borne, because the merchant gives back more than the buyer gets.
     fee_minor: the processor's fee charged on to the merchant. state: cancelled; or owed (no payment carries it), due
     (on its way), failed (waits for a decision), paid.
@@ -34,6 +35,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     freight_minor: int
     platform_minor: int
     payer_minor: int
+    promotion_minor: int
     fee_minor: int
     reason: str
     initiator: str
@@ -51,6 +53,7 @@ class RefundDone(msgspec.Struct, frozen=True, kw_only=True):
     refund_id: int
     gross_minor: int
     payer_minor: int = 0
+    promotion_minor: int = 0
     entry_no: int | None = None
     platform_minor: int | None = None
     commission_minor: int | None = None
@@ -60,7 +63,8 @@ class RefundDone(msgspec.Struct, frozen=True, kw_only=True):
 
 def refund_done(done: Refunded, *, for_buyer: bool) -> RefundDone:
     if for_buyer:
-        return RefundDone(refund_id=done.refund_id, gross_minor=done.gross_minor, payer_minor=done.payer_minor)
+        told = ("refund_id", "gross_minor", "payer_minor", "promotion_minor")
+        return RefundDone(**{name: getattr(done, name) for name in told})
     return RefundDone(**msgspec.structs.asdict(done))
 
 
@@ -75,14 +79,15 @@ class RefundDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 _REFUND = """
 SELECT r.merchant_id, r.refund_id, r.order_id, o.order_ref, o.currency, r.goods_minor, r.freight_minor,
-       r.platform_minor, r.payer_minor, r.fee_minor, r.reason, r.initiator,
+       r.platform_minor, r.payer_minor, r.promotion_minor, r.fee_minor, r.reason, r.initiator,
        CASE WHEN r.state = 'cancelled' THEN 'cancelled' WHEN r.reason = 'dispute_lost' THEN 'paid'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
                             AND p.refund_id = r.refund_id AND p.state = 'failed') THEN 'failed'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
                             AND p.refund_id = r.refund_id AND p.state = 'due') THEN 'due'
             WHEN EXISTS (SELECT FROM billing.refund_payment p WHERE p.merchant_id = r.merchant_id
-                            AND p.refund_id = r.refund_id) OR r.goods_minor + r.freight_minor = r.payer_minor
+                            AND p.refund_id = r.refund_id)
+              OR r.goods_minor + r.freight_minor = r.payer_minor + r.promotion_minor
             THEN 'paid'
             ELSE 'owed' END AS state,
        r.refunded_at, r.made_by

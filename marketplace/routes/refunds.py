@@ -63,7 +63,8 @@ class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a refund would do, in minor units: what goes back, what is refundable before it, and who bears it.
 
-    payer_minor: what of it third-party payers get back, who bore it; the buyer gets the rest.
+    payer_minor: what of it third-party payers get back, who bore it; promotion_minor: what whoever bears promotions
+    gets back; the buyer gets the rest.
 
     Who bears it is between platform and merchant: None for a shop that asks for its buyer.
     """
@@ -73,6 +74,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     refundable_minor: int
     settled: bool
     payer_minor: int = 0
+    promotion_minor: int = 0
     lines: list[LineLeft] | None = None
     merchant_minor: int | None = None
     platform_minor: int | None = None
@@ -172,6 +174,7 @@ async def preview_refund(
         refundable_minor=plan.funds.refundable_minor,
         settled=plan.settled,
         payer_minor=plan.payer_minor,
+        promotion_minor=plan.promotion_minor,
     )
     if cmd.initiator is Party.BUYER:
         return preview

@@ -5,8 +5,14 @@ merchants and buyers under them.
 from typing import Any
 
 import httpx
-from sqlalchemy import text
+import msgspec
+from sqlalchemy import insert, text
 
+from incentives.discounts import store as discounts
+from incentives.discounts.codes import store as codes
+from incentives.discounts.codes.store import Code
+from incentives.discounts.model import Back, Discount
+from incentives.discounts.tables import order_discount
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress, Voucher
 from incentives.grants.vouchers import store as vouchers
@@ -30,6 +36,12 @@ TERMS: dict[str, Any] = {
     "beneficiary": {"to": "merchant"}, "schedule": SCHEDULE,
     "budgets": [{"per": "promotion", "limit_minor": 9_000, "currency": "EUR"}],
 }  # fmt: skip
+FIVE_OFF: dict[str, Any] = {
+    "currency": "EUR", "trigger": {"on": "order.placed"}, "window": {"over": "event"},
+    "qualify": {"event": {"is": "equals", "attribute": "order.code", "value": "once:five"}},
+    "reward": {"amount": {"gives": "fixed", "amount_minor": 5}, "form": {"as": "discount"}},
+    "beneficiary": {"to": "buyer"}, "schedule": SCHEDULE,
+}  # fmt: skip
 JOINED = {"opt_in": "from_opt_in"}
 OF_ALPHA = {"event": {"is": "equals", "attribute": "merchant.id", "value": ALPHA}}
 
@@ -42,6 +54,7 @@ async def promote(
     of = campaign["campaign_id"]
     joined = await _promotion(ops, approver, of, {"name": "weekly twenty", **TERMS, "qualify": JOINED})
     await _promotion(ops, approver, of, {"name": "for one only", **TERMS, "qualify": {**JOINED, **OF_ALPHA}})
+    await _promotion(ops, approver, of, {"name": "five off", **FIVE_OFF})
     await advance_incentives(db, "worker")
     for merchant_id, owner in owners.items():
         await _done(owner, f"/merchants/{merchant_id}/promotions/{joined}/opt-in")
@@ -98,6 +111,29 @@ async def _grant(tx: Tx, promotion_id: int, campaign_id: int) -> None:
             minimum_minor=0, issued_at=tx.now, expires_at=tx.now.replace(year=2019),
         )  # fmt: skip
         await vouchers.issue(tx, role, [voucher])
+    for number, merchant_id in enumerate((ALPHA, BETA)):
+        await _discount(tx, promotion_id, campaign_id, merchant_id, number, buyers[0])
+    await codes.issue(tx, [_code(tx, promotion_id, number) for number in range(6)])
+
+
+async def _discount(tx: Tx, promotion_id: int, campaign_id: int, merchant_id: int, number: int, buyer_id: int) -> None:
+    """Something that was taken off an order, and came back."""
+    of = Discount(
+        merchant_id=merchant_id, order_id=number + 1, grant_id=number + 100, buyer_id=buyer_id,
+        promotion_id=promotion_id, campaign_id=campaign_id, version_no=1, name="five off", currency="EUR",
+        state="released", amount_minor=5, funders=("platform",), contracts=(0,), funder_minor=(5,),
+        funder_back_minor=(0,), line_nos=(1,), line_minor=(5,), own_minor=(0,), borne_back_minor=(0,),
+        own_back_minor=(0,),
+    )  # fmt: skip
+    await tx.execute(insert(order_discount), msgspec.to_builtins(of))
+    await discounts.add_back(tx, number + 1, Back(discount=of, borne={1: 5}, own={}, funder_minor=(5,)))
+
+
+def _code(tx: Tx, promotion_id: int, number: int) -> Code:
+    return Code(
+        code=f"CODE-{number}", promotion_id=promotion_id, unlocks="once:five", buyer_id=None,
+        expires_at=tx.now.replace(year=2019), made_at=tx.now, made_by="ops",
+    )  # fmt: skip
 
 
 async def _done(client: httpx.AsyncClient, path: str, body: object = None) -> Any:

@@ -37,6 +37,9 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_PROMOTION}/versions/{{version_no}}/reject": _APPROVING,
     "GET /api/v1/merchants/{merchant_id}/promotions": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     _JOIN: _OPS | _BOOKS,
+    f"GET {_PROMOTION}/codes": _OPS,
+    f"POST {_PROMOTION}/codes": _OPS,
+    f"POST {_PROMOTION}/codes/{{code}}/void": _OPS,
     "GET /api/v1/merchants/{merchant_id}/rewards": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/merchants/{merchant_id}/rewards/grants": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/budgets": _STAFF,
@@ -53,6 +56,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("promotion_id", "version_no"): "SELECT promotion_id, version_no FROM incentives.promotion_version ORDER BY 2 DESC",
     ("promotion_id", "simulation_id"): "SELECT promotion_id, simulation_id FROM incentives.simulation ORDER BY 2",
     ("merchant_id", "promotion_id"): "SELECT merchant_id, promotion_id FROM incentives.opt_in ORDER BY 1",
+    ("promotion_id", "code"): "SELECT promotion_id, code FROM incentives.promotion_code ORDER BY 2",
     ("budget_id",): "SELECT budget_id FROM incentives.budget ORDER BY 1",
     ("change_id",): "SELECT change_id FROM incentives.change ORDER BY 1",
 }
@@ -67,6 +71,8 @@ RIPE: dict[str, str] = {
     f"POST {_PROMOTION}/versions": "FROM incentives.promotion WHERE state = 'draft'",
     f"POST {_PROMOTION}/versions/{{version_no}}/approve": _PROPOSED_VERSION,
     f"POST {_PROMOTION}/versions/{{version_no}}/reject": _PROPOSED_VERSION,
+    f"POST {_PROMOTION}/codes": "FROM incentives.promotion WHERE name = 'five off'",
+    f"POST {_PROMOTION}/codes/{{code}}/void": "FROM incentives.promotion_code WHERE state = 'issued'",
     f"POST {_CHANGE}/approve": _PROPOSED_CHANGE,
     f"POST {_CHANGE}/reject": _PROPOSED_CHANGE,
 }
@@ -82,6 +88,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_PROMOTION}/moves": lambda *_: {"move": "submit"},
     f"POST {_PROMOTION}/versions": lambda _, n: {"terms": {"name": f"better {n}", **TERMS}},
     f"POST {_PROMOTION}/simulations": lambda *_: {"from_on": "2018-05-01", "to_on": "2018-05-31"},
+    f"POST {_PROMOTION}/codes": lambda *_: {"count": 2, "expires_at": "2019-01-01T00:00:00Z"},
     "POST /api/v1/incentive-changes": lambda seen, n: {
         "owner": "campaign", "owner_id": seen.named["incentive_campaign"], "reason": "it goes well",
         "edit": {"to": "end", "ends": f"2018-12-{n % 20 + 1:02}"},

@@ -12,7 +12,7 @@ from demand.store import queue_delivered
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.commission.apply_contracts import apply_versions
 from marketplace.flows.commission.settle_orders import settle_through
-from marketplace.flows.orders.place_order import Placed
+from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.payers.apply_payer_contracts import PayersApplied, apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payments.take_payment import payment_changed

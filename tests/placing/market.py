@@ -9,8 +9,9 @@ from demand.carts import store
 from demand.carts.model import Cart, CartLine
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.idempotency import Ticket
-from marketplace.flows.orders.place_order import Placed, PlaceOrder, place_order
+from marketplace.flows.orders.place_order import PlaceOrder, place_order
 from marketplace.flows.orders.quote_cart import quote_cart
+from marketplace.flows.orders.read_placed import Placed
 from supply.tables import offer, stock
 from tests.builders import add_market
 

@@ -13,7 +13,8 @@ from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.core.idempotency import KeyReused
 from marketplace.flows.commission.apply_contracts import apply_versions
-from marketplace.flows.orders.place_order import TIME_TO_PAY, QuoteChanged, place_order, read_placed
+from marketplace.flows.orders.place_order import TIME_TO_PAY, QuoteChanged, place_order
+from marketplace.flows.orders.read_placed import read_placed
 from marketplace.flows.orders.release_order import expire_orders
 from supply.store import join
 from tests.billing.market import check_books

@@ -23,7 +23,7 @@ from marketplace.flows.books.exchange_money import (
 from marketplace.flows.commission.apply_contracts import apply_versions
 from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.orders.list_goods import Goods, list_goods, list_goods_in_bulk
-from marketplace.flows.orders.place_order import Placed
+from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.payments.take_payment import payment_changed
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from tests.billing.accounts import add_account

@@ -209,17 +209,20 @@ async def add_back(
     await tx.execute(insert(payer_back), row)
 
 
-async def backs_of(tx: Tx, merchant_id: int, refund_id: int) -> Sequence[Any]:
-    """What a refund took back of shares and did not undo, by contract."""
+async def backs_of(tx: Tx, merchant_id: int, refund_id: int, source: str = ORDER) -> Sequence[Any]:
+    """What a refund took back of shares of one kind and did not undo, by contract."""
     return await tx.rows(
         """
-        SELECT contract_id, line_nos, line_minor, payer_minor, rejected_back_minor FROM billing.payer_back b
-        WHERE merchant_id = :merchant AND refund_id = :refund AND NOT undone
+        SELECT source_id, contract_id, line_nos, line_minor, payer_minor, rejected_back_minor
+        FROM billing.payer_back b
+        WHERE merchant_id = :merchant AND refund_id = :refund AND source = :source AND NOT undone
           AND NOT EXISTS (SELECT FROM billing.payer_back u WHERE u.merchant_id = b.merchant_id
-             AND u.refund_id = b.refund_id AND u.contract_id = b.contract_id AND u.undone)
-        ORDER BY contract_id
+             AND u.refund_id = b.refund_id AND u.contract_id = b.contract_id AND u.source = b.source
+             AND u.source_id = b.source_id AND u.undone)
+        ORDER BY contract_id, source_id
         """,
         merchant=merchant_id,
+        source=source,
         refund=refund_id,
     )
 

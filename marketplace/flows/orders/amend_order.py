@@ -30,6 +30,7 @@ from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
+from marketplace.flows.discounts.unwind_discounts import refuse_carrying
 from marketplace.flows.orders.apply_amendment import apply_amendment, units_added, units_taken_off
 from marketplace.flows.orders.pay_amendment import charge, check_method, give_up_payment
 from marketplace.flows.orders.price_amendment import (
@@ -84,6 +85,7 @@ async def propose_amendment(tx: Tx, cmd: ProposeAmendment) -> Amendment:
     await refuse_shared(tx, cmd.merchant_id, cmd.order_id, "amended")
     await store.check_none_open(tx, cmd.merchant_id, cmd.order_id)
     change_set = await price(tx, order, cmd.changes)
+    await refuse_carrying(tx, order, change_set.priced.carried_minor)
     await check_version(tx, order, cmd.base_version, change_set)
     proposed = Amendment(
         merchant_id=cmd.merchant_id,

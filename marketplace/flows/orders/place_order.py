@@ -4,8 +4,9 @@ The price is computed again from the catalogue and must be the quoted one. A car
 it a second time gets the first result, under whatever key.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -13,13 +14,25 @@ import msgspec
 
 from billing.payments.model import CASH
 from demand.carts.model import CartLine, Listing, Quote, QuoteLine, price
+from incentives.budgets.model import Slot
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remember, twin_was_first
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
+from marketplace.flows.discounts.cover_discounts import reserve_covers
+from marketplace.flows.discounts.quote_discounts import Taken, own_discounts, quote_discounts, rooms_of
+from marketplace.flows.discounts.reserve_discounts import (
+    Checkout,
+    check_discounts_written,
+    checkout_of,
+    discount_values,
+    discounts_of,
+    reserve_exactly,
+)
 from marketplace.flows.orders import place_order_sql as sql
+from marketplace.flows.orders.read_placed import Placed, PlacedOrder, order_ref, read_placed
 from marketplace.flows.payers.bear_order import Borne, Merchant, bear_quote, reserve_shares
 from marketplace.flows.payments.take_payment import capture_credit_only, hold_books
 
@@ -33,8 +46,8 @@ TIME_TO_COLLECT = timedelta(days=30)
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Place this cart at the price of this quote. method: the processor's token of what the buyer pays with.
 
-    processor: the name of the one that is asked for the money. credit_minor: how much of it the buyer pays out of its
-    credit. A method of `cash` asks nobody: each merchant collects at the door.
+    codes: what the buyer has typed in. processor: the name of the one that is asked for the money. credit_minor: how
+    much of it the buyer pays out of its credit. A method of `cash` asks nobody: each merchant collects at the door.
     """
 
     buyer_id: int
@@ -42,37 +55,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     quote: str
     method: str
     credit_minor: int = 0
+    codes: tuple[str, ...] = ()
     processor: str
-
-
-class PlacedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """One merchant's order of a purchase, in minor units. payer_minor: what third parties pay of the total."""
-
-    merchant_id: int
-    order_id: int
-    goods_minor: int
-    freight_minor: int
-    total_minor: int
-    payer_minor: int = 0
-
-
-class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """A purchase as it was placed. pay_minor goes through the processor, credit_minor out of the buyer's credit.
-
-    expires_at: until when the stock waits for the payment. payer_minor: what third parties pay of the total.
-    """
-
-    purchase_id: int
-    order_ref: str
-    buyer_id: int
-    currency: str
-    total_minor: int
-    pay_minor: int
-    credit_minor: int
-    payment_id: int
-    expires_at: datetime
-    orders: list[PlacedOrder]
-    payer_minor: int = 0
 
 
 class QuoteChanged(Conflict):
@@ -90,34 +74,36 @@ class OutOfStock(QuoteChanged):
 
 
 async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = False) -> Answer:
-    """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all, or
-    when third parties pay a part.
+    """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all,
+    when third parties pay a part, or when a promotion's budget is nearly used up.
 
     Raises NotFound, QuoteChanged, OutOfStock, Conflict for a cart that was dropped or credit that is not there,
     Invalid for more credit than the price. Nothing is stored then.
     """
-    rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, citus=citus)
-    earlier = earlier_answer(ticket, rows[0])
+    rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, cmd.codes, citus=citus)
+    earlier = await _earlier(tx, ticket, cmd, rows[0])
     if earlier is not None:
         return earlier
-    cart = rows[0]
-    if cart["cart_state"] is None:
-        raise NotFound(f"buyer {cmd.buyer_id} has no cart {cmd.cart_id}")
-    if cart["cart_state"] == "placed":
-        return await remember(tx, ticket, msgspec.json.encode(await read_placed(tx, cmd.buyer_id, cart["purchase_id"])))
-    if cart["cart_state"] != "open":
-        raise Conflict(f"cart {cmd.cart_id} is {cart['cart_state']}", state=cart["cart_state"])
-    quote, borne = await _quote(tx, cart["currency"], rows)
-    _check(quote, cmd)
-    if cart["processor_id"] is None:
+    checkout = await checkout_of(tx, cmd.buyer_id, rows[0], cmd.codes)
+    quote, taken, borne = await _agreed(tx, cmd, rows, checkout)
+    if rows[0]["processor_id"] is None:
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
     placed = _placed(tx, cmd, quote)
-    values = _values(tx, ticket, cmd, quote, placed, rows)
+    order_ids = {order.merchant_id: order.order_id for order in placed.orders}
+    values = _values(tx, ticket, cmd, quote, placed, rows, taken)
     if placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock and credit
         await hold_books(tx, [order.merchant_id for order in placed.orders], with_house=True)
     if borne:
-        order_ids = {order.merchant_id: order.order_id for order in placed.orders}
         await reserve_shares(tx, borne, order_ids, placed.order_ref)
+    if checkout is not None and taken:
+        merchants = merchants_of(rows)
+        reserved, short = await reserve_exactly(tx, checkout, taken, order_ids, merchants, citus=citus)
+        if short is not None:
+            present, _, _ = await _quote(tx, rows, checkout, short)
+            raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
+        discounts = discounts_of(tx, checkout, taken, order_ids)
+        await reserve_covers(tx, discounts, merchants, placed.order_ref)
+        values |= discount_values(tx, checkout, taken, discounts, order_ids, reserved=reserved)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
     except asyncpg.UniqueViolationError as fault:
@@ -128,17 +114,60 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     return Answer(ticket.status, values["body"], replayed=False)
 
 
-async def _quote(tx: Tx, currency: str, rows: Sequence[Any]) -> tuple[Quote, list[Borne]]:
-    """The present quote, and what third parties pay of it; who asks no payer costs no round trip."""
+async def _earlier(tx: Tx, ticket: Ticket, cmd: PlaceOrder, cart: Any) -> Answer | None:
+    """The answer of whoever placed the cart before. Raises NotFound, and Conflict for a cart that was dropped."""
+    earlier = earlier_answer(ticket, cart)
+    if earlier is not None:
+        return earlier
+    if cart["cart_state"] is None:
+        raise NotFound(f"buyer {cmd.buyer_id} has no cart {cmd.cart_id}")
+    if cart["cart_state"] == "placed":
+        return await remember(tx, ticket, msgspec.json.encode(await read_placed(tx, cmd.buyer_id, cart["purchase_id"])))
+    if cart["cart_state"] != "open":
+        raise Conflict(f"cart {cmd.cart_id} is {cart['cart_state']}", state=cart["cart_state"])
+    return None
+
+
+async def _agreed(
+    tx: Tx, cmd: PlaceOrder, rows: Sequence[Any], checkout: Checkout | None
+) -> tuple[Quote, list[Taken], list[Borne]]:
+    """As `_quote`, which must be the quote that the buyer has seen. Raises as `_check`."""
+    look = checkout is not None and bool(checkout.live.contracts)  # caps of payers are looked at first
+    found = await _quote(tx, rows, checkout, look=look)
+    if checkout is not None and not look and found[0].quote != cmd.quote:  # a budget may be short
+        found = await _quote(tx, rows, checkout, look=True)
+    _check(found[0], cmd)
+    return found
+
+
+_USED_UP = "quote: the budget of a promotion has just been used up"
+
+
+async def _quote(
+    tx: Tx,
+    rows: Sequence[Any],
+    checkout: Checkout | None,
+    rooms: Mapping[Slot, int] | None = None,
+    *,
+    look: bool = False,
+) -> tuple[Quote, list[Taken], list[Borne]]:
+    """The present quote, what promotions take off it and third parties pay of the rest; who asks no payer costs no
+    round trip. rooms: what budgets have left; look: that this is read here."""
     lines = [
         CartLine(merchant_id=row["merchant_id"], product_id=row["product_id"], quantity=row["quantity"])
         for row in rows
         if row["merchant_id"] is not None
     ]
-    quote = price(currency, lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+    quote = price(rows[0]["currency"], lines, [listing for row in rows if (listing := listing_of(row)) is not None])
+    taken: list[Taken] = []
+    if checkout is not None:
+        if look:
+            rooms = await rooms_of(tx, checkout.live, merchants_of(rows), tx.now)
+        quote, taken = quote_discounts(checkout.live, quote, checkout.shopper, merchants_of(rows), tx.now, rooms)
     if not rows[0]["payers"]:
-        return quote, []
-    return await bear_quote(tx, quote, merchants_of(rows), tx.now)
+        return quote, taken, []
+    quote, borne = await bear_quote(tx, quote, merchants_of(rows), tx.now)
+    return quote, taken, borne
 
 
 def listing_of(row: Any) -> Listing | None:
@@ -160,9 +189,9 @@ def listing_of(row: Any) -> Listing | None:
 
 
 def merchants_of(rows: Sequence[Any]) -> dict[int, Merchant]:
-    """What decides who pays a part of each merchant's order, of those whose listings were found."""
+    """What decides who pays a part of each merchant's order and what is off it, where listings were found."""
     return {
-        row["merchant_id"]: Merchant(merchant_ref=row["merchant_ref"], entity_id=row["entity_id"], zone=row["zone"])
+        row["merchant_id"]: Merchant(**{name: row[name] for name in Merchant.__struct_fields__})
         for row in rows
         if row["offer_currency"] is not None
     }
@@ -194,7 +223,7 @@ def _out_of_stock(quote: Quote) -> list[dict[str, Any]]:
 
 
 def _unplaceable(quote: Quote) -> str:
-    if any(order.total_minor == 0 for order in quote.orders):
+    if any(order.total_minor in {0, order.discount_minor} for order in quote.orders):
         return "what it holds of one merchant costs nothing, and nothing cannot be paid"
     return "its merchants belong to several legal entities, which one payment cannot serve, or it costs too much"
 
@@ -218,34 +247,31 @@ def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote) -> Placed:
                 goods_minor=order.goods_minor,
                 freight_minor=order.freight_minor,
                 total_minor=order.total_minor,
-                payer_minor=order.total_minor - order.due_minor,
+                payer_minor=order.total_minor - order.discount_minor - order.due_minor,
+                discount_minor=order.discount_minor,
             )
             for order in quote.orders
         ],
-        payer_minor=quote.total_minor - quote.due_minor,
+        payer_minor=quote.total_minor - quote.discount_minor - quote.due_minor,
+        discount_minor=quote.discount_minor,
     )
 
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing that is misread or misheard
-
-
-def order_ref(purchase_id: int) -> str:
-    """The purchase's id as people write it down."""
-    digits = []
-    while purchase_id:
-        purchase_id, digit = divmod(purchase_id, 32)
-        digits.append(_ALPHABET[digit])
-    return "P" + "".join(reversed(digits))
-
-
 def _values(
-    tx: Tx, ticket: Ticket, cmd: PlaceOrder, quote: Quote, placed: Placed, rows: Sequence[Any]
+    tx: Tx,
+    ticket: Ticket,
+    cmd: PlaceOrder,
+    quote: Quote,
+    placed: Placed,
+    rows: Sequence[Any],
+    taken: Sequence[Taken],
 ) -> dict[str, Any]:
     """The parameters of the writes, by name."""
     counted = [row for row in rows if row["counted"]]
     uncounted = [row for row in rows if not row["counted"]]
     body = msgspec.json.encode(placed)
-    dues = [order.total_minor - order.payer_minor for order in placed.orders]
+    dues = [order.total_minor - order.discount_minor - order.payer_minor for order in placed.orders]
+    own = _own_discounts(quote, taken)
     credit_shares = allocate(cmd.credit_minor, dues)
     return {
         "now": tx.now,
@@ -276,15 +302,23 @@ def _values(
         "order_ids": [order.order_id for order in placed.orders],
         "order_goods": [order.goods_minor for order in placed.orders],
         "order_freights": [order.freight_minor for order in placed.orders],
+        "order_discounts": [sum(own[order.merchant_id]) for order in placed.orders],
         "part_amounts": [due - credit for due, credit in zip(dues, credit_shares, strict=True)],
         "part_credits": credit_shares,
         **_line_values(quote.lines, placed, [row["contract_id"] for row in rows]),
+        "line_discounts": [minor for order in placed.orders for minor in own[order.merchant_id]],
         "actor": ticket.actor,
         "key": ticket.key,
         "fingerprint": ticket.fingerprint,
         "status": ticket.status,
         "body": body,
     }
+
+
+def _own_discounts(quote: Quote, taken: Sequence[Taken]) -> dict[int, list[int]]:
+    """What each merchant itself takes off the lines of its order. Quote and orders stand in the same order."""
+    lines = Counter(line.merchant_id for line in quote.lines)
+    return {merchant_id: own_discounts(taken, merchant_id, count) for merchant_id, count in lines.items()}
 
 
 def _line_values(lines: Sequence[QuoteLine], placed: Placed, contracts: Sequence[int | None]) -> dict[str, list[Any]]:
@@ -309,6 +343,8 @@ def _line_values(lines: Sequence[QuoteLine], placed: Placed, contracts: Sequence
 
 
 def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrder) -> None:
+    if "discounts" in values:
+        check_discounts_written(counts, values)
     if counts["cart"] == 0:
         raise Conflict(f"cart {cmd.cart_id} was changed while it was being placed; quote it again")
     if counts["uncounted"] != len(values["uncounted_products"]):
@@ -320,64 +356,3 @@ def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrd
         raise Conflict(
             f"credit_minor: the buyer's free credit is less than {cmd.credit_minor}", pointer="/credit_minor"
         )
-
-
-async def read_placed(tx: Tx, buyer_id: int, purchase_id: int) -> Placed:
-    """A purchase as it was placed, from its rows: with the first of its payments, where it was paid again."""
-    payment = await tx.row(
-        """
-        SELECT p.order_ref, p.currency, y.payment_id, y.amount_minor, y.credit_minor, y.expires_at
-        FROM demand.purchase p
-        JOIN billing.payment y ON y.buyer_id = p.buyer_id AND y.purchase_id = p.purchase_id AND y.amendment_id IS NULL
-        WHERE p.buyer_id = :buyer AND p.purchase_id = :purchase ORDER BY y.created_at, y.payment_id LIMIT 1
-        """,
-        buyer=buyer_id,
-        purchase=purchase_id,
-    )
-    if payment is None:
-        raise NotFound(f"buyer {buyer_id} has no purchase {purchase_id}")
-    orders = await tx.rows(
-        """
-        SELECT p.merchant_id, p.order_id, p.amount_minor + p.credit_minor AS due,
-               coalesce((SELECT sum(s.amount_minor) FROM billing.payer_share s
-                         WHERE s.merchant_id = p.merchant_id AND s.source = 'order' AND s.source_id = p.order_id),
-                        0)::bigint AS borne
-        FROM billing.payment_part p WHERE p.payment_id = :payment ORDER BY p.merchant_id
-        """,
-        payment=payment.payment_id,
-    )
-    freights = await tx.rows(
-        """
-        SELECT l.merchant_id, l.order_id, sum(l.goods_minor)::bigint AS goods, sum(l.freight_minor)::bigint AS freight
-        FROM demand.merchant_order o
-        JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id AND l.amendment_id IS NULL
-        WHERE o.buyer_id = :buyer AND o.purchase_id = :purchase GROUP BY l.merchant_id, l.order_id
-        """,
-        buyer=buyer_id,
-        purchase=purchase_id,
-    )
-    borne = sum(order.borne for order in orders)
-    split = {row.order_id: (row.goods, row.freight) for row in freights}
-    return Placed(
-        purchase_id=purchase_id,
-        order_ref=payment.order_ref,
-        buyer_id=buyer_id,
-        currency=payment.currency,
-        total_minor=payment.amount_minor + payment.credit_minor + borne,
-        pay_minor=payment.amount_minor,
-        credit_minor=payment.credit_minor,
-        payment_id=payment.payment_id,
-        expires_at=payment.expires_at,
-        orders=[
-            PlacedOrder(
-                merchant_id=order.merchant_id,
-                order_id=order.order_id,
-                goods_minor=split[order.order_id][0],
-                freight_minor=split[order.order_id][1],
-                total_minor=order.due + order.borne,
-                payer_minor=order.borne,
-            )
-            for order in orders
-        ],
-        payer_minor=borne,
-    )

@@ -7,20 +7,27 @@ on different nodes and is asked for them one after another, in the same transact
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
 from demand.refunds.store import policy_for
+from incentives.discounts.model import Discount
+from incentives.store import LET_PLACE
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.idempotency import CLAIM, Ticket
+from marketplace.flows.discounts.quote_discounts import BUYER
 
 # The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order. The policy is
 # that of `demand.refunds.store.policy_for`.
-READ = """
-WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
+# The buyer is held against another placement of its own, without waiting; so are promotions against being moved.
+_LOCKS = f""", {LET_PLACE} AS held,
+       pg_try_advisory_xact_lock(hashtextextended('incentives.checkout', {{buyer}})) AS alone"""
+READ = f"""
+WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine),
+buyer AS MATERIALIZED ({BUYER.format(buyer="$4", codes="$8", now="$6", locks=_LOCKS.format(buyer="$4"))})
 SELECT claim.mine, k.fingerprint, k.status, k.body,
        c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,
        o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
@@ -29,8 +36,10 @@ SELECT claim.mine, k.fingerprint, k.status, k.body,
        contract.contract_id, (SELECT p.processor_id FROM billing.processor p WHERE p.name = $7) AS processor_id,
        (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
         ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id,
-       m.merchant_ref, EXISTS (SELECT FROM billing.payer_contract) AS payers
+       m.merchant_ref, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since,
+       EXISTS (SELECT FROM billing.payer_contract WHERE pays = 'order') AS payers, buyer.*
 FROM claim
+LEFT JOIN buyer ON true
 LEFT JOIN core.idempotency_key k ON k.actor = $2 AND k.key = $3
 LEFT JOIN demand.cart c ON c.buyer_id = $4 AND c.cart_id = $5
 LEFT JOIN demand.cart_line l ON l.buyer_id = c.buyer_id AND l.cart_id = c.cart_id
@@ -64,7 +73,8 @@ SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.
        o.currency AS offer_currency, o.price_minor, o.freight_minor,
        o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
        CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
-       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id, m.merchant_ref
+       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id, m.merchant_ref,
+       m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since
 FROM supply.offer o
 JOIN supply.merchant m ON m.merchant_id = o.merchant_id
 JOIN billing.entity e ON e.entity_id = m.entity_id
@@ -84,20 +94,26 @@ ORDER BY o.merchant_id, o.product_id,
 """
 
 
-async def read(tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: str, *, citus: bool) -> list[Any]:
+async def read(
+    tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: str, codes: Sequence[str], *, citus: bool
+) -> list[Any]:
     """Hold the request's key and read the cart, what its lines cost, and the contract each falls under.
 
     One row per line by merchant and product, or one without a line; each also says what the key was used for before.
     """
     key = (ticket.lock_number, ticket.actor, ticket.key)
     if not citus:
-        rows: list[Any] = await tx.raw.fetch(READ, *key, buyer_id, cart_id, tx.now, processor)
+        rows: list[Any] = await tx.raw.fetch(READ, *key, buyer_id, cart_id, tx.now, processor, list(codes))
         return rows
     claimed = dict((await tx.raw.fetchrow(CLAIM, *key)).items())
     claimed["processor_id"] = await tx.raw.fetchval(
         "SELECT processor_id FROM billing.processor WHERE name = $1", processor
     )
-    claimed["payers"] = await tx.raw.fetchval("SELECT EXISTS (SELECT FROM billing.payer_contract)")
+    claimed["payers"] = await tx.raw.fetchval("SELECT EXISTS (SELECT FROM billing.payer_contract WHERE pays = 'order')")
+    buyer = await tx.raw.fetchrow(
+        BUYER.format(buyer="$1", codes="$2", now="$3", locks=_LOCKS.format(buyer="$1")), buyer_id, list(codes), tx.now
+    )
+    claimed |= dict(buyer.items()) if buyer is not None else {"epoch": None}
     lines = await tx.raw.fetch(CART, buyer_id, cart_id)
     wanted = [line["merchant_id"] for line in lines], [line["product_id"] for line in lines]
     listings = {(row["merchant_id"], row["product_id"]): row for row in await tx.raw.fetch(LISTINGS, *wanted, tx.now)}
@@ -151,17 +167,18 @@ INSERT INTO demand.purchase_ref (order_ref, purchase_id, buyer_id)
 VALUES (:ref::text, :purchase::bigint, :buyer::bigint)""",
     "orders": """
 INSERT INTO demand.merchant_order (merchant_id, order_id, order_ref, purchase_id, buyer_id, entity_id, currency, state,
-       goods_minor, freight_minor, placed_at, purchased_on, refund_policy_id, expires_at)
+       goods_minor, freight_minor, discount_minor, placed_at, purchased_on, refund_policy_id, expires_at)
 SELECT merchant_id, order_id, :ref::text, :purchase::bigint, :buyer::bigint, :entity::integer, :currency::text,
-       'placed', goods_minor, freight_minor, :now::timestamptz, :today::date, :policy::bigint, :expires::timestamptz
-FROM unnest(:order_merchants::bigint[], :order_ids::bigint[], :order_goods::bigint[], :order_freights::bigint[])
-     AS o (merchant_id, order_id, goods_minor, freight_minor)""",
+       'placed', goods_minor, freight_minor, discount_minor, :now::timestamptz, :today::date, :policy::bigint,
+       :expires::timestamptz
+FROM unnest(:order_merchants::bigint[], :order_ids::bigint[], :order_goods::bigint[], :order_freights::bigint[],
+            :order_discounts::bigint[]) AS o (merchant_id, order_id, goods_minor, freight_minor, discount_minor)""",
     "lines": """
 INSERT INTO demand.order_line (merchant_id, order_id, line_no, product_id, category, title, quantity, goods_minor,
-       freight_minor, contract_id)
+       freight_minor, discount_minor, contract_id)
 SELECT * FROM unnest(:line_merchants::bigint[], :line_orders::bigint[], :line_nos::smallint[], :line_products::bigint[],
        :line_categories::text[], :line_titles::text[], :line_quantities::integer[], :line_goods::bigint[],
-       :line_freights::bigint[], :line_contracts::bigint[])""",
+       :line_freights::bigint[], :line_discounts::bigint[], :line_contracts::bigint[])""",
     "payment": """
 INSERT INTO billing.payment (buyer_id, payment_id, purchase_id, processor_id, method, currency, amount_minor,
        credit_minor, state, created_at, expires_at)
@@ -187,7 +204,60 @@ VALUES (:event::bigint, 'demand.purchase_placed.v1', :placed::jsonb, :now::times
 INSERT INTO core.idempotency_key (actor, key, fingerprint, status, headers, body, created_at)
 VALUES (:actor::text, :key::text, :fingerprint::bytea, :status::smallint, '{}', :body::bytea, :now::timestamptz)""",
 }
+DISCOUNT_WRITES: dict[str, str] = {
+    "epoch": "SELECT 1 FROM incentives.live_epoch WHERE epoch = :epoch::bigint",
+    "windows": """
+SELECT 1 FROM (SELECT count(*) AS windows FROM incentives.buyer_progress WHERE buyer_id = :buyer::bigint) AS p
+WHERE p.windows = :windows::bigint""",
+    "codes": """
+UPDATE incentives.promotion_code AS k SET state = 'used', used_for = u.order_id, changed_at = :now::timestamptz
+FROM unnest(:codes::text[], :code_orders::bigint[]) AS u (code, order_id)
+WHERE k.code = u.code AND k.state = 'issued' AND k.expires_at > :now::timestamptz RETURNING k.code""",
+    "budgets": """
+UPDATE incentives.budget_shard AS s SET reserved_minor = s.reserved_minor + w.minor
+FROM (
+    SELECT t.budget_id, t.period_from, t.n, u.minor FROM incentives.budget_shard t
+    JOIN unnest(:budget_ids::bigint[], :budget_periods::date[], :budget_shards::smallint[], :budget_minor::bigint[])
+         AS u (budget_id, period_from, n, minor)
+      ON u.budget_id = t.budget_id AND u.period_from = t.period_from AND u.n = t.n
+    ORDER BY t.budget_id, t.period_from, t.n FOR UPDATE OF t
+) AS w
+WHERE s.budget_id = w.budget_id AND s.period_from = w.period_from AND s.n = w.n
+  AND s.allocated_minor - s.reserved_minor - s.spent_minor >= w.minor
+RETURNING s.budget_id""",
+    "reservations": """
+INSERT INTO incentives.budget_reservation (budget_id, key, period_from, n, grant_minor, amount_minor, state, at)
+SELECT budget_id, key, period_from, n, grant_minor, amount_minor, 'reserved', :now::timestamptz
+FROM jsonb_to_recordset(:draws::jsonb)
+     AS d (budget_id bigint, key text, period_from date, n smallint, grant_minor bigint, amount_minor bigint)""",
+    "discounts": f"""
+INSERT INTO incentives.order_discount ({", ".join(Discount.__struct_fields__)})
+SELECT {", ".join(Discount.__struct_fields__)} FROM jsonb_populate_recordset(NULL::incentives.order_discount,
+       :discounts::jsonb)""",
+    "progress": """
+INSERT INTO incentives.buyer_progress (buyer_id, promotion_id, span, starts_at, promised, settled, reached,
+       granted_minor, pending_minor, award_minor, grants, changed_at)
+SELECT :buyer::bigint, promotion_id, order_id::text, :now::timestamptz, measure, 0, 0, amount_minor, 0, amount_minor, 1,
+       :now::timestamptz
+FROM jsonb_to_recordset(:discounts::jsonb)
+     AS d (promotion_id bigint, order_id bigint, measure bigint, amount_minor bigint)""",
+    "grants": """
+INSERT INTO incentives.buyer_grant (buyer_id, promotion_id, span, grant_no, grant_id, campaign_id, version_no, event_id,
+       form, currency, amount_minor, funders, funder_minor, line_nos, line_minor, state, reservation_key, at,
+       changed_at)
+SELECT :buyer::bigint, promotion_id, order_id::text, 1, grant_id, campaign_id, version_no, order_id::text, 'discount',
+       currency, amount_minor, funders, funder_minor, line_nos, line_minor, 'pending', reservation_key,
+       :now::timestamptz, :now::timestamptz
+FROM jsonb_to_recordset(:discounts::jsonb)
+     AS d (promotion_id bigint, order_id bigint, grant_id bigint, campaign_id bigint, version_no integer, currency text,
+           amount_minor bigint, funders text[], funder_minor bigint[], line_nos smallint[], line_minor bigint[],
+           reservation_key text)""",
+}
+"""What an order with discounts writes besides: it is placed in the epoch that it was priced in, no other order of the
+buyer's has been placed since, its codes are not used, and one shard of each budget has enough."""
+
 COUNTED = ("uncounted", "reserved", "cart", "credit")
+DISCOUNT_COUNTED = ("epoch", "windows", "codes", "budgets")
 """The parts that may find nothing; how many rows they found decides whether the order is placed. They run in this
 order, whatever the order of the parts: PostgreSQL runs a part when its rows are first asked for."""
 
@@ -205,28 +275,31 @@ def _numbered(sql: str, names: list[str]) -> str:
     return _NAMED.sub(number, sql)
 
 
-def _together() -> tuple[str, list[str]]:
+def _together(writes: Mapping[str, str], counted: Iterable[str]) -> tuple[str, list[str]]:
     names: list[str] = []
-    parts = ",".join(f"\n{name}_ AS ({_numbered(sql, names)})" for name, sql in WRITES.items())
-    counts = ", ".join(f"(SELECT count(*) FROM {name}_) AS {name}" for name in COUNTED)
+    parts = ",".join(f"\n{name}_ AS ({_numbered(sql, names)})" for name, sql in writes.items())
+    counts = ", ".join(f"(SELECT count(*) FROM {name}_) AS {name}" for name in counted)
     return f"WITH {parts}\nSELECT {counts}", names
 
 
-_TOGETHER, _TOGETHER_NAMES = _together()
+_PLAIN = _together(WRITES, COUNTED)
+_DISCOUNTED = _together(DISCOUNT_WRITES | WRITES, DISCOUNT_COUNTED + COUNTED)
 
 
 async def write(raw: asyncpg.Connection, values: Mapping[str, Any], *, citus: bool) -> dict[str, int]:
-    """Run the writes; returns how many rows those of COUNTED found."""
+    """Run the writes, those of discounts where there are any; returns how many rows those that are counted found."""
+    discounted = "discounts" in values
     if not citus:
-        row = await raw.fetchrow(_TOGETHER, *(values[name] for name in _TOGETHER_NAMES))
+        statement, names = _DISCOUNTED if discounted else _PLAIN
+        row = await raw.fetchrow(statement, *(values[name] for name in names))
         return dict(row.items())
     counts = {"uncounted": await _hold_one_by_one(raw, values), "reserved": await _reserve_one_by_one(raw, values)}
-    for name, sql in WRITES.items():
+    for name, sql in (DISCOUNT_WRITES | WRITES if discounted else WRITES).items():
         if name in counts:
             continue
-        names: list[str] = []
+        names = []
         rows = await raw.fetch(_numbered(sql, names), *(values[each] for each in names))
-        if name in COUNTED:
+        if name in DISCOUNT_COUNTED + COUNTED:
             counts[name] = len(rows)
     return counts
 

@@ -6,11 +6,12 @@ from demand.amendments.model import Amendment, Changes, ChangeSet, Listing, Pric
 from demand.amendments.pricing import price_changes
 from demand.lifecycle import UNDELIVERED, Party
 from demand.model import Order
-from demand.refund_policy import LineLeft
+from demand.refund_policy import LineLeft, Reason
 from demand.store import get_order
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import AppError, Conflict, NotFound
+from marketplace.flows.payers.unwind_shares import plan_back
 from marketplace.flows.refunds.plan_refund import within
 from marketplace.flows.refunds.read_funds import buyers_left, funds_of, read_lines
 
@@ -26,7 +27,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a set of changes would come to, of the order at this version.
 
     refund_minor: what the buyer gets back in the end. That is less than what the merchant's lines lose by it (a
-    negative delta_minor) where the platform has given the buyer some of their worth before: that the platform regains.
+    negative delta_minor) where the platform has given the buyer some of their worth before, or a promotion bears a part
+    of it: that they regain.
     """
 
     order_id: int
@@ -100,8 +102,12 @@ async def _refund_of(tx: Tx, order: Order, priced: Priced) -> int:
         goods, freight = line.goods_left - goods, line.freight_left - freight
         lines.append(_Left(line.line_no, goods, freight, line.goods_given, line.freight_given))
     lines += [_Left(line.line_no, line.goods_minor, line.freight_minor) for line in priced.added]
-    left = buyers_left(lines, await funds_of(tx, order.merchant_id, order.order_id))
-    return sum(line.goods_minor + line.freight_minor for line in within(rest, left))
+    funds = await funds_of(tx, order.merchant_id, order.order_id)
+    given = within(rest, buyers_left(lines, funds))
+    borne = {line.line_no: (line.goods_minor, line.freight_minor) for line in rest}
+    backs = await plan_back(tx, order, Reason.AMENDMENT, given, borne, funds)
+    to_others = sum(back.borne_minor for back in backs.discounts)
+    return sum(line.goods_minor + line.freight_minor for line in given) - to_others
 
 
 def rest_of(priced: Priced) -> list[LineLeft]:

@@ -11,6 +11,7 @@ from demand.model import Order, OrderState
 from demand.store import lock_order, move_order
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
+from marketplace.flows.discounts.commit_discounts import release_discounts
 from marketplace.flows.payers.bear_order import release_shares
 from supply.stock import store as stock
 from supply.stock.store import Units
@@ -25,6 +26,7 @@ async def release_unpaid(tx: Tx, order: Order, move: Move, party: Party, *, reas
     """
     await move_order(tx, order, move, party, reason=reason)
     await release_shares(tx, order.merchant_id, order.order_id)
+    await release_discounts(tx, order.merchant_id, order.order_id)
     await release_rest(tx, order.merchant_id, order.order_id)
     await payments.release_parts(tx, order.merchant_id, order.order_id)
 

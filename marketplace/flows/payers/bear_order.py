@@ -64,11 +64,13 @@ async def bear(tx: Tx, currency: str, at: datetime, sales: Sequence[Sale]) -> di
 
 
 class Merchant(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a merchant decides who pays a part of its orders."""
+    """What of a merchant decides who pays a part of its orders, and which promotions it takes part in."""
 
     merchant_ref: str
     entity_id: int
     zone: str
+    region: str
+    since: datetime
 
 
 async def bear_quote(
@@ -82,7 +84,7 @@ async def bear_quote(
             entity_id=merchants[order.merchant_id].entity_id,
             zone=merchants[order.merchant_id].zone,
             lines=tuple(
-                Priced(number, line.category, line.goods_minor, line.freight_minor)
+                Priced(number, line.category, line.goods_minor - line.discount_minor, line.freight_minor)
                 for number, line in enumerate(
                     (line for line in quote.lines if line.merchant_id == order.merchant_id), start=1
                 )
@@ -223,12 +225,12 @@ async def release_shares(tx: Tx, merchant_id: int, order_id: int) -> None:
         await caps.give_back(tx, share.cap, share.shard, share.amount_minor)
 
 
-def with_payers(legs: Sequence[Leg], payers: Sequence[Leg]) -> tuple[Leg, ...]:
-    """D: an order's payment with what payers owe of it; the merchant's pending balance holds both."""
-    borne = sum(leg.amount_minor for leg in payers)
+def with_others(legs: Sequence[Leg], others: Sequence[Leg]) -> tuple[Leg, ...]:
+    """B, D: an order's payment with what others than the buyer bear of it; the merchant's pending balance holds all."""
+    borne = sum(leg.amount_minor for leg in others)
     paid = [leg for leg in legs if leg.account != Account.PENDING]
     pending = -sum(leg.amount_minor for leg in paid) - borne
-    return (*paid, *payers, Leg(int(Account.PENDING), pending, 0))
+    return (*paid, *others, Leg(int(Account.PENDING), pending, 0))
 
 
 async def refuse_shared(tx: Tx, merchant_id: int, order_id: int, deed: str) -> None:

@@ -1,19 +1,26 @@
-"""What a refund takes back of what third-party payers bear of the order: planned, booked, undone."""
+"""What a refund takes back of what others than the buyer bear of the order: planned; of payers' shares also booked and
+undone, of discounts see `unwind_discounts`.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import msgspec
 
 from billing import postings
+from billing.ledger.chart import Account
+from billing.ledger.model import Leg
 from billing.payers import store as payers
 from billing.payers.caps import store as caps
-from billing.payers.rules import Going, split_back, unwind
+from billing.payers.rules import Borne, Going, split_back, unwind
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
+from billing.rating import refund_share
 from demand.model import Order
-from demand.refund_policy import LineLeft, Reason, Rule
+from demand.refund_policy import LineLeft, Reason
+from incentives.discounts import store as discounts
+from incentives.discounts.model import Back, Discount, back_of
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.payers.book_share import keep_share, post_share
@@ -34,46 +41,83 @@ class ShareBack(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.lines.values())
 
 
-async def plan_back(
-    tx: Tx, order: Order, rule: Rule, given: Sequence[LineLeft], borne: dict[int, tuple[int, int]], funds: Funds
-) -> list[ShareBack]:
-    """What comes back of the order's shares with these lines. borne: what the merchant's lines lose.
+class Backs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a refund takes back of what others than the buyer bear: payers' shares, and promotions' discounts."""
 
-    Raises Conflict when a refund that leaves the shares standing gives more than the buyer itself has paid.
+    shares: list[ShareBack] = []
+    discounts: list[Back] = []
+
+
+async def plan_back(
+    tx: Tx, order: Order, reason: Reason, given: Sequence[LineLeft], borne: dict[int, tuple[int, int]], funds: Funds
+) -> Backs:
+    """What comes back of the order's shares and discounts with these lines. borne: what the merchant's lines lose.
+
+    Raises Conflict when a refund that leaves them standing gives more than the buyer itself has paid.
     """
     gross = sum(line.goods_minor + line.freight_minor for line in given)
-    if rule.reason in STANDS:
-        if rule.reason is Reason.GOODWILL and gross > max(0, funds.buyers_minor):
+    if reason in STANDS:
+        if reason is Reason.GOODWILL and gross > max(0, funds.buyers_minor):
             raise Conflict(
                 f"amount: {gross} is more than {max(0, funds.buyers_minor)}, what the buyer has paid itself and not got"
-                " back: third parties paid the rest",
+                " back: third parties and promotions paid the rest",
                 **msgspec.structs.asdict(funds),
             )
-        return []
-    if not funds.payers_minor:
-        return []
-    held = await shares.shares_of(tx, order.merchant_id, shares.ORDER, order.order_id, state="committed")
+        return Backs()
+    held = []
+    if funds.payers_minor:
+        held = await shares.shares_of(tx, order.merchant_id, shares.ORDER, order.order_id, state="committed")
+    taken = await discounts.discounts_of(tx, order.merchant_id, order.order_id, state="committed")
+    if not held and not taken:
+        return Backs()
     going = {
         line.line_no: max(line.goods_minor, borne[line.line_no][0]) + max(line.freight_minor, borne[line.line_no][1])
         for line in given
     }
     before = await _before(tx, order)
-    backs = unwind(
-        [share.borne for share in held],
-        {
-            line_no: Going(
-                base_minor=before[line_no].base, before_minor=before[line_no].before, going_minor=going.get(line_no, 0)
-            )
-            for line_no in before
-        },
+    lines = {
+        line_no: Going(
+            base_minor=before[line_no].base, before_minor=before[line_no].before, going_minor=going.get(line_no, 0)
+        )
+        for line_no in before
+    }
+    found = unwind(
+        [share.borne for share in held] + [_borne(discount) for discount in taken],
+        lines,
         given_minor=gross,
         buyers_left_minor=max(0, funds.buyers_minor),
     )
-    return [
-        ShareBack(share=share, lines={line_no: minor for line_no, minor in lines.items() if minor})
-        for share, lines in zip(held, backs, strict=True)
-        if any(lines.values())
+    backs = [
+        back_of(discount, of, own_back(discount, lines)) for discount, of in zip(taken, found[len(held) :], strict=True)
     ]
+    return Backs(
+        shares=[
+            ShareBack(share=share, lines={line_no: minor for line_no, minor in of.items() if minor})
+            for share, of in zip(held, found[: len(held)], strict=True)
+            if any(of.values())
+        ],
+        discounts=[back for back in backs if back is not None],
+    )
+
+
+def _borne(discount: Discount) -> Borne:
+    """What others than the merchant bear of a discount, as what a contract bears of an order."""
+    return Borne(
+        contract_id=0,
+        line_minor=dict(zip(discount.line_nos, discount.borne_minor, strict=True)),
+        back_minor=dict(zip(discount.line_nos, discount.borne_back_minor, strict=True)),
+    )
+
+
+def own_back(discount: Discount, going: Mapping[int, Going]) -> dict[int, int]:
+    """What comes back of the merchant's own part: in the proportion in which the lines go, by cumulative amounts."""
+    backs = {}
+    for line_no, own, back in zip(discount.line_nos, discount.own_minor, discount.own_back_minor, strict=True):
+        line = going[line_no]
+        if own and line.going_minor and line.base_minor:
+            gone = min(line.before_minor + line.going_minor, line.base_minor)
+            backs[line_no] = min(max(0, refund_share(own, back, gone, line.base_minor)), own - back)
+    return backs
 
 
 async def _before(tx: Tx, order: Order) -> dict[int, Any]:
@@ -102,6 +146,11 @@ async def _before(tx: Tx, order: Order) -> dict[int, Any]:
         stands=[reason.value for reason in sorted(STANDS)],
     )
     return {row.line_no: row for row in rows}
+
+
+def share_legs(backs: Sequence[ShareBack]) -> list[Leg]:
+    """What the payers need not pay any more."""
+    return [Leg(int(Account.PAYER_RECEIVABLE), -back.minor, back.share.contract_id) for back in backs]
 
 
 async def take_back(tx: Tx, refund_id: int, backs: Sequence[ShareBack]) -> None:

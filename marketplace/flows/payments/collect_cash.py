@@ -19,7 +19,8 @@ from marketplace.core import audit
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.payers.bear_order import commit_shares, with_payers
+from marketplace.flows.discounts.commit_discounts import commit_discounts
+from marketplace.flows.payers.bear_order import commit_shares, with_others
 
 
 class CollectCash(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +38,9 @@ async def cash_collected(tx: Tx, cmd: CollectCash) -> Moved:
     await ledger.lock_books(tx, cmd.merchant_id)
     order = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     gross = order.goods_minor + order.freight_minor - order.discount_minor
-    payers = await commit_shares(tx, cmd.merchant_id, cmd.order_id)
-    gross -= sum(leg.amount_minor for leg in payers)
+    others = await commit_shares(tx, cmd.merchant_id, cmd.order_id)
+    others += await commit_discounts(tx, cmd.merchant_id, cmd.order_id, order.entity_id)
+    gross -= sum(leg.amount_minor for leg in others)
     moved = await move_order(tx, order, Move.PAY, Party.PLATFORM, method=CASH)
     part = await _cash_part(tx, cmd, gross)
     zone = await tx.scalar("SELECT zone FROM billing.entity WHERE entity_id = :entity", entity=order.entity_id)
@@ -49,7 +51,7 @@ async def cash_collected(tx: Tx, cmd: CollectCash) -> Moved:
         currency=order.currency,
         occurred_at=tx.now,
         effective_on=local_date(tx.now, zone),
-        legs=with_payers(postings.cash_collected(gross), payers),
+        legs=with_others(postings.cash_collected(gross), others),
     )
     await ledger.post(tx, [entry])
     await charges.capture_part(tx, cmd.merchant_id, cmd.order_id, part)

@@ -26,9 +26,10 @@ from marketplace.core import outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.discounts.commit_discounts import commit_discounts
 from marketplace.flows.orders.pay_amendment import charge_captured, charge_failed
 from marketplace.flows.orders.release_order import release_unpaid
-from marketplace.flows.payers.bear_order import commit_shares, with_payers
+from marketplace.flows.payers.bear_order import commit_shares, with_others
 
 ENDED = (PaymentState.FAILED, PaymentState.VOIDED)
 """States in which a payment brings nothing, unless the processor says that it was captured after all."""
@@ -180,9 +181,11 @@ async def _take(
     used = sum(part.credit_minor for part, share in zip(parts, shares, strict=True) if share.paid)
     if used:
         await credit.use(tx, payment, used)
-    for part, share in zip(parts, shares, strict=True):
+    for order, share in zip(orders, shares, strict=True):
         if share.paid:
-            books.payers[part.order_id] = await commit_shares(tx, part.merchant_id, part.order_id)
+            key = order.merchant_id, order.order_id
+            books.others[order.order_id] = await commit_shares(tx, *key)
+            books.others[order.order_id] += await commit_discounts(tx, *key, order.entity_id)
     await ledger.post(tx, books.entries(parts, shares, used))
     for order, share, waits in zip(orders, shares, waiting, strict=True):
         if share.paid:
@@ -249,7 +252,7 @@ class _Books:
         self.at = at
         self.zones: dict[int, str] = {}
         self.house: Any = None
-        self.payers: dict[int, tuple[Leg, ...]] = {}
+        self.others: dict[int, tuple[Leg, ...]] = {}
 
     async def lock(self, tx: Tx, parts: Sequence[PaymentPart]) -> None:
         """Hold the merchants' books in id order, then the house's when credit is used."""
@@ -266,11 +269,11 @@ class _Books:
                 self.zones[part.merchant_id],
                 "order_paid",
                 part.order_id,
-                with_payers(
+                with_others(
                     postings.order_paid_with_credit(
                         part.amount_minor, part.credit_minor, payment.processor_id, payment.payment_id
                     ),
-                    self.payers[part.order_id],
+                    self.others[part.order_id],
                 ),
             )
             for part, share in zip(parts, shares, strict=True)

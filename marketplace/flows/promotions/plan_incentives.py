@@ -9,6 +9,7 @@ from incentives.budgets import store as budgets
 from incentives.budgets.model import Budget, Owner, Scope
 from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, Plan, missing
+from incentives.discounts.model import payers_of
 from incentives.grants.rewards import not_payable
 from incentives.lifecycle import AGREED, Move, Party, State, check_move
 from incentives.promotions import store as promotions
@@ -24,7 +25,7 @@ from incentives.promotions.model import (
     within,
 )
 from incentives.rules.check import Problem, problems
-from incentives.rules.model import Schedule, Terms
+from incentives.rules.model import Schedule, Terms, funder_name
 from incentives.rules.windows import Span, schedule_span
 from incentives.store import hold_campaign
 from marketplace.core import audit, users
@@ -220,6 +221,25 @@ def _checked(terms: Terms, campaign: Campaign) -> Span:
     return span
 
 
+async def _unknown_payers(tx: Tx, terms: Terms) -> list[Problem]:
+    """Pointer and reason of payers that cannot bear a part of it: no contract, or one that pays other things."""
+    rows = await tx.rows("SELECT name, pays, currency FROM billing.payer_contract WHERE name = ANY(:names)",
+                         names=payers_of(terms))  # fmt: skip
+    known = {row.name: row for row in rows}
+    found = []
+    for number, funder in enumerate(terms.funding):
+        name = funder_name(funder)
+        if name not in payers_of(terms):
+            continue
+        if name not in known:
+            found.append((f"/terms/funding/{number}/contract", f"there is no payer contract {name!r}"))
+        elif known[name].pays != "promotion":
+            found.append((f"/terms/funding/{number}/contract", f"contract {name!r} pays {known[name].pays}"))
+        elif known[name].currency != terms.currency:
+            found.append((f"/terms/funding/{number}/contract", f"contract {name!r} is in {known[name].currency}"))
+    return found
+
+
 def _version(tx: Tx, promotion_id: int, version_no: int, terms: Terms, effective_from: datetime) -> Version:
     return Version(
         promotion_id=promotion_id,
@@ -320,6 +340,7 @@ async def move_promotion(tx: Tx, promotion_id: int, move: Move, reason: str = ""
     if move in {Move.SUBMIT, Move.APPROVE}:
         newest = await promotions.get_version(tx, promotion_id)
         _checked(newest.terms, campaign)
+        refuse(await _unknown_payers(tx, newest.terms))
         if move is Move.APPROVE:
             if campaign.state not in AGREED:
                 raise Conflict(f"campaign_id: its campaign is {campaign.state}, and must be approved first")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from incentives.budgets import store as budgets
-from incentives.budgets.model import Budget, Owner, Scope, Verdict
+from incentives.budgets.model import Budget, Scope, Verdict
 from incentives.budgets.reservations import store as reservations
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress
@@ -72,7 +72,8 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
         step = await _step(tx, desk, window, touch, stored.get(window), used[window[1]])
         used[window[1]] = step.used
         steps.append(step)
-    kept = await _budgets(tx, desk, {step.promotion_id for step in steps if step.change_minor})
+    changing = {step.promotion_id for step in steps if step.change_minor}
+    kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
     await _recycle(tx, backs, kept)
     gifts = await _give(tx, desk, [step for step in steps if step.change_minor > 0], kept)
@@ -147,20 +148,6 @@ def _plain(one: Contribution) -> rules.Contribution:
 
 def _sum(of: Sequence[rules.Contribution]) -> rules.Contribution:
     return rules.Contribution(promised=sum(one.promised for one in of), settled=sum(one.settled for one in of))
-
-
-async def _budgets(tx: Tx, desk: Desk, promotion_ids: set[int]) -> dict[int, list[Budget]]:
-    """The budgets that a grant draws on, by promotion: its own and its campaign's."""
-    if not promotion_ids:
-        return {}
-    campaigns = {promotion_id: desk.campaigns[promotion_id] for promotion_id in promotion_ids}
-    own = await budgets.budgets_of(tx, Owner.PROMOTION, promotion_ids)
-    above = await budgets.budgets_of(tx, Owner.CAMPAIGN, set(campaigns.values()))
-    return {
-        promotion_id: [each for each in own if each.owner_id == promotion_id]
-        + [each for each in above if each.owner_id == campaign_id]
-        for promotion_id, campaign_id in campaigns.items()
-    }
 
 
 async def _give(

@@ -52,7 +52,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "payer-shares-are-prices",
-        "what a buyer and the payers pay of an order is its price, reserved until it is paid, and then owed",
+        "what a buyer, payers and promotions pay of an order is its price, reserved until it is paid, and then owed",
         """SELECT s.merchant_id, s.source_id, s.borne, p.paid, o.state
            FROM (SELECT merchant_id, source_id, sum(amount_minor) AS borne, min(state) AS first, max(state) AS last,
                         bool_and(amount_minor = (SELECT sum(minor) FROM unnest(line_minor) AS minor)
@@ -63,7 +63,11 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                       FROM billing.payment_part WHERE state <> 'released' GROUP BY 1, 2) AS p
              ON p.merchant_id = s.merchant_id AND p.order_id = s.source_id
            WHERE NOT s.sums OR s.first <> s.last OR (s.first = 'reserved') IS DISTINCT FROM (o.state = 'placed')
-              OR s.borne + coalesce(p.paid, 0) <> o.goods_minor + o.freight_minor - o.discount_minor""",
+              OR s.borne + coalesce(p.paid, 0) + (
+                     SELECT coalesce(sum(l.minor - l.own), 0)
+                     FROM incentives.order_discount d, unnest(d.line_minor, d.own_minor) AS l (minor, own)
+                     WHERE d.merchant_id = s.merchant_id AND d.order_id = s.source_id AND d.state <> 'released')
+                 <> o.goods_minor + o.freight_minor - o.discount_minor""",
     ),
     (
         "payer-backs-are-refunds",

@@ -7,7 +7,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
         "refunds-are-entries",
         "every refund is booked once as owed to the buyer, and not at all once it was taken back",
         f"""SELECT coalesce(r.merchant_id, e.merchant_id), coalesce(r.refund_id, e.source_id), r.gross, e.owed
-            FROM (SELECT merchant_id, refund_id, goods_minor + freight_minor - payer_minor AS gross, state
+            FROM (SELECT merchant_id, refund_id, state,
+                         goods_minor + freight_minor - payer_minor - promotion_minor AS gross
                   FROM demand.refund WHERE reason <> 'dispute_lost') AS r
             FULL JOIN (SELECT e.merchant_id, e.source_id, -sum(leg.amount) AS owed FROM {_LEGS}
                        WHERE e.kind IN ('order_refunded', 'refund_cancelled') AND leg.account = 2400
@@ -56,7 +57,8 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                    ON p.merchant_id = l.merchant_id AND p.order_id = l.order_id
                  GROUP BY l.merchant_id, l.order_id) AS o
            JOIN (SELECT merchant_id, order_id, sum(minor) AS given
-                 FROM (SELECT merchant_id, order_id, goods_minor + freight_minor - payer_minor AS minor
+                 FROM (SELECT merchant_id, order_id,
+                              goods_minor + freight_minor - payer_minor - promotion_minor AS minor
                        FROM demand.refund WHERE state = 'booked' AND reason <> 'dispute_lost'
                        UNION ALL
                        SELECT merchant_id, order_id, amount_minor - excess_minor FROM demand.dispute
@@ -84,7 +86,7 @@ REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
                         + coalesce(sum(covered_minor) FILTER (WHERE state = 'retried'), 0) AS sent
                  FROM billing.refund_payment GROUP BY merchant_id, refund_id) AS p
            LEFT JOIN (SELECT merchant_id, refund_id, CASE WHEN state = 'booked'
-                             THEN goods_minor + freight_minor - payer_minor END AS gross
+                             THEN goods_minor + freight_minor - payer_minor - promotion_minor END AS gross
                       FROM demand.refund) AS r ON r.merchant_id = p.merchant_id AND r.refund_id = p.refund_id
            WHERE p.sent > coalesce(r.gross, 0)
              AND NOT EXISTS (SELECT FROM billing.refund_payment s WHERE s.merchant_id = p.merchant_id

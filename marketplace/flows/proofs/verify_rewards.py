@@ -1,4 +1,6 @@
-"""The invariants of merchants' rewards; `verify_books` runs them with the others."""
+"""The invariants of merchants' rewards, and of buyers' discounts; `verify_books` runs them with the others."""
+
+from marketplace.flows.proofs import verify_discounts
 
 _KINDS = "('incentive_earned', 'incentive_unearned', 'incentive_vested', 'incentive_clawed_back')"
 
@@ -59,4 +61,5 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  FROM incentives.budget_reservation) AS said
            GROUP BY budget_id, period_from HAVING sum(reserved) <> 0 OR sum(spent) <> 0""",
     ),
+    *verify_discounts.PROOFS,
 )

@@ -20,8 +20,9 @@ from demand.refunds import store as refunds
 from demand.store import get_lines, move_order, refresh_due_order, remove_due_order
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
+from marketplace.flows.discounts.unwind_discounts import back_legs, take_discounts_back
 from marketplace.flows.orders.release_order import release_rest
-from marketplace.flows.payers.unwind_shares import take_back
+from marketplace.flows.payers.unwind_shares import share_legs, take_back
 from marketplace.flows.refunds.plan_refund import Plan
 
 
@@ -83,11 +84,12 @@ async def book_refund(tx: Tx, plan: Plan, booking: Booking) -> Entry:
         commission_minor=plan.commission_minor,
         vat_minor=plan.vat_minor,
         against=booking.against,
-        payers={back.share.contract_id: back.minor for back in plan.backs},
+        others=[*share_legs(plan.backs.shares), *back_legs(plan.backs.discounts)],
     )
     entry = await post(tx, order, booking.kind, booking.refund_id, legs, booking.at)
     await _store(tx, plan, booking)
-    await take_back(tx, booking.refund_id, plan.backs)
+    await take_back(tx, booking.refund_id, plan.backs.shares)
+    await take_discounts_back(tx, booking.refund_id, plan.backs.discounts)
     await add_commission(tx, order, entry, plan.commission_lines)
     if plan.fee_minor:
         fee = postings.fee_recharged(plan.fee_minor)
@@ -134,6 +136,7 @@ async def _store(tx: Tx, plan: Plan, booking: Booking) -> None:
         "fee_minor": plan.fee_minor,
         "made_by": tx.actor,
         "payer_minor": plan.payer_minor,
+        "promotion_minor": plan.promotion_minor,
     }
     await refunds.add_refund(tx, row, plan.given, plan.borne)
 

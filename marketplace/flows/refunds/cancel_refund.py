@@ -13,6 +13,7 @@ from demand.store import lock_order, refresh_due_order
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
+from marketplace.flows.discounts.unwind_discounts import undo_discounts_back
 from marketplace.flows.payers.unwind_shares import undo_back
 from marketplace.flows.refunds.book_refund import add_commission, mirror, post
 from marketplace.flows.refunds.pay_refund import RefundKey
@@ -41,7 +42,7 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
     refund = await tx.row(
         """
         SELECT order_id, reason, state, fee_minor, platform_minor,
-               goods_minor + freight_minor - payer_minor AS buyer_minor,
+               goods_minor + freight_minor - payer_minor - promotion_minor AS buyer_minor,
                (SELECT count(*) FROM demand.refund_line
                 WHERE merchant_id = :merchant AND refund_id = :refund) AS lines
         FROM demand.refund WHERE merchant_id = :merchant AND refund_id = :refund
@@ -69,6 +70,7 @@ async def cancel_refund(tx: Tx, key: RefundKey) -> RefundKey:
         await post(tx, order, "processor_fee_returned", key.refund_id, fee, tx.now)
     await refunds.take_refund_back(tx, key.merchant_id, key.refund_id)
     await undo_back(tx, order, key.refund_id)
+    await undo_discounts_back(tx, order, key.refund_id)
     for payment in payments:
         if payment.state == "failed":
             await store.change(tx, payment, state="cancelled")

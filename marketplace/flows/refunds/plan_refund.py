@@ -19,7 +19,7 @@ from demand.refund_policy import LEAVES_STANDING, Bearer, Commission, LineLeft, 
 from demand.refunds import store as refunds
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
-from marketplace.flows.payers.unwind_shares import ShareBack, plan_back
+from marketplace.flows.payers.unwind_shares import Backs, plan_back
 from marketplace.flows.refunds.read_funds import (
     Funds,
     buyers_left,
@@ -79,20 +79,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fee_base_minor: int
     fee_minor: int
     funds: Funds
-    backs: list[ShareBack]
+    backs: Backs
 
     @property
     def gross_minor(self) -> int:
-        """What goes back in all, to the buyer and to third-party payers."""
+        """What goes back in all, to the buyer, to third-party payers and to whoever bears promotions."""
         return sum(line.goods_minor + line.freight_minor for line in self.given)
 
     @property
     def payer_minor(self) -> int:
-        return sum(back.minor for back in self.backs)
+        return sum(back.minor for back in self.backs.shares)
+
+    @property
+    def promotion_minor(self) -> int:
+        return sum(back.borne_minor for back in self.backs.discounts)
 
     @property
     def buyer_minor(self) -> int:
-        return self.gross_minor - self.payer_minor
+        return self.gross_minor - self.payer_minor - self.promotion_minor
 
     @property
     def borne_minor(self) -> int:
@@ -195,7 +199,7 @@ async def plan_lines(
         fee_base_minor=fee_base,
         fee_minor=fee,
         funds=funds,
-        backs=await plan_back(tx, order, rule, given, borne, funds),
+        backs=await plan_back(tx, order, rule.reason, given, borne, funds),
     )
 
 

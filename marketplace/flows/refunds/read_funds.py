@@ -14,9 +14,10 @@ from marketplace.core.db import Tx
 class Funds(msgspec.Struct, frozen=True, kw_only=True):
     """What was captured of an order and where it went, in minor units, computed from the rows.
 
-    captured: of the buyer, and what third-party payers bear. payers: what they bear less what has come back. refunded:
-    refunds that were not cancelled, less what a lost dispute has paid of them; one that failed is still owed and
-    counts. disputed: disputes that are open or lost. bore: what the platform has borne of both and not got back.
+    captured: of the buyer, and what third-party payers and promotions bear. payers: what these bear less what has come
+    back. refunded: refunds that were not cancelled, less what a lost dispute has paid of them; one that failed is still
+    owed and counts. disputed: disputes that are open or lost. bore: what the platform has borne of both and not got
+    back.
     """
 
     captured_minor: int
@@ -63,18 +64,24 @@ async def funds_of(tx: Tx, merchant_id: int, order_id: int) -> Funds:
                 WHERE {of_order} AND state = 'lost') AS excess,
                (SELECT coalesce(sum(amount_minor), 0)::bigint FROM billing.payer_share
                 WHERE {of_share}) AS payers,
-               (SELECT coalesce(sum(back_minor), 0)::bigint FROM billing.payer_share WHERE {of_share}) AS payers_back
+               (SELECT coalesce(sum(back_minor), 0)::bigint FROM billing.payer_share WHERE {of_share}) AS payers_back,
+               (SELECT coalesce(sum(of_line.minor - of_line.own), 0)::bigint
+                FROM incentives.order_discount d, unnest(d.line_minor, d.own_minor) AS of_line (minor, own)
+                WHERE {of_order} AND state = 'committed') AS taken_off,
+               (SELECT coalesce(sum(back), 0)::bigint
+                FROM incentives.order_discount d, unnest(d.borne_back_minor) AS back
+                WHERE {of_order} AND state = 'committed') AS taken_off_back
         """,
         merchant=merchant_id,
         order=order_id,
     )
     assert row is not None
     return Funds(
-        captured_minor=row.captured + row.payers if row.parts else row.gross,
+        captured_minor=row.captured + row.payers + row.taken_off if row.parts else row.gross,
         refunded_minor=row.refunded - row.covered,
         disputed_minor=row.disputed,
         bore_minor=row.borne + row.excess,
-        payers_minor=row.payers - row.payers_back,
+        payers_minor=row.payers - row.payers_back + row.taken_off - row.taken_off_back,
     )
 
 

@@ -19,7 +19,8 @@ __all__ = ["RefundLine", "RefundOrder", "Refunded", "refund_order", "refund_unit
 class Refunded(msgspec.Struct, frozen=True, kw_only=True):
     """A refund as it was booked: what goes back, and what came back of commission and VAT, in minor units.
 
-    payer_minor: what of gross_minor goes to third-party payers; the buyer is owed the rest. platform_minor: what of it
+    payer_minor, promotion_minor: what of gross_minor goes to third-party payers, and to whoever bears promotions; the
+    buyer is owed the rest. platform_minor: what of it
     the platform bears; negative: what it got back of what it had borne. fee_minor: the processor's fee charged on to
     the merchant.
     """
@@ -32,6 +33,7 @@ class Refunded(msgspec.Struct, frozen=True, kw_only=True):
     platform_minor: int
     fee_minor: int
     payer_minor: int = 0
+    promotion_minor: int = 0
 
 
 async def refund_order(tx: Tx, cmd: RefundOrder) -> Refunded:
@@ -81,6 +83,7 @@ async def refund_units(tx: Tx, cmd: RefundOrder) -> Refunded | None:
         platform_minor=plan.platform_minor,
         fee_minor=plan.fee_minor,
         payer_minor=plan.payer_minor,
+        promotion_minor=plan.promotion_minor,
     )
     await outbox.emit(tx, "demand.order_refunded.v1", result, merchant_id=cmd.merchant_id)
     return result

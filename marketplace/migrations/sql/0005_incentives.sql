@@ -84,6 +84,13 @@ CREATE TABLE incentives.change (
 ;;
 CREATE INDEX ix_change_owner_id_change_id ON incentives.change (owner_id, change_id)
 ;;
+CREATE TABLE incentives.live_epoch (
+    one SMALLINT NOT NULL, 
+    epoch BIGINT NOT NULL, 
+    CONSTRAINT pk_live_epoch PRIMARY KEY (one), 
+    CONSTRAINT ck_live_epoch_one CHECK (one = 1)
+)
+;;
 CREATE TABLE incentives.reward_cursor (
     merchant_id BIGINT NOT NULL, 
     entry_no BIGINT NOT NULL, 
@@ -255,6 +262,27 @@ CREATE TABLE incentives.opt_in (
     CONSTRAINT fk_opt_in_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
 )
 ;;
+CREATE TABLE incentives.promotion_code (
+    code TEXT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    unlocks TEXT NOT NULL, 
+    buyer_id BIGINT, 
+    state TEXT NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    used_for BIGINT, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    made_by TEXT NOT NULL, 
+    changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_promotion_code PRIMARY KEY (code), 
+    CONSTRAINT fk_promotion_code_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_promotion_code_state CHECK (state IN ('issued', 'used', 'void')), 
+    CONSTRAINT ck_promotion_code_used CHECK ((state = 'used') = (used_for IS NOT NULL))
+)
+;;
+CREATE INDEX ix_promotion_code_promotion_id_code ON incentives.promotion_code (promotion_id, code)
+;;
+CREATE INDEX ix_promotion_code_used_for ON incentives.promotion_code (used_for) WHERE used_for IS NOT NULL
+;;
 CREATE TABLE incentives.promotion_version (
     promotion_id BIGINT NOT NULL, 
     version_no INTEGER NOT NULL, 
@@ -388,6 +416,37 @@ CREATE TABLE incentives.merchant_grant (
 ;;
 CREATE INDEX ix_merchant_grant_open ON incentives.merchant_grant (promotion_id, state) WHERE state IN ('pending', 'available')
 ;;
+CREATE TABLE incentives.order_discount (
+    merchant_id BIGINT NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    buyer_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    campaign_id BIGINT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    name TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    funders TEXT[] NOT NULL, 
+    contracts BIGINT[] NOT NULL, 
+    funder_minor BIGINT[] NOT NULL, 
+    funder_back_minor BIGINT[] NOT NULL, 
+    line_nos SMALLINT[] NOT NULL, 
+    line_minor BIGINT[] NOT NULL, 
+    own_minor BIGINT[] NOT NULL, 
+    borne_back_minor BIGINT[] NOT NULL, 
+    own_back_minor BIGINT[] NOT NULL, 
+    CONSTRAINT pk_order_discount PRIMARY KEY (merchant_id, order_id, grant_id), 
+    CONSTRAINT fk_order_discount_promotion_id_version_no FOREIGN KEY(promotion_id, version_no) REFERENCES incentives.promotion_version (promotion_id, version_no), 
+    CONSTRAINT ck_order_discount_state CHECK (state IN ('reserved', 'committed', 'released')), 
+    CONSTRAINT ck_order_discount_amount CHECK (amount_minor > 0), 
+    CONSTRAINT ck_order_discount_shares CHECK (cardinality(funders) = cardinality(funder_minor) AND cardinality(funders) = cardinality(contracts) AND cardinality(funders) = cardinality(funder_back_minor) AND cardinality(line_nos) = cardinality(line_minor) AND cardinality(line_nos) = cardinality(own_minor) AND cardinality(line_nos) = cardinality(borne_back_minor) AND cardinality(line_nos) = cardinality(own_back_minor))
+)
+ WITH (fillfactor = 80)
+;;
+CREATE INDEX ix_order_discount_promotion_id_merchant_id ON incentives.order_discount (promotion_id, merchant_id)
+;;
 CREATE TABLE incentives.simulation (
     simulation_id BIGINT NOT NULL, 
     promotion_id BIGINT NOT NULL, 
@@ -411,6 +470,22 @@ CREATE TABLE incentives.simulation (
 ;;
 CREATE INDEX ix_simulation_promotion_id_simulation_id ON incentives.simulation (promotion_id, simulation_id)
 ;;
+CREATE TABLE incentives.discount_back (
+    merchant_id BIGINT NOT NULL, 
+    refund_id BIGINT NOT NULL, 
+    grant_id BIGINT NOT NULL, 
+    undone BOOLEAN NOT NULL, 
+    order_id BIGINT NOT NULL, 
+    line_nos SMALLINT[] NOT NULL, 
+    borne_minor BIGINT[] NOT NULL, 
+    own_minor BIGINT[] NOT NULL, 
+    funder_minor BIGINT[] NOT NULL, 
+    CONSTRAINT pk_discount_back PRIMARY KEY (merchant_id, refund_id, grant_id, undone), 
+    CONSTRAINT fk_discount_back_merchant_id_order_id_grant_id FOREIGN KEY(merchant_id, order_id, grant_id) REFERENCES incentives.order_discount (merchant_id, order_id, grant_id)
+)
+;;
+CREATE INDEX ix_discount_back_merchant_id_order_id ON incentives.discount_back (merchant_id, order_id)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_reservation TO app_staff, app_worker
@@ -418,6 +493,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.budget_reservation TO app_sta
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.campaign TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.change TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.live_epoch TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.reward_cursor TO app_staff, app_worker
 ;;
@@ -511,6 +588,8 @@ GRANT SELECT ON incentives.opt_in TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.opt_in FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion_code TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.promotion_version TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.public_promotion TO app_staff, app_worker
@@ -583,4 +662,32 @@ GRANT SELECT ON incentives.merchant_grant TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.merchant_grant FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.order_discount TO app_staff, app_worker
+;;
+ALTER TABLE incentives.order_discount ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.order_discount FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.order_discount TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.order_discount TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.order_discount TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.order_discount FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.simulation TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON incentives.discount_back TO app_staff, app_worker
+;;
+ALTER TABLE incentives.discount_back ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.discount_back FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.discount_back TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.discount_back TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.discount_back TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.discount_back FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint)

@@ -1,0 +1,1 @@
+"""Codes that work once: issued for a promotion, used for one order, given back when it comes to nothing."""

@@ -1,0 +1,1 @@
+"""Discounts at checkout: quoted, reserved, paid, taken back."""

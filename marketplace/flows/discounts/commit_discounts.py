@@ -1,0 +1,71 @@
+"""What becomes of an order's discounts: they are borne once it is paid, or come to nothing with it.
+
+Locks: the order, then the budgets in their order, before any stock.
+"""
+
+from collections.abc import Sequence
+
+from billing.ledger.chart import Account
+from billing.ledger.model import Leg
+from incentives.budgets import store as budgets
+from incentives.budgets.reservations import store as reservations
+from incentives.discounts import store
+from incentives.discounts.codes import store as codes
+from incentives.discounts.model import OWN, Discount
+from incentives.grants import store as grants
+from incentives.grants.model import GrantState
+from incentives.rules.parts import Role
+from marketplace.core.db import Tx
+from marketplace.flows.discounts.cover_discounts import commit_covers, release_covers
+
+BUYER: Role = "buyer"
+
+
+async def commit_discounts(tx: Tx, merchant_id: int, order_id: int, entity_id: int) -> tuple[Leg, ...]:
+    """The order is paid: what its discounts cost is borne. Returns the legs of those who bear it (B), by promotion.
+
+    What the merchant bears itself moves nothing: its price is lower by it.
+    """
+    taken = await store.set_state(tx, merchant_id, order_id, "committed")
+    if not taken:
+        return ()
+    await reservations.commit(tx, await budget_ids(tx, taken), [one.key for one in taken])
+    await commit_covers(tx, taken, entity_id)
+    named = [(one.buyer_id, one.grant_id) for one in taken]
+    await grants.move_grants(tx, BUYER, named, GrantState.AVAILABLE)
+    await grants.move_grants(tx, BUYER, named, GrantState.PAID)
+    return tuple(leg for one in taken for leg in funder_legs(one, one.funder_minor))
+
+
+async def release_discounts(tx: Tx, merchant_id: int, order_id: int) -> None:
+    """The order came to nothing before it was paid: budgets and the buyer's limits have its discounts again.
+
+    Again: nothing.
+    """
+    taken = await store.set_state(tx, merchant_id, order_id, "released")
+    if not taken:
+        return
+    await release_covers(tx, taken)
+    await codes.give_back(tx, order_id)
+    await reservations.release(tx, await budget_ids(tx, taken), [one.key for one in taken])
+    await grants.move_grants(tx, BUYER, [(one.buyer_id, one.grant_id) for one in taken], GrantState.VOID)
+    windows = [(one.buyer_id, one.promotion_id, one.span) for one in taken]
+    await grants.add_granted(
+        tx, BUYER, [(window, -one.amount_minor) for window, one in zip(windows, taken, strict=True)]
+    )
+
+
+async def budget_ids(tx: Tx, taken: Sequence[Discount]) -> list[int]:
+    """The budgets that hold these discounts."""
+    kept = await budgets.budgets_under(tx, {one.promotion_id: one.campaign_id for one in taken})
+    return sorted({each.budget_id for of in kept.values() for each in of})
+
+
+def funder_legs(of: Discount, funder_minor: Sequence[int]) -> list[Leg]:
+    """What each funder bears of an amount: the platform as the promotion's cost, a payer as what it owes."""
+    legs = []
+    for name, contract_id, minor in zip(of.funders, of.contracts, funder_minor, strict=True):
+        if minor and name != OWN:
+            account = Account.PAYER_RECEIVABLE if contract_id else Account.INCENTIVE_COST
+            legs.append(Leg(int(account), minor, contract_id or of.promotion_id))
+    return legs

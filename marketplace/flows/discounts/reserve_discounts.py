@@ -1,0 +1,162 @@
+"""Reserve what promotions take off an order in the statement that places it: one shard of each of their budgets.
+
+Where a shard has too little the order is placed again from the beginning, and then all shards of the budget are asked,
+before anything else is held: so nothing is refused that could have been given (`incentives.budgets.reservations`).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from incentives.budgets.model import Ask, Slot, shard_of
+from incentives.budgets.reservations import store as reservations
+from incentives.discounts.model import Discount
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
+from marketplace.core.ids import time_ordered_id
+from marketplace.flows.discounts.quote_discounts import Shopper, Taken, rooms_of, shopper_of
+from marketplace.flows.discounts.read_live import Live, read_live
+from marketplace.flows.payers.bear_order import Merchant
+
+_short: set[Slot] = set()
+"""Budgets of which this process has lately found one shard short. It decides what is tried first, never who gets it."""
+
+
+class Checkout(msgspec.Struct, frozen=True, kw_only=True):
+    """What the discounts of an order that is being placed depend on."""
+
+    live: Live
+    shopper: Shopper
+
+
+async def checkout_of(tx: Tx, buyer_id: int, row: Mapping[str, Any], words: Sequence[str]) -> Checkout | None:
+    """The live discounts and the buyer that `row` was read with; None where nothing takes anything off.
+
+    A buyer who is placing another order is asked to wait: the transaction starts again.
+    """
+    if row["epoch"] is None:
+        return None
+    live = await read_live(tx, row["epoch"])
+    if not live.plans:
+        return None
+    if not row["alone"]:
+        raise asyncpg.SerializationError("another order of this buyer is just being placed")
+    return Checkout(live=live, shopper=shopper_of(buyer_id, row, tx.now, words))
+
+
+async def reserve_exactly(
+    tx: Tx,
+    checkout: Checkout,
+    taken: Sequence[Taken],
+    order_ids: Mapping[int, int],
+    merchants: Mapping[int, Merchant],
+    *,
+    citus: bool,
+) -> tuple[bool, dict[Slot, int] | None]:
+    """Ask all shards of the budgets, where one was found short: whether that was done, and if they give too little,
+    what they have left."""
+    asks = asks_of(tx, checkout, taken, order_ids)
+    slots = {draw.slot for ask in asks for draw in ask.draws}
+    if not asks or (not citus and _short.isdisjoint(slots)):
+        return False, None
+    decisions = await reservations.reserve(tx, asks)
+    if all(one.granted_minor == ask.amount_minor for one, ask in zip(decisions, asks, strict=True)):
+        _short.difference_update(slots)  # what is left lies evenly over the shards again
+        return True, None
+    rooms = await rooms_of(tx, checkout.live, merchants, tx.now)
+    for one, ask in zip(decisions, asks, strict=True):
+        for draw in ask.draws:
+            rooms[draw.slot] += ask.part_of(draw, one.granted_minor)
+    return True, rooms
+
+
+def asks_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mapping[int, int]) -> list[Ask]:
+    return [one.ask(checkout.live, checkout.shopper, order_ids[one.merchant_id], tx.now) for one in taken]
+
+
+def discount_values(
+    tx: Tx,
+    checkout: Checkout,
+    taken: Sequence[Taken],
+    discounts: Sequence[Discount],
+    order_ids: Mapping[int, int],
+    *,
+    reserved: bool,
+) -> dict[str, Any]:
+    """The parameters of the writes, by name. reserved: the budgets have been asked already."""
+    asks = [] if reserved else asks_of(tx, checkout, taken, order_ids)
+    minor: dict[Slot, int] = defaultdict(int)
+    shards: dict[Slot, int] = {}
+    draws = []
+    for ask in asks:
+        for draw in ask.draws:
+            part = ask.part_of(draw, ask.amount_minor)
+            n = shards.setdefault(draw.slot, shard_of(ask.key, draw.budget.shards))
+            minor[draw.slot] += part
+            row: dict[str, Any] = {"budget_id": draw.budget.budget_id, "key": ask.key, "n": n}
+            row |= {"period_from": draw.period_from, "grant_minor": ask.amount_minor, "amount_minor": part}
+            draws.append(row)
+    slots = sorted(minor)
+    periods: list[date] = [period_from for _, period_from in slots]
+    return {
+        "epoch": checkout.live.epoch,
+        "windows": checkout.shopper.windows,
+        "codes": [one.code for one in taken if one.code is not None],
+        "code_orders": [order_ids[one.merchant_id] for one in taken if one.code is not None],
+        "budget_ids": [budget_id for budget_id, _ in slots],
+        "budget_periods": periods,
+        "budget_shards": [shards[slot] for slot in slots],
+        "budget_minor": [minor[slot] for slot in slots],
+        "draws": msgspec.json.encode(draws).decode(),
+        "discounts": msgspec.json.encode(
+            [
+                msgspec.structs.asdict(of) | {"measure": one.measure, "reservation_key": of.key}
+                for of, one in zip(discounts, taken, strict=True)
+            ]
+        ).decode(),
+    }
+
+
+def discounts_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mapping[int, int]) -> list[Discount]:
+    """What promotions take off the orders, as it is stored."""
+    contracts = {name: each.contract_id for name, each in checkout.live.contracts.items()}
+    return [_discount(tx, checkout.shopper, one, order_ids[one.merchant_id], contracts) for one in taken]
+
+
+def _discount(tx: Tx, shopper: Shopper, one: Taken, order_id: int, contracts: Mapping[str, int]) -> Discount:
+    return Discount(
+        merchant_id=one.merchant_id,
+        order_id=order_id,
+        grant_id=time_ordered_id(tx.now),
+        buyer_id=shopper.buyer_id,
+        promotion_id=one.promotion_id,
+        campaign_id=one.campaign_id,
+        version_no=one.plan.version,
+        name=one.plan.terms.name,
+        currency=one.plan.terms.currency,
+        amount_minor=one.amount_minor,
+        funders=one.funders,
+        contracts=tuple(contracts.get(name, 0) for name in one.funders),
+        funder_minor=one.funder_minor,
+        funder_back_minor=(0,) * len(one.funders),
+        line_nos=one.line_nos,
+        line_minor=one.line_minor,
+        own_minor=tuple(one.own_minor),
+        borne_back_minor=(0,) * len(one.line_nos),
+        own_back_minor=(0,) * len(one.line_nos),
+    )
+
+
+def check_discounts_written(counts: Mapping[str, int], values: Mapping[str, Any]) -> None:
+    """Raise to start again where promotions or the buyer's discounts have changed, or a budget's shard was short."""
+    if not counts["epoch"] or not counts["windows"]:
+        raise asyncpg.SerializationError("what promotions give has changed meanwhile")
+    if counts["codes"] < len(values["codes"]):
+        raise Conflict("codes: somebody else has just used one of them; quote the cart again", pointer="/codes")
+    if counts["budgets"] < len(values["budget_ids"]):
+        _short.update(zip(values["budget_ids"], values["budget_periods"], strict=True))
+        raise asyncpg.SerializationError("a part of a budget was short")

@@ -1,0 +1,155 @@
+"""What placing an order costs with fifty live promotions, against the same with none.
+
+Without HTTP, which would only thin the difference: `place_order` with its two round trips and the commit, over several
+connections. `fifty`: none of them is for the merchants of the order. `applied`: one takes 10 % off every order, four more
+match and are worth less in their lane. The rounds take turns; between them promotions are paused and resumed.
+"""
+
+import asyncio
+import statistics
+from datetime import timedelta
+from typing import Any
+
+from demand.carts.model import Cart
+from demand.carts.store import get_cart
+from incentives.campaigns.model import FunderPart, OnDay, Plan, Target
+from incentives.lifecycle import Move
+from incentives.rules.awards import Band, Discount, Graduated, Reward, ToBuyer
+from incentives.rules.model import OrderPlaced, PerEvent, Qualify, Schedule, Stacking, Terms, TotalBudget
+from incentives.rules.predicates import Equals
+from marketplace.core import users
+from marketplace.core.clock import SystemClock
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.idempotency import Ticket
+from marketplace.core.ids import time_ordered_id
+from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.quote_cart import quote_cart
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.advance_incentives import advance_incentives
+from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
+from tests.bench.place import _CARTS, _MARKET, BUYERS, LISTINGS_PER_MERCHANT, MERCHANTS
+from tests.bench.scratch import ACTOR, Stopwatch, as_owner, ask_owner, at_most, main, note, scratch_database
+
+RATIO_BAR = 1.3
+PROMOTIONS, MATCHING = 55, 5
+WARM = 200
+
+
+async def measure(orders: int, rounds: int, connections: int) -> dict[str, Any]:
+    async with scratch_database() as scratch:
+        carts = 3 * rounds * orders + 3 * WARM
+        sizes = {"buyers": BUYERS, "carts": carts, "merchants": MERCHANTS, "products": LISTINGS_PER_MERCHANT - 1}
+        await as_owner(scratch, *_MARKET, *(statement.format(**sizes) for statement in _CARTS))
+        await _promote(scratch)
+        db = Database(scratch.url, SystemClock(), pool_size=connections)
+        taken = iter(range(1, carts + 1))
+        seconds: dict[str, list[float]] = {name: [] for name in _LIVE}
+        try:
+            for number in range(-1, rounds):
+                for name, live in _LIVE.items():
+                    await _switch(scratch, live)
+                    cmds = [await _command(db, next(taken)) for _ in range(orders if number >= 0 else WARM)]
+                    watch = Stopwatch()
+                    await asyncio.gather(*(_place(db, cmds[first::connections]) for first in range(connections)))
+                    if number >= 0:
+                        seconds[name].append(watch.seconds)
+                note(f"round {number + 1}: { ({name: each[-1:] for name, each in seconds.items()}) }")
+        finally:
+            await db.close()
+        discounted = await ask_owner(scratch, "SELECT count(DISTINCT order_id) FROM incentives.order_discount")
+        note(f"{discounted} orders with a discount")
+    over = {
+        f"placing, {name}, over none": at_most(
+            statistics.median(some / none for some, none in zip(seconds[name], seconds["none"], strict=True)), RATIO_BAR
+        )
+        for name in ("fifty", "applied")
+    }
+    return {
+        "orders": orders,
+        "connections": connections,
+        "discounted": discounted,
+        "per_s": {name: [round(orders / each) for each in of] for name, of in seconds.items()},
+        "bars": over,
+    }
+
+
+async def _promote(db: Database) -> None:
+    await db.write(WORKER, ACTOR, _reviewer)
+    today = db.clock.now().date()
+    schedule = Schedule(
+        zone="UTC", starts=str(today - timedelta(days=1)), ends=str(today + timedelta(days=30))
+    )  # fmt: skip
+    plan = Plan(
+        target=Target(metric="gmv", value=1, by=today + timedelta(days=30)),
+        budget_minor=10**12,
+        funders=(FunderPart(funder="platform", amount_minor=10**12),),
+        stops=(OnDay(on=today + timedelta(days=20)),),
+        reviewer="rob",
+        gains="buyers",
+        loses="the margin",
+    )
+    drafting = DraftCampaign(name="fifty", currency="EUR", schedule=schedule, plan=plan)
+    campaign = await db.write(WORKER, ACTOR, flow.draft_campaign, drafting)
+    for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
+        await db.write(WORKER, ACTOR, flow.move_campaign, campaign.campaign_id, move, "so")
+    for number in range(PROMOTIONS):
+        terms = _terms(number, schedule)
+        made = await db.write(
+            WORKER, ACTOR, flow.draft_promotion, DraftPromotion(campaign_id=campaign.campaign_id, terms=terms)
+        )
+        for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
+            await db.write(WORKER, ACTOR, flow.move_promotion, made.promotion_id, move, "so")
+    await advance_incentives(db, ACTOR)
+
+
+async def _reviewer(tx: Tx) -> None:
+    await users.create_user(tx, "rob", "rob", ["growth"])
+
+
+def _terms(number: int, schedule: Schedule) -> Terms:
+    rate = 100_000 - 10_000 * number if number < MATCHING else 200_000
+    other = Qualify(event=Equals(attribute="merchant.id", value=MERCHANTS + number))
+    return Terms(
+        name=f"{'match' if number < MATCHING else 'other'} {number}",
+        currency="EUR",
+        trigger=OrderPlaced(),
+        qualify=Qualify() if number < MATCHING else other,
+        window=PerEvent(),
+        reward=Reward(amount=Graduated(bands=(Band(from_minor=0, rate_ppm=rate),)), form=Discount()),
+        beneficiary=ToBuyer(),
+        budgets=(TotalBudget(limit_minor=10**12, currency="EUR"),),
+        stacking=Stacking(lane="best_of"),
+        schedule=schedule,
+    )
+
+
+_LIVE = {"none": "false", "fifty": "name NOT LIKE 'match%'", "applied": "true"}
+"""Which promotions are live, by round."""
+
+
+async def _switch(db: Database, live: str) -> None:
+    """Pause and resume promotions as whoever moves them would."""
+    epoch = time_ordered_id(db.clock.now())
+    await as_owner(
+        db,
+        f"UPDATE incentives.promotion SET state = CASE WHEN {live} THEN 'live' ELSE 'paused' END",
+        f"UPDATE incentives.live_epoch SET epoch = {epoch}",
+    )
+
+
+async def _command(db: Database, cart_id: int) -> PlaceOrder:
+    buyer_id = cart_id % BUYERS + 1
+    async with db.read(WORKER) as tx:
+        cart: Cart = await get_cart(tx, buyer_id, cart_id)
+        quote = await quote_cart(tx, cart)
+    return PlaceOrder(buyer_id=buyer_id, cart_id=cart_id, quote=quote.quote, method="tok", processor="simulator")
+
+
+async def _place(db: Database, cmds: list[PlaceOrder]) -> None:
+    for cmd in cmds:
+        ticket = Ticket("bench", f"cart {cmd.cart_id}", b"." * 32, 201)
+        await db.write(WORKER, "bench", place_order, ticket, cmd)
+
+
+if __name__ == "__main__":
+    main(measure, orders=1_500, rounds=5, connections=8)
