@@ -11,7 +11,12 @@ from incentives.lifecycle import Move, State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion, Version
 from incentives.rules.awards import Once, Reward, ToMerchant
+from incentives.rules.index import plan_of
 from incentives.rules.model import OrderSettled, Schedule, Terms, TotalBudget, WholePromotion
+from incentives.simulation import store as simulations
+from incentives.simulation.replay import replay
+from incentives.simulation.report import EXPECTED, Pins, digest_of, over, simulation
+from incentives.simulation.store import Asked
 from marketplace.core import policies, users
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
@@ -74,10 +79,34 @@ async def drafted(db: Database, of: Campaign, wanted: Terms = TERMS, on_pause: A
     return await db.write(WORKER, MAKER, flow.draft_promotion, cmd)
 
 
+WARNED = {"power": "a test", "unsimulated": "a test"}
+"""What whoever approves here says to the warnings of a simulation over nothing."""
+
+
+async def simulated(db: Database, promotion_id: int) -> None:
+    """A simulation of the newest version, over no orders at all: it warns that nothing can be measured."""
+
+    async def simulate(tx: Tx) -> None:
+        version = await promotions.get_version(tx, promotion_id)
+        recorded = over(version.terms, date(2018, 5, 1), date(2018, 5, 31))
+        plan = plan_of(promotion_id, version.version_no, recorded)
+        [answer] = replay([plan], [])
+        pins = Pins(history="", terms=digest_of(recorded), evaluator="", tzdata="", seed=1)
+        made = simulation(plan, answer, answer, pins=pins, expected=EXPECTED, holdout=None)
+        asked = Asked(from_on=date(2018, 5, 1), to_on=date(2018, 5, 31), expected=EXPECTED, seed=1)
+        new = await simulations.insert_simulation(tx, promotion_id, version.version_no, asked)
+        await simulations.finished(tx, new.simulation_id, made)
+
+    await db.write(WORKER, MAKER, simulate)
+
+
 async def move(db: Database, of: Promotion, *moves: Move, actor: str = MAKER, reason: str = "so") -> Promotion:
+    """Approved is what was simulated just before."""
     for each in moves:
         who = {Move.APPROVE: CHECKER, Move.REJECT: CHECKER, Move.REVIEW: REVIEWER}.get(each, actor)
-        of = await db.write(WORKER, who, flow.move_promotion, of.promotion_id, each, reason)
+        if each is Move.APPROVE:
+            await simulated(db, of.promotion_id)
+        of = await db.write(WORKER, who, flow.move_promotion, of.promotion_id, each, reason, WARNED)
     return of
 
 

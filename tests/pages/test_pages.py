@@ -49,6 +49,20 @@ ABOUT_A_MERCHANT = {
     "/accounts/{code}": (OWNERS, FINANCE),
     "/entries/{entry_no}": (OWNERS, FINANCE),
 }
+_PROMOTION = "/ops/promotions/{promotion_id}"
+INCENTIVES = [
+    *("GET /ops/campaigns", "GET /ops/campaigns/new", "POST /ops/campaigns"),
+    *("GET /ops/campaigns/{campaign_id}", "POST /ops/campaigns/{campaign_id}", "GET /ops/campaigns/{campaign_id}/edit"),
+    "POST /ops/campaigns/{campaign_id}/moves/{move}",
+    "GET /ops/campaigns/{campaign_id}/promotions/new",
+    "POST /ops/campaigns/{campaign_id}/promotions",
+    "POST /ops/campaigns/{campaign_id}/promotions/preview",
+    "POST /ops/incentive-changes/{owner}/{owner_id}",
+    "POST /ops/incentive-changes/{owner}/{owner_id}/{change_id}/{decision}",
+    *("GET /ops/promotions", "GET /ops/promotions/compare", f"GET {_PROMOTION}", f"GET {_PROMOTION}/edit"),
+    *(f"POST {_PROMOTION}/moves/{{move}}", f"POST {_PROMOTION}/simulations", f"POST {_PROMOTION}/versions"),
+    *(f"POST {_PROMOTION}/versions/preview", f"POST {_PROMOTION}/versions/{{version_no}}/{{decision}}"),
+]
 PAGES: dict[str, set[UserRole] | None] = {
     "GET /": set(UserRole),
     "GET /sign-in": None,
@@ -59,6 +73,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
     "GET /ops/parked": OPS,
+    **dict.fromkeys(INCENTIVES, OPS),
     "GET /finance": FINANCE,
     "GET /finance/runs/{run_id}": FINANCE,
     "POST /finance/runs": FINANCE,
@@ -96,9 +111,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.faults += [f"<{tag} {name}>" for name in given if name == "style" or name.startswith("on")]
-        if tag in {"script", "style"}:
+        if tag == "style" or (tag == "script" and not (given.get("src") or "").startswith("/static/")):
             self.faults.append(f"<{tag}>")
-        if tag in {"input", "select"} and given.get("type") != "hidden" and "label" not in self.open:
+        if tag in {"input", "select", "textarea"} and given.get("type") != "hidden" and "label" not in self.open:
             self.faults.append(f"<{tag} name={given.get('name')}> has no label")
         if tag == "img" and "alt" not in given:
             self.faults.append("<img> without alt")

@@ -265,10 +265,14 @@ CREATE TABLE incentives.promotion_version (
     made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     approved_by TEXT, 
     approved_at TIMESTAMP WITH TIME ZONE, 
+    simulation_id BIGINT, 
+    simulation_digest TEXT, 
+    acknowledged JSONB DEFAULT '{}'::jsonb NOT NULL, 
     CONSTRAINT pk_promotion_version PRIMARY KEY (promotion_id, version_no), 
     CONSTRAINT fk_promotion_version_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
     CONSTRAINT ck_promotion_version_state CHECK (state IN ('proposed', 'approved', 'rejected')), 
-    CONSTRAINT ck_promotion_version_approved CHECK ((state = 'approved') = (approved_by IS NOT NULL))
+    CONSTRAINT ck_promotion_version_approved CHECK ((state = 'approved') = (approved_by IS NOT NULL)), 
+    CONSTRAINT ck_promotion_version_simulated CHECK ((simulation_id IS NULL) = (simulation_digest IS NULL))
 )
 ;;
 CREATE TABLE incentives.public_promotion (
@@ -336,6 +340,8 @@ CREATE TABLE incentives.buyer_grant (
 ;;
 CREATE INDEX ix_buyer_grant_open ON incentives.buyer_grant (promotion_id, state) WHERE state IN ('pending', 'available')
 ;;
+CREATE INDEX ix_buyer_grant_promotion_id_at ON incentives.buyer_grant (promotion_id, at)
+;;
 CREATE TABLE incentives.merchant_contribution (
     merchant_id BIGINT NOT NULL, 
     promotion_id BIGINT NOT NULL, 
@@ -387,6 +393,8 @@ CREATE TABLE incentives.merchant_grant (
  WITH (fillfactor = 80)
 ;;
 CREATE INDEX ix_merchant_grant_open ON incentives.merchant_grant (promotion_id, state) WHERE state IN ('pending', 'available')
+;;
+CREATE INDEX ix_merchant_grant_promotion_id_at ON incentives.merchant_grant (promotion_id, at)
 ;;
 CREATE TABLE incentives.simulation (
     simulation_id BIGINT NOT NULL, 
