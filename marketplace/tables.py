@@ -23,6 +23,7 @@ import demand.amendments.tables
 import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
+import incentives.experiments.tables
 import incentives.grants.tables
 import incentives.tables
 import marketplace.core.webhooks.tables

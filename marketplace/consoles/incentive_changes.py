@@ -29,8 +29,10 @@ async def change(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         reason = text(typed, "reason", most=500, least=1)
-        edit: EndOn | TopUp = EndOn(ends=text(typed, "new_end", most=16, least=1))
-        if "top_up" in typed:
+        edit: EndOn | TopUp
+        if "top_up" not in typed:
+            edit = EndOn(ends=text(typed, "new_end", most=16, least=1))
+        else:
             budget_id, _, currency = text(typed, "budget_id", most=40, least=1).partition(":")
             edit = TopUp(
                 budget_id=number({"budget_id": budget_id}, "budget_id"),

@@ -13,6 +13,8 @@ from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign
 from incentives.changes import store as changes
 from incentives.changes.model import Change
+from incentives.experiments.findings import Findings
+from incentives.experiments.store import Review, find_review
 from incentives.lifecycle import State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion, Version
@@ -24,6 +26,7 @@ from marketplace.consoles.burn import Burn, burn
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.pass_gate import warnings_of
+from marketplace.flows.promotions.review_promotion import look_back
 
 LISTED_MAX = 50
 STEPS_MAX = 30
@@ -95,6 +98,29 @@ class PromotionPage(msgspec.Struct, frozen=True):
     def is_proposed(self) -> bool:
         """Whether the newest version waits for somebody to decide on it."""
         return self.version.state.value == "proposed"
+
+
+class ReviewPage(msgspec.Struct, frozen=True):
+    """findings: as they stand, or as they were frozen with the review."""
+
+    promotion: Promotion
+    campaign: Campaign
+    findings: Findings
+    review: Review | None
+    zone: str
+
+
+async def review_page(tx: Tx, promotion_id: int) -> ReviewPage:
+    """What a promotion has changed by now. Raises NotFound."""
+    found = await promotions.get_promotion(tx, promotion_id)
+    written = await find_review(tx, promotion_id)
+    return ReviewPage(
+        promotion=found,
+        campaign=await campaigns.get_campaign(tx, found.campaign_id),
+        findings=await look_back(tx, promotion_id) if written is None else written.findings,
+        review=written,
+        zone=(await promotions.get_version(tx, promotion_id)).terms.schedule.zone,
+    )
 
 
 async def campaigns_page(tx: Tx, wanted: State | None, before: int | None) -> CampaignsPage:

@@ -46,9 +46,10 @@ _MERCHANT_PAGES = (
     ("documents", "/documents"),
     ("payouts", "/payouts"),
     ("ads", "/ads"),
+    ("promotions", "/promotions"),
     ("balance", "/accounts/2000"),
 )
-_WITHOUT_BOOKS = frozenset({"home", "orders"})
+_WITHOUT_BOOKS = frozenset({"home", "orders", "promotions"})
 _TABS = {
     "ops": (
         Tab("home", "/ops"),

@@ -5,10 +5,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from incentives.experiments.store import Decision
 from incentives.lifecycle import AGREED, Move, State
 from incentives.promotions import store
 from incentives.promotions.model import VersionState
@@ -26,6 +28,7 @@ from marketplace.core.errors import Invalid
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.preview_promotion import last_weeks
+from marketplace.flows.promotions.review_promotion import ReviewPromotion, review_promotion
 from marketplace.flows.promotions.simulate_promotion import Ask, ask_simulation, not_recorded
 from marketplace.web.auth import ActorRequest
 from marketplace.web.i18n import speech
@@ -38,16 +41,22 @@ CHOICES = frozenset(
      *("on_pause", "shown_as", "clawback", "window_unit")}
 )  # fmt: skip
 """Fields whose values are named."""
-_UNSAID = frozenset({"name", "week_starts", "zone", "base", "lane", "on_pause", "unit", "shown_as", "priority"})
+_ALWAYS = ("gives", "rate", "threshold", "award", "steps", "window", "cap", "budget", "beneficiary", "holdout")
+"""What is said first, whatever it is."""
+_NEVER = frozenset({"name", "zone", "starts", "ends", "gives", "currency"})
+_NOTHING = frozenset({"0", "0.00"})
 
 
 def facts_of(terms: Terms) -> list[tuple[str, str]]:
     """What the terms say, field by field; without what is as it always is."""
     typed = typed_of(terms)
-    usual = {**DEFAULTS, "holdout": "0", "window_unit": "day"}
-    always = {"gives", "window", "beneficiary", "trigger", "starts", "ends", "measure"}
-    shown = {name: value for name, value in typed.items() if value and (name in always or usual.get(name) != value)}
-    return [(name, value) for name, value in shown.items() if name not in _UNSAID or usual.get(name) != value]
+    usual = {**DEFAULTS, "salt": terms.name, "arms": "treated = 1", "voucher_minimum": "0.00"}
+    rest = [
+        name
+        for name, value in typed.items()
+        if name not in _ALWAYS and name not in _NEVER and value not in _NOTHING and usual.get(name) != value
+    ]
+    return [(name, value) for name in (*_ALWAYS, *rest) if (value := typed.get(name, "")) and value != "0"]
 
 
 @get("/promotions")
@@ -110,7 +119,15 @@ async def take_on(
         await flow.move_promotion(tx, promotion_id, move, reason, acknowledged(typed))
         return done(f"/ops/promotions/{promotion_id}", f"incentive_{move}")
 
-    return await carry_out(request, db, work, again=partial(show_promotion, request, db, promotion_id))
+    return await carry_out(request, db, work, again=partial(_again, request, db, promotion_id))
+
+
+async def _again(request: ActorRequest, db: Database, promotion_id: int, refused: Refused) -> Response[str]:
+    """The page with what is wrong at the warning that it is about."""
+    fields = {f"{ACKNOWLEDGED}{name.rpartition('/')[2]}": why for name, why in refused.fields.items()}
+    return await show_promotion(
+        request, db, promotion_id, msgspec.structs.replace(refused, fields={**refused.fields, **fields})
+    )
 
 
 @post("/promotions/{promotion_id:int}/versions/{version_no:int}/{decision:str}")
@@ -149,4 +166,38 @@ async def simulate(request: ActorRequest, db: NamedDependency[Database], promoti
     return await carry_out(request, db, work, again=partial(show_promotion, request, db, promotion_id))
 
 
-PAGES = [promotions, promotion, take_on, decide_version, simulate]
+@get("/promotions/{promotion_id:int}/review")
+async def review(request: ActorRequest, db: NamedDependency[Database], promotion_id: PathId) -> Response[str]:
+    """What it changed, with its interval, and what it cost; and what was decided."""
+    return await show_review(request, db, promotion_id)
+
+
+async def show_review(
+    request: ActorRequest, db: Database, promotion_id: int, refused: Refused | None = None
+) -> Response[str]:
+    async with db.read(STAFF) as tx:
+        page = await queries.review_page(tx, promotion_id)
+    decisions = [each.value for each in Decision]
+    may = Move.REVIEW in moves_of(request, page.promotion.state)
+    return send(
+        request, "ops/promotion_review.html", page, "promotions", refused=refused, decisions=decisions, may_review=may
+    )
+
+
+@post("/promotions/{promotion_id:int}/review")
+async def write_review(request: ActorRequest, db: NamedDependency[Database], promotion_id: PathId) -> Response[Any]:
+    """Freeze what was found, with what was learned, and close the promotion."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        decision = text(typed, "decision", most=10, least=1)
+        if decision not in set(Decision):
+            raise Invalid(f"decision: must be one of {', '.join(Decision)}", pointer="/decision")
+        learned = text(typed, "learned", most=2_000, least=1)
+        cmd = ReviewPromotion(promotion_id=promotion_id, decision=Decision(decision), learned=learned)
+        await review_promotion(tx, cmd)
+        return done(f"/ops/promotions/{promotion_id}/review", "incentive_review")
+
+    return await carry_out(request, db, work, again=partial(show_review, request, db, promotion_id))
+
+
+PAGES = [promotions, promotion, take_on, decide_version, simulate, review, write_review]

@@ -71,7 +71,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "incentives": (
         *("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in", "simulations"),
-        "rewards",
+        *("rewards", "exposures", "review"),
     ),
     "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
     "funnels": ("funnels", "channels", "channel-costs", "channel-economics"),

@@ -7,6 +7,7 @@ import msgspec
 
 from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, FunderPart, OnDay, Plan, SpentShare, Target
+from incentives.experiments.store import Decision
 from incentives.lifecycle import Move, State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion, Version
@@ -23,6 +24,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
+from marketplace.flows.promotions.review_promotion import ReviewPromotion, review_promotion
 
 MAKER, CHECKER, REVIEWER = "ida", "aki", "rob"
 SCHEDULE = Schedule(zone="UTC", starts="2018-09-04", ends="2018-09-30")
@@ -106,7 +108,12 @@ async def move(db: Database, of: Promotion, *moves: Move, actor: str = MAKER, re
         who = {Move.APPROVE: CHECKER, Move.REJECT: CHECKER, Move.REVIEW: REVIEWER}.get(each, actor)
         if each is Move.APPROVE:
             await simulated(db, of.promotion_id)
-        of = await db.write(WORKER, who, flow.move_promotion, of.promotion_id, each, reason, WARNED)
+        if each is Move.REVIEW:
+            cmd = ReviewPromotion(promotion_id=of.promotion_id, decision=Decision.STOP, learned=reason)
+            await db.write(WORKER, who, review_promotion, cmd)
+            of = await now(db, of)
+        else:
+            of = await db.write(WORKER, who, flow.move_promotion, of.promotion_id, each, reason, WARNED)
     return of
 
 

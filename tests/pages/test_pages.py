@@ -40,6 +40,7 @@ ABOUT_A_MERCHANT = {
     "": (MERCHANT, OPS | FINANCE),
     "/orders": (MERCHANT, OPS | FINANCE),
     "/orders/{order_id}": (MERCHANT, OPS | FINANCE),
+    "/promotions": (MERCHANT, OPS | FINANCE),
     "/statements": (OWNERS, FINANCE),
     "/statements/{run_id}/{currency}": (OWNERS, FINANCE),
     "/documents": (OWNERS, FINANCE),
@@ -61,6 +62,7 @@ INCENTIVES = [
     "POST /ops/incentive-changes/{owner}/{owner_id}/{change_id}/{decision}",
     *("GET /ops/promotions", "GET /ops/promotions/compare", f"GET {_PROMOTION}", f"GET {_PROMOTION}/edit"),
     *(f"POST {_PROMOTION}/moves/{{move}}", f"POST {_PROMOTION}/simulations", f"POST {_PROMOTION}/versions"),
+    *(f"GET {_PROMOTION}/review", f"POST {_PROMOTION}/review"),
     *(f"POST {_PROMOTION}/versions/preview", f"POST {_PROMOTION}/versions/{{version_no}}/{{decision}}"),
 ]
 PAGES: dict[str, set[UserRole] | None] = {
@@ -90,6 +92,8 @@ PAGES: dict[str, set[UserRole] | None] = {
     **{f"GET /books/{{merchant_id}}{path}": staff for path, (_, staff) in ABOUT_A_MERCHANT.items()},
     **{deed.replace(" ", " /merchant"): own for deed, (own, _) in ADS.items()},
     **{deed.replace(" ", " /books/{merchant_id}"): staff for deed, (_, staff) in ADS.items()},
+    "POST /merchant/promotions/{promotion_id}/join": OWNERS,
+    "POST /books/{merchant_id}/promotions/{promotion_id}/join": OPS,
     **{f"POST /merchant/orders/{{order_id}}{deed}": own for deed, (own, _) in DEEDS_ON_ORDERS.items()},
     **{f"POST /books/{{merchant_id}}/orders/{{order_id}}{deed}": ops for deed, (_, ops) in DEEDS_ON_ORDERS.items()},
 }

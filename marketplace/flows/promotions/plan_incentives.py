@@ -9,6 +9,7 @@ from incentives.budgets import store as budgets
 from incentives.budgets.model import Budget, Owner, Scope
 from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, Plan, missing
+from incentives.experiments.store import find_review
 from incentives.grants.rewards import not_payable
 from incentives.lifecycle import AGREED, Move, Party, State, check_move
 from incentives.promotions import store as promotions
@@ -334,4 +335,6 @@ async def move_promotion(
         _check_reviewer(tx, campaign)
         if held.review_at is not None and tx.now < held.review_at:
             raise Conflict(f"state: refunds count until {held.review_at:%Y-%m-%dT%H:%MZ}")
+        if await find_review(tx, promotion_id) is None:
+            raise Conflict("review: say first what was learned and what comes of it")
     return await promotions.move_promotion(tx, held, move, Party.PLATFORM, reason=reason, single=single)
