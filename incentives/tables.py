@@ -174,12 +174,19 @@ promotion_version = reference_table(
     Column("made_at", Instant, nullable=False),
     Column("approved_by", Text),
     Column("approved_at", Instant),
+    Column("simulation_id", BigInteger),
+    Column("simulation_digest", Text),
+    Column("acknowledged", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
     CheckConstraint("state IN ('proposed', 'approved', 'rejected')", name="state"),
     CheckConstraint("(state = 'approved') = (approved_by IS NOT NULL)", name="approved"),
+    CheckConstraint("(simulation_id IS NULL) = (simulation_digest IS NULL)", name="simulated"),
     schema="incentives",
 )
-"""Terms (`incentives.rules.model.Terms`), which never change: what is edited is another version."""
+"""Terms (`incentives.rules.model.Terms`), which never change: what is edited is another version.
+
+simulation_digest: of what was known when it was approved; acknowledged: reasons by the names of its warnings.
+"""
 
 live_epoch = reference_table(
     "live_epoch",

@@ -24,6 +24,7 @@ import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
 import incentives.discounts.tables
+import incentives.experiments.tables
 import incentives.grants.tables
 import incentives.tables
 import marketplace.core.webhooks.tables

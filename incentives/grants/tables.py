@@ -111,6 +111,7 @@ def _grant(role: str, make: Make) -> None:
             " AND cardinality(line_nos) = cardinality(line_minor)",
             name="shares",
         ),
+        Index(None, "promotion_id", "at"),
         Index(
             f"ix_{role}_grant_open", "promotion_id", "state", postgresql_where=text("state IN ('pending', 'available')")
         ),

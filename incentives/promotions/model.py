@@ -50,7 +50,8 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """Terms of a promotion, never changed. effective_from: events that happen from then on fall under it.
 
-    The first approved version of a promotion is in force for whatever happened before it, too.
+    The first approved version of a promotion is in force for whatever happened before it, too. simulation_digest: of
+    the simulation that it was approved on, which is of this version; acknowledged: why its warnings do not matter.
     """
 
     promotion_id: int
@@ -62,6 +63,17 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     approved_by: str | None
     approved_at: datetime | None
+    simulation_id: int | None = None
+    simulation_digest: str | None = None
+    acknowledged: dict[str, str] = {}
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version is approved on, see `Version`; without a simulation where none can be made."""
+
+    simulation_id: int | None
+    simulation_digest: str | None
+    acknowledged: dict[str, str]
 
 
 _SAFE = ("schedule", "budgets")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from incentives.lifecycle import Move, Party, State, check_move
 from incentives.promotions.model import (
+    Passed,
     Promotion,
     PublicTerms,
     Version,
@@ -28,6 +29,7 @@ from marketplace.core.errors import Conflict, NotFound
 
 _PROMOTION = ", ".join(Promotion.__struct_fields__)
 _VERSION = ", ".join(Version.__struct_fields__)
+_DECIDED = ("approved_by", "approved_at", *Passed.__struct_fields__)
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,8 +158,10 @@ async def list_versions(tx: Tx, promotion_id: int, *, limit: int, before: int | 
     return [msgspec.convert(dict(row._mapping), Version) for row in rows]
 
 
-async def decide_version(tx: Tx, version: Version, then: VersionState, effective_from: datetime) -> Version:
-    """Approve or reject a proposed version of a held promotion."""
+async def decide_version(
+    tx: Tx, version: Version, then: VersionState, effective_from: datetime, passed: Passed | None = None
+) -> Version:
+    """Approve or reject a proposed version of a held promotion. passed: what it was approved on."""
     approved = then is VersionState.APPROVED
     new = msgspec.structs.replace(
         version,
@@ -165,9 +169,10 @@ async def decide_version(tx: Tx, version: Version, then: VersionState, effective
         effective_from=effective_from,
         approved_by=tx.actor if approved else None,
         approved_at=tx.now if approved else None,
+        **({} if passed is None else msgspec.structs.asdict(passed)),
     )
     key = (promotion_version.c.promotion_id == new.promotion_id, promotion_version.c.version_no == new.version_no)
-    decided = {name: getattr(new, name) for name in ("effective_from", "approved_by", "approved_at")}
+    decided = {name: getattr(new, name) for name in ("effective_from", *_DECIDED)}
     await tx.execute(update(promotion_version).where(*key).values(**decided, state=then.value))
     return new
 

@@ -68,6 +68,14 @@ def check_terms(terms: Terms, lanes: Collection[str] | None = None) -> None:
         raise Invalid(f"{pointer[1:]}: {reason}", pointer=pointer)
 
 
+def refuse(found: Sequence[Problem]) -> None:
+    """Raise Invalid with all that was found, if anything was."""
+    if found:
+        pointer, reason = found[0]
+        errors = [{"pointer": where, "detail": why} for where, why in found]
+        raise Invalid(f"{pointer[1:].replace('/', '.')}: {reason}", errors=errors)
+
+
 def problems(terms: Terms, lanes: Collection[str] | None = None) -> list[Problem]:
     """Everything that is wrong with the terms; none when a version of them may be approved and compiled.
 

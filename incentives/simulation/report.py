@@ -10,7 +10,7 @@ import msgspec
 
 from incentives.rules.events import Holdout
 from incentives.rules.index import Plan
-from incentives.rules.model import Schedule, Terms
+from incentives.rules.model import ByPlatform, Schedule, Terms
 from incentives.rules.parts import SLOTS
 from incentives.rules.windows import schedule_span, zone_named
 from incentives.simulation.intervals import Intervals, intervals
@@ -24,7 +24,8 @@ from marketplace.core.rates import PPM
 DEADWEIGHT_MAX_PPM = 700_000
 EXPECTED = Response(reach_ppm=100_000, volume_ppm=100_000)
 
-WarningName = Literal["deadweight", "exhaustion", "power", "invariant"]
+WarningName = Literal["deadweight", "exhaustion", "power", "margin", "unsimulated", "invariant"]
+"""margin: it costs the platform more than it earns; unsimulated: no history can say what it costs."""
 
 
 class Warned(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class Power(msgspec.Struct, frozen=True, kw_only=True):
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """starts, ends: of the history that was replayed. limited: with the budgets of the terms; unlimited: without, which
     is what there is demand for. deadweight_ppm: the cost without any response, of the cost with the expected one.
+    commission_minor: what the platform earned on all orders of the time.
     """
 
     pins: Pins
@@ -76,6 +78,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: tuple[Scenario, ...]
     intervals: Intervals
     power: Power
+    commission_minor: int = 0
     warnings: tuple[Warned, ...]
 
 
@@ -93,7 +96,14 @@ def digest_of(value: object) -> str:
 
 
 def simulation(
-    plan: Plan, limited: Answer, unlimited: Answer, *, pins: Pins, expected: Response, holdout: Holdout | None
+    plan: Plan,
+    limited: Answer,
+    unlimited: Answer,
+    *,
+    pins: Pins,
+    expected: Response,
+    holdout: Holdout | None,
+    commission_minor: int = 0,
 ) -> Simulation:
     """All that two replays of one promotion say: with its budgets and without. Its schedule must have an end."""
     span = schedule_span(plan.terms.schedule)
@@ -113,6 +123,7 @@ def simulation(
         scenarios=scenarios(plan, measures),
         intervals=intervals(unlimited.standings.burned, limit, seed=pins.seed),
         power=_power(plan, unlimited.standings.volume, holdout, span.ends - span.starts),
+        commission_minor=commission_minor,
         warnings=(),
     )
     return msgspec.structs.replace(made, warnings=tuple(_warnings(plan, made)))
@@ -166,8 +177,17 @@ def _warnings(plan: Plan, made: Simulation) -> Iterable[Warned]:
         yield Warned(
             name="power", detail=f"no effect below {smallest} can be seen; {wanted / 10_000:.1f} % is expected"
         )
+    borne = made.limited.cost_minor * _platform_ppm(plan.terms) // PPM
+    if 0 < made.commission_minor < borne:
+        yield Warned(name="margin", detail="the platform would bear more than it earned on all orders of the time")
     for breach in (*made.limited.breaches, *made.unlimited.breaches):
         yield Warned(name="invariant", detail=breach)
+
+
+def _platform_ppm(terms: Terms) -> int:
+    """What of each grant the platform bears."""
+    of = [funder.weight for funder in terms.funding if isinstance(funder, ByPlatform)]
+    return sum(of) * PPM // sum(funder.weight for funder in terms.funding)
 
 
 def blocking(warnings: Iterable[Warned], overrides: Mapping[str, str]) -> list[Warned]:

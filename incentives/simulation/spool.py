@@ -50,7 +50,7 @@ def read_spool(path: Path) -> Iterator[Record]:
             yield decoder.decode(file.read(int.from_bytes(prefix)))
 
 
-class _Everybody(dict[Who, datetime]):
+class Everybody(dict[Who, datetime]):
     """Whoever is asked for had joined when the promotion began."""
 
     def __init__(self, at: datetime) -> None:
@@ -83,7 +83,7 @@ def replay_spool(told: Job) -> Answer:
         [plan_of(told.promotion_id, told.version, told.terms)],
         limited=told.limited,
         holdout=told.holdout,
-        joined_at=_Everybody(span.starts),
+        joined_at=Everybody(span.starts),
         middle=None if span.ends is None else span.starts + (span.ends - span.starts) / 2,
     )
     for record in read_spool(Path(told.path)):

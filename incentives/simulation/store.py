@@ -98,6 +98,20 @@ def _found(row: Any | None, simulation_id: int, of: type[S]) -> S:
     return msgspec.convert(dict(row._mapping), of)
 
 
+async def newest_done(tx: Tx, promotion_id: int, version_no: int) -> Stored | None:
+    """The last simulation of a version that came to a result."""
+    row = await tx.row(
+        f"""
+        SELECT {_SUMMARY}, result FROM incentives.simulation
+        WHERE promotion_id = :promotion AND version_no = :no AND state = 'done'
+        ORDER BY simulation_id DESC LIMIT 1
+        """,
+        promotion=promotion_id,
+        no=version_no,
+    )
+    return None if row is None else msgspec.convert(dict(row._mapping), Stored)
+
+
 async def list_simulations(tx: Tx, promotion_id: int, *, limit: int, before: int | None) -> Sequence[Summary]:
     """Simulations of a promotion, the newest first, below the simulation `before`."""
     rows = await tx.rows(

@@ -78,7 +78,11 @@ def _ticket(request: ActorRequest, typed: Mapping[str, str]) -> Ticket:
 
 
 def _refused(refusal: AppError, typed: Mapping[str, str]) -> Refused:
-    """A refusal that names a field is shown there; its detail says the field's name again, which the page has."""
+    """A refusal that names a field is shown there; its detail says the field's name again, which the page has. One
+    that names several shows them all."""
+    if "errors" in refusal.extra:
+        named = {each["pointer"].lstrip("/"): each["detail"] for each in refusal.extra["errors"]}
+        return Refused(refusal.code, refusal.detail, named, typed)
     pointer = str(refusal.extra.get("pointer", refusal.extra.get("field", "")))
     name = pointer.lstrip("/").partition("/")[0]
     fields = {name: refusal.detail.removeprefix(f"{name}: ")} if name in typed else {}

@@ -46,11 +46,18 @@ _MERCHANT_PAGES = (
     ("documents", "/documents"),
     ("payouts", "/payouts"),
     ("ads", "/ads"),
+    ("promotions", "/promotions"),
     ("balance", "/accounts/2000"),
 )
-_WITHOUT_BOOKS = frozenset({"home", "orders"})
+_WITHOUT_BOOKS = frozenset({"home", "orders", "promotions"})
 _TABS = {
-    "ops": (Tab("home", "/ops"), Tab("merchants", "/ops/merchants"), Tab("parked", "/ops/parked")),
+    "ops": (
+        Tab("home", "/ops"),
+        Tab("merchants", "/ops/merchants"),
+        Tab("campaigns", "/ops/campaigns"),
+        Tab("promotions", "/ops/promotions"),
+        Tab("parked", "/ops/parked"),
+    ),
     "finance": (
         Tab("home", "/finance"),
         Tab("approvals", "/finance/approvals"),

@@ -15,6 +15,7 @@ from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.consoles.merchant_queries import MerchantHome
 from marketplace.consoles.order_deeds import DEEDS, show_order
+from marketplace.consoles.rewards import PAGES as REWARDS
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF as STAFF_SCOPE
 from marketplace.core.db import Database
@@ -178,7 +179,21 @@ async def entry(
     return send(request, "books/entry.html", page, "balance", place)
 
 
-_PAGES = [home, orders, order, *DEEDS, *ADS, *DOCUMENTS, statements, statement, payouts, payout, account, entry]
+_PAGES = [
+    home,
+    orders,
+    order,
+    *DEEDS,
+    *ADS,
+    *DOCUMENTS,
+    *REWARDS,
+    statements,
+    statement,
+    payouts,
+    payout,
+    account,
+    entry,
+]
 
 PAGES = [
     Router(

@@ -20,9 +20,11 @@ from marketplace.consoles.figures import Change, Days, month_to
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.rates import divide_half_even
+from marketplace.flows.promotions.report_rewards import Reward, rewards, running
 
 CAUSES_MAX = 4
 LATEST_MAX = 6
+REWARDS_MAX = 20
 
 
 class Sales(msgspec.Struct, frozen=True):
@@ -71,6 +73,7 @@ class MerchantHome(msgspec.Struct, frozen=True):
     parked_orders: int
     statement: StatementRow | None
     payouts: Sequence[PayoutRow]
+    rewards: Sequence[Reward]
 
     @property
     def sales(self) -> Change:
@@ -139,6 +142,7 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
         parked_orders=await tx.scalar(_PARKED, merchant=merchant_id),
         statement=next(iter(await list_statements(tx, merchant_id, limit=1)), None),
         payouts=await list_payouts(tx, merchant_id, limit=LATEST_MAX),
+        rewards=running(await rewards(tx, merchant_id, limit=REWARDS_MAX, before=None))[:3],
     )
 
 

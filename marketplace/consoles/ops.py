@@ -5,10 +5,15 @@ from datetime import date, datetime
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
+from litestar.types import ControllerRouterHandler
 
 from marketplace.consoles import ops_queries
+from marketplace.consoles.campaigns import PAGES as CAMPAIGNS
+from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import OpsHome
+from marketplace.consoles.promotion_builder import PAGES as BUILDER
+from marketplace.consoles.promotions import PAGES as PROMOTIONS
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
@@ -90,4 +95,5 @@ async def parked(
     return send(request, "ops/parked.html", page, "parked", cursor=older)
 
 
-PAGES = [Router("/ops", route_handlers=[home, merchants, parked], guards=[needs(OPS)], include_in_schema=False)]
+_HANDLERS: list[ControllerRouterHandler] = [home, merchants, parked, *CAMPAIGNS, *CHANGES, *PROMOTIONS, *BUILDER]
+PAGES = [Router("/ops", route_handlers=_HANDLERS, guards=[needs(OPS)], include_in_schema=False)]

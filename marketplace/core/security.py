@@ -151,7 +151,7 @@ _OWN_POLICIES = {
 
 # What a tenant sees of its own rows only once it is settled, a preview or a quote that nobody has approved is not the
 # merchant's to read yet; or never: why it is paid nothing is said to it by people, what a proposal would change is not
-# changed, and how a quote came about is the house's own.
+# changed, how a quote came about and who is held out of an experiment is the house's own.
 _OWN_ONCE = {
     "billing.journal": "false",
     "billing.ad_order": "quoted_at IS NOT NULL",
@@ -160,6 +160,7 @@ _OWN_ONCE = {
     "billing.payout_hold": "false",
     "billing.rerating_line": "false",
     "billing.run_charge": "state <> 'due'",
+    "incentives.exposure": "false",
     "billing.statement": "state IN ('final', 'reversed')",
 }
 

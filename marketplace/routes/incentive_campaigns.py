@@ -50,10 +50,14 @@ class IncentiveCampaignChanges(msgspec.Struct, frozen=True, forbid_unknown_field
     plan: Plan | None = None
 
 
+ByHand = Literal["submit", "approve", "reject", "revise", "schedule", "pause", "resume", "review", "cancel"]
+"""Moves that people make; the others are the clock's."""
+
+
 class IncentiveMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is to become of it, and why."""
 
-    move: Literal["submit", "approve", "reject", "revise", "schedule", "pause", "resume", "review", "cancel"]
+    move: ByHand
     reason: Note = ""
 
 

@@ -20,8 +20,8 @@ from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.promotions import join_promotion as joining
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftPromotion, NewVersion
-from marketplace.routes.fields import Id
-from marketplace.routes.incentive_campaigns import IncentiveMove, InState, check_mover
+from marketplace.routes.fields import Id, Note
+from marketplace.routes.incentive_campaigns import ByHand, InState, check_mover
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathVersion, QueryId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -48,6 +48,20 @@ class NewPromotionVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
     terms: Terms
     effective_from: datetime | None = None
+
+
+class PromotionMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """acknowledged: to approve, why a warning of its simulation does not matter, by the warning's name."""
+
+    move: ByHand
+    reason: Note = ""
+    acknowledged: dict[str, Note] = {}
+
+
+class VersionApproval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """acknowledged: why a warning of the version's simulation does not matter, by the warning's name."""
+
+    acknowledged: dict[str, Note] = {}
 
 
 @get("/promotions", guards=[needs(STAFF)])
@@ -84,14 +98,17 @@ async def draft_promotion(
     return await once(request, db, flow.draft_promotion, DraftPromotion(**msgspec.structs.asdict(data)))
 
 
-@post(f"{_PATH}/moves", dto=StrictBody[IncentiveMove], guards=[needs(OPS)], status_code=200, opt=ONCE)
+@post(f"{_PATH}/moves", dto=StrictBody[PromotionMove], guards=[needs(OPS)], status_code=200, opt=ONCE)
 async def move_promotion(
-    request: ActorRequest, db: NamedDependency[Database], promotion_id: PathId, data: JSONBody[IncentiveMove]
+    request: ActorRequest, db: NamedDependency[Database], promotion_id: PathId, data: JSONBody[PromotionMove]
 ) -> Response[Promotion]:
-    """Submit, approve, schedule, pause, resume, cancel or review a promotion. A paused one grants nothing any more."""
+    """Submit, approve, schedule, pause, resume, cancel or review a promotion. A paused one grants nothing any more.
+
+    Approved is only what was simulated, by somebody who says why each of its warnings does not matter.
+    """
     move = Move(data.move)
     check_mover(request.user, move)
-    return await once(request, db, flow.move_promotion, promotion_id, move, data.reason)
+    return await once(request, db, flow.move_promotion, promotion_id, move, data.reason, data.acknowledged)
 
 
 @get(f"{_PATH}/steps", guards=[needs(STAFF)])
@@ -140,12 +157,23 @@ async def add_promotion_version(
     return await once(request, db, flow.add_version, cmd)
 
 
-@post(f"{_VERSION}/approve", guards=[needs(Role.APPROVER, Role.ADMIN)], status_code=200, opt=ONCE)
+@post(
+    f"{_VERSION}/approve",
+    dto=StrictBody[VersionApproval],
+    guards=[needs(Role.APPROVER, Role.ADMIN)],
+    status_code=200,
+    opt=ONCE,
+)
 async def approve_promotion_version(
-    request: ActorRequest, db: NamedDependency[Database], promotion_id: PathId, version_no: PathVersion
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    promotion_id: PathId,
+    version_no: PathVersion,
+    data: JSONBody[VersionApproval],
 ) -> Response[Version]:
-    """Approve a version that somebody else has proposed; it holds for what happens from then on."""
-    return await once(request, db, flow.decide_version, promotion_id, version_no, VersionState.APPROVED)
+    """Approve a version that was simulated and that somebody else has proposed; it holds for what happens then."""
+    then = VersionState.APPROVED
+    return await once(request, db, flow.decide_version, promotion_id, version_no, then, data.acknowledged)
 
 
 @post(f"{_VERSION}/reject", guards=[needs(Role.APPROVER, Role.ADMIN)], status_code=200, opt=ONCE)

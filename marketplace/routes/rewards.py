@@ -5,9 +5,9 @@ from litestar.di import NamedDependency
 
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.routes import reward_queries as queries
+from marketplace.flows.promotions import report_rewards as queries
+from marketplace.flows.promotions.report_rewards import Reward, RewardGrant
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books
-from marketplace.routes.reward_queries import Reward, RewardGrant
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import MERCHANT, STAFF, needs
 from supply.store import get_merchant

@@ -13,6 +13,7 @@ from incentives.discounts.codes import store as codes
 from incentives.discounts.codes.store import Code
 from incentives.discounts.model import Back, Discount
 from incentives.discounts.tables import order_discount
+from incentives.experiments.store import Exposure, expose
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress, Voucher
 from incentives.grants.vouchers import store as vouchers
@@ -21,6 +22,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from tests.http.market import ALPHA, BETA, send
+from tests.incentives.market import WARNED, simulated
 
 SCHEDULE = {"zone": "UTC", "starts": "2018-09-01", "ends": "2018-12-31"}
 PLAN = {
@@ -52,9 +54,9 @@ async def promote(
     """Over HTTP where the API can."""
     campaign = await _approved(ops, approver, "/incentive-campaigns", {"name": "autumn", **CAMPAIGN})
     of = campaign["campaign_id"]
-    joined = await _promotion(ops, approver, of, {"name": "weekly twenty", **TERMS, "qualify": JOINED})
-    await _promotion(ops, approver, of, {"name": "for one only", **TERMS, "qualify": {**JOINED, **OF_ALPHA}})
-    await _promotion(ops, approver, of, {"name": "five off", **FIVE_OFF})
+    joined = await _promotion(db, ops, approver, of, {"name": "weekly twenty", **TERMS, "qualify": JOINED})
+    await _promotion(db, ops, approver, of, {"name": "for one only", **TERMS, "qualify": {**JOINED, **OF_ALPHA}})
+    await _promotion(db, ops, approver, of, {"name": "five off", **FIVE_OFF})
     await advance_incentives(db, "worker")
     for merchant_id, owner in owners.items():
         await _done(owner, f"/merchants/{merchant_id}/promotions/{joined}/opt-in")
@@ -68,26 +70,42 @@ async def promote(
         more = {"amount": {"gives": "once", "threshold": 10_000, "amount_minor": 2_001 + number}}
         wanted = {"name": "weekly twenty", **TERMS, "qualify": JOINED, "reward": more}
         await _done(ops, f"/promotions/{joined}/versions", {"terms": wanted})
+        await simulated(db, joined)
     for number in range(6):
         draft = await _done(ops, "/incentive-campaigns", {"name": f"draft {number}", **CAMPAIGN})
         body = {"campaign_id": draft["campaign_id"], "terms": {"name": f"idea {number}", **TERMS}}
         await _done(ops, "/promotions", body)
     await db.write(WORKER, "test", _grant, joined, of)
+    await db.write(WORKER, "test", _expose, joined)
     await grant_rewards(db, "worker")
 
 
 async def _approved(ops: httpx.AsyncClient, approver: httpx.AsyncClient, path: str, body: object) -> Any:
     made = await _done(ops, path, body)
-    of = f"{path}/{made.get('promotion_id', made['campaign_id'])}/moves"
+    of = f"{path}/{made['campaign_id']}/moves"
     await _done(ops, of, {"move": "submit"})
     await _done(approver, of, {"move": "approve"})
     return await _done(ops, of, {"move": "schedule"})
 
 
-async def _promotion(ops: httpx.AsyncClient, approver: httpx.AsyncClient, campaign_id: int, terms: object) -> int:
-    body = {"campaign_id": campaign_id, "terms": terms}
-    promotion_id: int = (await _approved(ops, approver, "/promotions", body))["promotion_id"]
+async def _promotion(
+    db: Database, ops: httpx.AsyncClient, approver: httpx.AsyncClient, campaign_id: int, terms: object
+) -> int:
+    made = await _done(ops, "/promotions", {"campaign_id": campaign_id, "terms": terms})
+    promotion_id: int = made["promotion_id"]
+    of = f"/promotions/{promotion_id}/moves"
+    await _done(ops, of, {"move": "submit"})
+    await simulated(db, promotion_id)
+    await _done(approver, of, {"move": "approve", "acknowledged": WARNED})
+    await _done(ops, of, {"move": "schedule"})
     return promotion_id
+
+
+async def _expose(tx: Tx, promotion_id: int) -> None:
+    """Somebody is held out, somebody is not."""
+    shared: Any = {"promotion_id": promotion_id, "version_no": 1, "at": tx.now}
+    arms = {ALPHA: "treated", BETA: ""}
+    await expose(tx, [Exposure(merchant_id=n, unit=str(n), arm=arm, **shared) for n, arm in arms.items()])
 
 
 async def _grant(tx: Tx, promotion_id: int, campaign_id: int) -> None:

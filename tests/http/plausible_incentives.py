@@ -5,6 +5,7 @@ from typing import Any
 
 from marketplace.core.users import UserRole
 from tests.http.busy_incentives import CAMPAIGN, SCHEDULE, TERMS
+from tests.incentives.market import WARNED
 
 _OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
 _STAFF = _OPS | {UserRole.ACCOUNTANT, UserRole.CONTROLLER}
@@ -33,6 +34,9 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_PROMOTION}/simulations": _OPS,
     f"GET {_PROMOTION}/simulations": _STAFF,
     f"GET {_PROMOTION}/simulations/{{simulation_id}}": _STAFF,
+    f"GET {_PROMOTION}/exposures": _STAFF,
+    f"GET {_PROMOTION}/review": _STAFF,
+    f"POST {_PROMOTION}/review": _OPS,
     f"POST {_PROMOTION}/versions/{{version_no}}/approve": _APPROVING,
     f"POST {_PROMOTION}/versions/{{version_no}}/reject": _APPROVING,
     "GET /api/v1/merchants/{merchant_id}/promotions": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
@@ -87,6 +91,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     },
     f"POST {_PROMOTION}/moves": lambda *_: {"move": "submit"},
     f"POST {_PROMOTION}/versions": lambda _, n: {"terms": {"name": f"better {n}", **TERMS}},
+    f"POST {_PROMOTION}/versions/{{version_no}}/approve": lambda *_: {"acknowledged": WARNED},
     f"POST {_PROMOTION}/simulations": lambda *_: {"from_on": "2018-05-01", "to_on": "2018-05-31"},
     f"POST {_PROMOTION}/codes": lambda *_: {"count": 2, "expires_at": "2019-01-01T00:00:00Z"},
     "POST /api/v1/incentive-changes": lambda seen, n: {

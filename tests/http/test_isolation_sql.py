@@ -44,6 +44,7 @@ HIDDEN = {
     "billing.payout_hold",
     "billing.rerating_line",
     "billing.run_charge",
+    "incentives.exposure",
 }
 """What is about a merchant, and not for it to read, or not yet: what a run will charge is only previewed there."""
 

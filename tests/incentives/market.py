@@ -7,17 +7,24 @@ import msgspec
 
 from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, FunderPart, OnDay, Plan, SpentShare, Target
+from incentives.experiments.store import Decision
 from incentives.lifecycle import Move, State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion, Version
 from incentives.rules.awards import Once, Reward, ToMerchant
+from incentives.rules.index import plan_of
 from incentives.rules.model import OrderSettled, Schedule, Terms, TotalBudget, WholePromotion
+from incentives.simulation import store as simulations
+from incentives.simulation.replay import replay
+from incentives.simulation.report import EXPECTED, Pins, digest_of, over, simulation
+from incentives.simulation.store import Asked
 from marketplace.core import policies, users
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
+from marketplace.flows.promotions.review_promotion import ReviewPromotion, review_promotion
 
 MAKER, CHECKER, REVIEWER = "ida", "aki", "rob"
 SCHEDULE = Schedule(zone="UTC", starts="2018-09-04", ends="2018-09-30")
@@ -74,10 +81,39 @@ async def drafted(db: Database, of: Campaign, wanted: Terms = TERMS, on_pause: A
     return await db.write(WORKER, MAKER, flow.draft_promotion, cmd)
 
 
+WARNED = {"power": "a test", "unsimulated": "a test"}
+"""What whoever approves here says to the warnings of a simulation over nothing."""
+
+
+async def simulated(db: Database, promotion_id: int) -> None:
+    """A simulation of the newest version, over no orders at all: it warns that nothing can be measured."""
+
+    async def simulate(tx: Tx) -> None:
+        version = await promotions.get_version(tx, promotion_id)
+        recorded = over(version.terms, date(2018, 5, 1), date(2018, 5, 31))
+        plan = plan_of(promotion_id, version.version_no, recorded)
+        [answer] = replay([plan], [])
+        pins = Pins(history="", terms=digest_of(recorded), evaluator="", tzdata="", seed=1)
+        made = simulation(plan, answer, answer, pins=pins, expected=EXPECTED, holdout=None)
+        asked = Asked(from_on=date(2018, 5, 1), to_on=date(2018, 5, 31), expected=EXPECTED, seed=1)
+        new = await simulations.insert_simulation(tx, promotion_id, version.version_no, asked)
+        await simulations.finished(tx, new.simulation_id, made)
+
+    await db.write(WORKER, MAKER, simulate)
+
+
 async def move(db: Database, of: Promotion, *moves: Move, actor: str = MAKER, reason: str = "so") -> Promotion:
+    """Approved is what was simulated just before."""
     for each in moves:
         who = {Move.APPROVE: CHECKER, Move.REJECT: CHECKER, Move.REVIEW: REVIEWER}.get(each, actor)
-        of = await db.write(WORKER, who, flow.move_promotion, of.promotion_id, each, reason)
+        if each is Move.APPROVE:
+            await simulated(db, of.promotion_id)
+        if each is Move.REVIEW:
+            cmd = ReviewPromotion(promotion_id=of.promotion_id, decision=Decision.STOP, learned=reason)
+            await db.write(WORKER, who, review_promotion, cmd)
+            of = await now(db, of)
+        else:
+            of = await db.write(WORKER, who, flow.move_promotion, of.promotion_id, each, reason, WARNED)
     return of
 
 

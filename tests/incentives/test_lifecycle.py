@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from incentives.experiments.store import Decision
 from incentives.lifecycle import (
     BEFORE_START,
     OVER,
@@ -29,6 +30,7 @@ from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Forbidden
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
+from marketplace.flows.promotions.review_promotion import ReviewPromotion, review_promotion
 from marketplace.routes.incentive_campaigns import IncentiveMove
 from tests.conftest import NOW, fresh_database
 from tests.incentives import market as m
@@ -140,7 +142,16 @@ class LifeMachine(RuleBasedStateMachine):
             else (self.promotion.promotion_id, flow.move_promotion)
         )
         try:
-            after = self.wait(self.db.write(WORKER, actor, work, thing, move, "so")).state
+            more: tuple[Any, ...] = ()
+            if of == "promotion" and honest and move is Move.APPROVE:
+                self.wait(m.simulated(self.db, thing))
+                more = (m.WARNED,)
+            if of == "promotion" and honest and move is Move.REVIEW:
+                cmd = ReviewPromotion(promotion_id=thing, decision=Decision.STOP, learned="so")
+                self.wait(self.db.write(WORKER, actor, review_promotion, cmd))
+                after = self.wait(m.now(self.db, self.promotion)).state
+            else:
+                after = self.wait(self.db.write(WORKER, actor, work, thing, move, "so", *more)).state
         except AppError:
             return
         assert after is check_move(self.states[of], move, Party.PLATFORM, of)

@@ -31,6 +31,7 @@ from tests.incentives.market import (
     MAKER,
     PLAN,
     REVIEWER,
+    WARNED,
     at,
     campaign_now,
     drafted,
@@ -41,6 +42,7 @@ from tests.incentives.market import (
     newest,
     now,
     people,
+    simulated,
     states,
     terms,
 )
@@ -299,7 +301,8 @@ async def test_bug_14_events_keep_the_version_that_was_in_force_when_they_happen
     assert await at_work(from_on) == 1  # proposed is not in force
     with pytest.raises(Forbidden, match="another person"):
         await db.write(WORKER, MAKER, flow.decide_version, promotion.promotion_id, 2, VersionState.APPROVED)
-    await db.write(WORKER, CHECKER, flow.decide_version, promotion.promotion_id, 2, VersionState.APPROVED)
+    await simulated(db, promotion.promotion_id)
+    await db.write(WORKER, CHECKER, flow.decide_version, promotion.promotion_id, 2, VersionState.APPROVED, WARNED)
     for instant in ("2018-09-05T00:00:00+00:00", "2018-10-01T00:00:00+00:00"):
         assert await at_work(from_on - timedelta(microseconds=1)) == 1
         assert await at_work(from_on) == 2
@@ -315,8 +318,9 @@ async def test_a_version_approved_late_is_never_in_force_for_what_was(db: Databa
     _, promotion = await live(db, clock)
     cmd = NewVersion(promotion_id=promotion.promotion_id, terms=terms(reward=MORE))
     await db.write(WORKER, MAKER, flow.add_version, cmd)
+    await simulated(db, promotion.promotion_id)
     clock.move_to(clock.now() + timedelta(hours=5))
-    await db.write(WORKER, CHECKER, flow.decide_version, promotion.promotion_id, 2, VersionState.APPROVED)
+    await db.write(WORKER, CHECKER, flow.decide_version, promotion.promotion_id, 2, VersionState.APPROVED, WARNED)
     assert (await newest(db, promotion)).effective_from == clock.now()
 
 

@@ -40,6 +40,7 @@ ABOUT_A_MERCHANT = {
     "": (MERCHANT, OPS | FINANCE),
     "/orders": (MERCHANT, OPS | FINANCE),
     "/orders/{order_id}": (MERCHANT, OPS | FINANCE),
+    "/promotions": (MERCHANT, OPS | FINANCE),
     "/statements": (OWNERS, FINANCE),
     "/statements/{run_id}/{currency}": (OWNERS, FINANCE),
     "/documents": (OWNERS, FINANCE),
@@ -49,6 +50,21 @@ ABOUT_A_MERCHANT = {
     "/accounts/{code}": (OWNERS, FINANCE),
     "/entries/{entry_no}": (OWNERS, FINANCE),
 }
+_PROMOTION = "/ops/promotions/{promotion_id}"
+INCENTIVES = [
+    *("GET /ops/campaigns", "GET /ops/campaigns/new", "POST /ops/campaigns"),
+    *("GET /ops/campaigns/{campaign_id}", "POST /ops/campaigns/{campaign_id}", "GET /ops/campaigns/{campaign_id}/edit"),
+    "POST /ops/campaigns/{campaign_id}/moves/{move}",
+    "GET /ops/campaigns/{campaign_id}/promotions/new",
+    "POST /ops/campaigns/{campaign_id}/promotions",
+    "POST /ops/campaigns/{campaign_id}/promotions/preview",
+    "POST /ops/incentive-changes/{owner}/{owner_id}",
+    "POST /ops/incentive-changes/{owner}/{owner_id}/{change_id}/{decision}",
+    *("GET /ops/promotions", "GET /ops/promotions/compare", f"GET {_PROMOTION}", f"GET {_PROMOTION}/edit"),
+    *(f"POST {_PROMOTION}/moves/{{move}}", f"POST {_PROMOTION}/simulations", f"POST {_PROMOTION}/versions"),
+    *(f"GET {_PROMOTION}/review", f"POST {_PROMOTION}/review"),
+    *(f"POST {_PROMOTION}/versions/preview", f"POST {_PROMOTION}/versions/{{version_no}}/{{decision}}"),
+]
 PAGES: dict[str, set[UserRole] | None] = {
     "GET /": set(UserRole),
     "GET /sign-in": None,
@@ -59,6 +75,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
     "GET /ops/parked": OPS,
+    **dict.fromkeys(INCENTIVES, OPS),
     "GET /finance": FINANCE,
     "GET /finance/runs/{run_id}": FINANCE,
     "POST /finance/runs": FINANCE,
@@ -75,6 +92,8 @@ PAGES: dict[str, set[UserRole] | None] = {
     **{f"GET /books/{{merchant_id}}{path}": staff for path, (_, staff) in ABOUT_A_MERCHANT.items()},
     **{deed.replace(" ", " /merchant"): own for deed, (own, _) in ADS.items()},
     **{deed.replace(" ", " /books/{merchant_id}"): staff for deed, (_, staff) in ADS.items()},
+    "POST /merchant/promotions/{promotion_id}/join": OWNERS,
+    "POST /books/{merchant_id}/promotions/{promotion_id}/join": OPS,
     **{f"POST /merchant/orders/{{order_id}}{deed}": own for deed, (own, _) in DEEDS_ON_ORDERS.items()},
     **{f"POST /books/{{merchant_id}}/orders/{{order_id}}{deed}": ops for deed, (_, ops) in DEEDS_ON_ORDERS.items()},
 }
@@ -96,9 +115,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.faults += [f"<{tag} {name}>" for name in given if name == "style" or name.startswith("on")]
-        if tag in {"script", "style"}:
+        if tag == "style" or (tag == "script" and not (given.get("src") or "").startswith("/static/")):
             self.faults.append(f"<{tag}>")
-        if tag in {"input", "select"} and given.get("type") != "hidden" and "label" not in self.open:
+        if tag in {"input", "select", "textarea"} and given.get("type") != "hidden" and "label" not in self.open:
             self.faults.append(f"<{tag} name={given.get('name')}> has no label")
         if tag == "img" and "alt" not in given:
             self.faults.append("<img> without alt")

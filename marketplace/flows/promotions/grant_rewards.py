@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from billing.ledger import store as ledger
+from incentives.experiments.store import Exposure, expose
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution
 from incentives.grants.store import Window
@@ -100,7 +101,8 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
     for one in await grants.contributions_by(tx, ROLE, merchant_id, [order.event_id for order in orders]):
         if one.promotion_id in desk.campaigns:
             known.setdefault(one.event_id, []).append(one)
-    changed = []
+    changed: list[Contribution] = []
+    exposed: list[Exposure] = []
     for order in orders:
         before = known.get(order.event_id, [])
         for was in before:
@@ -115,6 +117,7 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
             continue
         seen = {was.promotion_id for was in before}
         for verdict in await desk.judged(tx, order.event(desk.merchant), order.settled_at):
+            exposed += await desk.exposed(tx, verdict, order.buyer_id, order.settled_at)
             for effect in verdict.effects if verdict.promotion_id not in seen else ():
                 plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
                 now = _counted(plan, _first(effect, verdict, order, order.settled_at), order)
@@ -124,6 +127,7 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
                 _touch(touched, window, None, now)
                 changed.append(now)
     await grants.save_contributions(tx, ROLE, changed)
+    await expose(tx, exposed)
     return touched
 
 

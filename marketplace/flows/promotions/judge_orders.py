@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from incentives.experiments.store import Exposure
 from incentives.grants.rewards import is_reward, not_payable
 from incentives.promotions import store as promotions
 from incentives.rules.arms import arm_of
@@ -38,6 +39,7 @@ class Desk:
         self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
         self.granting: set[int] = set()
+        self._reached: set[tuple[int, str]] = set()
         self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
 
     async def judged(self, tx: Tx, event: Event, at: datetime) -> list[Verdict]:
@@ -50,6 +52,33 @@ class Desk:
         who = self.merchant.merchant_id
         facts = Facts(joined_at={(promotion_id, ROLE, who): at for promotion_id, at in self._joined.items()})
         return evaluate(self._indexes[keys], event, facts, at)
+
+    async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
+        """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
+        if not (verdict.effects or verdict.outcome == "held_out"):
+            return []
+        experiment = (await self.plans.get(tx, verdict.promotion_id, verdict.version)).terms.experiment
+        if experiment is None:
+            return []
+        unit = str(self._units(buyer_id)[experiment.unit])
+        if (verdict.promotion_id, unit) in self._reached:
+            return []
+        self._reached.add((verdict.promotion_id, unit))
+        arm = arm_of(experiment, unit)
+        return [
+            Exposure(
+                merchant_id=self.merchant.merchant_id,
+                promotion_id=verdict.promotion_id,
+                unit=unit,
+                arm="" if arm is None else arm.name,
+                version_no=verdict.version,
+                at=at,
+            )
+        ]
+
+    def _units(self, buyer_id: int | None) -> dict[str, int | str | None]:
+        """What is drawn, by the kinds of units of experiments."""
+        return {"merchant": self.merchant.merchant_id, "buyer": buyer_id, "region": self.merchant.region}
 
     def _in_force(self, at: datetime) -> dict[int, int]:
         """By promotion the newest version that was in force by then, before all of them the first."""
@@ -65,7 +94,6 @@ class Desk:
         """The merchant's side of a plan, in the arm that its experiment has drawn for it."""
         experiment, arm = plan.terms.experiment, None
         if experiment is not None:
-            units = {"merchant": self.merchant.merchant_id, "buyer": buyer_id, "region": self.merchant.region}
-            arm = arm_of(experiment, str(units[experiment.unit]))
+            arm = arm_of(experiment, str(self._units(buyer_id)[experiment.unit]))
         sides = next(iter(plan.sides.values())) if arm is None else plan.sides[arm.name]
         return sides[0]

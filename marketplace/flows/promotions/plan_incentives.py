@@ -1,6 +1,6 @@
 """Campaigns and promotions from draft to review: written by some, approved by somebody else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,6 +10,7 @@ from incentives.budgets.model import Budget, Owner, Scope
 from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, Plan, missing
 from incentives.discounts.model import payers_of
+from incentives.experiments.store import find_review
 from incentives.grants.rewards import not_payable
 from incentives.lifecycle import AGREED, Move, Party, State, check_move
 from incentives.promotions import store as promotions
@@ -24,7 +25,7 @@ from incentives.promotions.model import (
     unfit_for_live,
     within,
 )
-from incentives.rules.check import Problem, problems
+from incentives.rules.check import Problem, problems, refuse
 from incentives.rules.model import Schedule, Terms, funder_name
 from incentives.rules.windows import Span, schedule_span
 from incentives.store import hold_campaign
@@ -34,6 +35,7 @@ from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.policies import check_second_person
 from marketplace.core.users import STAFF_ROLES
+from marketplace.flows.promotions.pass_gate import pass_gate
 
 
 class DraftCampaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,14 +67,6 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     promotion_id: int
     terms: Terms
     effective_from: datetime | None = None
-
-
-def refuse(found: Sequence[Problem]) -> None:
-    """Raise Invalid with all that was found, if anything was."""
-    if found:
-        pointer, reason = found[0]
-        errors = [{"pointer": where, "detail": why} for where, why in found]
-        raise Invalid(f"{pointer[1:].replace('/', '.')}: {reason}", errors=errors)
 
 
 def _span(schedule: Schedule, pointer: str) -> Span:
@@ -297,8 +291,10 @@ def _to_come(tx: Tx, effective_from: datetime | None) -> datetime:
     return effective_from or tx.now
 
 
-async def decide_version(tx: Tx, promotion_id: int, version_no: int, then: VersionState) -> Version:
-    """Approve or reject a proposed version of a promotion that has been approved before.
+async def decide_version(
+    tx: Tx, promotion_id: int, version_no: int, then: VersionState, acknowledged: Mapping[str, str] | None = None
+) -> Version:
+    """Approve or reject a proposed version of a promotion that has been approved before, see `pass_gate`.
 
     It is in force from the instant that was proposed, or from now on where that has passed: never for what was.
     """
@@ -310,25 +306,29 @@ async def decide_version(tx: Tx, promotion_id: int, version_no: int, then: Versi
         raise Conflict(f"state: the promotion is {held.state}; its first version is approved with it")
     if version.state is not VersionState.PROPOSED:
         raise Conflict(f"state: the version is {version.state}", state=version.state.value)
-    single = False
+    single, passed = False, None
     if then is VersionState.APPROVED:
         single = await check_nobody_approves_own(tx, [version.author], "approve a version")
-    decided = await promotions.decide_version(tx, version, then, max(version.effective_from, tx.now))
+        passed = await pass_gate(tx, version, acknowledged or {})
+    decided = await promotions.decide_version(tx, version, then, max(version.effective_from, tx.now), passed)
     if then is VersionState.APPROVED and decided.terms.name != held.name:
         held = msgspec.structs.replace(held, name=decided.terms.name)
     saved = await promotions.save_promotion(tx, held)
     await promotions.publish(tx, saved)
     subject = f"promotion:{promotion_id}"
     action = f"promotion version {then}"
-    await audit.record(tx, action, subject, single_operator=single, version_no=version_no)
+    await audit.record(tx, action, subject, single_operator=single, version_no=version_no, passed=passed)
     return decided
 
 
-async def move_promotion(tx: Tx, promotion_id: int, move: Move, reason: str = "") -> Promotion:
+async def move_promotion(
+    tx: Tx, promotion_id: int, move: Move, reason: str = "", acknowledged: Mapping[str, str] | None = None
+) -> Promotion:
     """Take a promotion on, as the platform. Once this has committed, a paused one reserves nothing any more.
 
-    Approved is only what fits into a campaign that is itself approved, by somebody who has not written it; its budgets
-    are opened with it. Raises Invalid, Forbidden for one's own, Conflict where the state does not allow it.
+    Approved is only what fits into a campaign that is itself approved, by somebody who has not written it, and what
+    was simulated, see `pass_gate`; its budgets are opened with it. Raises Invalid, Forbidden for one's own, Conflict
+    where the state does not allow it.
     """
     found = await promotions.get_promotion(tx, promotion_id)
     await hold_campaign(tx, found.campaign_id)
@@ -345,7 +345,9 @@ async def move_promotion(tx: Tx, promotion_id: int, move: Move, reason: str = ""
             if campaign.state not in AGREED:
                 raise Conflict(f"campaign_id: its campaign is {campaign.state}, and must be approved first")
             single = await check_nobody_approves_own(tx, held.authors, "approve a promotion")
-            await promotions.decide_version(tx, newest, VersionState.APPROVED, held.starts_at)
+            passed = await pass_gate(tx, newest, acknowledged or {})
+            await promotions.decide_version(tx, newest, VersionState.APPROVED, held.starts_at, passed)
+            await audit.record(tx, "promotion approved on", f"promotion:{promotion_id}", passed=passed)
             await budgets.open_budgets(
                 tx, budgets_of_terms(promotion_id, newest.terms, lambda: time_ordered_id(tx.now))
             )
@@ -354,4 +356,6 @@ async def move_promotion(tx: Tx, promotion_id: int, move: Move, reason: str = ""
         _check_reviewer(tx, campaign)
         if held.review_at is not None and tx.now < held.review_at:
             raise Conflict(f"state: refunds count until {held.review_at:%Y-%m-%dT%H:%MZ}")
+        if await find_review(tx, promotion_id) is None:
+            raise Conflict("review: say first what was learned and what comes of it")
     return await promotions.move_promotion(tx, held, move, Party.PLATFORM, reason=reason, single=single)

@@ -15,7 +15,7 @@ import msgspec
 import incentives.rules
 import incentives.simulation
 from incentives.promotions import store as promotions
-from incentives.rules.check import problems
+from incentives.rules.check import Problem, problems, refuse
 from incentives.rules.events import Holdout
 from incentives.rules.index import event_name, plan_of
 from incentives.rules.model import Terms
@@ -27,11 +27,11 @@ from incentives.simulation.scenarios import Response
 from incentives.simulation.spool import Job, Spool, replay_spool
 from incentives.simulation.store import Asked, Summary
 from marketplace.core import jobs
+from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Invalid
 from marketplace.core.rates import PPM
-from marketplace.flows.promotions.plan_incentives import refuse
-from marketplace.flows.promotions.simulate_promotion_sql import history
+from marketplace.flows.promotions.simulate_promotion_sql import COMMISSION, history
 
 JOB = "simulate_promotion"
 DAYS_MAX = 3_660
@@ -78,24 +78,30 @@ def check_simulated(terms: Terms, recorded: Recorded | Asked) -> Terms:
         raise Invalid("from_on: needs a year from 2000 to 2199", pointer="/from_on")
     if not 0 <= (recorded.to_on - recorded.from_on).days < DAYS_MAX:
         raise Invalid(f"to_on: needs a day from {recorded.from_on} on, within {DAYS_MAX} days", pointer="/to_on")
-    found = problems(terms)
-    if event_name(terms.trigger) not in {"order.placed", "order.settled"}:
-        found = [*found, ("/trigger", "only orders are recorded: order.placed or order.settled")]
-    for part, predicate in (("event", terms.qualify.event), ("lines", terms.qualify.lines)):
-        for name in sorted(_attributes(predicate) - KNOWN):
-            found = [*found, (f"/qualify/{part}", f"recorded orders have no {name}")]
-    refuse(found)
+    refuse([*problems(terms), *not_recorded(terms)])
     return over(terms, recorded.from_on, recorded.to_on)
 
 
-def _attributes(predicate: Predicate | None) -> set[str]:
+def not_recorded(terms: Terms) -> list[Problem]:
+    """What terms ask for that no recorded order can say: they cannot be replayed."""
+    found = []
+    if event_name(terms.trigger) not in {"order.placed", "order.settled"}:
+        found.append(("/trigger", "only orders are recorded: order.placed or order.settled"))
+    for part, predicate in (("event", terms.qualify.event), ("lines", terms.qualify.lines)):
+        unknown = sorted(attributes_of(predicate) - KNOWN)
+        found += [(f"/qualify/{part}", f"recorded orders have no {name}") for name in unknown]
+    return found
+
+
+def attributes_of(predicate: Predicate | None) -> set[str]:
+    """The attributes that a predicate asks for."""
     match predicate:
         case None:
             return set()
         case AllOf(of=of) | AnyOf(of=of):
-            return {name for each in of for name in _attributes(each)}
+            return {name for each in of for name in attributes_of(each)}
         case Not(of=each):
-            return _attributes(each)
+            return attributes_of(each)
         case _:
             return {predicate.attribute}
 
@@ -117,7 +123,7 @@ async def simulate_terms(
     with tempfile.TemporaryDirectory(prefix="marketplace-simulation-") as folder:
         path = Path(folder) / "history"
         await on_progress(0, 3)
-        digest = await _spool(db, replayed, path)
+        digest, commission = await _spool(db, replayed, path)
         await on_progress(1, 3)
         both = [
             Job(
@@ -150,15 +156,17 @@ async def simulate_terms(
         pins=pins,
         expected=recorded.expected,
         holdout=recorded.holdout,
+        commission_minor=commission,
     )
     await on_progress(3, 3)
     return made
 
 
-async def _spool(db: Database, terms: Terms, path: Path) -> str:
+async def _spool(db: Database, terms: Terms, path: Path) -> tuple[str, int]:
+    """Write the history down; its digest, and the commission of its time."""
     span = schedule_span(terms.schedule)
     assert span.ends is not None
-    buyers = any(name.startswith("buyer.") for name in _attributes(terms.qualify.event))
+    buyers = any(name.startswith("buyer.") for name in attributes_of(terms.qualify.event))
     with path.open("wb") as file:
         spool = Spool(file)
         async with db.read(WORKER) as tx:
@@ -173,7 +181,10 @@ async def _spool(db: Database, terms: Terms, path: Path) -> str:
             )
             async for part in records:
                 spool.write(part)
-    return spool.digest
+            zone, first, last = terms.schedule.zone, span.starts, span.ends
+            bound = {"first": local_date(first, zone), "end": local_date(last, zone), "currency": terms.currency}
+            commission: int = await tx.scalar(COMMISSION, **bound)
+    return spool.digest, commission
 
 
 def evaluator_digest() -> str:

@@ -17,6 +17,7 @@ WITH wanted AS (
     SELECT o.merchant_id, o.order_id, o.buyer_id, o.entity_id, o.state, o.placed_at, o.delivered_at
     FROM demand.merchant_order o
     WHERE o.{happens} >= $1 AND o.{happens} < $2 AND o.currency = $3
+      AND ($4 = 1 OR (hashint8(o.merchant_id) & 2147483647) % $4 = 0)
 ), cancelled AS (
     SELECT w.merchant_id, w.order_id, coalesce(
         (SELECT min(e.at) FROM demand.order_event e
@@ -62,7 +63,8 @@ UNION ALL
 SELECT c.at, 3, 'cancelled', c.merchant_id, c.order_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM cancelled c
 ORDER BY 1, 2, 4, 5
 """
-"""$1, $2: [from, to) of what happens; $3: the currency. What is settled, refunded and cancelled follows however late.
+"""$1, $2: [from, to) of what happens; $3: the currency; $4: one merchant in how many, by lot. What is settled, refunded
+and cancelled follows however late.
 
 An order settles when it is delivered: the pass that books it comes within the day. Amounts are of goods, after the
 merchant's own discount. Refunds of imported orders have no lines: they take back what the lines say in the end.
@@ -70,9 +72,15 @@ merchant's own discount. Refunds of imported orders have no lines: they take bac
 
 MERCHANTS = """
 SELECT m.merchant_id, m.region, m.joined_on, count(o.order_id) AS orders, max(o.placed_at) AS last_at
-FROM supply.merchant m LEFT JOIN demand.merchant_order o ON o.merchant_id = m.merchant_id AND o.placed_at < $1
+FROM supply.merchant m LEFT JOIN demand.merchant_order o ON o.merchant_id = m.merchant_id AND o.placed_at < $1 AND $2
 GROUP BY m.merchant_id, m.region, m.joined_on
 """
+COMMISSION = """
+SELECT coalesce(sum(commission_minor), 0)::bigint FROM billing.commission_line
+WHERE effective_on >= :first AND effective_on < :end AND currency = :currency
+"""
+"""What the platform earned on the days from `first` to before `end`."""
+
 BUYERS = """
 SELECT b.buyer_id, b.region, b.created_at FROM demand.buyer b
 """
@@ -105,16 +113,26 @@ class _Known:
 
 
 async def history(
-    tx: Tx, on: str, starts: datetime, ends: datetime, *, currency: str, zone: str, buyers: bool
+    tx: Tx,
+    on: str,
+    starts: datetime,
+    ends: datetime,
+    *,
+    currency: str,
+    zone: str,
+    buyers: bool,
+    earlier: bool = True,
+    one_in: int = 1,
 ) -> AsyncIterator[list[Record]]:
     """Records of the orders that were placed (`order.placed`) or settled (`order.settled`) in [starts, ends), in parts.
 
-    buyers: whether what is known of buyers counts, too; it is kept in memory.
+    buyers: whether what is known of buyers counts, too; it is kept in memory. earlier: whether merchants' orders before
+    `starts` count. one_in: of so many merchants one, always the same.
     """
     await tx.plan_in_bulk()
     merchants = {
         row["merchant_id"]: _Known(row["region"], row["joined_on"], row["orders"], row["last_at"])
-        for row in await tx.raw.fetch(MERCHANTS, starts)
+        for row in await tx.raw.fetch(MERCHANTS, starts, earlier)
     }
     known_buyers = await _buyers(tx, starts) if buyers else {}
     placed = on == "order.placed"
@@ -122,7 +140,7 @@ async def history(
         happens="placed_at" if placed else "delivered_at", standing="'placed'" if placed else "'settled'"
     )
     part: list[Record] = []
-    async for row in tx.raw.cursor(query, starts, ends, currency, prefetch=PREFETCH):
+    async for row in tx.raw.cursor(query, starts, ends, currency, one_in, prefetch=PREFETCH):
         part.append(_record(row, on, currency, zone, merchants, known_buyers))
         if len(part) == PREFETCH:
             yield part

@@ -206,6 +206,19 @@ CREATE TABLE incentives.buyer_voucher (
 ;;
 CREATE INDEX ix_buyer_voucher_expiring ON incentives.buyer_voucher (expires_at) WHERE state = 'issued'
 ;;
+CREATE TABLE incentives.exposure (
+    merchant_id BIGINT NOT NULL, 
+    promotion_id BIGINT NOT NULL, 
+    unit TEXT NOT NULL, 
+    arm TEXT NOT NULL, 
+    version_no INTEGER NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_exposure PRIMARY KEY (merchant_id, promotion_id, unit), 
+    CONSTRAINT fk_exposure_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
+)
+;;
+CREATE INDEX ix_exposure_promotion_id ON incentives.exposure (promotion_id)
+;;
 CREATE TABLE incentives.merchant_progress (
     merchant_id BIGINT NOT NULL, 
     promotion_id BIGINT NOT NULL, 
@@ -293,10 +306,14 @@ CREATE TABLE incentives.promotion_version (
     made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     approved_by TEXT, 
     approved_at TIMESTAMP WITH TIME ZONE, 
+    simulation_id BIGINT, 
+    simulation_digest TEXT, 
+    acknowledged JSONB DEFAULT '{}'::jsonb NOT NULL, 
     CONSTRAINT pk_promotion_version PRIMARY KEY (promotion_id, version_no), 
     CONSTRAINT fk_promotion_version_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
     CONSTRAINT ck_promotion_version_state CHECK (state IN ('proposed', 'approved', 'rejected')), 
-    CONSTRAINT ck_promotion_version_approved CHECK ((state = 'approved') = (approved_by IS NOT NULL))
+    CONSTRAINT ck_promotion_version_approved CHECK ((state = 'approved') = (approved_by IS NOT NULL)), 
+    CONSTRAINT ck_promotion_version_simulated CHECK ((simulation_id IS NULL) = (simulation_digest IS NULL))
 )
 ;;
 CREATE TABLE incentives.public_promotion (
@@ -310,6 +327,18 @@ CREATE TABLE incentives.public_promotion (
     live BOOLEAN NOT NULL, 
     CONSTRAINT pk_public_promotion PRIMARY KEY (promotion_id), 
     CONSTRAINT fk_public_promotion_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id)
+)
+;;
+CREATE TABLE incentives.review (
+    promotion_id BIGINT NOT NULL, 
+    findings JSONB NOT NULL, 
+    decision TEXT NOT NULL, 
+    learned TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_review PRIMARY KEY (promotion_id), 
+    CONSTRAINT fk_review_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
+    CONSTRAINT ck_review_decision CHECK (decision IN ('repeat', 'change', 'stop'))
 )
 ;;
 CREATE TABLE incentives.buyer_contribution (
@@ -364,6 +393,8 @@ CREATE TABLE incentives.buyer_grant (
 ;;
 CREATE INDEX ix_buyer_grant_open ON incentives.buyer_grant (promotion_id, state) WHERE state IN ('pending', 'available')
 ;;
+CREATE INDEX ix_buyer_grant_promotion_id_at ON incentives.buyer_grant (promotion_id, at)
+;;
 CREATE TABLE incentives.merchant_contribution (
     merchant_id BIGINT NOT NULL, 
     promotion_id BIGINT NOT NULL, 
@@ -415,6 +446,8 @@ CREATE TABLE incentives.merchant_grant (
  WITH (fillfactor = 80)
 ;;
 CREATE INDEX ix_merchant_grant_open ON incentives.merchant_grant (promotion_id, state) WHERE state IN ('pending', 'available')
+;;
+CREATE INDEX ix_merchant_grant_promotion_id_at ON incentives.merchant_grant (promotion_id, at)
 ;;
 CREATE TABLE incentives.order_discount (
     merchant_id BIGINT NOT NULL, 
@@ -546,6 +579,20 @@ GRANT SELECT ON incentives.buyer_voucher TO app_buyer
 ;;
 CREATE POLICY app_buyer ON incentives.buyer_voucher FOR SELECT TO app_buyer USING (buyer_id = nullif(current_setting('app.buyer_id', true), '')::bigint)
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.exposure TO app_staff, app_worker
+;;
+ALTER TABLE incentives.exposure ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.exposure FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON incentives.exposure TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON incentives.exposure TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON incentives.exposure TO app_merchant
+;;
+CREATE POLICY app_merchant ON incentives.exposure FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.merchant_progress TO app_staff, app_worker
 ;;
 ALTER TABLE incentives.merchant_progress ENABLE ROW LEVEL SECURITY
@@ -605,6 +652,8 @@ CREATE POLICY app_worker ON incentives.public_promotion TO app_worker USING (tru
 GRANT SELECT ON incentives.public_promotion TO app_merchant
 ;;
 CREATE POLICY app_merchant ON incentives.public_promotion FOR SELECT TO app_merchant USING (live AND (merchants IS NULL OR nullif(current_setting('app.merchant_id', true), '')::bigint = ANY(merchants)))
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.review TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON incentives.buyer_contribution TO app_staff, app_worker
 ;;

@@ -1,5 +1,6 @@
 """What merchants read of their rewards: progress in promotions, grants with their entries."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -97,6 +98,12 @@ async def rewards(tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, st
             )
         )
     return found
+
+
+def running(found: Sequence[Reward]) -> list[Reward]:
+    """Those of windows that are not over, the ones with a next step first."""
+    still = [each for each in found if each.seconds_left is None or each.seconds_left > 0]
+    return sorted(still, key=lambda each: (each.missing is None, each.missing or 0))
 
 
 async def reward_grants(

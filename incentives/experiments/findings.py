@@ -1,0 +1,161 @@
+"""What a promotion changed, from the arms as they were exposed: effect with its interval, cost and return. Pure.
+
+Estimates are intention to treat: a merchant that was exposed counts in the arm that it was drawn for, whether it earned
+anything or not. Money is rounded to minor units once it is estimated.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from incentives.rules.model import Experiment
+from incentives.rules.parts import SLOTS
+from incentives.uplift.estimates import Effect, Ratio, cuped, difference, iroi, sample_ratio
+from marketplace.core.rates import PPM
+
+HELD_OUT = ""
+UNITS_MIN = 2
+
+
+class Exposed(msgspec.Struct, frozen=True, kw_only=True):
+    """A merchant of the experiment. after, before: its settled sales, net of refunds, while the promotion ran and in a
+    time as long before it. margin: the commission on the former; cost: what it was granted in all.
+    """
+
+    merchant_id: int
+    unit: str
+    arm: str
+    after_minor: int
+    before_minor: int
+    margin_minor: int
+    cost_minor: int
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """An estimate between the ends of its 95 % interval; p_ppm: the probability of one as far from zero by chance."""
+
+    estimate: int
+    low: int
+    high: int
+    p_ppm: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm beside the control. effect_minor: of sales, for each merchant; relative_ppm: of what controls sold.
+
+    iroi_ppm: margin that it brought for what it cost, 1,000,000 is as much; None where it cost nothing.
+    """
+
+    arm: str
+    treated: int
+    control: int
+    effect_minor: Interval
+    relative_ppm: int | None
+    iroi_ppm: Interval | None
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """planned_minor: what the approved simulation said it would cost. cost_minor: granted less taken back.
+
+    arms: merchants by arm, "" is held out. srm_ppm: the probability of arms so unlike what was drawn; alarm: below
+    1 in 1,000, and then no effect may be read. observational: nothing was randomised, or nobody was left to compare
+    with: there is no estimate. exposed, of all merchants that the promotion reached.
+    """
+
+    planned_minor: int | None
+    cost_minor: int
+    clawed_minor: int
+    arms: dict[str, int]
+    srm_ppm: int | None
+    alarm: bool
+    observational: bool
+    comparisons: tuple[Comparison, ...]
+
+
+def findings(
+    experiment: Experiment | None,
+    exposed: Sequence[Exposed],
+    *,
+    planned_minor: int | None,
+    cost_minor: int,
+    clawed_minor: int,
+) -> Findings:
+    """What can be said. Lots that are drawn for buyers or regions are counted, not compared."""
+    arms: dict[str, list[Exposed]] = {}
+    for each in exposed:
+        arms.setdefault(each.arm, []).append(each)
+    control = arms.get(HELD_OUT, [])
+    comparable = experiment is not None and experiment.unit == "merchant" and len(control) >= UNITS_MIN
+    compared = [
+        _compare(name, arms[name], control)
+        for name in sorted(arms)
+        if comparable and name != HELD_OUT and len(arms[name]) >= UNITS_MIN
+    ]
+    srm, alarm = _drawn_as_planned(experiment, arms)
+    return Findings(
+        planned_minor=planned_minor,
+        cost_minor=cost_minor,
+        clawed_minor=clawed_minor,
+        arms={name: len(arms[name]) for name in sorted(arms)},
+        srm_ppm=srm,
+        alarm=alarm,
+        observational=not compared,
+        comparisons=tuple(compared),
+    )
+
+
+def _drawn_as_planned(experiment: Experiment | None, arms: dict[str, list[Exposed]]) -> tuple[int | None, bool]:
+    if experiment is None or experiment.unit != "merchant":
+        return None, False
+    total = sum(arm.weight for arm in experiment.arms)
+    names = [HELD_OUT, *(arm.name for arm in experiment.arms)]
+    left = SLOTS - experiment.holdout_slots
+    weights = [experiment.holdout_slots * total, *(left * arm.weight for arm in experiment.arms)]
+    try:
+        ratio = sample_ratio([len(arms.get(name, [])) for name in names], weights)
+    except ValueError:  # a single arm: nothing was drawn
+        return None, False
+    return round(ratio.p_value * PPM), ratio.alarm
+
+
+def _compare(name: str, treated: Sequence[Exposed], control: Sequence[Exposed]) -> Comparison:
+    after, others = _sales(treated), _sales(control)
+    before, others_before = [[float(e.before_minor) for e in arm] for arm in (treated, control)]
+    known = any(before) or any(others_before)
+    effect = cuped(after, others, before, others_before) if known else difference(after, others)
+    mean = sum(others) / len(others)
+    try:
+        returned = _interval(iroi(_ratio(treated), _ratio(control)), PPM)
+    except ValueError:  # it cost nothing
+        returned = None
+    return Comparison(
+        arm=name,
+        treated=len(treated),
+        control=len(control),
+        effect_minor=_interval(effect),
+        relative_ppm=round(effect.estimate / mean * PPM) if mean > 0 else None,
+        iroi_ppm=returned,
+    )
+
+
+def _sales(arm: Sequence[Exposed]) -> list[float]:
+    return [float(each.after_minor) for each in arm]
+
+
+def _ratio(arm: Sequence[Exposed]) -> Ratio:
+    margins = [float(each.margin_minor) for each in arm]
+    return Ratio(numerators=margins, denominators=[float(each.cost_minor) for each in arm])
+
+
+def _interval(effect: Effect, scale: int = 1) -> Interval:
+    return Interval(
+        estimate=round(effect.estimate * scale),
+        low=round(effect.low * scale),
+        high=round(effect.high * scale),
+        p_ppm=round(effect.p_value * PPM),
+    )

@@ -1,0 +1,92 @@
+"""Every statement on exposures and reviews."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+
+from incentives.experiments.findings import Findings
+from incentives.experiments.tables import exposure, review
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
+
+
+class Decision(StrEnum):
+    """What comes of a promotion that is over."""
+
+    REPEAT = "repeat"
+    CHANGE = "change"
+    STOP = "stop"
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit that an experiment has reached for the first time; arm: "" is held out."""
+
+    merchant_id: int
+    promotion_id: int
+    unit: str
+    arm: str
+    version_no: int
+    at: datetime
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, what was learned, and what comes of it; never changed."""
+
+    promotion_id: int
+    findings: Findings
+    decision: Decision
+    learned: str
+    made_by: str
+    made_at: datetime
+
+
+async def expose(tx: Tx, new: Sequence[Exposure]) -> None:
+    """Note who was reached; whoever was before stays in its arm, and at its time."""
+    if new:
+        rows = [msgspec.structs.asdict(each) for each in new]
+        await tx.execute(upsert(exposure).values(rows).on_conflict_do_nothing())
+
+
+async def list_exposures(tx: Tx, promotion_id: int, *, limit: int, after: tuple[int, str] | None) -> Sequence[Exposure]:
+    """Exposures to a promotion by merchant and unit, behind (merchant, unit)."""
+    merchant_id, unit = after or (None, None)
+    rows = await tx.rows(
+        """
+        SELECT merchant_id, promotion_id, unit, arm, version_no, at FROM incentives.exposure
+        WHERE promotion_id = :promotion AND (CAST(:merchant AS bigint) IS NULL
+              OR (merchant_id, unit COLLATE "C") > (:merchant, CAST(:unit AS text)))
+        ORDER BY merchant_id, unit COLLATE "C" LIMIT :limit
+        """,
+        promotion=promotion_id,
+        merchant=merchant_id,
+        unit=unit,
+        limit=limit,
+    )
+    return [Exposure(**row._mapping) for row in rows]
+
+
+async def add_review(tx: Tx, new: Review) -> None:
+    """Raises Conflict where there is one."""
+    row: dict[str, Any] = msgspec.to_builtins(new, builtin_types=(datetime,))
+    try:
+        await tx.execute(insert(review), row)
+    except IntegrityError as fault:
+        raise Conflict("review: there is one already, and it stays as it is") from fault
+
+
+async def find_review(tx: Tx, promotion_id: int) -> Review | None:
+    """A promotion's review, None before it."""
+    row = await tx.row(
+        """
+        SELECT promotion_id, findings, decision, learned, made_by, made_at FROM incentives.review
+        WHERE promotion_id = :promotion
+        """,
+        promotion=promotion_id,
+    )
+    return None if row is None else msgspec.convert(dict(row._mapping), Review)

@@ -1,0 +1,228 @@
+"""What the pages of campaigns and promotions show: lists, how a promotion stands, what they burn, who did what."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from incentives import store as incentives
+from incentives.budgets import store as budgets
+from incentives.budgets.model import Budget, Control, Owner, Scope
+from incentives.budgets.store import Standing
+from incentives.campaigns import store as campaigns
+from incentives.campaigns.model import Campaign
+from incentives.changes import store as changes
+from incentives.changes.model import Change
+from incentives.experiments.findings import Findings
+from incentives.experiments.store import Review, find_review
+from incentives.lifecycle import State
+from incentives.promotions import store as promotions
+from incentives.promotions.model import Promotion, Version
+from incentives.simulation import store as simulations
+from incentives.simulation.report import Warned
+from incentives.simulation.store import Stored, Summary
+from incentives.store import Step
+from marketplace.consoles.burn import Burn, burn
+from marketplace.core.clock import local_date
+from marketplace.core.db import Tx
+from marketplace.flows.promotions.pass_gate import warnings_of
+from marketplace.flows.promotions.review_promotion import look_back
+
+LISTED_MAX = 50
+STEPS_MAX = 30
+COMPARED_MAX = 4
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What is used of the budget for all of a thing; nothing for what has no such budget."""
+
+    used_minor: int
+    limit_minor: int
+
+    @property
+    def ppm(self) -> int:
+        return min(1_000_000, self.used_minor * 1_000_000 // self.limit_minor) if self.limit_minor else 0
+
+
+class CampaignsPage(msgspec.Struct, frozen=True):
+    """wanted: the state that was asked for. `older`: the last campaign shown."""
+
+    campaigns: Sequence[Campaign]
+    spent: Mapping[int, Spent]
+    wanted: State | None
+    older: int | None
+
+
+class CampaignPage(msgspec.Struct, frozen=True):
+    """A campaign with its promotions, its burn, and what was done to it, the newest first."""
+
+    campaign: Campaign
+    promotions: Sequence[Promotion]
+    spent: Mapping[int, Spent]
+    burn: Burn
+    budgets: Sequence[tuple[Budget, Standing | None]]
+    changes: Sequence[Change]
+    steps: Sequence[Step]
+
+
+class PromotionsPage(msgspec.Struct, frozen=True):
+    """wanted: the state that was asked for. `older`: the last promotion shown."""
+
+    promotions: Sequence[Promotion]
+    spent: Mapping[int, Spent]
+    campaigns: Mapping[int, str]
+    wanted: State | None
+    older: int | None
+
+
+class PromotionPage(msgspec.Struct, frozen=True):
+    """A promotion with its newest version and what waits for a second person.
+
+    simulated: the newest simulation of that version that has come to a result; warnings: what whoever approves must
+    say something to. asked: all simulations, the newest first. exposed: units of its experiment by arm.
+    """
+
+    promotion: Promotion
+    campaign: Campaign
+    version: Version
+    versions: Sequence[Version]
+    burn: Burn
+    budgets: Sequence[tuple[Budget, Standing | None]]
+    changes: Sequence[Change]
+    steps: Sequence[Step]
+    asked: Sequence[Summary]
+    simulated: Stored | None
+    warnings: Sequence[Warned]
+
+    @property
+    def is_proposed(self) -> bool:
+        """Whether the newest version waits for somebody to decide on it."""
+        return self.version.state.value == "proposed"
+
+
+class ReviewPage(msgspec.Struct, frozen=True):
+    """findings: as they stand, or as they were frozen with the review."""
+
+    promotion: Promotion
+    campaign: Campaign
+    findings: Findings
+    review: Review | None
+    zone: str
+
+
+async def review_page(tx: Tx, promotion_id: int) -> ReviewPage:
+    """What a promotion has changed by now. Raises NotFound."""
+    found = await promotions.get_promotion(tx, promotion_id)
+    written = await find_review(tx, promotion_id)
+    return ReviewPage(
+        promotion=found,
+        campaign=await campaigns.get_campaign(tx, found.campaign_id),
+        findings=await look_back(tx, promotion_id) if written is None else written.findings,
+        review=written,
+        zone=(await promotions.get_version(tx, promotion_id)).terms.schedule.zone,
+    )
+
+
+async def campaigns_page(tx: Tx, wanted: State | None, before: int | None) -> CampaignsPage:
+    """Campaigns, the newest first."""
+    rows = await campaigns.list_campaigns(tx, state=wanted, limit=LISTED_MAX + 1, before=before)
+    shown = rows[:LISTED_MAX]
+    spent = await spent_of(tx, Owner.CAMPAIGN, [each.campaign_id for each in shown])
+    return CampaignsPage(shown, spent, wanted, shown[-1].campaign_id if len(rows) > LISTED_MAX else None)
+
+
+async def promotions_page(tx: Tx, wanted: State | None, before: int | None) -> PromotionsPage:
+    """Promotions of all campaigns, the newest first."""
+    rows = await promotions.list_promotions(tx, state=wanted, limit=LISTED_MAX + 1, before=before)
+    shown = rows[:LISTED_MAX]
+    named = await tx.rows(_NAMES, ids=[each.campaign_id for each in shown])
+    spent = await spent_of(tx, Owner.PROMOTION, [each.promotion_id for each in shown])
+    names = {row.campaign_id: row.name for row in named}
+    return PromotionsPage(shown, spent, names, wanted, shown[-1].promotion_id if len(rows) > LISTED_MAX else None)
+
+
+async def campaign_page(tx: Tx, campaign_id: int) -> CampaignPage:
+    """One campaign. Raises NotFound."""
+    found = await campaigns.get_campaign(tx, campaign_id)
+    below = await promotions.list_promotions(tx, campaign_id=campaign_id, limit=LISTED_MAX)
+    ids = [each.promotion_id for each in below]
+    return CampaignPage(
+        campaign=found,
+        promotions=below,
+        spent=await spent_of(tx, Owner.PROMOTION, ids),
+        burn=await _burn(tx, Owner.CAMPAIGN, campaign_id, ids, found.schedule.zone, found.ends_at),
+        budgets=await _budgets(tx, Owner.CAMPAIGN, campaign_id),
+        changes=await _changes(tx, Owner.CAMPAIGN, campaign_id),
+        steps=await incentives.history(tx, "campaign", campaign_id, limit=STEPS_MAX, before=None),
+    )
+
+
+async def promotion_page(tx: Tx, promotion_id: int) -> PromotionPage:
+    """One promotion. Raises NotFound."""
+    found = await promotions.get_promotion(tx, promotion_id)
+    version = await promotions.get_version(tx, promotion_id)
+    simulated = await simulations.newest_done(tx, promotion_id, version.version_no)
+    zone = version.terms.schedule.zone
+    return PromotionPage(
+        promotion=found,
+        campaign=await campaigns.get_campaign(tx, found.campaign_id),
+        version=version,
+        versions=await promotions.list_versions(tx, promotion_id, limit=LISTED_MAX, before=None),
+        burn=await _burn(tx, Owner.PROMOTION, promotion_id, [promotion_id], zone, found.ends_at),
+        budgets=await _budgets(tx, Owner.PROMOTION, promotion_id),
+        changes=await _changes(tx, Owner.PROMOTION, promotion_id),
+        steps=await incentives.history(tx, "promotion", promotion_id, limit=STEPS_MAX, before=None),
+        asked=await simulations.list_simulations(tx, promotion_id, limit=5, before=None),
+        simulated=simulated,
+        warnings=warnings_of(version.terms, simulated),
+    )
+
+
+async def spent_of(tx: Tx, owner: Owner, ids: Sequence[int]) -> dict[int, Spent]:
+    """What each has used of the budget for all of it."""
+    of = {
+        each.budget_id: each.owner_id
+        for each in await budgets.budgets_of(tx, owner, ids)
+        if each.scope is Scope.TOTAL and each.control is Control.ABSOLUTE
+    }
+    stood = await budgets.standings(tx, of)
+    return {of[one.budget_id]: Spent(one.reserved_minor + one.spent_minor, one.limit_minor) for one in stood}
+
+
+async def _burn(
+    tx: Tx, owner: Owner, owner_id: int, promotion_ids: Sequence[int], zone: str, ends_at: datetime | None
+) -> Burn:
+    rows = await tx.rows(_GRANTED, promotions=list(promotion_ids), zone=zone)
+    granted: dict[date, int] = {row.on_day: row.minor for row in rows}
+    spent = (await spent_of(tx, owner, [owner_id])).get(owner_id)
+    return burn(
+        granted,
+        sum(granted.values()) if spent is None else spent.used_minor,
+        None if spent is None else spent.limit_minor,
+        local_date(tx.now, zone),
+        None if ends_at is None else local_date(ends_at, zone),
+    )
+
+
+async def _budgets(tx: Tx, owner: Owner, owner_id: int) -> list[tuple[Budget, Standing | None]]:
+    """Each budget with where it stands in its newest period."""
+    of = await budgets.budgets_of(tx, owner, [owner_id])
+    stood: dict[int, Standing] = {}
+    for one in await budgets.standings(tx, [each.budget_id for each in of]):
+        stood.setdefault(one.budget_id, one)
+    return [(each, stood.get(each.budget_id)) for each in of]
+
+
+async def _changes(tx: Tx, owner: Owner, owner_id: int) -> Sequence[Change]:
+    return await changes.list_changes(tx, owner=owner, owner_id=owner_id, limit=LISTED_MAX, before=None)
+
+
+_NAMES = "SELECT campaign_id, name FROM incentives.campaign WHERE campaign_id = ANY(:ids)"
+_GRANTED = """
+SELECT CAST(g.at AT TIME ZONE :zone AS date) AS on_day, sum(g.amount_minor)::bigint AS minor
+FROM (
+    SELECT at, amount_minor FROM incentives.merchant_grant WHERE promotion_id = ANY(:promotions) AND state <> 'void'
+    UNION ALL
+    SELECT at, amount_minor FROM incentives.buyer_grant WHERE promotion_id = ANY(:promotions) AND state <> 'void'
+) AS g GROUP BY 1 ORDER BY 1
+"""

@@ -1,0 +1,75 @@
+"""A merchant's promotions on a page: what is open to it, how far it is in each, and what it has earned."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+
+from incentives.promotions.store import PublicPromotion, public_promotions
+from marketplace.consoles.books_queries import Merchant, get_merchant
+from marketplace.consoles.deeds import Refused, carry_out, done
+from marketplace.consoles.layout import PathId, Place, send
+from marketplace.core.db import Database, Tx
+from marketplace.flows.promotions.join_promotion import join_promotion
+from marketplace.flows.promotions.report_rewards import Reward, RewardGrant, reward_grants, rewards, running
+from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import MERCHANT_BOOKS, OPS, needs
+
+LISTED_MAX = 50
+
+
+class PromotionsPage(msgspec.Struct, frozen=True):
+    """running: windows that still take something in, by what is missing. grants: the newest first."""
+
+    merchant: Merchant
+    open: Sequence[PublicPromotion]
+    running: Sequence[Reward]
+    grants: Sequence[RewardGrant]
+
+
+async def promotions_page(tx: Tx, merchant_id: int) -> PromotionsPage:
+    """Raises NotFound."""
+    found = await rewards(tx, merchant_id, limit=LISTED_MAX, before=None)
+    return PromotionsPage(
+        merchant=await get_merchant(tx, merchant_id),
+        open=await public_promotions(tx, merchant_id, limit=LISTED_MAX),
+        running=running(found),
+        grants=await reward_grants(tx, merchant_id, None, limit=LISTED_MAX, before=None),
+    )
+
+
+@get("/promotions")
+async def promotions(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]
+) -> Response[str]:
+    """What is open to the merchant, what more would earn, and what it was granted."""
+    return await show_promotions(request, db, place)
+
+
+async def show_promotions(
+    request: ActorRequest, db: Database, place: Place, refused: Refused | None = None
+) -> Response[str]:
+    async with db.read(place.scope) as tx:
+        page = await promotions_page(tx, place.merchant_id)
+    may = bool(request.user.roles & (MERCHANT_BOOKS | OPS))
+    return send(request, "merchant/promotions.html", page, "promotions", place, refused=refused, may_join=may)
+
+
+@post("/promotions/{promotion_id:int}/join", guards=[needs(MERCHANT_BOOKS, OPS)])
+async def join(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], promotion_id: PathId
+) -> Response[Any]:
+    """Join a promotion that asks for it."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        del typed
+        await join_promotion(tx, place.merchant_id, promotion_id)
+        return done(f"{place.base}/promotions", "promotion_joined")
+
+    return await carry_out(request, db, work, again=partial(show_promotions, request, db, place))
+
+
+PAGES = [promotions, join]
