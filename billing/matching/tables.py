@@ -25,6 +25,7 @@ match_account = local_table(
     Column("processor_id", BigInteger),
     Column("calendar", Text, nullable=False),
     Column("lag_days", Integer, nullable=False),
+    Column("from_on", Date, nullable=False),
     Column("set_by", Text, nullable=False),
     Column("set_at", Instant, nullable=False),
     CheckConstraint("book IN ('bank', 'processor')", name="book"),
@@ -34,7 +35,8 @@ match_account = local_table(
 )
 """Whose an account is that statements name: an entity's at a bank, or at a processor. Lines of others are not matched.
 
-lag_days: within so many business days of its calendar what we have booked is expected to be on it.
+lag_days: within so many business days of its calendar what we have booked is expected to be on it. from_on: the first
+day that is matched; what was before is settled.
 """
 
 match_holiday = local_table(

@@ -89,6 +89,7 @@ CREATE TABLE billing.match_account (
     processor_id BIGINT, 
     calendar TEXT NOT NULL, 
     lag_days INTEGER NOT NULL, 
+    from_on DATE NOT NULL, 
     set_by TEXT NOT NULL, 
     set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     CONSTRAINT pk_match_account PRIMARY KEY (account), 
