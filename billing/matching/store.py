@@ -1,7 +1,7 @@
 """Every statement on items, groups, runs and what people want matched."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -24,6 +24,9 @@ _GROUP = ", ".join(
 _GROUPS = f"SELECT {_GROUP} FROM billing.match_group g LEFT JOIN billing.match_group r ON r.reverses_id = g.group_id"
 
 
+_LONGEST = timedelta(hours=1)
+
+
 def _item(row: Any) -> Item:
     named = {"book": Book(row.book), "side": Side(row.side), "kind": ItemKind(row.kind), "keys": tuple(row.keys)}
     return Item(**{**row._mapping, **named})
@@ -39,13 +42,23 @@ def _proposal(row: Any) -> Proposal:
 
 
 async def begin_run(tx: Tx, rules_version: int) -> Run:
-    row = {"run_id": time_ordered_id(tx.now), "rules_version": rules_version, "state": "running", "found": {}}
+    row: dict[str, Any] = {
+        "run_id": time_ordered_id(tx.now),
+        "rules_version": rules_version,
+        "state": "running",
+        "found": {},
+    }
     row |= {"started_by": tx.actor, "started_at": tx.now, "ended_at": None}
     await tx.execute(insert(match_run), row)
     return Run(**row)
 
 
 async def end_run(tx: Tx, run_id: int, found: dict[str, int]) -> Run:
+    """End a run, and with it those that were killed: what they had matched was looked at with it."""
+    await tx.execute(
+        "UPDATE billing.match_run SET state = 'done', ended_at = :now WHERE state = 'running' AND started_at < :killed",
+        {"now": tx.now, "killed": tx.now - _LONGEST},
+    )
     row = await tx.row(
         f"""
         UPDATE billing.match_run SET state = 'done', found = CAST(:found AS jsonb), ended_at = :now

@@ -107,7 +107,7 @@ match_item = local_table(
     CheckConstraint("suspense_id IS NULL OR (side = 'theirs' AND group_id IS NULL)", name="suspense"),
     UniqueConstraint("kind", "owner_id", "source_id", "part"),
     Index("ix_match_item_open", "book", "side", "currency", postgresql_where=text("group_id IS NULL")),
-    Index("ix_match_item_reference", "reference", postgresql_where=text("side = 'ours'")),
+    Index(None, "reference"),
     Index("ix_match_item_batch", "batch_ref", postgresql_where=text("batch_ref <> ''")),
     schema="billing",
 )

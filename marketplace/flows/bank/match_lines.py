@@ -25,6 +25,8 @@ from marketplace.flows.bank.list_items import list_items
 CANDIDATES_MAX = 5_000
 """Open lines and items of one entity and currency among which a person's eye is imitated; beyond it only ids count."""
 
+_HOUR = timedelta(hours=1)
+
 log = structlog.get_logger(__name__)
 
 Stages = Callable[[Sequence[Item], Sequence[Item], Rules], list[Draft]]
@@ -52,6 +54,18 @@ async def match_lines(db: Database, actor: str) -> Run:
         found["suspended"] += suspended
     opened, closed = await find_breaks(db, actor)
     return await db.write(WORKER, actor, _end, run, found | {"breaks_opened": opened, "breaks_closed": closed})
+
+
+async def match_new(db: Database, actor: str) -> Run | None:
+    """A pass where something new is to be matched, and each hour, because breaks age; else nothing."""
+    async with db.read(WORKER) as tx:
+        if not await agreements.list_accounts(tx):
+            return None
+        runs = await store.list_runs(tx, limit=1)
+    listed = await db.write(WORKER, actor, list_items)
+    if not listed and runs and db.clock.now() - runs[0].started_at < _HOUR:
+        return None
+    return await match_lines(db, actor)
 
 
 def _count(found: dict[str, int], stage: Stage, groups: int) -> None:
@@ -149,6 +163,6 @@ async def _chosen(tx: Tx, choose: Stages, rules: Rules) -> list[Draft]:
 
 async def _end(tx: Tx, run: Run, found: dict[str, int]) -> Run:
     ended = await store.end_run(tx, run.run_id, found)
-    await audit.record(tx, "lines matched by the rules", f"match_run:{run.run_id}", **found)
+    await audit.record(tx, "lines matched by the rules", f"match_run:{run.run_id}", found=found)
     await outbox.emit(tx, "billing.match_run_done.v1", ended)
     return ended

@@ -167,7 +167,7 @@ CREATE INDEX ix_match_item_batch ON billing.match_item (batch_ref) WHERE batch_r
 ;;
 CREATE INDEX ix_match_item_open ON billing.match_item (book, side, currency) WHERE group_id IS NULL
 ;;
-CREATE INDEX ix_match_item_reference ON billing.match_item (reference) WHERE side = 'ours'
+CREATE INDEX ix_match_item_reference ON billing.match_item (reference)
 ;;
 CREATE TABLE billing.match_proposal (
     proposal_id BIGINT NOT NULL, 
