@@ -20,16 +20,17 @@ WITH open_theirs AS MATERIALIZED (
     FROM billing.match_item t CROSS JOIN LATERAL (SELECT DISTINCT unnest(t.keys) AS key) AS k
     WHERE t.group_id IS NULL AND t.side = 'theirs'
 ), open_ours AS MATERIALIZED (
-    SELECT o.item_id, o.book, o.entity_id, o.currency, o.amount_minor, o.day, o.sort_key, k.key,
-           o.batch_ref <> '' AND k.key = o.batch_ref AS by_batch
+    SELECT o.item_id, o.book, o.entity_id, o.currency, o.amount_minor, o.day, o.sort_key, k.key
     FROM billing.match_item o
     CROSS JOIN LATERAL (SELECT DISTINCT unnest(o.keys || nullif(o.batch_ref, '')) AS key) AS k
     WHERE o.group_id IS NULL AND o.side = 'ours' AND k.key IS NOT NULL
-), pair AS (
-    SELECT t.item_id AS theirs_id, o.item_id AS ours_id, t.currency = o.currency AS same,
-           abs(t.amount_minor - o.amount_minor) AS apart, t.day, t.sort_key, o.day AS ours_day, o.sort_key AS ours_key,
-           count(*) OVER (PARTITION BY t.item_id) > 1 OR count(*) OVER (PARTITION BY o.item_id) > 1 AS several
+), fits AS (
+    SELECT DISTINCT t.item_id AS theirs_id, o.item_id AS ours_id, t.currency = o.currency AS same,
+           abs(t.amount_minor - o.amount_minor) AS apart, t.day, t.sort_key, o.day AS ours_day, o.sort_key AS ours_key
     FROM open_theirs t JOIN open_ours o ON o.book = t.book AND o.entity_id = t.entity_id AND o.key = t.key
+), pair AS (
+    SELECT f.*, count(*) OVER (PARTITION BY theirs_id) > 1 OR count(*) OVER (PARTITION BY ours_id) > 1 AS several
+    FROM fits f
 ), of_theirs AS (
     SELECT DISTINCT ON (theirs_id) * FROM pair
     ORDER BY theirs_id, same DESC, apart, ours_day, ours_key

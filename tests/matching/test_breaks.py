@@ -86,7 +86,8 @@ async def test_a_break_turns_into_another_and_is_closed_when_it_matches(market: 
 async def test_a_batch_on_1030_that_is_not_even(market: Database) -> None:
     async def half(tx: Tx) -> None:
         entry = NewEntry(
-            merchant_id=MERCHANTS[0], kind="goodwill", source_id=1, currency="EUR", occurred_at=tx.now, effective_on=TODAY,
+            merchant_id=MERCHANTS[0], kind="goodwill", source_id=1, currency="EUR", occurred_at=tx.now,
+            effective_on=TODAY,
             legs=legs({Account.CONTROL: 5, Account.ADJUSTMENTS: -5}, dimensions={Account.CONTROL: 77}),
         )  # fmt: skip
         await ledger.post(tx, [entry])
