@@ -3,6 +3,42 @@
 Ties are broken by day, amount and sort_key, never by ids, so that the result does not depend on what came first.
 """
 
+# Items that are new and those still open, of which exactly one on either side has a reference and an amount, and for
+# which nothing is to be booked: most of a month, matched before it is even stored.
+NEW_PAIRS = """
+CREATE TEMP TABLE match_pair ON COMMIT DROP AS
+SELECT row_number() OVER () AS nth, min(i.item_id) FILTER (WHERE i.side = 'theirs') AS theirs_id,
+       min(i.item_id) FILTER (WHERE i.side = 'ours') AS ours_id, i.book, i.currency
+FROM (SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id
+      FROM match_new
+      UNION ALL
+      SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id
+      FROM billing.match_item WHERE group_id IS NULL) AS i
+WHERE i.reference <> ''
+GROUP BY i.book, i.entity_id, CASE WHEN i.book = 'processor' THEN i.processor_id END, i.currency, i.reference,
+         i.amount_minor
+HAVING count(*) = 2 AND count(*) FILTER (WHERE i.side = 'theirs') = 1
+   AND bool_and(CASE i.side WHEN 'ours' THEN i.booked ELSE i.suspense_id IS NULL END)"""
+
+GROUP_NEW_PAIRS = """
+INSERT INTO billing.match_group (group_id, run_id, stage, rules_version, score, reasons, book, currency, theirs, ours,
+                                 residue_minor, made_by, made_at)
+SELECT :last + p.nth, :run, 'exact', :rules, 100, ARRAY['the same reference'], p.book, p.currency, ARRAY[p.theirs_id],
+       ARRAY[p.ours_id], 0, :actor, :now
+FROM match_pair p"""
+
+_PAIRED = """(SELECT theirs_id AS item_id, :last + nth AS group_id FROM match_pair
+              UNION ALL SELECT ours_id, :last + nth FROM match_pair) AS p"""
+
+KEEP_NEW = f"""
+INSERT INTO billing.match_item ({{columns}}, group_id)
+SELECT {{listed}}, p.group_id FROM match_new n LEFT JOIN {_PAIRED} ON p.item_id = n.item_id"""
+
+MARK_OPEN = f"""
+UPDATE billing.match_item i SET group_id = p.group_id
+FROM {_PAIRED}
+WHERE i.item_id = p.item_id AND i.group_id IS NULL"""
+
 _OPEN = "i.book = :book AND i.group_id IS NULL"
 
 # The n-th of ours with a reference, currency and amount belongs to the n-th of theirs. An item that could go by several
@@ -51,24 +87,22 @@ WHERE NOT p.plain ORDER BY t.day, t.sort_key"""
 
 # One open item on either side with a reference, whose amounts differ: the rules say what may explain it.
 NEAR_PAIRS = f"""
-WITH keyed AS (
-    SELECT DISTINCT i.side, i.entity_id, i.processor_id, i.currency, unnest(i.keys) AS key, i.item_id
+WITH keyed AS MATERIALIZED (
+    SELECT DISTINCT i.side, i.entity_id, i.processor_id, i.currency, unnest(i.keys) AS key, i.item_id, i.amount_minor,
+           i.day, i.sort_key
     FROM billing.match_item i WHERE {_OPEN}
-), single AS (
-    SELECT side, entity_id, currency, key, min(item_id) AS item_id FROM keyed
-    GROUP BY side, entity_id, currency, key HAVING count(*) = 1
+), single AS MATERIALIZED (
+    SELECT k.*, count(*) OVER (PARTITION BY side, entity_id, currency, key) AS several FROM keyed k
 )
-SELECT DISTINCT ON (theirs.day, theirs.sort_key) theirs.item_id AS theirs_id, ours.item_id AS ours_id,
-       theirs.amount_minor AS theirs_minor, ours.amount_minor AS ours_minor
+SELECT DISTINCT ON (t.day, t.sort_key) t.item_id AS theirs_id, o.item_id AS ours_id, t.amount_minor AS theirs_minor,
+       o.amount_minor AS ours_minor
 FROM single t
-JOIN single o ON o.side = 'ours' AND (o.entity_id, o.currency, o.key) = (t.entity_id, t.currency, t.key)
-JOIN billing.match_item theirs ON theirs.item_id = t.item_id
-JOIN billing.match_item ours ON ours.item_id = o.item_id
-WHERE t.side = 'theirs' AND theirs.amount_minor <> ours.amount_minor
-  AND (theirs.amount_minor > 0) = (ours.amount_minor > 0)
-  AND abs(theirs.amount_minor - ours.amount_minor) <= :most
-  AND (theirs.processor_id = ours.processor_id OR theirs.processor_id IS NULL)
-ORDER BY theirs.day, theirs.sort_key, ours.day, ours.sort_key"""
+JOIN single o ON o.side = 'ours' AND o.several = 1 AND o.entity_id = t.entity_id AND o.currency = t.currency
+             AND o.key = t.key
+WHERE t.side = 'theirs' AND t.several = 1 AND t.amount_minor <> o.amount_minor
+  AND (t.amount_minor > 0) = (o.amount_minor > 0) AND abs(t.amount_minor - o.amount_minor) <= :most
+  AND (t.processor_id = o.processor_id OR t.processor_id IS NULL)
+ORDER BY t.day, t.sort_key, o.day, o.sort_key"""
 
 # All open items of a batch against all open lines that name it, when both come to the same.
 BATCHES = f"""

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from billing.matching import pairs_sql
 from billing.matching.model import Book, Draft, Group, Item, ItemKind, Proposal, Run, Side, Stage
-from billing.matching.tables import match_group, match_proposal, match_run
+from billing.matching.tables import match_group, match_item, match_proposal, match_run
 from marketplace.core import blocks
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
@@ -96,6 +96,22 @@ async def list_runs(tx: Tx, *, limit: int, before: int | None = None) -> list[Ru
 async def lock_pass(tx: Tx) -> None:
     """Let one pass at a time list and pair: held until the transaction ends."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtext('match_items'))")
+
+
+async def keep_new(tx: Tx, run: Run) -> int:
+    """Store the items in `match_new`, those in pairs as groups at once; returns how many groups there are."""
+    await tx.execute("ANALYZE match_new")
+    await tx.execute(pairs_sql.NEW_PAIRS)
+    await tx.execute("ANALYZE match_pair")
+    pairs: int = await tx.scalar("SELECT count(*) FROM match_pair")
+    last = await blocks.reserve(tx, "match_group", pairs)
+    stamp = {"run": run.run_id, "rules": run.rules_version, "actor": tx.actor, "now": tx.now}
+    await tx.execute(pairs_sql.GROUP_NEW_PAIRS, {"last": last, **stamp})
+    names = [column.name for column in match_item.columns if column.name != "group_id"]
+    listed = ", ".join(f"n.{name}" for name in names)
+    await tx.execute(pairs_sql.KEEP_NEW.format(columns=", ".join(names), listed=listed), {"last": last})
+    await tx.execute(pairs_sql.MARK_OPEN, {"last": last})
+    return pairs
 
 
 async def pair_exactly(tx: Tx, run: Run, book: Book) -> tuple[int, list[Draft]]:

@@ -108,7 +108,7 @@ match_item = local_table(
     UniqueConstraint("kind", "owner_id", "source_id", "part"),
     Index("ix_match_item_open", "book", "side", "currency", postgresql_where=text("group_id IS NULL")),
     Index(None, "reference"),
-    Index("ix_match_item_batch", "batch_ref", postgresql_where=text("batch_ref <> ''")),
+    Index("ix_match_item_batch", "batch_ref", postgresql_where=text("batch_ref <> '' AND side = 'ours'")),
     schema="billing",
 )
 """One side of a match: a line of a bank or processor (`theirs`), or what our books expect there (`ours`), once.
@@ -136,7 +136,7 @@ match_group = local_table(
     Column("ours", ARRAY(BigInteger), nullable=False),
     Column("residue_minor", BigInteger, nullable=False),
     Column("residue_kind", Text, nullable=False, server_default=text("''")),
-    Column("reverses_id", BigInteger, unique=True),
+    Column("reverses_id", BigInteger),
     Column("made_by", Text, nullable=False),
     Column("made_at", Instant, nullable=False),
     CheckConstraint("stage IN ('exact', 'explained', 'batch', 'subset', 'likely', 'manual', 'unmatch')", name="stage"),
@@ -144,6 +144,7 @@ match_group = local_table(
     CheckConstraint("residue_kind IN ('', 'fee', 'exchange', 'rounding')", name="residue_kind"),
     CheckConstraint("(residue_minor = 0) = (residue_kind = '')", name="residue"),
     CheckConstraint("cardinality(theirs) > 0 AND cardinality(ours) > 0", name="sides"),
+    Index("uq_match_group_reverses", "reverses_id", unique=True, postgresql_where=text("reverses_id IS NOT NULL")),
     schema="billing",
 )
 """What belongs together; never changed: what was wrong is taken back by a group that reverses it.

@@ -47,7 +47,7 @@ class GroupDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/match-runs", guards=[needs(FINANCE)], status_code=200, opt=ONCE)
 async def run_matching(request: ActorRequest, db: NamedDependency[Database]) -> Response[Run]:
-    """Match all that is open by the rules in force, and name what does not match. The worker does so every minute."""
+    """Match all that is open by the rules in force, and name what does not match. A worker does so, too."""
 
     async def work(tx: Tx) -> Run:
         return await match_lines(db, tx.actor)

@@ -76,7 +76,7 @@ RIPE: dict[str, str] = {
 
 SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_API}/match-accounts": lambda _, n: {"account": f"DE{n:04}", "entity_id": 1, "from_on": "2018-01-01"},
-    f"POST {_API}/match-holidays": lambda _, n: {"calendar": "TARGET", "days": ["2018-12-25", f"2019-01-{n % 28 + 1:02}"]},
+    f"POST {_API}/match-holidays": lambda _, n: {"calendar": "T2", "days": [f"2019-01-{n % 28 + 1:02}"]},
     f"POST {_API}/match-rules": lambda _, n: {"window_days": n % 9, "likely_score": 90},
     f"POST {_API}/fee-schedules": lambda _, n: {
         "processor": "card", "from_on": f"2018-0{n % 9 + 1}-01",

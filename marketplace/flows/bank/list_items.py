@@ -3,33 +3,45 @@
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
+
 from billing.matching import store
 from billing.matching.agreements import store as agreements
 from billing.matching.calendars import business_days_after
+from billing.matching.model import Run
 from marketplace.core import blocks
 from marketplace.core.db import Tx
-from marketplace.flows.bank.list_items_sql import LIST, REFRESH, SOURCES
+from marketplace.flows.bank.list_items_sql import LIST, NEW, REFRESH, SOURCES
 
 _DAYS_AHEAD = 60
 
 
-async def list_items(tx: Tx) -> int:
-    """List what is new and bring what is open level with what it stands for; returns how many items are new.
+class Listed(msgspec.Struct, frozen=True):
+    """How many items are new, and how many groups were made at once."""
 
-    Only accounts that somebody has named are looked at, from the day on that was said.
+    items: int
+    groups: int
+
+
+async def list_items(tx: Tx, run: Run) -> Listed:
+    """List what is new and bring what is open level with what it stands for.
+
+    Only accounts that somebody has named are looked at, from the day on that was said. Items that are the only ones
+    with their reference and amount are matched with being listed.
     """
-    await tx.plan_in_bulk()
+    await tx.plan_in_bulk(brings_rows=True)
     await store.lock_pass(tx)
     for statement in REFRESH:
         await tx.execute(statement)
+    await tx.execute(NEW)
     dues, listed = await _dues(tx), 0
+    first = await blocks.reserve(tx, "match_item", 0)
     for source in SOURCES:
-        last = await blocks.reserve(tx, "match_item", 0)
-        new = await tx.execute(LIST.format(source=source), {"last": last, **dues})
-        if new.rowcount:
-            await blocks.reserve(tx, "match_item", new.rowcount)
+        new = await tx.execute(LIST.format(source=source), {"last": first + listed, **dues})
         listed += new.rowcount
-    return listed
+    if listed:
+        await blocks.reserve(tx, "match_item", listed)
+    return Listed(listed, await store.keep_new(tx, run) if listed else 0)
 
 
 async def _dues(tx: Tx) -> dict[str, Any]:

@@ -225,8 +225,11 @@ _COLUMNS = (
 )  # fmt: skip
 _KEPT = [name for name in _COLUMNS if name not in {"calendar", "lag_days"}]
 
+NEW = """
+CREATE TEMP TABLE match_new (LIKE billing.match_item INCLUDING DEFAULTS) ON COMMIT DROP"""
+
 LIST = f"""
-INSERT INTO billing.match_item (item_id, expected_on, {", ".join(_KEPT)})
+INSERT INTO match_new (item_id, expected_on, {", ".join(_KEPT)})
 SELECT :last + row_number() OVER (),
        coalesce(d.due_on, s.day + s.lag_days), {", ".join(f"s.{name}" for name in _KEPT)}
 FROM ({{source}}) AS s ({", ".join(_COLUMNS)})

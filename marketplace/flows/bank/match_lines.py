@@ -25,8 +25,6 @@ from marketplace.flows.bank.list_items import list_items
 CANDIDATES_MAX = 5_000
 """Open lines and items of one entity and currency among which a person's eye is imitated; beyond it only ids count."""
 
-_HOUR = timedelta(hours=1)
-
 log = structlog.get_logger(__name__)
 
 Stages = Callable[[Sequence[Item], Sequence[Item], Rules], list[Draft]]
@@ -35,14 +33,17 @@ Stages = Callable[[Sequence[Item], Sequence[Item], Rules], list[Draft]]
 async def match_lines(db: Database, actor: str) -> Run:
     """Match what is open by the rules in force; the same again changes nothing."""
     run, rules = await db.write(WORKER, actor, _begin)
-    found: dict[str, int] = {"listed": await db.write(WORKER, actor, list_items)}
-    await db.analyze("billing.match_item")
+    listed = await db.write(WORKER, actor, list_items, run)
+    found: dict[str, int] = {"listed": listed.items, Stage.EXACT: listed.groups}
+    if listed.items:
+        await db.analyze("billing.match_item", "billing.match_group")
     for book in Book:
         paired, others = await db.write(WORKER, actor, _pair, run, book)
         crash_point("matching.paired")
         _count(found, Stage.EXACT, paired + await _make(db, actor, run, others))
         for stage, plan in ((Stage.EXPLAINED, _explained), (Stage.BATCH, _batches)):
             async with db.read(WORKER) as tx:
+                await tx.plan_in_bulk()
                 drafts = await plan(tx, book, rules)
             _count(found, stage, await _make(db, actor, run, drafts))
     for stage, choose in ((Stage.SUBSET, pure.subsets), (Stage.LIKELY, pure.likely_pairs)):
@@ -56,16 +57,11 @@ async def match_lines(db: Database, actor: str) -> Run:
     return await db.write(WORKER, actor, _end, run, found | {"breaks_opened": opened, "breaks_closed": closed})
 
 
-async def match_new(db: Database, actor: str) -> Run | None:
-    """A pass where something new is to be matched, and each hour, because breaks age; else nothing."""
+async def match_named(db: Database, actor: str) -> Run | None:
+    """A pass, where somebody has named an account; else nothing."""
     async with db.read(WORKER) as tx:
-        if not await agreements.list_accounts(tx):
-            return None
-        runs = await store.list_runs(tx, limit=1)
-    listed = await db.write(WORKER, actor, list_items)
-    if not listed and runs and db.clock.now() - runs[0].started_at < _HOUR:
-        return None
-    return await match_lines(db, actor)
+        named = await agreements.list_accounts(tx)
+    return await match_lines(db, actor) if named else None
 
 
 def _count(found: dict[str, int], stage: Stage, groups: int) -> None:

@@ -120,9 +120,10 @@ CREATE TABLE billing.match_group (
     CONSTRAINT ck_match_group_reverses CHECK ((stage = 'unmatch') = (reverses_id IS NOT NULL)), 
     CONSTRAINT ck_match_group_residue_kind CHECK (residue_kind IN ('', 'fee', 'exchange', 'rounding')), 
     CONSTRAINT ck_match_group_residue CHECK ((residue_minor = 0) = (residue_kind = '')), 
-    CONSTRAINT ck_match_group_sides CHECK (cardinality(theirs) > 0 AND cardinality(ours) > 0), 
-    CONSTRAINT uq_match_group_reverses_id UNIQUE (reverses_id)
+    CONSTRAINT ck_match_group_sides CHECK (cardinality(theirs) > 0 AND cardinality(ours) > 0)
 )
+;;
+CREATE UNIQUE INDEX uq_match_group_reverses ON billing.match_group (reverses_id) WHERE reverses_id IS NOT NULL
 ;;
 CREATE TABLE billing.match_holiday (
     calendar TEXT NOT NULL, 
@@ -163,7 +164,7 @@ CREATE TABLE billing.match_item (
     CONSTRAINT uq_match_item_kind_owner_id_source_id_part UNIQUE (kind, owner_id, source_id, part)
 )
 ;;
-CREATE INDEX ix_match_item_batch ON billing.match_item (batch_ref) WHERE batch_ref <> ''
+CREATE INDEX ix_match_item_batch ON billing.match_item (batch_ref) WHERE batch_ref <> '' AND side = 'ours'
 ;;
 CREATE INDEX ix_match_item_open ON billing.match_item (book, side, currency) WHERE group_id IS NULL
 ;;
