@@ -4,12 +4,14 @@ import billing.ads.order_tables
 import billing.ads.tables
 import billing.bank_accounts.tables
 import billing.bank_files.tables
+import billing.breaks.tables
 import billing.charges.tables
 import billing.documents.tables
 import billing.exchange.tables
 import billing.journals.tables
 import billing.ledger.tables
 import billing.line_disputes.tables
+import billing.matching.tables
 import billing.openings.tables
 import billing.payers.tables
 import billing.payments.tables

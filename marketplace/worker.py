@@ -27,6 +27,7 @@ from marketplace.flows.acquisition.refer_merchants import reward_referrals
 from marketplace.flows.ads import book_slots, deliver_ad_orders, plan_campaign, rate_ads, score_campaigns
 from marketplace.flows.ads.forget_ad_events import forget_ad_events
 from marketplace.flows.bank.import_bank_file import read_unfinished
+from marketplace.flows.bank.match_lines import match_named
 from marketplace.flows.bank.take_bank_folder import take_bank_folder
 from marketplace.flows.books import roll_ledger
 from marketplace.flows.commission import settle_orders
@@ -183,6 +184,12 @@ async def _dun_claims(db: Database, _: Any) -> None:
         log.info("payers reminded of claims", claims=dunned)
 
 
+async def _match_lines(db: Database, _: Any) -> None:
+    run = await match_named(db, ACTOR)
+    if run:
+        log.info("lines matched", **run.found)
+
+
 async def _run_products(db: Database, _: Any) -> None:
     """What was charged is set off before anybody is asked for it, and asked for before anybody recovers."""
     done = {
@@ -221,6 +228,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
         "take_bank_files": Job(take_bank_files, cron="* * * * *"),
+        "match_lines": Job(_match_lines, cron="*/3 * * * *"),
         "run_products": Job(_run_products, cron="*/10 * * * *"),
         "advance_incentives": Job(_advance_incentives, cron="* * * * *"),
         "grant_rewards": Job(_grant_rewards, cron="* * * * *"),

@@ -88,6 +88,7 @@ _DIMENSIONS = {
     Account.STOCK: "item",
     Account.EXCHANGE_POSITION: "rate",
     Account.SUPPLIER_PAYABLE: "provider",
+    Account.SUSPENSE: "bank line",
     Account.INCENTIVE_COST: "promotion",
     Account.INCENTIVE_PAYABLE: "promotion",
     Account.INCENTIVE_CONTRA_REVENUE: "promotion",

@@ -23,6 +23,10 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "credit": ("credit",),
     "payments": ("payments", "payment-events", "payment-commands", "processor-files", "reconciliation"),
     "bank": ("bank-files", "bank-mappings"),
+    "matching": (
+        "match-accounts", "match-holidays", "match-rules", "match-runs", "match-groups", "match-proposals",
+        "open-items", "fee-schedules", "breaks", "write-off-limits",
+    ),
     "contracts": ("contracts", "reratings"),
     "payers": ("payers", "payer-contracts", "payer-claims", "caps", "claims", "claim-ageing"),
     "settlements": ("settlements",),

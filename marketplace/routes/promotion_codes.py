@@ -45,7 +45,7 @@ async def create_codes(
 
 
 @get(_PATH, guards=[needs(OPS)])
-async def list_codes(
+async def list_promotion_codes(
     db: NamedDependency[Database], promotion_id: PathId, limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[Code]:
     """The codes of a promotion in the order of their letters, and what they were used for."""
@@ -64,4 +64,4 @@ async def make_code_void(
     return await once(request, db, void_code, promotion_id, code)
 
 
-HANDLERS = [create_codes, list_codes, make_code_void]
+HANDLERS = [create_codes, list_promotion_codes, make_code_void]

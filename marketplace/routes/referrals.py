@@ -76,7 +76,7 @@ async def create_programme(
 
 
 @get("/referral-codes", guards=[needs(STAFF)])
-async def list_codes(
+async def list_referral_codes(
     request: ActorRequest,
     db: NamedDependency[Database],
     merchant_id: QueryId = None,
@@ -156,7 +156,7 @@ async def get_referral(request: ActorRequest, db: NamedDependency[Database], ref
 HANDLERS = [
     list_programmes,
     create_programme,
-    list_codes,
+    list_referral_codes,
     create_code,
     get_code,
     change_code,

@@ -33,6 +33,7 @@ from tests.billing.corruptions_journals import (
     add_line_dispute,
     add_opening,
 )
+from tests.billing.corruptions_matching import MATCHING_CORRUPTIONS, add_matching
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
@@ -87,9 +88,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
          "UPDATE billing.ledger_head SET last_entry_no = last_entry_no + 1 WHERE merchant_id = 1"],
         {"numbers-dense"},
     ),
-    "an entry that was removed": (
-        [f"DELETE FROM billing.entry WHERE {LAST}"], {"numbers-dense"},
-    ),
+    "an entry that was removed": ([f"DELETE FROM billing.entry WHERE {LAST}"], {"numbers-dense"}),
     "books without a head": ([COPY.format("99, 1", "1", "effective_on")], {"heads-exist"}),
     "a roll-up that is off": (
         ["UPDATE billing.account_day SET debit_minor = debit_minor + 1 WHERE merchant_id = 1 AND account = 4000",
@@ -271,9 +270,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"closed-stays-closed"},
     ),
     "a listing said to be counted that has no stock": ([OFFER.format("true")], {"counted-have-stock"}),
-    "stock of a listing that is not counted": (
-        [OFFER.format("false"), STOCK.format(0)], {"counted-have-stock"},
-    ),
+    "stock of a listing that is not counted": ([OFFER.format("false"), STOCK.format(0)], {"counted-have-stock"}),
     "stock of no listing": ([STOCK.format(0)], {"counted-have-stock"}),
     "a unit reserved for nobody": ([OFFER.format("true"), STOCK.format(1)], {"reserved-is-promised"}),
     "a unit of an open order that is not reserved": (
@@ -294,7 +291,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
     **JOURNAL_CORRUPTIONS,
-    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | DISCOUNT_CORRUPTIONS),
+    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | DISCOUNT_CORRUPTIONS | MATCHING_CORRUPTIONS),
 }  # fmt: skip
 
 
@@ -341,6 +338,7 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_opening(db, MAKER)
         await add_rewards(db)
         await add_discounts(db)
+        await add_matching(db)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)
         async with db.engine.connect() as owner:

@@ -203,6 +203,20 @@ async def add_remittance(
     await tx.execute(insert(payer_remittance), row)
 
 
+async def remittance_of(tx: Tx, payer_id: int, claim_id: int, bank_ref: str) -> int:
+    """The id of the money that came for a claim under the bank's reference."""
+    found: int = await tx.scalar(
+        """
+        SELECT remittance_id FROM billing.payer_remittance
+        WHERE payer_id = :payer AND claim_id = :claim AND bank_ref = :ref
+        """,
+        payer=payer_id,
+        claim=claim_id,
+        ref=bank_ref,
+    )
+    return found
+
+
 async def add_rejection(
     tx: Tx, claim: PayerClaim, line_no: int, *, kind: str, amount_minor: int, fee_minor: int, reason: str, on: date
 ) -> Rejection:

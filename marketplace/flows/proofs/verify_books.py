@@ -12,6 +12,7 @@ from marketplace.flows.proofs import (
     verify_documents,
     verify_exchange,
     verify_journals,
+    verify_matching,
     verify_payers,
     verify_payouts,
     verify_products,
@@ -382,11 +383,10 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_payouts.PROOFS,
     *verify_stock.PROOFS,
     *verify_products.PROOFS,
-    *verify_ads.PROOFS,
+    *(verify_ads.PROOFS + verify_ad_orders.PROOFS),
     *verify_journals.PROOFS,
     *verify_exchange.PROOFS,
-    *verify_ad_orders.PROOFS,
-    *(*verify_documents.PROOFS, *verify_rewards.PROOFS, *verify_agents.PROOFS),
+    *(*verify_documents.PROOFS, *verify_rewards.PROOFS, *verify_agents.PROOFS, *verify_matching.PROOFS),
 )
 
 OPEN_ITEMS = {

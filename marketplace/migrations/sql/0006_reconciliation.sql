@@ -68,6 +68,193 @@ CREATE TABLE billing.bank_mapping (
     CONSTRAINT uq_bank_mapping_name_version UNIQUE (name, version)
 )
 ;;
+CREATE TABLE billing.fee_schedule (
+    processor_id BIGINT NOT NULL, 
+    version INTEGER NOT NULL, 
+    from_on DATE NOT NULL, 
+    fees JSONB NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_fee_schedule PRIMARY KEY (processor_id, version), 
+    CONSTRAINT ck_fee_schedule_approved CHECK ((approved_by IS NULL) = (approved_at IS NULL))
+)
+;;
+CREATE TABLE billing.match_account (
+    account TEXT NOT NULL, 
+    book TEXT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    processor_id BIGINT, 
+    calendar TEXT NOT NULL, 
+    lag_days INTEGER NOT NULL, 
+    from_on DATE NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_match_account PRIMARY KEY (account), 
+    CONSTRAINT ck_match_account_book CHECK (book IN ('bank', 'processor')), 
+    CONSTRAINT ck_match_account_processor CHECK ((book = 'processor') = (processor_id IS NOT NULL)), 
+    CONSTRAINT ck_match_account_lag CHECK (lag_days BETWEEN 0 AND 60)
+)
+;;
+CREATE TABLE billing.match_group (
+    group_id BIGINT NOT NULL, 
+    run_id BIGINT, 
+    proposal_id BIGINT, 
+    stage TEXT NOT NULL, 
+    rules_version INTEGER NOT NULL, 
+    score INTEGER NOT NULL, 
+    reasons TEXT[] NOT NULL, 
+    book TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    theirs BIGINT[] NOT NULL, 
+    ours BIGINT[] NOT NULL, 
+    residue_minor BIGINT NOT NULL, 
+    residue_kind TEXT DEFAULT '' NOT NULL, 
+    reverses_id BIGINT, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_match_group PRIMARY KEY (group_id), 
+    CONSTRAINT ck_match_group_stage CHECK (stage IN ('exact', 'explained', 'batch', 'subset', 'likely', 'manual', 'unmatch')), 
+    CONSTRAINT ck_match_group_reverses CHECK ((stage = 'unmatch') = (reverses_id IS NOT NULL)), 
+    CONSTRAINT ck_match_group_residue_kind CHECK (residue_kind IN ('', 'fee', 'exchange', 'rounding')), 
+    CONSTRAINT ck_match_group_residue CHECK ((residue_minor = 0) = (residue_kind = '')), 
+    CONSTRAINT ck_match_group_sides CHECK (cardinality(theirs) > 0 AND cardinality(ours) > 0)
+)
+;;
+CREATE UNIQUE INDEX uq_match_group_reverses ON billing.match_group (reverses_id) WHERE reverses_id IS NOT NULL
+;;
+CREATE TABLE billing.match_holiday (
+    calendar TEXT NOT NULL, 
+    day DATE NOT NULL, 
+    CONSTRAINT pk_match_holiday PRIMARY KEY (calendar, day)
+)
+;;
+CREATE TABLE billing.match_item (
+    item_id BIGINT NOT NULL, 
+    book TEXT NOT NULL, 
+    side TEXT NOT NULL, 
+    kind TEXT NOT NULL, 
+    owner_id BIGINT NOT NULL, 
+    source_id BIGINT NOT NULL, 
+    part INTEGER DEFAULT '0' NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    processor_id BIGINT, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    fee_minor BIGINT, 
+    reference TEXT NOT NULL, 
+    batch_ref TEXT NOT NULL, 
+    keys TEXT[] NOT NULL, 
+    party TEXT NOT NULL, 
+    party_account TEXT NOT NULL, 
+    words TEXT NOT NULL, 
+    day DATE NOT NULL, 
+    expected_on DATE NOT NULL, 
+    sort_key TEXT NOT NULL, 
+    booked BOOLEAN NOT NULL, 
+    booked_as BIGINT, 
+    suspense_id BIGINT, 
+    group_id BIGINT, 
+    CONSTRAINT pk_match_item PRIMARY KEY (item_id), 
+    CONSTRAINT ck_match_item_book CHECK (book IN ('bank', 'processor')), 
+    CONSTRAINT ck_match_item_side CHECK (side IN ('theirs', 'ours')), 
+    CONSTRAINT ck_match_item_suspense CHECK (suspense_id IS NULL OR (side = 'theirs' AND group_id IS NULL)), 
+    CONSTRAINT uq_match_item_kind_owner_id_source_id_part UNIQUE (kind, owner_id, source_id, part)
+)
+;;
+CREATE INDEX ix_match_item_batch ON billing.match_item (batch_ref) WHERE batch_ref <> '' AND side = 'ours'
+;;
+CREATE INDEX ix_match_item_open ON billing.match_item (book, side, currency) WHERE group_id IS NULL
+;;
+CREATE INDEX ix_match_item_reference ON billing.match_item (reference)
+;;
+CREATE TABLE billing.match_proposal (
+    proposal_id BIGINT NOT NULL, 
+    action TEXT NOT NULL, 
+    theirs BIGINT[] NOT NULL, 
+    ours BIGINT[] NOT NULL, 
+    group_id BIGINT, 
+    reason TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    decided_by TEXT, 
+    decided_at TIMESTAMP WITH TIME ZONE, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_match_proposal PRIMARY KEY (proposal_id), 
+    CONSTRAINT ck_match_proposal_action CHECK (action IN ('match', 'unmatch')), 
+    CONSTRAINT ck_match_proposal_state CHECK (state IN ('proposed', 'approved', 'rejected')), 
+    CONSTRAINT ck_match_proposal_decided CHECK ((state = 'proposed') = (decided_by IS NULL))
+)
+;;
+CREATE TABLE billing.match_rules (
+    version INTEGER NOT NULL, 
+    rules JSONB NOT NULL, 
+    made_by TEXT NOT NULL, 
+    made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    CONSTRAINT pk_match_rules PRIMARY KEY (version), 
+    CONSTRAINT ck_match_rules_approved CHECK ((approved_by IS NULL) = (approved_at IS NULL))
+)
+;;
+CREATE TABLE billing.match_run (
+    run_id BIGINT NOT NULL, 
+    rules_version INTEGER NOT NULL, 
+    state TEXT NOT NULL, 
+    found JSONB NOT NULL, 
+    started_by TEXT NOT NULL, 
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    ended_at TIMESTAMP WITH TIME ZONE, 
+    CONSTRAINT pk_match_run PRIMARY KEY (run_id), 
+    CONSTRAINT ck_match_run_state CHECK (state IN ('running', 'done'))
+)
+;;
+CREATE TABLE billing.recon_break (
+    break_id BIGINT NOT NULL, 
+    subject TEXT NOT NULL, 
+    kind TEXT NOT NULL, 
+    state TEXT NOT NULL, 
+    item_id BIGINT, 
+    other_id BIGINT, 
+    entity_id INTEGER, 
+    currency TEXT NOT NULL, 
+    amount_minor BIGINT NOT NULL, 
+    detail TEXT NOT NULL, 
+    expected_on DATE NOT NULL, 
+    respond_by TIMESTAMP WITH TIME ZONE NOT NULL, 
+    owner TEXT, 
+    opened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    closed_at TIMESTAMP WITH TIME ZONE, 
+    asked_by TEXT, 
+    reason TEXT DEFAULT '' NOT NULL, 
+    decided_by TEXT, 
+    single_operator BOOLEAN DEFAULT 'false' NOT NULL, 
+    version INTEGER DEFAULT '1' NOT NULL, 
+    CONSTRAINT pk_recon_break PRIMARY KEY (break_id), 
+    CONSTRAINT ck_recon_break_kind CHECK (kind IN ('expected', 'missing_external', 'missing_internal', 'amount', 'fee_variance', 'fx_variance', 'currency', 'status', 'duplicate_external', 'duplicate_internal', 'split_incomplete', 'cut_off', 'unidentified_receipt', 'payout_returned', 'control_imbalance', 'statement_gap')), 
+    CONSTRAINT ck_recon_break_state CHECK (state IN ('open', 'accepting', 'accepted', 'writing_off', 'written_off', 'closed')), 
+    CONSTRAINT ck_recon_break_closed CHECK ((state IN ('closed', 'written_off')) = (closed_at IS NOT NULL))
+)
+;;
+CREATE INDEX ix_recon_break_state_break_id ON billing.recon_break (state, break_id)
+;;
+CREATE UNIQUE INDEX uq_recon_break_live ON billing.recon_break (subject) WHERE closed_at IS NULL
+;;
+CREATE TABLE billing.write_off_limit (
+    entity_id INTEGER NOT NULL, 
+    currency TEXT NOT NULL, 
+    accountant_minor BIGINT NOT NULL, 
+    controller_minor BIGINT NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_write_off_limit PRIMARY KEY (entity_id, currency), 
+    CONSTRAINT ck_write_off_limit_order CHECK (accountant_minor BETWEEN 0 AND controller_minor)
+)
+;;
 CREATE TABLE billing.bank_file_part (
     file_id BIGINT NOT NULL, 
     part_no INTEGER NOT NULL, 
@@ -98,12 +285,46 @@ CREATE TABLE billing.bank_statement (
 ;;
 CREATE INDEX ix_bank_statement_account_to_day ON billing.bank_statement (account, to_day)
 ;;
+CREATE TABLE billing.recon_break_step (
+    break_id BIGINT NOT NULL, 
+    step_no INTEGER NOT NULL, 
+    what TEXT NOT NULL, 
+    words TEXT NOT NULL, 
+    detail JSONB NOT NULL, 
+    actor TEXT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_recon_break_step PRIMARY KEY (break_id, step_no), 
+    CONSTRAINT fk_recon_break_step_break_id FOREIGN KEY(break_id) REFERENCES billing.recon_break (break_id)
+)
+;;
 GRANT SELECT, INSERT, UPDATE (state, format, mapping_id, flaws, statements, lines, stored_lines, new_lines, moved_at) ON billing.bank_file TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.bank_line TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.bank_mapping TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.fee_schedule TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_account TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON billing.match_group TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_holiday TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_item TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_proposal TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_rules TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_run TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.recon_break TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.write_off_limit TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT ON billing.bank_file_part TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.bank_statement TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON billing.recon_break_step TO app_staff, app_worker

@@ -1,0 +1,1 @@
+"""What does not match: named, aged, owned, and closed, accepted or written off."""

@@ -1,0 +1,1 @@
+"""What outside books say against ours: items of both sides, rules, groups of what belongs together."""

@@ -1,0 +1,160 @@
+"""Which items belong together where no reference says so: sums of subsets, and what is likely. Pure.
+
+Nothing here depends on the order in which items are given, nor on their ids.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+
+from billing.matching.model import SUBSET_ITEMS_MAX, Book, Draft, Item, ResidueKind, Rules, Stage, Suggestion
+
+AMOUNT_SCORE, REFERENCE_SCORE, DAY_SCORE, PARTY_SCORE = 40, 25, 20, 15
+"""What a pair is worth, of 100, where it agrees in full."""
+
+SUGGESTIONS_MAX = 10
+_PIECE = 4
+_NOISE = re.compile(r"[^0-9A-Z]+")
+
+
+def residue_of(rules: Rules, book: Book, theirs_minor: int, ours_minor: int) -> ResidueKind | None:
+    """What explains the difference between two amounts, None when nothing does."""
+    allowed = (one for one in rules.tolerances if one.book is book and one.allows(theirs_minor, ours_minor))
+    return next((one.residue for one in allowed), None)
+
+
+def plain(text: str) -> str:
+    """A reference or a name as far as it survives the ways of banks: capitals and digits."""
+    return _NOISE.sub("", text.upper())
+
+
+def subset_sum(items: Sequence[Item], target_minor: int) -> tuple[Item, ...] | None:
+    """The one subset of two items or more that sums to the target; None when there is none, or more than one.
+
+    Items that cannot be told apart by amount make it more than one: which of them is paid would be a guess.
+    """
+    if len(items) > SUBSET_ITEMS_MAX:
+        return None
+    ordered = sorted(items, key=lambda item: item.rank)
+    found: tuple[Item, ...] | None = None
+    for size in range(2, len(ordered) + 1):
+        for chosen in combinations(ordered, size):
+            if sum(item.amount_minor for item in chosen) == target_minor:
+                if found is not None:
+                    return None
+                found = chosen
+    return found
+
+
+def may_pair(line: Item, item: Item, window_days: int) -> bool:
+    """The gates: the same book, entity and currency, the same direction, and days that are near."""
+    same = (line.book, line.entity_id, line.currency) == (item.book, item.entity_id, item.currency)
+    near = item.day <= line.day and (line.day - item.expected_on).days <= window_days
+    return same and (line.amount_minor > 0) == (item.amount_minor > 0) and near
+
+
+def same_party(line: Item, item: Item) -> bool:
+    """Whether both name the same counterparty, by its account or by its name."""
+    if line.party_account and item.party_account:
+        return plain(line.party_account) == plain(item.party_account)
+    return bool(plain(line.party)) and plain(line.party) == plain(item.party)
+
+
+def score(line: Item, item: Item, rules: Rules) -> Suggestion | None:
+    """How likely an item is the other side of a line, and why; None where a gate is shut or the amounts are apart."""
+    if not may_pair(line, item, rules.window_days):
+        return None
+    equal = line.amount_minor == item.amount_minor
+    residue = None if equal else residue_of(rules, line.book, line.amount_minor, item.amount_minor)
+    if not equal and residue is None:
+        return None
+    parts = [(AMOUNT_SCORE, "the amounts are equal") if equal else (AMOUNT_SCORE // 2, f"a {residue} would explain")]
+    said = plain(" ".join((*line.keys, line.words)))
+    named = plain(item.reference)
+    if len(named) >= _PIECE and named in said:
+        parts.append((REFERENCE_SCORE, "the line names the reference"))
+    elif len(named) > _PIECE and named[-_PIECE - 2 :] in said:
+        parts.append((REFERENCE_SCORE // 2, "the line names the end of the reference"))
+    late = max((line.day - item.expected_on).days, 0)
+    parts.append((DAY_SCORE - DAY_SCORE * late // (rules.window_days + 1), f"{late} days after it was expected"))
+    if same_party(line, item):
+        parts.append((PARTY_SCORE, "the counterparty is the same"))
+    elif line.party and item.party and plain(line.party) != plain(item.party):
+        parts.append((-PARTY_SCORE, "another counterparty"))
+    total = sum(points for points, _ in parts)
+    return Suggestion(ours=(item.item_id,), score=max(total, 0), reasons=tuple(why for _, why in parts))
+
+
+def suggestions(line: Item, items: Sequence[Item], rules: Rules) -> list[Suggestion]:
+    """What may be the other side of a line, the likeliest first."""
+    scored = [(one, item) for item in items if (one := score(line, item, rules)) is not None]
+    scored.sort(key=lambda pair: (-pair[0].score, pair[1].rank))
+    found = [one for one, _ in scored[:SUGGESTIONS_MAX]]
+    chosen = subset_sum(_of_party(line, items, rules), line.amount_minor)
+    if chosen:
+        why = f"the only {len(chosen)} items of this counterparty that sum to it"
+        found.insert(0, Suggestion(ours=tuple(item.item_id for item in chosen), score=100, reasons=(why,)))
+    return found
+
+
+def subsets(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> list[Draft]:
+    """Groups of a line and several items of one counterparty that sum to it, each item in one group at most.
+
+    An item that two lines would take is taken by neither.
+    """
+    wanted: list[tuple[Item, tuple[Item, ...]]] = []
+    for line in lines:
+        candidates = _of_party(line, items, rules)
+        if len(candidates) <= rules.subset_items and (chosen := subset_sum(candidates, line.amount_minor)):
+            wanted.append((line, chosen))
+    claims: dict[int, int] = {}
+    for _, chosen in wanted:
+        for item in chosen:
+            claims[item.item_id] = claims.get(item.item_id, 0) + 1
+    return [
+        Draft(
+            stage=Stage.SUBSET,
+            theirs=(line.item_id,),
+            ours=tuple(item.item_id for item in chosen),
+            reasons=(f"the only {len(chosen)} items of this counterparty that sum to it",),
+        )
+        for line, chosen in sorted(wanted, key=lambda pair: pair[0].rank)
+        if all(claims[item.item_id] == 1 for item in chosen)
+    ]
+
+
+def _of_party(line: Item, items: Sequence[Item], rules: Rules) -> list[Item]:
+    return [item for item in items if same_party(line, item) and may_pair(line, item, rules.window_days)]
+
+
+def likely_pairs(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> list[Draft]:
+    """Pairs that score enough, and ahead of every other pair of either of the two by the margin."""
+    scored = [(line, item, found) for line in lines for item in items if (found := score(line, item, rules))]
+    of_line: dict[int, list[int]] = {}
+    of_item: dict[int, list[int]] = {}
+    for line, item, found in scored:
+        of_line.setdefault(line.item_id, []).append(found.score)
+        of_item.setdefault(item.item_id, []).append(found.score)
+    drafts = []
+    for line, item, found in sorted(scored, key=lambda one: (-one[2].score, one[0].rank, one[1].rank)):
+        ahead = all(_ahead(found.score, all_of, rules) for all_of in (of_line[line.item_id], of_item[item.item_id]))
+        if found.score >= rules.likely_score and ahead:
+            residue = line.amount_minor - item.amount_minor
+            kind = residue_of(rules, line.book, line.amount_minor, item.amount_minor) if residue else None
+            drafts.append(
+                Draft(
+                    stage=Stage.LIKELY,
+                    theirs=(line.item_id,),
+                    ours=found.ours,
+                    residue_minor=residue,
+                    residue_kind=kind,
+                    score=found.score,
+                    reasons=found.reasons,
+                )
+            )
+    return drafts
+
+
+def _ahead(best: int, scores: list[int], rules: Rules) -> bool:
+    """Whether it is the best of them, and no other is within the margin."""
+    return sum(other > best - rules.likely_margin for other in scores) == 1

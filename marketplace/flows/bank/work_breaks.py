@@ -1,0 +1,173 @@
+"""What people do about a break: take it, talk about it, accept it, write it off.
+
+Within the limit of a role one person writes off; above it, and for what is accepted, a second person agrees. What is
+written off is matched like anything else: it stands on the side that lacks it, and is booked against 6920.
+"""
+
+import msgspec
+from sqlalchemy import insert
+
+from billing.breaks import store
+from billing.breaks.model import Break, BreakState, Limits, Step, check_limit, check_move
+from billing.matching import store as matching
+from billing.matching.agreements import store as agreements
+from billing.matching.model import Draft, Item, ItemKind, Side, Stage
+from billing.matching.tables import match_item
+from marketplace.core import audit, blocks, outbox, policies
+from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.bank.book_matches import make_group
+
+
+class SayOfBreak(msgspec.Struct, frozen=True, kw_only=True):
+    """words: a comment or a reason; evidence: where what it says can be looked up."""
+
+    break_id: int
+    words: str
+    evidence: str = ""
+    is_controller: bool = False
+
+
+async def assign(tx: Tx, break_id: int, owner: str) -> Break:
+    """Give a break to somebody, or back to nobody. Raises NotFound, Invalid for a login that is none."""
+    await _live(tx, break_id)
+    if owner and not await tx.scalar("SELECT 1 FROM core.app_user WHERE login = :login AND active", login=owner):
+        raise Invalid(f"owner: there is no user {owner!r}", pointer="/owner")
+    await store.add_step(tx, break_id, "assigned", owner=owner)
+    return await store.change(tx, break_id, owner=owner or None)
+
+
+async def comment(tx: Tx, cmd: SayOfBreak) -> Step:
+    """Say something about a break, whatever its state. Raises NotFound."""
+    await store.get_break(tx, cmd.break_id, lock=True)
+    return await store.add_step(tx, cmd.break_id, "commented", cmd.words, **_evidence(cmd))
+
+
+async def accept(tx: Tx, cmd: SayOfBreak) -> Break:
+    """Ask to leave a break as it is, for a reason; a period may close over it once a second person agrees."""
+    return await _ask(tx, cmd, BreakState.ACCEPTING)
+
+
+async def write_off(tx: Tx, cmd: SayOfBreak) -> Break:
+    """Write a break off, at once where the role may, else once a second person agrees.
+
+    Raises NotFound; Conflict for one that is dealt with; Invalid for one that is no item, or of two currencies.
+    """
+    one = await _live(tx, cmd.break_id)
+    _check_worth(one)
+    limits = await _limits(tx, one)
+    if abs(one.amount_minor) > limits.of(is_controller=cmd.is_controller):
+        return await _ask(tx, cmd, BreakState.WRITING_OFF)
+    check_move(one, BreakState.WRITTEN_OFF)
+    return await _write_off(tx, msgspec.structs.replace(one, reason=cmd.words), single=False, **_evidence(cmd))
+
+
+async def approve_break(tx: Tx, cmd: SayOfBreak) -> Break:
+    """Agree to what was asked for. Raises Forbidden for who asked, and for more than an accountant may; Conflict when
+    nothing was asked.
+    """
+    one = await _live(tx, cmd.break_id)
+    if one.state not in {BreakState.ACCEPTING, BreakState.WRITING_OFF}:
+        raise Conflict(f"break {cmd.break_id} is {one.state}: nothing waits to be approved", state=one.state.value)
+    assert one.asked_by is not None
+    single = await policies.check_second_person(tx, one.asked_by, f"break {cmd.break_id}")
+    if one.state is BreakState.WRITING_OFF:
+        check_limit(one, await _limits(tx, one), is_controller=cmd.is_controller)
+        return await _write_off(tx, one, single=single)
+    await store.add_step(tx, cmd.break_id, "accepted", cmd.words)
+    await audit.record(tx, "break accepted", f"break:{cmd.break_id}", single_operator=single, reason=one.reason)
+    noted = {"state": BreakState.ACCEPTED, "decided_by": tx.actor, "single_operator": single}
+    return await store.change(tx, cmd.break_id, **noted)
+
+
+async def reopen_break(tx: Tx, cmd: SayOfBreak) -> Break:
+    """Do not agree to what was asked for, or think again about what was accepted."""
+    one = await _live(tx, cmd.break_id)
+    check_move(one, BreakState.OPEN)
+    await store.add_step(tx, cmd.break_id, "reopened", cmd.words)
+    await audit.record(tx, "break reopened", f"break:{cmd.break_id}", reason=cmd.words)
+    return await store.change(tx, cmd.break_id, state=BreakState.OPEN, asked_by=None, decided_by=None, reason="")
+
+
+async def set_limits(tx: Tx, limits: Limits) -> Limits:
+    """Set up to how much a role writes off alone. Raises Invalid where an accountant may more than a controller."""
+    if limits.accountant_minor > limits.controller_minor:
+        raise Invalid("accountant_minor: is more than a controller may", pointer="/accountant_minor")
+    await store.set_limits(tx, limits)
+    subject = f"write_off_limit:{limits.entity_id}/{limits.currency}"
+    await audit.record(
+        tx, "write-off limits set", subject, accountant=limits.accountant_minor, controller=limits.controller_minor
+    )
+    return limits
+
+
+async def _live(tx: Tx, break_id: int) -> Break:
+    one = await store.get_break(tx, break_id, lock=True)
+    if one.closed_at is not None:
+        raise Conflict(f"break {break_id} is {one.state}", state=one.state.value)
+    return one
+
+
+async def _ask(tx: Tx, cmd: SayOfBreak, state: BreakState) -> Break:
+    one = await _live(tx, cmd.break_id)
+    check_move(one, state)
+    await store.add_step(tx, cmd.break_id, state.value, cmd.words, **_evidence(cmd))
+    await audit.record(tx, f"break {state}", f"break:{cmd.break_id}", reason=cmd.words)
+    return await store.change(tx, cmd.break_id, state=state, asked_by=tx.actor, reason=cmd.words)
+
+
+def _evidence(cmd: SayOfBreak) -> dict[str, str]:
+    return {"evidence": cmd.evidence} if cmd.evidence else {}
+
+
+async def _limits(tx: Tx, one: Break) -> Limits:
+    assert one.entity_id is not None
+    return await store.limits_of(tx, one.entity_id, one.currency)
+
+
+def _check_worth(one: Break) -> None:
+    if one.item_id is None or one.entity_id is None or one.subject.startswith("fee:"):
+        raise Invalid(f"break {one.break_id}: there is nothing to write off of a {one.kind}; accept it, or mend it")
+
+
+async def _write_off(tx: Tx, one: Break, *, single: bool, **detail: str) -> Break:
+    """Match what is there with what is missing, which is booked."""
+    _check_worth(one)
+    items = await matching.items_of(tx, [each for each in (one.item_id, one.other_id) if each is not None])
+    if len({item.currency for item in items}) > 1:
+        raise Invalid(f"break {one.break_id}: its sides are in two currencies, and nothing makes up for that")
+    for item in items:
+        if item.side is Side.OURS and not item.booked:
+            raise Invalid(
+                f"break {one.break_id}: {item.kind} {item.source_id} is not booked yet; take that back instead"
+            )
+    sides = {side: [item for item in items if item.side is side] for side in Side}
+    sums = {side: sum(item.amount_minor for item in of_side) for side, of_side in sides.items()}
+    lacking = Side.OURS if sides[Side.THEIRS] else Side.THEIRS
+    minor = sums[Side.THEIRS] - sums[Side.OURS] if lacking is Side.OURS else sums[Side.OURS]
+    if minor != one.amount_minor:
+        raise Conflict(f"break {one.break_id}: more than two items are in question; match those that fit by hand first")
+    ids = {side: [item.item_id for item in of_side] for side, of_side in sides.items()}
+    ids[lacking].append(await _missing(tx, one, items[0], lacking, minor))
+    draft = Draft(stage=Stage.MANUAL, theirs=tuple(ids[Side.THEIRS]), ours=tuple(ids[Side.OURS]), reasons=(one.reason,))
+    version = await agreements.rules_in_force(tx)
+    group = await make_group(tx, draft, rules_version=version.version)
+    await store.add_step(tx, one.break_id, "written_off", one.reason, group=str(group.group_id), **detail)
+    subject = f"break:{one.break_id}"
+    await audit.record(tx, "break written off", subject, single_operator=single, minor=one.amount_minor)
+    noted = {"state": BreakState.WRITTEN_OFF, "closed_at": tx.now, "decided_by": tx.actor, "single_operator": single}
+    done = await store.change(tx, one.break_id, reason=one.reason, **noted)
+    await outbox.emit(tx, "billing.break_written_off.v1", done)
+    return done
+
+
+async def _missing(tx: Tx, one: Break, like: Item, side: Side, minor: int) -> int:
+    """What makes up for what a side lacks, as an item of its own; returns its id."""
+    item_id = await blocks.reserve(tx, "match_item", 1) + 1
+    today = tx.now.date()
+    row = {"item_id": item_id, "book": like.book, "side": side, "kind": ItemKind.WRITE_OFF, "owner_id": 0}
+    row |= {"source_id": one.break_id, "entity_id": like.entity_id, "processor_id": like.processor_id}
+    row |= {"currency": one.currency, "amount_minor": minor, "reference": "", "batch_ref": "", "keys": [], "party": ""}
+    row |= {"party_account": "", "words": one.reason, "day": today, "expected_on": today, "booked": False}
+    await tx.execute(insert(match_item), row | {"sort_key": f"break-{one.break_id}"})
+    return item_id

@@ -1,0 +1,1 @@
+"""Tests of matching, breaks and fees."""

@@ -1,0 +1,140 @@
+"""Breaks of every type, planted one by one: found with the right type, and nothing else is."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from billing.breaks import store
+from billing.breaks.model import AGES, Break, BreakKind, age_class, respond_within
+from billing.ledger import store as ledger
+from billing.ledger.chart import Account
+from billing.ledger.model import NewEntry, legs
+from billing.matching.model import Book, FeeLine, ItemKind
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.bank.match_by_hand import approve_fees, propose_fees
+from tests.matching.items import add_items, ours, theirs
+from tests.matching.market import bank_says, groups, line, matched, name_accounts, tomorrow
+from tests.payments.market import MERCHANTS, add_merchants
+
+TODAY = date(2018, 9, 3)
+BANK: dict[str, Any] = {"book": Book.BANK}
+FITS = [theirs(500, "A"), ours(500, "A")]
+K = BreakKind
+
+PLANTED: dict[BreakKind, list[dict[str, Any]]] = {
+    K.EXPECTED: [ours(700, "X", day=TODAY, expected_on=TODAY)],
+    K.CUT_OFF: [ours(700, "X", expected_on=TODAY)],
+    K.MISSING_EXTERNAL: [ours(700, "X")],
+    K.MISSING_INTERNAL: [theirs(700, "X")],
+    K.AMOUNT: [theirs(700, "X"), ours(800, "X")],
+    K.FEE_VARIANCE: [theirs(700, "X", fee_minor=None), ours(730, "X")],
+    K.FX_VARIANCE: [theirs(700, "X", currency="USD"), ours(730, "X", currency="USD")],
+    K.CURRENCY: [theirs(700, "X", currency="USD"), ours(700, "X")],
+    K.STATUS: [theirs(-700, "X")],
+    K.DUPLICATE_EXTERNAL: [theirs(500, "A", sort_key="later")],
+    K.DUPLICATE_INTERNAL: [ours(500, "A", sort_key="later")],
+    K.SPLIT_INCOMPLETE: [
+        theirs(900, "S", **BANK),
+        *(ours(minor, f"S{minor}", batch_ref="S", kind=ItemKind.SETTLEMENT, **BANK) for minor in (400, 600)),
+    ],
+    K.UNIDENTIFIED_RECEIPT: [theirs(700, "X", **BANK)],
+    K.PAYOUT_RETURNED: [
+        theirs(-400, "11-7", **BANK),
+        ours(-400, "11-7", kind=ItemKind.PAYOUT, **BANK),
+        theirs(400, "11-7", sort_key="back", **BANK),
+    ],
+}
+
+
+@pytest.fixture
+async def market(db: Database) -> Database:
+    await db.write(WORKER, "test", add_merchants)
+    return db
+
+
+async def found(db: Database) -> list[Break]:
+    async with db.read(WORKER) as tx:
+        return await store.list_breaks(tx, live=True, limit=1_000)
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+async def test_a_planted_break_is_found_with_its_type_and_nothing_else(market: Database, kind: BreakKind) -> None:
+    await add_items(market, [*FITS, *PLANTED[kind]])
+    await matched(market)
+    assert [one.kind for one in await found(market)] == [kind]
+    again = await matched(market)
+    assert (again.found["breaks_opened"], again.found["breaks_closed"]) == (0, 0)
+
+
+async def test_a_break_turns_into_another_and_is_closed_when_it_matches(market: Database) -> None:
+    await add_items(market, [ours(700, "X", day=TODAY, expected_on=TODAY)])
+    await matched(market)
+    assert [one.kind for one in await found(market)] == [K.EXPECTED]
+    await tomorrow(market)
+    await matched(market)
+    [one] = await found(market)
+    assert (one.kind, one.age_days, one.age_class) == (K.MISSING_EXTERNAL, 1, "0-1")
+    await add_items(market, [theirs(700, "X")])
+    await matched(market)
+    assert await found(market) == []
+    async with market.read(WORKER) as tx:
+        steps = await store.list_steps(tx, one.break_id)
+    assert [step.what for step in steps] == ["opened", "turned", "closed"]
+
+
+async def test_a_batch_on_1030_that_is_not_even(market: Database) -> None:
+    async def half(tx: Tx) -> None:
+        entry = NewEntry(
+            merchant_id=MERCHANTS[0], kind="goodwill", source_id=1, currency="EUR", occurred_at=tx.now,
+            effective_on=TODAY,
+            legs=legs({Account.CONTROL: 5, Account.ADJUSTMENTS: -5}, dimensions={Account.CONTROL: 77}),
+        )  # fmt: skip
+        await ledger.post(tx, [entry])
+
+    await market.write(WORKER, "test", half)
+    await matched(market)
+    assert [(one.kind, one.subject, one.amount_minor) for one in await found(market)] == [
+        (K.CONTROL_IMBALANCE, "batch:77:EUR", 5)
+    ]
+
+
+async def test_a_statement_that_is_missing(market: Database) -> None:
+    await market.write(WORKER, "test", name_accounts)
+    await bank_says(market, [line(5, day=date(2018, 8, 1))])
+    await bank_says(market, [line(5, day=date(2018, 8, 9))], opening=100)
+    await matched(market)
+    kinds = sorted(one.kind for one in await found(market))
+    assert kinds == [K.STATEMENT_GAP, K.UNIDENTIFIED_RECEIPT, K.UNIDENTIFIED_RECEIPT]
+
+
+async def test_fees_are_checked_against_what_was_agreed(market: Database) -> None:
+    """25 cents and 1.4 %; for `gold` nothing but 1 %. A cent apart is rounding."""
+    await market.write(WORKER, "test", name_accounts)
+    fees = (
+        FeeLine(currency="EUR", fixed_minor=25, ppm=14_000),
+        FeeLine(method="gold", currency="EUR", fixed_minor=0, ppm=10_000),
+    )
+    made = await market.write(WORKER, "fay", propose_fees, "card", date(2018, 1, 1), fees)
+    await market.write(WORKER, "col", approve_fees, made.processor_id, made.version)
+    charged = {"A": 165, "B": 166, "C": 164, "D": 180, "E": 100, "F": 165}
+    rows = [theirs(10_000, name, fee_minor=fee) for name, fee in charged.items()]
+    rows += [ours(10_000, name, words="gold" if name in "EF" else "tok_ok") for name in charged]
+    await add_items(market, rows)
+    await matched(market)
+    wrong = [(one.kind, one.detail, one.amount_minor) for one in await found(market)]
+    assert wrong == [
+        (K.FEE_VARIANCE, "fee 180 of D, agreed 165", 15),
+        (K.FEE_VARIANCE, "fee 165 of F, agreed 100", 65),
+    ]
+    assert len(await groups(market)) == 6
+    await matched(market)
+    assert len(await found(market)) == 2
+
+
+def test_ages_and_answers() -> None:
+    assert [age_class(days) for days in (0, 1, 2, 3, 4, 7, 8, 30, 31, 90, 91)] == [
+        "0-1", "0-1", "2-3", "2-3", "4-7", "4-7", "8-30", "8-30", "31-90", "31-90", f"over {AGES[-1]}",
+    ]  # fmt: skip
+    hours = [respond_within(*of).total_seconds() / 3600 for of in ((1, 0), (1, 1), (-100_000, 0), (1, 3), (10**7, 0))]
+    assert hours == [168, 120, 120, 72, 24]

@@ -1,0 +1,138 @@
+"""Sums of subsets and likely pairs, as properties; business days."""
+
+from datetime import date, timedelta
+from itertools import combinations
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.matching.calendars import business_days_after, business_days_between, is_business_day
+from billing.matching.model import Book, Item, ItemKind, ResidueKind, Rules, Side, Tolerance
+from billing.matching.rules import likely_pairs, residue_of, score, subset_sum, subsets, suggestions
+
+DAY = date(2018, 9, 3)
+RULES = Rules()
+
+
+def item(number: int, minor: int, **said: Any) -> Item:
+    side = said.pop("side", Side.OURS)
+    usual: dict[str, Any] = {
+        "book": Book.BANK, "kind": ItemKind.BANK_LINE if side is Side.THEIRS else ItemKind.AD_RECEIPT, "owner_id": 0,
+        "source_id": number, "part": 0, "entity_id": 1, "processor_id": None, "currency": "EUR", "fee_minor": None,
+        "reference": "", "batch_ref": "", "keys": (), "party": "", "party_account": "", "words": "", "day": DAY,
+        "expected_on": DAY, "sort_key": f"{number:04}", "booked": True, "booked_as": None, "suspense_id": None,
+        "group_id": None,
+    }  # fmt: skip
+    return Item(item_id=number, side=side, amount_minor=minor, **(usual | said))
+
+
+amounts = st.lists(st.integers(1, 30), min_size=0, max_size=8)
+
+
+@given(amounts, st.integers(1, 80), st.randoms())
+def test_a_subset_is_found_only_when_it_is_the_one(minors: list[int], target: int, random: Any) -> None:
+    items = [item(number, minor) for number, minor in enumerate(minors)]
+    every = [
+        {one.item_id for one in chosen}
+        for size in range(2, len(items) + 1)
+        for chosen in combinations(items, size)
+        if sum(one.amount_minor for one in chosen) == target
+    ]
+    shuffled = random.sample(items, len(items))
+    found = subset_sum(shuffled, target)
+    assert (found and {one.item_id for one in found}) == (every[0] if len(every) == 1 else None)
+
+
+PARTIES, WORDS = ["Anna", "Ben", ""], ["INV-1001", "INV-2002", "thanks", ""]
+said = st.fixed_dictionaries(
+    {
+        "party": st.sampled_from(PARTIES),
+        "reference": st.sampled_from(WORDS),
+        "words": st.sampled_from(WORDS),
+        "day": st.integers(0, 4).map(lambda days: DAY - timedelta(days=days)),
+    }
+)
+sides = st.lists(st.tuples(st.integers(1, 6), said), max_size=6)
+
+
+@given(sides, sides, st.randoms())
+def test_what_is_chosen_does_not_depend_on_the_order_or_the_ids(theirs: Any, ours: Any, random: Any) -> None:
+    def build(order: list[int], rows: Any, side: Side) -> list[Item]:
+        """The same items with ids given out in another order."""
+        return [
+            msgspec.structs.replace(
+                item(100 * (side is Side.OURS) + order[at], minor, side=side, **facts), sort_key=f"{at}"
+            )
+            for at, (minor, facts) in enumerate(rows)
+        ]
+
+    def outcome(mixed: bool) -> set[Any]:
+        orders = [list(range(len(rows))) for rows in (theirs, ours)]
+        if mixed:
+            for order in orders:
+                random.shuffle(order)
+        lines, items = build(orders[0], theirs, Side.THEIRS), build(orders[1], ours, Side.OURS)
+        keys = {one.item_id: (one.side, one.sort_key) for one in (*lines, *items)}
+        if mixed:
+            random.shuffle(lines)
+            random.shuffle(items)
+        drafts = likely_pairs(lines, items, RULES) + subsets(lines, items, RULES)
+        return {frozenset(keys[one] for one in (*draft.theirs, *draft.ours)) for draft in drafts}
+
+    assert outcome(mixed=False) == outcome(mixed=True)
+
+
+@given(sides, sides)
+def test_a_likely_item_is_in_one_pair_at_most_and_equal_or_explained(theirs: Any, ours: Any) -> None:
+    lines = [item(at, minor, side=Side.THEIRS, **facts) for at, (minor, facts) in enumerate(theirs)]
+    items = [item(100 + at, minor, **facts) for at, (minor, facts) in enumerate(ours)]
+    drafts = likely_pairs(lines, items, RULES)
+    used = [one for draft in drafts for one in (*draft.theirs, *draft.ours)]
+    assert len(used) == len(set(used))
+    by_id = {one.item_id: one for one in (*lines, *items)}
+    for draft in drafts:
+        apart = by_id[draft.theirs[0]].amount_minor - by_id[draft.ours[0]].amount_minor
+        assert apart == draft.residue_minor
+        assert (apart == 0) == (draft.residue_kind is None)
+
+
+def test_currency_and_direction_are_gates() -> None:
+    line = item(1, 500, side=Side.THEIRS, words="INV-1001", party="Anna")
+    ours = item(2, 500, reference="INV-1001", party="Anna")
+    found = score(line, ours, RULES)
+    assert found
+    assert found.score == 100
+    for other in ({"currency": "USD"}, {"entity_id": 2}, {"amount_minor": -500}, {"day": DAY + timedelta(days=1)}):
+        assert score(line, msgspec.structs.replace(ours, **other), RULES) is None
+
+
+def test_a_runner_up_that_is_near_leaves_it_to_a_person() -> None:
+    line = item(1, 500, side=Side.THEIRS, words="INV-1001", party="Anna")
+    sure = item(2, 500, reference="INV-1001", party="Anna")
+    near = item(3, 500, reference="INV-1001", party="Anna", day=DAY - timedelta(days=1))
+    assert len(likely_pairs([line], [sure], RULES)) == 1
+    assert likely_pairs([line], [sure, near], RULES) == []
+    assert {one.ours for one in suggestions(line, [near, sure], RULES)} == {(2,), (3,)}
+
+
+def test_a_residue_is_explained_within_both_limits() -> None:
+    fee = Tolerance(book=Book.BANK, residue=ResidueKind.FEE, minor_max=500, ppm_max=10_000)
+    rules = Rules(tolerances=(fee,))
+    assert residue_of(rules, Book.BANK, 99_500, 100_000) is ResidueKind.FEE
+    assert residue_of(rules, Book.BANK, 99_499, 100_000) is None
+    assert residue_of(rules, Book.BANK, 990, 1_000) is ResidueKind.FEE
+    assert residue_of(rules, Book.BANK, 989, 1_000) is None
+    assert residue_of(rules, Book.BANK, 1_001, 1_000) is None  # nobody pays us a fee
+    assert residue_of(rules, Book.PROCESSOR, 999, 1_000) is None
+
+
+@given(st.dates(date(2018, 1, 1), date(2020, 1, 1)), st.integers(0, 15), st.sets(st.integers(0, 40), max_size=10))
+def test_business_days(day: date, days: int, off: set[int]) -> None:
+    holidays = {day + timedelta(days=number) for number in off}
+    due = business_days_after(day, days, holidays)
+    assert is_business_day(due, holidays)
+    assert due >= day
+    if days:
+        assert business_days_between(day, due, holidays) == days
