@@ -15,6 +15,7 @@ import billing.payers.tables
 import billing.payments.tables
 import billing.payout_files.tables
 import billing.payout_terms.tables
+import billing.periods.tables
 import billing.refunds.tables
 import billing.reratings.tables
 import billing.runs.tables
