@@ -7,6 +7,7 @@ import billing.bank_files.tables
 import billing.charges.tables
 import billing.documents.tables
 import billing.exchange.tables
+import billing.exports.tables
 import billing.journals.tables
 import billing.ledger.tables
 import billing.line_disputes.tables

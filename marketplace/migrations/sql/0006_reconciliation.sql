@@ -68,6 +68,19 @@ CREATE TABLE billing.bank_mapping (
     CONSTRAINT uq_bank_mapping_name_version UNIQUE (name, version)
 )
 ;;
+CREATE TABLE billing.erp_account (
+    entity_id INTEGER NOT NULL, 
+    account INTEGER NOT NULL, 
+    number TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    cost_center TEXT NOT NULL, 
+    tax_code TEXT NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_erp_account PRIMARY KEY (entity_id, account), 
+    CONSTRAINT ck_erp_account_number CHECK (number <> '')
+)
+;;
 CREATE TABLE billing.period (
     entity_id INTEGER NOT NULL, 
     month_on DATE NOT NULL, 
@@ -165,6 +178,8 @@ GRANT SELECT, INSERT, UPDATE (state, format, mapping_id, flaws, statements, line
 GRANT SELECT, INSERT ON billing.bank_line TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.bank_mapping TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.erp_account TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.period TO app_staff, app_worker
 ;;
