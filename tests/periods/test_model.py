@@ -1,4 +1,4 @@
-"""The life of a month as rules; what an approval is good for; the digest depends on what was posted and nothing else."""
+"""The life of a month as rules; what an approval is good for; the digest depends on what was posted, nothing else."""
 
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
