@@ -26,6 +26,28 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             WHERE coalesce(b.minor, 0) <> coalesce(s.minor, 0)""",
     ),
     (
+        "clearing-is-lines",
+        "what has left the processors' clearing account is, line by line, what their settlement files say",
+        """SELECT 'line ' || coalesce(l.line_ref, b.line_id::text), coalesce(l.currency, b.currency),
+                  coalesce(b.minor, 0) + coalesce(l.minor, 0),
+                  CASE WHEN l.line_id IS NULL THEN 'booked, and in no file' WHEN b.line_id IS NULL THEN 'not booked'
+                       ELSE 'booked ' || b.minor || ', the file says ' || -l.minor END
+           FROM (SELECT e.source_id AS line_id, e.currency, sum(leg.amount)::bigint AS minor
+                 FROM billing.entry e, unnest(e.accounts, e.amounts) AS leg (account, amount)
+                 WHERE e.kind = 'processor_settled' AND leg.account = 1020 AND e.entity_id = :entity
+                   AND e.effective_on < :to_on GROUP BY e.source_id, e.currency) AS b
+           FULL JOIN (SELECT l.line_id, l.line_ref, l.currency,
+                             CASE WHEN l.kind IN ('capture', 'refund') THEN l.gross_minor ELSE l.net_minor END AS minor
+                      FROM billing.processor_line l
+                      JOIN billing.processor_file f ON f.file_id = l.file_id AND f.entity_id = :entity
+                      WHERE l.kind <> 'fee' AND f.paid_on < :to_on) AS l ON l.line_id = b.line_id
+           WHERE coalesce(b.minor, 0) + coalesce(l.minor, 0) <> 0
+             AND (b.line_id IS NOT NULL OR NOT EXISTS (
+                 SELECT FROM billing.entry late WHERE late.kind = 'processor_settled' AND late.source_id = l.line_id))
+             AND (l.line_id IS NOT NULL OR NOT EXISTS (
+                 SELECT FROM billing.processor_line later WHERE later.line_id = b.line_id))""",
+    ),
+    (
         "control-is-zero",
         "every batch's control account sums to zero over all books",
         f"""SELECT 'batch ' || m.dimension, m.currency, sum(m.minor)::bigint, 'not on both sides at the month''s end'

@@ -17,10 +17,12 @@ from marketplace.core.months import first_of_month
 from marketplace.flows.books.export_journal import export_journal
 from marketplace.flows.commission.settle_orders import settle_through
 from tests.bench.market import LAST_DAY, build_market
-from tests.bench.scratch import ACTOR, ask_owner, main, scratch_database
+from tests.bench.scratch import ACTOR, ask_owner, at_most, main, note, scratch_database
+
+MEMORY_MIB = 500
 
 
-async def measure(entries: int, merchants: int) -> dict[str, Any]:
+async def measure(entries: int, merchants: int, workbook: int) -> dict[str, Any]:
     async with scratch_database() as db:
         await build_market(db, merchants=merchants, orders=entries // 2, exponent=0.78)
         began = time.perf_counter()
@@ -36,8 +38,14 @@ async def measure(entries: int, merchants: int) -> dict[str, Any]:
             if await tx.rows(CHANGED) or await tx.rows(BROKEN_SEALS):
                 raise SystemExit("the seal does not hold")
         proved_s = time.perf_counter() - began
+        note(f"settled {settled_s:.1f} s, sealed {sealed} in {sealed_s:.1f} s, proved in {proved_s:.1f} s")
         before = _rss_mib()
-        exports = {one.value: await _export(db, one) for one in JournalFormat if one is not JournalFormat.ERP}
+        exports = {}
+        for one in (JournalFormat.CSV, JournalFormat.HLEDGER, JournalFormat.PARQUET, JournalFormat.BEANCOUNT):
+            exports[one.value] = await _export(db, one)
+            note(f"{one.value}: {exports[one.value]}")
+        if workbook:
+            exports["xlsx"] = await _export(db, JournalFormat.XLSX)
         blocks = await ask_owner(db, "SELECT pg_total_relation_size('billing.period_block')")
     return {
         "entries": stored,
@@ -48,6 +56,7 @@ async def measure(entries: int, merchants: int) -> dict[str, Any]:
         "hashes, MiB": round(int(blocks) / 2**20),
         "process before exports, MiB": before,
         "exports": exports,
+        "bars": {"highest memory, MiB": at_most(_rss_mib(), MEMORY_MIB)},
     }
 
 
@@ -74,4 +83,4 @@ def _rss_mib() -> float:
 
 
 if __name__ == "__main__":
-    main(measure, entries=1_000_000, merchants=2_000)
+    main(measure, entries=1_000_000, merchants=2_000, workbook=1)

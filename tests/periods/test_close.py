@@ -62,6 +62,7 @@ async def test_a_month_is_closed_sealed_and_its_seal_is_what_its_entries_say(mar
     assert view.period.state is PeriodState.CLOSED
     assert {check.name: check.state for check in view.checks} == {
         "bank-is-statement": CheckState.GREEN,
+        "clearing-is-lines": CheckState.GREEN,
         "control-is-zero": CheckState.GREEN,
         "merchants-are-statements": CheckState.GREEN,
         "subledgers-are-ledger": CheckState.GREEN,
@@ -261,3 +262,41 @@ async def test_a_run_is_reversed_only_in_a_month_that_is_open(market: Database) 
     await billed(market, MAY)
     await closed(market)
     await check_books(market)
+
+
+@pytest.mark.parametrize(("proof", "planted"), [
+    ("clearing-is-lines", """INSERT INTO billing.entry SELECT merchant_id, 900, 'processor_settled', 900, entity_id,
+        currency, occurred_at, effective_on, false, ARRAY[1020, 5100], ARRAY[1, 0]::bigint[], ARRAY[-7, 7], posted_at,
+        posted_by FROM billing.entry WHERE merchant_id = 1 AND entry_no = 1"""),
+    ("clearing-is-lines", """INSERT INTO billing.processor_line VALUES ('x', 1, 5, 9, 'capture', '1-1', '', 'EUR', 7, 0,
+        7, '2018-05-30')"""),
+    ("control-is-zero", """UPDATE billing.account_day SET account = 1030, dimension = 7
+        WHERE merchant_id = 2 AND account = 4000"""),
+    ("merchants-are-statements", """UPDATE billing.statement
+        SET closing_minor = closing_minor + 1, other_minor = other_minor + 1 WHERE merchant_id = 1"""),
+    ("merchants-are-statements", "DELETE FROM billing.statement WHERE merchant_id = 2"),
+    ("subledgers-are-ledger", "UPDATE billing.payout SET amount_minor = amount_minor + 1 WHERE merchant_id = 1"),
+    ("tax-is-documents", "UPDATE billing.document SET vat_minor = vat_minor + 1 WHERE merchant_id = 1"),
+    ("bank-is-statement", """INSERT INTO billing.bank_statement VALUES (9, 1, 'statement', 'DE1', 'EUR', '1', '',
+        '2018-05-01', '2018-05-31', 0, 55, 1, 55, '{}')"""),
+])  # fmt: skip
+async def test_every_proof_of_the_checklist_can_fail(market: Database, proof: str, planted: str) -> None:
+    async def plant(tx: Tx) -> None:
+        await tx.raw.execute("SET LOCAL session_replication_role = replica")
+        await tx.execute(
+            """INSERT INTO billing.debtor_account VALUES (1, 'EUR', 'House', 'iban', 'DE1', '', 'x', now())"""
+        )
+        await tx.execute("INSERT INTO billing.bank_file (file_id, content_hash, name, size_bytes, state, received_at,"
+                         " received_by, moved_at) VALUES (9, 'x', 'x', 1, 'read', now(), 'x', now())")  # fmt: skip
+        await tx.execute(
+            """INSERT INTO billing.processor_file (file_id, processor_id, batch_ref, paid_on, currency, lines,
+               gross_minor, fee_minor, net_minor, imported_at, imported_by, entity_id, state, new_lines)
+               VALUES (9, 1, 'b', '2018-05-31', 'EUR', 1, 7, 0, 7, now(), 'x', 1, 'booked', 1)"""
+        )
+        assert (await tx.execute(planted)).rowcount > 0
+
+    await as_owner(market, plant)
+    async with market.read(STAFF) as tx:
+        checks = {check.name: check for check in (await read_period(tx, MAY_CLOSE)).checks}
+    assert checks[proof].state is CheckState.RED, checks
+    assert checks[proof].findings

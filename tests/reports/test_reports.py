@@ -169,9 +169,9 @@ async def test_reports_are_the_journal_added_up(
         gmv[line["effective_on"].replace(day=1), "EUR"] += worth
     for row in taken:
         key = row.month_on, row.currency
-        own = [(r, leg) for r, leg in within if (r.effective_on.replace(day=1), r.currency) == key]
-        fees = -sum(leg.amount_minor for _, leg in own if leg.account in FEES)
-        spent = sum(leg.amount_minor for _, leg in own if leg.account in {4090, 5000})
+        of_month = [(r, leg) for r, leg in within if (r.effective_on.replace(day=1), r.currency) == key]
+        fees = -sum(leg.amount_minor for _, leg in of_month if leg.account in FEES)
+        spent = sum(leg.amount_minor for _, leg in of_month if leg.account in {4090, 5000})
         assert (row.gmv_minor, row.fees_minor, row.incentives_minor) == (gmv.get(key, 0), fees, spent)
         assert (row.gross_ppm, row.net_ppm) == (
             rate_ppm(fees, gmv.get(key, 0)), rate_ppm(fees - spent, gmv.get(key, 0)),
