@@ -8,6 +8,7 @@ import billing.breaks.tables
 import billing.charges.tables
 import billing.documents.tables
 import billing.exchange.tables
+import billing.exports.tables
 import billing.journals.tables
 import billing.ledger.tables
 import billing.line_disputes.tables
@@ -17,6 +18,7 @@ import billing.payers.tables
 import billing.payments.tables
 import billing.payout_files.tables
 import billing.payout_terms.tables
+import billing.periods.tables
 import billing.refunds.tables
 import billing.reratings.tables
 import billing.runs.tables

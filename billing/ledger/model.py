@@ -18,7 +18,10 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry to post. `effective_on` is the day wished for: a closed one becomes the first open day."""
+    """An entry to post. `effective_on` is the day wished for: a closed one becomes the first open day.
+
+    by_hand: a journal of finance's, which may take a day of a month that is soft-closed.
+    """
 
     merchant_id: int
     kind: str
@@ -27,6 +30,7 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     effective_on: date
     legs: tuple[Leg, ...]
+    by_hand: bool = False
 
     def __post_init__(self) -> None:
         if len(self.legs) < 2 or any(leg.amount_minor == 0 for leg in self.legs):

@@ -12,6 +12,7 @@ from sqlalchemy import ARRAY, BigInteger, bindparam, insert, text
 from billing.ledger.chart import Account
 from billing.ledger.model import AccountLine, Balance, Entry, Leg, NewEntry, TrialLine
 from billing.ledger.tables import entry as entry_table
+from billing.periods.store import takes_journals
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 
@@ -56,7 +57,7 @@ async def post(tx: Tx, entries: Sequence[NewEntry]) -> list[int]:
     """Post entries and return their numbers, in the order given.
 
     Numbers are reserved on the heads, in merchant order, which serialises postings to one merchant and nothing else.
-    An entry wished for a closed day takes the first open one and is marked prior_period.
+    An entry wished for a closed day takes the first open one and is marked prior_period; it keeps when it occurred.
     Raises Conflict when a merchant has no books, or when the fact (kind, source_id) is booked already (from the
     unique key, so a twin that posts at the same moment loses too).
     """
@@ -71,7 +72,10 @@ async def post(tx: Tx, entries: Sequence[NewEntry]) -> list[int]:
             raise Conflict(f"merchant {merchant_id} has no books")
         first_open = head.closed_through + timedelta(days=1) if head.closed_through else date.min
         for number, position in enumerate(positions, start=head.last_entry_no - len(positions) + 1):
-            rows[position] = _row(entries[position], number, head.entity_id, first_open, tx)
+            new = entries[position]
+            wished = new.by_hand and new.effective_on < first_open
+            taken = new.effective_on if wished and await takes_journals(tx, head.entity_id, new.effective_on) else None
+            rows[position] = _row(new, number, head.entity_id, taken or first_open, tx)
     if rows:
         await tx.execute(insert(entry_table), rows)
     return [row["entry_no"] for row in rows]

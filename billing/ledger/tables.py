@@ -25,10 +25,15 @@ entity = reference_table(
     Column("zone", Text, nullable=False),
     Column("house_merchant_id", BigInteger, nullable=False, unique=True),
     Column("closed_through", Date),
+    Column("sealed_through", Date),
     schema="billing",
     readable_by=("app_merchant",),
 )
-"""A legal entity of the platform. Its own accounts (bank, suspense, stock) are the books of a reserved merchant id."""
+"""A legal entity of the platform. Its own accounts (bank, suspense, stock) are the books of a reserved merchant id.
+
+closed_through: the last day that new books are closed through. sealed_through: the last day on which the database
+refuses every entry, whoever writes it.
+"""
 
 account = reference_table(
     "account",

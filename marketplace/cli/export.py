@@ -4,10 +4,12 @@ from pathlib import Path
 
 import rich_click as click
 
+from billing.exports.model import Extract, JournalFormat
 from billing.runs.model import period_named
 from marketplace.cli.base import PERIOD, Outcome, Session, command
+from marketplace.cli.billing import day
 from marketplace.cli.root import cli
-from marketplace.flows.books import export_books
+from marketplace.flows.books import export_books, export_journal
 
 _output = click.option("--output", required=True, type=click.Path(path_type=Path), help="The file to write.")
 _period = click.option("--period", required=True, metavar="YYYY-MM", help=PERIOD)
@@ -41,10 +43,28 @@ async def orders(session: Session, period: str, file_format: str, output: Path) 
 
 
 @command(export, "journal")
-@click.option("--format", "file_format", type=click.Choice(["beancount", "csv"]), required=True)
+@click.option("--format", "file_format", type=click.Choice([one.value for one in JournalFormat]), required=True)
 @_output
-async def journal(session: Session, file_format: str, output: Path) -> Outcome:
-    """The whole journal: a Beancount ledger with month-end balances, or every leg as CSV."""
-    write = export_books.export_beancount if file_format == "beancount" else export_books.export_journal_csv
-    rows = await write(session.db, output)
+@click.option("--from", "from_on", metavar="YYYY-MM-DD", help="The first day [the journal's first].")
+@click.option("--to", "to_on", metavar="YYYY-MM-DD", help="The day behind the last one.")
+@click.option("--entity", "entity_id", type=int, help="One legal entity.")
+@click.option("--currency", metavar="EUR", help="One currency.")
+async def journal(
+    session: Session,
+    file_format: str,
+    output: Path,
+    from_on: str | None,
+    to_on: str | None,
+    entity_id: int | None,
+    currency: str | None,
+) -> Outcome:
+    """The journal: a Beancount or hledger ledger with month-end balances; or every leg as CSV, workbook, Parquet or
+    with the accounts of an ERP."""
+    extract = Extract(
+        entity_id=entity_id,
+        currency=currency,
+        from_on=day(from_on, "--from") if from_on else None,
+        to_on=day(to_on, "--to") if to_on else None,
+    )
+    rows = await export_journal.export_journal(session.db, JournalFormat(file_format), output, extract)
     return Outcome({"file": str(output), "format": file_format, "rows": rows})

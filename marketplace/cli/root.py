@@ -23,6 +23,8 @@ MODULES = {
     "contracts": "contracts",
     "settle": "billing",
     "billing": "billing",
+    "period": "period",
+    "report": "period",
     "payouts": "payouts",
     "documents": "documents",
     "promotion": "promotion",

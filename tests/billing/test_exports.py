@@ -11,9 +11,11 @@ from beancount.core.data import Balance, Open, Transaction
 from sqlalchemy import update
 
 from billing.contracts.terms import Terms
+from billing.exports.model import JournalFormat
 from billing.ledger import store as ledger
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.books.export_books import export_beancount, export_journal_csv, export_orders, export_statements
+from marketplace.flows.books.export_books import export_orders, export_statements
+from marketplace.flows.books.export_journal import export_journal
 from marketplace.flows.commission.settle_orders import settle_through
 from supply.tables import merchant
 from tests.billing.market import FLAT, JUNE, MAKER, MAY, billed, goodwill, order, prepare
@@ -42,7 +44,7 @@ async def books(db: Database) -> Database:
 
 async def test_the_journal_reads_in_beancount_and_every_balance_holds(books: Database, tmp_path: Path) -> None:
     file = tmp_path / "journal.beancount"
-    written = await export_beancount(books, file)
+    written = await export_journal(books, JournalFormat.BEANCOUNT, file)
     async with books.read(WORKER) as tx:
         assert written == await tx.scalar("SELECT count(*) FROM billing.entry")
         trial = {(line.account, line.currency): line for line in await ledger.trial_balance(tx)}
@@ -68,7 +70,7 @@ async def test_the_journal_reads_in_beancount_and_every_balance_holds(books: Dat
 async def test_a_wrong_amount_does_not_pass_beancount(books: Database, tmp_path: Path) -> None:
     """So that the test above means something: the month-end assertions see one cent."""
     file = tmp_path / "journal.beancount"
-    await export_beancount(books, file)
+    await export_journal(books, JournalFormat.BEANCOUNT, file)
     text = file.read_text()
     at = text.index("balance Liabilities:E1:2000-Payable")
     number = text[at:].split()[2]
@@ -78,7 +80,7 @@ async def test_a_wrong_amount_does_not_pass_beancount(books: Database, tmp_path:
 
 
 async def test_an_empty_journal_is_a_ledger_too(db: Database, tmp_path: Path) -> None:
-    assert await export_beancount(db, tmp_path / "none.beancount") == 0
+    assert await export_journal(db, JournalFormat.BEANCOUNT, tmp_path / "none.beancount") == 0
     assert loader.load_file(str(tmp_path / "none.beancount"))[1] == []
 
 
@@ -93,7 +95,7 @@ async def test_the_csv_files_hold_what_was_billed(books: Database, tmp_path: Pat
     assert (tmp_path / "none.csv").read_text() == (
         "order_ref,merchant_ref,settled_on,contract,base_minor,commission_minor,vat_minor\n"
     )
-    legs = await export_journal_csv(books, tmp_path / "j.csv")
+    legs = await export_journal(books, JournalFormat.CSV, tmp_path / "j.csv")
     rows = _rows(tmp_path / "j.csv")
     assert len(rows) == legs
     assert sum(int(row["amount_minor"]) for row in rows) == 0

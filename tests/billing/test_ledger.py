@@ -215,7 +215,11 @@ async def test_a_merchant_may_read_its_own_tables_and_what_is_for_all_and_nothin
 
 
 NOT_FOR_MERCHANTS = {
-    *("billing.ad_order_event", "billing.journal", "billing.payout_hold", "billing.rerating_line"),
+    "billing.ad_order_event",
+    "billing.journal",
+    "billing.payout_hold",
+    "billing.period_block",
+    "billing.rerating_line",
     "incentives.exposure",
 }
 """What is about a merchant, and not for it to read."""

@@ -36,6 +36,7 @@ from tests.billing.corruptions_journals import (
 from tests.billing.corruptions_matching import MATCHING_CORRUPTIONS, add_matching
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
+from tests.billing.corruptions_periods import PERIOD_CORRUPTIONS
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
 from tests.billing.corruptions_refunds import REFUND_CORRUPTIONS, add_refunds
 from tests.billing.corruptions_rewards import REWARD_CORRUPTIONS, add_rewards
@@ -289,9 +290,8 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **ADS_CORRUPTIONS,
     **AD_ORDER_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
-    **PAYOUT_CORRUPTIONS,
-    **JOURNAL_CORRUPTIONS,
-    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | DISCOUNT_CORRUPTIONS | MATCHING_CORRUPTIONS),
+    **(PAYOUT_CORRUPTIONS | JOURNAL_CORRUPTIONS),
+    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | DISCOUNT_CORRUPTIONS | MATCHING_CORRUPTIONS | PERIOD_CORRUPTIONS),
 }  # fmt: skip
 
 

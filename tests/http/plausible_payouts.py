@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from marketplace.core.users import UserRole
-from tests.http import plausible_bank_files, plausible_documents, plausible_matching
+from tests.http import plausible_bank_files, plausible_documents, plausible_matching, plausible_periods
 
 _BOOKS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
 _CONTROL = {UserRole.CONTROLLER, UserRole.ADMIN}
@@ -14,6 +14,7 @@ ROUTES: dict[str, set[UserRole]] = {
     **plausible_documents.ROUTES,
     **plausible_bank_files.ROUTES,
     **plausible_matching.ROUTES,
+    **plausible_periods.ROUTES,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": _FINANCE,
     "POST /api/v1/debtor-accounts": _CONTROL,
     "POST /api/v1/payout-files": _FINANCE,
@@ -40,6 +41,7 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_documents.REAL,
     **plausible_bank_files.REAL,
     **plausible_matching.REAL,
+    **plausible_periods.REAL,
     ("file_id",): "SELECT file_id FROM billing.payout_file ORDER BY file_id",
     ("merchant_id", "hold_id"): "SELECT merchant_id, hold_id FROM billing.payout_hold ORDER BY 2",
     ("merchant_id", "terms_id"): "SELECT merchant_id, terms_id FROM billing.payout_terms ORDER BY state DESC, terms_id",
@@ -59,6 +61,7 @@ RIPE: dict[str, str] = {
 SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     **plausible_bank_files.SENSIBLE,
     **plausible_matching.SENSIBLE,
+    **plausible_periods.SENSIBLE,
     "POST /api/v1/run-schedules": lambda _, n: {
         "entity_id": 1, "cadence": ("monthly", "ten_days")[n % 2], "starts_on": "2018-05-01", "payout_days": 1 + n,
     },

@@ -42,6 +42,7 @@ HIDDEN = {
     "billing.ad_order_event",
     "billing.journal",
     "billing.payout_hold",
+    "billing.period_block",
     "billing.rerating_line",
     "billing.run_charge",
     "incentives.exposure",

@@ -29,6 +29,7 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, NewEntry, legs
 from billing.line_disputes.store import journal_decided
+from billing.periods.store import takes_journals
 from marketplace.core import audit, policies
 from marketplace.core.clock import day_begins
 from marketplace.core.db import Tx
@@ -82,9 +83,8 @@ async def propose_journal(tx: Tx, cmd: ProposeJournal) -> Journal:
     on = cmd.effective_on or books.today
     if on > books.today:
         raise Invalid(f"effective_on: {on} is still to come", pointer="/effective_on")
-    closed = await store.closed_through(tx, cmd.merchant_id)
-    if closed is not None and on <= closed:
-        raise Invalid(f"effective_on: the books are closed through {closed}", pointer="/effective_on")
+    if (closed := await _closed(tx, books, on, cmd.legs)) is not None:
+        raise Invalid(f"effective_on: {closed}", pointer="/effective_on")
     await _check_balances(tx, cmd.merchant_id, cmd.currency, cmd.legs)
     return await add(tx, books, JournalKind.MANUAL, cmd.currency, cmd.legs, cmd.reason, cmd.evidence, effective_on=on)
 
@@ -129,9 +129,9 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
     limits = await store.limits_of(tx, books.entity_id, held.currency)
     check_limit(held.legs, limits, is_controller=cmd.is_controller)
     await _check_balances(tx, cmd.merchant_id, held.currency, held.legs, reversal=held.reversal_of is not None)
-    closed = await store.closed_through(tx, cmd.merchant_id)
-    if held.kind is JournalKind.MANUAL and held.reversal_of is None and closed and held.effective_on <= closed:
-        raise Conflict(f"the books were closed through {closed} meanwhile: withdraw it and propose it on an open day")
+    by_hand = held.kind is JournalKind.MANUAL and held.reversal_of is None
+    if by_hand and (closed := await _closed(tx, books, held.effective_on, held.legs)) is not None:
+        raise Conflict(f"{closed}: withdraw it and propose it on an open day")
     entry = NewEntry(
         merchant_id=held.merchant_id,
         kind=held.kind.value,
@@ -140,6 +140,7 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
         occurred_at=day_begins(held.effective_on, books.zone),
         effective_on=held.effective_on,
         legs=held.legs,
+        by_hand=by_hand,
     )
     [entry_no] = await ledger.post(tx, [entry])
     posted = await store.decide(tx, held, JournalState.POSTED, reason=cmd.reason, entry_no=entry_no, single=single)
@@ -225,6 +226,18 @@ async def add(
 def given(minor: int) -> tuple[Leg, ...]:
     """P: 6920 / 2000, what the platform gives a merchant."""
     return legs({Account.ADJUSTMENTS: minor, Account.PAYABLE: -minor})
+
+
+async def _closed(tx: Tx, books: Books, on: date, entry_legs: Sequence[Leg]) -> str | None:
+    """Why no journal takes this day any more, if so. One that is soft-closed takes what changes no final statement."""
+    closed = await store.closed_through(tx, books.merchant_id)
+    if closed is None or on > closed:
+        return None
+    if not await takes_journals(tx, books.entity_id, on):
+        return f"the books are closed through {closed}"
+    if any(leg.account == Account.PAYABLE for leg in entry_legs):
+        return f"the books are closed through {closed} for account 2000, of which there is a final statement"
+    return None
 
 
 def _of_house(books: Books) -> bool:

@@ -15,6 +15,7 @@ from marketplace.flows.proofs import (
     verify_matching,
     verify_payers,
     verify_payouts,
+    verify_periods,
     verify_products,
     verify_rewards,
     verify_stock,
@@ -368,14 +369,6 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                        THEN o.state NOT IN ('delivered', 'returned') OR num_nulls(e.entry_no, d.order_id) = 0
                        ELSE o.state = 'delivered' AND l.worth <> 0 END""",
     ),
-    (
-        "closed-stays-closed",
-        "no entry was posted into a period after its run pinned the books",
-        """SELECT e.merchant_id, e.entry_no FROM billing.statement s
-           JOIN billing.entry e ON e.merchant_id = s.merchant_id AND e.currency = s.currency
-            AND e.entry_no > s.to_no AND e.effective_on < s.to_on
-           WHERE s.state = 'final'""",
-    ),
     *REFUND_PROOFS,
     *verify_commission.PROOFS,
     *verify_amendments.PROOFS,
@@ -386,7 +379,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *(verify_ads.PROOFS + verify_ad_orders.PROOFS),
     *verify_journals.PROOFS,
     *verify_exchange.PROOFS,
-    *(*verify_documents.PROOFS, *verify_rewards.PROOFS, *verify_agents.PROOFS, *verify_matching.PROOFS),
+    *(*verify_documents.PROOFS, *verify_rewards.PROOFS, *verify_agents.PROOFS),
+    *(*verify_matching.PROOFS, *verify_periods.PROOFS),
 )
 
 OPEN_ITEMS = {

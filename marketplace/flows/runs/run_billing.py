@@ -22,6 +22,7 @@ from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.together import together
+from marketplace.flows.books.close_period import check_not_closed
 from marketplace.flows.books.roll_ledger import roll_ledger
 from marketplace.flows.payers.cover_charges import release_covers
 from marketplace.flows.payouts.instruct_bank import cancel_file
@@ -321,6 +322,7 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
     newest = await store.find_newest_run(tx, run.entity_id)
     if newest is None or newest.run_id != run_id:
         raise Conflict(f"run {run_id} is not the newest: reverse {newest.run_id if newest else 'none'} first")
+    await check_not_closed(tx, run.entity_id, run.period, f"run {run_id}")
     left = await tx.scalar(
         "SELECT count(*) FROM billing.payout WHERE run_id = :run_id AND state NOT IN ('instructed', 'cancelled')",
         run_id=run_id,

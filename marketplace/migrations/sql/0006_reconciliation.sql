@@ -68,6 +68,19 @@ CREATE TABLE billing.bank_mapping (
     CONSTRAINT uq_bank_mapping_name_version UNIQUE (name, version)
 )
 ;;
+CREATE TABLE billing.erp_account (
+    entity_id INTEGER NOT NULL, 
+    account INTEGER NOT NULL, 
+    number TEXT NOT NULL, 
+    name TEXT NOT NULL, 
+    cost_center TEXT NOT NULL, 
+    tax_code TEXT NOT NULL, 
+    set_by TEXT NOT NULL, 
+    set_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_erp_account PRIMARY KEY (entity_id, account), 
+    CONSTRAINT ck_erp_account_number CHECK (number <> '')
+)
+;;
 CREATE TABLE billing.fee_schedule (
     processor_id BIGINT NOT NULL, 
     version INTEGER NOT NULL, 
@@ -213,6 +226,52 @@ CREATE TABLE billing.match_run (
     CONSTRAINT ck_match_run_state CHECK (state IN ('running', 'done'))
 )
 ;;
+CREATE TABLE billing.period (
+    entity_id INTEGER NOT NULL, 
+    month_on DATE NOT NULL, 
+    state TEXT NOT NULL, 
+    prepared_by TEXT, 
+    reopening_by TEXT, 
+    reopening_reason TEXT, 
+    seal_no INTEGER NOT NULL, 
+    moved_by TEXT NOT NULL, 
+    moved_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    CONSTRAINT pk_period PRIMARY KEY (entity_id, month_on), 
+    CONSTRAINT ck_period_state CHECK (state IN ('open', 'soft_closed', 'closed', 'reopened')), 
+    CONSTRAINT ck_period_sealed CHECK (state <> 'closed' OR seal_no > 0), 
+    CONSTRAINT ck_period_reopening CHECK ((reopening_by IS NULL) = (reopening_reason IS NULL)), 
+    CONSTRAINT ck_period_month CHECK (extract(day FROM month_on) = 1)
+)
+;;
+CREATE TABLE billing.period_approval (
+    approval_id BIGINT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    month_on DATE NOT NULL, 
+    "check" TEXT NOT NULL, 
+    fingerprint TEXT NOT NULL, 
+    reason TEXT NOT NULL, 
+    asked_by TEXT NOT NULL, 
+    asked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    approved_by TEXT, 
+    approved_at TIMESTAMP WITH TIME ZONE, 
+    single_operator BOOLEAN NOT NULL, 
+    CONSTRAINT pk_period_approval PRIMARY KEY (approval_id), 
+    CONSTRAINT ck_period_approval_approved CHECK ((approved_by IS NULL) = (approved_at IS NULL)), 
+    CONSTRAINT ck_period_approval_month CHECK (extract(day FROM month_on) = 1)
+)
+;;
+CREATE TABLE billing.period_block (
+    merchant_id BIGINT NOT NULL, 
+    month_on DATE NOT NULL, 
+    seal_no INTEGER NOT NULL, 
+    block_no BIGINT NOT NULL, 
+    entity_id INTEGER NOT NULL, 
+    entry_nos BIGINT[] NOT NULL, 
+    hashes BYTEA NOT NULL, 
+    CONSTRAINT pk_period_block PRIMARY KEY (merchant_id, month_on, seal_no, block_no), 
+    CONSTRAINT ck_period_block_hashes CHECK (octet_length(hashes) = 32 * cardinality(entry_nos))
+)
+;;
 CREATE TABLE billing.recon_break (
     break_id BIGINT NOT NULL, 
     subject TEXT NOT NULL, 
@@ -285,6 +344,22 @@ CREATE TABLE billing.bank_statement (
 ;;
 CREATE INDEX ix_bank_statement_account_to_day ON billing.bank_statement (account, to_day)
 ;;
+CREATE TABLE billing.period_seal (
+    entity_id INTEGER NOT NULL, 
+    month_on DATE NOT NULL, 
+    seal_no INTEGER NOT NULL, 
+    from_on DATE, 
+    entries BIGINT NOT NULL, 
+    previous BYTEA NOT NULL, 
+    digest BYTEA NOT NULL, 
+    sealed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    sealed_by TEXT NOT NULL, 
+    single_operator BOOLEAN NOT NULL, 
+    CONSTRAINT pk_period_seal PRIMARY KEY (entity_id, month_on, seal_no), 
+    CONSTRAINT ck_period_seal_sha256 CHECK (octet_length(digest) = 32 AND octet_length(previous) IN (0, 32)), 
+    CONSTRAINT fk_period_seal_entity_id_month_on FOREIGN KEY(entity_id, month_on) REFERENCES billing.period (entity_id, month_on)
+)
+;;
 CREATE TABLE billing.recon_break_step (
     break_id BIGINT NOT NULL, 
     step_no INTEGER NOT NULL, 
@@ -303,6 +378,8 @@ GRANT SELECT, INSERT ON billing.bank_line TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.bank_mapping TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.erp_account TO app_staff, app_worker
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.fee_schedule TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_account TO app_staff, app_worker
@@ -319,6 +396,24 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_rules TO app_staff, app_wo
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.match_run TO app_staff, app_worker
 ;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.period TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing.period_approval TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON billing.period_block TO app_staff, app_worker
+;;
+ALTER TABLE billing.period_block ENABLE ROW LEVEL SECURITY
+;;
+ALTER TABLE billing.period_block FORCE ROW LEVEL SECURITY
+;;
+CREATE POLICY app_staff ON billing.period_block TO app_staff USING (true) WITH CHECK (true)
+;;
+CREATE POLICY app_worker ON billing.period_block TO app_worker USING (true) WITH CHECK (true)
+;;
+GRANT SELECT ON billing.period_block TO app_merchant
+;;
+CREATE POLICY app_merchant ON billing.period_block FOR SELECT TO app_merchant USING (merchant_id = nullif(current_setting('app.merchant_id', true), '')::bigint AND false)
+;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.recon_break TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.write_off_limit TO app_staff, app_worker
@@ -326,5 +421,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON billing.write_off_limit TO app_staff, ap
 GRANT SELECT, INSERT ON billing.bank_file_part TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing.bank_statement TO app_staff, app_worker
+;;
+GRANT SELECT, INSERT ON billing.period_seal TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT ON billing.recon_break_step TO app_staff, app_worker

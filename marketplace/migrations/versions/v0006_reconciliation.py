@@ -1,4 +1,4 @@
-"""Reconciliation: what banks and processors say."""
+"""Reconciliation: what banks and processors say; months closed under a seal."""
 
 from importlib.resources import files
 
@@ -9,7 +9,8 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    script = (files("marketplace.migrations") / "sql" / "0006_reconciliation.sql").read_text()
-    for statement in script.split("\n;;\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    for name in ("0006_changes.sql", "0006_reconciliation.sql"):
+        script = (files("marketplace.migrations") / "sql" / name).read_text()
+        for statement in script.split("\n;;\n"):
+            if statement.strip():
+                op.get_bind().exec_driver_sql(statement)

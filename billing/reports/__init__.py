@@ -1,0 +1,1 @@
+"""Reports of finance: each figure is a sum over the journal, read from its roll-up."""

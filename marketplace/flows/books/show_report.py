@@ -1,0 +1,80 @@
+"""The reports of finance by name, for whoever shows them: over the API, as CSV, on the command line, on a page."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from billing.reports import store
+from billing.reports.model import (
+    AgedRow,
+    CashRow,
+    DeferredRow,
+    IncentiveRow,
+    RevenueRow,
+    Span,
+    TakeRateRow,
+    TrialRow,
+)
+from marketplace.core.db import Tx
+from marketplace.core.months import first_of_month
+
+_CHUNK = 1_000
+
+
+class Report(StrEnum):
+    """Those that are lists of rows, which can be had as CSV, too."""
+
+    TRIAL_BALANCE = "trial-balance"
+    AGEING = "ageing"
+    REVENUE = "revenue"
+    TAKE_RATE = "take-rate"
+    INCENTIVES = "incentives"
+    DEFERRED_REVENUE = "deferred-revenue"
+    CASH_FORECAST = "cash-forecast"
+
+
+REPORTS: dict[Report, tuple[type[msgspec.Struct], Callable[[Tx, Span], Awaitable[Sequence[Any]]]]] = {
+    Report.TRIAL_BALANCE: (TrialRow, store.trial_balance),
+    Report.AGEING: (AgedRow, store.ageing),
+    Report.REVENUE: (RevenueRow, store.revenue),
+    Report.TAKE_RATE: (TakeRateRow, store.take_rate),
+    Report.INCENTIVES: (IncentiveRow, store.incentive_cost),
+    Report.DEFERRED_REVENUE: (DeferredRow, store.deferred),
+    Report.CASH_FORECAST: (CashRow, store.cash),
+}
+
+
+def span_of(tx: Tx, from_on: date | None, to_on: date | None, entity_id: int | None, currency: str | None) -> Span:
+    """The days asked for, by default from the first of this month to today. Raises Invalid."""
+    today = tx.now.date()
+    return Span(
+        from_on=from_on or first_of_month(min(today, to_on - timedelta(days=1) if to_on else today)),
+        to_on=to_on or max(today, from_on or today) + timedelta(days=1),
+        entity_id=entity_id,
+        currency=currency,
+    )
+
+
+def key_of(row: Any) -> tuple[int, str]:
+    """What tells a row of a report apart from the others: everything but its figures."""
+    names = [name for name in row.__struct_fields__ if not name.endswith(("_minor", "_ppm", "entity_id"))]
+    return row.entity_id, "|".join(str(getattr(row, name)) for name in names)
+
+
+async def csv_of(report: Report, rows: Sequence[Any]) -> AsyncIterator[bytes]:
+    """A report's rows after a header, some at a time."""
+    names = REPORTS[report][0].__struct_fields__
+    yield _csv_bytes([names])
+    for at in range(0, len(rows), _CHUNK):
+        yield _csv_bytes([[getattr(row, name) for name in names] for row in rows[at : at + _CHUNK]])
+
+
+def _csv_bytes(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

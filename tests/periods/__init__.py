@@ -1,0 +1,1 @@
+"""Periods: their life, their seals, and races between posting and closing."""

@@ -1,0 +1,1 @@
+"""Reports and exports: each figure equals the journal, each file reads back."""
