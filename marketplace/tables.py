@@ -20,12 +20,14 @@ import billing.reratings.tables
 import billing.runs.tables
 import billing.tables
 import demand.amendments.tables
+import demand.changes.tables
 import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
 import incentives.grants.tables
 import incentives.tables
 import marketplace.core.webhooks.tables
+import marketplace.metrics.tables
 import supply.funnels.tables
 import supply.leads.tables
 import supply.products.hardware.tables

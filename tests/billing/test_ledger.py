@@ -214,7 +214,14 @@ async def test_a_merchant_may_read_its_own_tables_and_what_is_for_all_and_nothin
             }, name  # fmt: skip
 
 
-NOT_FOR_MERCHANTS = {"billing.ad_order_event", "billing.journal", "billing.payout_hold", "billing.rerating_line"}
+NOT_FOR_MERCHANTS = {
+    "billing.ad_order_event",
+    "billing.journal",
+    "billing.payout_hold",
+    "billing.rerating_line",
+    "metrics.merchant_span",
+    "metrics.order_day",
+}
 """What is about a merchant, and not for it to read."""
 
 

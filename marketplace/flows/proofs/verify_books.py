@@ -11,6 +11,7 @@ from marketplace.flows.proofs import (
     verify_documents,
     verify_exchange,
     verify_journals,
+    verify_metrics,
     verify_payers,
     verify_payouts,
     verify_products,
@@ -371,8 +372,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "no entry was posted into a period after its run pinned the books",
         """SELECT e.merchant_id, e.entry_no FROM billing.statement s
            JOIN billing.entry e ON e.merchant_id = s.merchant_id AND e.currency = s.currency
-            AND e.entry_no > s.to_no AND e.effective_on < s.to_on
-           WHERE s.state = 'final'""",
+            AND e.entry_no > s.to_no AND e.effective_on < s.to_on WHERE s.state = 'final'""",
     ),
     *REFUND_PROOFS,
     *verify_commission.PROOFS,
@@ -387,6 +387,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_ad_orders.PROOFS,
     *verify_documents.PROOFS,
     *verify_rewards.PROOFS,
+    *verify_metrics.PROOFS,
 )
 
 OPEN_ITEMS = {
@@ -394,7 +395,6 @@ OPEN_ITEMS = {
     "unassigned_payments_minor": f"SELECT -sum(leg.amount) FROM {_LEGS} WHERE leg.account = 2900",
     "buyer_refunds_due_minor": f"SELECT -sum(leg.amount) FROM {_LEGS} WHERE leg.account = 2400",
     "void_documents": verify_documents.VOID_DOCUMENTS,
-    "entries_not_rolled_up": """
-        SELECT sum(h.last_entry_no - r.rolled_no) FROM billing.ledger_head h
+    "entries_not_rolled_up": """SELECT sum(h.last_entry_no - r.rolled_no) FROM billing.ledger_head h
         JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id""",
 }
