@@ -12,7 +12,7 @@ from marketplace.core.db import STAFF
 from marketplace.core.money import text_from_minor
 from marketplace.core.rates import PPM
 from marketplace.flows.steering.roll_metrics import roll_metrics
-from marketplace.flows.steering.show_metrics import AskMetrics, Figures, Tree, show_metrics, show_tree
+from marketplace.flows.steering.show_metrics import AskMetrics, MetricFigures, Tree, show_metrics, show_tree
 from marketplace.metrics.definitions import Unit
 from marketplace.metrics.drivers import NORTH_STAR
 
@@ -80,7 +80,7 @@ def text_of(value: int | None, unit: Unit, currency: str) -> str:
     return f"{value / PPM:,.4f}" if unit is Unit.RATIO else f"{value:,}"
 
 
-def _print(shown: Figures) -> None:
+def _print(shown: MetricFigures) -> None:
     asked = shown.asked
     table = Table("", f"{asked.from_on} to {asked.to_on}", f"{asked.against_from} to {asked.against_to}", "change %",
                   "not measured", box=None, pad_edge=False)  # fmt: skip

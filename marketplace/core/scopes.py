@@ -76,7 +76,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
     "funnels": ("funnels", "channels", "channel-costs", "channel-economics"),
     "webhooks": ("webhooks", "webhook-topics"),
-    "metrics": ("metrics",),
+    "metrics": ("metrics", "alerts", "goals", "holidays", "reviews"),
 }  # fmt: skip
 """Every noun, with the path segments that speak of it."""
 

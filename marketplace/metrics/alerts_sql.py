@@ -12,7 +12,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.metrics.periods import Grain, Span
 from marketplace.metrics.tables import alert_event, alert_rule
-from marketplace.metrics.watch import Compared, Side
+from marketplace.metrics.watch import BoundSide, Compared
 
 
 class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     grain: Grain
     compared: Compared
-    side: Side
+    side: BoundSide
     bound: int
     clear_bound: int
     guards: str | None

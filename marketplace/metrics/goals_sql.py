@@ -33,7 +33,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-class Revision(msgspec.Struct, frozen=True, kw_only=True):
+class GoalRevision(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     target: int
     owner: str
@@ -99,11 +99,11 @@ async def list_goals(
     return [_goal(row) for row in rows]
 
 
-async def list_revisions(tx: Tx, goal_id: int) -> list[Revision]:
+async def list_revisions(tx: Tx, goal_id: int) -> list[GoalRevision]:
     """Every target that a goal has had."""
-    fields = ", ".join(Revision.__struct_fields__)
+    fields = ", ".join(GoalRevision.__struct_fields__)
     query = f"SELECT {fields} FROM metrics.goal_revision WHERE goal_id = :goal ORDER BY version"
-    return [Revision(**row._mapping) for row in await tx.rows(query, goal=goal_id)]
+    return [GoalRevision(**row._mapping) for row in await tx.rows(query, goal=goal_id)]
 
 
 async def parts_of(tx: Tx, goal_id: int) -> list[int]:

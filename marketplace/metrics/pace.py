@@ -22,7 +22,7 @@ _SLOWEST, _FASTEST = Fraction(1, 2), Fraction(3, 2)
 _WORKING = range(5)
 
 
-class Method(StrEnum):
+class Weighing(StrEnum):
     """How the days of a period were weighed."""
 
     WEEKDAY_MEDIANS = "weekday_medians"
@@ -37,7 +37,7 @@ class Colour(StrEnum):
     RED = "red"
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class GoalPace(msgspec.Struct, frozen=True, kw_only=True):
     """pace, required pace and attainment in ppm; None where there is nothing to divide by."""
 
     actual: int
@@ -48,18 +48,18 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     required_pace_ppm: int | None
     forecast: int
     colour: Colour
-    method: Method
+    method: Weighing
 
 
-def weights(span: Span, by_day: Mapping[date, int], holidays: frozenset[date]) -> tuple[dict[date, Fraction], Method]:
+def weights(span: Span, by_day: Mapping[date, int], holidays: frozenset[date]) -> tuple[dict[date, Fraction], Weighing]:
     """The weight of each day of a period.
 
     by_day: what the days before the period have brought. A holiday weighs nothing; where nothing would be left of a
     period, all its days weigh the same.
     """
     usual = {weekday: _usual(span.from_on, weekday, by_day) for weekday in range(7)}
-    method = Method.WEEKDAY_MEDIANS if any(usual.values()) else Method.WORKING_DAYS
-    if method is Method.WORKING_DAYS:
+    method = Weighing.WEEKDAY_MEDIANS if any(usual.values()) else Weighing.WORKING_DAYS
+    if method is Weighing.WORKING_DAYS:
         usual = {weekday: Fraction(1 if weekday in _WORKING else 0) for weekday in range(7)}
     heavy = {day: Fraction(0) if day in holidays else usual[day.weekday()] for day in span}
     whole = sum(heavy.values())
@@ -74,7 +74,7 @@ def _usual(before: date, weekday: int, by_day: Mapping[date, int]) -> Fraction:
     return Fraction(median([max(by_day.get(latest - timedelta(weeks=back), 0), 0) for back in range(WEEKS)]))
 
 
-def progress(actual: int, target: int, weighed: Mapping[date, Fraction], today: date, method: Method) -> Progress:
+def progress(actual: int, target: int, weighed: Mapping[date, Fraction], today: date, method: Weighing) -> GoalPace:
     """Where a goal stands when `today` begins: of what is measured so far, days before today are over.
 
     weighed: the weight of each day of the period. actual and target in whole units of the metric.
@@ -84,7 +84,7 @@ def progress(actual: int, target: int, weighed: Mapping[date, Fraction], today: 
     pace = Fraction(actual) / expected if expected else None
     held = min(max(pace if pace is not None else Fraction(1), _SLOWEST), _FASTEST)
     forecast = actual + to_come * held
-    return Progress(
+    return GoalPace(
         actual=actual,
         target=target,
         attainment_ppm=_ppm(Fraction(actual, target) if target else None),

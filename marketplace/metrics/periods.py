@@ -32,6 +32,13 @@ class Span(msgspec.Struct, frozen=True):
         return (self.from_on + timedelta(days=number) for number in range(self.days))
 
 
+def check_day(on: date, field: str) -> date:
+    """Raise Invalid for a day of years that nobody has figures of."""
+    if not 2000 <= on.year < 2200:
+        raise Invalid(f"{field}: must lie between the years 2000 and 2200", pointer=f"/{field}")
+    return on
+
+
 def span_of(grain: Grain, on: date) -> Span:
     """The day, week or month that `on` falls in."""
     if grain is Grain.DAY:

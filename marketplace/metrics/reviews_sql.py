@@ -13,7 +13,7 @@ from marketplace.core.ids import time_ordered_id
 from marketplace.metrics.tables import review, review_decision, review_note
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewDecision(msgspec.Struct, frozen=True, kw_only=True):
     """owner: the login of who sees to it. metric: the figure that should show it."""
 
     decision: str
@@ -22,7 +22,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     metric: str | None = None
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewNote(msgspec.Struct, frozen=True, kw_only=True):
     note_id: int
     decision_no: int | None
     note: str
@@ -39,13 +39,18 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     learned: str
     made_at: datetime
     made_by: str
-    decisions: list[Decision]
-    notes: list[Note]
+    decisions: list[ReviewDecision]
+    notes: list[ReviewNote]
 
 
-async def add_review(tx: Tx, week_on: date, causes: str, learned: str, decisions: Sequence[Decision]) -> Review:
+async def add_review(tx: Tx, week_on: date, causes: str, learned: str, decisions: Sequence[ReviewDecision]) -> Review:
     """Keep a review with its decisions."""
-    row: dict[str, Any] = {"review_id": time_ordered_id(tx.now), "week_on": week_on, "causes": causes, "learned": learned}
+    row: dict[str, Any] = {
+        "review_id": time_ordered_id(tx.now),
+        "week_on": week_on,
+        "causes": causes,
+        "learned": learned,
+    }
     row |= {"made_at": tx.now, "made_by": tx.actor}
     await tx.execute(insert(review), row)
     rows = [
@@ -108,8 +113,8 @@ async def _reviews(tx: Tx, wanted: str, **bound: Any) -> list[Review]:
     return [
         Review(
             **row._mapping,
-            decisions=[_struct(Decision, each) for each in decisions if each.review_id == row.review_id],
-            notes=[_struct(Note, each) for each in notes if each.review_id == row.review_id],
+            decisions=[_struct(ReviewDecision, each) for each in decisions if each.review_id == row.review_id],
+            notes=[_struct(ReviewNote, each) for each in notes if each.review_id == row.review_id],
         )
         for row in rows
     ]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from marketplace.core.errors import Invalid
 
 
-class Side(StrEnum):
+class BoundSide(StrEnum):
     """On which side of its bound a figure is bad."""
 
     ABOVE = "above"
@@ -19,16 +19,16 @@ class Compared(StrEnum):
     CHANGE = "change"
 
 
-def check_bounds(side: Side, bound: int, clear_bound: int) -> None:
+def check_bounds(side: BoundSide, bound: int, clear_bound: int) -> None:
     """Raise Invalid unless what clears an alert lies on the good side of what raises it, or on it."""
-    if (clear_bound > bound) if side is Side.ABOVE else (clear_bound < bound):
+    if (clear_bound > bound) if side is BoundSide.ABOVE else (clear_bound < bound):
         raise Invalid(f"clear_bound: must not lie {side} the bound", pointer="/clear_bound")
 
 
-def is_raised(side: Side, bound: int, clear_bound: int, value: int | None, *, was: bool) -> bool:
+def is_raised(side: BoundSide, bound: int, clear_bound: int, value: int | None, *, was: bool) -> bool:
     """Whether the alert stands. What is not defined changes nothing."""
     if value is None:
         return was
-    if side is Side.ABOVE:
+    if side is BoundSide.ABOVE:
         return value > bound or (was and value > clear_bound)
     return value < bound or (was and value < clear_bound)

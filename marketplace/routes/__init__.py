@@ -24,6 +24,7 @@ from marketplace.routes import (
     documents,
     exchange,
     funnels,
+    goals,
     hardware_orders,
     hardware_stock,
     incentive_campaigns,
@@ -35,6 +36,7 @@ from marketplace.routes import (
     line_disputes,
     listings,
     merchants,
+    metrics,
     orders,
     payer_claims,
     payers,
@@ -126,6 +128,8 @@ _NOUNS = (
     territories,
     channels,
     funnels,
+    metrics,
+    goals,
 )
 
 API = Router(

@@ -32,6 +32,7 @@ from tests.billing.corruptions_journals import (
     add_line_dispute,
     add_opening,
 )
+from tests.billing.corruptions_metrics import METRIC_CORRUPTIONS
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_products import PRODUCT_CORRUPTIONS, add_products
@@ -66,10 +67,7 @@ STOCK = "INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved) V
 BALANCES = {"entries-balance", "books-balance", "platform-balances"}
 
 CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
-    "a zero leg": (
-        [ZERO_LEG],
-        {"entries-balance"},
-    ),
+    "a zero leg": ([ZERO_LEG], {"entries-balance"}),
     "legs that do not sum to zero": ([BAD_SUM.format(7, -6, "merchant_id = 1")], BALANCES),
     "two wrongs in two books": (
         [BAD_SUM.format(7, -6, "merchant_id = 1"), BAD_SUM.format(6, -7, "merchant_id = 2")],
@@ -293,7 +291,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **COMMISSION_CORRUPTIONS,
     **PAYOUT_CORRUPTIONS,
     **JOURNAL_CORRUPTIONS,
-    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS),
+    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | METRIC_CORRUPTIONS),
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tests.http import (
     plausible_payers,
     plausible_payouts,
     plausible_products,
+    plausible_steering,
 )
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA
@@ -76,6 +77,7 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_ads.REAL,
     **plausible_payouts.REAL,
     **plausible_leads.REAL,
+    **plausible_steering.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
@@ -320,6 +322,7 @@ SENSIBLE: dict[str, Sensible] = {
     **plausible_payouts.SENSIBLE,
     **plausible_incentives.SENSIBLE,
     **plausible_leads.SENSIBLE,
+    **plausible_steering.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

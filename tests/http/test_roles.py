@@ -11,7 +11,14 @@ from marketplace.core.db import Database
 from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
-from tests.http import plausible_ads, plausible_incentives, plausible_journals, plausible_leads, plausible_payouts
+from tests.http import (
+    plausible_ads,
+    plausible_incentives,
+    plausible_journals,
+    plausible_leads,
+    plausible_payouts,
+    plausible_steering,
+)
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
 
@@ -246,6 +253,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     **plausible_payouts.ROUTES,
     **plausible_journals.ROUTES,
     **plausible_leads.ROUTES,
+    **plausible_steering.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,

@@ -1,4 +1,4 @@
-"""Figures rolled up by day equal a full recomputation, whatever came late."""
+"""MetricFigures rolled up by day equal a full recomputation, whatever came late."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +14,7 @@ from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.proofs.verify_metrics import PROOFS
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from marketplace.flows.steering.roll_metrics import roll_metrics
-from marketplace.flows.steering.show_metrics import AskMetrics, Figures, show_metrics, show_tree
+from marketplace.flows.steering.show_metrics import AskMetrics, MetricFigures, show_metrics, show_tree
 from supply.leads.model import Model
 from tests.builders import Line, Order, add_market, add_orders
 from tests.conftest import fresh_database
@@ -39,7 +39,7 @@ async def proved(db: Database) -> None:
 
 async def shown(db: Database, *names: str, **asked: Any) -> dict[str, int | None]:
     async with db.read(STAFF) as tx:
-        figures: Figures = await show_metrics(tx, AskMetrics(**asked), names)
+        figures: MetricFigures = await show_metrics(tx, AskMetrics(**asked), names)
     return {each.name: each.value for each in figures.figures}
 
 
@@ -149,11 +149,17 @@ async def test_the_funnel_is_the_same_counted_and_read_one_by_one(db: Database) 
     await organise(db)
     draw = Random(3)
     leads = [await bring(db, f"Shop {number}", phone=f"0151 {number:06}") for number in range(12)]
-    cuts = ({}, {"from_on": date(2018, 2, 10), "to_on": date(2018, 8, 20)}, {"channel": "online"}, {"window_days": 20})
+    half: dict[str, Any] = {"from_on": date(2018, 2, 10), "to_on": date(2018, 8, 20)}
+    cuts: tuple[dict[str, Any], ...] = ({}, half, {"channel": "online"}, {"window_days": 20})
+        {},
+        {"from_on": date(2018, 2, 10), "to_on": date(2018, 8, 20)},
+        {"channel": "online"},
+        {"window_days": 20},
+    )
 
     async def compare() -> None:
         for cut in cuts:
-            cmd = ShowFunnel(model=Model.PLATFORM, **cut)  # type: ignore[arg-type]
+            cmd = ShowFunnel(model=Model.PLATFORM, **cut)
             async with db.read(STAFF) as tx:
                 counted, one_by_one = await show_funnel(tx, cmd), await show_funnel(tx, cmd, counted=False)
             assert counted == one_by_one

@@ -10,8 +10,8 @@ from marketplace.core.errors import Invalid
 from marketplace.flows.steering.set_goals import check_owner
 from marketplace.metrics import reviews_sql as reviews
 from marketplace.metrics.definitions import definition
-from marketplace.metrics.periods import Grain, span_of
-from marketplace.metrics.reviews_sql import Decision, Review
+from marketplace.metrics.periods import Grain, check_day, span_of
+from marketplace.metrics.reviews_sql import Review, ReviewDecision
 
 
 class HoldReview(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,12 +20,12 @@ class HoldReview(msgspec.Struct, frozen=True, kw_only=True):
     on: date
     causes: str
     learned: str
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[ReviewDecision, ...] = ()
 
 
 async def hold_review(tx: Tx, cmd: HoldReview) -> Review:
     """Keep what was said of a week; it is never changed. Raises Invalid, NotFound."""
-    week_on = span_of(Grain.WEEK, cmd.on).from_on
+    week_on = span_of(Grain.WEEK, check_day(cmd.on, "on")).from_on
     for number, each in enumerate(cmd.decisions):
         await check_owner(tx, each.owner)
         if each.metric is not None:

@@ -12,10 +12,10 @@ from marketplace.flows.steering.show_metrics import AskMetrics, scope_of, values
 from marketplace.metrics import goals_sql as goals
 from marketplace.metrics.definitions import Definition, Unit, definition
 from marketplace.metrics.formulas import evaluate, inputs_of
-from marketplace.metrics.goals_sql import Goal, Revision
+from marketplace.metrics.goals_sql import Goal, GoalRevision
 from marketplace.metrics.inputs_sql import SOURCES, Of, read_days
-from marketplace.metrics.pace import WEEKS, Progress, parts_left, progress, weights
-from marketplace.metrics.periods import Grain, Span, span_of
+from marketplace.metrics.pace import WEEKS, GoalPace, parts_left, progress, weights
+from marketplace.metrics.periods import Grain, Span, check_day, span_of
 
 _HISTORY_DAYS = 7 * WEEKS
 
@@ -44,10 +44,10 @@ class GoalProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     goal: Goal
     unit: Unit
-    progress: Progress | None
+    progress: GoalPace | None
     part_targets: int | None
     residual: int | None
-    revisions: list[Revision]
+    revisions: list[GoalRevision]
 
 
 async def set_goal(tx: Tx, cmd: SetGoal) -> Goal:
@@ -59,7 +59,7 @@ async def set_goal(tx: Tx, cmd: SetGoal) -> Goal:
         raise Invalid("territory_id: there is no such team, or rep", pointer="/territory_id")
     await check_owner(tx, cmd.owner)
     of, _, _ = await scope_of(tx, AskMetrics(entity_id=cmd.entity_id, currency=cmd.currency))
-    span = span_of(cmd.grain, cmd.on)
+    span = span_of(cmd.grain, check_day(cmd.on, "on"))
     if cmd.parent_id is not None:
         check_part(await goals.get_goal(tx, cmd.parent_id, lock=True), wanted.name, of, span)
     new = Goal(
@@ -135,7 +135,7 @@ async def show_goal(tx: Tx, goal: Goal) -> GoalProgress:
     )
 
 
-async def _progress(tx: Tx, goal: Goal, wanted: Definition, of: Of, actual: int) -> Progress:
+async def _progress(tx: Tx, goal: Goal, wanted: Definition, of: Of, actual: int) -> GoalPace:
     span = Span(goal.from_on, goal.to_on)
     history = Span(date.fromordinal(goal.from_on.toordinal() - _HISTORY_DAYS), goal.from_on)
     days = await read_days(tx, of, history, inputs_of(wanted.formula))

@@ -62,7 +62,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     restated: int | None
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class MetricScope(msgspec.Struct, frozen=True, kw_only=True):
     """Of whom and of which days figures are."""
 
     entity_id: int
@@ -73,8 +73,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     against_to: date
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    asked: Asked
+class MetricFigures(msgspec.Struct, frozen=True, kw_only=True):
+    asked: MetricScope
     figures: list[Figure]
 
 
@@ -100,7 +100,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
 
     root: str
     unit: Unit
-    asked: Asked
+    asked: MetricScope
     complete: bool
     change: int | None
     nodes: list[TreeNode]
@@ -136,7 +136,7 @@ async def values_of(tx: Tx, of: Of, span: Span, wanted: Sequence[Definition]) ->
     return {each.name: evaluate(each.formula, inputs) for each in wanted}
 
 
-async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = None) -> Figures:
+async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = None) -> MetricFigures:
     """Figures of a period and of the one before; of all names, or of these. Raises Invalid, NotFound."""
     of, span, earlier = await scope_of(tx, cmd)
     wanted = [definition(name) for name in (names if names is not None else DEFINITIONS)]
@@ -161,14 +161,14 @@ async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = No
                 restated=None if first is None or first.value is None or value is None else value - first.value,
             )
         )  # fmt: skip
-    return Figures(asked=_asked(of, span, earlier), figures=figures)
+    return MetricFigures(asked=_asked(of, span, earlier), figures=figures)
 
 
 def change_ppm(now: Fraction | None, then: Fraction | None) -> int | None:
     """The relative change; None against nothing, and against what is below zero, where it would say the opposite."""
     if now is None or then is None or then <= 0:
         return None
-    return Unit.RATIO.whole((now - then) / then)
+    return Unit.RATIO.whole(Fraction(now - then, then))
 
 
 async def show_tree(tx: Tx, cmd: AskMetrics, root: str = NORTH_STAR) -> Tree:
@@ -201,8 +201,8 @@ async def show_tree(tx: Tx, cmd: AskMetrics, root: str = NORTH_STAR) -> Tree:
     )  # fmt: skip
 
 
-def _asked(of: Of, span: Span, earlier: Span) -> Asked:
-    return Asked(
+def _asked(of: Of, span: Span, earlier: Span) -> MetricScope:
+    return MetricScope(
         entity_id=of.entity_id, currency=of.currency, from_on=span.from_on, to_on=span.to_on,
         against_from=earlier.from_on, against_to=earlier.to_on,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from marketplace.metrics.alerts_sql import AlertRule
 from marketplace.metrics.definitions import DEFINITIONS, definition
 from marketplace.metrics.inputs_sql import Of
 from marketplace.metrics.periods import Grain, Span, before, last_complete, span_of
-from marketplace.metrics.watch import Compared, Side, check_bounds, is_raised
+from marketplace.metrics.watch import BoundSide, Compared, check_bounds, is_raised
 
 _RULES = 200
 _PERIODS_MAX = 400
@@ -33,7 +33,7 @@ class SetAlert(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     grain: Grain
     compared: Compared
-    side: Side
+    side: BoundSide
     bound: int
     clear_bound: int
     owner: str
