@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, bindparam, insert, text
 
+from demand.changes.store import note_change
 from demand.lifecycle import Move, Party, check_move
 from demand.model import Moved, Order, OrderDetail, OrderEvent, OrderLine, OrderState, Refund
 from demand.tables import order_event
@@ -249,6 +250,7 @@ async def _remember(
     row = {"merchant_id": order.merchant_id, "order_id": order.order_id, "event_no": version, "move": move}
     row |= {"party": party.value, "state": state.value, "detail": detail, "at": tx.now, "actor": tx.actor}
     await tx.execute(insert(order_event), row)
+    await note_change(tx, order.merchant_id, order.order_id)
     return Moved(
         merchant_id=order.merchant_id,
         order_id=order.order_id,

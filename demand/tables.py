@@ -101,6 +101,9 @@ merchant_order = merchant_table(
         postgresql_where=text("state IN ('fulfilling', 'partly_delivered') AND completes_at IS NOT NULL"),
     ),
     Index(None, "buyer_id", "purchase_id"),
+    Index(
+        "ix_merchant_order_delivered", "merchant_id", "delivered_on", postgresql_where=text("delivered_on IS NOT NULL")
+    ),
     schema="demand",
     postgresql_with={"fillfactor": "90"},  # the state changes in place
 )
@@ -273,6 +276,7 @@ refund = merchant_table(
     ),
     Index(None, "merchant_id", "order_id"),
     Index(None, "refund_id", "merchant_id"),
+    Index(None, "merchant_id", "refunded_at"),
     schema="demand",
 )
 """What goes back of an order, through a refund or, when the reason is dispute_lost, through the buyer's bank.

@@ -24,6 +24,7 @@ import billing.reratings.tables
 import billing.runs.tables
 import billing.tables
 import demand.amendments.tables
+import demand.changes.tables
 import demand.fulfilment.tables
 import demand.refunds.tables
 import demand.tables
@@ -32,6 +33,7 @@ import incentives.experiments.tables
 import incentives.grants.tables
 import incentives.tables
 import marketplace.core.webhooks.tables
+import marketplace.metrics.tables
 import supply.funnels.tables
 import supply.leads.agents.tables
 import supply.leads.events.tables

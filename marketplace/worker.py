@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from marketplace.core import jobs, outbox, retention, work
@@ -46,6 +47,8 @@ from marketplace.flows.promotions.simulate_promotion import run_simulation
 from marketplace.flows.promotions.vest_rewards import vest_rewards
 from marketplace.flows.refunds.grant_credit import expire_credit
 from marketplace.flows.runs import run_billing_buckets, schedule_runs
+from marketplace.flows.steering.roll_metrics import roll_metrics
+from marketplace.flows.steering.watch_metrics import report_periods, watch_metrics
 from marketplace.processors.model import Processor
 from marketplace.settings import Settings
 
@@ -167,6 +170,18 @@ async def _look_after_leads(db: Database, _: Any) -> None:
         log.info("leads looked after", **done)
 
 
+async def _roll_metrics(db: Database, _: Any) -> None:
+    rolled = await roll_metrics(db, ACTOR)
+    if rolled.changes or rolled.days or rolled.months:
+        log.info("figures rolled up", **msgspec.structs.asdict(rolled))
+
+
+async def _watch_metrics(db: Database, _: Any) -> None:
+    done = {"reported": await report_periods(db, ACTOR), "alerts": await watch_metrics(db, ACTOR)}
+    if any(done.values()):
+        log.info("figures watched", **done)
+
+
 async def _clean_up(db: Database, _: Any) -> None:
     log.info("cleaned up", **await db.write(WORKER, ACTOR, retention.clean_up))
     forgotten = await forget_ad_events(db, ACTOR)
@@ -240,6 +255,8 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         SIMULATION: Job(_simulate_promotion),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
+        "roll_metrics": Job(_roll_metrics, cron="*/2 * * * *"),
+        "watch_metrics": Job(_watch_metrics, cron="*/15 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

@@ -10,6 +10,7 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
 from billing.ledger.tables import entity, processor
+from demand.changes.store import note_merchants
 from demand.store import queue_delivered
 from demand.tables import merchant_order, order_line
 from marketplace.core.db import Tx
@@ -88,6 +89,7 @@ async def add_orders(tx: Tx, orders: Sequence[Order], *, currency: str = "EUR") 
         ]
         await tx.execute(insert(order_line), lines)
         await queue_delivered(tx, [order.merchant_id], after_order_id=order.order_id - 1, upto_order_id=order.order_id)
+    await note_merchants(tx, sorted({order.merchant_id for order in orders}))
     await ledger.post(tx, [paid(order, currency) for order in orders if order.gross_minor])
 
 

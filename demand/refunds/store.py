@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from demand.changes.store import note_change
 from demand.refund_policy import DEFAULT, LineLeft, Policy, Rule
 from demand.refunds.tables import dispute, refund_line, refund_policy
 from demand.store import OF_ORDERS, by_order, order_keys
@@ -108,6 +109,7 @@ async def list_policies(tx: Tx, *, limit: int, after: int) -> Sequence[PolicyVer
 async def add_refund(tx: Tx, row: dict[str, Any], given: Iterable[LineLeft], borne: dict[int, tuple[int, int]]) -> None:
     """Store a refund and its lines. borne: goods and freight that the merchant bears, by line: its lines shrink."""
     await tx.execute(insert(refund), row)
+    await note_change(tx, row["merchant_id"], row["order_id"])
     key = {"merchant_id": row["merchant_id"], "refund_id": row["refund_id"], "order_id": row["order_id"]}
     rows = [
         {
@@ -126,10 +128,15 @@ async def add_refund(tx: Tx, row: dict[str, Any], given: Iterable[LineLeft], bor
 
 async def take_refund_back(tx: Tx, merchant_id: int, refund_id: int) -> None:
     """Mark a refund cancelled and give the order's lines back what it took from them."""
-    await tx.execute(
-        "UPDATE demand.refund SET state = 'cancelled' WHERE merchant_id = :merchant AND refund_id = :refund",
-        {"merchant": merchant_id, "refund": refund_id},
+    order_id = await tx.scalar(
+        """
+        UPDATE demand.refund SET state = 'cancelled' WHERE merchant_id = :merchant AND refund_id = :refund
+        RETURNING order_id
+        """,
+        merchant=merchant_id,
+        refund=refund_id,
     )
+    await note_change(tx, merchant_id, order_id)
     await _reduce_lines(tx, merchant_id, refund_id, -1)
 
 

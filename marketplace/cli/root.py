@@ -19,6 +19,7 @@ MODULES = {
     "import": "data",
     "reconcile": "data",
     "funnel": "acquisition",
+    "metrics": "metrics",
     "apply": "billing",
     "contracts": "contracts",
     "settle": "billing",

@@ -51,7 +51,7 @@ __all__ = [
     "text",
 ]
 
-SCHEMAS = ("core", "supply", "demand", "incentives", "billing")
+SCHEMAS = ("core", "supply", "demand", "incentives", "billing", "metrics")
 
 metadata = MetaData(
     naming_convention={

@@ -27,6 +27,7 @@ from marketplace.routes import (
     exchange,
     fairs,
     funnels,
+    goals,
     hardware_orders,
     hardware_stock,
     incentive_campaigns,
@@ -40,6 +41,7 @@ from marketplace.routes import (
     match_rules,
     matching,
     merchants,
+    metrics,
     orders,
     payer_claims,
     payers,
@@ -148,6 +150,8 @@ _NOUNS = (
     territories,
     channels,
     funnels,
+    metrics,
+    goals,
 )
 
 API = Router(

@@ -78,7 +78,7 @@ async def get_funnel_report(
         model=model, version_no=version_no, from_on=from_on, to_on=to_on, window_days=window_days, channel=channel
     )  # fmt: skip
     async with db.read(request.user.scope) as tx:
-        return await show_funnel(tx, cmd)
+        return await show_funnel(tx, cmd, counted=request.user.is_staff)
 
 
 @get("/funnels/{model:str}/stuck", guards=[needs(STAFF, SALES)])

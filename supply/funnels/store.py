@@ -12,6 +12,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
 from supply.funnels.model import Entry, Funnel, Stage, StageEvent, entries
+from supply.funnels.months_sql import note_months
 from supply.funnels.standard import STANDARD
 from supply.funnels.tables import funnel, stage_entry, stage_event
 from supply.leads.model import Model
@@ -99,7 +100,12 @@ async def roll(tx: Tx, lead_ids: Sequence[int]) -> None:
 
 
 async def _roll(tx: Tx, lead_ids: Sequence[int], definitions: dict[tuple[Model, int], Funnel]) -> None:
-    await tx.execute(delete(stage_entry).where(stage_entry.c.lead_id.in_(lead_ids)))
+    gone = await tx.execute(
+        delete(stage_entry)
+        .where(stage_entry.c.lead_id.in_(lead_ids))
+        .returning(stage_entry.c.model, stage_entry.c.version_no, stage_entry.c.entered_on)
+    )
+    changed = [(row.model, row.version_no, row.entered_on) for row in gone.all()]
     leads = await tx.rows(
         """
         SELECT lead_id, model, funnel_version, channel_id, zone,
@@ -128,6 +134,7 @@ async def _roll(tx: Tx, lead_ids: Sequence[int], definitions: dict[tuple[Model, 
         rows += [{**known, "channel_id": lead.channel_id, **msgspec.structs.asdict(entry)} for entry in found]
     if rows:
         await tx.execute(insert(stage_entry), rows)
+    await note_months(tx, [*changed, *((row["model"], row["version_no"], row["entered_on"]) for row in rows)])
 
 
 async def list_entries(tx: Tx, lead_id: int) -> list[Entry]:

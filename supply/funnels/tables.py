@@ -65,6 +65,7 @@ stage_entry = local_table(
     ForeignKeyConstraint(["lead_id"], ["supply.lead.lead_id"]),
     CheckConstraint("entered_on >= began_on AND next_on >= entered_on AND lost_on >= entered_on", name="order"),
     Index(None, "model", "version_no", "stage_no"),
+    Index(None, "model", "version_no", "entered_on"),
     Index(
         "ix_stage_entry_open",
         "model",
@@ -80,3 +81,49 @@ stage_entry = local_table(
 Days are local to the lead. next_on: when it went on, None while it has not. began_on, won_on and lost_on are the lead's
 own, and stand in each of its rows, so that no figure needs a join.
 """
+
+funnel_change = local_table(
+    "funnel_change",
+    Column("change_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text, nullable=False),
+    Column("version_no", Integer, nullable=False),
+    Column("month", Date, nullable=False),
+    schema="supply",
+)
+"""Entries of a month have changed, committed with the change: figures of the month are read from the entries until
+they have been counted anew. Only ever added to, so that who works on leads never waits for who counts."""
+
+funnel_month = local_table(
+    "funnel_month",
+    Column("model", Text, primary_key=True),
+    Column("version_no", Integer, primary_key=True, autoincrement=False),
+    Column("month", Date, primary_key=True),
+    Column("of", Text, primary_key=True),
+    Column("stage_no", Integer, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("fate", Text, primary_key=True),
+    Column("days", Integer, primary_key=True, autoincrement=False),
+    Column("leads", BigInteger, nullable=False),
+    Column("inferred", BigInteger, nullable=False),
+    Column("regressions", BigInteger, nullable=False),
+    CheckConstraint("of IN ('stage', 'won')", name="of"),
+    CheckConstraint("fate IN ('on', 'lost', 'open')", name="fate"),
+    schema="supply",
+)
+"""Entries counted by the month of the entry. of: how they left the stage, or, of those who began, how it ended.
+
+channel_id 0: all channels together. days: from entry to what became of it; of those that are open, since whose days
+still grow, the entry's own day as days since 2000-01-01.
+"""
+
+stage_day = local_table(
+    "stage_day",
+    Column("model", Text, primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version_no", Integer, primary_key=True, autoincrement=False),
+    Column("entered", BigInteger, nullable=False),
+    schema="supply",
+)
+"""How many leads entered a stage on a day, from a channel."""

@@ -221,6 +221,8 @@ NOT_FOR_MERCHANTS = {
     "billing.period_block",
     "billing.rerating_line",
     "incentives.exposure",
+    "metrics.merchant_span",
+    "metrics.order_day",
 }
 """What is about a merchant, and not for it to read."""
 

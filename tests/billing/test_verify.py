@@ -34,6 +34,7 @@ from tests.billing.corruptions_journals import (
     add_opening,
 )
 from tests.billing.corruptions_matching import MATCHING_CORRUPTIONS, add_matching
+from tests.billing.corruptions_metrics import METRIC_CORRUPTIONS
 from tests.billing.corruptions_payers import PAYER_CORRUPTIONS, add_payers
 from tests.billing.corruptions_payouts import PAYOUT_CORRUPTIONS, add_file, add_reserve
 from tests.billing.corruptions_periods import PERIOD_CORRUPTIONS
@@ -69,10 +70,7 @@ STOCK = "INSERT INTO supply.stock (merchant_id, product_id, on_hand, reserved) V
 BALANCES = {"entries-balance", "books-balance", "platform-balances"}
 
 CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
-    "a zero leg": (
-        [ZERO_LEG],
-        {"entries-balance"},
-    ),
+    "a zero leg": ([ZERO_LEG], {"entries-balance"}),
     "legs that do not sum to zero": ([BAD_SUM.format(7, -6, "merchant_id = 1")], BALANCES),
     "two wrongs in two books": (
         [BAD_SUM.format(7, -6, "merchant_id = 1"), BAD_SUM.format(6, -7, "merchant_id = 2")],
@@ -290,7 +288,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **ADS_CORRUPTIONS,
     **AD_ORDER_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
-    **(PAYOUT_CORRUPTIONS | JOURNAL_CORRUPTIONS),
+    **(PAYOUT_CORRUPTIONS | JOURNAL_CORRUPTIONS | METRIC_CORRUPTIONS),
     **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | DISCOUNT_CORRUPTIONS | MATCHING_CORRUPTIONS | PERIOD_CORRUPTIONS),
 }  # fmt: skip
 

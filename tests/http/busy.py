@@ -34,6 +34,7 @@ from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
 from tests.http.busy_leads import acquire
 from tests.http.busy_payers import add_payer
+from tests.http.busy_steering import steer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, done
 from tests.http.products import add_products
 from tests.http.serving import api_key, make_client, running
@@ -101,6 +102,7 @@ async def fill(db: Database, home: Path) -> None:
         await promote(db, people.ops, await caller("an approver", "approver"), owners)
         await db.write(WORKER, "test", _a_few_park)
         await roll_ledger(db, "worker")
+        await steer(db, people.ops)
 
 
 async def _add_listings(tx: Tx) -> None:

@@ -21,6 +21,7 @@ from tests.http import (
     plausible_payers,
     plausible_payouts,
     plausible_products,
+    plausible_steering,
 )
 from tests.http.busy import LAMP, NAME, UNCOUNTED
 from tests.http.market import ALPHA, BETA
@@ -78,6 +79,7 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_payouts.REAL,
     **plausible_leads.REAL,
     **plausible_field.REAL,
+    **plausible_steering.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
     ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
@@ -329,6 +331,7 @@ SENSIBLE: dict[str, Sensible] = {
     **plausible_incentives.SENSIBLE,
     **plausible_leads.SENSIBLE,
     **plausible_field.SENSIBLE,
+    **plausible_steering.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},
     "POST /api/v1/session": lambda *_: {"login": LOGIN, "password": PASSWORD},

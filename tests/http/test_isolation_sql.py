@@ -46,6 +46,8 @@ HIDDEN = {
     "billing.rerating_line",
     "billing.run_charge",
     "incentives.exposure",
+    "metrics.merchant_span",
+    "metrics.order_day",
 }
 """What is about a merchant, and not for it to read, or not yet: what a run will charge is only previewed there."""
 

@@ -18,6 +18,7 @@ from tests.http import (
     plausible_journals,
     plausible_leads,
     plausible_payouts,
+    plausible_steering,
 )
 from tests.http.conftest import api_key, make_client
 from tests.http.market import ALPHA, add_small_market
@@ -254,6 +255,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     **plausible_journals.ROUTES,
     **plausible_leads.ROUTES,
     **plausible_field.ROUTES,
+    **plausible_steering.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,
     "GET /api/v1/accounts/{account}/lines": FINANCE | BOOKS,

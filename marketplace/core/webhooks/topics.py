@@ -52,6 +52,9 @@ TOPICS: dict[str, str] = {
     "demand.purchase_placed.v1": "A cart has been placed: a purchase with its orders and its payment, not paid yet.",
     "demand.order_refunded.v1": "A refund of an order has been granted.",
     "incentives.campaign_moved.v1": "A campaign of promotions has gone from one state to the next.",
+    "metrics.alert_changed.v1": "A figure has gone out of its bounds, or is back within them.",
+    "metrics.goal_set.v1": "A goal has been set, or its target or owner changed.",
+    "metrics.review_held.v1": "A week has been talked over, with decisions and their owners.",
     "incentives.promotion_moved.v1": "A promotion has gone from one state to the next.",
 }
 """A topic that is emitted anywhere must stand here (a test compares). A new version of a payload is a new topic."""
@@ -74,6 +77,9 @@ HOUSE_ONLY = frozenset(
         "demand.purchase_placed.v1",
         "incentives.campaign_moved.v1",
         "incentives.promotion_moved.v1",
+        "metrics.alert_changed.v1",
+        "metrics.goal_set.v1",
+        "metrics.review_held.v1",
         "supply.agent_commission_changed.v1",
         "supply.lead_moved.v1",
         "supply.lead_task_moved.v1",
@@ -85,7 +91,7 @@ HOUSE_ONLY = frozenset(
 )
 """Topics of events that are about no one merchant, which no merchant is therefore told of (a test compares)."""
 
-FOR_OPS = ("demand.", "incentives.", "supply.")
+FOR_OPS = ("demand.", "incentives.", "metrics.", "supply.")
 """How the topics begin that operations may have sent somewhere; the others tell of the house's money."""
 
 TEST_TOPIC = "core.webhook_test.v1"

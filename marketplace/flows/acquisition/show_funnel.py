@@ -9,7 +9,7 @@ import msgspec
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid
-from supply.funnels import report_sql
+from supply.funnels import months_sql, report_sql
 from supply.funnels import store as funnels
 from supply.funnels.report import FunnelReport, Period, WonFigures, report
 from supply.funnels.statistics import median, spread
@@ -42,8 +42,11 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
     territory_id: int | None
 
 
-async def show_funnel(tx: Tx, cmd: ShowFunnel) -> FunnelReport:
-    """The figures of a model's funnel. Raises Invalid, NotFound."""
+async def show_funnel(tx: Tx, cmd: ShowFunnel, *, counted: bool = True) -> FunnelReport:
+    """The figures of a model's funnel. Raises Invalid, NotFound.
+
+    counted: read what was counted by month, of all leads; else the entries of those leads that the caller may see.
+    """
     funnel = await funnels.get_funnel(tx, cmd.model, cmd.version_no)
     today = local_date(tx.now, "UTC")
     period = Period(
@@ -59,12 +62,17 @@ async def show_funnel(tx: Tx, cmd: ShowFunnel) -> FunnelReport:
     ids = {code: channel_id for channel_id, code in codes.items()}
     if cmd.channel is not None and cmd.channel not in ids:
         raise Invalid(f"channel: {cmd.channel!r} is no channel", field="channel")
-    asked: dict[str, Any] = {
-        "model": funnel.model, "version": funnel.version_no, "from_on": period.from_on, "to_on": period.to_on,
-        "today": today, "channel": ids[cmd.channel] if cmd.channel else None,
-    }  # fmt: skip
-    stages = await report_sql.stage_days(tx, **asked)
-    cohorts = await report_sql.cohort_days(tx, **asked)
+    asked: dict[str, Any] = {"model": funnel.model, "version": funnel.version_no, "today": today}
+    channel_id = ids[cmd.channel] if cmd.channel else None
+    if counted:
+        split = await months_sql.split_period(tx, funnel.model, funnel.version_no, period.from_on, period.to_on)
+        below = [each.channel_id for each in known if channel_id in each.path] if channel_id else None
+        stages: Sequence[Any] = await months_sql.counted_stages(tx, split, below, **asked)
+        cohorts: Sequence[Any] = await months_sql.counted_cohorts(tx, split, below, **asked)
+    else:
+        asked |= {"from_on": period.from_on, "to_on": period.to_on, "channel": channel_id}
+        stages = await report_sql.stage_days(tx, **asked)
+        cohorts = await report_sql.cohort_days(tx, **asked)
     return report(funnel, period, stages, cohorts, codes)
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from demand.changes.store import note_merchants
 from demand.store import queue_delivered
 from marketplace.core import audit
 from marketplace.core.blocks import reserve
@@ -241,6 +242,7 @@ async def _fill_orders(tx: Tx, source: OrderSource, ids: dict[str, int], loaded:
     await _numbered(tx, "refund", sql.COUNT_REFUNDS, sql.NUMBER_REFUNDS)
     await _run_all(tx, sql.ORDERS, entity=ids["entity"], currency=source.currency)
     sellers = [row.merchant_id for row in await tx.rows("SELECT DISTINCT merchant_id FROM load_order")]
+    await note_merchants(tx, sellers)
     # These tables have no statistics yet, and without any the planner takes a nested loop over all lines for cheap.
     await tx.execute("SET LOCAL enable_nestloop = off")
     await freeze_at_sale(tx, sellers, after_order_id=first, upto_order_id=last)

@@ -197,6 +197,10 @@ INSERT INTO billing.payment_command (command_id, processor_id, kind, buyer_id, p
 SELECT :command::bigint, :processor::bigint, 'authorise', :buyer::bigint, :payment::bigint, :currency::text,
        :amount::bigint, :method::text, :now::timestamptz
 WHERE :amount::bigint > 0 AND :method::text <> 'cash'""",
+    "changes": """
+INSERT INTO demand.order_change (change_id, merchant_id, order_id)
+SELECT order_id, merchant_id, order_id FROM unnest(:order_merchants::bigint[], :order_ids::bigint[])
+     AS o (merchant_id, order_id)""",
     "event": """
 INSERT INTO core.outbox (event_id, topic, payload, occurred_at)
 VALUES (:event::bigint, 'demand.purchase_placed.v1', :placed::jsonb, :now::timestamptz)""",

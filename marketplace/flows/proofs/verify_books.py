@@ -13,6 +13,7 @@ from marketplace.flows.proofs import (
     verify_exchange,
     verify_journals,
     verify_matching,
+    verify_metrics,
     verify_payers,
     verify_payouts,
     verify_periods,
@@ -380,7 +381,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     *verify_journals.PROOFS,
     *verify_exchange.PROOFS,
     *(*verify_documents.PROOFS, *verify_rewards.PROOFS, *verify_agents.PROOFS),
-    *(*verify_matching.PROOFS, *verify_periods.PROOFS),
+    *(*verify_matching.PROOFS, *verify_periods.PROOFS, *verify_metrics.PROOFS),
 )
 
 OPEN_ITEMS = {
@@ -388,7 +389,6 @@ OPEN_ITEMS = {
     "unassigned_payments_minor": f"SELECT -sum(leg.amount) FROM {_LEGS} WHERE leg.account = 2900",
     "buyer_refunds_due_minor": f"SELECT -sum(leg.amount) FROM {_LEGS} WHERE leg.account = 2400",
     "void_documents": verify_documents.VOID_DOCUMENTS,
-    "entries_not_rolled_up": """
-        SELECT sum(h.last_entry_no - r.rolled_no) FROM billing.ledger_head h
+    "entries_not_rolled_up": """SELECT sum(h.last_entry_no - r.rolled_no) FROM billing.ledger_head h
         JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id""",
 }

@@ -1,0 +1,1 @@
+"""Which orders have changed since figures were last made of them."""

@@ -1,0 +1,37 @@
+"""What drives what: the trees that explain why a figure moved. Pure.
+
+The North Star of the market is completed orders: active merchants x orders of each x how many are completed. It drives
+what is sold (x average order value), and that drives what is earned (x what of it is revenue).
+"""
+
+from marketplace.metrics.contributions import Drivers, Op
+
+NORTH_STAR = "completed_orders"
+
+DRIVERS: dict[str, Drivers] = {
+    "platform_revenue": Drivers(Op.PRODUCT, ("gmv_completed", "revenue_rate")),
+    "gmv_completed": Drivers(Op.PRODUCT, ("completed_orders", "aov")),
+    "revenue_rate": Drivers(
+        Op.SUM,
+        ("commission_rate", "ad_rate", "value_added_rate", "third_party_rate", "contra_rate"),
+        frozenset({"contra_rate"}),
+    ),
+    "completed_orders": Drivers(Op.PRODUCT, ("active_merchants", "orders_per_active_merchant", "completed_per_placed")),
+    "active_merchants": Drivers(
+        Op.SUM,
+        ("active_at_start", "new_active_merchants", "reactivated_merchants", "deactivated_merchants"),
+        frozenset({"deactivated_merchants"}),
+    ),
+    "net_active_change": Drivers(
+        Op.SUM,
+        ("new_active_merchants", "reactivated_merchants", "deactivated_merchants"),
+        frozenset({"deactivated_merchants"}),
+    ),
+    "loaded_cac": Drivers(Op.RATIO, ("acquisition_spend", "activated_merchants")),
+}
+
+
+def names_below(root: str) -> list[str]:
+    """A figure and all that drives it, from the top down."""
+    below = [name for each in (DRIVERS[root].names if root in DRIVERS else ()) for name in names_below(each)]
+    return [root, *below]
