@@ -31,6 +31,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     show it and it signs its events with (whsec_ and base64). Without them payments wait to be sent, and no event is let
     in.
     bank_folder: where the worker looks for files of banks and processors; nowhere without it.
+    address: what this program is reached at from outside, for the links in mails; host and port when not given.
+    mail_url, mail_from: `smtp://user:password@host:587` (with STARTTLS), `smtps://…`, or `smtp+plain://…` without any
+    encryption, and whom mails are from; without it they are written to the folder `mail` of home.
+    oidc_issuer, oidc_client_id, oidc_client_secret: a provider with which the house's people sign in.
     """
 
     home: Path
@@ -50,6 +54,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processor_url: str | None = None
     processor_secret: str | None = None
     bank_folder: str | None = None
+    address: str | None = None
+    mail_url: str | None = None
+    mail_from: str = "marketplace@localhost"
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+
+    @property
+    def base(self) -> str:
+        """The address that links in mails begin with."""
+        return (self.address or f"http://{self.host}:{self.port}").rstrip("/")
 
     def clock(self) -> Clock:
         return FixedClock(self.clock_at) if self.clock_at else SystemClock()

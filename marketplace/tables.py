@@ -25,6 +25,7 @@ import demand.refunds.tables
 import demand.tables
 import incentives.grants.tables
 import incentives.tables
+import marketplace.core.people.tables
 import marketplace.core.webhooks.tables
 import supply.funnels.tables
 import supply.leads.tables

@@ -2,10 +2,28 @@
 
 from litestar.types import ControllerRouterHandler
 
-from marketplace.consoles import finance, merchant, ops, signin, static
+from marketplace.consoles import (
+    account,
+    audit,
+    finance,
+    links,
+    merchant,
+    ops,
+    second_step,
+    signin,
+    static,
+    team,
+    viewing,
+)
 
 page_handlers: list[ControllerRouterHandler] = [
     *signin.PAGES,
+    *second_step.PAGES,
+    *links.PAGES,
+    *account.PAGES,
+    *team.PAGES,
+    *viewing.PAGES,
+    *audit.PAGES,
     *merchant.PAGES,
     *ops.PAGES,
     *finance.PAGES,
