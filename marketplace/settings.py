@@ -83,6 +83,12 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
                 raise Invalid(f"MARKETPLACE_{name.upper()}: {fault}") from fault
     values |= {name: value for name, value in overrides.items() if value is not None}
     settings = Settings(**values)  # type: ignore[arg-type]  # msgspec.convert checked each value above
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """Raises Invalid for what a type cannot say."""
     if settings.database_url and not settings.database_url.startswith("postgresql+asyncpg://"):
         raise Invalid("MARKETPLACE_DATABASE_URL: must start with postgresql+asyncpg://")
     if settings.pool_size < 2:
@@ -92,6 +98,7 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
             raise Invalid(f"MARKETPLACE_{name.upper()}: must be 0 (no limit) to {2**31 - 1} requests per minute")
     if settings.processor_secret is not None and not is_secret(settings.processor_secret):
         raise Invalid('MARKETPLACE_PROCESSOR_SECRET: must be "whsec_" and base64')
+    if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_client_secret):
+        raise Invalid("MARKETPLACE_OIDC_CLIENT_ID and _SECRET: the issuer needs both")
     if settings.clock_at and settings.clock_at.tzinfo is None:
         raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
-    return settings

@@ -9,6 +9,7 @@ from marketplace.consoles import (
     links,
     merchant,
     ops,
+    provider,
     second_step,
     signin,
     static,
@@ -19,6 +20,7 @@ from marketplace.consoles import (
 page_handlers: list[ControllerRouterHandler] = [
     *signin.PAGES,
     *second_step.PAGES,
+    *provider.PAGES,
     *links.PAGES,
     *account.PAGES,
     *team.PAGES,

@@ -77,6 +77,13 @@ def _language_cookie(code: str) -> Cookie:
     return Cookie(key=LANGUAGE_COOKIE, value=code, path="/", max_age=_LANGUAGE_COOKIE_S, httponly=True, samesite="lax")
 
 
+async def show_form(
+    request: AnyRequest, db: Database, settings: Settings, *, next_path: str, fault: AppError, login: str = ""
+) -> Response[str]:
+    """The form again, with what went wrong."""
+    return await _form(db, settings, language=language_of(request), next_path=next_path, login=login, fault=fault)
+
+
 async def _form(
     db: Database,
     settings: Settings,
@@ -118,8 +125,7 @@ async def sign_in(
             **client_of(request),
         )
     except (users.WrongCredentials, TooManyAttempts) as fault:
-        language = language_of(request)
-        return await _form(db, settings, language=language, next_path=next_path, login=login, fault=fault)
+        return await show_form(request, db, settings, next_path=next_path, login=login, fault=fault)
     return lead_in(opened, next_path, secure=settings.cookie_secure)
 
 

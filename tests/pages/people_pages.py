@@ -24,6 +24,8 @@ TEAM = (
 PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "GET /sign-in/code": None,
     "POST /sign-in/code": None,
+    "GET /sign-in/provider": None,
+    "GET /sign-in/provider/back": None,
     "GET /switch": set(UserRole),
     "POST /switch": set(UserRole),
     "GET /join": None,
