@@ -13,6 +13,7 @@ from marketplace.consoles import (
     second_step,
     signin,
     static,
+    styleguide,
     team,
     viewing,
 )
@@ -26,6 +27,7 @@ page_handlers: list[ControllerRouterHandler] = [
     *team.PAGES,
     *viewing.PAGES,
     *audit.PAGES,
+    *styleguide.PAGES,
     *merchant.PAGES,
     *ops.PAGES,
     *finance.PAGES,

@@ -61,6 +61,7 @@ _TABS = {
         Tab("parked", "/ops/parked"),
         Tab("people", "/ops/people", frozenset({Role.ADMIN})),
         Tab("audit", "/audit"),
+        Tab("styleguide", "/styleguide", frozenset({Role.ADMIN})),
     ),
     "finance": (
         Tab("home", "/finance"),

@@ -14,6 +14,7 @@ from marketplace.consoles.books_queries import OrderFilter
 from marketplace.consoles.deeds import Refused
 from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
+from marketplace.consoles.merchant_plots import earnings, sales_trend
 from marketplace.consoles.merchant_queries import MerchantHome
 from marketplace.consoles.order_deeds import DEEDS, show_order
 from marketplace.consoles.trend import Chart, Column, bars, top
@@ -61,8 +62,18 @@ async def show_home(
     """The home of a merchant, as its people and the house's see it."""
     async with db.read(place.scope) as tx:
         page = await merchant_queries.home(tx, place.merchant_id, on)
-    chart = sales_chart(page, place.base, speech(request.user.locale))
-    return send(request, "merchant/home.html", page, "home", place, refused, drawn=chart)
+    say = speech(request.user.locale)
+    return send(
+        request,
+        "merchant/home.html",
+        page,
+        "home",
+        place,
+        refused,
+        drawn=sales_chart(page, place.base, say),
+        trend=sales_trend(page, place.base, say),
+        earned=earnings(page, say),
+    )
 
 
 def sales_chart(page: MerchantHome, base: str, say: Speech) -> Chart:

@@ -86,6 +86,19 @@ class Deed(msgspec.Struct, frozen=True):
     detail: dict[str, Any]
     single_operator: bool
 
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """The details that say something, in words: what has no value is left out, and the parts of lists are named."""
+        return [(name.replace("_", " "), _told(value)) for name, value in self.detail.items() if value is not None]
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_told, value))
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_told(part)}" for name, part in value.items() if part)
+    return str(value)
+
 
 class AuditPage(msgspec.Struct, frozen=True):
     """Who did what, newest first. older: the id after which the next page begins."""

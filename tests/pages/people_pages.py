@@ -41,4 +41,5 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "POST /books/{merchant_id}/view-as": set(STAFF_ROLES),
     "POST /view-as/end": set(UserRole),
     "GET /audit": set(STAFF_ROLES),
+    "GET /styleguide": set(STAFF_ROLES),
 }

@@ -79,14 +79,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def token(self, nonce: str) -> str:
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": nonce, **self.person}
-        claims |= {
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": nonce,
+            **self.person,
+        }
+        wrong: dict[str, dict[str, Any]] = {
             "nonce": {"nonce": "another"},
             "audience": {"aud": "another"},
             "both": {"aud": [CLIENT, "another"], "azp": "another"},
             "issuer": {"iss": "https://another.test"},
             "late": {"exp": now - 3600},
-        }.get(self.wrong, {})
+        }
+        claims |= wrong.get(self.wrong, {})
         if self.wrong == "unsigned":
             parts = [{"alg": "none"}, claims]
             encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]

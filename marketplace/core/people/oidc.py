@@ -132,13 +132,13 @@ async def _use(tx: Tx, state: str) -> _Attempt:
     row = used.first()
     if row is None:
         raise ProviderFailed("state: is none that was begun here, or was used")
-    return _Attempt(*row)
+    return _Attempt(row.nonce, row.verifier, row.next_path)
 
 
 async def _discover(provider: Provider) -> _Endpoints:
     url = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     async with httpx.AsyncClient(timeout=_TIMEOUT_S) as client:
-        found = _decoded(await _ask(client, "GET", url), _Endpoints)
+        found: _Endpoints = _decoded(await _ask(client, "GET", url), _Endpoints)
     if found.issuer != provider.issuer:
         raise ProviderFailed("issuer: the provider calls itself something else")
     for address in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
@@ -173,7 +173,7 @@ async def _exchange(
         nonce={"essential": True, "value": nonce},
     )
     try:
-        claims = jwt.decode(token.id_token, KeySet.import_key_set(keys), algorithms=_ALGORITHMS).claims  # type: ignore[arg-type]
+        claims = jwt.decode(token.id_token, KeySet.import_key_set(keys), algorithms=_ALGORITHMS).claims
         rules.validate(claims)
     except (JoseError, ValueError, KeyError, TypeError) as fault:
         raise ProviderFailed(f"id_token: {fault}") from fault
