@@ -20,3 +20,15 @@ class Receivable(msgspec.Struct, frozen=True, kw_only=True):
     since: date
     age_days: int
     above_threshold: bool
+
+
+AGES = (0, 31, 61, 91)
+"""The first day of each age of a debt, in days since the oldest one that is not covered."""
+
+
+class Aged(msgspec.Struct, frozen=True, kw_only=True):
+    """What merchants owe whose oldest unpaid debt is `from_days` old or older, up to the next age."""
+
+    from_days: int
+    merchants: int
+    balance_minor: int

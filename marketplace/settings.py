@@ -31,6 +31,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     show it and it signs its events with (whsec_ and base64). Without them payments wait to be sent, and no event is let
     in.
     bank_folder: where the worker looks for files of banks and processors; nowhere without it.
+    address: what this program is reached at from outside, for the links in mails; host and port when not given.
+    mail_url, mail_from: `smtp://user:password@host:587` (with STARTTLS), `smtps://…`, or `smtp+plain://…` without any
+    encryption, and whom mails are from; without it they are written to the folder `mail` of home.
+    oidc_issuer, oidc_client_id, oidc_client_secret: a provider with which the house's people sign in.
     """
 
     home: Path
@@ -50,6 +54,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processor_url: str | None = None
     processor_secret: str | None = None
     bank_folder: str | None = None
+    address: str | None = None
+    mail_url: str | None = None
+    mail_from: str = "marketplace@localhost"
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+
+    @property
+    def base(self) -> str:
+        """The address that links in mails begin with."""
+        return (self.address or f"http://{self.host}:{self.port}").rstrip("/")
 
     def clock(self) -> Clock:
         return FixedClock(self.clock_at) if self.clock_at else SystemClock()
@@ -68,6 +83,12 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
                 raise Invalid(f"MARKETPLACE_{name.upper()}: {fault}") from fault
     values |= {name: value for name, value in overrides.items() if value is not None}
     settings = Settings(**values)  # type: ignore[arg-type]  # msgspec.convert checked each value above
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """Raises Invalid for what a type cannot say."""
     if settings.database_url and not settings.database_url.startswith("postgresql+asyncpg://"):
         raise Invalid("MARKETPLACE_DATABASE_URL: must start with postgresql+asyncpg://")
     if settings.pool_size < 2:
@@ -77,6 +98,7 @@ def load_settings(env: Mapping[str, str] = os.environ, **overrides: object) -> S
             raise Invalid(f"MARKETPLACE_{name.upper()}: must be 0 (no limit) to {2**31 - 1} requests per minute")
     if settings.processor_secret is not None and not is_secret(settings.processor_secret):
         raise Invalid('MARKETPLACE_PROCESSOR_SECRET: must be "whsec_" and base64')
+    if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_client_secret):
+        raise Invalid("MARKETPLACE_OIDC_CLIENT_ID and _SECRET: the issuer needs both")
     if settings.clock_at and settings.clock_at.tzinfo is None:
         raise Invalid("MARKETPLACE_CLOCK_AT: must carry an offset, such as 2018-06-01T09:00:00+00:00")
-    return settings

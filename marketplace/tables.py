@@ -32,6 +32,7 @@ import incentives.discounts.tables
 import incentives.experiments.tables
 import incentives.grants.tables
 import incentives.tables
+import marketplace.core.people.tables
 import marketplace.core.webhooks.tables
 import marketplace.metrics.tables
 import supply.funnels.tables

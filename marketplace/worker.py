@@ -19,6 +19,7 @@ from marketplace.core.db import WORKER, Database, Tx, is_lost
 from marketplace.core.jobs import Job
 from marketplace.core.log import bound
 from marketplace.core.outbox import Delivery, Event
+from marketplace.core.people.senders import sender_of
 from marketplace.core.together import end
 from marketplace.core.webhooks import deliveries, sender
 from marketplace.core.webhooks.topics import TOPICS
@@ -40,6 +41,7 @@ from marketplace.flows.payments.send_payment_commands import send_commands
 from marketplace.flows.payouts import pay_merchants
 from marketplace.flows.payouts.pay_due import pay_due
 from marketplace.flows.payouts.set_payout_terms import release_reserves
+from marketplace.flows.people.send_mails import send_mails
 from marketplace.flows.products import bill_services, dun_merchants, run_charges, run_subscriptions, sell_hardware
 from marketplace.flows.promotions import advance_incentives, grant_rewards
 from marketplace.flows.promotions.simulate_promotion import JOB as SIMULATION
@@ -232,7 +234,11 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         if settings.bank_folder:
             await take_bank_folder(db, ACTOR, Path(settings.bank_folder), processor=settings.processor)
 
+    async def mail(db: Database, _: Any) -> None:
+        await send_mails(db, ACTOR, sender_of(settings.mail_url, settings.mail_from, settings.home), settings.base)
+
     return {
+        "send_mails": Job(mail, cron="* * * * * */5"),
         "dispatch_outbox": Job(_dispatch_outbox, cron="* * * * * */5"),
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),

@@ -2,10 +2,32 @@
 
 from litestar.types import ControllerRouterHandler
 
-from marketplace.consoles import finance, merchant, ops, signin, static
+from marketplace.consoles import (
+    account,
+    audit,
+    finance,
+    links,
+    merchant,
+    ops,
+    provider,
+    second_step,
+    signin,
+    static,
+    styleguide,
+    team,
+    viewing,
+)
 
 page_handlers: list[ControllerRouterHandler] = [
     *signin.PAGES,
+    *second_step.PAGES,
+    *provider.PAGES,
+    *links.PAGES,
+    *account.PAGES,
+    *team.PAGES,
+    *viewing.PAGES,
+    *audit.PAGES,
+    *styleguide.PAGES,
     *merchant.PAGES,
     *ops.PAGES,
     *finance.PAGES,

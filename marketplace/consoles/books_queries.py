@@ -55,12 +55,15 @@ class StatementRow(msgspec.Struct, frozen=True):
 
 
 class PayoutRow(msgspec.Struct, frozen=True):
+    """held: why it cannot leave, "" when it can: no_account, while the merchant has no active bank account."""
+
     payout_id: int
     run_id: int
     currency: str
     amount_minor: int
     instructed_on: date
     state: str
+    held: str
 
 
 class StatementsPage(msgspec.Struct, frozen=True):

@@ -20,7 +20,9 @@ STATEMENT = """
 SELECT * FROM billing.statement WHERE merchant_id = :merchant AND run_id = :run AND currency = :currency
 """
 PAYOUTS = """
-SELECT payout_id, run_id, currency, amount_minor, instructed_on, state FROM billing.payout
+SELECT payout_id, run_id, currency, amount_minor, instructed_on, state,
+       CASE WHEN state = 'instructed' AND bank_account_id IS NULL THEN 'no_account' ELSE '' END AS held
+FROM billing.payout
 WHERE merchant_id = :merchant
 """
 PAYOUTS_OF_RUN = f"""

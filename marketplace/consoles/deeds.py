@@ -25,6 +25,8 @@ KEY = "form_key"
 """The hidden field that makes a form the same as one that was sent before."""
 
 _KEY_LENGTH = range(8, 65)
+_SECRETS = frozenset({"password", "new_password", "code"})
+"""Fields that are never shown again."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -64,6 +66,24 @@ async def carry_out(
         return Redirect(answered.body.decode(), status_code=303)
     except AppError as refusal:
         page = await again(_refused(refusal, typed))
+        page.status_code = refusal.status
+        return page
+
+
+async def take(
+    request: ActorRequest, work: Callable[[Mapping[str, str]], Awaitable[Response[Any]]], *, again: Again
+) -> Response[Any]:
+    """Do `work(typed)` for a form with a password or a code in it, or an answer that shows a secret: nothing of either
+    is stored, so no key makes it one with an earlier sending. What it does must bear being asked for twice.
+    """
+    form = await request.form()
+    typed = {name: value for name, value in form.items() if isinstance(value, str)}
+    try:
+        return await work(typed)
+    except AppError as refusal:
+        refused = _refused(refusal, typed)
+        plain = {name: value for name, value in typed.items() if name not in _SECRETS}
+        page = await again(msgspec.structs.replace(refused, typed=plain))
         page.status_code = refusal.status
         return page
 

@@ -8,10 +8,13 @@ import msgspec
 
 from billing.ledger.model import TrialLine
 from billing.ledger.store import trial_balance
+from billing.receivable_queries import age_receivables
+from billing.receivables import Aged
 from demand.store import ORDER_STATE
 from marketplace.consoles.books_queries import STATEMENT_COLUMNS
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core import policies
+from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.flows.payments.reconcile_payments import (
@@ -89,6 +92,12 @@ class FinanceHome(msgspec.Struct, frozen=True):
     reconciliation: Reconciliation
     single_operator: bool
     deeds: Sequence[Deed]
+    ageing: Sequence[Aged]
+
+    @property
+    def owed_minor(self) -> int:
+        """What merchants owe the platform, of any age."""
+        return sum(aged.balance_minor for aged in self.ageing)
 
     @property
     def next_month(self) -> str:
@@ -199,6 +208,7 @@ async def home(tx: Tx, entity: Entity) -> FinanceHome:
         reconciliation=await reconcile_payments(tx, entity.currency),
         single_operator=await policies.is_on(tx, "single_operator"),
         deeds=[Deed(*row) for row in await tx.rows(_DEEDS, looked_at=DEEDS_LOOKED_AT_MAX, limit=DEEDS_MAX)],
+        ageing=await age_receivables(tx, entity.currency, local_date(tx.now, entity.zone)),
     )
 
 

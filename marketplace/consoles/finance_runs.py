@@ -9,10 +9,12 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from billing.receivables import AGES
 from billing.runs.model import RunState, period_named
 from marketplace.consoles import finance_queries, ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, day, done, number
 from marketplace.consoles.layout import Nothing, PathId, send
+from marketplace.consoles.plots import Bar, ageing
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.paging import decode_cursor, encode_cursor
@@ -20,6 +22,7 @@ from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import CONTROL, needs
+from marketplace.web.i18n import Speech, speech
 
 RUN_STEPS = ("draft", "previewed", "approved", "finalised")
 """The way of a run, as its stepper shows it."""
@@ -55,7 +58,23 @@ async def show_home(
         if shown is None:
             return send(request, "empty.html", Nothing(), "home", refused=refused)
         page = await finance_queries.home(tx, shown)
-    return send(request, "finance/home.html", page, "home", refused=refused, kinds=list(MatchKind))
+    say = speech(request.user.locale)
+    bars = [
+        Bar(age_words(aged.from_days, say), aged.balance_minor, say.amount(aged.balance_minor, page.entity.currency))
+        for aged in page.ageing
+    ]
+    drawn = ageing(bars, page.entity.currency)
+    return send(
+        request, "finance/home.html", page, "home", refused=refused, kinds=list(MatchKind), bars=bars, aged=drawn
+    )
+
+
+def age_words(from_days: int, say: Speech) -> str:
+    """The age of a debt, from the first to the last day of it."""
+    last = next((following - 1 for following in AGES if following > from_days), None)
+    if last is None:
+        return say.text("ageing.over", days=say.number(from_days - 1))
+    return say.text("ageing.days", first=say.number(from_days), last=say.number(last))
 
 
 @get("/runs/{run_id:int}")

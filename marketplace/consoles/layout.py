@@ -12,7 +12,7 @@ from marketplace.consoles.deeds import Refused
 from marketplace.core.db import Scope
 from marketplace.core.errors import NotFound
 from marketplace.web.auth import Actor, ActorRequest
-from marketplace.web.guards import FINANCE, MERCHANT, MERCHANT_BOOKS, OPS
+from marketplace.web.guards import EVERYBODY, FINANCE, MERCHANT, MERCHANT_BOOKS, OPS, STAFF, Role
 from marketplace.web.i18n import DEFAULT_LANGUAGE, speech
 from marketplace.web.templating import render
 
@@ -33,10 +33,11 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Tab(msgspec.Struct, frozen=True):
-    """One door of the navigation; `key` names its words."""
+    """One door of the navigation; `key` names its words, `roles` who sees it."""
 
     key: str
     href: str
+    roles: frozenset[Role] = EVERYBODY
 
 
 _MERCHANT_PAGES = (
@@ -48,8 +49,12 @@ _MERCHANT_PAGES = (
     ("ads", "/ads"),
     ("promotions", "/promotions"),
     ("balance", "/accounts/2000"),
+    ("team", "/team"),
 )
 _WITHOUT_BOOKS = frozenset({"home", "orders", "promotions"})
+LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
+"""Who says who is of a team."""
+
 _TABS = {
     "ops": (
         Tab("home", "/ops"),
@@ -57,12 +62,16 @@ _TABS = {
         Tab("campaigns", "/ops/campaigns"),
         Tab("promotions", "/ops/promotions"),
         Tab("parked", "/ops/parked"),
+        Tab("people", "/ops/people", frozenset({Role.ADMIN})),
+        Tab("audit", "/audit"),
+        Tab("styleguide", "/styleguide", frozenset({Role.ADMIN})),
     ),
     "finance": (
         Tab("home", "/finance"),
         Tab("approvals", "/finance/approvals"),
         Tab("reconciliation", "/finance/reconciliation"),
         Tab("proofs", "/finance/proofs"),
+        Tab("audit", "/audit"),
     ),
 }
 """The tabs of each console, in the order of a working day."""
@@ -70,12 +79,18 @@ _TABS = {
 _ENTRANCE = {"merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
 
 
+DEMONSTRATION_LOGINS = ("merchant", "ops", "finance")
+"""The people who come with the demonstration, one for each console."""
+
+
 class Frame(msgspec.Struct, frozen=True):
     """What surrounds a page: the console, its tabs and the open one, and who is signed in.
 
     about: the tabs of the merchant whose books staff look at. books: whether this person sees a merchant's money.
     done: the sentence about what was just done, "" for none. refused: why a form was not taken.
-    form_key: of this page's forms, see `deeds`.
+    form_key: of this page's forms, see `deeds`. viewing: the merchant as whom one of the house looks at these pages.
+    may_view: whether this person may do so with the merchant whose books are shown. switches: whether to offer the
+    demonstration's other people.
     """
 
     console: str
@@ -89,6 +104,9 @@ class Frame(msgspec.Struct, frozen=True):
     done: str
     refused: Refused | None
     form_key: str
+    viewing: int | None
+    may_view: bool
+    switches: bool
 
 
 def consoles_of(actor: Actor) -> list[str]:
@@ -114,11 +132,16 @@ def send(
         raise NotFound("there is no page for this role yet")
     foreign = place is not None and console != "merchant"
     books = bool(actor.roles & (MERCHANT_BOOKS | FINANCE))
-    theirs = [(key, path) for key, path in _MERCHANT_PAGES if books or key in _WITHOUT_BOOKS]
+    theirs = [
+        (key, path)
+        for key, path in _MERCHANT_PAGES
+        if (books or key in _WITHOUT_BOOKS) and (key != "team" or actor.roles & LEADERS)
+    ]
+    doors = [Tab(key, f"/merchant{path}") for key, path in theirs] if console == "merchant" else _TABS[console]
     frame = Frame(
         console=console,
         consoles=open_to,
-        tabs=[Tab(key, f"/merchant{path}") for key, path in theirs] if console == "merchant" else _TABS[console],
+        tabs=[door for door in doors if door.roles & actor.roles],
         tab="" if foreign else tab,
         about=[Tab(key, f"{place.base}{path}") for key, path in theirs] if place and foreign else [],
         books=books,
@@ -127,6 +150,9 @@ def send(
         done=_known(request.query_params.get("done", "")),
         refused=refused,
         form_key=secrets.token_urlsafe(12),
+        viewing=actor.merchant_id if actor.viewing else None,
+        may_view=foreign and bool(actor.roles & STAFF),
+        switches=actor.login in DEMONSTRATION_LOGINS and not actor.viewing,
     )
     content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)
     return Response(content, media_type=MediaType.HTML)

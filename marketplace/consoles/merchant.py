@@ -11,8 +11,10 @@ from demand.model import OrderState
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
 from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.books_queries import OrderFilter
+from marketplace.consoles.deeds import Refused
 from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
+from marketplace.consoles.merchant_plots import earnings, sales_trend
 from marketplace.consoles.merchant_queries import MerchantHome
 from marketplace.consoles.order_deeds import DEEDS, show_order
 from marketplace.consoles.rewards import PAGES as REWARDS
@@ -52,10 +54,27 @@ async def home(
     on: FromQuery[date | None] = None,
 ) -> Response[str]:
     """Sales of the month and why they changed, what is to be paid out, the latest statement and payouts."""
+    return await show_home(request, db, place, on)
+
+
+async def show_home(
+    request: ActorRequest, db: Database, place: Place, on: date | None = None, refused: Refused | None = None
+) -> Response[str]:
+    """The home of a merchant, as its people and the house's see it."""
     async with db.read(place.scope) as tx:
         page = await merchant_queries.home(tx, place.merchant_id, on)
-    chart = sales_chart(page, place.base, speech(request.user.locale))
-    return send(request, "merchant/home.html", page, "home", place, drawn=chart)
+    say = speech(request.user.locale)
+    return send(
+        request,
+        "merchant/home.html",
+        page,
+        "home",
+        place,
+        refused,
+        drawn=sales_chart(page, place.base, say),
+        trend=sales_trend(page, place.base, say),
+        earned=earnings(page, say),
+    )
 
 
 def sales_chart(page: MerchantHome, base: str, say: Speech) -> Chart:

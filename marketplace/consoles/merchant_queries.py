@@ -8,7 +8,10 @@ import msgspec
 
 from billing.ledger.chart import Account
 from billing.ledger.store import balances
+from incentives.grants.progress_queries import Reward, rewards
+from marketplace.consoles import books_sql as sql
 from marketplace.consoles.books_queries import (
+    STATEMENT_COLUMNS,
     Merchant,
     PayoutRow,
     StatementRow,
@@ -20,11 +23,11 @@ from marketplace.consoles.figures import Change, Days, month_to
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.rates import divide_half_even
-from marketplace.flows.promotions.report_rewards import Reward, rewards, running
 
 CAUSES_MAX = 4
 LATEST_MAX = 6
-REWARDS_MAX = 20
+REWARDS_MAX = 3
+REWARDS_LOOKED_AT_MAX = 20
 
 
 class Sales(msgspec.Struct, frozen=True):
@@ -52,6 +55,34 @@ class DaySales(msgspec.Struct, frozen=True):
     earlier_minor: int
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """What the latest run owed and did not pay. why: on_hold, or the minimum that it misses."""
+
+    amount_minor: int
+    currency: str
+    why: str
+    limit_minor: int | None
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What is next: orders that wait for the merchant, what comes of its promotions, and what is paid when, or why not.
+
+    without_account_minor: payouts that are instructed and cannot leave, for there is no active bank account.
+    """
+
+    to_accept: int
+    to_ship: int
+    rewards: Sequence[Reward]
+    kept: Sequence[Kept]
+    due_on: date | None
+    without_account_minor: int
+
+    @property
+    def nothing(self) -> bool:
+        open_ends = self.to_accept or self.to_ship or self.rewards or self.kept or self.without_account_minor
+        return not open_ends and self.due_on is None
+
+
 class MerchantHome(msgspec.Struct, frozen=True):
     """The page. `is_today` is false when it shows an earlier day, asked for or because this month has no orders."""
 
@@ -72,8 +103,9 @@ class MerchantHome(msgspec.Struct, frozen=True):
     in_transit_minor: int
     parked_orders: int
     statement: StatementRow | None
+    steps: Sequence[tuple[str, int]]
     payouts: Sequence[PayoutRow]
-    rewards: Sequence[Reward]
+    ahead: Ahead
 
     @property
     def sales(self) -> Change:
@@ -123,6 +155,7 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
         for line in await balances(tx, merchant_id, as_of=None if on == today else on)
         if line.currency == merchant.currency
     }
+    statement = next(iter(await list_statements(tx, merchant_id, limit=1)), None)
     return MerchantHome(
         merchant=merchant,
         on=on,
@@ -140,9 +173,32 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
         pending_minor=standing.get(Account.PENDING, 0),
         in_transit_minor=standing.get(Account.PAYOUT_IN_TRANSIT, 0),
         parked_orders=await tx.scalar(_PARKED, merchant=merchant_id),
-        statement=next(iter(await list_statements(tx, merchant_id, limit=1)), None),
+        statement=statement,
+        steps=await _steps(tx, merchant_id, statement) if statement else [],
         payouts=await list_payouts(tx, merchant_id, limit=LATEST_MAX),
-        rewards=running(await rewards(tx, merchant_id, limit=REWARDS_MAX, before=None))[:3],
+        ahead=await _ahead(tx, merchant_id, merchant.currency, on, statement),
+    )
+
+
+async def _steps(tx: Tx, merchant_id: int, statement: StatementRow) -> list[tuple[str, int]]:
+    """The columns of a statement that are not nought, payouts aside."""
+    row = await tx.row(sql.STATEMENT, merchant=merchant_id, run=statement.run_id, currency=statement.currency)
+    columns = [(name, getattr(row, f"{name}_minor")) for name in STATEMENT_COLUMNS if name != "payout"]
+    return [(name, minor) for name, minor in columns if minor]
+
+
+async def _ahead(tx: Tx, merchant_id: int, currency: str, on: date, statement: StatementRow | None) -> Ahead:
+    waiting = await tx.row(_WAITING, merchant=merchant_id, currency=currency, on=on)
+    assert waiting is not None
+    kept = await tx.rows(_KEPT, merchant=merchant_id, run=statement.run_id) if statement else []
+    found = await rewards(tx, merchant_id, limit=REWARDS_LOOKED_AT_MAX, before=None)
+    return Ahead(
+        to_accept=waiting.to_accept,
+        to_ship=waiting.to_ship,
+        rewards=[reward for reward in found if reward.missing is not None][:REWARDS_MAX],
+        kept=[Kept(*row) for row in kept],
+        due_on=waiting.due_on,
+        without_account_minor=int(waiting.without_account),
     )
 
 
@@ -208,6 +264,22 @@ FROM (
 LEFT JOIN supply.category c ON c.category = by_category.category
 WHERE by_minor <> 0
 ORDER BY abs(by_minor) DESC, category
+"""
+
+_WAITING = """
+SELECT (SELECT count(*) FROM demand.merchant_order o WHERE o.merchant_id = :merchant AND o.state = 'paid') AS to_accept,
+       (SELECT count(*) FROM demand.merchant_order o
+        WHERE o.merchant_id = :merchant AND o.state = 'accepted') AS to_ship,
+       (SELECT min(d.due_on) FROM billing.payout_due d
+        WHERE d.merchant_id = :merchant AND d.state = 'waiting') AS due_on,
+       (SELECT coalesce(sum(p.amount_minor), 0) FROM billing.payout p WHERE p.merchant_id = :merchant
+        AND p.currency = :currency AND p.state = 'instructed' AND p.bank_account_id IS NULL
+        AND p.instructed_on <= :on) AS without_account
+"""
+
+_KEPT = """
+SELECT amount_minor, currency, why, limit_minor FROM billing.payout_carried
+WHERE merchant_id = :merchant AND run_id = :run ORDER BY currency
 """
 
 _PARKED = "SELECT count(*) FROM billing.parked_order WHERE merchant_id = :merchant"

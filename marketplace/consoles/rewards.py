@@ -8,13 +8,14 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
+from incentives.grants.progress_queries import Reward, rewards, running
 from incentives.promotions.store import PublicPromotion, public_promotions
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.core.db import Database, Tx
 from marketplace.flows.promotions.join_promotion import join_promotion
-from marketplace.flows.promotions.report_rewards import Reward, RewardGrant, reward_grants, rewards, running
+from marketplace.flows.promotions.report_rewards import RewardGrant, reward_grants
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, needs
 

@@ -3,31 +3,30 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import MediaType, Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect
 
-from marketplace.consoles.layout import consoles_of
+from marketplace.consoles.doors import LANGUAGE_COOKIE, AnyRequest, client_of, language_of, local_path
+from marketplace.consoles.layout import DEMONSTRATION_LOGINS, consoles_of, send
+from marketplace.consoles.second_step import lead_in
 from marketplace.core import policies, sessions, users
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Invalid, NotFound
+from marketplace.core.people.attempts import TooManyAttempts
 from marketplace.flows.demo.run_demo import PASSWORD
 from marketplace.settings import Settings
-from marketplace.web.auth import ActorRequest, no_session_cookie, session_cookie
+from marketplace.web.auth import ActorRequest, no_session_cookie
 from marketplace.web.guards import MERCHANT_BOOKS, public, signed_in
-from marketplace.web.i18n import LANGUAGES, negotiate
+from marketplace.web.i18n import LANGUAGES
 from marketplace.web.problems import SIGN_IN_PATH
 from marketplace.web.templating import render
 
-LANGUAGE_COOKIE = "marketplace_language"
 _LANGUAGE_COOKIE_S = 365 * 24 * 3600
 DEMONSTRATION = "demonstration"
 """The policy that says: these data are made up, and the sign-in page may hand out their keys."""
-DEMONSTRATION_LOGINS = ("merchant", "ops", "finance")
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class SignInPage(msgspec.Struct, frozen=True):
@@ -41,6 +40,7 @@ class SignInPage(msgspec.Struct, frozen=True):
     logins: tuple[str, ...]
     password: str
     path: str
+    provider: bool
 
 
 @get("/", guards=[signed_in])
@@ -62,31 +62,31 @@ def home_of(request: ActorRequest) -> str:
 async def sign_in_page(
     request: AnyRequest,
     db: NamedDependency[Database],
+    settings: NamedDependency[Settings],
     next_path: Annotated[str, QueryParameter(name="next")] = "/",
     lang: FromQuery[str] = "",
 ) -> Response[str]:
     """The form to sign in with; on demonstration data also its three people."""
-    response = await _form(request, db, language=language_of(request, lang), next_path=next_path)
+    response = await _form(db, settings, language=language_of(request, lang), next_path=next_path)
     if lang in LANGUAGES:
         response.set_cookie(_language_cookie(lang))
     return response
-
-
-def language_of(request: AnyRequest, wished: str = "") -> str:
-    """The language before anybody is known: the one chosen on the page, else what the browser asks for."""
-    for code in (wished, request.cookies.get(LANGUAGE_COOKIE, "")):
-        if code in LANGUAGES:
-            return code
-    return negotiate(request.headers.get("accept-language", ""))
 
 
 def _language_cookie(code: str) -> Cookie:
     return Cookie(key=LANGUAGE_COOKIE, value=code, path="/", max_age=_LANGUAGE_COOKIE_S, httponly=True, samesite="lax")
 
 
+async def show_form(
+    request: AnyRequest, db: Database, settings: Settings, *, next_path: str, fault: AppError, login: str = ""
+) -> Response[str]:
+    """The form again, with what went wrong."""
+    return await _form(db, settings, language=language_of(request), next_path=next_path, login=login, fault=fault)
+
+
 async def _form(
-    request: AnyRequest,
     db: Database,
+    settings: Settings,
     *,
     language: str,
     next_path: str,
@@ -104,15 +104,10 @@ async def _form(
         logins=DEMONSTRATION_LOGINS if demonstration else (),
         password=PASSWORD if demonstration else "",
         path=SIGN_IN_PATH,
+        provider=settings.oidc_issuer is not None,
     )
     content = render("signin.html", language, page)
     return Response(content, media_type=MediaType.HTML, status_code=fault.status if fault else 200)
-
-
-def local_path(path: str) -> str:
-    """A path of this site to go on to; anything that a browser could read as another site's is the start page."""
-    safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
-    return path if safe else "/"
 
 
 @post(SIGN_IN_PATH, guards=[public], status_code=200)
@@ -127,14 +122,45 @@ async def sign_in(
             db,
             login,
             str(form.get("password", "")),
-            address=request.client.host if request.client else "",
-            user_agent=request.headers.get("user-agent", ""),
+            **client_of(request),
         )
-    except (users.WrongCredentials, users.TooManyAttempts) as fault:
-        return await _form(request, db, language=language_of(request), next_path=next_path, login=login, fault=fault)
-    return Redirect(
-        local_path(next_path), status_code=303, cookies=[session_cookie(opened.token, secure=settings.cookie_secure)]
-    )
+    except (users.WrongCredentials, TooManyAttempts) as fault:
+        return await show_form(request, db, settings, next_path=next_path, login=login, fault=fault)
+    return lead_in(opened, next_path, secure=settings.cookie_secure)
+
+
+class SwitchPage(msgspec.Struct, frozen=True):
+    """The people of the demonstration, one for each console."""
+
+    logins: tuple[str, ...]
+
+
+@get("/switch", guards=[signed_in])
+async def switch_page(request: ActorRequest, db: NamedDependency[Database]) -> Response[str]:
+    """Who else there is in the demonstration."""
+    await _check_demonstration(db)
+    return send(request, "people/switch.html", SwitchPage(DEMONSTRATION_LOGINS), "")
+
+
+@post("/switch", guards=[signed_in], status_code=303)
+async def switch_role(
+    request: ActorRequest, db: NamedDependency[Database], settings: NamedDependency[Settings]
+) -> Redirect:
+    """Go on as another of the demonstration's people, with the password they came with: one they changed is theirs."""
+    await _check_demonstration(db)
+    login = str((await request.form()).get("login", ""))
+    if login not in DEMONSTRATION_LOGINS:
+        raise Invalid(f"login: must be one of {', '.join(DEMONSTRATION_LOGINS)}", pointer="/login")
+    opened = await users.sign_in(db, login, PASSWORD, **client_of(request))
+    if request.auth.is_cookie:
+        await db.write(WORKER, request.user.login, sessions.close_session, request.auth.secret)
+    return lead_in(opened, "/", secure=settings.cookie_secure)
+
+
+async def _check_demonstration(db: Database) -> None:
+    async with db.read(WORKER) as tx:
+        if not await policies.is_on(tx, DEMONSTRATION):
+            raise NotFound("this is no demonstration")
 
 
 @post("/sign-out", guards=[signed_in], status_code=303)
@@ -160,5 +186,9 @@ async def choose_language(request: ActorRequest, db: NamedDependency[Database]) 
 
 
 PAGES = [
-    Router("/", route_handlers=[entrance, sign_in_page, sign_in, sign_out, choose_language], include_in_schema=False)
+    Router(
+        "/",
+        route_handlers=[entrance, sign_in_page, sign_in, sign_out, choose_language, switch_page, switch_role],
+        include_in_schema=False,
+    )
 ]

@@ -1,27 +1,34 @@
-"""The stylesheet and the mark. Their addresses carry a digest of the content, so a browser fetches each once."""
+"""Stylesheets, scripts and the mark. Their addresses carry a digest of the content, so a browser fetches each once."""
 
-from litestar import Response, get
+import gzip
+from functools import lru_cache
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
 from litestar.params import FromPath
 
 from marketplace.core.errors import NotFound
 from marketplace.web.guards import public
-from marketplace.web.templating import STATIC
+from marketplace.web.templating import STATIC, STATIC_TYPES
 
-_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=utf-8"}
-_FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
+_KEPT = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
 
 
-@get("/static/{name:str}", guards=[public], sync_to_thread=False, include_in_schema=False)
-def static_file(name: FromPath[str]) -> Response[bytes]:
-    """One of our own static files."""
-    path = _FILES.get(name)
+@get("/static/{name:str}", guards=[public], sync_to_thread=True, include_in_schema=False)
+def static_file(request: Request[None, None, State], name: FromPath[str]) -> Response[bytes]:
+    """One of the static files, compressed for who takes it so."""
+    path = STATIC.get(name)
     if path is None:
         raise NotFound(f"there is no file {name!r}")
-    return Response(
-        path.read_bytes(),
-        media_type=_TYPES[path.suffix],
-        headers={"cache-control": "public, max-age=31536000, immutable"},
-    )
+    packing = "gzip" in request.headers.get("accept-encoding", "") and path.suffix != ".svg"
+    content, more = (_packed(name), {"content-encoding": "gzip"}) if packing else (path.read_bytes(), {})
+    return Response(content, media_type=STATIC_TYPES[path.suffix], headers={**_KEPT, **more})
+
+
+@lru_cache
+def _packed(name: str) -> bytes:
+    """Made once in a process: Plotly's script shrinks from 4.8 MB to 1.5 MB."""
+    return gzip.compress(STATIC[name].read_bytes(), mtime=0)
 
 
 PAGES = [static_file]

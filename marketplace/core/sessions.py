@@ -71,7 +71,7 @@ class NewKey(msgspec.Struct, frozen=True):
 class Holder(msgspec.Struct, frozen=True):
     """Whom a valid credential belongs to, what it is narrowed to, and whether its last use should be noted again.
 
-    caller: under what name its requests are counted.
+    caller: under what name its requests are counted. viewing_merchant_id: as whom one of the house looks around.
     """
 
     user_id: int
@@ -84,10 +84,12 @@ class Holder(msgspec.Struct, frozen=True):
     scopes: frozenset[str] | None
     caller: str
     note_use: bool
+    viewing_merchant_id: int | None = None
 
 
 _FIND_SESSION = """
-    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.payer_id, u.locale, s.last_seen_at
+    SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.payer_id, u.locale, s.last_seen_at,
+           s.viewing_merchant_id
     FROM core.session s JOIN core.app_user u USING (user_id)
     WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3 AND u.active
 """
@@ -129,7 +131,8 @@ async def find_session(db: Database, token: str) -> Holder | None:
     row = await db.lookup(_FIND_SESSION, hash_secret(token), now, now - SESSION_IDLE_MAX)
     if row is None:
         return None
-    return _holder(row, None, f"user:{row['user_id']}", row["last_seen_at"] <= now - _SEEN_EVERY)
+    holder = _holder(row, None, f"user:{row['user_id']}", row["last_seen_at"] <= now - _SEEN_EVERY)
+    return msgspec.structs.replace(holder, viewing_merchant_id=row["viewing_merchant_id"])
 
 
 def _holder(row: Any, scopes: list[str] | None, caller: str, note_use: bool) -> Holder:
@@ -176,6 +179,20 @@ async def revoke_session(tx: Tx, user_id: int, session_id: str) -> None:
     if gone.rowcount == 0:
         raise NotFound(f"session_id: you have no open session {session_id!r}")
     await audit.record(tx, "session revoked", f"session:{session_id}")
+
+
+async def revoke_others(tx: Tx, user_id: int, token: str) -> None:
+    """End all sessions of the user but the one with this token."""
+    others = (session.c.user_id == user_id) & (session.c.token_hash != hash_secret(token))
+    await tx.execute(delete(session).where(others))
+    await audit.record(tx, "other sessions revoked", f"user:{tx.actor}")
+
+
+async def view_as(tx: Tx, token: str, merchant_id: int | None) -> None:
+    """From now on the session looks at this merchant's pages as the merchant does; None ends it."""
+    await tx.execute(
+        update(session).where(session.c.token_hash == hash_secret(token)).values(viewing_merchant_id=merchant_id)
+    )
 
 
 def _session_id() -> ColumnElement[str]:

@@ -153,7 +153,10 @@ app_user = local_table(
     Column("active", Boolean, nullable=False, server_default="true"),
     Column("created_at", Instant, nullable=False),
     Column("payer_id", BigInteger),
+    Column("email", Text),
     CheckConstraint("cardinality(roles) > 0", name="has_role"),
+    Index(None, "email"),
+    Index(None, "merchant_id"),
     schema="core",
 )
 
@@ -166,6 +169,7 @@ session = local_table(
     Column("expires_at", Instant, nullable=False),
     Column("address", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
+    Column("viewing_merchant_id", BigInteger),
     ForeignKeyConstraint(["user_id"], ["core.app_user.user_id"], ondelete="CASCADE"),
     Index(None, "user_id"),
     schema="core",
@@ -240,6 +244,7 @@ audit = local_table(
     Column("detail", JSONB, nullable=False),
     Column("single_operator", Boolean, nullable=False, server_default="false"),
     Index(None, "subject", "audit_id"),
+    Index(None, "actor", "audit_id"),
     schema="core",
 )
 

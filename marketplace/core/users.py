@@ -1,24 +1,27 @@
 """Who may sign in: users, their roles and passwords, and the sign-in itself with its limits on failed attempts."""
 
-from datetime import timedelta
+import re
 from enum import StrEnum
 
 import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from marketplace.core import audit
+from marketplace.core import audit, policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.passwords import hash_password, password_matches
+from marketplace.core.people.attempts import clear_attempts, count_attempt, take_back_attempt
+from marketplace.core.people.second_factor import Halfway, has_second_factor, open_halfway
+from marketplace.core.people.tables import half_sign_in
 from marketplace.core.sessions import SignedIn, open_session
-from marketplace.core.tables import app_user, session, sign_in_attempt
+from marketplace.core.tables import app_user, session
 
 LOCALES = ("en", "zh", "pt")
 _LOGIN_LENGTH_MAX = 200
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 _NAME_LENGTH_MAX = 200
-_ATTEMPT_WINDOW = timedelta(minutes=15)
 FAILURES_PER_LOGIN_MAX = 10
 FAILURES_PER_ADDRESS_MAX = 100
 
@@ -52,14 +55,6 @@ SALES_ROLES = frozenset({UserRole.SALES_REP, UserRole.SALES_MANAGER})
 STAFF_ROLES = FINANCE_ROLES | OPS_ROLES | {UserRole.ADMIN}
 
 
-class TooManyAttempts(AppError):
-    """Too many failed sign-ins; `retry_after_s` says when the next one is looked at."""
-
-    code = "too-many-attempts"
-    status = 429
-    title = "Too many failed attempts"
-
-
 class WrongCredentials(AppError):
     """Says neither whether the login exists nor whether it has a password."""
 
@@ -79,6 +74,11 @@ class User(msgspec.Struct, frozen=True):
     locale: str
     active: bool
     payer_id: int | None = None
+    email: str | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        return self.merchant_id is None and bool(STAFF_ROLES & set(self.roles))
 
 
 _USER_COLUMNS = [app_user.c[name] for name in User.__struct_fields__]
@@ -94,6 +94,7 @@ async def create_user(
     payer_id: int | None = None,
     locale: str = "en",
     password: str | None = None,
+    email: str | None = None,
 ) -> User:
     """Create a user and return it. Raises Invalid for a bad field and Conflict for a login that is taken.
 
@@ -109,7 +110,7 @@ async def create_user(
     check_roles(roles, merchant_id, payer_id)
     user = User(
         time_ordered_id(tx.now), login, name.strip(), sorted(set(roles)), merchant_id, locale, active=True,
-        payer_id=payer_id,
+        payer_id=payer_id, email=None if email is None else clean_email(email),
     )  # fmt: skip
     row = msgspec.structs.asdict(user) | {"created_at": tx.now}
     row["password_hash"] = None if password is None else await hash_password(password)
@@ -119,6 +120,14 @@ async def create_user(
         raise Conflict(f"login: {login!r} is taken", pointer="/login") from fault
     await audit.record(tx, "user created", f"user:{login}", roles=user.roles, merchant_id=merchant_id)
     return user
+
+
+def clean_email(email: str) -> str:
+    """The address as it is kept: without spaces around it, in small letters. Raises Invalid when it is none."""
+    email = email.strip().lower()
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
+        raise Invalid("email: is not an e-mail address", pointer="/email")
+    return email
 
 
 def check_roles(roles: list[str], merchant_id: int | None, payer_id: int | None = None) -> None:
@@ -164,8 +173,22 @@ async def set_password(tx: Tx, login: str, password: str) -> None:
     user = await get_user(tx, login)
     hashed = await hash_password(password)
     await tx.execute(update(app_user).where(app_user.c.user_id == user.user_id).values(password_hash=hashed))
-    await tx.execute(delete(session).where(session.c.user_id == user.user_id))
+    await end_sessions(tx, user.user_id)
     await audit.record(tx, "password set", f"user:{login}")
+
+
+async def end_sessions(tx: Tx, user_id: int) -> None:
+    """Sign the user out everywhere, also where it is only halfway in."""
+    await tx.execute(delete(session).where(session.c.user_id == user_id))
+    await tx.execute(delete(half_sign_in).where(half_sign_in.c.user_id == user_id))
+
+
+async def set_email(tx: Tx, login: str, email: str | None) -> None:
+    """Where mails to the user go; nowhere without an address. Raises NotFound, Invalid."""
+    user = await get_user(tx, login)
+    kept = None if not email else clean_email(email)
+    await tx.execute(update(app_user).where(app_user.c.user_id == user.user_id).values(email=kept))
+    await audit.record(tx, "e-mail address set", f"user:{login}")
 
 
 async def set_locale(tx: Tx, login: str, locale: str) -> None:
@@ -184,19 +207,20 @@ async def set_active(tx: Tx, login: str, *, active: bool) -> None:
     user = await get_user(tx, login)
     await tx.execute(update(app_user).where(app_user.c.user_id == user.user_id).values(active=active))
     if not active:
-        await tx.execute(delete(session).where(session.c.user_id == user.user_id))
+        await end_sessions(tx, user.user_id)
     await audit.record(tx, "user activated" if active else "user deactivated", f"user:{login}")
 
 
-async def sign_in(db: Database, login: str, password: str, *, address: str, user_agent: str) -> SignedIn:
-    """Open a session. Raises WrongCredentials, or TooManyAttempts when login or address failed too often.
+async def sign_in(db: Database, login: str, password: str, *, address: str, user_agent: str) -> SignedIn | Halfway:
+    """Open a session, or go halfway where a second factor is wanted: by the user, or of staff by policy.
 
-    The attempt is counted and committed before the password is looked at, so that parallel guesses in any number of
-    processes share one limit; a success takes its count back.
+    Raises WrongCredentials, or TooManyAttempts when login or address failed too often. The attempt is counted and
+    committed before the password is looked at, so that parallel guesses in any number of processes share one limit; a
+    success takes its count back.
     """
     login = login.strip()[:_LOGIN_LENGTH_MAX]
     subjects = {f"login:{login}": FAILURES_PER_LOGIN_MAX, f"address:{address}": FAILURES_PER_ADDRESS_MAX}
-    await db.write(WORKER, login, _count_attempt, subjects)
+    await db.write(WORKER, login, count_attempt, subjects)
     async with db.read(WORKER) as tx:
         row = await tx.row(
             select(app_user.c.user_id, app_user.c.password_hash).where(app_user.c.login == login, app_user.c.active)
@@ -204,42 +228,48 @@ async def sign_in(db: Database, login: str, password: str, *, address: str, user
     if not await password_matches(row.password_hash if row else None, password):
         raise WrongCredentials("login or password is wrong")
     assert row is not None
-    return await db.write(WORKER, login, _admit, row.user_id, row.password_hash, list(subjects), address, user_agent)
+    return await db.write(WORKER, login, _admit, row.password_hash, address, user_agent)
 
 
-_COUNT_ATTEMPT = """
-    INSERT INTO core.sign_in_attempt AS held (subject, window_starts_at, failures) VALUES (:subject, :now, 1)
-    ON CONFLICT (subject) DO UPDATE SET
-        failures = CASE WHEN held.window_starts_at <= :expired THEN 1 ELSE held.failures + 1 END,
-        window_starts_at = CASE WHEN held.window_starts_at <= :expired THEN :now ELSE held.window_starts_at END
-    RETURNING failures, window_starts_at
-"""
-
-
-async def _count_attempt(tx: Tx, subjects: dict[str, int]) -> None:
-    for subject in sorted(subjects):  # one order of rows, so that two attempts never deadlock
-        row = await tx.row(_COUNT_ATTEMPT, subject=subject, now=tx.now, expired=tx.now - _ATTEMPT_WINDOW)
-        assert row is not None
-        if row.failures > subjects[subject]:
-            wait_s = int((row.window_starts_at + _ATTEMPT_WINDOW - tx.now).total_seconds()) + 1
-            raise TooManyAttempts(f"try again in {wait_s} seconds", retry_after_s=wait_s)
-
-
-async def _admit(
-    tx: Tx, user_id: int, password_hash: str, subjects: list[str], address: str, user_agent: str
-) -> SignedIn:
-    still = await tx.scalar(
-        select(app_user.c.user_id)
-        .where(app_user.c.user_id == user_id, app_user.c.active, app_user.c.password_hash == password_hash)
+async def _admit(tx: Tx, password_hash: str, address: str, user_agent: str) -> SignedIn | Halfway:
+    held = await tx.row(
+        select(*_USER_COLUMNS)
+        .where(app_user.c.login == tx.actor, app_user.c.active, app_user.c.password_hash == password_hash)
         .with_for_update()
     )
-    if still is None:
+    if held is None:
         raise Forbidden("the user was changed while signing in")
-    for subject in sorted(subjects):
-        own = sign_in_attempt.c.subject == subject
-        if subject.startswith("login:"):
-            await tx.execute(delete(sign_in_attempt).where(own))
-        else:
-            await tx.execute(update(sign_in_attempt).where(own).values(failures=sign_in_attempt.c.failures - 1))
-    await audit.record(tx, "signed in", f"user:{tx.actor}", address=address)
-    return await open_session(tx, user_id, address=address, user_agent=user_agent)
+    await take_back_attempt(tx, f"address:{address}")
+    await clear_attempts(tx, f"login:{tx.actor}")
+    return await let_in(tx, User(*held), address=address, user_agent=user_agent)
+
+
+async def let_in(tx: Tx, user: User, *, address: str, user_agent: str) -> SignedIn | Halfway:
+    """A session of the user who has proved who it is, or half of one where a second factor is wanted, too."""
+    if await has_second_factor(tx, user.user_id):
+        return await open_halfway(tx, user.user_id, enrol=False)
+    if user.is_staff and await policies.is_on(tx, "staff_second_factor"):
+        return await open_halfway(tx, user.user_id, enrol=True)
+    await audit.record(tx, "signed in", f"user:{user.login}", address=address)
+    return await open_session(tx, user.user_id, address=address, user_agent=user_agent)
+
+
+async def change_password(
+    db: Database, login: str, password: str, new_password: str, *, address: str, user_agent: str
+) -> SignedIn:
+    """A new password for who knows the old one: all sessions end, and a new one opens.
+
+    Raises WrongCredentials, TooManyAttempts, Invalid. Tries are counted with those of the sign-in.
+    """
+    await db.write(WORKER, login, count_attempt, {f"login:{login}": FAILURES_PER_LOGIN_MAX})
+    async with db.read(WORKER) as tx:
+        row = await tx.row(select(app_user.c.user_id, app_user.c.password_hash).where(app_user.c.login == login))
+    if row is None or not await password_matches(row.password_hash, password):
+        raise WrongCredentials("password: is not the one you have", pointer="/password")
+
+    async def change(tx: Tx) -> SignedIn:
+        await set_password(tx, login, new_password)
+        await clear_attempts(tx, f"login:{login}")
+        return await open_session(tx, row.user_id, address=address, user_agent=user_agent)
+
+    return await db.write(WORKER, login, change)

@@ -3,13 +3,13 @@
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
+from billing.receivable_queries import list_receivables as find_receivables
 from billing.receivables import Receivable
 from demand.model import Moved
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payments.collect_cash import CollectCash, cash_collected
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
-from marketplace.routes.receivable_queries import list_receivables as find_receivables
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, MERCHANT, OPS, needs
 from marketplace.web.once import once

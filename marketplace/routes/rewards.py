@@ -3,10 +3,12 @@
 from litestar import get
 from litestar.di import NamedDependency
 
+from incentives.grants.progress_queries import Reward
+from incentives.grants.progress_queries import rewards as find_rewards
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.promotions import report_rewards as queries
-from marketplace.flows.promotions.report_rewards import Reward, RewardGrant
+from marketplace.flows.promotions.report_rewards import RewardGrant
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import MERCHANT, STAFF, needs
@@ -28,7 +30,7 @@ async def list_rewards(
     before = decode_cursor(cursor, tuple[int, str])
     async with db.read(request.user.scope) as tx:
         await get_merchant(tx, merchant_id)
-        rows = await queries.rewards(tx, merchant_id, limit=limit + 1, before=before)
+        rows = await find_rewards(tx, merchant_id, limit=limit + 1, before=before)
     return page(rows, limit, lambda row: row, lambda row: (row.promotion_id, row.span))
 
 

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from marketplace.core import sessions, users
 from marketplace.core.db import WORKER, Database
+from marketplace.core.people.second_factor import Halfway, SecondFactorWanted, finish_sign_in
 from marketplace.core.scopes import SCOPES
 from marketplace.core.sessions import KeyInfo, NewKey, SessionInfo
 from marketplace.settings import Settings
@@ -21,8 +22,11 @@ from marketplace.web.openapi import ALSO
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """code: of the second factor, or a recovery code, for who has one."""
+
     login: str
     password: str
+    code: Annotated[str, msgspec.Meta(max_length=60)] | None = None
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -67,14 +71,19 @@ async def sign_in(
     settings: NamedDependency[Settings],
     data: JSONBody[SignIn],
 ) -> Response[OpenedSession]:
-    """Sign in with login and password; the answer sets the session cookie."""
-    opened = await users.sign_in(
-        db,
-        data.login,
-        data.password,
-        address=request.client.host if request.client else "",
-        user_agent=request.headers.get("user-agent", ""),
-    )
+    """Sign in with login and password, and a code where there is a second factor; the answer sets the session cookie.
+
+    Without the code the answer is 401 `second-factor-wanted`. A first second factor is set up on the pages.
+    """
+    address, user_agent = request.client.host if request.client else "", request.headers.get("user-agent", "")
+    opened = await users.sign_in(db, data.login, data.password, address=address, user_agent=user_agent)
+    if isinstance(opened, Halfway):
+        if data.code is None or opened.enrol:
+            raise SecondFactorWanted(
+                "code: set a second factor up on the pages" if opened.enrol else "code: is missing"
+            )
+        entered = await finish_sign_in(db, opened.token, data.code, address=address, user_agent=user_agent)
+        opened = entered.session
     return Response(
         OpenedSession(data.login.strip(), opened.expires_at),
         cookies=[session_cookie(opened.token, secure=settings.cookie_secure)],

@@ -25,7 +25,7 @@ from marketplace.core.sessions import (
     note_api_key_use,
     note_session_use,
 )
-from marketplace.core.users import SALES_ROLES, STAFF_ROLES
+from marketplace.core.users import SALES_ROLES, STAFF_ROLES, UserRole
 from marketplace.settings import Settings
 from marketplace.web.limits import address_of, count
 
@@ -33,7 +33,11 @@ SESSION_COOKIE = "marketplace_session"
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """The signed-in caller. roles are values of `UserRole`; the house's own people have no merchant_id or payer_id."""
+    """The signed-in caller. roles are values of `UserRole`; the house's own people have no merchant_id or payer_id.
+
+    viewing: one of the house who looks at a merchant's pages as that merchant does; roles and merchant_id are then the
+    merchant's, and nothing may be changed.
+    """
 
     user_id: int
     login: str
@@ -42,6 +46,7 @@ class Actor(msgspec.Struct, frozen=True):
     merchant_id: int | None
     locale: str
     payer_id: int | None = None
+    viewing: bool = False
 
     @property
     def is_staff(self) -> bool:
@@ -96,7 +101,25 @@ class Authentication(ASGIMiddleware):
         except Unauthenticated:
             await count(scope, address_of(scope), self._strangers)
             raise
+        if scope["user"] is not None and scope["user"].viewing and not _only_looks(scope):
+            raise OnlyLooking("you are looking at a merchant's pages: end that first, then act as yourself")
         await next_app(scope, receive, send)
+
+
+class OnlyLooking(Forbidden):
+    """Who views as a merchant changes nothing."""
+
+    code = "only-looking"
+    title = "You only look at this merchant's pages"
+
+
+LEAVE_VIEW = "/view-as/end"
+_OWN = frozenset({LEAVE_VIEW, "/sign-out", "/language"})
+"""What concerns the viewer alone."""
+
+
+def _only_looks(scope: Scope) -> bool:
+    return str(scope.get("method")) in {"GET", "HEAD", "OPTIONS"} or scope["path"] in _OWN
 
 
 async def _recognise(scope: Scope) -> None:
@@ -135,7 +158,7 @@ async def _holder(db: Database, credential: Credential) -> Holder | None:
 
 
 def _actor(holder: Holder) -> Actor:
-    return Actor(
+    actor = Actor(
         user_id=holder.user_id,
         login=holder.login,
         name=holder.name,
@@ -144,6 +167,10 @@ def _actor(holder: Holder) -> Actor:
         locale=holder.locale,
         payer_id=holder.payer_id,
     )
+    if holder.viewing_merchant_id is None or not actor.is_staff:
+        return actor
+    owner = frozenset({UserRole.MERCHANT_OWNER.value})
+    return msgspec.structs.replace(actor, roles=owner, merchant_id=holder.viewing_merchant_id, viewing=True)
 
 
 def session_cookie(token: str, *, secure: bool) -> Cookie:

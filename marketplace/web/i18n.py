@@ -79,9 +79,9 @@ class Speech:
         message = self._translations.ngettext(key, f"{key}#", number)
         return message.format(number=self.number(number), **values)
 
-    def label(self, family: str, member: object) -> str:
+    def label(self, family: str, member: object, **values: object) -> str:
         """The word for one member of a closed family, such as the state of a payout: the message `family.member`."""
-        return self.text(f"{family}.{member}")
+        return self.text(f"{family}.{member}", **values)
 
     def name(self, family: str, member: object) -> str:
         """Like `label`, for a family that data may extend: what no catalogue knows is shown as it is."""

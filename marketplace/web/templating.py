@@ -1,7 +1,9 @@
 """Templates to HTML: one Jinja environment, strict about names, escaping everything, speaking the user's language."""
 
 import hashlib
+import re
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,21 @@ from marketplace.core.money import text_from_minor
 from marketplace.web.i18n import LANGUAGES, Speech, speech
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-STATIC = Path(__file__).parent.parent / "static"
+_STATIC = Path(__file__).parent.parent / "static"
+STATIC_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=utf-8"}
+PLOTLY = "plotly.min.js"
+
+
+def _static_files() -> dict[str, Path]:
+    """Our own static files by name, and Plotly's script, which is found in its wheel without importing any of it."""
+    spec = find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    own = {path.name: path for path in _STATIC.iterdir() if path.suffix in STATIC_TYPES}
+    return {**own, PLOTLY: Path(spec.origin).parent / "package_data" / PLOTLY}
+
+
+STATIC = _static_files()
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
@@ -30,7 +46,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {"asset": asset, "languages": tuple(LANGUAGES.values())}
+    made.globals |= {"asset": asset, "plotly_style_id": plotly_style_id, "languages": tuple(LANGUAGES.values())}
     return made
 
 
@@ -55,6 +71,7 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "name_of": say.name,
         "amount": say.amount,
         "plain": text_from_minor,
+        "json": lambda value: msgspec.json.encode(value).decode(),
         "money": say.money,
         "signed": say.signed,
         "compact": say.compact,
@@ -72,5 +89,13 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
 @lru_cache
 def asset(name: str) -> str:
     """The address of a static file, with its digest: a changed file is fetched anew, an unchanged one never."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(STATIC[name].read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
+
+
+@lru_cache
+def plotly_style_id() -> str:
+    """The id by which Plotly's script knows that the styles of its maps are there, which it then does not put in."""
+    found = re.search(r'getElementById\("([0-9a-f]{64})"\)', STATIC[PLOTLY].read_text())
+    assert found is not None
+    return found[1]

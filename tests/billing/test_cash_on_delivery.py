@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from billing.ledger import store as ledger
 from billing.payments.tables import payment, payment_part
+from billing.receivable_queries import list_receivables
 from billing.receivables import SUSPENDS_ABOVE_MINOR
 from demand.lifecycle import Move, Party
 from demand.store import queue_delivered
@@ -21,7 +22,6 @@ from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.payments.collect_cash import CollectCash, cash_collected
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from marketplace.flows.runs.run_billing import abort_run, approve_run, finalise_run, run_period
-from marketplace.routes.receivable_queries import list_receivables
 from tests.billing.market import (
     CHECKER,
     FLAT,

@@ -15,6 +15,7 @@ from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
+from tests.pages.people_pages import PEOPLE_PAGES
 
 PAGES_MAX = 120
 EN = speech("en")
@@ -72,6 +73,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "POST /sign-out": set(UserRole),
     "POST /language": set(UserRole),
     "GET /static/{name}": None,
+    **PEOPLE_PAGES,
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
     "GET /ops/parked": OPS,

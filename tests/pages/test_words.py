@@ -30,6 +30,7 @@ from demand.store import AMEND
 from demand.tables import refund
 from marketplace.consoles.approvals import Kind
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
+from marketplace.core.users import UserRole
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
@@ -37,7 +38,12 @@ from marketplace.web.templating import TEMPLATES, environment
 
 ROOT = Path(__file__).parents[2]
 CONSOLES = ROOT / "marketplace" / "consoles"
-DOCUMENTS = ROOT / "marketplace" / "flows" / "render_document.py"
+ELSEWHERE = [
+    ROOT / "marketplace" / "flows" / "documents" / "render_document.py",
+    ROOT / "marketplace" / "flows" / "people" / "send_mails.py",
+]
+"""What speaks to people beside the pages."""
+
 CALL = re.compile(r"""\b(?:t|text)\(\s*"([^"]+)"\s*[,)]""")
 COUNT = re.compile(r"""\bcount\(\s*"([^"]+)\"""")
 FAMILY = re.compile(r"""\b(?:label|name_of|pill)\(\s*"([^"]+)\"""")
@@ -45,7 +51,7 @@ EMPTY = re.compile(r"""ui\.empty\("([^"]+)"\)""")
 
 
 def source() -> str:
-    files = [*TEMPLATES.rglob("*.html"), *CONSOLES.glob("*.py"), DOCUMENTS]
+    files = [*TEMPLATES.rglob("*.html"), *CONSOLES.glob("*.py"), *ELSEWHERE]
     return "\n".join(path.read_text() for path in files)
 
 
@@ -100,6 +106,7 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "campaign_do": {str(move) for move in CampaignMove},
         "pricing": {str(pricing) for pricing in Pricing},
         "document_now": {str(state) for state in DocumentState},
+        "role": {str(role) for role in UserRole},
         "proposal": {str(kind) for kind in Kind},
         "rec_kind": {str(kind) for kind in MatchKind},
         "proof": {name for name, _, _ in PROOFS},
@@ -127,7 +134,7 @@ POSTING = {"NewEntry", "_entry", "post", "_move", "format"}
 def entry_kinds() -> set[str]:
     """The kinds that code posts entries under, where they stand as they are in such a call or as `KIND = …`."""
     found = set[str]()
-    for path in (*(ROOT / "marketplace" / "flows").glob("*.py"), *(ROOT / "billing").rglob("*.py")):
+    for path in (*(ROOT / "marketplace" / "flows").rglob("*.py"), *(ROOT / "billing").rglob("*.py")):
         code = path.read_text()
         for node in ast.walk(ast.parse(code)):
             match node:

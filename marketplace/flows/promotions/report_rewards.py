@@ -1,37 +1,10 @@
-"""What merchants read of their rewards: progress in promotions, grants with their entries."""
+"""What merchants read of their rewards: grants with their entries."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
-from incentives.promotions.model import PublicTerms
-from incentives.rules.reward import next_step
 from marketplace.core.db import Tx
-
-
-class Reward(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a merchant stands in a window of a promotion. reached: of what is measured, minor units or pieces.
-
-    seconds_left: until the window ends, None when it has no end. next_at: where more is earned, missing: what is
-    missing to there, next_total_minor: what the window then comes to; None where there is no further step. owed_minor:
-    earned, and waiting for the promotion or its budget.
-    """
-
-    promotion_id: int
-    name: str
-    currency: str
-    span: str
-    starts_at: datetime
-    ends_at: datetime | None
-    seconds_left: int | None
-    measure: str
-    reached: int
-    granted_minor: int
-    owed_minor: int
-    next_at: int | None
-    missing: int | None
-    next_total_minor: int | None
 
 
 class Booked(msgspec.Struct, frozen=True):
@@ -55,55 +28,6 @@ class RewardGrant(msgspec.Struct, frozen=True, kw_only=True):
     vests_at: datetime | None
     at: datetime
     entries: list[Booked]
-
-
-async def rewards(tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, str] | None) -> list[Reward]:
-    """A merchant's windows, the newest promotion and window first, behind (promotion, span)."""
-    promotion_id, span = before or (None, None)
-    rows = await tx.rows(
-        """
-        SELECT g.promotion_id, p.name, p.currency, p.terms, g.span, g.starts_at, g.ends_at, g.settled,
-               g.granted_minor, g.pending_minor
-        FROM incentives.merchant_progress g JOIN incentives.public_promotion p ON p.promotion_id = g.promotion_id
-        WHERE g.merchant_id = :merchant AND (CAST(:promotion AS bigint) IS NULL
-              OR (g.promotion_id, g.span COLLATE "C") < (:promotion, CAST(:span AS text)))
-        ORDER BY g.promotion_id DESC, g.span COLLATE "C" DESC LIMIT :limit
-        """,
-        merchant=merchant_id,
-        promotion=promotion_id,
-        span=span,
-        limit=limit,
-    )
-    found = []
-    for row in rows:
-        terms = msgspec.convert(row.terms, PublicTerms)
-        left = None if row.ends_at is None else max(0, int((row.ends_at - tx.now).total_seconds()))
-        step = next_step(terms.reward.amount, row.settled) if left is None or left > 0 else None
-        found.append(
-            Reward(
-                promotion_id=row.promotion_id,
-                name=row.name,
-                currency=row.currency,
-                span=row.span,
-                starts_at=row.starts_at,
-                ends_at=row.ends_at,
-                seconds_left=left,
-                measure=terms.measure.of,
-                reached=row.settled,
-                granted_minor=row.granted_minor,
-                owed_minor=row.pending_minor,
-                next_at=None if step is None else step.threshold,
-                missing=None if step is None else step.missing,
-                next_total_minor=None if step is None else step.total_minor,
-            )
-        )
-    return found
-
-
-def running(found: Sequence[Reward]) -> list[Reward]:
-    """Those of windows that are not over, the ones with a next step first."""
-    still = [each for each in found if each.seconds_left is None or each.seconds_left > 0]
-    return sorted(still, key=lambda each: (each.missing is None, each.missing or 0))
 
 
 async def reward_grants(

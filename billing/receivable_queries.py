@@ -1,6 +1,8 @@
 """What merchants owe the platform, with its age."""
 
-from billing.receivables import SUSPENDS_ABOVE_MINOR, Receivable
+from datetime import date
+
+from billing.receivables import AGES, SUSPENDS_ABOVE_MINOR, Aged, Receivable
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 
@@ -51,4 +53,30 @@ async def list_receivables(tx: Tx, *, limit: int, after: tuple[int, str] | None 
             above_threshold=int(row.balance) > SUSPENDS_ABOVE_MINOR,
         )
         for row in rows
+    ]
+
+
+async def age_receivables(tx: Tx, currency: str, on: date) -> list[Aged]:
+    """What merchants owe in a currency by age on a day: each one's whole balance by its oldest unpaid day."""
+    owed = _RECEIVABLES.replace(" LIMIT :limit", "")
+    rows = await tx.rows(
+        f"""
+        SELECT width_bucket(CAST(:on AS date) - owed.since, CAST(:ages AS integer[])) AS place,
+               count(*) AS merchants, sum(owed.balance) AS balance
+        FROM ({owed}) AS owed WHERE owed.currency = :currency GROUP BY 1
+        """,
+        on=on,
+        ages=list(AGES[1:]),
+        currency=currency,
+        after_merchant=-(2**63),
+        after_currency="",
+    )
+    found = {row.place: row for row in rows}
+    return [
+        Aged(
+            from_days=from_days,
+            merchants=found[place].merchants if place in found else 0,
+            balance_minor=int(found[place].balance) if place in found else 0,
+        )
+        for place, from_days in enumerate(AGES)
     ]
