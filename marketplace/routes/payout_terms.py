@@ -19,6 +19,7 @@ from billing.payout_terms.model import (
     PayoutDays,
     Reserve,
     Terms,
+    TermsMade,
 )
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
@@ -67,7 +68,7 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 )
 async def propose_payout_terms(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[NewTerms]
-) -> Response[NewTerms]:
+) -> Response[TermsMade]:
     """New terms. Those that keep more back hold at once; those that favour the merchant once somebody else approves."""
     conditions = Conditions(**{name: getattr(data, name) for name in Conditions.__struct_fields__})
     cmd = ProposeTerms(merchant_id=merchant_id, currency=data.currency, conditions=conditions, reason=data.reason)
