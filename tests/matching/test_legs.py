@@ -1,5 +1,7 @@
 """Claims and ad receipts at the bank, sums of several items, what is likely: matched, booked, proved."""
 
+from typing import Any
+
 from billing.matching.model import Book, ItemKind, Stage
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match
@@ -101,6 +103,6 @@ async def test_a_residue_that_the_rules_explain_is_booked(db: Database) -> None:
     await add_items(db, [theirs(99_700, "B-1", **bank), ours(100_000, "B-1", **bank)])
     assert (await matched(db)).found["explained"] == 1
     async with db.read(WORKER) as tx:
-        booked = await tx.row("SELECT accounts, amounts FROM billing.entry WHERE kind = 'match_residue'")
+        booked: Any = await tx.row("SELECT accounts, amounts FROM billing.entry WHERE kind = 'match_residue'")
     assert (booked.accounts, booked.amounts) == ([1010, 5100], [-300, 300])
     await check_books(db)
