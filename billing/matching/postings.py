@@ -37,11 +37,3 @@ def processor_paid_out(amount_minor: int, processor_id: int) -> tuple[Leg, ...]:
         {Account.BANK: amount_minor, Account.PROCESSOR_CLEARING: -amount_minor},
         dimensions={Account.PROCESSOR_CLEARING: processor_id},
     )
-
-
-def fees_charged(fee_minor: int, processor_id: int) -> tuple[Leg, ...]:
-    """What a processor has kept of payments whose lines are matched."""
-    return legs(
-        {Account.PROCESSOR_FEES: fee_minor, Account.PROCESSOR_CLEARING: -fee_minor},
-        dimensions={Account.PROCESSOR_CLEARING: processor_id},
-    )

@@ -7,6 +7,7 @@ import rich_click as click
 
 from billing.bank_files.mapping import Mapping
 from billing.bank_files.model import BankFileState
+from billing.breaks import store as breaks
 from billing.openings.model import control_from_text
 from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, progress_bar
 from marketplace.cli.billing import day
@@ -16,6 +17,7 @@ from marketplace.core.errors import Invalid
 from marketplace.flows.acquisition.import_costs import import_costs as load_costs
 from marketplace.flows.acquisition.import_funnel import import_funnel as import_leads
 from marketplace.flows.bank.import_bank_file import import_bank_file as bring
+from marketplace.flows.bank.match_lines import match_lines
 from marketplace.flows.bank.save_bank_mapping import save_mapping
 from marketplace.flows.books import import_opening as openings
 from marketplace.flows.books.import_opening import OpeningFile
@@ -157,3 +159,17 @@ async def reconcile_payments(session: Session, currency: str | None) -> Outcome:
     async with session.db.read(STAFF) as tx:
         found = await reconcile(tx, currency)
     return Outcome(found)
+
+
+@command(reconcile_group, "lines", roles=("accountant", "controller"))
+async def reconcile_lines(session: Session) -> Outcome:
+    """Match lines of banks and processors with what the books expect there, and name what does not match."""
+    return Outcome(await match_lines(session.db, session.actor))
+
+
+@command(reconcile_group, "breaks")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000), help="How many at most.")
+async def reconcile_breaks(session: Session, limit: int) -> Outcome:
+    """What does not match, the oldest first: its type, its age, who has it."""
+    async with session.db.read(STAFF) as tx:
+        return Outcome(await breaks.list_breaks(tx, live=True, limit=limit))

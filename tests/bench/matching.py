@@ -144,7 +144,7 @@ async def measure(lines: int) -> dict[str, Any]:
         "types_planted": at_least(len(EXPECTED), 16),
         "second_pass_to_first": at_most(round(seconds_again / seconds, 2), 0.5),
     }
-    measured = {"lines": lines, "seconds": seconds, "lines_per_second": round(lines / seconds)}
+    measured: dict[str, Any] = {"lines": lines, "seconds": seconds, "lines_per_second": round(lines / seconds)}
     measured |= {"to_bare_inserts": round(seconds / bare, 1), "found": run.found, "breaks": found, "missed": missed}
     return measured | {"again": {"seconds": seconds_again, "found": again.found}, "bars": bars}
 

@@ -33,6 +33,7 @@ from tests.http.busy_field import go_out
 from tests.http.busy_incentives import promote
 from tests.http.busy_journals import dispute, exchange, keep_journals
 from tests.http.busy_leads import acquire
+from tests.http.busy_matching import match_payout
 from tests.http.busy_payers import add_payer
 from tests.http.busy_steering import steer
 from tests.http.market import ALPHA, BETA, add_small_market, add_supply, close_month, done
@@ -131,6 +132,7 @@ async def _months(people: People) -> None:
         path = f"/merchants/{payout['merchant_id']}/payouts/{payout['payout_id']}"
         if payout["merchant_id"] == ALPHA:
             await done(people.clerk, f"{path}/confirm", {"bank_ref": "B-1", "on": "2018-06-02"})
+            await match_payout(people.clerk, people.controller, payout["amount_minor"])
     both = {"currency": "EUR", "merchants": [f"m{ALPHA}", f"m{BETA}"], "rate_ppm": 90_000}
     late = {**both, "name": "agreed late", "valid_from": "2018-01-01", "valid_until": "2018-06-01"}
     least = {**both, "name": "at least", "valid_from": "2018-06-01", "valid_until": "2018-07-01"}

@@ -64,9 +64,11 @@ REAL: dict[tuple[str, ...], str] = {
     ("processor_id", "version"): "SELECT processor_id, version FROM billing.fee_schedule ORDER BY 1, 2",
 }
 
+_PROPOSED = "FROM (SELECT proposal_id AS match_proposal_id FROM billing.match_proposal WHERE state = 'proposed') AS p"
+
 RIPE: dict[str, str] = {
-    f"POST {_PROPOSAL}/approve": "FROM billing.match_proposal WHERE state = 'proposed'",
-    f"POST {_PROPOSAL}/reject": "FROM billing.match_proposal WHERE state = 'proposed'",
+    f"POST {_PROPOSAL}/approve": _PROPOSED,
+    f"POST {_PROPOSAL}/reject": _PROPOSED,
     f"POST {_BREAK}/accept": "FROM billing.recon_break WHERE state = 'open'",
     f"POST {_BREAK}/approve": "FROM billing.recon_break WHERE state IN ('accepting', 'writing_off')",
     f"POST {_BREAK}/reopen": "FROM billing.recon_break WHERE state IN ('accepting', 'writing_off', 'accepted')",
@@ -85,6 +87,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_API}/write-off-limits": lambda _, n: {
         "entity_id": 1, "currency": "EUR", "accountant_minor": n, "controller_minor": 100 + n,
     },
+    f"POST {_GROUP}/unmatch": lambda *_: {"reason": "another merchant's"},
     f"POST {_BREAK}/assign": lambda *_: {"owner": ""},
     f"POST {_BREAK}/comments": lambda _, n: {"words": f"seen {n}", "evidence": "ticket 7"},
     f"POST {_BREAK}/accept": lambda *_: {"reason": "the bank is late"},
