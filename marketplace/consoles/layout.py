@@ -50,7 +50,12 @@ _MERCHANT_PAGES = (
 )
 _WITHOUT_BOOKS = frozenset({"home", "orders"})
 _TABS = {
-    "ops": (Tab("home", "/ops"), Tab("merchants", "/ops/merchants"), Tab("parked", "/ops/parked")),
+    "ops": (
+        Tab("home", "/ops"),
+        Tab("steering", "/ops/steering"),
+        Tab("merchants", "/ops/merchants"),
+        Tab("parked", "/ops/parked"),
+    ),
     "finance": (
         Tab("home", "/finance"),
         Tab("approvals", "/finance/approvals"),

@@ -9,9 +9,11 @@ from litestar.params import FromQuery
 from marketplace.consoles import ops_queries
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import OpsHome
+from marketplace.consoles.steering_queries import steering_page
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.metrics.drivers import NORTH_STAR
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import OPS, needs
 from marketplace.web.i18n import Speech, speech
@@ -90,4 +92,23 @@ async def parked(
     return send(request, "ops/parked.html", page, "parked", cursor=older)
 
 
-PAGES = [Router("/ops", route_handlers=[home, merchants, parked], guards=[needs(OPS)], include_in_schema=False)]
+@get("/steering")
+async def steering(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    on: FromQuery[date | None] = None,
+    root: FromQuery[str] = NORTH_STAR,
+    entity: FromQuery[int | None] = None,
+) -> Response[str]:
+    """The North Star's tree of a week, why it moved, alerts that stand, and goals."""
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "steering")
+        page = await steering_page(tx, shown, on, root)
+    return send(request, "ops/steering.html", page, "steering")
+
+
+PAGES = [
+    Router("/ops", route_handlers=[home, steering, merchants, parked], guards=[needs(OPS)], include_in_schema=False)
+]

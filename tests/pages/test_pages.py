@@ -58,6 +58,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /static/{name}": None,
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
+    "GET /ops/steering": OPS,
     "GET /ops/parked": OPS,
     "GET /finance": FINANCE,
     "GET /finance/runs/{run_id}": FINANCE,
