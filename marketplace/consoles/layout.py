@@ -58,6 +58,7 @@ LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
 _TABS = {
     "ops": (
         Tab("home", "/ops"),
+        Tab("steering", "/ops/steering"),
         Tab("merchants", "/ops/merchants"),
         Tab("campaigns", "/ops/campaigns"),
         Tab("promotions", "/ops/promotions"),

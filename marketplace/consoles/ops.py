@@ -14,9 +14,11 @@ from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import OpsHome
 from marketplace.consoles.promotion_builder import PAGES as BUILDER
 from marketplace.consoles.promotions import PAGES as PROMOTIONS
+from marketplace.consoles.steering_queries import steering_page
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.metrics.drivers import NORTH_STAR
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import OPS, needs
 from marketplace.web.i18n import Speech, speech
@@ -95,5 +97,28 @@ async def parked(
     return send(request, "ops/parked.html", page, "parked", cursor=older)
 
 
-_HANDLERS: list[ControllerRouterHandler] = [home, merchants, parked, *CAMPAIGNS, *CHANGES, *PROMOTIONS, *BUILDER]
+@get("/steering")
+async def steering(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    on: FromQuery[date | None] = None,
+    root: FromQuery[str] = NORTH_STAR,
+    entity: FromQuery[int | None] = None,
+) -> Response[str]:
+    """The North Star's tree of a week, why it moved, alerts that stand, and goals."""
+    async with db.read(STAFF) as tx:
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            return send(request, "empty.html", Nothing(), "steering")
+        page = await steering_page(tx, shown, on, root)
+    return send(request, "ops/steering.html", page, "steering")
+
+
+_HANDLERS: list[ControllerRouterHandler] = [
+    *(home, steering, merchants, parked),
+    *CAMPAIGNS,
+    *CHANGES,
+    *PROMOTIONS,
+    *BUILDER,
+]
 PAGES = [Router("/ops", route_handlers=_HANDLERS, guards=[needs(OPS)], include_in_schema=False)]

@@ -1,7 +1,7 @@
 """Every statement on goals, their revisions and holidays."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -31,6 +31,11 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     target: int
     version: int
+
+    @property
+    def last_on(self) -> date:
+        """The last day of the period."""
+        return self.to_on - timedelta(days=1)
 
 
 class GoalRevision(msgspec.Struct, frozen=True, kw_only=True):

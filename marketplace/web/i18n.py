@@ -119,6 +119,11 @@ class Speech:
         whole = f"{tenths // 10**digits}.{tenths % 10**digits:0{digits}d}" if digits else str(tenths)
         return self._decimal(whole, digits, negative=ppm < 0 and tenths > 0) + "%"
 
+    def times(self, ppm: int) -> str:
+        """A ratio of integer parts per million as a number: 2500000 is 2.50."""
+        hundredths = (abs(ppm) + 5_000) // 10_000
+        return self._decimal(f"{hundredths // 100}.{hundredths % 100:02}", 2, negative=ppm < 0 and hundredths > 0)
+
     def change(self, ppm: int) -> str:
         """A relative change with its sign: +12.5%."""
         return ("+" if ppm >= 500 else "") + self.percent(ppm)

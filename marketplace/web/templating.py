@@ -77,6 +77,7 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "compact": say.compact,
         "number": say.number,
         "percent": say.percent,
+        "times": say.times,
         "change": say.change,
         "day": say.day,
         "short_day": say.short_day,

@@ -126,7 +126,9 @@ async def split_period(tx: Tx, model: str, version: int, from_on: date, to_on: d
     return Split(whole_from, whole_to, behind, [(first, last) for first, last in ranges if first < last])
 
 
-_READ_DAYS = f"CASE WHEN fate = 'open' THEN CAST(:today AS date) - ({_EPOCH} + days) ELSE days END"
+_READ_DAYS = f"""CASE fate WHEN 'on' THEN days
+    WHEN 'open' THEN least(CAST(:today AS date) - ({_EPOCH} + days), CAST(:longest AS integer))
+    ELSE least(days, CAST(:longest AS integer)) END"""
 _COUNTED = f"""
     SELECT {{group}}, fate, {_READ_DAYS} AS days, sum(leads)::bigint AS leads, sum(inferred)::bigint AS inferred,
            sum(regressions)::bigint AS regressions
@@ -136,10 +138,12 @@ _COUNTED = f"""
     GROUP BY {{numbers}}
 """
 _TOGETHER = "channel_id = 0"
-_EACH = "channel_id <> 0"
+_EACH = "channel_id > 0"
 _SOME = "channel_id = ANY(CAST(:channels AS bigint[]))"
 _ENTRIES = """
-    SELECT {group}, {fate} AS fate, greatest(coalesce({ended}, :today) - entered_on, 0) AS days,
+    SELECT {group}, {fate} AS fate,
+           coalesce({went_on} - entered_on,
+                    least(greatest(coalesce(lost_on, :today) - entered_on, 0), CAST(:longest AS integer))) AS days,
            count(*) AS leads, count(*) FILTER (WHERE inferred) AS inferred, sum(regressions)::bigint AS regressions
     FROM supply.stage_entry e
     JOIN unnest(CAST(:starts AS date[]), CAST(:ends AS date[])) AS r (first, last)
@@ -150,6 +154,30 @@ _ENTRIES = """
 """
 
 
+async def longest_days(tx: Tx, model: str, version: int, split: Split) -> int:
+    """No less than the days that anybody of a period has taken to go on, or to be won.
+
+    Who is open or lost for longer need not be told apart: no median or conversion depends on it.
+    """
+    found = await tx.scalar(
+        """
+        SELECT greatest(
+            (SELECT max(days) FROM supply.funnel_month
+             WHERE model = :model AND version_no = :version AND of IN ('stage', 'won') AND channel_id = 0
+               AND fate = 'on'),
+            (SELECT max(greatest(next_on, won_on) - entered_on) FROM supply.stage_entry e
+             JOIN unnest(CAST(:starts AS date[]), CAST(:ends AS date[])) AS r (first, last)
+               ON e.entered_on >= r.first AND e.entered_on < r.last
+             WHERE model = :model AND version_no = :version))
+        """,
+        model=model,
+        version=version,
+        starts=[first for first, _ in split.ranges],
+        ends=[last for _, last in split.ranges],
+    )
+    return int(found or 0)
+
+
 async def counted_stages(tx: Tx, split: Split, channels: Sequence[int] | None, **asked: Any) -> list[Any]:
     """As `report_sql.stage_days`. channels: only those; None: all."""
     bound = _bound(split, channels, asked)
@@ -158,7 +186,7 @@ async def counted_stages(tx: Tx, split: Split, channels: Sequence[int] | None, *
     found = [*await tx.rows(counted, of="stage", **bound)]
     if split.ranges:
         entries = _ENTRIES.format(
-            group="stage_no", fate=_STAGE_FATE, ended="next_on, lost_on", wanted="true", numbers="1, 2, 3"
+            group="stage_no", fate=_STAGE_FATE, went_on="next_on", wanted="true", numbers="1, 2, 3"
         )
         found += await tx.rows(entries, **bound)
     return found
@@ -180,7 +208,7 @@ async def counted_cohorts(tx: Tx, split: Split, channels: Sequence[int] | None, 
         )
         if split.ranges:
             entries = _ENTRIES.format(
-                group=of_entries, fate=_WON_FATE, ended="won_on, lost_on", wanted="stage_no = 0", numbers="1, 2, 3, 4"
+                group=of_entries, fate=_WON_FATE, went_on="won_on", wanted="stage_no = 0", numbers="1, 2, 3, 4"
             )
             found += await tx.rows(entries, **bound)
     return found

@@ -10,6 +10,7 @@ from billing.ledger import store as ledger
 from billing.payments.tables import payment, payment_part
 from billing.receivable_queries import list_receivables
 from billing.receivables import SUSPENDS_ABOVE_MINOR
+from demand.changes.store import note_change
 from demand.lifecycle import Move, Party
 from demand.store import queue_delivered
 from demand.tables import merchant_order, order_line
@@ -52,6 +53,7 @@ async def _place(tx: Tx, merchant_id: int, order_id: int, minor: int, method: st
     row: dict[str, Any] = {"order_ref": f"o{order_id}", "purchase_id": payment_id, "buyer_id": 1, "entity_id": ENTITY}
     row |= {"currency": "EUR", "state": "placed", "goods_minor": minor, "freight_minor": 0, "discount_minor": 0}
     await tx.execute(insert(merchant_order), {**key, **row, "placed_at": at, "purchased_on": at.date()})
+    await note_change(tx, merchant_id, order_id)
     await tx.execute(insert(order_line), {**key, "line_no": 1, "quantity": 1, "goods_minor": minor, "freight_minor": 0})
     paid = {
         "payment_id": payment_id,

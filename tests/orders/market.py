@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from billing.contracts.terms import Terms
 from billing.ledger import store as ledger
 from billing.payments.tables import payment, payment_part
+from demand.changes.store import note_change
 from demand.model import OrderDetail
 from demand.store import get_order
 from demand.tables import buyer, merchant_order, order_line, purchase, purchase_ref
@@ -110,6 +111,7 @@ async def _add_order(tx: Tx, one: Bought, ref: str, of_purchase: dict[str, int])
     row |= {"discount_minor": sum(line.discount_minor for line in one.lines)}
     row |= {"placed_at": PLACED_AT, "purchased_on": PLACED_AT.date(), "expires_at": PLACED_AT}
     await tx.execute(insert(merchant_order), row)
+    await note_change(tx, one.merchant_id, one.order_id)
     lines = [{**key, "line_no": n, **msgspec.structs.asdict(line)} for n, line in enumerate(one.lines, start=1)]
     await tx.execute(insert(order_line), lines)
     for line in one.lines:

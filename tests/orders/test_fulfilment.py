@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from demand.changes.store import note_change
 from demand.fulfilment.model import COMPLETES_AFTER
 from demand.fulfilment.units import LineUnits
 from demand.lifecycle import Party
@@ -201,6 +202,7 @@ async def add_free(tx: Tx, one: Bought) -> None:
         """,
         {"order": one.order_id, "goods": one.lines[0].goods_minor},
     )
+    await note_change(tx, one.merchant_id, one.order_id)
     await tx.execute(
         """
         INSERT INTO demand.order_line (merchant_id, order_id, line_no, quantity, goods_minor, freight_minor,

@@ -19,6 +19,9 @@ from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.demo.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
 from marketplace.flows.demo.run_demo import PASSWORD, closed_periods
 from marketplace.flows.runs import run_billing
+from marketplace.flows.steering.roll_metrics import roll_metrics
+from marketplace.flows.steering.set_goals import SetGoal, set_goal
+from marketplace.metrics.periods import Grain
 from tests.conftest import connect, copy_template
 from tests.http.conftest import make_client, running
 
@@ -61,6 +64,11 @@ async def _bill(db: Database, market: DemoMarket) -> None:
         await run_billing.approve_run(db, "test", result.run.run_id)
         await run_billing.finalise_run(db, "test", result.run.run_id)
     await db.write(WORKER, "test", add_people)
+    await roll_metrics(db, "test")
+    goal = SetGoal(
+        metric="completed_orders", grain=Grain.WEEK, on=MARKET_NOW.date(), target=60, owner="ops", reason="to grow"
+    )
+    await db.write(WORKER, "ops", set_goal, goal)
 
 
 async def _switch_on(tx: Tx) -> None:

@@ -76,6 +76,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     **PEOPLE_PAGES,
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
+    "GET /ops/steering": OPS,
     "GET /ops/parked": OPS,
     **dict.fromkeys(INCENTIVES, OPS),
     "GET /finance": FINANCE,

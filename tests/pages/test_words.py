@@ -33,6 +33,11 @@ from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
+from marketplace.metrics.definitions import DEFINITIONS
+from marketplace.metrics.drivers import DRIVERS, names_below
+from marketplace.metrics.formulas import inputs_of
+from marketplace.metrics.inputs_sql import MEASURED
+from marketplace.metrics.pace import Weighing
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
 
@@ -109,6 +114,11 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "role": {str(role) for role in UserRole},
         "proposal": {str(kind) for kind in Kind},
         "rec_kind": {str(kind) for kind in MatchKind},
+        "metric": {
+            name for name, known in DEFINITIONS.items() if known.additive and inputs_of(known.formula) <= MEASURED
+        }
+        | {name for root in DRIVERS for name in names_below(root)},
+        "weighing": {str(method) for method in Weighing},
         "proof": {name for name, _, _ in PROOFS},
         "open_item": set(OPEN_ITEMS),
     }

@@ -13,6 +13,7 @@ from billing.ledger.model import NewEntry, legs
 from billing.payments import store as payments
 from billing.payments.facts import PaymentFact, PaymentState, payment_reference
 from billing.payments.tables import credit_account, credit_movement, payment, payment_part
+from demand.changes.store import note_change
 from demand.lifecycle import Move, Party
 from demand.store import lock_order
 from demand.tables import merchant_order, order_line, purchase
@@ -103,6 +104,7 @@ async def place(tx: Tx, parts: Sequence[Part], method: str = "tok_ok", processor
         row |= {"currency": "EUR", "state": "placed", "goods_minor": part.card_minor + part.credit_minor}
         row |= {"freight_minor": 0, "placed_at": tx.now, "purchased_on": tx.now.date(), "expires_at": expires_at}
         await tx.execute(insert(merchant_order), key | row)
+        await note_change(tx, part.merchant_id, order_id)
         line: dict[str, Any] = {"line_no": 1, "quantity": 2, "goods_minor": row["goods_minor"], "freight_minor": 0}
         await tx.execute(insert(order_line), key | line)
         share: dict[str, Any] = {

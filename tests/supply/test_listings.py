@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert
 
+from demand.changes.store import note_change
 from demand.tables import merchant_order, order_line
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
@@ -86,6 +87,7 @@ async def open_order(
     row = {**key, "order_ref": f"o{order_id}", "purchase_id": order_id, "buyer_id": 1, "entity_id": ENTITY}
     money = {"currency": "EUR", "goods_minor": 900, "freight_minor": 0, "placed_at": at, "purchased_on": at.date()}
     await tx.execute(insert(merchant_order), {**row, **money, "state": state})
+    await note_change(tx, 1, order_id)
     goods = {"line_no": 1, "product_id": product_id, "quantity": quantity, "goods_minor": 900, "freight_minor": 0}
     await tx.execute(insert(order_line), {**key, **goods, "cancelled_quantity": cancelled, "shipped_quantity": shipped})
 

@@ -66,6 +66,8 @@ async def show_funnel(tx: Tx, cmd: ShowFunnel, *, counted: bool = True) -> Funne
     channel_id = ids[cmd.channel] if cmd.channel else None
     if counted:
         split = await months_sql.split_period(tx, funnel.model, funnel.version_no, period.from_on, period.to_on)
+        longest = await months_sql.longest_days(tx, funnel.model, funnel.version_no, split)
+        asked["longest"] = 1 + max([longest, *(stage.sla_days or 0 for stage in funnel.stages)])
         below = [each.channel_id for each in known if channel_id in each.path] if channel_id else None
         stages: Sequence[Any] = await months_sql.counted_stages(tx, split, below, **asked)
         cohorts: Sequence[Any] = await months_sql.counted_cohorts(tx, split, below, **asked)

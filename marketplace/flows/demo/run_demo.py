@@ -26,6 +26,7 @@ from marketplace.flows.payments.reconcile_payments import Reconciliation, reconc
 from marketplace.flows.proofs.verify_books import verify_books
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from marketplace.flows.runs import run_billing
+from marketplace.flows.steering.roll_metrics import roll_metrics
 
 PASSWORD = "demonstration"  # noqa: S105  # shown on the sign-in page, on made-up data only
 _REFUNDS_PER_MILLE = 15
@@ -94,6 +95,8 @@ async def run_demo(
     if olist is None:
         with bar("Live orders") as show:
             live = await live_orders(db, actor, market, outside, largest, show)
+    with bar("Figures"):
+        await roll_metrics(db, actor)
     return await _summary(db, loaded, refunds, live, periods)
 
 

@@ -15,7 +15,7 @@ from marketplace.flows.books.roll_ledger import roll_ledger
 from marketplace.flows.steering import roll_metrics_sql as sql
 from supply.funnels.months_sql import count_months
 
-_CHANGES = 20_000
+_CHANGES = 500
 _MERCHANTS = 200
 
 

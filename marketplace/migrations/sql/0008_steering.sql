@@ -163,19 +163,21 @@ CREATE TABLE supply.funnel_change (
 CREATE TABLE supply.funnel_month (
     model TEXT NOT NULL, 
     version_no INTEGER NOT NULL, 
-    month DATE NOT NULL, 
     "of" TEXT NOT NULL, 
-    stage_no INTEGER NOT NULL, 
     channel_id BIGINT NOT NULL, 
+    month DATE NOT NULL, 
+    stage_no INTEGER NOT NULL, 
     fate TEXT NOT NULL, 
     days INTEGER NOT NULL, 
     leads BIGINT NOT NULL, 
     inferred BIGINT NOT NULL, 
     regressions BIGINT NOT NULL, 
-    CONSTRAINT pk_funnel_month PRIMARY KEY (model, version_no, month, "of", stage_no, channel_id, fate, days), 
+    CONSTRAINT pk_funnel_month PRIMARY KEY (model, version_no, "of", channel_id, month, stage_no, fate, days), 
     CONSTRAINT ck_funnel_month_of CHECK (of IN ('stage', 'won')), 
     CONSTRAINT ck_funnel_month_fate CHECK (fate IN ('on', 'lost', 'open'))
 )
+;;
+CREATE INDEX ix_funnel_month_model_version_no_month ON supply.funnel_month (model, version_no, month)
 ;;
 CREATE TABLE supply.stage_day (
     model TEXT NOT NULL, 
