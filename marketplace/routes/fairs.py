@@ -18,7 +18,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 from supply.leads.events import store
 from supply.leads.events.model import Attendee, Fair, FairKind, LeadTask, TaskState
 from supply.leads.model import ChannelCost, CostKind
@@ -206,7 +206,7 @@ async def list_lead_tasks(
     return page(rows, limit, lambda row: row, lambda row: (row.due_on, row.task_id))
 
 
-@post("/lead-tasks", dto=StrictBody[TaskBody], guards=[needs(GROWTH, SALES)], opt=ONCE)
+@post("/lead-tasks", dto=StrictBody[TaskBody], guards=[needs(GROWTH, SALES)], opt={**ONCE, ALSO: (404,)})
 async def create_lead_task(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[TaskBody]
 ) -> Response[LeadTask]:

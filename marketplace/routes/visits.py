@@ -19,7 +19,7 @@ from marketplace.web.body import StrictBody
 from marketplace.web.etag import tagged
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 from supply.leads import store as leads
 from supply.leads.visits import store
 from supply.leads.visits.model import Fix, Place, Site, Visit
@@ -142,7 +142,7 @@ async def list_visits(
     return page(rows, limit, lambda row: row, lambda row: (row.visit_id,))
 
 
-@post("/visits", dto=StrictBody[VisitBody], guards=[needs(GROWTH, SALES)], opt=ONCE)
+@post("/visits", dto=StrictBody[VisitBody], guards=[needs(GROWTH, SALES)], opt={**ONCE, ALSO: (404,)})
 async def create_visit(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[VisitBody]
 ) -> Response[Visit]:

@@ -94,7 +94,7 @@ async def fill(db: Database, home: Path) -> None:
         await _newcomers(db, people)
         await add_payer(db, people.controller)
         await acquire(db, people.ops)
-        await go_out(db, people.ops)
+        await go_out(db, people.ops, people.controller)
         await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
         await keep_journals(people.clerk, people.controller)
         await exchange(people.clerk, people.controller)

@@ -16,11 +16,11 @@ _FORM = {"model": "platform", "channel": "offline.agent", "city": "Bonn", "regio
 _HERE = Place(latitude_udeg=50_737_430, longitude_udeg=7_098_210)
 
 
-async def go_out(db: Database, ops: httpx.AsyncClient) -> None:
+async def go_out(db: Database, ops: httpx.AsyncClient, controller: httpx.AsyncClient) -> None:
     """Over HTTP where the API can."""
     rep = (await ops.get("/api/v1/reps")).json()["items"][0]["user_id"]
     plan = {"code": "flat", "from_on": "2018-09-01", "terms": {"currency": "EUR", "fixed_minor": 20_000}}
-    await _done(ops, "/agent-plans", plan)
+    await _done(controller, "/agent-plans", plan)
     await _done(ops, "/agents", {"name": "Rhine sales", "plan": "flat", "since_on": "2018-01-01"})
     await _done(ops, "/agents", {"name": "the rep", "plan": "flat", "user_id": rep, "since_on": "2018-01-01"})
     for name in range(8):
