@@ -315,3 +315,15 @@ def incentive_clawed_back(minor: int, promotion_id: int) -> tuple[Leg, ...]:
     """F: what had vested is taken back, because what earned it was refunded."""
     named = {Account.INCENTIVE_COST: promotion_id}
     return legs({Account.PAYABLE: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)
+
+
+def rebate_vested(minor: int, promotion_id: int, buyer_id: int) -> tuple[Leg, ...]:
+    """G: what a buyer has earned becomes its credit."""
+    named = {Account.INCENTIVE_PAYABLE: promotion_id, Account.BUYER_CREDIT: buyer_id}
+    return legs({Account.INCENTIVE_PAYABLE: minor, Account.BUYER_CREDIT: -minor}, dimensions=named)
+
+
+def rebate_clawed_back(minor: int, promotion_id: int, buyer_id: int) -> tuple[Leg, ...]:
+    """G: what had become credit is taken back, because what earned it was refunded."""
+    named = {Account.INCENTIVE_COST: promotion_id, Account.BUYER_CREDIT: buyer_id}
+    return legs({Account.BUYER_CREDIT: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)

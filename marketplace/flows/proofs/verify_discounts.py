@@ -111,6 +111,20 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
               OR r.recycled_minor <> (SELECT coalesce(sum(back), 0) FROM unnest(d.funder_back_minor) AS back)""",
     ),
     (
+        "rebates-are-entries",
+        "what buyers' rebates have cost, and what of them is no credit yet, is the same by ledger and grants",
+        f"""SELECT promotion_id, sum(cost), sum(granted), sum(payable), sum(pending)
+            FROM (SELECT leg.dimension AS promotion_id, CASE WHEN leg.account = 5000 THEN leg.amount ELSE 0 END AS cost,
+                         0 AS granted, CASE WHEN leg.account = 2050 THEN -leg.amount ELSE 0 END AS payable, 0 AS pending
+                  FROM {_LEGS}
+                  WHERE e.kind IN ('rebate_earned', 'rebate_unearned', 'rebate_vested', 'rebate_clawed_back')
+                    AND leg.account IN (5000, 2050)
+                  UNION ALL
+                  SELECT promotion_id, 0, amount_minor, 0, CASE WHEN state = 'pending' THEN amount_minor ELSE 0 END
+                  FROM incentives.buyer_grant WHERE form = 'credit' AND state <> 'void') AS said
+            GROUP BY promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
+    ),
+    (
         "codes-are-used-once",
         "a code that was used was used for an order that has a discount, which stands",
         """SELECT c.code, c.used_for, d.state FROM incentives.promotion_code c
