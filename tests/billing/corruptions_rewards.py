@@ -1,4 +1,4 @@
-"""What `test_verify` plants to have the proofs of rewards fail, and the promotion that gives some."""
+"""What `test_verify` plants to have the proofs of rewards and discounts fail, and the promotion that gives some."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from marketplace.core.db import Database
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from marketplace.flows.promotions.vest_rewards import vest_rewards
+from tests.billing.corruptions_discounts import DISCOUNT_CORRUPTIONS, add_discounts
 from tests.incentives.market import PLAN, drafted, drafted_campaign, move, move_campaign, people, terms
 
 _SCHEDULE = Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30")
@@ -29,6 +30,7 @@ async def add_rewards(db: Database) -> None:
     await advance_incentives(db, "worker")
     await grant_rewards(db, "worker")
     await vest_rewards(db, "worker")
+    await add_discounts(db)
 
 
 _SOME = "(merchant_id, grant_id) = (SELECT merchant_id, grant_id FROM incentives.merchant_grant {} ORDER BY 2 LIMIT 1)"
@@ -58,4 +60,5 @@ REWARD_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE incentives.budget_shard SET spent_minor = spent_minor + 1, allocated_minor = allocated_minor + 1"],
         {"budgets-are-reservations"},
     ),
+    **DISCOUNT_CORRUPTIONS,
 }  # fmt: skip
