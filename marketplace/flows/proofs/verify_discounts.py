@@ -105,10 +105,12 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            FROM incentives.order_discount d
            JOIN incentives.budget b ON b.scope IN ('total', 'day')
             AND b.owner_id = CASE b.owner WHEN 'promotion' THEN d.promotion_id ELSE d.campaign_id END
+           CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS minor FROM unnest(d.funder_back_minor) AS x) AS back
            LEFT JOIN incentives.budget_reservation r ON r.budget_id = b.budget_id
             AND r.key = concat_ws(':', d.buyer_id, d.promotion_id, d.order_id, 1)
-           WHERE coalesce(r.state, '') <> d.state OR r.amount_minor <> d.amount_minor
-              OR r.recycled_minor <> (SELECT coalesce(sum(back), 0) FROM unnest(d.funder_back_minor) AS back)""",
+           WHERE CASE WHEN d.state = 'released' THEN coalesce(r.state, '') IN ('reserved', 'committed')
+                      ELSE coalesce(r.state, '') <> d.state OR r.amount_minor <> d.amount_minor
+                           OR r.recycled_minor <> back.minor END""",
     ),
     (
         "rebates-are-entries",
