@@ -323,3 +323,15 @@ def agent_commission(minor: int, provider_id: int) -> tuple[Leg, ...]:
         {Account.SELLING_COST: minor, Account.SUPPLIER_PAYABLE: -minor},
         dimensions={Account.SUPPLIER_PAYABLE: provider_id},
     )
+
+
+def rebate_vested(minor: int, promotion_id: int, buyer_id: int) -> tuple[Leg, ...]:
+    """G: what a buyer has earned becomes its credit."""
+    named = {Account.INCENTIVE_PAYABLE: promotion_id, Account.BUYER_CREDIT: buyer_id}
+    return legs({Account.INCENTIVE_PAYABLE: minor, Account.BUYER_CREDIT: -minor}, dimensions=named)
+
+
+def rebate_clawed_back(minor: int, promotion_id: int, buyer_id: int) -> tuple[Leg, ...]:
+    """G: what had become credit is taken back, because what earned it was refunded."""
+    named = {Account.INCENTIVE_COST: promotion_id, Account.BUYER_CREDIT: buyer_id}
+    return legs({Account.BUYER_CREDIT: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)

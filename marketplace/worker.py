@@ -46,6 +46,7 @@ from marketplace.flows.products import bill_services, dun_merchants, run_charges
 from marketplace.flows.promotions import advance_incentives, grant_rewards
 from marketplace.flows.promotions.simulate_promotion import JOB as SIMULATION
 from marketplace.flows.promotions.simulate_promotion import run_simulation
+from marketplace.flows.promotions.vest_rebates import vest_rebates
 from marketplace.flows.promotions.vest_rewards import vest_rewards
 from marketplace.flows.refunds.grant_credit import expire_credit
 from marketplace.flows.runs import run_billing_buckets, schedule_runs
@@ -134,7 +135,8 @@ async def _advance_incentives(db: Database, _: Any) -> None:
 
 
 async def _grant_rewards(db: Database, _: Any) -> None:
-    granted, vested = await grant_rewards.grant_rewards(db, ACTOR), await vest_rewards(db, ACTOR)
+    granted = await grant_rewards.grant_rewards(db, ACTOR)
+    vested = await vest_rewards(db, ACTOR) + await vest_rebates(db, ACTOR)
     if granted or vested:
         log.info("rewards looked after", granted=granted, vested=vested)
 

@@ -109,7 +109,7 @@ credit_movement = buyer_table(
     Column("reason", Text, nullable=False, server_default=text("''")),
     Column("at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
-    CheckConstraint("kind IN ('granted', 'used', 'refunded', 'expired')", name="kind"),
+    CheckConstraint("kind IN ('granted', 'used', 'refunded', 'expired', 'rebate')", name="kind"),
     CheckConstraint("amount_minor <> 0", name="amount"),
     UniqueConstraint("buyer_id", "kind", "source_id"),
     schema="billing",

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
 from incentives.rules.allocation import share_out
-from incentives.rules.awards import Credit, ToMerchant
-from incentives.rules.model import ByPayer, CustomEvent, OrderSettled, Terms, funder_name
+from incentives.rules.awards import Credit, ToBuyer, ToMerchant
+from incentives.rules.model import ByPayer, ByPlatform, CustomEvent, OrderSettled, PerEvent, Terms, funder_name
 
 OWN = "merchant"
 """The funder of what a merchant bears of its own reward: no money moves for it."""
@@ -15,16 +15,36 @@ OWN = "merchant"
 
 def is_reward(terms: Terms) -> bool:
     """Whether merchants are paid credit by it, when their orders settle or something else happens that has a name."""
-    rewards = [terms.reward, *(arm.reward for arm in (terms.experiment.arms if terms.experiment else ()) if arm.reward)]
     return (
         isinstance(terms.trigger, OrderSettled | CustomEvent)
         and isinstance(terms.beneficiary, ToMerchant)
-        and all(isinstance(reward.form, Credit) for reward in rewards)
+        and _pays_credit(terms)
     )
 
 
+def is_rebate(terms: Terms) -> bool:
+    """Whether buyers are given credit by it when an order of theirs settles."""
+    return (
+        isinstance(terms.trigger, OrderSettled)
+        and isinstance(terms.beneficiary, ToBuyer)
+        and isinstance(terms.window, PerEvent)
+        and _pays_credit(terms)
+    )
+
+
+def _pays_credit(terms: Terms) -> bool:
+    rewards = [terms.reward, *(arm.reward for arm in (terms.experiment.arms if terms.experiment else ()) if arm.reward)]
+    return all(isinstance(reward.form, Credit) for reward in rewards)
+
+
 def not_payable(terms: Terms) -> list[tuple[str, str]]:
-    """Pointer and reason of what such a reward cannot be funded by yet."""
+    """Pointer and reason of what such a reward or rebate cannot be funded by yet."""
+    if is_rebate(terms):
+        return [
+            (f"/funding/{number}", "only the platform can bear a buyer's rebate yet")
+            for number, funder in enumerate(terms.funding)
+            if not isinstance(funder, ByPlatform)
+        ]
     if not is_reward(terms):
         return []
     return [

@@ -1,8 +1,8 @@
 """What placing an order costs with fifty live promotions, against the same with none.
 
-Without HTTP, which would only thin the difference: `place_order` with its two round trips and the commit, over
-several connections. `fifty`: none of them is for the merchants of the order. `applied`: one takes 10 % off every order,
-four more match and are worth less in their lane. The rounds take turns; between them promotions are paused and resumed.
+Without HTTP, which would only thin the difference: `place_order` with its two round trips and the commit, over several
+connections. `fifty`: none of them is for the merchants of the order. `applied`: one takes 10 % off every order, four
+more match and are worth less in their lane. The rounds take turns; between them promotions are paused and resumed.
 """
 
 import asyncio

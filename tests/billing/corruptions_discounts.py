@@ -110,6 +110,12 @@ DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a budget from which less came back": (
         ["UPDATE incentives.budget_reservation SET key = 'x' || key WHERE key LIKE '777:%'"], _BUDGETS,
     ),
+    "a rebate that nobody was given": (
+        ["""INSERT INTO billing.entry SELECT merchant_id, entry_no + 1000, 'rebate_earned', 9, entity_id, currency,
+            occurred_at, effective_on, prior_period, ARRAY[5000, 6920], ARRAY[9, 0]::bigint[], ARRAY[5, -5]::bigint[],
+            posted_at, posted_by FROM billing.entry WHERE merchant_id = 1 AND kind = 'goodwill'"""],
+        {"rebates-are-entries", "numbers-dense"},
+    ),
     "a code used for nothing": (
         ["UPDATE incentives.promotion_code SET used_for = 1"], {"codes-are-used-once"},
     ),

@@ -1,4 +1,4 @@
-"""What `test_verify` plants to have the proofs of rewards fail, and the promotion that gives some."""
+"""What `test_verify` plants to have the proofs of rewards and discounts fail, and the promotion that gives some."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from marketplace.flows.promotions.vest_rewards import vest_rewards
 from tests.billing.corruptions_agents import AGENT_CORRUPTIONS, add_agents
+from tests.billing.corruptions_discounts import DISCOUNT_CORRUPTIONS, add_discounts
 from tests.incentives.market import PLAN, drafted, drafted_campaign, move, move_campaign, people, terms
 
 _SCHEDULE = Schedule(zone="UTC", starts="2018-05-01", ends="2018-09-30")
@@ -31,6 +32,7 @@ async def add_rewards(db: Database) -> None:
     await grant_rewards(db, "worker")
     await vest_rewards(db, "worker")
     await add_agents(db)
+    await add_discounts(db)
 
 
 _SOME = "(merchant_id, grant_id) = (SELECT merchant_id, grant_id FROM incentives.merchant_grant {} ORDER BY 2 LIMIT 1)"
@@ -61,4 +63,5 @@ REWARD_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"budgets-are-reservations"},
     ),
     **AGENT_CORRUPTIONS,
+    **DISCOUNT_CORRUPTIONS,
 }  # fmt: skip

@@ -24,7 +24,6 @@ from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refu
 from tests.billing.corruptions_ad_orders import AD_ORDER_CORRUPTIONS, add_ad_orders
 from tests.billing.corruptions_ads import ADS_CORRUPTIONS, add_ads
 from tests.billing.corruptions_commission import COMMISSION_CORRUPTIONS, add_adjustments, agree_on_minimum
-from tests.billing.corruptions_discounts import DISCOUNT_CORRUPTIONS, add_discounts
 from tests.billing.corruptions_documents import DOCUMENT_CORRUPTIONS
 from tests.billing.corruptions_journals import (
     JOURNAL_CORRUPTIONS,
@@ -289,7 +288,7 @@ CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     **AD_ORDER_CORRUPTIONS,
     **COMMISSION_CORRUPTIONS,
     **(PAYOUT_CORRUPTIONS | JOURNAL_CORRUPTIONS | METRIC_CORRUPTIONS),
-    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | DISCOUNT_CORRUPTIONS | MATCHING_CORRUPTIONS | PERIOD_CORRUPTIONS),
+    **(DOCUMENT_CORRUPTIONS | REWARD_CORRUPTIONS | MATCHING_CORRUPTIONS | PERIOD_CORRUPTIONS),
 }  # fmt: skip
 
 
@@ -335,7 +334,6 @@ async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
         await add_line_dispute(db, MAKER, CHECKER)
         await add_opening(db, MAKER)
         await add_rewards(db)
-        await add_discounts(db)
         await add_matching(db)
         await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
         await check_books(db)

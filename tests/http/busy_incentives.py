@@ -135,7 +135,7 @@ async def _grant(tx: Tx, promotion_id: int, campaign_id: int) -> None:
 
 
 async def _discount(tx: Tx, promotion_id: int, campaign_id: int, merchant_id: int, number: int, buyer_id: int) -> None:
-    """Something that was taken off an order, and came back."""
+    """Something that was to be taken off an order; a refund that took it back was cancelled."""
     of = Discount(
         merchant_id=merchant_id, order_id=number + 1, grant_id=number + 100, buyer_id=buyer_id,
         promotion_id=promotion_id, campaign_id=campaign_id, version_no=1, name="five off", currency="EUR",
@@ -144,7 +144,9 @@ async def _discount(tx: Tx, promotion_id: int, campaign_id: int, merchant_id: in
         own_back_minor=(0,),
     )  # fmt: skip
     await tx.execute(insert(order_discount), msgspec.to_builtins(of))
-    await discounts.add_back(tx, number + 1, Back(discount=of, borne={1: 5}, own={}, funder_minor=(5,)))
+    back = Back(discount=of, borne={1: 5}, own={}, funder_minor=(5,))
+    for undone in (False, True):
+        await discounts.add_back(tx, number + 1, back, undone=undone)
 
 
 def _code(tx: Tx, promotion_id: int, number: int) -> Code:

@@ -26,7 +26,7 @@ from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.flows.promotions import grant_rewards_sql as sql
 from marketplace.flows.promotions.grant_rewards_sql import Settled
-from marketplace.flows.promotions.judge_orders import ROLE, Desk, Plans
+from marketplace.flows.promotions.judge_orders import Desk, Plans
 from marketplace.flows.promotions.reach_targets import Touched, reach_targets
 
 PAGE = 200
@@ -55,7 +55,7 @@ async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
 async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     """Hold a merchant's books and what it has under promotions, and keep these from being moved."""
     await ledger.lock_books(tx, merchant_id)
-    await grants.hold_parties(tx, ROLE, [merchant_id])
+    await grants.hold_parties(tx, "merchant", [merchant_id])
     merchant = await sql.get_merchant(tx, merchant_id)
     versions = await promotions.approved_versions(tx, _COUNTING)
     desk = Desk(merchant, plans, versions, await promotions.joined_at(tx, merchant_id))
@@ -73,8 +73,19 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
         page = sql.Page(orders=[], upto_no=None)
     touched = await _contributions(tx, desk, page.orders)
     await reach_targets(tx, desk, touched)
+    await _rebates(tx, desk, page.orders)
     await sql.advance(tx, row.merchant_id, page.upto_no)
     return True
+
+
+async def _rebates(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> None:
+    """What the buyers of the orders get by them, in the house's books, which are held after the merchant's."""
+    buyers = desk.for_buyers()
+    if not orders or not await buyers.concerns_anybody(tx):
+        return
+    await ledger.lock_books(tx, desk.merchant.house_merchant_id)
+    await grants.hold_parties(tx, buyers.role, [order.buyer_id for order in orders])
+    await reach_targets(tx, buyers, await _contributions(tx, buyers, orders))
 
 
 async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
@@ -85,7 +96,7 @@ async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
         for owed in await sql.owed_windows(tx, row.merchant_id, LINES_PER_COMMIT)
         if owed.promotion_id in desk.granting
     ]
-    stored = await grants.progress_of(tx, ROLE, windows)
+    stored = await grants.progress_of(tx, "merchant", windows)
     touched = {
         window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now)
         for window, one in stored.items()
@@ -96,11 +107,12 @@ async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
 async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:
     """Store what the orders contribute now, each under the version that it first counted under; by window."""
     touched: dict[Window, Touched] = {}
-    merchant_id = desk.merchant.merchant_id
     known: dict[str, list[Contribution]] = {}
-    for one in await grants.contributions_by(tx, ROLE, merchant_id, [order.event_id for order in orders]):
-        if one.promotion_id in desk.campaigns:
-            known.setdefault(one.event_id, []).append(one)
+    for party_id in sorted({desk.party_of(order) for order in orders}):
+        events = [order.event_id for order in orders if desk.party_of(order) == party_id]
+        for one in await grants.contributions_by(tx, desk.role, party_id, events):
+            if one.promotion_id in desk.campaigns:
+                known.setdefault(one.event_id, []).append(one)
     changed: list[Contribution] = []
     exposed: list[Exposure] = []
     for order in orders:
@@ -126,7 +138,7 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
                 )
                 _touch(touched, window, None, now)
                 changed.append(now)
-    await grants.save_contributions(tx, ROLE, changed)
+    await grants.save_contributions(tx, desk.role, changed)
     await expose(tx, exposed)
     return touched
 

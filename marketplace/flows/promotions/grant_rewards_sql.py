@@ -19,6 +19,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     since: datetime
     zone: str
+    house_merchant_id: int
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +136,8 @@ async def owed_windows(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
 async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
     row = await tx.row(
         """
-        SELECT m.merchant_id, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since, e.zone
+        SELECT m.merchant_id, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since, e.zone,
+               e.house_merchant_id
         FROM supply.merchant m
         JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
         JOIN billing.entity e ON e.entity_id = h.entity_id

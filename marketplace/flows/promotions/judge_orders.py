@@ -5,17 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from incentives.experiments.store import Exposure
-from incentives.grants.rewards import is_reward, not_payable
+from incentives.grants.rewards import is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
 from incentives.rules.arms import arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
+from incentives.rules.model import Terms
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
-from marketplace.flows.promotions.grant_rewards_sql import Merchant
-
-ROLE: Role = "merchant"
+from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
 
 
 class Plans:
@@ -35,6 +34,8 @@ class Plans:
 class Desk:
     """What a merchant's page is decided with: its promotions, as they stand while nobody may move them."""
 
+    role: Role = "merchant"
+
     def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[int, datetime]) -> None:
         self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
@@ -47,10 +48,10 @@ class Desk:
         keys = tuple(self._in_force(at).items())
         if keys not in self._indexes:
             found = [await self.plans.get(tx, *key) for key in keys]
-            rewards = [plan for plan in found if is_reward(plan.terms) and not not_payable(plan.terms)]
+            rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
             self._indexes[keys] = Index(rewards)
         who = self.merchant.merchant_id
-        facts = Facts(joined_at={(promotion_id, ROLE, who): at for promotion_id, at in self._joined.items()})
+        facts = Facts(joined_at={(promotion_id, "merchant", who): at for promotion_id, at in self._joined.items()})
         return evaluate(self._indexes[keys], event, facts, at)
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
@@ -80,6 +81,25 @@ class Desk:
         """What is drawn, by the kinds of units of experiments."""
         return {"merchant": self.merchant.merchant_id, "buyer": buyer_id, "region": self.merchant.region}
 
+    def for_buyers(self) -> "BuyersDesk":
+        """The same promotions, as they stand, for the buyers of the orders."""
+        desk = BuyersDesk(self.merchant, self.plans, self._versions, {})
+        desk.granting = self.granting
+        return desk
+
+    async def concerns_anybody(self, tx: Tx) -> bool:
+        """Whether any of the promotions is decided here."""
+        keys = [(row.promotion_id, row.version_no) for row in self._versions]
+        return any([self.is_for((await self.plans.get(tx, *key)).terms) for key in keys])
+
+    def is_for(self, terms: Terms) -> bool:
+        """Whether a promotion is one of those that are decided here."""
+        return is_reward(terms)
+
+    def party_of(self, order: Settled) -> int:
+        """Whom an order counts for."""
+        return self.merchant.merchant_id
+
     def _in_force(self, at: datetime) -> dict[int, int]:
         """By promotion the newest version that was in force by then, before all of them the first."""
         chosen: dict[int, int] = {}
@@ -97,3 +117,15 @@ class Desk:
             arm = arm_of(experiment, str(self._units(buyer_id)[experiment.unit]))
         sides = next(iter(plan.sides.values())) if arm is None else plan.sides[arm.name]
         return sides[0]
+
+
+class BuyersDesk(Desk):
+    """The same for what the buyers of a merchant's orders get."""
+
+    role: Role = "buyer"
+
+    def is_for(self, terms: Terms) -> bool:
+        return is_rebate(terms)
+
+    def party_of(self, order: Settled) -> int:
+        return order.buyer_id

@@ -19,7 +19,8 @@ from incentives.rules.events import Used
 from incentives.rules.index import Plan
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.promotions.judge_orders import ROLE, Desk
+from marketplace.flows.promotions.judge_orders import Desk
+from marketplace.flows.promotions.vest_rebates import post_rebates, within_credit
 from marketplace.flows.promotions.vest_rewards import post_grants
 
 
@@ -63,15 +64,16 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
 
     What is taken back returns to the budgets before they are asked for more.
     """
-    stored = await grants.progress_of(tx, ROLE, list(touched))
-    used: dict[int, Used] = {}
+    stored = await grants.progress_of(tx, desk.role, list(touched))
+    used: dict[tuple[int, int], Used] = {}
     steps = []
     for window, touch in sorted(touched.items()):
-        if window[1] not in used:
-            used[window[1]] = (await grants.used(tx, ROLE, window[1], [window[0]])).get(window[0], Used())
-        step = await _step(tx, desk, window, touch, stored.get(window), used[window[1]])
-        used[window[1]] = step.used
-        steps.append(step)
+        who = window[0], window[1]
+        if who not in used:
+            used[who] = (await grants.used(tx, desk.role, window[1], [window[0]])).get(window[0], Used())
+        step = await _step(tx, desk, window, touch, stored.get(window), used[who])
+        used[who] = step.used
+        steps.append(await _within_credit(tx, step) if desk.role == "buyer" else step)
     changing = {step.promotion_id for step in steps if step.change_minor}
     kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
@@ -80,9 +82,12 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     progress = [step.progress for step in steps if step.change_minor == 0]
     progress += [_after(step, new, 0) for step, new in backs] + [_after(*gift) for gift in gifts]
     made = [grant for _, new in backs for grant in new] + [grant for _, new, _ in gifts for grant in new]
-    await grants.save_progress(tx, ROLE, progress)
-    await grants.add_grants(tx, ROLE, made)
-    await post_grants(tx, made, desk.merchant.zone)
+    await grants.save_progress(tx, desk.role, progress)
+    await grants.add_grants(tx, desk.role, made)
+    if desk.role == "merchant":
+        await post_grants(tx, made, desk.merchant.zone)
+    else:
+        await post_rebates(tx, made, desk.merchant)
     return bool(made)
 
 
@@ -98,10 +103,10 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
     )
     own = before.granted_minor + before.pending_minor
     elsewhere = Used(grants=used.grants - (own > 0), minor=used.minor - own)
-    plan = await desk.plans.get(tx, window[1], await _version_of(tx, window, touch))
+    plan = await desk.plans.get(tx, window[1], await _version_of(tx, desk, window, touch))
     buyer_id = touch.changes[-1][1].of_buyer if touch.changes else None
     side = desk.side(plan, buyer_id)
-    stands = await _standing(tx, plan, window, before, touch)
+    stands = await _standing(tx, desk, plan, window, before, touch)
     target = side.goal.target(stands, elsewhere)
     return Step(
         plan=plan,
@@ -111,21 +116,29 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
         change_minor=target.grant_minor,
         at=touch.at,
         vest_seconds=side.side.reward.vest_seconds,
-        granted=await grants.grants_in(tx, ROLE, window) if before.grants and target.grant_minor else [],
+        granted=await grants.grants_in(tx, desk.role, window) if before.grants and target.grant_minor else [],
         used=Used(
             grants=elsewhere.grants + (target.available_minor > 0), minor=elsewhere.minor + target.available_minor
         ),
     )
 
 
-async def _version_of(tx: Tx, window: Window, touch: Touched) -> int:
+async def _within_credit(tx: Tx, step: Step) -> Step:
+    """No more is taken back from a buyer than is on the way to it or free of its credit; the rest stays granted."""
+    if step.change_minor >= 0:
+        return step
+    most = await within_credit(tx, step.progress.party_id, step.plan.terms.currency, step.granted)
+    return msgspec.structs.replace(step, change_minor=max(step.change_minor, -most))
+
+
+async def _version_of(tx: Tx, desk: Desk, window: Window, touch: Touched) -> int:
     """A window of one event is looked at under that event's version, a longer one under the newest that counts."""
     if touch.changes and touch.changes[-1][1].event_id == window[2]:
         return touch.changes[-1][1].version_no
-    return await grants.newest_version(tx, ROLE, window)
+    return await grants.newest_version(tx, desk.role, window)
 
 
-async def _standing(tx: Tx, plan: Plan, window: Window, before: Progress, touch: Touched) -> rules.Progress:
+async def _standing(tx: Tx, desk: Desk, plan: Plan, window: Window, before: Progress, touch: Touched) -> rules.Progress:
     """The totals of a window now."""
     stands = rules.Progress(
         promised=before.promised,
@@ -136,7 +149,7 @@ async def _standing(tx: Tx, plan: Plan, window: Window, before: Progress, touch:
     )
     of = plan.terms.measure.of
     if of == "distinct_buyers":
-        inside = await grants.contributions_in(tx, ROLE, window)
+        inside = await grants.contributions_in(tx, desk.role, window)
         return rules.totals(of, [_plain(one) for one in inside], stands)
     befores = [_plain(was) for was, _ in touch.changes if was is not None]
     return rules.moved(stands, _sum(befores), _sum([_plain(now) for _, now in touch.changes]))

@@ -14,7 +14,7 @@ from incentives.rules import target as rules
 from incentives.rules.events import Event, Line, Party
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards import desk_of
-from marketplace.flows.promotions.judge_orders import ROLE, Plans
+from marketplace.flows.promotions.judge_orders import Plans
 from marketplace.flows.promotions.reach_targets import Touched, reach_targets
 
 _LINE = Line(line_no=1, amount_minor=1, quantity=1)
@@ -37,7 +37,7 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
     days = (what.at - desk.merchant.since).days
     party = Party(party_id=what.merchant_id, region=desk.merchant.region or None, days=days)
     event = Event(event_id=what.event_id, on=what.name, currency=what.currency, merchant=party, lines=(_LINE,))
-    known = {one.promotion_id for one in await grants.contributions_by(tx, ROLE, what.merchant_id, [what.event_id])}
+    known = {one.promotion_id for one in await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])}
     touched, changed = {}, []
     for verdict in await desk.judged(tx, event, what.at):
         for effect in verdict.effects if verdict.promotion_id not in known else ():
@@ -53,11 +53,11 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
                 starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=what.at,
                 changes=[(None, now)],
             )  # fmt: skip
-    await grants.save_contributions(tx, ROLE, changed)
+    await grants.save_contributions(tx, desk.role, changed)
     await reach_targets(tx, desk, touched)
-    counted = await grants.contributions_by(tx, ROLE, what.merchant_id, [what.event_id])
+    counted = await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])
     windows = [(one.party_id, one.promotion_id, one.span) for one in counted]
-    stands = await grants.progress_of(tx, ROLE, windows)
+    stands = await grants.progress_of(tx, desk.role, windows)
     return sorted(window[1] for window, now in stands.items() if now.granted_minor or now.pending_minor)
 
 
@@ -68,7 +68,7 @@ async def unreward_event(tx: Tx, plans: Plans, merchant_id: int, event_id: str) 
     """
     desk = await desk_of(tx, plans, merchant_id)
     touched, changed = {}, []
-    for was in await grants.contributions_by(tx, ROLE, merchant_id, [event_id]):
+    for was in await grants.contributions_by(tx, desk.role, merchant_id, [event_id]):
         if was.promotion_id not in desk.campaigns or not was.settled:
             continue
         plan = await desk.plans.get(tx, was.promotion_id, was.version_no)
@@ -79,6 +79,6 @@ async def unreward_event(tx: Tx, plans: Plans, merchant_id: int, event_id: str) 
         touched[now.party_id, now.promotion_id, now.span] = Touched(
             starts=was.at, ends=None, award_minor=None, at=tx.now, changes=[(was, now)]
         )
-    await grants.save_contributions(tx, ROLE, changed)
+    await grants.save_contributions(tx, desk.role, changed)
     await reach_targets(tx, desk, touched)
     return bool(changed)

@@ -105,10 +105,26 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            FROM incentives.order_discount d
            JOIN incentives.budget b ON b.scope IN ('total', 'day')
             AND b.owner_id = CASE b.owner WHEN 'promotion' THEN d.promotion_id ELSE d.campaign_id END
+           CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS minor FROM unnest(d.funder_back_minor) AS x) AS back
            LEFT JOIN incentives.budget_reservation r ON r.budget_id = b.budget_id
             AND r.key = concat_ws(':', d.buyer_id, d.promotion_id, d.order_id, 1)
-           WHERE coalesce(r.state, '') <> d.state OR r.amount_minor <> d.amount_minor
-              OR r.recycled_minor <> (SELECT coalesce(sum(back), 0) FROM unnest(d.funder_back_minor) AS back)""",
+           WHERE CASE WHEN d.state = 'released' THEN coalesce(r.state, '') IN ('reserved', 'committed')
+                      ELSE coalesce(r.state, '') <> d.state OR r.amount_minor <> d.amount_minor
+                           OR r.recycled_minor <> back.minor END""",
+    ),
+    (
+        "rebates-are-entries",
+        "what buyers' rebates have cost, and what of them is no credit yet, is the same by ledger and grants",
+        f"""SELECT promotion_id, sum(cost), sum(granted), sum(payable), sum(pending)
+            FROM (SELECT leg.dimension AS promotion_id, CASE WHEN leg.account = 5000 THEN leg.amount ELSE 0 END AS cost,
+                         0 AS granted, CASE WHEN leg.account = 2050 THEN -leg.amount ELSE 0 END AS payable, 0 AS pending
+                  FROM {_LEGS}
+                  WHERE e.kind IN ('rebate_earned', 'rebate_unearned', 'rebate_vested', 'rebate_clawed_back')
+                    AND leg.account IN (5000, 2050)
+                  UNION ALL
+                  SELECT promotion_id, 0, amount_minor, 0, CASE WHEN state = 'pending' THEN amount_minor ELSE 0 END
+                  FROM incentives.buyer_grant WHERE form = 'credit' AND state <> 'void') AS said
+            GROUP BY promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
     ),
     (
         "codes-are-used-once",

@@ -11,3 +11,8 @@ ALTER TABLE billing.payer_back DROP CONSTRAINT pk_payer_back
 ;;
 ALTER TABLE billing.payer_back
     ADD CONSTRAINT pk_payer_back PRIMARY KEY (merchant_id, refund_id, contract_id, undone, source, source_id)
+;;
+ALTER TABLE billing.credit_movement DROP CONSTRAINT ck_credit_movement_kind
+;;
+ALTER TABLE billing.credit_movement ADD CONSTRAINT ck_credit_movement_kind
+    CHECK (kind IN ('granted', 'used', 'refunded', 'expired', 'rebate'))

@@ -1,0 +1,99 @@
+"""Posting G: buyers' rebates from settled orders to their credit, and back, to the cent."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from incentives.rules.awards import Band, Credit, Graduated, Reward
+from incentives.rules.model import ByMerchant, OrderSettled, Terms
+from incentives.rules.parts import DAY
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database
+from marketplace.core.errors import Invalid
+from marketplace.flows.promotions.grant_rewards import grant_rewards
+from marketplace.flows.promotions.vest_rebates import vest_rebates
+from tests.billing.market import check_books
+from tests.builders import HOUSE
+from tests.discounts.market import bought, market, off, refund, sold, stands
+from tests.orders.paid import balances, entry
+from tests.placing.market import BUYER
+
+
+def back(rate_ppm: int = 100_000, **changes: Any) -> Terms:
+    """So much of every order back as credit."""
+    reward = Reward(amount=Graduated(bands=(Band(from_minor=0, rate_ppm=rate_ppm),)), form=Credit())
+    return off(trigger=OrderSettled(), reward=changes.pop("reward", reward), **changes)
+
+
+async def look(db: Database) -> None:
+    """Two hours later: the orders were delivered after one."""
+    assert isinstance(db.clock, FixedClock)
+    db.clock.move_to(db.clock.now() + timedelta(hours=2))
+    await grant_rewards(db, "worker")
+    await vest_rebates(db, "worker")
+
+
+async def credit_of(db: Database) -> int:
+    async with db.read(WORKER) as tx:
+        minor: int | None = await tx.scalar(
+            "SELECT balance_minor FROM billing.credit_account WHERE buyer_id = :buyer", buyer=BUYER
+        )
+    return minor or 0
+
+
+async def test_g_ten_percent_back_as_credit_and_its_share_taken_back_with_a_refund(
+    db: Database, clock: FixedClock
+) -> None:
+    [sale] = await market(db, clock, back())
+    placed = await sold(db)
+    await look(db)
+    assert await entry(db, "rebate_earned", HOUSE) == {5000: 1_200, 2050: -1_200}
+    assert await entry(db, "rebate_vested", HOUSE) == {2050: 1_200, 2410: -1_200}
+    found = await stands(db, sale)
+    assert (await credit_of(db), found.spent, found.granted, found.cost) == (1_200, 1_200, 1_200, 1_200)
+    await check_books(db)
+    await look(db)
+    assert await credit_of(db) == 1_200
+    await refund(db, placed, 4_000)
+    await look(db)
+    assert await entry(db, "rebate_clawed_back", HOUSE) == {2410: 400, 5000: -400}
+    assert (await credit_of(db), (await stands(db, sale)).spent) == (800, 800)
+    await check_books(db)
+    await refund(db, placed)
+    await look(db)
+    assert (await credit_of(db), (await stands(db, sale)).spent) == (0, 0)
+    assert (await balances(db, HOUSE)).get(5000, 0) == 0
+    await check_books(db)
+
+
+async def test_what_has_not_vested_is_taken_back_before_it_is_credit(db: Database, clock: FixedClock) -> None:
+    reward = Reward(
+        amount=Graduated(bands=(Band(from_minor=0, rate_ppm=100_000),)), form=Credit(), vest_seconds=10 * DAY
+    )
+    [sale] = await market(db, clock, back(reward=reward))
+    placed = await sold(db)
+    await look(db)
+    assert (await credit_of(db), (await stands(db, sale)).cost) == (0, 1_200)
+    await check_books(db)
+    await refund(db, placed)
+    await look(db)
+    assert (await credit_of(db), (await stands(db, sale)).cost) == (0, 0)
+    await check_books(db)
+
+
+async def test_credit_that_was_spent_is_not_asked_back(db: Database, clock: FixedClock) -> None:
+    """sonata #177: a buyer who withdraws owes nothing."""
+    [sale] = await market(db, clock, back())
+    placed = await sold(db)
+    await look(db)
+    await bought(db, "k2", credit_minor=1_000)
+    await refund(db, placed)
+    await look(db)
+    assert (await credit_of(db), (await stands(db, sale)).granted) == (1_000, 1_000)
+    await check_books(db)
+
+
+async def test_only_the_platform_bears_a_rebate(db: Database, clock: FixedClock) -> None:
+    with pytest.raises(Invalid, match="only the platform"):
+        await market(db, clock, back(funding=(ByMerchant(),)))
