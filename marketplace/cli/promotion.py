@@ -1,4 +1,4 @@
-"""`marketplace promotion …`: what a promotion would have cost, before anybody approves it."""
+"""`marketplace promotion …`: what a promotion would have cost, how it stands, and what it has changed."""
 
 from pathlib import Path
 
@@ -6,21 +6,30 @@ import msgspec
 import rich_click as click
 from rich.table import Table
 
+from incentives.experiments.findings import Findings
+from incentives.experiments.store import find_review
+from incentives.grants.store import granted_minor
+from incentives.promotions import store as promotions
+from incentives.promotions.model import Promotion, Version
 from incentives.rules.model import Terms
-from incentives.simulation.report import Simulation, digest_of
+from incentives.simulation import store as simulations
+from incentives.simulation.report import Simulation, Warned, digest_of
 from incentives.simulation.scenarios import Response
 from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, out, progress_bar
 from marketplace.cli.billing import day
 from marketplace.cli.root import cli
+from marketplace.core.db import WORKER
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.core.rates import PPM
+from marketplace.flows.promotions.pass_gate import warnings_of
+from marketplace.flows.promotions.review_promotion import look_back
 from marketplace.flows.promotions.simulate_promotion import Recorded, simulate_terms
 
 
 @cli.group("promotion")
 def promotion() -> None:
-    """Try promotions out."""
+    """Try promotions out, look at them, and back on them."""
 
 
 @command(promotion, "simulate")
@@ -79,3 +88,58 @@ def _show(made: Simulation, currency: str) -> None:
     out.print(table)
     for warning in made.warnings:
         out.print(f"[bold yellow]{warning.name}:[/] {warning.detail}", highlight=False)
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A promotion with its newest version, what it has burned, and what its simulation warns of."""
+
+    promotion: Promotion
+    version: Version
+    spent_minor: int
+    warnings: tuple[Warned, ...]
+
+
+@command(promotion, "show")
+@click.argument("promotion_id", metavar="PROMOTION", type=int)
+async def show(session: Session, promotion_id: int) -> Outcome:
+    """How a promotion stands: its state, what it has granted, and what speaks against its newest version."""
+    async with session.db.read(WORKER) as tx:
+        found = await promotions.get_promotion(tx, promotion_id)
+        version = await promotions.get_version(tx, promotion_id)
+        simulated = await simulations.newest_done(tx, promotion_id, version.version_no)
+        granted = await granted_minor(tx, promotion_id)
+    spent = sum(minor for state, minor in granted.items() if state != "void")
+    warnings = tuple(warnings_of(version.terms, simulated))
+    value = Shown(promotion=found, version=version, spent_minor=spent, warnings=warnings)
+    return Outcome(value, show=lambda: _show_promotion(value))
+
+
+def _show_promotion(of: Shown) -> None:
+    told = of.promotion
+    out.print(f"{told.name}: {told.state}, version {of.version.version_no} {of.version.state}", highlight=False)
+    out.print(f"granted {text_from_minor(of.spent_minor, told.currency)} {told.currency}", highlight=False)
+    for warning in of.warnings:
+        out.print(f"[bold yellow]{warning.name}:[/] {warning.detail}", highlight=False)
+
+
+@command(promotion, "review")
+@click.argument("promotion_id", metavar="PROMOTION", type=int)
+async def review(session: Session, promotion_id: int) -> Outcome:
+    """What a promotion has changed and cost by now, or as it was frozen in its review."""
+    async with session.db.read(WORKER) as tx:
+        currency = (await promotions.get_promotion(tx, promotion_id)).currency
+        written = await find_review(tx, promotion_id)
+        found = await look_back(tx, promotion_id) if written is None else written.findings
+    return Outcome({"findings": found, "review": written}, show=lambda: _show_findings(found, currency))
+
+
+def _show_findings(of: Findings, currency: str) -> None:
+    out.print(f"cost {text_from_minor(of.cost_minor, currency)} {currency}", highlight=False)
+    if of.observational:
+        out.print("nobody was held out to compare with: there is no estimate of what it changed")
+    for each in of.comparisons:
+        low, middle, high = (
+            text_from_minor(minor, currency)
+            for minor in (each.effect_minor.low, each.effect_minor.estimate, each.effect_minor.high)
+        )
+        out.print(f"{each.arm}: {middle} {currency} more sales per merchant, {low} to {high}", highlight=False)

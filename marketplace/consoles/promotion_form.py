@@ -66,7 +66,7 @@ def fill(typed: Mapping[str, str], campaign: Campaign) -> Filled:
             per_event_minor=read.money("per_event"),
             order_share_ppm=read.percent("order_share"),
             lifetime_minor=read.money("lifetime"),
-            grants=read.count("grants", most=1_000_000),
+            grants=read.integer("grants", most=1_000_000),
         ),
         "stacking": _stacking(read),
         "schedule": {
@@ -123,8 +123,8 @@ def _event(read: Reader) -> Any:
         *one_of("segments", "merchant.segment"),
         *([{"is": "in", "attribute": "merchant.id", "values": merchants}] if merchants else []),
         *least("min_order", "order.amount", read.money("min_order")),
-        *least("new_days", "merchant.days", read.count("new_days"), "below"),
-        *least("idle_days", "merchant.idle_days", read.count("idle_days")),
+        *least("new_days", "merchant.days", read.integer("new_days"), "below"),
+        *least("idle_days", "merchant.idle_days", read.integer("idle_days")),
         *one_of("buyer_regions", "buyer.region"),
     ]
     if read.typed.get("first_order"):
@@ -154,14 +154,14 @@ def _all_of(nodes: Sequence[Any]) -> Any:
 def _window(read: Reader) -> dict[str, Any]:
     over = read.typed.get("window") or "event"
     if over in _CALENDAR:
-        return {"over": "calendar", "period": over, "week_starts": read.count("week_starts", most=7) or 1}
+        return {"over": "calendar", "period": over, "week_starts": read.integer("week_starts", most=7) or 1}
     if over == "recurring":
         read.need("window_every")
         unit = read.typed.get("window_unit") or "day"
-        return {"over": over, "every": read.count("window_every", most=366) or 1, "unit": unit}
+        return {"over": over, "every": read.integer("window_every", most=366) or 1, "unit": unit}
     if over == "opt_in":
         read.need("window_every")
-        return {"over": over, "days": read.count("window_every", most=3_660) or 1}
+        return {"over": over, "days": read.integer("window_every", most=3_660) or 1}
     return {"over": over}
 
 
@@ -170,16 +170,16 @@ def _reward(read: Reader, shape: str) -> dict[str, Any]:
     voucher: dict[str, Any] = {}
     if form == "next_order_voucher":
         read.need("voucher_days")
-        voucher = {"valid_days": read.count("voucher_days", most=3_660) or 1}
+        voucher = {"valid_days": read.integer("voucher_days", most=3_660) or 1}
         voucher["minimum_minor"] = read.money("voucher_minimum", 0) or 0
     return {
         "amount": _amount(read, shape),
         "form": {"as": form, **voucher},
-        "vest_seconds": (read.count("vest_days", least=0, most=366) or 0) * DAY,
+        "vest_seconds": (read.integer("vest_days", least=0, most=366) or 0) * DAY,
         "clawback": {
             "policy": read.typed.get("clawback") or None,
             "ignore_below_minor": read.money("ignore_below", 0) or 0,
-            "horizon_seconds": DAY * _or(read.count("horizon_days", least=0, most=3_660), 60),
+            "horizon_seconds": DAY * _or(read.integer("horizon_days", least=0, most=3_660), 60),
         },
         **_given(cap_minor=read.money("cap")),
     }
@@ -210,7 +210,7 @@ def _amount(read: Reader, shape: str) -> dict[str, Any]:
     threshold, award = read.threshold("threshold", measure) or 1, read.money("award") or 1
     if shape == "once":
         return {"gives": shape, "threshold": threshold, "amount_minor": award}
-    times = _given(times_max=read.count("times", most=1_000_000))
+    times = _given(times_max=read.integer("times", most=1_000_000))
     return {"gives": shape, "every": threshold, "amount_minor": award, **times}
 
 
@@ -227,7 +227,7 @@ def _funding(read: Reader) -> list[dict[str, Any]]:
     found = [
         {"by": by, "weight": weight}
         for by in ("platform", "merchant")
-        if (weight := read.count(f"fund_{by}", least=0, most=1_000_000))
+        if (weight := read.integer(f"fund_{by}", least=0, most=1_000_000))
     ]
     payers = read.pairs("fund_payers", str, whole)
     found += [{"by": "payer", "contract": contract, "weight": weight} for contract, weight in payers]

@@ -42,14 +42,14 @@ class Reader:
     def money(self, name: str, least: int = 1) -> int | None:
         return self.get(name, lambda: amount(self.typed, name, self.currency, least=least), None)
 
-    def count(self, name: str, *, least: int = 1, most: int = 10**9) -> int | None:
+    def integer(self, name: str, *, least: int = 1, most: int = 10**9) -> int | None:
         return self.get(name, lambda: number(self.typed, name, least=least, most=most), None)
 
     def percent(self, name: str) -> int | None:
         return self.get(name, lambda: ppm(self.typed[name], name), None)
 
     def threshold(self, name: str, measure: str) -> int | None:
-        return self.money(name) if measure == "amount" else self.count(name)
+        return self.money(name) if measure == "amount" else self.integer(name)
 
     def several(self, name: str) -> list[str]:
         """Values between commas."""

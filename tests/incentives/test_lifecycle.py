@@ -142,16 +142,14 @@ class LifeMachine(RuleBasedStateMachine):
             else (self.promotion.promotion_id, flow.move_promotion)
         )
         try:
-            more: tuple[Any, ...] = ()
             if of == "promotion" and honest and move is Move.APPROVE:
-                self.wait(m.simulated(self.db, thing))
-                more = (m.WARNED,)
-            if of == "promotion" and honest and move is Move.REVIEW:
+                after = self.wait(m.move(self.db, self.promotion, move)).state
+            elif of == "promotion" and honest and move is Move.REVIEW:
                 cmd = ReviewPromotion(promotion_id=thing, decision=Decision.STOP, learned="so")
                 self.wait(self.db.write(WORKER, actor, review_promotion, cmd))
                 after = self.wait(m.now(self.db, self.promotion)).state
             else:
-                after = self.wait(self.db.write(WORKER, actor, work, thing, move, "so", *more)).state
+                after = self.wait(self.db.write(WORKER, actor, work, thing, move, "so")).state
         except AppError:
             return
         assert after is check_move(self.states[of], move, Party.PLATFORM, of)

@@ -1,13 +1,18 @@
 """A small billed market behind the real application, and people who sign in to it with a browser's cookies."""
 
+import asyncio
 import re
+import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
 import pytest
+import uvicorn
 from litestar import Litestar
+from playwright.async_api import Browser, async_playwright
 from sqlalchemy import make_url
 
 from marketplace.core import policies
@@ -38,6 +43,7 @@ PEOPLE: dict[str, list[str]] = {
 MINE, OTHERS = 1, 2
 """The merchants of the users `merchant` and `cashier`, and of the user `other`."""
 PAYER = 1
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @asynccontextmanager
@@ -125,3 +131,26 @@ def plain(html: str) -> str:
 def links(html: str) -> list[str]:
     """The local addresses that a page leads to."""
     return [href.replace("&amp;", "&") for href in re.findall(r'href="(/[^"]*)"', html)]
+
+
+@pytest.fixture(scope="module")
+async def address(app: Litestar, market: Database) -> AsyncIterator[str]:
+    """The application on a free port of the loopback."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.02)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()

@@ -1,19 +1,10 @@
 """In a real Chromium: each person signs in, nothing complains, nothing leaves the site, nothing overflows a phone."""
 
-import asyncio
-import shutil
-import socket
-from collections.abc import AsyncIterator
-
 import pytest
-import uvicorn
-from litestar import Litestar
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from marketplace.core.db import Database
 from marketplace.flows.demo.run_demo import PASSWORD
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.pages.conftest import CHROMIUM
 
 pytestmark = [
     pytest.mark.browser,
@@ -21,29 +12,6 @@ pytestmark = [
 ]
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
-
-
-@pytest.fixture(scope="module")
-async def address(app: Litestar, market: Database) -> AsyncIterator[str]:
-    """The application on a free port of the loopback."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", lifespan="off")
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        await task
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 CONTRASTS = """() => {
@@ -97,14 +65,14 @@ async def test_a_person_signs_in_and_follows_a_figure(
     await page.locator("button.primary").click()
     await page.wait_for_url(f"{address}/{person}")
     assert await page.locator("h1").count() == 1
-    await _looks_right(page)
+    await looks_right(page)
     for path in {
         "merchant": ["/merchant/orders", "/merchant/statements", "/merchant/accounts/2000", "/merchant/entries/1"],
         "ops": ["/ops/merchants", "/ops/parked", "/books/1"],
         "finance": ["/finance/reconciliation", "/finance/proofs", "/finance/accounts/4000", "/books/1/entries/1"],
     }[person]:
         await page.goto(address + path)
-        await _looks_right(page)
+        await looks_right(page)
     await page.locator("details.person summary").click()
     await page.locator(".menu .quiet").click()
     await page.wait_for_url(f"{address}/sign-in")
@@ -112,7 +80,7 @@ async def test_a_person_signs_in_and_follows_a_figure(
     await context.close()
 
 
-async def _looks_right(page: Page) -> None:
+async def looks_right(page: Page) -> None:
     """No sideways scrolling at 360 px (wide tables scroll in their own frame), and every text is legible."""
     await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     assert await page.locator("html").evaluate("root => root.scrollWidth") <= PHONE["width"], page.url

@@ -28,7 +28,7 @@ from marketplace.flows.promotions.simulate_promotion import attributes_of, check
 from marketplace.flows.promotions.simulate_promotion_sql import history
 
 WEEKS = 4
-ORDERS_MAX = 20_000
+ORDERS_MAX = 10_000
 TOP = 5
 _PAST = frozenset({"merchant.orders", "merchant.idle_days"})
 _LAST = "SELECT max(placed_at) FROM demand.merchant_order WHERE placed_at < :before"

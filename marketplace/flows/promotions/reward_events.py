@@ -37,7 +37,8 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
     days = (what.at - desk.merchant.since).days
     party = Party(party_id=what.merchant_id, region=desk.merchant.region or None, days=days)
     event = Event(event_id=what.event_id, on=what.name, currency=what.currency, merchant=party, lines=(_LINE,))
-    known = {one.promotion_id for one in await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])}
+    before = await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])
+    known = {one.promotion_id for one in before}
     touched, changed = {}, []
     for verdict in await desk.judged(tx, event, what.at):
         for effect in verdict.effects if verdict.promotion_id not in known else ():
