@@ -56,6 +56,7 @@ _TABS = {
         Tab("approvals", "/finance/approvals"),
         Tab("reconciliation", "/finance/reconciliation"),
         Tab("proofs", "/finance/proofs"),
+        Tab("close", "/finance/close"),
     ),
 }
 """The tabs of each console, in the order of a working day."""
