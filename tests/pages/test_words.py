@@ -40,7 +40,7 @@ from marketplace.web.templating import TEMPLATES, environment
 
 ROOT = Path(__file__).parents[2]
 CONSOLES = ROOT / "marketplace" / "consoles"
-DOCUMENTS = ROOT / "marketplace" / "flows" / "render_document.py"
+DOCUMENTS = ROOT / "marketplace" / "flows" / "documents" / "render_document.py"
 CALL = re.compile(r"""\b(?:t|text)\(\s*"([^"]+)"\s*[,)]""")
 COUNT = re.compile(r"""\bcount\(\s*"([^"]+)\"""")
 FAMILY = re.compile(r"""\b(?:label|name_of|pill)\(\s*"([^"]+)\"""")
@@ -133,7 +133,7 @@ POSTING = {"NewEntry", "_entry", "post", "_move", "format"}
 def entry_kinds() -> set[str]:
     """The kinds that code posts entries under, where they stand as they are in such a call or as `KIND = …`."""
     found = set[str]()
-    for path in (*(ROOT / "marketplace" / "flows").glob("*.py"), *(ROOT / "billing").rglob("*.py")):
+    for path in (*(ROOT / "marketplace" / "flows").rglob("*.py"), *(ROOT / "billing").rglob("*.py")):
         code = path.read_text()
         for node in ast.walk(ast.parse(code)):
             match node:
