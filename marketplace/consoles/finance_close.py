@@ -50,8 +50,7 @@ class ClosePage(msgspec.Struct, frozen=True, kw_only=True):
 
     entity: Entity
     entities: list[Entity]
-    period: BookPeriod
-    month: str
+    standing: BookPeriod
     checks: list[Check]
     seals: list[Seal]
     moved: list[BookPeriod]
@@ -81,8 +80,7 @@ async def show_month(
         page = ClosePage(
             entity=shown,
             entities=await ops_queries.list_entities(tx),
-            period=view.period,
-            month=name,
+            standing=view.period,
             checks=view.checks,
             seals=view.seals,
             moved=await store.list_periods(tx, shown.entity_id, limit=MONTHS_SHOWN),
