@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import finance_queries, ledger_queries, ops_queries
 from marketplace.consoles.approvals import PAGES as APPROVALS
+from marketplace.consoles.finance_close import PAGES as CLOSE
 from marketplace.consoles.finance_runs import PAGES as RUNS
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database
@@ -66,7 +67,7 @@ async def proofs(request: ActorRequest, db: NamedDependency[Database]) -> Respon
 PAGES = [
     Router(
         "/finance",
-        route_handlers=[*RUNS, *APPROVALS, account, reconciliation, purchase, proofs],
+        route_handlers=[*RUNS, *APPROVALS, *CLOSE, account, reconciliation, purchase, proofs],
         guards=[needs(FINANCE)],
         include_in_schema=False,
     )

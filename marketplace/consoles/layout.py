@@ -72,6 +72,7 @@ _TABS = {
         Tab("approvals", "/finance/approvals"),
         Tab("reconciliation", "/finance/reconciliation"),
         Tab("proofs", "/finance/proofs"),
+        Tab("close", "/finance/close"),
         Tab("audit", "/audit"),
     ),
 }

@@ -49,3 +49,12 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
         "entity_id": 1, "accounts": [{"account": 1010, "number": f"10{n}", "name": "Bank"}],
     },
 }  # fmt: skip
+
+UNREACHED = dict.fromkeys(
+    (
+        f"GET {_P}/seal", f"POST {_P}/open", f"POST {_P}/close", f"POST {_P}/reopening", f"POST {_P}/reopen",
+        f"POST {_P}/breaks", f"POST {_P}/breaks/{{approval_id}}/approve",
+    ),
+    "a month is first soft-closed, by somebody else: tests/periods/test_periods_http.py",
+)  # fmt: skip
+"""What no request made up here can succeed at, and why."""

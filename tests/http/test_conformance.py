@@ -28,7 +28,7 @@ from marketplace.core import sessions, users
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.web.auth import SESSION_COOKIE
 from tests.billing.market import check_books
-from tests.http import plausible_field
+from tests.http import plausible_field, plausible_periods
 from tests.http.busy import NAME, SECRET
 from tests.http.market import ALPHA
 from tests.http.plausible import (
@@ -76,6 +76,7 @@ MADE_UP, SENSIBLY, SPOILED = 6, 9, 7
 
 UNREACHED = {
     **plausible_field.UNREACHED,
+    **plausible_periods.UNREACHED,
     "POST /api/v1/ads/events": "its body is lines, not one JSON document: tests/ads/test_sponsored.py",
     "GET /api/v1/channel-economics": "only a currency that there is: tests/leads/test_economics.py",
     "GET /api/v1/ads/sponsored": "only a placement's name that there is: tests/ads/test_sponsored.py",

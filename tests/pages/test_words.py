@@ -18,6 +18,8 @@ from billing.documents.model import Kind as DocumentKind
 from billing.documents.model import State as DocumentState
 from billing.ledger.chart import Account
 from billing.payments.tables import payment_part
+from billing.periods.checks_sql import CHECKS
+from billing.periods.model import CheckState, PeriodState
 from billing.runs.model import RunState
 from billing.tables import commission_line, payout, statement
 from demand.amendments.tables import amendment
@@ -31,6 +33,7 @@ from demand.tables import refund
 from marketplace.consoles.approvals import Kind
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
+from marketplace.flows.books.check_period import AT_ALL_TIMES
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.metrics.definitions import DEFINITIONS
@@ -121,6 +124,9 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "weighing": {str(method) for method in Weighing},
         "proof": {name for name, _, _ in PROOFS},
         "open_item": set(OPEN_ITEMS),
+        "period_state": {str(state) for state in PeriodState},
+        "check_state": {str(state) for state in CheckState},
+        "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
     }
     for family, members in wanted.items():
         assert {key.partition(".")[2] for key in known if key.startswith(f"{family}.")} == members, family
