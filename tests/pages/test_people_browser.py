@@ -19,6 +19,7 @@ async def sign_in(page: Page, address: str, login: str, password: str) -> None:
     await page.locator("input[name=login]:visible").fill(login)
     await page.locator("input[type=password]").fill(password)
     await page.locator("button.primary").click()
+    await page.wait_for_url(lambda url: not url.endswith("/sign-in"))
 
 
 def strict(context: BrowserContext, address: str) -> list[str]:
@@ -60,23 +61,26 @@ async def test_somebody_invited_joins_and_guards_the_account(
     await page.locator("input[name=name]").fill("Newcomer")
     await page.locator("input[name=password]").fill("a password of mine")
     await page.locator("button.primary").click()
+    await page.wait_for_url(f"{address}/sign-in?next=/")
     await sign_in(page, address, new, "a password of mine")
     await page.goto(f"{address}/account")
     await page.locator("form[action='/account/second-factor'] button").click()
+    await page.locator("svg.qr").wait_for()
     await legible(page)
-    assert await page.locator("svg.qr").is_visible()
     totp = pyotp.TOTP(await page.locator("code.secret").inner_text())
     await page.locator("input[name=code]").fill(totp.at(market.clock.now()))
     await page.locator("form[action$='/confirm'] button").click()
-    assert await page.locator(".codes li").count() == 10
+    await page.locator(".codes li").nth(9).wait_for()
     await legible(page)
 
     await page.goto(f"{address}/account")
     await page.locator("details.person summary").click()
     await page.locator(".menu .quiet").click()
+    await page.wait_for_url(f"{address}/sign-in")
     assert isinstance(market.clock, FixedClock)
     market.clock.move_to(market.clock.now() + timedelta(minutes=1))
     await sign_in(page, address, new, "a password of mine")
+    await page.locator("input[name=code]").wait_for()
     await legible(page)
     await page.locator("input[name=code]").fill(totp.at(market.clock.now()))
     await page.locator("button.primary").click()
