@@ -9,6 +9,7 @@ from marketplace.consoles import (
     links,
     merchant,
     ops,
+    progress,
     provider,
     second_step,
     signin,
@@ -31,6 +32,7 @@ page_handlers: list[ControllerRouterHandler] = [
     *merchant.PAGES,
     *ops.PAGES,
     *finance.PAGES,
+    *progress.PAGES,
     *static.PAGES,
 ]
 """What the application serves to people."""

@@ -66,11 +66,6 @@ class PayoutRow(msgspec.Struct, frozen=True):
     held: str
 
 
-class StatementsPage(msgspec.Struct, frozen=True):
-    merchant: Merchant
-    statements: Sequence[StatementRow]
-
-
 class PayoutsPage(msgspec.Struct, frozen=True):
     merchant: Merchant
     payouts: Sequence[PayoutRow]
@@ -87,27 +82,6 @@ class OrderRow(msgspec.Struct, frozen=True):
     placed_at: datetime
     purchased_on: date
     delivered_at: datetime | None
-
-
-class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which orders: purchased on the days from `first` to `last`, in `state`; None leaves a side open."""
-
-    first: date | None = None
-    last: date | None = None
-    state: str | None = None
-
-
-class OrdersPage(msgspec.Struct, frozen=True):
-    """Orders, newest first, and the sums of all that the filter finds. `older` is the key of the next page."""
-
-    merchant: Merchant
-    wanted: OrderFilter
-    count_all: int
-    goods_minor: int
-    freight_minor: int
-    discount_minor: int
-    rows: Sequence[OrderRow]
-    older: int | None
 
 
 class OrderLineRow(msgspec.Struct, frozen=True):
@@ -273,37 +247,8 @@ async def list_payouts(tx: Tx, merchant_id: int, *, limit: int = LISTED_MAX) -> 
     return [PayoutRow(*row) for row in rows]
 
 
-async def statements_page(tx: Tx, merchant_id: int) -> StatementsPage:
-    return StatementsPage(await get_merchant(tx, merchant_id), await list_statements(tx, merchant_id))
-
-
 async def payouts_page(tx: Tx, merchant_id: int) -> PayoutsPage:
     return PayoutsPage(await get_merchant(tx, merchant_id), await list_payouts(tx, merchant_id))
-
-
-async def orders_page(tx: Tx, merchant_id: int, wanted: OrderFilter, before: int | None) -> OrdersPage:
-    """One page of orders below the order id `before` in (placed_at, order_id)."""
-    merchant = await get_merchant(tx, merchant_id)
-    bound: dict[str, Any] = {
-        "merchant": merchant_id,
-        "currency": merchant.currency,
-        "first": wanted.first or date(1, 1, 1),
-        "last": wanted.last or date(9999, 12, 31),
-        "state": wanted.state,
-    }
-    sums = await tx.row(sql.ORDER_SUMS, **bound)
-    assert sums is not None
-    rows = await tx.rows(sql.ORDERS, **bound, before=before, limit=LINES_MAX + 1)
-    return OrdersPage(
-        merchant=merchant,
-        wanted=wanted,
-        count_all=sums.orders,
-        goods_minor=int(sums.goods_minor),
-        freight_minor=int(sums.freight_minor),
-        discount_minor=int(sums.discount_minor),
-        rows=[OrderRow(*row) for row in rows[:LINES_MAX]],
-        older=rows[LINES_MAX - 1].order_id if len(rows) > LINES_MAX else None,
-    )
 
 
 async def order_page(tx: Tx, merchant_id: int, order_id: int) -> OrderPage:

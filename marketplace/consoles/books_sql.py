@@ -16,6 +16,13 @@ SELECT run_id, currency, from_on, to_on, orders, opening_minor, payout_minor, cl
 FROM billing.statement WHERE merchant_id = :merchant AND state IN ('final', 'reversed')
 ORDER BY from_on DESC, run_id DESC, currency LIMIT :limit
 """
+STATEMENTS_SORTED = """
+SELECT run_id, currency, from_on, to_on, orders, opening_minor, payout_minor, closing_minor, state
+FROM billing.statement
+WHERE merchant_id = :merchant AND state IN ('final', 'reversed')
+  AND (CAST(:state AS text) IS NULL OR state = :state)
+ORDER BY {by} {direction}, run_id {direction}, currency LIMIT :limit
+"""
 STATEMENT = """
 SELECT * FROM billing.statement WHERE merchant_id = :merchant AND run_id = :run AND currency = :currency
 """
@@ -52,10 +59,10 @@ FROM demand.merchant_order o WHERE {WANTED}
 """
 ORDERS = f"""
 SELECT {ORDER_COLUMNS} FROM demand.merchant_order o
-WHERE {WANTED} AND (CAST(:before AS bigint) IS NULL OR (o.placed_at, o.order_id) < (
-    SELECT b.placed_at, b.order_id FROM demand.merchant_order b
+WHERE {WANTED} AND (CAST(:before AS bigint) IS NULL OR ({{by}}, o.order_id) {{beyond}} (
+    SELECT {{by_last}}, b.order_id FROM demand.merchant_order b
     WHERE b.merchant_id = :merchant AND b.order_id = :before))
-ORDER BY o.placed_at DESC, o.order_id DESC LIMIT :limit
+ORDER BY {{by}} {{direction}}, o.order_id {{direction}} LIMIT :limit
 """
 ORDER = f"SELECT {ORDER_COLUMNS} FROM demand.merchant_order o WHERE o.merchant_id = :merchant AND o.order_id = :order"
 ORDER_LINES = """

@@ -14,7 +14,6 @@ from billing.periods import store
 from billing.periods.model import BookPeriod, Check, Seal, month_of
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
-from marketplace.consoles.finance_runs import REVERSERS
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import Entity
 from marketplace.core.clock import local_date
@@ -23,7 +22,7 @@ from marketplace.core.months import first_of_month
 from marketplace.flows.books import close_period as flow
 from marketplace.flows.books.close_period import ApproveBreak, Month
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import needs
+from marketplace.web.guards import CONTROL, needs
 
 MONTHS_SHOWN = 12
 
@@ -85,7 +84,7 @@ async def show_month(
             seals=view.seals,
             moved=await store.list_periods(tx, shown.entity_id, limit=MONTHS_SHOWN),
         )
-    more: dict[str, Any] = {"may_close": bool(request.user.roles & REVERSERS), "last": last}
+    more: dict[str, Any] = {"may_close": bool(request.user.roles & CONTROL), "last": last}
     return send(request, "finance/close.html", page, "close", refused=refused, **more)
 
 
@@ -119,7 +118,7 @@ async def do_deed(
     return await carry_out(request, db, work, again=lambda why: show_month(request, db, entity, month, why))
 
 
-@post("/close/{entity:int}/{month:str}/final/{deed:str}", guards=[needs(REVERSERS)])
+@post("/close/{entity:int}/{month:str}/final/{deed:str}", guards=[needs(CONTROL)])
 async def do_final(
     request: ActorRequest,
     db: NamedDependency[Database],

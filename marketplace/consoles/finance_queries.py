@@ -10,10 +10,11 @@ from billing.ledger.model import TrialLine
 from billing.ledger.store import trial_balance
 from billing.receivable_queries import age_receivables
 from billing.receivables import Aged
+from billing.runs.model import AT_WORK
 from demand.store import ORDER_STATE
 from marketplace.consoles.books_queries import STATEMENT_COLUMNS
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
-from marketplace.core import policies
+from marketplace.core import policies, work
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
@@ -134,6 +135,15 @@ class RunStatement(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class RunProgress(msgspec.Struct, frozen=True):
+    """How far a run is, in buckets of merchants; working: something of it is still to be done."""
+
+    state: str
+    done: int
+    total: int
+    working: bool
+
+
 class RunPage(msgspec.Struct, frozen=True):
     """A run, its totals in each currency, and a page of its statements. `older`: merchant and currency of the last."""
 
@@ -141,6 +151,7 @@ class RunPage(msgspec.Struct, frozen=True):
     totals: Sequence[Run]
     statements: Sequence[RunStatement]
     older: tuple[int, str] | None
+    progress: RunProgress
 
     @property
     def run(self) -> Run:
@@ -223,6 +234,17 @@ async def list_runs(tx: Tx, entity: Entity) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+async def run_progress(tx: Tx, run_id: int) -> RunProgress:
+    """Raises NotFound."""
+    row = await tx.row("SELECT state, batch_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
+    if row is None:
+        raise NotFound(f"there is no billing run {run_id}")
+    if row.batch_id is None or row.state not in AT_WORK:
+        return RunProgress(row.state, 0, 0, working=False)
+    now = await work.progress(tx, row.batch_id)
+    return RunProgress(row.state, now.done + now.parked, now.total, working=now.todo > 0)
+
+
 async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPage:
     """One run with a page of its statements, by merchant and currency. Raises NotFound."""
     entity_id = await tx.scalar("SELECT entity_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
@@ -241,7 +263,7 @@ async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPag
     )
     shown = [RunStatement(*statement) for statement in statements[:LISTED_MAX]]
     older = (shown[-1].merchant_id, shown[-1].currency) if len(statements) > LISTED_MAX else None
-    return RunPage(entity, totals, shown, older)
+    return RunPage(entity, totals, shown, older, await run_progress(tx, run_id))
 
 
 async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind, after: str) -> ReconciliationPage:

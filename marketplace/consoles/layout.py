@@ -133,11 +133,12 @@ def send(
     if not console:
         raise NotFound("there is no page for this role yet")
     foreign = place is not None and console != "merchant"
+    of_merchant = place is None or place.merchant_id > 0  # the house's own books have neither team nor visitors
     books = bool(actor.roles & (MERCHANT_BOOKS | FINANCE))
     theirs = [
         (key, path)
         for key, path in _MERCHANT_PAGES
-        if (books or key in _WITHOUT_BOOKS) and (key != "team" or actor.roles & LEADERS)
+        if (books or key in _WITHOUT_BOOKS) and (key != "team" or (of_merchant and actor.roles & LEADERS))
     ]
     doors = [Tab(key, f"/merchant{path}") for key, path in theirs] if console == "merchant" else _TABS[console]
     frame = Frame(
@@ -153,7 +154,7 @@ def send(
         refused=refused,
         form_key=secrets.token_urlsafe(12),
         viewing=actor.merchant_id if actor.viewing else None,
-        may_view=foreign and bool(actor.roles & STAFF),
+        may_view=foreign and of_merchant and bool(actor.roles & STAFF),
         switches=actor.login in DEMONSTRATION_LOGINS and not actor.viewing,
     )
     content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)

@@ -1,19 +1,18 @@
 """The merchant's pages. Staff see the same pages about any merchant, under another address and their own scope."""
 
 from datetime import date
-from typing import Annotated
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery
 
-from demand.model import OrderState
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
 from marketplace.consoles.ads import PAGES as ADS
-from marketplace.consoles.books_queries import OrderFilter
 from marketplace.consoles.deeds import Refused
 from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
+from marketplace.consoles.merchant_lists import PAGES as LISTS
+from marketplace.consoles.merchant_lists import keepers
 from marketplace.consoles.merchant_plots import earnings, sales_trend
 from marketplace.consoles.merchant_queries import MerchantHome
 from marketplace.consoles.order_deeds import DEEDS, show_order
@@ -21,16 +20,11 @@ from marketplace.consoles.rewards import PAGES as REWARDS
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF as STAFF_SCOPE
 from marketplace.core.db import Database
-from marketplace.core.errors import Forbidden, Invalid
+from marketplace.core.errors import Forbidden
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import FINANCE, MERCHANT, MERCHANT_BOOKS, STAFF, needs
+from marketplace.web.guards import MERCHANT, STAFF, needs
 from marketplace.web.i18n import Speech, speech
-
-keepers = needs(MERCHANT_BOOKS, FINANCE)
-"""Who sees a merchant's money; cashiers and operations see its orders."""
-
-ORDER_STATES = tuple(state.value for state in OrderState)
 
 
 async def own_place(request: ActorRequest) -> Place:
@@ -97,43 +91,12 @@ def sales_chart(page: MerchantHome, base: str, say: Speech) -> Chart:
     return Chart(bars(columns, title), top(columns), page.days.first, page.days.last)
 
 
-@get("/orders")
-async def orders(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[Place],
-    first: FromQuery[date | None] = None,
-    last: FromQuery[date | None] = None,
-    order_state: Annotated[str | None, QueryParameter(name="state")] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
-    """Orders of a stretch of days, newest first, with the sums of all that were found."""
-    if order_state and order_state not in ORDER_STATES:
-        raise Invalid(f"state: must be one of {', '.join(ORDER_STATES)}", pointer="/state")
-    key = decode_cursor(before, tuple[int])
-    wanted = OrderFilter(first=first, last=last, state=order_state or None)
-    async with db.read(place.scope) as tx:
-        page = await books_queries.orders_page(tx, place.merchant_id, wanted, key[0] if key else None)
-    older = encode_cursor((page.older,)) if page.older else None
-    return send(request, "books/orders.html", page, "orders", place, states=ORDER_STATES, cursor=older)
-
-
 @get("/orders/{order_id:int}")
 async def order(
     request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], order_id: PathId
 ) -> Response[str]:
     """One order: its lines, what was paid, the commission on it, every entry booked for it, and what may be done."""
     return await show_order(request, db, place, order_id)
-
-
-@get("/statements", guards=[keepers])
-async def statements(
-    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]
-) -> Response[str]:
-    """The merchant's statements, newest first."""
-    async with db.read(place.scope) as tx:
-        page = await books_queries.statements_page(tx, place.merchant_id)
-    return send(request, "books/statements.html", page, "statements", place)
 
 
 @get("/statements/{run_id:int}/{currency:str}", guards=[keepers])
@@ -198,21 +161,7 @@ async def entry(
     return send(request, "books/entry.html", page, "balance", place)
 
 
-_PAGES = [
-    home,
-    orders,
-    order,
-    *DEEDS,
-    *ADS,
-    *DOCUMENTS,
-    *REWARDS,
-    statements,
-    statement,
-    payouts,
-    payout,
-    account,
-    entry,
-]
+_PAGES = [home, *LISTS, order, *DEEDS, *ADS, *DOCUMENTS, *REWARDS, statement, payouts, payout, account, entry]
 
 PAGES = [
     Router(

@@ -117,6 +117,7 @@ def waterfall(steps: Sequence[Step], currency: str) -> Figure:
         xaxis={"nticks": 4},
         yaxis={"type": "category", "autorange": "reversed", "automargin": True},
         showlegend=False,
+        margin={"l": 52, "r": 72, "t": 12, "b": 28},
     )
 
 
@@ -152,6 +153,7 @@ def funnel(stages: Sequence[tuple[str, int]]) -> Figure:
                 "x": [reached for _, reached in stages],
                 "textinfo": "value+percent initial",
                 "hoverinfo": "y+x+percent previous",
+                "textfont": {"color": "token:on-accent"},
                 "marker": {"color": _ACCENT},
                 "connector": {"fillcolor": _WASH, "line": {"width": 0}},
             }

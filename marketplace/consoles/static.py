@@ -1,5 +1,6 @@
 """Stylesheets, scripts and the mark. Their addresses carry a digest of the content, so a browser fetches each once."""
 
+import asyncio
 import gzip
 from functools import lru_cache
 
@@ -14,15 +15,20 @@ from marketplace.web.templating import STATIC, STATIC_TYPES
 _KEPT = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
 
 
-@get("/static/{name:str}", guards=[public], sync_to_thread=True, include_in_schema=False)
-def static_file(request: Request[None, None, State], name: FromPath[str]) -> Response[bytes]:
+@get("/static/{name:str}", guards=[public], include_in_schema=False)
+async def static_file(request: Request[None, None, State], name: FromPath[str]) -> Response[bytes]:
     """One of the static files, compressed for who takes it so."""
     path = STATIC.get(name)
     if path is None:
         raise NotFound(f"there is no file {name!r}")
-    packing = "gzip" in request.headers.get("accept-encoding", "") and path.suffix != ".svg"
-    content, more = (_packed(name), {"content-encoding": "gzip"}) if packing else (path.read_bytes(), {})
+    packing = "gzip" in request.headers.get("accept-encoding", "")
+    content = await asyncio.to_thread(_packed if packing else _plain, name)
+    more = {"content-encoding": "gzip"} if packing else {}
     return Response(content, media_type=STATIC_TYPES[path.suffix], headers={**_KEPT, **more})
+
+
+def _plain(name: str) -> bytes:
+    return STATIC[name].read_bytes()
 
 
 @lru_cache

@@ -33,7 +33,9 @@ def styleguide(request: ActorRequest) -> Response[str]:
     """Every component once; the form stands as if it had been refused."""
     say = speech(request.user.locale)
     page = StyleGuide(_TOKENS, Change(120, 100), Change(80, 100), samples(say))
-    refused = Refused("invalid-input", "", {"quantity": say.text("style.wrong")}, {"quantity": "x"})
+    refused = Refused(
+        "invalid-input", say.text("style.sample"), {"quantity": say.text("style.wrong")}, {"quantity": "x"}
+    )
     return send(request, "styleguide.html", page, "styleguide", refused=refused)
 
 

@@ -18,6 +18,7 @@ from marketplace.core.people.team import change_roles, remove_member, return_mem
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import Role, needs
+from supply.store import get_merchant
 
 _NAME_MAX = 200
 _ROLE = "role:"
@@ -37,7 +38,10 @@ async def own_team(request: ActorRequest) -> Team:
     return Team(place.merchant_id, f"{place.base}/team", place)
 
 
-async def any_team(merchant_id: PathId) -> Team:
+async def any_team(merchant_id: PathId, db: NamedDependency[Database]) -> Team:
+    """Raises NotFound for a merchant that there is not; the house's own books have no team."""
+    async with db.read(WORKER) as tx:
+        await get_merchant(tx, merchant_id)
     place = await any_place(merchant_id)
     return Team(merchant_id, f"{place.base}/team", place)
 

@@ -1,6 +1,6 @@
 """Who may open the pages about people."""
 
-from marketplace.core.users import STAFF_ROLES, UserRole
+from marketplace.core.users import FINANCE_ROLES, STAFF_ROLES, UserRole
 
 ACCOUNT = (
     "GET /account",
@@ -41,5 +41,6 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "POST /books/{merchant_id}/view-as": set(STAFF_ROLES),
     "POST /view-as/end": set(UserRole),
     "GET /audit": set(STAFF_ROLES),
+    "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /styleguide": set(STAFF_ROLES),
 }

@@ -67,17 +67,33 @@ async def test_a_person_signs_in_and_follows_a_figure(
     assert await page.locator("h1").count() == 1
     await looks_right(page)
     for path in {
-        "merchant": ["/merchant/orders", "/merchant/statements", "/merchant/accounts/2000", "/merchant/entries/1"],
-        "ops": ["/ops/merchants", "/ops/parked", "/books/1"],
+        "merchant": ["/merchant/orders", "/merchant/statements", "/merchant/entries/1", "/merchant/team", "/account"],
+        "ops": ["/ops/merchants", "/ops/parked", "/books/1", "/audit", "/styleguide"],
         "finance": ["/finance/reconciliation", "/finance/proofs", "/finance/accounts/4000", "/books/1/entries/1"],
     }[person]:
         await page.goto(address + path)
         await looks_right(page)
+    if person == "merchant":
+        await page.goto(f"{address}/merchant?on=2018-08-31")
+        await _draws(page, script=script)
     await page.locator("details.person summary").click()
     await page.locator(".menu .quiet").click()
     await page.wait_for_url(f"{address}/sign-in")
     assert faults == []
     await context.close()
+
+
+async def _draws(page: Page, *, script: bool) -> None:
+    """With a script Plotly has drawn in the stylesheet's places; without one the figures stand in their tables."""
+    if script:
+        bars = page.locator(".graph .main-svg .bars path")
+        await bars.first.wait_for()
+        layer = page.locator(".graph .main-svg").first
+        assert await layer.evaluate("node => getComputedStyle(node).position") == "absolute"
+        assert await page.locator(".graph .before").first.is_hidden()
+    assert await page.locator(".graph table").count() == 2
+    await page.locator(".graph summary").first.click()
+    assert await page.locator(".graph td").first.is_visible()
 
 
 async def looks_right(page: Page) -> None:

@@ -40,9 +40,11 @@ ADS = {
 ABOUT_A_MERCHANT = {
     "": (MERCHANT, OPS | FINANCE),
     "/orders": (MERCHANT, OPS | FINANCE),
+    "/orders.csv": (MERCHANT, OPS | FINANCE),
     "/orders/{order_id}": (MERCHANT, OPS | FINANCE),
     "/promotions": (MERCHANT, OPS | FINANCE),
     "/statements": (OWNERS, FINANCE),
+    "/statements.csv": (OWNERS, FINANCE),
     "/statements/{run_id}/{currency}": (OWNERS, FINANCE),
     "/documents": (OWNERS, FINANCE),
     "/documents/{document_id}/document.pdf": (OWNERS, FINANCE),

@@ -17,7 +17,7 @@ DAY = date(2018, 8, 30)
 
 
 def tokens(figure: Figure) -> set[str]:
-    return set(re.findall(r'"token:(\w+)"', json.dumps(figure)))
+    return set(re.findall(r'"token:([\w-]+)"', json.dumps(figure)))
 
 
 def test_a_trend_draws_both_stretches_and_leads_to_its_days() -> None:

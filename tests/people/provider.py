@@ -22,11 +22,12 @@ KEY, OTHER = RSAKey.generate_key(2048, {"kid": "one"}), RSAKey.generate_key(2048
 class Handler(BaseHTTPRequestHandler):
     person: ClassVar[dict[str, Any]] = {}
     wrong = ""
+    port: ClassVar[int] = 0
     codes: ClassVar[dict[str, dict[str, str]]] = {}
 
     @property
     def issuer(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is the base class's
         pass
@@ -104,5 +105,6 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_address[1], flush=True)
+    Handler.port = server.server_port
+    print(server.server_port, flush=True)
     server.serve_forever()

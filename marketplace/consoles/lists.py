@@ -1,0 +1,99 @@
+"""What lists share: sorted by a column, filtered, and taken along as CSV, all of it said in the address."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response
+
+from marketplace.core.errors import Invalid
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet would take for the beginning of a formula, in a text that somebody else has written."""
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """By which column a list is sorted, and whether the largest comes first."""
+
+    key: str
+    falling: bool
+
+    @property
+    def said(self) -> str:
+        """As the address says it: `-goods` is the largest first."""
+        return f"{'-' if self.falling else ''}{self.key}"
+
+    @property
+    def sql(self) -> str:
+        return "DESC" if self.falling else "ASC"
+
+
+def sort_of(said: str | None, keys: Iterable[str], otherwise: str) -> Sort:
+    """The sort that an address asks for. Raises Invalid for a column that the list is not sorted by."""
+    said = said or otherwise
+    key = said.removeprefix("-")
+    known = list(keys)
+    if key not in known:
+        raise Invalid(f"sort: must be one of {', '.join(known)}, with - for the largest first", pointer="/sort")
+    return Sort(key, said.startswith("-"))
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A list as its address asks for it. at: the address itself; wanted: its filters."""
+
+    at: str
+    wanted: Mapping[str, Any]
+    sort: Sort
+
+    @property
+    def query(self) -> str:
+        """What an address of the same list begins with, to which a place may be added."""
+        return self._with(self.sort.said) + "&"
+
+    @property
+    def file(self) -> str:
+        """Where the whole list is a CSV file."""
+        return f"{self.at}.csv?{self._with(self.sort.said)}"
+
+    def by(self, key: str) -> str:
+        """The address sorted by this column: the largest first, and by the one that is sorted by already turned."""
+        falling = not self.sort.falling if key == self.sort.key else True
+        return f"?{self._with(Sort(key, falling).said)}"
+
+    def turned(self, key: str) -> str:
+        """The value of `aria-sort` of this column's heading."""
+        if key != self.sort.key:
+            return "none"
+        return "descending" if self.sort.falling else "ascending"
+
+    def _with(self, sort: str) -> str:
+        given = {name: value for name, value in self.wanted.items() if value not in {None, ""}}
+        return urlencode({**given, "sort": sort})
+
+
+def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[str]:
+    """A list as a file. Amounts are plain decimals, days as ISO 8601 has them, so that any program can read them."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return Response(
+        out.getvalue(),
+        media_type="text/csv",
+        headers={"content-disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+class Amount(str):
+    """A decimal: a minus before it is one, and no formula."""
+
+    __slots__ = ()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, Amount) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None else value

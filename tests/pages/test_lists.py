@@ -1,0 +1,108 @@
+"""Lists: sorted by a column, a page at a time without a row twice, filtered, and the same rows as a file."""
+
+import csv
+import io
+import re
+from datetime import date
+
+import pytest
+
+from marketplace.consoles.lists import Amount, Listing, Sort, csv_file, sort_of
+from marketplace.core.db import STAFF, Database
+from marketplace.core.errors import Invalid
+from marketplace.core.money import text_from_minor
+from tests.pages.conftest import MINE, OTHERS, SignIn
+
+TOTAL = "goods_minor + freight_minor - discount_minor"
+
+
+@pytest.mark.parametrize(
+    ("sort", "by"), [("-total", f"{TOTAL} DESC"), ("goods", "goods_minor"), ("-bought", "placed_at DESC")]
+)
+async def test_pages_of_a_sorted_list_are_all_orders_once(
+    sign_in: SignIn, market: Database, sort: str, by: str
+) -> None:
+    browser, refs, query = await sign_in("merchant"), list[str](), f"?sort={sort}"
+    while query:
+        html = (await browser.get(f"/merchant/orders{query}")).text
+        refs += re.findall(r'class="ref" href="/merchant/orders/\d+">([^<]+)</a>', html)
+        older = re.search(r'class="more"><a class="button" href="([^"]+)"', html)
+        query = older[1].replace("&amp;", "&") if older else ""
+    async with market.read(STAFF) as tx:
+        direction = "DESC" if by.endswith("DESC") else "ASC"
+        rows = await tx.rows(
+            f"SELECT order_ref FROM demand.merchant_order WHERE merchant_id = :m ORDER BY {by}, order_id {direction}",
+            m=MINE,
+        )
+    assert len(rows) > 50  # more than a page
+    assert refs == [row.order_ref for row in rows]
+
+
+async def test_a_file_holds_what_the_list_shows(sign_in: SignIn, market: Database) -> None:
+    browser = await sign_in("merchant")
+    page = await browser.get("/merchant/orders?first=2018-08-01&last=2018-08-31&sort=-goods")
+    link = re.search(r'href="(/merchant/orders\.csv[^"]*)"', page.text)
+    assert link is not None
+    answer = await browser.get(link[1].replace("&amp;", "&"))
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    header, *rows = csv.reader(io.StringIO(answer.text))
+    assert header[:2] == ["Order", "Bought"]
+    async with market.read(STAFF) as tx:
+        wanted = await tx.rows(
+            """
+            SELECT order_ref, purchased_on, goods_minor, currency FROM demand.merchant_order
+            WHERE merchant_id = :m AND purchased_on BETWEEN '2018-08-01' AND '2018-08-31'
+            ORDER BY goods_minor DESC, order_id DESC
+            """,
+            m=MINE,
+        )
+    assert [(row[0], row[1], row[4]) for row in rows] == [
+        (one.order_ref, one.purchased_on.isoformat(), text_from_minor(one.goods_minor, one.currency)) for one in wanted
+    ]
+
+
+async def test_statements_are_filtered_sorted_and_taken_along(sign_in: SignIn) -> None:
+    browser = await sign_in("merchant")
+    [newest, *_] = re.findall(r"/merchant/statements/(\d+)/EUR", (await browser.get("/merchant/statements")).text)
+    [oldest, *_] = re.findall(
+        r"/merchant/statements/(\d+)/EUR", (await browser.get("/merchant/statements?sort=period")).text
+    )
+    assert int(oldest) < int(newest)
+    assert (
+        "/merchant/statements/"
+        not in (await browser.get("/merchant/statements?state=reversed")).text.split("<table")[-1]
+    )
+    rows = list(csv.reader(io.StringIO((await browser.get("/merchant/statements.csv?sort=period")).text)))
+    assert len(rows) == 3
+    assert rows[1][0] < rows[2][0]
+
+
+async def test_another_merchants_orders_are_in_no_file(sign_in: SignIn, market: Database) -> None:
+    mine = (await (await sign_in("merchant")).get("/merchant/orders.csv")).text
+    async with market.read(STAFF) as tx:
+        theirs = await tx.rows("SELECT order_ref FROM demand.merchant_order WHERE merchant_id = :m", m=OTHERS)
+        own = {
+            row.order_ref
+            for row in await tx.rows("SELECT order_ref FROM demand.merchant_order WHERE merchant_id = :m", m=MINE)
+        }
+    assert not [row.order_ref for row in theirs if row.order_ref in mine and row.order_ref not in own]
+    assert (await (await sign_in("cashier")).get("/merchant/statements.csv")).status_code == 403
+    assert (await (await sign_in("merchant")).get("/merchant/orders?sort=name")).status_code == 422
+
+
+def test_a_listing_says_itself_in_addresses() -> None:
+    listing = Listing(
+        "/merchant/orders", {"first": date(2018, 8, 1), "last": None, "state": "paid & sent"}, Sort("goods", True)
+    )
+    assert listing.query == "first=2018-08-01&state=paid+%26+sent&sort=-goods&"
+    assert listing.by("goods").endswith("sort=goods")  # turned
+    assert listing.by("total").endswith("sort=-total")
+    assert (listing.turned("goods"), listing.turned("total")) == ("descending", "none")
+    with pytest.raises(Invalid):
+        sort_of("-secret", ["goods"], "-goods")
+
+
+def test_no_cell_of_a_file_is_a_formula() -> None:
+    answer = csv_file("x", ["a"], [["=1+1", "@cmd", "-5", Amount("-5.00"), "fine", None, 7]])
+    assert answer.content.splitlines()[1] == "'=1+1,'@cmd,'-5,-5.00,fine,,7"
