@@ -2,7 +2,7 @@
 
 _LEGS = "billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)"
 
-REFUND_PROOFS: tuple[tuple[str, str, str], ...] = (
+PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "refunds-are-entries",
         "every refund is booked once as owed to the buyer, and not at all once it was taken back",
