@@ -19,7 +19,7 @@ METRIC_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         {"spans-are-days"},
     ),
     "a counted lead that there is not": (
-        ["INSERT INTO supply.funnel_month VALUES ('tool', 1, '2018-05-01', 'stage', 0, 1, 'on', 3, 1, 0, 0)"],
+        ["INSERT INTO supply.funnel_month VALUES ('tool', 1, 'stage', 0, '2018-05-01', 1, 'on', 3, 1, 0, 0)"],
         {"months-are-entries"},
     ),
     "a stage that no lead entered on the day": (
