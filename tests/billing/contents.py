@@ -18,7 +18,7 @@ async def contents(url: str) -> dict[str, list[str]]:
         for table in metadata.sorted_tables:
             if qualified(table) in IGNORED_TABLES:
                 continue
-            columns = ", ".join(column.name for column in table.columns if column.name not in IGNORED_COLUMNS)
+            columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in IGNORED_COLUMNS)
             rows = await tx.rows(f"SELECT row({columns})::text AS line FROM {qualified(table)} ORDER BY 1")
             found[qualified(table)] = [row.line for row in rows]
         # A settlement that resumes looks once more for what is due, and plans a pass for what stays parked.

@@ -118,7 +118,7 @@ async def contents(db: Database) -> dict[str, list[str]]:
     held: dict[str, list[str]] = {}
     async with db.read(WORKER) as tx:
         for table in metadata.sorted_tables:
-            columns = ", ".join(column.name for column in table.columns if column.name not in _RANDOM)
+            columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in _RANDOM)
             rows: Any = await tx.rows(f"SELECT row({columns})::text AS line FROM {qualified(table)} ORDER BY 1")
             held[qualified(table)] = [row.line for row in rows]
     return held
