@@ -78,6 +78,16 @@ _FIXED = ("payer", "currency", "pays", "cap_period")
 """What all versions of a name have in common: its receivable and its caps run on over them."""
 
 
+_SAID_BY_PROMOTION = {
+    "merchants": None,
+    "categories": None,
+    "entity_id": None,
+    "minimum_minor": 0,
+    "order_cap_minor": None,
+}
+"""Whom and what a promotion is for stands in its own terms: here these would bind nobody."""
+
+
 def check_terms(terms: PayerTerms, where: str) -> None:
     """Raise Invalid, naming the field after `where`, when the terms contradict themselves."""
     for field, reason in _faults(terms):
@@ -93,6 +103,13 @@ def _faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:
         yield "currency", f"{terms.currency!r} is not a currency this platform accepts"
     if terms.valid_until is not None and terms.valid_until <= terms.valid_from:
         yield "valid_until", f"{terms.valid_until} is not after valid_from {terms.valid_from}"
+    yield from _naming_faults(terms)
+    yield from _number_faults(terms)
+    if terms.pays == "promotion":
+        yield from _promotion_faults(terms)
+
+
+def _naming_faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:
     for field, named in (("merchants", terms.merchants), ("categories", terms.categories)):
         if named is None:
             continue
@@ -100,7 +117,14 @@ def _faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:
             yield field, "must name at least one, each once; leave it out for all"
         if any("\0" in text for text in named):
             yield field, "holds a NUL character, which cannot be stored"
-    yield from _number_faults(terms)
+
+
+def _promotion_faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:
+    for field, free in _SAID_BY_PROMOTION.items():
+        if getattr(terms, field) != free:
+            yield field, "whom and what a promotion is for its own terms say; leave it out"
+    if terms.share_ppm != PPM:
+        yield "share_ppm", f"a promotion's weights say its part of the cost; write {PPM}"
 
 
 def _number_faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:

@@ -143,7 +143,14 @@ def print_json(value: Any) -> None:
 
 
 def show_value(value: Any) -> None:
-    """A two-column table of an object's members; nested objects are indented rows."""
+    """A two-column table of an object's members, nested ones by their path; of a list one for each of its objects."""
+    if isinstance(value, list):
+        for each in value:
+            show_value(each)
+            out.print()
+        if not value:
+            out.print("none")
+        return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, member in _flat(msgspec.to_builtins(value)):
         counted = isinstance(member, int) and not isinstance(member, bool) and not name.endswith("_id")

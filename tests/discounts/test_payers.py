@@ -31,7 +31,7 @@ def contract(**changes: object) -> PayerTerms:
     """A brand's contract that pays promotions, up to so much a month."""
     given: dict[str, object] = {
         "name": "brand autumn", "payer": "Brand", "pays": "promotion", "order_cap_minor": None, "cap_minor": 2_500,
-        "cap_period": "month",
+        "cap_period": "month", "share_ppm": 1_000_000,
     }  # fmt: skip
     return payer_terms(**{**given, **changes})
 

@@ -4,9 +4,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from billing.payers.terms import check_terms
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.payers.cover_cost import CoverCost, commit_cost, release_cost, reserve_cost
 from marketplace.flows.payers.dun_claims import dun_claims
 from tests.billing.market import check_books
@@ -85,7 +86,7 @@ async def test_a_charge_paid_when_paid_waits_for_the_payer(db: Database) -> None
 
 
 async def test_what_comes_to_nothing_is_free_again(db: Database) -> None:
-    await market(db, terms(pays="promotion", cap_minor=600))
+    await market(db, terms(pays="promotion", share_ppm=1_000_000, order_cap_minor=None, cap_minor=600))
     await db.write(WORKER, "test", reserve_cost, cost("promotion", 600))
     await db.write(WORKER, "test", release_cost, ALPHA, "promotion", 77, 1)
     await db.write(WORKER, "test", release_cost, ALPHA, "promotion", 77, 1)
@@ -93,3 +94,15 @@ async def test_what_comes_to_nothing_is_free_again(db: Database) -> None:
     with pytest.raises(Conflict, match="was released"):
         await db.write(WORKER, "test", _commit, "promotion")
     await check_books(db)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"merchants": ("11",)}, {"categories": ("care",)}, {"minimum_minor": 1}, {"order_cap_minor": 1}, {"share_ppm": 1}],
+)
+def test_what_would_bind_nobody_is_refused_in_a_contract_for_promotions(changed: dict[str, object]) -> None:
+    free: dict[str, object] = {"pays": "promotion", "share_ppm": 1_000_000, "order_cap_minor": None}
+    check_terms(terms(**free), "payer_contract[0]")
+    [field] = changed
+    with pytest.raises(Invalid, match=rf"^payer_contract\[0\]\.{field}: "):
+        check_terms(terms(**{**free, **changed}), "payer_contract[0]")

@@ -300,3 +300,10 @@ async def test_every_proof_of_the_checklist_can_fail(market: Database, proof: st
         checks = {check.name: check for check in (await read_period(tx, MAY_CLOSE)).checks}
     assert checks[proof].state is CheckState.RED, checks
     assert checks[proof].findings
+
+
+async def test_a_month_that_a_later_seal_took_in_is_not_closed_again(market: Database) -> None:
+    await closed(market, MAY_CLOSE)
+    with pytest.raises(Conflict, match="2018-04 is in the seal of a later month already, that of 2018-05"):
+        await market.write(WORKER, MAKER, soft_close, Month(month="2018-04"))
+    assert (await verify_books(market)).ok

@@ -67,7 +67,8 @@ async def read_period(tx: Tx, month: Month) -> PeriodView:
 async def soft_close(tx: Tx, month: Month) -> BookPeriod:
     """Close a month to everything but journals by hand, which takes it as its closer's maker.
 
-    Raises NotFound; Conflict when it is not over, not billed, when books of it are parked, or the month before is open.
+    The first month that an entity closes takes all before it into its seal. Raises NotFound; Conflict when it is not
+    over, not billed, sealed with a later one, when books of it are parked, or the month before is open.
     """
     await one_at_a_time(tx)  # of runs: none may begin or be reversed meanwhile
     entity_id = await only_entity(tx, month.entity_id)
@@ -78,6 +79,8 @@ async def soft_close(tx: Tx, month: Month) -> BookPeriod:
     entity, held = await _hold(tx, month)
     await store.close_heads(tx, entity_id, span.last_on)  # books opened meanwhile: from now on they are born closed
     check_move(held, PeriodState.SOFT_CLOSED)
+    if entity.sealed_through is not None and span.last_on <= entity.sealed_through:
+        raise Conflict(f"{span.name} is in the seal of a later month already, that of {entity.sealed_through:%Y-%m}")
     if (before := await _before(tx, held)) is not None and before.state is PeriodState.OPEN:
         raise Conflict(f"{before.period.name} is open: months are closed one after the other")
     moved = await store.save(tx, held, state=PeriodState.SOFT_CLOSED, prepared_by=tx.actor)
