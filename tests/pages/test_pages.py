@@ -68,6 +68,14 @@ INCENTIVES = [
     *(f"GET {_PROMOTION}/review", f"POST {_PROMOTION}/review"),
     *(f"POST {_PROMOTION}/versions/preview", f"POST {_PROMOTION}/versions/{{version_no}}/{{decision}}"),
 ]
+_BENCH = "/finance/workbench"
+RECONCILED = [
+    *(f"GET {_BENCH}", f"GET {_BENCH}/sums", f"POST {_BENCH}/match", f"POST {_BENCH}/run"),
+    *(f"GET {_BENCH}/groups/{{group_id}}", f"POST {_BENCH}/groups/{{group_id}}/unmatch"),
+    f"GET {_BENCH}/proposals/{{proposal_id}}",
+    *("GET /finance/breaks", "GET /finance/breaks/{break_id}", "POST /finance/breaks/{break_id}/{deed}"),
+    *("GET /finance/files", "POST /finance/files"),
+]
 PAGES: dict[str, set[UserRole] | None] = {
     "GET /": set(UserRole),
     "GET /sign-in": None,
@@ -93,6 +101,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /finance/reconciliation": FINANCE,
     "GET /finance/purchases/{order_ref}": FINANCE,
     "GET /finance/proofs": FINANCE,
+    **dict.fromkeys(RECONCILED, FINANCE),
     "GET /finance/close": FINANCE,
     "POST /finance/close/{entity}/{month}/{deed}": FINANCE,
     "POST /finance/close/{entity}/{month}/final/{deed}": {UserRole.CONTROLLER, UserRole.ADMIN},
