@@ -99,7 +99,7 @@ async def breaks(
         entities = await ops_queries.list_entities(tx)
     listed, last = cut(rows, LISTED_MAX, lambda row: (row.break_id,))
     page = BreaksPage(entity=shown, entities=entities, wanted=wanted, breaks=list(listed))
-    choices = {"kinds": list(BreakKind), "states": list(BreakState)}
+    choices: dict[str, Any] = {"kinds": list(BreakKind), "states": list(BreakState)}
     return send(request, "finance/breaks.html", page, "breaks", cursor=encode_cursor(last) if last else None, **choices)
 
 

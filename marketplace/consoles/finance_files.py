@@ -1,7 +1,7 @@
 """Files of banks and processors on a page: what came, whether it holds, and a form to bring another."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import msgspec
 from litestar import Response, get, post
@@ -66,7 +66,7 @@ async def bring(
             raise Invalid("file: choose one", pointer="/file")
         mapping = text(typed, "mapping", most=60) or None
         brought = await import_bank_file(
-            db, tx.actor, file.filename, file.file, processor=settings.processor, mapping=mapping
+            db, tx.actor, file.filename, cast(BinaryIO, file.file), processor=settings.processor, mapping=mapping
         )
         return done("/finance/files", "file_read" if brought.state is BankFileState.READ else "file_kept")
 

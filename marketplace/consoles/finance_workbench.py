@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -66,7 +67,7 @@ async def show_workbench(
 
 
 def _place(cursor: str | None) -> Place | None:
-    return decode_cursor(cursor, Place)
+    return decode_cursor(cursor, tuple[date, int])
 
 
 @get("/workbench/sums")

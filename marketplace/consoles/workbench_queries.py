@@ -154,7 +154,8 @@ ORDER BY g.group_id DESC LIMIT :limit
 
 _ENTRIES = """
 SELECT e.merchant_id, e.entry_no, e.kind, e.effective_on
-FROM unnest(CAST(:books AS bigint[]), CAST(:kinds AS text[]), CAST(:sources AS bigint[])) AS w (merchant_id, kind, source)
+FROM unnest(CAST(:books AS bigint[]), CAST(:kinds AS text[]), CAST(:sources AS bigint[]))
+    AS w (merchant_id, kind, source)
 JOIN billing.entry e ON e.merchant_id = w.merchant_id AND e.kind = w.kind AND e.source_id = w.source
 ORDER BY e.effective_on, e.merchant_id, e.entry_no
 """

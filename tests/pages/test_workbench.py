@@ -35,7 +35,7 @@ async def fresh(market: Database) -> Database:
 async def a_bank_speaks(db: Database) -> None:
     """Three receipts that our books expect, one of 10.00 too little; and one of 9.99 from nobody known."""
     await db.write(WORKER, "test", name_accounts)
-    await db.write(WORKER, "test", _limit)
+    await db.write(WORKER, "test", limit)
     said = [
         line(50_000, party="Acme", text="invoice 7"),
         line(30_000, party="Beta", text="sundry"),
@@ -54,7 +54,7 @@ async def a_bank_speaks(db: Database) -> None:
     )
 
 
-async def _limit(tx: Tx) -> None:
+async def limit(tx: Tx) -> None:
     limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=LIMIT_MINOR, controller_minor=LIMIT_MINOR)
     await set_limits(tx, limits)
 
@@ -134,16 +134,15 @@ async def test_several_are_matched_at_once_and_what_differs_is_refused_with_its_
         assert "Nothing explains the difference." in plain(refused.text)
         missing = await pressed(browser, [of[Side.THEIRS, 30_000]], "alone")
         assert missing.status_code == 422
-        asked = f"theirs:{of[Side.THEIRS, 30_000].item_id}=on&ours:{of[Side.OURS, 10_000].item_id}=on&ours:{of[Side.OURS, 20_000].item_id}=on"
+        three = (of[Side.THEIRS, 30_000], of[Side.OURS, 10_000], of[Side.OURS, 20_000])
+        asked = "&".join(f"{item.side}:{item.item_id}=on" for item in three)
         sums = (await browser.get(f"{BENCH}/sums?currency=EUR&{asked}")).text
         assert "Both sides are equal." in sums
         assert plain(sums).count("300.00") == 2
-        done = await pressed(
-            browser, [of[Side.THEIRS, 30_000], of[Side.OURS, 10_000], of[Side.OURS, 20_000]], "one transfer for both"
-        )
+        done = await pressed(browser, list(three), "one transfer for both")
         assert done.status_code == 303, plain(done.text)
         assert "Matched." in (await browser.get(done.headers["location"])).text
-    [group] = [one for one in await groups(fresh) if one.stage is Stage.MANUAL]
+    group = [one for one in await groups(fresh) if one.stage is Stage.MANUAL][-1]
     assert group.ours == tuple(sorted((of[Side.OURS, 10_000].item_id, of[Side.OURS, 20_000].item_id)))
 
 
