@@ -17,6 +17,7 @@ from marketplace.consoles.workbench_queries import Asked, Place
 from marketplace.core import policies
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Invalid
+from marketplace.core.money import MINOR_DIGITS
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.bank import match_by_hand
 from marketplace.flows.bank.match_by_hand import ProposeMatch
@@ -158,10 +159,13 @@ def _asked(typed: Mapping[str, str]) -> Asked:
     book = typed.get("book") or Book.BANK
     if book not in list(Book):
         raise Invalid(f"book: must be one of {', '.join(Book)}", pointer="/book")
+    currency = text(typed, "currency", most=3)
+    if currency and currency not in MINOR_DIGITS:
+        raise Invalid(f"currency: there is no currency {currency!r}", pointer="/currency")
     return Asked(
         entity_id=number(typed, "entity", most=2**31 - 1) if typed.get("entity") else None,
         book=Book(book),
-        currency=text(typed, "currency", most=3),
+        currency=currency,
         words=text(typed, "q", most=100).replace("\0", ""),
         line=number(typed, "line") if typed.get("line") else None,
         theirs_after=typed.get("theirs_after") or None,

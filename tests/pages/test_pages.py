@@ -15,6 +15,7 @@ from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
+from tests.pages.finance_pages import RECONCILED
 from tests.pages.people_pages import PEOPLE_PAGES
 
 PAGES_MAX = 120
@@ -67,14 +68,6 @@ INCENTIVES = [
     *(f"POST {_PROMOTION}/moves/{{move}}", f"POST {_PROMOTION}/simulations", f"POST {_PROMOTION}/versions"),
     *(f"GET {_PROMOTION}/review", f"POST {_PROMOTION}/review"),
     *(f"POST {_PROMOTION}/versions/preview", f"POST {_PROMOTION}/versions/{{version_no}}/{{decision}}"),
-]
-_BENCH = "/finance/workbench"
-RECONCILED = [
-    *(f"GET {_BENCH}", f"GET {_BENCH}/sums", f"POST {_BENCH}/match", f"POST {_BENCH}/run"),
-    *(f"GET {_BENCH}/groups/{{group_id}}", f"POST {_BENCH}/groups/{{group_id}}/unmatch"),
-    f"GET {_BENCH}/proposals/{{proposal_id}}",
-    *("GET /finance/breaks", "GET /finance/breaks/{break_id}", "POST /finance/breaks/{break_id}/{deed}"),
-    *("GET /finance/files", "POST /finance/files"),
 ]
 PAGES: dict[str, set[UserRole] | None] = {
     "GET /": set(UserRole),

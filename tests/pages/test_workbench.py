@@ -199,7 +199,10 @@ async def test_the_lists_are_narrowed_and_paged_by_the_address(fresh: Database, 
         assert "L-000" not in second
         assert "L-012" in (await browser.get(f"{BENCH}?q=70.12")).text
         assert (await browser.get(f"{BENCH}?theirs_after=nonsense")).status_code == 422
-        assert (await browser.get(f"{BENCH}?book=till")).status_code == 422
+        for wrong in ("book=till", "currency=XYZ", "currency=%00", "line=one", "theirs:x=on", "q=" + "x" * 101):
+            assert (await browser.get(f"{BENCH}?{wrong}")).status_code == 422, wrong
+        assert (await browser.get(f"{BENCH}?theirs:99999=on")).status_code == 404
+        assert (await browser.get(f"{BENCH}?book=processor&currency=USD")).status_code == 200
 
 
 def key_of(html: str) -> dict[str, str]:
