@@ -18,6 +18,8 @@ from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden
 from marketplace.flows.ads import fund_ads
+from marketplace.flows.bank import match_by_hand, work_breaks
+from marketplace.flows.bank.work_breaks import SayOfBreak
 from marketplace.flows.books import exchange_money, post_journal
 from marketplace.flows.books.post_journal import DecideJournal
 from marketplace.flows.commission import rerate_contracts
@@ -44,6 +46,10 @@ class Kind(StrEnum):
     DOCUMENT_VOID = "document_void"
     RERATING = "rerating"
     BILLING_RUN = "billing_run"
+    MATCH = "match"
+    UNMATCH = "unmatch"
+    BREAK_ACCEPT = "break_accept"
+    BREAK_WRITE_OFF = "break_write_off"
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -110,6 +116,17 @@ def _journal(deed: Callable[[Tx, DecideJournal], Awaitable[Any]]) -> Deed:
     )
 
 
+def _of_break(deed: Callable[[Tx, SayOfBreak], Awaitable[Any]]) -> Deed:
+    return lambda tx, one: deed(
+        tx, SayOfBreak(break_id=one.proposal_id, words=one.reason, is_controller=one.is_controller)
+    )
+
+
+_MATCH: tuple[Deed, Deed] = (
+    _of_house(match_by_hand.approve_match),
+    _of_house(match_by_hand.reject_match),
+)
+_BREAK: tuple[Deed, Deed] = (_of_break(work_breaks.approve_break), _of_break(work_breaks.reopen_break))
 DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
     Kind.BANK_ACCOUNT: (_of_merchant(bank_accounts.approve), _because(bank_accounts.reject)),
     Kind.PAYOUT_TERMS: (_of_merchant(set_payout_terms.approve_terms), _because(set_payout_terms.reject_terms)),
@@ -124,6 +141,10 @@ DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
     Kind.DOCUMENT_VOID: (_of_merchant(void_document.approve_void), _of_merchant(void_document.withdraw_void)),
     Kind.RERATING: (_of_house(rerate_contracts.approve_rerating), None),
     Kind.BILLING_RUN: (lambda tx, one: run_billing.approve(tx, one.proposal_id, batch_id=one.batch_id), None),
+    Kind.MATCH: _MATCH,
+    Kind.UNMATCH: _MATCH,
+    Kind.BREAK_ACCEPT: _BREAK,
+    Kind.BREAK_WRITE_OFF: _BREAK,
 }
 """What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
 

@@ -49,6 +49,19 @@ _KINDS = (
            '/finance/runs/' || run_id
     FROM billing.billing_run WHERE state = 'previewed'
     """,
+    """
+    SELECT p.action, 0, p.proposal_id, i.minor, i.currency, p.reason, p.made_by, p.made_at,
+           '/finance/workbench/proposals/' || p.proposal_id
+    FROM billing.match_proposal p
+    CROSS JOIN LATERAL (SELECT sum(amount_minor)::bigint AS minor, min(currency) AS currency
+                        FROM billing.match_item WHERE item_id = ANY(p.theirs)) AS i
+    WHERE p.state = 'proposed'
+    """,
+    """
+    SELECT CASE state WHEN 'accepting' THEN 'break_accept' ELSE 'break_write_off' END, 0, break_id, amount_minor,
+           nullif(currency, ''), reason, asked_by, opened_at, '/finance/breaks/' || break_id
+    FROM billing.recon_break WHERE state IN ('accepting', 'writing_off')
+    """,
 )
 
 WAITING = f"""

@@ -8,8 +8,11 @@ from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import finance_queries, ledger_queries, ops_queries
 from marketplace.consoles.approvals import PAGES as APPROVALS
+from marketplace.consoles.finance_breaks import PAGES as BREAKS
 from marketplace.consoles.finance_close import PAGES as CLOSE
+from marketplace.consoles.finance_files import PAGES as FILES
 from marketplace.consoles.finance_runs import PAGES as RUNS
+from marketplace.consoles.finance_workbench import PAGES as WORKBENCH
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
@@ -67,7 +70,18 @@ async def proofs(request: ActorRequest, db: NamedDependency[Database]) -> Respon
 PAGES = [
     Router(
         "/finance",
-        route_handlers=[*RUNS, *APPROVALS, *CLOSE, account, reconciliation, purchase, proofs],
+        route_handlers=[
+            *RUNS,
+            *APPROVALS,
+            *CLOSE,
+            *WORKBENCH,
+            *BREAKS,
+            *FILES,
+            account,
+            reconciliation,
+            purchase,
+            proofs,
+        ],
         guards=[needs(FINANCE)],
         include_in_schema=False,
     )

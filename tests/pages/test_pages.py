@@ -15,6 +15,7 @@ from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
+from tests.pages.finance_pages import RECONCILED
 from tests.pages.people_pages import PEOPLE_PAGES
 
 PAGES_MAX = 120
@@ -93,6 +94,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /finance/reconciliation": FINANCE,
     "GET /finance/purchases/{order_ref}": FINANCE,
     "GET /finance/proofs": FINANCE,
+    **dict.fromkeys(RECONCILED, FINANCE),
     "GET /finance/close": FINANCE,
     "POST /finance/close/{entity}/{month}/{deed}": FINANCE,
     "POST /finance/close/{entity}/{month}/final/{deed}": {UserRole.CONTROLLER, UserRole.ADMIN},

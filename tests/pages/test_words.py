@@ -13,10 +13,14 @@ from sqlalchemy import CheckConstraint, Table
 
 from billing.ads.lifecycle import CampaignMove
 from billing.ads.model import CampaignState, Pricing
+from billing.bank_files.model import BankFileState
+from billing.breaks.model import BreakKind, BreakState
 from billing.documents.model import Category
 from billing.documents.model import Kind as DocumentKind
 from billing.documents.model import State as DocumentState
 from billing.ledger.chart import Account
+from billing.matching.model import Book, ItemKind, ResidueKind, Side, Stage
+from billing.matching.tables import match_proposal
 from billing.payments.tables import payment_part
 from billing.periods.checks_sql import CHECKS
 from billing.periods.model import CheckState, PeriodState
@@ -31,6 +35,8 @@ from demand.refunds.tables import dispute
 from demand.store import AMEND
 from demand.tables import refund
 from marketplace.consoles.approvals import Kind
+from marketplace.consoles.finance_breaks import Deed as BreakDeed
+from marketplace.consoles.finance_workbench import REASONS
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
 from marketplace.flows.books.check_period import AT_ALL_TIMES
@@ -126,6 +132,19 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "open_item": set(OPEN_ITEMS),
         "period_state": {str(state) for state in PeriodState},
         "check_state": {str(state) for state in CheckState},
+        "item_kind": {str(kind) for kind in ItemKind},
+        "bench_book": {str(book) for book in Book},
+        "bench_side": {str(side) for side in Side},
+        "bench_about": {str(side) for side in Side},
+        "bench_verdict": {"none", "even", "part", "apart", *(str(kind) for kind in ResidueKind)},
+        "bench_stage": {str(stage) for stage in Stage},
+        "bench_action": states(match_proposal, "action"),
+        "bench_state": states(match_proposal),
+        "bench_why": set(REASONS.values()),
+        "break_kind": {str(kind) for kind in BreakKind},
+        "break_state": {str(state) for state in BreakState},
+        "break_do": {str(deed) for deed in BreakDeed} - {"approve"},
+        "file_state": {str(state) for state in BankFileState},
         "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
     }
     for family, members in wanted.items():
