@@ -100,6 +100,8 @@ def _faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:
             yield field, "must name at least one, each once; leave it out for all"
         if any("\0" in text for text in named):
             yield field, "holds a NUL character, which cannot be stored"
+    if terms.pays == "promotion" and terms.pay_when_paid:
+        yield "pay_when_paid", "nobody waits for a promotion's payer: the merchant has its part with the sale"
     yield from _number_faults(terms)
 
 
