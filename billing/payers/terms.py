@@ -125,6 +125,8 @@ def _promotion_faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:
             yield field, "whom and what a promotion is for its own terms say; leave it out"
     if terms.share_ppm != PPM:
         yield "share_ppm", f"a promotion's weights say its part of the cost; write {PPM}"
+    if terms.pay_when_paid:
+        yield "pay_when_paid", "nobody waits for a promotion's payer: the merchant has its part with the sale"
 
 
 def _number_faults(terms: PayerTerms) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Where a beneficiary stands in a window: `incentives.rules.target.Progress`, with what is on the way.
 
     span: the event's id where the window is one event, else the instant at which it starts. grants: how many there
-    have been, clawbacks among them.
+    have been, clawbacks among them. void_minor: what it was entitled to and a pause has made void, for good.
     """
 
     party_id: int
@@ -43,6 +43,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     granted_minor: int = 0
     pending_minor: int = 0
     award_minor: int | None = None
+    void_minor: int = 0
     grants: int = 0
 
 

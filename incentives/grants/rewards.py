@@ -1,13 +1,26 @@
-"""Which promotions the pass of merchants' rewards pays, and how a clawback falls on what was granted. Pure."""
+"""Which promotions are paid, and how a clawback falls on what was granted. Pure."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
 from incentives.rules.allocation import share_out
-from incentives.rules.awards import Credit, ToBuyer, ToMerchant
-from incentives.rules.model import ByPayer, ByPlatform, CustomEvent, OrderSettled, PerEvent, Terms, funder_name
+from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBoth, ToBuyer, ToMerchant
+from incentives.rules.check import Problem, nodes_of, rewards_of
+from incentives.rules.model import (
+    ByPayer,
+    ByPlatform,
+    CustomEvent,
+    ListingPublished,
+    OrderPlaced,
+    OrderSettled,
+    PerEvent,
+    Terms,
+    Trigger,
+    funder_name,
+)
+from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
 """The funder of what a merchant bears of its own reward: no money moves for it."""
@@ -37,21 +50,68 @@ def _pays_credit(terms: Terms) -> bool:
     return all(isinstance(reward.form, Credit) for reward in rewards)
 
 
-def not_payable(terms: Terms) -> list[tuple[str, str]]:
-    """Pointer and reason of what such a reward or rebate cannot be funded by yet."""
-    if is_rebate(terms):
-        return [
-            (f"/funding/{number}", "only the platform can bear a buyer's rebate yet")
-            for number, funder in enumerate(terms.funding)
-            if not isinstance(funder, ByPlatform)
-        ]
-    if not is_reward(terms):
-        return []
-    return [
-        (f"/funding/{number}", "a third-party payer cannot bear a merchant's reward yet")
-        for number, funder in enumerate(terms.funding)
-        if isinstance(funder, ByPayer)
-    ]
+def not_payable(terms: Terms) -> list[Problem]:
+    """Pointer and reason of what of the terms nothing pays yet, or what nobody knows where they are decided."""
+    return [*_unpaid_reward(terms), *_unpaid_buyer(terms), *_unpaid_funding(terms), *_unknown(terms)]
+
+
+def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
+    if isinstance(terms.trigger, ListingPublished):
+        yield "/trigger", "nothing is paid for listings yet"
+    if isinstance(terms.beneficiary, ToBoth):
+        yield "/beneficiary", "merchant and buyer are not paid by one promotion yet: make one for each"
+    for pointer, _, reward in rewards_of(terms):
+        match reward.form:
+            case NextOrderVoucher():
+                yield f"{pointer}/form", "vouchers for a next order are not issued yet"
+            case FeeReduction():
+                yield f"{pointer}/form", "fees are not reduced yet"
+            case Credit() if isinstance(terms.trigger, OrderPlaced):
+                yield "/trigger", "credit is not paid for what is only promised yet: take order.settled"
+
+
+def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
+    if not isinstance(terms.beneficiary, ToBuyer):
+        return
+    if isinstance(terms.trigger, CustomEvent):
+        yield "/beneficiary", "buyers are not paid for anything but orders yet"
+    if not isinstance(terms.window, PerEvent):
+        yield "/window", "buyers are not paid over more than one order yet: take a window of one event"
+    if terms.qualify.opt_in != "not_needed":
+        yield "/qualify/opt_in", "buyers cannot join a promotion yet"
+
+
+def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
+    for number, funder in enumerate(terms.funding):
+        if isinstance(terms.beneficiary, ToBuyer):
+            if _pays_credit(terms) and not isinstance(funder, ByPlatform):
+                yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
+        elif isinstance(funder, ByPayer):
+            yield f"/funding/{number}", "a third-party payer cannot bear a merchant's reward yet"
+
+
+_EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})
+_ORDER = _EVENT | {"order.amount", "order.quantity", "market.entity", "buyer.id"}
+_LINE = frozenset({"line.amount", "line.quantity", "line.product", "line.category"})
+_BUYER = frozenset({"buyer.region", "buyer.orders", "buyer.days", "buyer.idle_days"})
+KNOWN: dict[type[Trigger], tuple[str, frozenset[str]]] = {
+    OrderPlaced: ("at checkout", _ORDER | _LINE | _BUYER | {"order.code"}),
+    OrderSettled: ("when an order settles", _ORDER | _LINE),
+    CustomEvent: ("of an event that is no order", _EVENT),
+}
+"""By trigger where its promotions are decided, and the attributes that are known there."""
+
+
+def _unknown(terms: Terms) -> Iterator[Problem]:
+    """What a predicate asks that nobody knows there: it would never hold, or with `not` always."""
+    if type(terms.trigger) not in KNOWN:
+        return
+    where, known = KNOWN[type(terms.trigger)]
+    for part in ("event", "lines"):
+        predicate = getattr(terms.qualify, part)
+        for node, pointer, _ in nodes_of(predicate, f"/qualify/{part}", 1) if predicate else ():
+            if not isinstance(node, AllOf | AnyOf | Not) and node.attribute not in known:
+                yield f"{pointer}/attribute", f"{node.attribute!r} is not known {where} yet"
 
 
 def funded(terms: Terms, granted: Sequence[Grant], change: int) -> tuple[tuple[str, ...], tuple[int, ...]]:

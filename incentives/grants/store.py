@@ -227,6 +227,23 @@ async def open_grants(
     return [msgspec.convert(dict(row._mapping), Grant) for row in rows]
 
 
+async def unvested(tx: Tx, promotion_id: int) -> bool:
+    """Whether any window has more granted as credit that has not vested than was taken back of it."""
+    found = await tx.scalar(
+        " UNION ALL ".join(
+            f"""
+            (SELECT 1 FROM incentives.{role}_grant
+             WHERE promotion_id = :promotion AND state = 'pending' AND state IN ('pending', 'available')
+               AND form = 'credit'
+             GROUP BY {role}_id, span HAVING sum(amount_minor) > 0 LIMIT 1)
+            """
+            for role in ("merchant", "buyer")
+        ),
+        promotion=promotion_id,
+    )
+    return found is not None
+
+
 async def used(tx: Tx, role: Role, promotion_id: int, party_ids: Sequence[int]) -> dict[int, Used]:
     """What parties have got of a promotion in all: in how many windows, and how much, promises among it."""
     rows = await tx.rows(

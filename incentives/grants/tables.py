@@ -39,10 +39,13 @@ def _progress(role: str, make: Make) -> None:
         Column("granted_minor", BigInteger, nullable=False),
         Column("pending_minor", BigInteger, nullable=False),
         Column("award_minor", BigInteger),
+        Column("void_minor", BigInteger, nullable=False, server_default="0"),
         Column("grants", Integer, nullable=False),
         Column("changed_at", Instant, nullable=False),
         ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
-        CheckConstraint("granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0", name="amounts"),
+        CheckConstraint(
+            "granted_minor >= 0 AND pending_minor >= 0 AND void_minor >= 0 AND grants >= 0", name="amounts"
+        ),
         Index(f"ix_{role}_progress_owed", "promotion_id", postgresql_where=text("pending_minor > 0")),
         schema="incentives",
         postgresql_with={"fillfactor": "70"},

@@ -88,7 +88,7 @@ def problems(terms: Terms, lanes: Collection[str] | None = None) -> list[Problem
     ):
         if predicate is not None:
             found += _of_tree(predicate, attributes, f"/qualify/{name}")
-    for pointer, role, reward in _rewards(terms):
+    for pointer, role, reward in rewards_of(terms):
         found += _of_reward(terms, role, reward, pointer)
     found += _of_limits(terms, terms.limits, "/limits")
     if isinstance(terms.beneficiary, ToBoth):
@@ -96,7 +96,7 @@ def problems(terms: Terms, lanes: Collection[str] | None = None) -> list[Problem
     return found
 
 
-def _rewards(terms: Terms) -> Iterator[tuple[str, Role, Reward]]:
+def rewards_of(terms: Terms) -> Iterator[tuple[str, Role, Reward]]:
     """Each reward that the terms hold, with its pointer and who gets it."""
     own: Role = "buyer" if isinstance(terms.beneficiary, ToBuyer) else "merchant"
     yield "/reward", own, terms.reward
@@ -243,7 +243,7 @@ def _of_clawback(clawback: Clawback, pointer: str, *, volume: bool) -> Iterator[
 
 
 def _of_tree(predicate: Predicate, attributes: Mapping[str, Attribute], pointer: str) -> Iterator[Problem]:
-    nodes = list(_nodes(predicate, pointer, 1))
+    nodes = list(nodes_of(predicate, pointer, 1))
     if len(nodes) > NODES_MAX:
         yield pointer, f"it has {len(nodes)} nodes, more than {NODES_MAX}"
     if max(depth for _, _, depth in nodes) > DEPTH_MAX:
@@ -279,16 +279,16 @@ def _of_range(node: Range, attribute: Attribute, pointer: str) -> Iterator[Probl
         yield f"{pointer}/below", f"{node.below} is not above at_least {node.at_least}"
 
 
-def _nodes(predicate: Predicate, pointer: str, depth: int) -> Iterator[tuple[Predicate, str, int]]:
+def nodes_of(predicate: Predicate, pointer: str, depth: int) -> Iterator[tuple[Predicate, str, int]]:
     yield predicate, pointer, depth
     if depth > DEPTH_MAX:
         return
     match predicate:
         case AllOf(of=of) | AnyOf(of=of):
             for number, each in enumerate(of):
-                yield from _nodes(each, f"{pointer}/of/{number}", depth + 1)
+                yield from nodes_of(each, f"{pointer}/of/{number}", depth + 1)
         case Not(of=each):
-            yield from _nodes(each, f"{pointer}/of", depth + 1)
+            yield from nodes_of(each, f"{pointer}/of", depth + 1)
 
 
 def _twice(names: Sequence[str]) -> str | None:

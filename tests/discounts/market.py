@@ -68,14 +68,15 @@ async def _tea_at_120(tx: Tx) -> None:
     await tx.execute("INSERT INTO supply.product (product_id, product_ref) VALUES (:cup, 'cup')", {"cup": CUP})
 
 
-async def market(db: Database, clock: FixedClock, *wanted: Terms) -> list[Promotion]:
+async def market(db: Database, clock: FixedClock, *wanted: Terms, on_pause: Any = "honour") -> list[Promotion]:
     """Tea at 120.00 and cups at 7.99, and these promotions, live at noon of the day after NOW."""
     await prepare_shop(db)
     await db.write(WORKER, "test", _tea_at_120)
     await people(db)
     campaign = await move_campaign(db, await drafted_campaign(db, RICH), Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
     made = [
-        await move(db, await drafted(db, campaign, terms), Move.SUBMIT, Move.APPROVE, Move.SCHEDULE) for terms in wanted
+        await move(db, await drafted(db, campaign, terms, on_pause), Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
+        for terms in wanted
     ]
     await at(db, clock, "2018-09-04T12:00:00+00:00")
     return made

@@ -223,6 +223,22 @@ async def test_a_merchant_does_not_sell_for_nothing(db: Database, clock: FixedCl
         await db.write(WORKER, "shop", place_order, ticket("k1"), await command(db))
 
 
+async def test_a_line_that_its_merchant_gives_away_gives_its_budget_back_with_the_rest(
+    db: Database, clock: FixedClock
+) -> None:
+    """Tea for nothing beside cups: no money says that the tea goes back, too."""
+    tea = Qualify(lines=Equals(attribute="line.category", value="care"))
+    [sale] = await market(db, clock, off(1_000_000, ByMerchant(), qualify=tea))
+    placed = await sold(db, tea=1, cups=2)
+    assert (placed.discount_minor, (await stands(db, sale)).spent) == (12_000, 12_000)
+    await refund(db, placed, 799, no=2)
+    assert (await stands(db, sale)).spent == 12_000
+    await refund(db, placed)
+    assert await stands(db, sale) == Stand(reserved=0, spent=0, granted=0, cost=0)
+    await check_budgets(db)
+    await check_books(db)
+
+
 async def test_a_cancelled_line_takes_its_own_share_with_it_and_the_other_costs_what_it_did(
     db: Database, clock: FixedClock
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from billing.payers import store as payers
-from billing.payers.terms import PayerTerms
+from billing.payers.terms import PayerTerms, check_terms
 from incentives.campaigns.store import get_campaign
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
@@ -111,7 +111,11 @@ async def test_all_of_it_by_the_brand_leaves_platform_and_merchant_whole(db: Dat
 
 @pytest.mark.parametrize(
     ("paying", "why"),
-    [(contract(name="another"), "there is no payer contract"), (contract(pays="order"), "pays order")],
+    [
+        (contract(name="another"), "there is no payer contract"),
+        (contract(pays="order"), "pays order"),
+        (contract(pay_when_paid=True), "'brand autumn' is pay_when_paid"),
+    ],
 )
 async def test_a_payer_that_does_not_pay_promotions_is_refused_before_approval(
     db: Database, clock: FixedClock, paying: PayerTerms, why: str
@@ -123,3 +127,9 @@ async def test_a_payer_that_does_not_pay_promotions_is_refused_before_approval(
     made = await drafted(db, campaign, off(125_000, BRAND))
     with pytest.raises(Invalid, match=why):
         await move(db, made, Move.SUBMIT)
+
+
+def test_a_contract_that_pays_promotions_is_not_waited_for() -> None:
+    with pytest.raises(Invalid, match="pay_when_paid: nobody waits"):
+        check_terms(contract(pay_when_paid=True), "payer_contract[0]")
+    check_terms(contract(pays="order", pay_when_paid=True), "payer_contract[0]")

@@ -5,17 +5,22 @@ from typing import Any
 
 import pytest
 
+from incentives.budgets import store as budgets
+from incentives.budgets.model import Owner
+from incentives.lifecycle import Move
 from incentives.rules.awards import Band, Credit, Graduated, Reward
-from incentives.rules.model import ByMerchant, OrderSettled, Terms
+from incentives.rules.model import ByMerchant, OrderSettled, Terms, TotalBudget
 from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
+from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from marketplace.flows.promotions.vest_rebates import vest_rebates
 from tests.billing.market import check_books
 from tests.builders import HOUSE
 from tests.discounts.market import bought, market, off, refund, sold, stands
+from tests.incentives.market import move
 from tests.orders.paid import balances, entry
 from tests.placing.market import BUYER
 
@@ -91,6 +96,61 @@ async def test_credit_that_was_spent_is_not_asked_back(db: Database, clock: Fixe
     await refund(db, placed)
     await look(db)
     assert (await credit_of(db), (await stands(db, sale)).granted) == (1_000, 1_000)
+    await check_books(db)
+
+
+async def test_what_is_earned_while_it_is_paused_is_credit_once_it_is_live_again(
+    db: Database, clock: FixedClock
+) -> None:
+    [sale] = await market(db, clock, back())
+    sale = await move(db, sale, Move.PAUSE)
+    await sold(db)
+    await look(db)
+    assert await credit_of(db) == 0
+    await move(db, sale, Move.RESUME)
+    await look(db)
+    assert (await credit_of(db), (await stands(db, sale)).spent) == (1_200, 1_200)
+    await look(db)
+    assert await credit_of(db) == 1_200
+    await check_books(db)
+
+
+async def test_what_waits_for_a_budget_is_credit_once_it_is_topped_up(db: Database, clock: FixedClock) -> None:
+    small = TotalBudget(limit_minor=1_000, currency="EUR", on_shortfall="queue")
+    [sale] = await market(db, clock, back(budgets=(small,)))
+    await sold(db)
+    await look(db)
+    assert await credit_of(db) == 0
+    async with db.read(WORKER) as tx:
+        [budget] = await budgets.budgets_of(tx, Owner.PROMOTION, [sale.promotion_id])
+    await db.write(WORKER, "test", budgets.top_up, budget, 200)
+    await advance_incentives(db, "worker")
+    await look(db)
+    assert (await credit_of(db), (await stands(db, sale)).spent) == (1_200, 1_200)
+    await check_books(db)
+
+
+async def test_a_pause_that_voids_takes_what_has_not_vested_and_no_discount_of_a_placed_order(
+    db: Database, clock: FixedClock
+) -> None:
+    reward = Reward(
+        amount=Graduated(bands=(Band(from_minor=0, rate_ppm=100_000),)), form=Credit(), vest_seconds=10 * DAY
+    )
+    sale, cut = await market(db, clock, back(reward=reward), off(name="cut"), on_pause="void")
+    await sold(db)
+    await bought(db, "k2")
+    await look(db)
+    before = await stands(db, cut)
+    assert ((await stands(db, sale)).spent, before.reserved) == (1_200, 1_500)
+    sale = await move(db, sale, Move.PAUSE)
+    await move(db, cut, Move.PAUSE)
+    await look(db)
+    assert ((await stands(db, sale)).spent, await stands(db, cut)) == (0, before)
+    await check_books(db)
+    await move(db, sale, Move.RESUME)
+    clock.move_to(clock.now() + timedelta(days=11))
+    await look(db)
+    assert await credit_of(db) == 0
     await check_books(db)
 
 

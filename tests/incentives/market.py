@@ -117,11 +117,13 @@ async def move(db: Database, of: Promotion, *moves: Move, actor: str = MAKER, re
     return of
 
 
-async def live(db: Database, clock: FixedClock, wanted: Terms = TERMS) -> tuple[Campaign, Promotion]:
+async def live(
+    db: Database, clock: FixedClock, wanted: Terms = TERMS, on_pause: Any = "honour"
+) -> tuple[Campaign, Promotion]:
     """A campaign and a promotion that have begun, at noon of the day after NOW."""
     await people(db)
     campaign = await move_campaign(db, await drafted_campaign(db), Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
-    promotion = await move(db, await drafted(db, campaign, wanted), Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
+    promotion = await move(db, await drafted(db, campaign, wanted, on_pause), Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
     await at(db, clock, "2018-09-04T12:00:00+00:00")
     return await campaign_now(db, campaign), await now(db, promotion)
 

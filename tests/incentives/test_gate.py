@@ -8,7 +8,7 @@ from incentives.lifecycle import Move, State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Version, VersionState
 from incentives.rules.awards import Once, Reward
-from incentives.rules.model import ListingPublished, Measure
+from incentives.rules.model import CustomEvent, Measure
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Invalid
@@ -74,7 +74,7 @@ async def test_another_version_wants_a_simulation_of_its_own(db: Database, clock
 
 
 async def test_what_no_history_can_tell_is_approved_with_a_reason_only(db: Database) -> None:
-    promotion_id = await in_review(db, trigger=ListingPublished(), measure=Measure(of="orders"))
+    promotion_id = await in_review(db, trigger=CustomEvent(name="first listing"), measure=Measure(of="orders"))
     with pytest.raises(Invalid, match="unsimulated: only orders are recorded"):
         await approve(db, promotion_id)
     assert await approve(db, promotion_id, unsimulated="a first listing bonus") is State.APPROVED

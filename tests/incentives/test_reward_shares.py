@@ -70,4 +70,3 @@ def test_what_is_a_reward_of_merchants() -> None:
 def test_what_a_payer_bears_is_named() -> None:
     funding = (ByPlatform(), ByPayer(contract="brand"))
     assert [pointer for pointer, _ in not_payable(terms(funding=funding))] == ["/funding/1"]
-    assert not_payable(terms(funding=funding, beneficiary=ToBuyer())) == []

@@ -2,7 +2,7 @@
 undone, of discounts see `unwind_discounts`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -87,8 +87,10 @@ async def plan_back(
         given_minor=gross,
         buyers_left_minor=max(0, funds.buyers_minor),
     )
+    free = _free_lines(before, given, borne)
     backs = [
-        back_of(discount, of, own_back(discount, lines)) for discount, of in zip(taken, found[len(held) :], strict=True)
+        back_of(discount, of, own_back(discount, lines, free))
+        for discount, of in zip(taken, found[len(held) :], strict=True)
     ]
     return Backs(
         shares=[
@@ -109,27 +111,46 @@ def _borne(discount: Discount) -> Borne:
     )
 
 
-def own_back(discount: Discount, going: Mapping[int, Going]) -> dict[int, int]:
-    """What comes back of the merchant's own part: in the proportion in which the lines go, by cumulative amounts."""
+def _free_lines(
+    before: Mapping[int, Any], given: Sequence[LineLeft], borne: Mapping[int, tuple[int, int]]
+) -> frozenset[int]:
+    """The lines that their merchant has given away, where this refund leaves nothing of all the others: no money says
+    that they go, so they go with the rest of the order."""
+    going = {line.line_no: max(line.goods_minor, borne[line.line_no][0]) for line in given}
+    if any(line.goods_left > going.get(line_no, 0) for line_no, line in before.items()):
+        return frozenset()
+    return frozenset(line_no for line_no, line in before.items() if not line.goods)
+
+
+def own_back(discount: Discount, going: Mapping[int, Going], free: Collection[int] = ()) -> dict[int, int]:
+    """What comes back of the merchant's own part: in the proportion in which the lines go, by cumulative amounts.
+
+    free: lines that cost nothing and go now.
+    """
     backs = {}
     for line_no, own, back in zip(discount.line_nos, discount.own_minor, discount.own_back_minor, strict=True):
         line = going[line_no]
-        if own and line.going_minor and line.base_minor:
+        if line_no in free:
+            backs[line_no] = own - back
+        elif own and line.going_minor and line.base_minor:
             gone = min(line.before_minor + line.going_minor, line.base_minor)
             backs[line_no] = min(max(0, refund_share(own, back, gone, line.base_minor)), own - back)
     return backs
 
 
 async def _before(tx: Tx, order: Order) -> dict[int, Any]:
-    """By line: its price, less what standing refunds took of it from the merchant; and what went by the others."""
+    """By line: its price, less what standing refunds took of it from the merchant; what went by the others; the price
+    of its goods alone, and what is left of that."""
     rows = await tx.rows(
         """
         SELECT l.line_no,
                (l.goods_minor - l.discount_minor + l.freight_minor - coalesce(g.standing, 0))::bigint AS base,
-               coalesce(g.before, 0)::bigint AS before
+               coalesce(g.before, 0)::bigint AS before,
+               (l.goods_minor - l.discount_minor)::bigint AS goods,
+               (l.goods_minor - l.discount_minor - coalesce(g.goods, 0))::bigint AS goods_left
         FROM demand.order_line l
         LEFT JOIN (
-            SELECT b.line_no,
+            SELECT b.line_no, sum(greatest(b.goods_minor, b.merchant_goods_minor)) AS goods,
                    sum(b.merchant_goods_minor + b.merchant_freight_minor)
                        FILTER (WHERE r.reason = ANY(CAST(:stands AS text[]))) AS standing,
                    sum(greatest(b.goods_minor, b.merchant_goods_minor)

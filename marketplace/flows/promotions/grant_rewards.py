@@ -41,7 +41,8 @@ async def grant_rewards(db: Database, actor: str) -> int:
     done = 0
     while passed := await each(db, actor, "rewards were not granted", _behind, partial(_take_page, plans)):
         done += passed
-    return done + await each(db, actor, "rewards that were owed were not granted", _owed, partial(_take_owed, plans))
+    done += await each(db, actor, "rewards that were owed were not granted", _owed, partial(_take_owed, plans))
+    return done + await each(db, actor, "rewards were not made void", _unvested, partial(_make_void, plans))
 
 
 async def _behind(tx: Tx, last: Any | None) -> Sequence[Any]:
@@ -49,7 +50,12 @@ async def _behind(tx: Tx, last: Any | None) -> Sequence[Any]:
 
 
 async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
-    return await sql.merchants_owed(tx, last.merchant_id if last else FIRST, PAGE)
+    return await sql.merchants_in(tx, await sql.granting_again(tx), last.merchant_id if last else FIRST, PAGE)
+
+
+async def _unvested(tx: Tx, last: Any | None) -> Sequence[Any]:
+    promotion_ids = await sql.voiding(tx)
+    return await sql.merchants_in(tx, promotion_ids, last.merchant_id if last else FIRST, PAGE, unvested=True)
 
 
 async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
@@ -89,19 +95,36 @@ async def _rebates(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> None:
 
 
 async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
-    """Grant what was earned while nothing could be granted."""
+    """Grant what was earned while nothing could be granted, to the merchant and to the buyers of its orders."""
     desk = await desk_of(tx, plans, row.merchant_id)
-    windows = [
-        (row.merchant_id, owed.promotion_id, owed.span)
-        for owed in await sql.owed_windows(tx, row.merchant_id, LINES_PER_COMMIT)
-        if owed.promotion_id in desk.granting
-    ]
-    stored = await grants.progress_of(tx, "merchant", windows)
-    touched = {
-        window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now)
-        for window, one in stored.items()
-    }
-    return await reach_targets(tx, desk, touched)
+    return await _reach_again(tx, desk, sorted(desk.granting), void=False)
+
+
+async def _make_void(plans: Plans, tx: Tx, row: Any) -> bool:
+    """Take back what is promised under paused promotions and has not vested, and never give it again."""
+    desk = await desk_of(tx, plans, row.merchant_id)
+    return await _reach_again(tx, desk, await sql.voiding(tx), void=True)
+
+
+async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void: bool) -> bool:
+    """Decide windows in which nothing has happened, the merchant's and its buyers'; whether anything was granted or
+    taken back."""
+    done = False
+    for side in (desk, desk.for_buyers()):
+        windows = await sql.windows_in(
+            tx, side.role, desk.merchant.merchant_id, promotion_ids, LINES_PER_COMMIT, unvested=void
+        )
+        if not windows:
+            continue
+        if side.role == "buyer":
+            await ledger.lock_books(tx, desk.merchant.house_merchant_id)
+            await grants.hold_parties(tx, side.role, [party_id for party_id, _, _ in windows])
+        touched = {
+            window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now, void=void)
+            for window, one in (await grants.progress_of(tx, side.role, windows)).items()
+        }
+        done |= await reach_targets(tx, side, touched)
+    return done
 
 
 async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from incentives.grants.model import GrantState
+from incentives.grants.store import Window
 from incentives.lifecycle import State
 from incentives.rules.events import Event, Line, Party
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 
 
@@ -77,18 +79,63 @@ async def merchants_behind(tx: Tx, after: int, limit: int) -> Sequence[Any]:
     )
 
 
-async def merchants_owed(tx: Tx, after: int, limit: int) -> Sequence[Any]:
-    """Merchants that have earned what could not be granted then, under promotions that may grant, those behind."""
+# Windows of parties, by promotion: in which something was earned that could not be granted then; in which something
+# is granted that has not vested, clawbacks among it.
+_OWED = """
+    SELECT g.{role}_id AS party_id, g.promotion_id, g.span FROM incentives.{role}_progress g
+    WHERE g.pending_minor > 0 AND g.promotion_id = ANY(:promotions)
+"""
+_UNVESTED = """
+    SELECT g.{role}_id AS party_id, g.promotion_id, g.span FROM incentives.{role}_grant g
+    WHERE g.promotion_id = ANY(:promotions) AND g.state = 'pending' AND g.state IN ('pending', 'available')
+      AND g.form = 'credit'
+    GROUP BY g.{role}_id, g.promotion_id, g.span HAVING sum(g.amount_minor) > 0
+"""
+
+
+def _windows(role: Role, *, unvested: bool) -> str:
+    found = _OWED + ("UNION" + _UNVESTED if unvested else "")
+    return found.format(role=role)
+
+
+async def granting_again(tx: Tx) -> list[int]:
+    """Promotions that may grant what was earned while they could not."""
+    rows = await tx.rows(
+        "SELECT promotion_id FROM incentives.promotion WHERE state = ANY(:states)",
+        states=[State.LIVE.value, State.ENDED.value],
+    )
+    return [row.promotion_id for row in rows]
+
+
+async def voiding(tx: Tx) -> list[int]:
+    """Paused promotions of which nothing stands that has not vested."""
+    rows = await tx.rows(
+        "SELECT promotion_id FROM incentives.promotion WHERE state = :paused AND on_pause = 'void'",
+        paused=State.PAUSED.value,
+    )
+    return [row.promotion_id for row in rows]
+
+
+async def merchants_in(
+    tx: Tx, promotion_ids: Sequence[int], after: int, limit: int, *, unvested: bool = False
+) -> Sequence[Any]:
+    """Merchants that are owed something under these promotions, or whose buyers are for an order of theirs, those
+    behind `after`; with `unvested` also those of whose grants some have not vested."""
+    if not promotion_ids:
+        return []
     return await tx.rows(
-        """
-        SELECT DISTINCT g.merchant_id FROM incentives.merchant_progress g
-        JOIN incentives.promotion p ON p.promotion_id = g.promotion_id
-        WHERE g.pending_minor > 0 AND p.state = ANY(:states) AND g.merchant_id > :after
-        ORDER BY g.merchant_id LIMIT :limit
+        f"""
+        SELECT merchant_id FROM (
+            SELECT w.party_id AS merchant_id FROM ({_windows("merchant", unvested=unvested)}) w
+            UNION
+            SELECT o.merchant_id FROM demand.merchant_order o
+            WHERE o.order_id IN (SELECT CAST(w.span AS bigint) FROM ({_windows("buyer", unvested=unvested)}) w)
+        ) AS each
+        WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit
         """,
+        promotions=list(promotion_ids),
         after=after,
         limit=limit,
-        states=[State.LIVE.value, State.ENDED.value],
     )
 
 
@@ -121,16 +168,23 @@ async def vested_of(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
     )
 
 
-async def owed_windows(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
-    """Windows in which a merchant has earned what it was not granted."""
-    return await tx.rows(
-        """
-        SELECT promotion_id, span FROM incentives.merchant_progress
-        WHERE merchant_id = :merchant AND pending_minor > 0 ORDER BY promotion_id, span LIMIT :limit
+async def windows_in(
+    tx: Tx, role: Role, merchant_id: int, promotion_ids: Sequence[int], limit: int, *, unvested: bool = False
+) -> list[Window]:
+    """The windows that `merchants_in` has found a merchant for: its own, or those of the buyers of its orders."""
+    of = "w.party_id = :merchant"
+    if role == "buyer":
+        of = "CAST(w.span AS bigint) IN (SELECT order_id FROM demand.merchant_order WHERE merchant_id = :merchant)"
+    rows = await tx.rows(
+        f"""
+        SELECT w.party_id, w.promotion_id, w.span FROM ({_windows(role, unvested=unvested)}) w
+        WHERE {of} ORDER BY w.party_id, w.promotion_id, w.span LIMIT :limit
         """,
         merchant=merchant_id,
+        promotions=list(promotion_ids),
         limit=limit,
     )
+    return [(row.party_id, row.promotion_id, row.span) for row in rows]
 
 
 async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:

@@ -11,6 +11,7 @@ from incentives.campaigns import store as campaigns
 from incentives.campaigns.model import Campaign, Plan, missing
 from incentives.discounts.model import payers_of
 from incentives.experiments.store import find_review
+from incentives.grants import store as grants
 from incentives.grants.rewards import not_payable
 from incentives.lifecycle import AGREED, Move, Party, State, check_move
 from incentives.promotions import store as promotions
@@ -209,28 +210,43 @@ async def draft_promotion(tx: Tx, cmd: DraftPromotion) -> Promotion:
 
 def _checked(terms: Terms, campaign: Campaign) -> Span:
     """When the promotion runs. Raises Invalid with all that is wrong with its terms."""
-    refuse([(f"/terms{pointer}", reason) for pointer, reason in (*problems(terms), *not_payable(terms))])
+    refuse(_wrong(terms))
     span = schedule_span(terms.schedule)
     refuse(within(terms, span.starts, span.ends, campaign))
     return span
 
 
-async def _unknown_payers(tx: Tx, terms: Terms) -> list[Problem]:
-    """Pointer and reason of payers that cannot bear a part of it: no contract, or one that pays other things."""
-    rows = await tx.rows("SELECT name, pays, currency FROM billing.payer_contract WHERE name = ANY(:names)",
-                         names=payers_of(terms))  # fmt: skip
+def _wrong(terms: Terms) -> list[Problem]:
+    return [(f"/terms{pointer}", reason) for pointer, reason in (*problems(terms), *not_payable(terms))]
+
+
+async def _unfit_payers(tx: Tx, terms: Terms) -> list[Problem]:
+    """Pointer and reason of payers that cannot bear a part of it: no contract, one that pays other things, or one whose
+    payer is waited for: it would hold what the merchant has already been promised by the sale."""
+    rows = await tx.rows(
+        """
+        SELECT c.name, c.pays, c.currency,
+               EXISTS (SELECT 1 FROM billing.payer_version v WHERE v.contract_id = c.contract_id
+                       AND CAST(v.terms ->> 'pay_when_paid' AS boolean)) AS pay_when_paid
+        FROM billing.payer_contract c WHERE c.name = ANY(:names)
+        """,
+        names=payers_of(terms),
+    )
     known = {row.name: row for row in rows}
     found = []
     for number, funder in enumerate(terms.funding):
         name = funder_name(funder)
         if name not in payers_of(terms):
             continue
+        pointer = f"/terms/funding/{number}/contract"
         if name not in known:
-            found.append((f"/terms/funding/{number}/contract", f"there is no payer contract {name!r}"))
+            found.append((pointer, f"there is no payer contract {name!r}"))
         elif known[name].pays != "promotion":
-            found.append((f"/terms/funding/{number}/contract", f"contract {name!r} pays {known[name].pays}"))
+            found.append((pointer, f"contract {name!r} pays {known[name].pays}"))
         elif known[name].currency != terms.currency:
-            found.append((f"/terms/funding/{number}/contract", f"contract {name!r} is in {known[name].currency}"))
+            found.append((pointer, f"contract {name!r} is in {known[name].currency}"))
+        elif known[name].pay_when_paid:
+            found.append((pointer, f"contract {name!r} is pay_when_paid: nobody waits for a promotion's payer"))
     return found
 
 
@@ -266,8 +282,8 @@ async def add_version(tx: Tx, cmd: NewVersion) -> Version:
         effective_from = span.starts
     elif held.state in AGREED:
         [now] = await promotions.in_force(tx, tx.now, promotion_ids=[cmd.promotion_id])
-        refuse([(f"/terms{pointer}", reason) for pointer, reason in (*problems(cmd.terms), *not_payable(cmd.terms))])
-        refuse(unfit_for_live(now.terms, cmd.terms))
+        refuse(_wrong(cmd.terms))
+        refuse([*unfit_for_live(now.terms, cmd.terms), *await _unfit_payers(tx, cmd.terms)])
         effective_from = _to_come(tx, cmd.effective_from)
         changed = held
     else:
@@ -308,6 +324,7 @@ async def decide_version(
         raise Conflict(f"state: the version is {version.state}", state=version.state.value)
     single, passed = False, None
     if then is VersionState.APPROVED:
+        refuse([*_wrong(version.terms), *await _unfit_payers(tx, version.terms)])
         single = await check_nobody_approves_own(tx, [version.author], "approve a version")
         passed = await pass_gate(tx, version, acknowledged or {})
     decided = await promotions.decide_version(tx, version, then, max(version.effective_from, tx.now), passed)
@@ -340,7 +357,7 @@ async def move_promotion(
     if move in {Move.SUBMIT, Move.APPROVE}:
         newest = await promotions.get_version(tx, promotion_id)
         _checked(newest.terms, campaign)
-        refuse(await _unknown_payers(tx, newest.terms))
+        refuse(await _unfit_payers(tx, newest.terms))
         if move is Move.APPROVE:
             if campaign.state not in AGREED:
                 raise Conflict(f"campaign_id: its campaign is {campaign.state}, and must be approved first")
@@ -352,6 +369,8 @@ async def move_promotion(
                 tx, budgets_of_terms(promotion_id, newest.terms, lambda: time_ordered_id(tx.now))
             )
             held = msgspec.structs.replace(held, approved_by=tx.actor, approved_at=tx.now)
+    if move is Move.RESUME and held.on_pause == "void" and await grants.unvested(tx, promotion_id):
+        raise Conflict("state: what it had promised is still being made void; try again in a minute")
     if move is Move.REVIEW:
         _check_reviewer(tx, campaign)
         if held.review_at is not None and tx.now < held.review_at:

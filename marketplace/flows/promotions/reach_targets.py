@@ -25,13 +25,14 @@ from marketplace.flows.promotions.vest_rewards import post_grants
 
 
 class Touched(msgspec.Struct, kw_only=True):
-    """What a page changes in a window: contributions before and now."""
+    """What a page changes in a window: contributions before and now. void: all that has not vested is taken back."""
 
     starts: datetime
     ends: datetime | None
     award_minor: int | None
     at: datetime
     changes: list[tuple[Contribution | None, Contribution]] = []
+    void: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,21 +106,32 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
     elsewhere = Used(grants=used.grants - (own > 0), minor=used.minor - own)
     plan = await desk.plans.get(tx, window[1], await _version_of(tx, desk, window, touch))
     buyer_id = touch.changes[-1][1].of_buyer if touch.changes else None
+    if desk.role == "buyer":
+        buyer_id = window[0]
     side = desk.side(plan, buyer_id)
     stands = await _standing(tx, desk, plan, window, before, touch)
-    target = side.goal.target(stands, elsewhere)
+    change = max(side.goal.target(stands, elsewhere).grant_minor, -before.granted_minor)
+    granted = await grants.grants_in(tx, desk.role, window) if before.grants and (change or touch.void) else []
+    void_minor = 0
+    if touch.void:
+        change = -sum(grant.amount_minor for grant in granted if grant.state is GrantState.PENDING)
+        void_minor = before.pending_minor - change
+    has_minor = before.granted_minor + change
     return Step(
         plan=plan,
         progress=msgspec.structs.replace(
-            before, promised=stands.promised, settled=stands.settled, reached=stands.reached, pending_minor=0
+            before,
+            promised=stands.promised,
+            settled=stands.settled,
+            reached=stands.reached,
+            pending_minor=0,
+            void_minor=before.void_minor + void_minor,
         ),
-        change_minor=target.grant_minor,
+        change_minor=change,
         at=touch.at,
         vest_seconds=side.side.reward.vest_seconds,
-        granted=await grants.grants_in(tx, desk.role, window) if before.grants and target.grant_minor else [],
-        used=Used(
-            grants=elsewhere.grants + (target.available_minor > 0), minor=elsewhere.minor + target.available_minor
-        ),
+        granted=granted,
+        used=Used(grants=elsewhere.grants + (has_minor > 0), minor=elsewhere.minor + has_minor),
     )
 
 
@@ -144,7 +156,7 @@ async def _standing(tx: Tx, desk: Desk, plan: Plan, window: Window, before: Prog
         promised=before.promised,
         settled=before.settled,
         reached=before.reached,
-        granted_minor=before.granted_minor,
+        granted_minor=before.granted_minor + before.void_minor,
         award_minor=before.award_minor,
     )
     of = plan.terms.measure.of

@@ -171,11 +171,12 @@ CREATE TABLE incentives.buyer_progress (
     granted_minor BIGINT NOT NULL, 
     pending_minor BIGINT NOT NULL, 
     award_minor BIGINT, 
+    void_minor BIGINT DEFAULT '0' NOT NULL, 
     grants INTEGER NOT NULL, 
     changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     CONSTRAINT pk_buyer_progress PRIMARY KEY (buyer_id, promotion_id, span), 
     CONSTRAINT fk_buyer_progress_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
-    CONSTRAINT ck_buyer_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0)
+    CONSTRAINT ck_buyer_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND void_minor >= 0 AND grants >= 0)
 )
  WITH (fillfactor = 70)
 ;;
@@ -231,11 +232,12 @@ CREATE TABLE incentives.merchant_progress (
     granted_minor BIGINT NOT NULL, 
     pending_minor BIGINT NOT NULL, 
     award_minor BIGINT, 
+    void_minor BIGINT DEFAULT '0' NOT NULL, 
     grants INTEGER NOT NULL, 
     changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
     CONSTRAINT pk_merchant_progress PRIMARY KEY (merchant_id, promotion_id, span), 
     CONSTRAINT fk_merchant_progress_promotion_id FOREIGN KEY(promotion_id) REFERENCES incentives.promotion (promotion_id), 
-    CONSTRAINT ck_merchant_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND grants >= 0)
+    CONSTRAINT ck_merchant_progress_amounts CHECK (granted_minor >= 0 AND pending_minor >= 0 AND void_minor >= 0 AND grants >= 0)
 )
  WITH (fillfactor = 70)
 ;;
