@@ -1,8 +1,8 @@
 """The proofs of a month's checklist, each as one SQL query that must find nothing: what, currency, amount, in words.
 
 They take :entity, :from_on and :to_on, and read the roll-up and the entries behind it, and what the last matching pass
-has listed. What is compared with banks and processors is on accounts that somebody has named (`/match-accounts`). Without
-one there is nothing to compare: a balance in the bank is then a finding, one in clearing is not, for
+has listed. What is compared with banks and processors is on accounts that somebody has named (`/match-accounts`).
+Without one there is nothing to compare: a balance in the bank is then a finding, one in clearing is not, for
 `clearing-is-lines` proves what settlement files say in any case. What came after the month was closed to it is in the
 books on a later day, and therefore found.
 """
@@ -17,8 +17,8 @@ _RESIDUES = """
     JOIN billing.match_item t ON t.item_id = g.theirs[1] AND t.group_id = g.group_id
     WHERE g.residue_minor <> 0 AND g.book = '{book}' AND t.entity_id = :entity AND t.day < :to_on"""
 
-# What the books have and the statements do not, yet: what was booked on 1010, less the lines that this answers for. What
-# a match has booked is on the day of its line, and a payout on the day on which somebody confirmed it.
+# What the books have and the statements do not, yet: what was booked on 1010, less the lines that this answers for.
+# What a match has booked is on the day of its line, and a payout on the day on which somebody confirmed it.
 _ON_THE_WAY = f"""
     SELECT o.currency, o.amount_minor AS minor
     FROM billing.match_item o
@@ -119,7 +119,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "breaks-are-accepted",
-        "what does not match up to the end of the month, and is not merely early, is resolved or accepted by two people",
+        "what does not match by the end of the month, and is not merely early, is resolved or accepted by two people",
         f"""SELECT b.kind || ' ' || b.subject, b.currency, b.amount_minor, b.detail
             FROM billing.recon_break b LEFT JOIN billing.match_item i ON i.item_id = b.item_id
             WHERE b.entity_id = :entity AND b.closed_at IS NULL AND b.state <> '{BreakState.ACCEPTED}'

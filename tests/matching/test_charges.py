@@ -14,9 +14,11 @@ from tests.billing.market import check_books
 from tests.builders import HOUSE, PROCESSOR
 from tests.matching.items import add_items, ours, theirs
 from tests.matching.market import DAY, bank_says, groups, line, matched, name_accounts
-from tests.matching.test_matching import processor as processor  # the fixture
+from tests.matching.test_matching import processor as a_processor
 from tests.payments.market import A, B, C, add_merchants, balances, place
 from tests.payments.test_settlement_file import captured
+
+processor = a_processor  # a fixture
 
 
 @pytest.fixture
@@ -32,8 +34,10 @@ async def reported(tx: Tx) -> int:
         "file_id": 9, "content_hash": b"x", "name": "report", "size_bytes": 1, "state": "read", "received_at": tx.now,
         "received_by": "fay", "moved_at": tx.now,
     })  # fmt: skip
-    captures = await tx.rows("SELECT buyer_id || '-' || payment_id AS ref, captured_minor AS minor FROM billing.payment")
-    paid_out = sum(row.minor - 165 for row in captures)
+    captures = await tx.rows(
+        "SELECT buyer_id || '-' || payment_id AS ref, captured_minor AS minor FROM billing.payment"
+    )
+    paid_out = sum(int(row.minor) - 165 for row in captures)
     said: list[tuple[str, int, int, str]] = [(row.ref, row.minor, 165, "Settled") for row in captures]
     said.append(("BATCH-1", -paid_out, 0, "payout"))
     for number, (ref, gross, fee, type_code) in enumerate(said, start=1):

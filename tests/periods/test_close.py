@@ -282,13 +282,13 @@ async def test_a_run_is_reversed_only_in_a_month_that_is_open(market: Database) 
     ("tax-is-documents", "UPDATE billing.document SET vat_minor = vat_minor + 1 WHERE merchant_id = 1"),
     ("clearing-is-items", "UPDATE billing.account_day SET debit_minor = debit_minor + 1 WHERE account = 1020"),
     ("suspense-is-lines", """INSERT INTO billing.match_item (item_id, book, side, kind, owner_id, source_id, entity_id,
-        currency, amount_minor, reference, batch_ref, keys, party, party_account, words, day, expected_on, sort_key, booked,
-        suspense_id) VALUES (1, 'bank', 'theirs', 'bank_line', 0, 7, 1, 'EUR', 5, '', '', '{}', '', '', '', '2018-05-30',
+        currency, amount_minor, reference, batch_ref, keys, party, party_account, words, day, expected_on, sort_key,
+        booked, suspense_id) VALUES (1, 'bank', 'theirs', 'bank_line', 0, 7, 1, 'EUR', 5, '', '', '{}', '', '', '', '2018-05-30',
         '2018-05-30', '', false, 3)"""),
     ("suspense-is-lines", """UPDATE billing.account_day SET account = 2900, dimension = 7
         WHERE merchant_id = 2 AND account = 4000"""),
-    ("breaks-are-accepted", """INSERT INTO billing.recon_break VALUES (1, 'item:1', 'amount', 'accepting', NULL, NULL, 1,
-        'EUR', 5, 'x', '2018-05-31', now(), NULL, now(), NULL, 'x', 'late')"""),
+    ("breaks-are-accepted", """INSERT INTO billing.recon_break VALUES (1, 'item:1', 'amount', 'accepting', NULL, NULL,
+        1, 'EUR', 5, 'x', '2018-05-31', now(), NULL, now(), NULL, 'x', 'late')"""),
     ("bank-is-statement", """INSERT INTO billing.bank_statement VALUES (9, 1, 'statement', 'DE1', 'EUR', '1', '',
         '2018-05-01', '2018-05-31', 0, 55, 1, 55, '{}')"""),
 ])  # fmt: skip

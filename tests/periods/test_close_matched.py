@@ -15,14 +15,14 @@ from marketplace.simulator.processor import Processor
 from tests.billing.market import MAY, billed, check_books, order, settled_market
 from tests.builders import ENTITY
 from tests.matching.market import DAY, bank_says, line, matched, name_accounts
-from tests.matching.test_charges import market as charges_market  # the fixture
+from tests.matching.test_charges import market as a_market
 from tests.matching.test_charges import reported
-from tests.matching.test_matching import processor as processor  # the fixture
+from tests.matching.test_matching import processor as a_processor
 from tests.payments.market import A, B, C, place
 from tests.payments.test_settlement_file import captured
 from tests.periods.market import as_owner, closed
 
-market = charges_market
+market, processor = a_market, a_processor  # fixtures
 MATCHED = ("bank-is-statement", "clearing-is-items", "suspense-is-lines", "breaks-are-accepted")
 
 

@@ -140,8 +140,12 @@ async def test_hledger_itself_checks_the_journal(books: Database, tmp_path: Path
     await export_journal(books, JournalFormat.HLEDGER, file, extract)
     assert await _hledger(file, "check", "--strict") == ""
     found: Stands = {}
-    for row in csv.DictReader((await _hledger(file, "balance", "--flat", "--layout=bare", "-N", "-O", "csv")).splitlines()):
-        found[int(row["account"].split(":")[2][:4]), row["commodity"]] = minor_from_text(row["balance"], row["commodity"])
+    for row in csv.DictReader(
+        (await _hledger(file, "balance", "--flat", "--layout=bare", "-N", "-O", "csv")).splitlines()
+    ):
+        found[int(row["account"].split(":")[2][:4]), row["commodity"]] = minor_from_text(
+            row["balance"], row["commodity"]
+        )
     assert {key: minor for key, minor in found.items() if minor} == await stands(books)
     text = file.read_text()
     at = text.rindex(" = ")
