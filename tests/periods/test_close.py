@@ -283,8 +283,8 @@ async def test_a_run_is_reversed_only_in_a_month_that_is_open(market: Database) 
     ("clearing-is-items", "UPDATE billing.account_day SET debit_minor = debit_minor + 1 WHERE account = 1020"),
     ("suspense-is-lines", """INSERT INTO billing.match_item (item_id, book, side, kind, owner_id, source_id, entity_id,
         currency, amount_minor, reference, batch_ref, keys, party, party_account, words, day, expected_on, sort_key,
-        booked, suspense_id) VALUES (1, 'bank', 'theirs', 'bank_line', 0, 7, 1, 'EUR', 5, '', '', '{}', '', '', '', '2018-05-30',
-        '2018-05-30', '', false, 3)"""),
+        booked, suspense_id) VALUES (1, 'bank', 'theirs', 'bank_line', 0, 7, 1, 'EUR', 5, '', '', '{}', '', '', '',
+        '2018-05-30', '2018-05-30', '', false, 3)"""),
     ("suspense-is-lines", """UPDATE billing.account_day SET account = 2900, dimension = 7
         WHERE merchant_id = 2 AND account = 4000"""),
     ("breaks-are-accepted", """INSERT INTO billing.recon_break VALUES (1, 'item:1', 'amount', 'accepting', NULL, NULL,
