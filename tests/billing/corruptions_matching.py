@@ -47,7 +47,7 @@ MATCHING_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["DELETE FROM billing.match_item WHERE suspense_id IS NOT NULL"], {"suspense-is-open-lines"},
     ),
     "a processor's fee that was never booked": (
-        ["UPDATE billing.entry SET source_id = 1 WHERE kind = 'processor_charged'"], {"processor-fees-are-entries"},
+        ["UPDATE billing.entry SET source_id = -1 WHERE kind = 'processor_charged'"], {"processor-fees-are-entries"},
     ),
     "a residue that was never booked": (
         ["UPDATE billing.entry SET source_id = 1 WHERE kind = 'match_residue'"], {"residues-are-entries"},
