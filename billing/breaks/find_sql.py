@@ -119,9 +119,13 @@ SELECT :subject, '{K.STATEMENT_GAP}', NULL, NULL, a.entity_id, :currency, :minor
 FROM billing.match_account a WHERE a.account = :account
 ON CONFLICT DO NOTHING"""
 
-# Lines matched since the last pass, and those with a live break: what they cost against what was agreed for the day.
+# Lines matched since the last pass, those with a live break, and those on days for which fees were approved since: what
+# they cost against what was agreed for the day.
 FEES = f"""
-WITH agreed AS MATERIALIZED (
+WITH last AS MATERIALIZED (
+    SELECT coalesce(max(started_at), '-infinity') AS began FROM billing.match_run
+    WHERE state = 'done' AND found <> '{{}}'
+), agreed AS MATERIALIZED (
     SELECT s.processor_id, s.from_on,
            lead(s.from_on, 1, 'infinity') OVER (PARTITION BY s.processor_id ORDER BY s.from_on) AS until_on, s.fees
     FROM (SELECT DISTINCT ON (processor_id, from_on) * FROM billing.fee_schedule WHERE approved_at IS NOT NULL
@@ -130,16 +134,21 @@ WITH agreed AS MATERIALIZED (
     SELECT a.processor_id, a.from_on, a.until_on, f.method, f.currency, f.fixed_minor, f.ppm
     FROM agreed a, jsonb_to_recordset(a.fees) AS f (method text, currency text, fixed_minor bigint, ppm bigint)
 ), charged AS (
-    SELECT DISTINCT t.item_id, t.entity_id, t.processor_id, t.currency, t.amount_minor, t.fee_minor, t.day, t.reference,
+    SELECT t.item_id, t.entity_id, t.processor_id, t.currency, t.amount_minor, t.fee_minor, t.day, t.reference,
            o.words AS method
-    FROM (SELECT g.group_id FROM billing.match_group g JOIN billing.match_run r ON r.run_id = g.run_id
-          WHERE r.state = 'running' AND g.book = 'processor'
-          UNION
-          SELECT i.group_id FROM billing.recon_break b JOIN billing.match_item i ON i.item_id = b.item_id
-          WHERE b.closed_at IS NULL AND b.subject LIKE 'fee:%') AS g
-    JOIN billing.match_group m ON m.group_id = g.group_id AND cardinality(m.theirs) = 1 AND cardinality(m.ours) = 1
-    JOIN billing.match_item t ON t.item_id = m.theirs[1] AND t.group_id = g.group_id AND t.fee_minor IS NOT NULL
-    JOIN billing.match_item o ON o.item_id = m.ours[1] AND o.kind = 'capture'
+    FROM billing.match_group g
+    JOIN billing.match_item t ON t.item_id = g.theirs[1] AND t.group_id = g.group_id AND t.fee_minor IS NOT NULL
+    JOIN billing.match_item o ON o.item_id = g.ours[1] AND o.kind = 'capture'
+    WHERE g.book = 'processor' AND cardinality(g.theirs) = 1 AND cardinality(g.ours) = 1
+      AND (g.run_id IN (SELECT run_id FROM billing.match_run WHERE state = 'running')
+           OR g.run_id IS NULL AND g.made_at >= (SELECT began FROM last)
+           OR g.group_id IN (SELECT i.group_id FROM billing.recon_break b
+                             JOIN billing.match_item i ON i.item_id = b.item_id
+                             WHERE b.closed_at IS NULL AND b.subject LIKE 'fee:%')
+           OR g.group_id IN (SELECT i.group_id FROM billing.fee_schedule s
+                             JOIN billing.match_item i ON i.processor_id = s.processor_id AND i.day >= s.from_on
+                             WHERE s.approved_at >= (SELECT began FROM last) AND i.side = 'theirs'
+                               AND i.fee_minor IS NOT NULL AND i.group_id IS NOT NULL))
 ), compared AS (
     SELECT c.*, coalesce(own.fixed_minor, every.fixed_minor)
                 + round(c.amount_minor::numeric * coalesce(own.ppm, every.ppm) / 1000000)::bigint AS agreed_minor

@@ -90,6 +90,7 @@ entry = merchant_table(
     CheckConstraint("array_position(accounts, NULL) IS NULL", name="accounts_named"),
     CheckConstraint("array_position(dimensions, NULL) IS NULL", name="dimensions_named"),
     CheckConstraint("billing.is_balanced(amounts)", name="balanced"),
+    Index(None, "effective_on", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     schema="billing",
 )
 """A journal entry: one row, legs as parallel arrays; amounts in minor units, debit positive, credit negative.

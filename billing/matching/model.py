@@ -166,9 +166,26 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     group_id: int | None
 
     @property
+    def charge_minor(self) -> int:
+        """What a processor charged for a line that only its bank file brought, as long as it is not booked."""
+        due = self.side is Side.THEIRS and not self.booked and self.booked_as is None
+        return (self.fee_minor or 0) if due else 0
+
+    @property
     def rank(self) -> tuple[date, int, str]:
         """An order that does not depend on when the item came."""
         return self.day, self.amount_minor, self.sort_key
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What a processor charged for lines of one day; source_id: the match group, or the first of those, with them."""
+
+    source_id: int
+    entity_id: int
+    processor_id: int
+    currency: str
+    day: date
+    fee_minor: int
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,11 +8,15 @@ Ties are broken by day, amount and sort_key, never by ids, so that the result do
 NEW_PAIRS = """
 CREATE TEMP TABLE match_pair ON COMMIT DROP AS
 SELECT row_number() OVER () AS nth, min(i.item_id) FILTER (WHERE i.side = 'theirs') AS theirs_id,
-       min(i.item_id) FILTER (WHERE i.side = 'ours') AS ours_id, i.book, i.currency
-FROM (SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id
+       min(i.item_id) FILTER (WHERE i.side = 'ours') AS ours_id, i.book, i.currency, i.entity_id,
+       min(i.processor_id) AS processor_id, min(i.day) FILTER (WHERE i.side = 'theirs') AS day,
+       coalesce(sum(i.fee_minor) FILTER (WHERE NOT i.booked AND i.booked_as IS NULL), 0)::bigint AS fee_minor
+FROM (SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id, day,
+             fee_minor, booked_as
       FROM match_new
       UNION ALL
-      SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id
+      SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id, day,
+             fee_minor, booked_as
       FROM billing.match_item WHERE group_id IS NULL) AS i
 WHERE i.reference <> ''
 GROUP BY i.book, i.entity_id, CASE WHEN i.book = 'processor' THEN i.processor_id END, i.currency, i.reference,
@@ -27,15 +31,24 @@ SELECT :last + p.nth, :run, 'exact', :rules, 100, ARRAY['the same reference'], p
        ARRAY[p.ours_id], 0, :actor, :now
 FROM match_pair p"""
 
-_PAIRED = """(SELECT theirs_id AS item_id, :last + nth AS group_id FROM match_pair
-              UNION ALL SELECT ours_id, :last + nth FROM match_pair) AS p"""
+# What processors charged on a day for the lines of these pairs, booked as one: its source is the first of their groups.
+NEW_FEES = """
+CREATE TEMP TABLE match_fee ON COMMIT DROP AS
+SELECT :last + min(nth) AS source_id, entity_id, processor_id, currency, day, sum(fee_minor)::bigint AS fee_minor
+FROM match_pair WHERE fee_minor <> 0 GROUP BY entity_id, processor_id, currency, day"""
+
+_PAIRED = """(SELECT p.theirs_id AS item_id, :last + p.nth AS group_id, f.source_id AS fee_source_id
+              FROM match_pair p
+              LEFT JOIN match_fee f ON p.fee_minor <> 0 AND f.entity_id = p.entity_id
+               AND f.processor_id = p.processor_id AND f.currency = p.currency AND f.day = p.day
+              UNION ALL SELECT ours_id, :last + nth, NULL FROM match_pair) AS p"""
 
 KEEP_NEW = f"""
-INSERT INTO billing.match_item ({{columns}}, group_id)
-SELECT {{listed}}, p.group_id FROM match_new n LEFT JOIN {_PAIRED} ON p.item_id = n.item_id"""
+INSERT INTO billing.match_item ({{columns}}, booked_as, group_id)
+SELECT {{listed}}, p.fee_source_id, p.group_id FROM match_new n LEFT JOIN {_PAIRED} ON p.item_id = n.item_id"""
 
 MARK_OPEN = f"""
-UPDATE billing.match_item i SET group_id = p.group_id
+UPDATE billing.match_item i SET group_id = p.group_id, booked_as = coalesce(p.fee_source_id, i.booked_as)
 FROM {_PAIRED}
 WHERE i.item_id = p.item_id AND i.group_id IS NULL"""
 
@@ -47,13 +60,14 @@ EXACT_PAIRS = f"""
 CREATE TEMP TABLE match_pair ON COMMIT DROP AS
 WITH keyed AS (
     SELECT i.item_id, i.side, i.entity_id, i.processor_id, i.currency, i.amount_minor, k.key, i.booked, i.suspense_id,
+           i.fee_minor, i.booked OR i.booked_as IS NOT NULL AS charged,
            row_number() OVER (PARTITION BY i.side, i.entity_id, i.processor_id, i.currency, k.key, i.amount_minor
                               ORDER BY i.day, i.sort_key) AS nth
     FROM billing.match_item i CROSS JOIN LATERAL (SELECT DISTINCT unnest(i.keys) AS key) AS k
     WHERE {_OPEN}
 ), pair AS (
     SELECT t.item_id AS theirs_id, o.item_id AS ours_id, t.key,
-           o.booked AND t.suspense_id IS NULL AS plain
+           o.booked AND t.suspense_id IS NULL AND (t.charged OR t.fee_minor IS NULL OR t.fee_minor = 0) AS plain
     FROM keyed t
     JOIN keyed o ON o.side = 'ours' AND o.entity_id = t.entity_id AND o.currency = t.currency AND o.key = t.key
                 AND o.amount_minor = t.amount_minor AND o.nth = t.nth

@@ -31,6 +31,14 @@ def _on(book: Book, against: Account, minor: int, processor_id: int) -> tuple[Le
     return legs({side: minor, against: -minor}, dimensions={Account.PROCESSOR_CLEARING: processor_id})
 
 
+def processor_charged(fee_minor: int, processor_id: int) -> tuple[Leg, ...]:
+    """L: what a processor kept of what it had captured, where its lines come by files of banks."""
+    return legs(
+        {Account.PROCESSOR_FEES: fee_minor, Account.PROCESSOR_CLEARING: -fee_minor},
+        dimensions={Account.PROCESSOR_CLEARING: processor_id},
+    )
+
+
 def processor_paid_out(amount_minor: int, processor_id: int) -> tuple[Leg, ...]:
     """What a processor said it would pay out is in the bank."""
     return legs(

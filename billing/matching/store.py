@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import insert
 
 from billing.matching import pairs_sql
-from billing.matching.model import Book, Draft, Group, Item, ItemKind, Proposal, Run, Side, Stage
+from billing.matching.model import Book, Charge, Draft, Group, Item, ItemKind, Proposal, Run, Side, Stage
 from billing.matching.tables import match_group, match_item, match_proposal, match_run
 from marketplace.core import blocks
 from marketplace.core.db import Tx
@@ -99,7 +99,10 @@ async def lock_pass(tx: Tx) -> None:
 
 
 async def keep_new(tx: Tx, run: Run) -> int:
-    """Store the items in `match_new`, those in pairs as groups at once; returns how many groups there are."""
+    """Store the items in `match_new`, those in pairs as groups at once; returns how many groups there are.
+
+    What the lines of these cost is in `match_fee` and noted with them; the caller books it.
+    """
     await tx.execute("ANALYZE match_new")
     await tx.execute(pairs_sql.NEW_PAIRS)
     await tx.execute("ANALYZE match_pair")
@@ -107,11 +110,27 @@ async def keep_new(tx: Tx, run: Run) -> int:
     last = await blocks.reserve(tx, "match_group", pairs)
     stamp = {"run": run.run_id, "rules": run.rules_version, "actor": tx.actor, "now": tx.now}
     await tx.execute(pairs_sql.GROUP_NEW_PAIRS, {"last": last, **stamp})
-    names = [column.name for column in match_item.columns if column.name != "group_id"]
+    await tx.execute(pairs_sql.NEW_FEES, {"last": last})
+    names = [column.name for column in match_item.columns if column.name not in {"booked_as", "group_id"}]
     listed = ", ".join(f"n.{name}" for name in names)
     await tx.execute(pairs_sql.KEEP_NEW.format(columns=", ".join(names), listed=listed), {"last": last})
     await tx.execute(pairs_sql.MARK_OPEN, {"last": last})
     return pairs
+
+
+async def new_charges(tx: Tx) -> list[Charge]:
+    """What processors charged for the lines that `keep_new` has just matched."""
+    listed = ", ".join(Charge.__struct_fields__)
+    rows = await tx.rows(f"SELECT {listed} FROM match_fee WHERE fee_minor <> 0 ORDER BY source_id")
+    return [Charge(**row._mapping) for row in rows]
+
+
+async def note_charged(tx: Tx, item_ids: Sequence[int], source_id: int) -> None:
+    """What these lines cost is booked, by the entry of this source."""
+    await tx.execute(
+        "UPDATE billing.match_item SET booked_as = :source WHERE item_id = ANY(CAST(:items AS bigint[]))",
+        {"source": source_id, "items": list(item_ids)},
+    )
 
 
 async def pair_exactly(tx: Tx, run: Run, book: Book) -> tuple[int, list[Draft]]:

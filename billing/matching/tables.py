@@ -117,7 +117,8 @@ book: on whose book it stands. kind, owner_id, source_id: the row it stands for;
 that was paid in parts. amount_minor is signed as the account's owner sees it: at a processor before its fee.
 reference: our name, or theirs of it; keys: every word of theirs that may be one. day: when it happened; expected_on:
 by when the other side should have it. sort_key orders equal items whenever they came. booked: account 1010 (1020)
-has it; what a match books for it is booked_as. suspense_id: the source of the entry by which it stands on 2900.
+has it; what a match books for it is booked_as: of a processor's line the source of the entry with its fee, which stays
+when the match is taken back. suspense_id: the source of the entry by which it stands on 2900.
 group_id: the one live group that it is in.
 """
 

@@ -22,7 +22,7 @@ SELECT e.merchant_id, :month_on, :seal_no, e.entry_no / {BLOCK}, :entity, array_
        string_agg({ENTRY_HASH}, ''::bytea ORDER BY e.entry_no)
 FROM billing.entry e
 WHERE e.entity_id = :entity AND e.effective_on <= :last_on
-  AND (CAST(:from_on AS date) IS NULL OR e.effective_on >= :from_on)
+  AND e.effective_on >= coalesce(CAST(:from_on AS date), '-infinity')
 GROUP BY e.merchant_id, e.entry_no / {BLOCK}
 """).bindparams(bindparam("from_on", type_=Date), bindparam("month_on", type_=Date), bindparam("last_on", type_=Date))
 
@@ -46,24 +46,25 @@ ROOT = text(
 
 _LIVE = """SELECT s.* FROM billing.period_seal s JOIN billing.period p ON p.entity_id = s.entity_id
     AND p.month_on = s.month_on AND p.seal_no = s.seal_no WHERE p.state = 'closed'"""
-_KEPT = f"""
+_OF_MONTH = " AND s.entity_id = :entity AND s.month_on = CAST(:month_on AS date)"
+_KEPT = """
     SELECT b.merchant_id, b.month_on, b.block_no, b.entry_nos, b.hashes
     FROM billing.period_block b
-    JOIN ({_LIVE}) AS s ON s.entity_id = b.entity_id AND s.month_on = b.month_on AND s.seal_no = b.seal_no"""
+    JOIN ({live}) AS s ON s.entity_id = b.entity_id AND s.month_on = b.month_on AND s.seal_no = b.seal_no"""
 _FOUND = f"""
     SELECT e.merchant_id, s.month_on, e.entry_no / {BLOCK} AS block_no,
            array_agg(e.entry_no ORDER BY e.entry_no) AS entry_nos,
            string_agg({ENTRY_HASH}, ''::bytea ORDER BY e.entry_no) AS hashes
-    FROM ({_LIVE}) AS s
-    JOIN billing.entry e ON e.entity_id = s.entity_id AND e.effective_on < s.month_on + INTERVAL '1 month'
-     AND (s.from_on IS NULL OR e.effective_on >= s.from_on)
+    FROM ({{live}}) AS s
+    JOIN billing.entry e ON e.entity_id = s.entity_id AND e.effective_on < (s.month_on + INTERVAL '1 month')::date
+     AND e.effective_on >= coalesce(s.from_on, '-infinity')
     GROUP BY e.merchant_id, s.month_on, e.entry_no / {BLOCK}"""
 _SIDE = """
     SELECT merchant_id, month_on, one.entry_no, {sealed}, {found}
     FROM differing, unnest({side}_nos, ARRAY(
         SELECT substring({side}_hashes FROM 32 * n + 1 FOR 32) FROM generate_series(0, cardinality({side}_nos) - 1) AS n
     )) AS one (entry_no, hash)"""
-CHANGED = f"""
+_CHANGED = f"""
 WITH differing AS (
     SELECT coalesce(k.merchant_id, f.merchant_id) AS merchant_id, coalesce(k.month_on, f.month_on) AS month_on,
            k.entry_nos AS kept_nos, k.hashes AS kept_hashes, f.entry_nos AS found_nos, f.hashes AS found_hashes
@@ -81,17 +82,22 @@ GROUP BY merchant_id, entry_no, month_on
 HAVING string_agg(sealed, '') IS DISTINCT FROM string_agg(found, '')
 ORDER BY month_on, merchant_id, entry_no
 """
+CHANGED = _CHANGED.format(live=_LIVE)
+CHANGED_IN_MONTH = _CHANGED.format(live=_LIVE + _OF_MONTH)
 """The entries of closed months that are not what was sealed: by merchant and number, and what has become of each."""
 
-BROKEN_SEALS = f"""
+_BROKEN = f"""
 SELECT s.entity_id, to_char(s.month_on, 'YYYY-MM') AS month, s.seal_no
 FROM (
-    SELECT s.*, coalesce(r.root, ''::bytea) AS root, coalesce(r.entries, 0) AS found,
-           lag(s.digest) OVER (PARTITION BY s.entity_id ORDER BY s.month_on) AS before
-    FROM ({_LIVE}) AS s
+    SELECT s.*, coalesce(r.root, ''::bytea) AS root, coalesce(r.entries, 0) AS found
+    FROM (SELECT one.*, lag(one.digest) OVER (PARTITION BY one.entity_id ORDER BY one.month_on) AS before
+          FROM ({_LIVE}) AS one) AS s
     LEFT JOIN ({ROOTS}) AS r ON r.entity_id = s.entity_id AND r.month_on = s.month_on AND r.seal_no = s.seal_no
+    WHERE true{{of}}
 ) AS s
-WHERE s.digest <> {CHAINED} OR s.entries <> s.found OR s.previous <> coalesce(s.before, ''::bytea)
+WHERE (s.digest <> {CHAINED} OR s.entries <> s.found OR s.previous <> coalesce(s.before, ''::bytea))
 ORDER BY s.entity_id, s.month_on
 """
+BROKEN_SEALS = _BROKEN.format(of="")
+BROKEN_SEAL = _BROKEN.format(of=_OF_MONTH)
 """The seals of closed months that do not follow from what they were made of, or not from the one before."""

@@ -10,7 +10,7 @@ from litestar.params import JSONBody, PathParameter
 
 from billing.periods import store
 from billing.periods.model import BookPeriod, BreakApproval, Seal, month_named
-from billing.periods.seal_sql import BROKEN_SEALS, CHANGED
+from billing.periods.seal_sql import BROKEN_SEAL, CHANGED_IN_MONTH
 from billing.runs.store import only_entity
 from marketplace.core.db import Database
 from marketplace.core.errors import NotFound
@@ -88,9 +88,11 @@ async def verify_seal(
         seal = await store.get_seal(tx, entity, span.from_on)
         if seal is None:
             raise NotFound(f"{month} was never closed")
-        changed = [f"merchant {row.merchant_id} entry {row.entry_no} {row.how}"
-                   for row in await tx.rows(CHANGED) if row.month == month]  # fmt: skip
-        broken = [row for row in await tx.rows(BROKEN_SEALS) if (row.entity_id, row.month) == (entity, month)]
+        await tx.plan_in_bulk()
+        of_month = {"entity": entity, "month_on": span.from_on}
+        rows = await tx.rows(CHANGED_IN_MONTH, **of_month)
+        changed = [f"merchant {row.merchant_id} entry {row.entry_no} {row.how}" for row in rows]
+        broken = await tx.rows(BROKEN_SEAL, **of_month)
     return Verdict(seal=seal, holds=not changed and not broken, changed=changed)
 
 

@@ -4,16 +4,19 @@ from datetime import date
 from typing import Any
 
 from marketplace.core.db import WORKER, Database
+from tests.matching.items import add_items, ours, theirs
 from tests.matching.market import bank_says, line, matched, name_accounts
 
 
 async def add_matching(db: Database) -> None:
-    """The bank paid a payout, for a fee of 0.02, and got something that nobody knows of."""
+    """The bank paid a payout, for a fee of 0.02, and got something that nobody knows of; a processor kept 1.65."""
     async with db.read(WORKER) as tx:
         paid: Any = await tx.row("SELECT * FROM billing.payout WHERE bank_ref = 'B-2'")
     await db.write(WORKER, "fay", name_accounts)
     unknown = line(777, text="who knows", bank_ref="X1", day=date(2018, 6, 4))
     await bank_says(db, [line(-paid.amount_minor - 2, bank_ref="B-2", day=date(2018, 6, 4)), unknown])
+    charged = theirs(10_000, "F", fee_minor=165, booked=False, day=date(2018, 6, 4))
+    await add_items(db, [charged, ours(10_000, "F", day=date(2018, 6, 4))])
     found = (await matched(db)).found
     assert (found["explained"], found["suspended"]) == (1, 1), found
 
@@ -42,6 +45,9 @@ MATCHING_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a line on suspense that is forgotten": (
         ["DELETE FROM billing.match_item WHERE suspense_id IS NOT NULL"], {"suspense-is-open-lines"},
+    ),
+    "a processor's fee that was never booked": (
+        ["UPDATE billing.entry SET source_id = -1 WHERE kind = 'processor_charged'"], {"processor-fees-are-entries"},
     ),
     "a residue that was never booked": (
         ["UPDATE billing.entry SET source_id = 1 WHERE kind = 'match_residue'"], {"residues-are-entries"},

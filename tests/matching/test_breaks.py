@@ -1,6 +1,6 @@
 """Breaks of every type, planted one by one: found with the right type, and nothing else is."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from billing.ledger.model import NewEntry, legs
 from billing.matching.model import Book, FeeLine, ItemKind
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.match_by_hand import approve_fees, propose_fees
-from tests.matching.items import add_items, ours, theirs
+from tests.matching.items import DAY, add_items, ours, theirs
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, tomorrow
 from tests.payments.market import MERCHANTS, add_merchants
 
@@ -130,6 +130,30 @@ async def test_fees_are_checked_against_what_was_agreed(market: Database) -> Non
     assert len(await groups(market)) == 6
     await matched(market)
     assert len(await found(market)) == 2
+
+
+async def test_fees_that_are_agreed_later_count_for_lines_of_their_days(market: Database) -> None:
+    """Lines matched before anything was agreed are looked at once it is, from the day on that it holds."""
+    await market.write(WORKER, "test", name_accounts)
+    early, late = DAY - timedelta(days=9), DAY
+    await add_items(market, [
+        row for name, day in (("A", early), ("B", late))
+        for row in (theirs(10_000, name, fee_minor=180, day=day), ours(10_000, name, day=day))
+    ])  # fmt: skip
+    await matched(market)
+    assert await found(market) == []
+    await tomorrow(market)
+    fees = (FeeLine(currency="EUR", fixed_minor=25, ppm=14_000),)
+    made = await market.write(WORKER, "fay", propose_fees, "card", late, fees)
+    await matched(market)
+    assert await found(market) == []
+    await tomorrow(market)
+    await market.write(WORKER, "col", approve_fees, made.processor_id, made.version)
+    await matched(market)
+    assert [one.detail for one in await found(market)] == ["fee 180 of B, agreed 165"]
+    await tomorrow(market)
+    await matched(market)
+    assert [one.detail for one in await found(market)] == ["fee 180 of B, agreed 165"]
 
 
 def test_ages_and_answers() -> None:

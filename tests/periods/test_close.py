@@ -62,6 +62,9 @@ async def test_a_month_is_closed_sealed_and_its_seal_is_what_its_entries_say(mar
     assert view.period.state is PeriodState.CLOSED
     assert {check.name: check.state for check in view.checks} == {
         "bank-is-statement": CheckState.GREEN,
+        "clearing-is-items": CheckState.GREEN,
+        "suspense-is-lines": CheckState.GREEN,
+        "breaks-are-accepted": CheckState.GREEN,
         "clearing-is-lines": CheckState.GREEN,
         "control-is-zero": CheckState.GREEN,
         "merchants-are-statements": CheckState.GREEN,
@@ -208,7 +211,7 @@ async def test_whoever_prepared_a_close_does_not_do_it_and_two_reopen(market: Da
 
 async def test_a_red_proof_stops_the_close_until_a_second_person_approves_what_it_found(market: Database) -> None:
     await market.write(WORKER, MAKER, soft_close, MAY_CLOSE)
-    legs = (Leg(int(Account.BANK), 300), Leg(int(Account.SUSPENSE), -300))
+    legs = (Leg(int(Account.BANK), 300), Leg(int(Account.PROCESSOR_FEES), -300))
     cmd = ProposeJournal(merchant_id=-1, currency="EUR", legs=legs, reason="bank", evidence="slip", effective_on=MAY_31)
     proposed = await market.write(WORKER, MAKER, propose_journal, cmd)
     decided = DecideJournal(merchant_id=-1, journal_id=proposed.journal_id, is_controller=True)
@@ -277,6 +280,15 @@ async def test_a_run_is_reversed_only_in_a_month_that_is_open(market: Database) 
     ("merchants-are-statements", "DELETE FROM billing.statement WHERE merchant_id = 2"),
     ("subledgers-are-ledger", "UPDATE billing.payout SET amount_minor = amount_minor + 1 WHERE merchant_id = 1"),
     ("tax-is-documents", "UPDATE billing.document SET vat_minor = vat_minor + 1 WHERE merchant_id = 1"),
+    ("clearing-is-items", "UPDATE billing.account_day SET debit_minor = debit_minor + 1 WHERE account = 1020"),
+    ("suspense-is-lines", """INSERT INTO billing.match_item (item_id, book, side, kind, owner_id, source_id, entity_id,
+        currency, amount_minor, reference, batch_ref, keys, party, party_account, words, day, expected_on, sort_key,
+        booked, suspense_id) VALUES (1, 'bank', 'theirs', 'bank_line', 0, 7, 1, 'EUR', 5, '', '', '{}', '', '', '',
+        '2018-05-30', '2018-05-30', '', false, 3)"""),
+    ("suspense-is-lines", """UPDATE billing.account_day SET account = 2900, dimension = 7
+        WHERE merchant_id = 2 AND account = 4000"""),
+    ("breaks-are-accepted", """INSERT INTO billing.recon_break VALUES (1, 'item:1', 'amount', 'accepting', NULL, NULL,
+        1, 'EUR', 5, 'x', '2018-05-31', now(), NULL, now(), NULL, 'x', 'late')"""),
     ("bank-is-statement", """INSERT INTO billing.bank_statement VALUES (9, 1, 'statement', 'DE1', 'EUR', '1', '',
         '2018-05-01', '2018-05-31', 0, 55, 1, 55, '{}')"""),
 ])  # fmt: skip
@@ -284,7 +296,8 @@ async def test_every_proof_of_the_checklist_can_fail(market: Database, proof: st
     async def plant(tx: Tx) -> None:
         await tx.raw.execute("SET LOCAL session_replication_role = replica")
         await tx.execute(
-            """INSERT INTO billing.debtor_account VALUES (1, 'EUR', 'House', 'iban', 'DE1', '', 'x', now())"""
+            """INSERT INTO billing.match_account VALUES ('DE1', 'bank', 1, NULL, '', 0, '2018-01-01', 'x', now()),
+               ('card', 'processor', 1, 1, '', 0, '2018-01-01', 'x', now())"""
         )
         await tx.execute("INSERT INTO billing.bank_file (file_id, content_hash, name, size_bytes, state, received_at,"
                          " received_by, moved_at) VALUES (9, 'x', 'x', 1, 'read', now(), 'x', now())")  # fmt: skip

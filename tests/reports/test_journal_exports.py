@@ -1,9 +1,12 @@
 """The journal in every format says what the ledger says; hledger's by its own grammar and assertions, re-added here."""
 
+import asyncio
 import csv
 import datetime as dt
 import re
+import shutil
 import sys
+from asyncio.subprocess import PIPE
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
@@ -33,6 +36,7 @@ from tests.builders import ENTITY, add_orders
 
 NASTY = '=so, "shop" ; | \\ ünïcode, 店'
 Stands = dict[tuple[int, str], int]
+HLEDGER = shutil.which("hledger")
 
 
 @pytest.fixture
@@ -126,6 +130,37 @@ async def test_hledger_reads_the_journal_and_its_balances_are_ours(books: Databa
     at = text.rindex(" = ")
     with pytest.raises(AssertionError, match="="):
         Hledger(text[:at] + " = 9" + text[at + 3 :])
+
+
+@pytest.mark.skipif(HLEDGER is None, reason="hledger is not installed here: its own check of the journal did not run")
+@pytest.mark.parametrize("extract", [Extract(), Extract(from_on=date(2018, 5, 4), to_on=date(2019, 6, 1))])
+async def test_hledger_itself_checks_the_journal(books: Database, tmp_path: Path, extract: Extract) -> None:
+    """Strictly: accounts and commodities are declared, transactions balance, and so does every assertion."""
+    file = tmp_path / "all.journal"
+    await export_journal(books, JournalFormat.HLEDGER, file, extract)
+    assert await _hledger(file, "check", "--strict") == ""
+    found: Stands = {}
+    for row in csv.DictReader(
+        (await _hledger(file, "balance", "--flat", "--layout=bare", "-N", "-O", "csv")).splitlines()
+    ):
+        found[int(row["account"].split(":")[2][:4]), row["commodity"]] = minor_from_text(
+            row["balance"], row["commodity"]
+        )
+    assert {key: minor for key, minor in found.items() if minor} == await stands(books)
+    text = file.read_text()
+    at = text.rindex(" = ")
+    file.write_text(text[:at] + " = 12345 JPY" + text[text.index("\n", at) :])
+    with pytest.raises(AssertionError, match="balance assertion"):
+        await _hledger(file, "check")
+
+
+async def _hledger(file: Path, *asked: str) -> str:
+    """What hledger answers. Raises AssertionError with what it says against the file."""
+    assert HLEDGER is not None
+    run = await asyncio.create_subprocess_exec(HLEDGER, "-f", file, *asked, stdout=PIPE, stderr=PIPE)
+    answer, refusal = await run.communicate()
+    assert run.returncode == 0, refusal.decode()
+    return answer.decode()
 
 
 @pytest.mark.parametrize("from_on", [date(2018, 5, 1), date(2018, 5, 4), date(2019, 1, 1)])

@@ -68,6 +68,8 @@ async def make_group(
     group_id = await store.add_group(
         tx, draft, theirs, rules_version=rules_version, run_id=run_id, proposal_id=proposal_id
     )
+    if charged := [line for line in fresh if line.charge_minor]:
+        await _charge(tx, house, group_id, charged)
     if draft.residue_minor:
         assert draft.residue_kind is not None
         await _residue(tx, house, group_id, theirs[0], draft.residue_kind, draft.residue_minor)
@@ -144,6 +146,34 @@ async def _residue(tx: Tx, house: int, source_id: int, line: Item, kind: Residue
     await post(tx, house, "match_residue", source_id, line, legs)
 
 
+async def _charge(tx: Tx, house: int, group_id: int, lines: Sequence[Item]) -> None:
+    """Book what these lines of a group cost, once, whatever becomes of the group."""
+    fees: dict[int, int] = {}
+    for line in lines:
+        fees[line.processor_id or 0] = fees.get(line.processor_id or 0, 0) + line.charge_minor
+    legs = [leg for processor_id, fee in fees.items() for leg in postings.processor_charged(fee, processor_id)]
+    await store.note_charged(tx, [line.item_id for line in lines], group_id)
+    if legs:
+        await post(tx, house, "processor_charged", group_id, lines[0], tuple(legs))
+
+
+async def book_charges(tx: Tx) -> None:
+    """Book what processors charged for the lines that were matched with being listed: a day of one in one entry."""
+    entries = []
+    for charge in await store.new_charges(tx):
+        entry = NewEntry(
+            merchant_id=await _house(tx, charge.entity_id),
+            kind="processor_charged",
+            source_id=charge.source_id,
+            currency=charge.currency,
+            occurred_at=tx.now,
+            effective_on=charge.day,
+            legs=postings.processor_charged(charge.fee_minor, charge.processor_id),
+        )
+        entries.append(entry)
+    await ledger.post(tx, entries)
+
+
 async def post(tx: Tx, house: int, kind: str, source_id: int, item: Item, legs: tuple[Leg, ...]) -> None:
     """Book in the house's books, on the item's day or the first open one after it."""
     entry = NewEntry(
@@ -174,7 +204,7 @@ async def _tell(tx: Tx, deed: str, topic: str, group_id: int, draft: Draft, thei
 async def take_back(tx: Tx, group: Group, *, proposal_id: int, reason: str) -> int:
     """Take a group back: its items are open again, its residue is reversed, lines of a bank go back on suspense.
 
-    What the match booked stays booked, and is what our books now expect at the bank.
+    What the match booked stays booked, fees too, and is what our books now expect at the bank.
     Raises Conflict when the group is not live any more.
     """
     items = await store.items_of(tx, [*group.theirs, *group.ours])

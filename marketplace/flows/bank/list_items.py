@@ -11,6 +11,7 @@ from billing.matching.calendars import business_days_after
 from billing.matching.model import Run
 from marketplace.core import blocks
 from marketplace.core.db import Tx
+from marketplace.flows.bank.book_matches import book_charges
 from marketplace.flows.bank.list_items_sql import LIST, NEW, REFRESH, SOURCES
 
 _DAYS_AHEAD = 60
@@ -41,7 +42,10 @@ async def list_items(tx: Tx, run: Run) -> Listed:
         listed += new.rowcount
     if listed:
         await blocks.reserve(tx, "match_item", listed)
-    return Listed(listed, await store.keep_new(tx, run) if listed else 0)
+    groups = await store.keep_new(tx, run) if listed else 0
+    if groups:
+        await book_charges(tx)
+    return Listed(listed, groups)
 
 
 async def _dues(tx: Tx) -> dict[str, Any]:

@@ -53,4 +53,16 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
               ON e.source_id = g.group_id
             WHERE g.residue_minor IS DISTINCT FROM e.minor""",
     ),
+    (
+        "processor-fees-are-entries",
+        "what a processor charged for a line that was ever matched is booked, once",
+        f"""SELECT coalesce(i.source_id, e.source_id), i.lines, i.minor, e.minor
+            FROM (SELECT booked_as AS source_id, count(*) AS lines, sum(fee_minor) AS minor FROM billing.match_item
+                  WHERE side = 'theirs' AND NOT booked AND fee_minor <> 0
+                    AND (group_id IS NOT NULL OR booked_as IS NOT NULL) GROUP BY booked_as) AS i
+            FULL JOIN (SELECT e.source_id, -sum(leg.amount) AS minor FROM {_LEGS}
+                       WHERE e.kind = 'processor_charged' AND leg.account = 1020 GROUP BY e.source_id) AS e
+              ON e.source_id = i.source_id
+            WHERE i.source_id IS NULL OR i.minor <> coalesce(e.minor, 0)""",
+    ),
 )

@@ -7,3 +7,5 @@ IF to_regclass('pg_catalog.pg_dist_partition') IS NULL THEN
     END LOOP;
 END IF;
 END $$
+;;
+CREATE INDEX ix_entry_effective_on ON billing.entry USING brin (effective_on) WITH (autosummarize = on)
