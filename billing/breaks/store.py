@@ -149,6 +149,18 @@ async def limits_of(tx: Tx, entity_id: int, currency: str) -> Limits:
     return Limits(entity_id=entity_id, currency=currency, **(row._mapping if row else {}))
 
 
+async def set_the_limits(tx: Tx, entity_id: int, currency: str) -> bool:
+    """Whether it was the transaction's actor who set the limits that are in force."""
+    return bool(
+        await tx.scalar(
+            "SELECT set_by = :actor FROM billing.write_off_limit WHERE entity_id = :entity AND currency = :currency",
+            actor=tx.actor,
+            entity=entity_id,
+            currency=currency,
+        )
+    )
+
+
 async def list_limits(tx: Tx, *, entity_id: int | None, currency: str | None) -> list[Limits]:
     """The limits that were set."""
     rows = await tx.rows(

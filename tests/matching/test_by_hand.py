@@ -220,3 +220,17 @@ async def test_what_is_expected_and_never_comes_is_written_off(db: Database) -> 
         (Account.ADJUSTMENTS, 0): ours.amount_minor,
     }  # fmt: skip
     await check_books(db)
+
+
+async def test_nobody_writes_off_alone_by_a_limit_of_ones_own(db: Database) -> None:
+    theirs, _ = await one_each(db)
+    limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=10**6, controller_minor=10**6)
+    await db.write(WORKER, "col", set_limits, limits)
+    [one] = [one for one in await live_breaks(db) if one.item_id == theirs.item_id]
+    say = SayOfBreak(break_id=one.break_id, words="old", is_controller=True)
+    assert (await db.write(WORKER, "col", write_off, say)).state is BreakState.WRITING_OFF
+    with pytest.raises(Forbidden, match="another person"):
+        await db.write(WORKER, "col", approve_break, say)
+    done = await db.write(WORKER, "cora", approve_break, say)
+    assert (done.state, done.asked_by, done.decided_by) == (BreakState.WRITTEN_OFF, "col", "cora")
+    await check_books(db)

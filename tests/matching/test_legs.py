@@ -61,6 +61,30 @@ async def test_a_claim_that_is_paid_in_two_parts(db: Database) -> None:
     await check_books(db)
 
 
+async def test_both_parts_of_a_claim_name_it_in_the_same_words(db: Database) -> None:
+    await payers.market(db)
+    await payers.sold(db)
+    claim = await payers.claim(db)
+    await db.write(WORKER, "fay", name_accounts)
+    await matched(db)
+    reference = await reference_of(db)
+    for first, minor, before in ((True, 5_000, 0), (False, claim.open_minor - 5_000, 5_000)):
+        bank_ref = "H1" if first else "H2"
+        await bank_says(
+            db, [line(minor, text=f"pays {reference}", end_to_end=reference, bank_ref=bank_ref)], opening=before
+        )
+        await matched(db)
+        if first and (waiting := await open_items(db, kind=ItemKind.BANK_LINE)):
+            [owed] = await open_items(db, kind=ItemKind.CLAIM)
+            cmd = ProposeMatch(theirs=(waiting[0].item_id,), ours=(owed.item_id,), reason="a part")
+            proposal = await db.write(WORKER, "fay", propose_match, cmd)
+            await db.write(WORKER, "col", approve_match, proposal.proposal_id)
+    assert await open_items(db, book=Book.BANK) == []
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT remitted_minor FROM billing.payer_claim") == claim.open_minor
+    await check_books(db)
+
+
 async def test_an_ad_receipt_that_finance_recorded_meets_the_banks_line(db: Database) -> None:
     async def topped_up(tx: Tx) -> None:
         await add_ad_market(tx)

@@ -124,6 +124,7 @@ async def _book(tx: Tx, item: Item, draft: Draft, theirs: Sequence[Item], ours: 
         await confirm_payout(tx, cmd)
     elif item.kind is ItemKind.CLAIM:
         minor = min(item.amount_minor, _sum(theirs) - draft.residue_minor - (_sum(ours) - item.amount_minor))
+        ref = f"{line.reference} line {line.source_id}".strip()  # a payer may write the same on every instalment
         paid = Remit(
             payer_id=item.owner_id, claim_id=item.source_id, amount_minor=minor, bank_ref=ref, received_on=line.day
         )

@@ -51,15 +51,19 @@ async def accept(tx: Tx, cmd: SayOfBreak) -> Break:
 async def write_off(tx: Tx, cmd: SayOfBreak) -> Break:
     """Write a break off, at once where the role may, else once a second person agrees.
 
+    A limit that one has set oneself lets one do nothing alone, or it would do away with the second person.
+
     Raises NotFound; Conflict for one that is dealt with; Invalid for one that is no item, or of two currencies.
     """
     one = await _live(tx, cmd.break_id)
     _check_worth(one)
     limits = await _limits(tx, one)
-    if abs(one.amount_minor) > limits.of(is_controller=cmd.is_controller):
+    own = await store.set_the_limits(tx, limits.entity_id, limits.currency)
+    single = own and await policies.is_on(tx, "single_operator")
+    if abs(one.amount_minor) > limits.of(is_controller=cmd.is_controller) or own is not single:
         return await _ask(tx, cmd, BreakState.WRITING_OFF)
     check_move(one, BreakState.WRITTEN_OFF)
-    return await _write_off(tx, msgspec.structs.replace(one, reason=cmd.words), single=False, **_evidence(cmd))
+    return await _write_off(tx, msgspec.structs.replace(one, reason=cmd.words), single=single, **_evidence(cmd))
 
 
 async def approve_break(tx: Tx, cmd: SayOfBreak) -> Break:
