@@ -1,0 +1,88 @@
+"""The pages of winning merchants: how far leads come, who is stuck, and what became of each."""
+
+from datetime import date
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from marketplace.consoles import leads_queries
+from marketplace.consoles.layout import PathId, send
+from marketplace.consoles.leads_queries import FunnelPage, LeadFilter
+from marketplace.consoles.lists import Listing, Sort
+from marketplace.consoles.plots import Figure, funnel
+from marketplace.core.db import STAFF, Database
+from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.flows.acquisition.show_funnel import ShowFunnel
+from marketplace.web.auth import ActorRequest
+from marketplace.web.i18n import Speech, speech
+from supply.leads.model import LeadState, Model
+
+_NEWEST, _LONGEST = Sort("entered", falling=True), Sort("since", falling=False)
+InState = Annotated[LeadState | None, QueryParameter(name="state")]
+From = Annotated[date | None, QueryParameter(name="from")]
+To = Annotated[date | None, QueryParameter(name="to")]
+Window = Annotated[int | None, QueryParameter(ge=0, le=3_650)]
+
+
+@get("/funnel")
+async def funnel_board(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    model: FromQuery[Model] = Model.PLATFORM,
+    channel: FromQuery[str | None] = None,
+    from_on: From = None,
+    to_on: To = None,
+    window: Window = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """A business model's funnel: how many go on from each stage, how soon, by cohort; and who is stuck."""
+    asked = ShowFunnel(
+        model=model, channel=channel or None, from_on=from_on, to_on=to_on, window_days=window
+    )  # fmt: skip
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.funnel_page(tx, asked, decode_cursor(before, tuple[date, int]))
+    wanted = {"model": model.value, "channel": channel, "from": from_on, "to": to_on, "window": window}
+    return send(
+        request, "ops/funnel.html", page, "funnel",
+        figure=drawn(page, speech(request.user.locale)), models=list(Model),
+        listing=Listing("/ops/funnel", wanted, _LONGEST), cursor=encode_cursor(page.older) if page.older else None,
+    )  # fmt: skip
+
+
+def drawn(page: FunnelPage, say: Speech) -> Figure:
+    """How many entered each stage."""
+    return funnel([(say.name("stage", each.stage), each.figures.entered) for each in page.report.stages])
+
+
+@get("/leads")
+async def leads(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    model: FromQuery[Model | None] = None,
+    in_state: InState = None,
+    owner: FromQuery[int | None] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Leads, the newest first."""
+    (key,) = decode_cursor(before, tuple[int]) or (None,)
+    wanted = LeadFilter(model=model, state=in_state, owner_id=owner)
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.leads_page(tx, wanted, key)
+    said = {"model": model, "state": in_state, "owner": owner}
+    return send(
+        request, "ops/leads.html", page, "leads", models=list(Model), states=list(LeadState),
+        listing=Listing("/ops/leads", said, _NEWEST), cursor=encode_cursor((page.older,)) if page.older else None,
+    )  # fmt: skip
+
+
+@get("/leads/{lead_id:int}")
+async def lead(request: ActorRequest, db: NamedDependency[Database], lead_id: PathId) -> Response[str]:
+    """A lead: its way through the funnel, what was done about it, and who was there."""
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.lead_page(tx, lead_id)
+    return send(request, "ops/lead.html", page, "leads")
+
+
+PAGES = [funnel_board, leads, lead]
