@@ -10,20 +10,35 @@ from litestar.params import FromQuery, QueryParameter
 from marketplace.consoles import leads_queries
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.leads_queries import FunnelPage, LeadFilter
-from marketplace.consoles.lists import Listing, Sort
+from marketplace.consoles.lists import Listing, Sort, given
 from marketplace.consoles.plots import Figure, funnel
 from marketplace.core.db import STAFF, Database
+from marketplace.core.errors import Invalid
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition.show_funnel import ShowFunnel
+from marketplace.metrics.periods import check_day
 from marketplace.web.auth import ActorRequest
 from marketplace.web.i18n import Speech, speech
 from supply.leads.model import LeadState, Model
 
 _NEWEST, _LONGEST = Sort("entered", falling=True), Sort("since", falling=False)
-InState = Annotated[LeadState | None, QueryParameter(name="state")]
-From = Annotated[date | None, QueryParameter(name="from")]
-To = Annotated[date | None, QueryParameter(name="to")]
-Window = Annotated[int | None, QueryParameter(ge=0, le=3_650)]
+_WINDOW_MAX = 3_650
+_ID_MAX = 2**63 - 1
+InState = Annotated[str | None, QueryParameter(name="state")]
+From = Annotated[str | None, QueryParameter(name="from")]
+To = Annotated[str | None, QueryParameter(name="to")]
+
+
+def _day(said: str | None, name: str) -> date | None:
+    on = given(said, date, name)
+    return check_day(on, name) if on else None
+
+
+def _number(said: str | None, name: str, most: int) -> int | None:
+    number = given(said, int, name)
+    if number is not None and not 0 <= number <= most:
+        raise Invalid(f"{name}: must be from 0 to {most}", pointer=f"/{name}")
+    return number
 
 
 @get("/funnel")
@@ -34,13 +49,17 @@ async def funnel_board(
     channel: FromQuery[str | None] = None,
     from_on: From = None,
     to_on: To = None,
-    window: Window = None,
+    window: FromQuery[str | None] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """A business model's funnel: how many go on from each stage, how soon, by cohort; and who is stuck."""
     asked = ShowFunnel(
-        model=model, channel=channel or None, from_on=from_on, to_on=to_on, window_days=window
-    )  # fmt: skip
+        model=model,
+        channel=channel or None,
+        from_on=_day(from_on, "from"),
+        to_on=_day(to_on, "to"),
+        window_days=_number(window, "window", _WINDOW_MAX),
+    )
     async with db.read(STAFF) as tx:
         page = await leads_queries.funnel_page(tx, asked, decode_cursor(before, tuple[date, int]))
     wanted = {"model": model.value, "channel": channel, "from": from_on, "to": to_on, "window": window}
@@ -60,14 +79,18 @@ def drawn(page: FunnelPage, say: Speech) -> Figure:
 async def leads(
     request: ActorRequest,
     db: NamedDependency[Database],
-    model: FromQuery[Model | None] = None,
+    model: FromQuery[str | None] = None,
     in_state: InState = None,
-    owner: FromQuery[int | None] = None,
+    owner: FromQuery[str | None] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """Leads, the newest first."""
     (key,) = decode_cursor(before, tuple[int]) or (None,)
-    wanted = LeadFilter(model=model, state=in_state, owner_id=owner)
+    wanted = LeadFilter(
+        model=given(model, Model, "model"),
+        state=given(in_state, LeadState, "state"),
+        owner_id=_number(owner, "owner", _ID_MAX),
+    )
     async with db.read(STAFF) as tx:
         page = await leads_queries.leads_page(tx, wanted, key)
     said = {"model": model, "state": in_state, "owner": owner}

@@ -31,6 +31,10 @@ class FunnelPage(msgspec.Struct, frozen=True):
     people: Mapping[int, str]
     older: tuple[date, int] | None
 
+    @property
+    def channel_names(self) -> dict[str, str]:
+        return {each.code: each.name for each in self.channels}
+
 
 class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     """None leaves a side open."""
