@@ -30,7 +30,7 @@ BEGAN = datetime(2018, 7, 2, 9, tzinfo=UTC)
 
 @pytest.fixture(scope="module", autouse=True)
 async def leads(market: Database) -> list[Lead]:
-    """57 leads, most since July: every third qualified after two days, every sixth of all signed; nobody works on the rest.
+    """57 leads, most since July: every third qualified after two days, every sixth signed; nobody works on the rest.
 
     Rita holds those that are signed and was twice at the first, which came in twice; one is of a tool.
     """
