@@ -59,6 +59,8 @@ _TABS = {
     "ops": (
         Tab("home", "/ops"),
         Tab("steering", "/ops/steering"),
+        Tab("funnel", "/ops/funnel"),
+        Tab("leads", "/ops/leads"),
         Tab("merchants", "/ops/merchants"),
         Tab("campaigns", "/ops/campaigns"),
         Tab("promotions", "/ops/promotions"),

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,6 +11,7 @@ from litestar import Response
 
 from marketplace.core.errors import Invalid
 
+T = TypeVar("T")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take for the beginning of a formula, in a text that somebody else has written."""
 
@@ -72,6 +73,16 @@ class Listing(msgspec.Struct, frozen=True):
     def _with(self, sort: str) -> str:
         given = {name: value for name, value in self.wanted.items() if value not in {None, ""}}
         return urlencode({**given, "sort": sort})
+
+
+def given(said: str | None, kind: type[T], name: str) -> T | None:
+    """What a field of a filter says, as the form sends it: None where it was left empty. Raises Invalid."""
+    if not said:
+        return None
+    try:
+        return msgspec.convert(said, kind, strict=False)
+    except msgspec.ValidationError as fault:
+        raise Invalid(f"{name}: {fault}", pointer=f"/{name}") from fault
 
 
 def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[str]:

@@ -11,6 +11,7 @@ from marketplace.consoles import ops_queries
 from marketplace.consoles.campaigns import PAGES as CAMPAIGNS
 from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
+from marketplace.consoles.leads import PAGES as LEADS
 from marketplace.consoles.ops_queries import OpsHome
 from marketplace.consoles.promotion_builder import PAGES as BUILDER
 from marketplace.consoles.promotions import PAGES as PROMOTIONS
@@ -116,6 +117,7 @@ async def steering(
 
 _HANDLERS: list[ControllerRouterHandler] = [
     *(home, steering, merchants, parked),
+    *LEADS,
     *CAMPAIGNS,
     *CHANGES,
     *PROMOTIONS,

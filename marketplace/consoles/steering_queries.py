@@ -12,9 +12,10 @@ from marketplace.flows.steering.set_goals import GoalProgress, show_goal
 from marketplace.flows.steering.show_metrics import AskMetrics, Tree, TreeNode, show_tree
 from marketplace.metrics import alerts_sql, goals_sql
 from marketplace.metrics.alerts_sql import AlertRule
+from marketplace.metrics.drivers import NORTH_STARS
 from marketplace.metrics.periods import Grain, check_day, last_complete, span_of
 
-ROOTS = ("completed_orders", "gmv_completed", "platform_revenue")
+ROOTS = (*NORTH_STARS.values(), "gmv_completed", "platform_revenue")
 GOALS_MAX = 20
 ALERTS_MAX = 20
 

@@ -171,11 +171,15 @@ _ratio("rolling_retention", "cohort_active_or_later", "cohort", "members active 
 _ratio("logo_churn", "churned", "retained_at_start", "alive at the start, last order in the period and none since"
        " for 60 days, or three of their median gaps", _DOWN)  # fmt: skip
 _ratio("reactivation_rate", "returned", "churned_at_start", "churned at the start and back in the period")
-_ratio("grr", "kept_revenue_minor", "start_revenue_minor", "revenue of the start's merchants, at most what it was")
+_ratio("grr", "kept_revenue_minor", "start_revenue_minor", "of merchants who brought revenue in the period before, what"
+       " they bring now, each at most what it was")  # fmt: skip
 _NRR = Sum(("start_revenue_minor", "expansion_minor"), ("contraction_minor", "churned_revenue_minor"))
-_ratio("nrr", _NRR, "start_revenue_minor", "revenue of the start's merchants; three months with the same a year before")
+_define("nrr", Unit.RATIO, Ratio(_NRR, "start_revenue_minor"), "of merchants who brought revenue in the period before,"
+        " what they bring now", version_no=2)  # fmt: skip
+_ratio("nrr_year", "year_end_minor", "year_start_minor", "the same of three months to the end of the period, against"
+       " the same three a year before")  # fmt: skip
 _GMV_NRR = Sum(("start_gmv_minor", "gmv_expansion_minor"), ("gmv_contraction_minor", "churned_gmv_minor"))
-_ratio("gmv_nrr", _GMV_NRR, "start_gmv_minor", "the same of GMV")
+_ratio("gmv_nrr", _GMV_NRR, "start_gmv_minor", "as NRR, of completed GMV")
 _ratio(
     "quick_ratio", Sum(("new_revenue_minor", "reactivated_revenue_minor", "expansion_minor")),
     Sum(("contraction_minor", "churned_revenue_minor")), "revenue won by revenue lost",
@@ -188,8 +192,9 @@ _count("marketing_qualified_leads", "fit and engagement above the scoring's boun
 _count("accepted_leads", "taken up by sales within its time (SAL)", formula="leads_accepted")
 _count("signed_merchants", "leads that signed", formula="leads_signed")
 _count("activated_merchants", "leads that reached the stage where the merchant lives", formula="leads_activated")
-_ratio("mql_to_sql", "cohort_sql", "cohort_mql", "MQLs of the period that became SQLs within a window")
-_ratio("mql_to_sql_period", "leads_qualified", "leads_marketing", "SQLs by MQLs of the same days: no cohort")
+_ratio("mql_to_sql", "cohort_sql", "cohort_mql", "MQLs of the period that people qualified within 30 days")
+_define("mql_to_sql_period", Unit.RATIO, Ratio("leads_confirmed", "leads_marketing"), "what people qualified by what"
+        " the score did on the same days: no cohort", version_no=2)  # fmt: skip
 _ratio("win_rate", "leads_won", Sum(("leads_won", "leads_lost")), "won by closed in the period; open ones left out")
 _define("sales_cycle", Unit.DAYS, "days_qualified_to_signed", "median from qualified to signed", _DOWN)
 _define(
@@ -204,12 +209,35 @@ _ratio("lead_velocity", Sum(("leads_qualified",), ("leads_qualified_before",)), 
 _ratio("visits_per_rep_day", "valid_visits", "rep_days", "visits that count by days that reps worked")
 _ratio("signed_per_visit", "leads_signed", "valid_visits", "signed by visits that count")
 _money("acquisition_spend", "all that was spent on channels", _NEITHER, formula="spend_minor")
-_define("paid_cac", Unit.MINOR, Ratio("variable_spend_minor", "leads_activated"), "media and variable cost by merchants"
-        " activated", _DOWN)  # fmt: skip
-_define("loaded_cac", Unit.MINOR, Ratio("spend_minor", "leads_activated"), "all cost by merchants activated", _DOWN)
+_define("cohort_cost", Unit.MINOR, "cohort_cost_minor", "spent in the period, with commission and rewards of the leads"
+        " that began in it", _NEITHER)  # fmt: skip
+_define("cohort_activated_merchants", Unit.COUNT, "cohort_activated", "of the leads that began in the period")
+_define("paid_cac", Unit.MINOR, Ratio("cohort_paid_minor", "cohort_activated"), "media and variable cost by merchants"
+        " activated of the leads that began in the period", _DOWN, version_no=2)  # fmt: skip
+_define("loaded_cac", Unit.MINOR, Ratio("cohort_cost_minor", "cohort_activated"), "all cost by merchants activated of"
+        " the leads that began in the period", _DOWN, version_no=2)  # fmt: skip
 _define("payback", Unit.MONTHS, "payback_months", "first month by which contribution has reached cost", _DOWN)
 _define("ltv", Unit.MINOR, "ltv_minor", "contribution per merchant of a cohort to a horizon, discounted")
 _ratio("ltv_to_cac", "ltv_minor", "cac_minor", "of the same cohort and margin")
+
+# What merchants use: the North Stars of a tool, of hardware and of a service.
+_define(
+    "active_subscriptions", Unit.COUNT,
+    Sum(("subscriptions_at_start", "subscriptions_new"), ("subscriptions_ended",)),
+    "paid for at least once and not ended at the end of the period",
+)  # fmt: skip
+_define("subscriptions_at_start", Unit.COUNT, "subscriptions_at_start", "on the day before the period")
+_count("new_subscriptions", "paid for the first time", formula="subscriptions_new")
+_count("ended_subscriptions", "ended after they were paid for", _DOWN, formula="subscriptions_ended")
+_define("installed_units", Unit.COUNT, Sum(("units_at_start", "units_installed"), ("units_returned",)),
+        "devices installed and not returned at the end of the period")  # fmt: skip
+_define("units_at_start", Unit.COUNT, "units_at_start", "on the day before the period")
+_count("newly_installed_units", "devices installed", formula="units_installed")
+_count("returned_units", "devices that came back after they were installed", _DOWN, formula="units_returned")
+_define("turnover_served", Unit.MINOR, "served_minor", "merchants' turnover of closed months that a share is taken of,"
+        " by the month's first day")  # fmt: skip
+_define("merchants_served", Unit.COUNT, "merchants_served", "whose closed months are in the turnover served")
+_define("turnover_per_merchant_served", Unit.MINOR, Ratio("served_minor", "merchants_served"), "on average")
 
 # Ads and promotions.
 _ratio("ctr", "ad_clicks", "ad_impressions", "clicks by impressions")

@@ -7,6 +7,13 @@ what is sold (x average order value), and that drives what is earned (x what of 
 from marketplace.metrics.contributions import Drivers, Op
 
 NORTH_STAR = "completed_orders"
+NORTH_STARS = {
+    "platform": NORTH_STAR,
+    "tool": "active_subscriptions",
+    "hardware": "installed_units",
+    "service": "turnover_served",
+}
+"""Of each business model that merchants are won by: what a merchant has of it, not what it pays."""
 
 DRIVERS: dict[str, Drivers] = {
     "platform_revenue": Drivers(Op.PRODUCT, ("gmv_completed", "revenue_rate")),
@@ -27,7 +34,16 @@ DRIVERS: dict[str, Drivers] = {
         ("new_active_merchants", "reactivated_merchants", "deactivated_merchants"),
         frozenset({"deactivated_merchants"}),
     ),
-    "loaded_cac": Drivers(Op.RATIO, ("acquisition_spend", "activated_merchants")),
+    "loaded_cac": Drivers(Op.RATIO, ("cohort_cost", "cohort_activated_merchants")),
+    "active_subscriptions": Drivers(
+        Op.SUM,
+        ("subscriptions_at_start", "new_subscriptions", "ended_subscriptions"),
+        frozenset({"ended_subscriptions"}),
+    ),
+    "installed_units": Drivers(
+        Op.SUM, ("units_at_start", "newly_installed_units", "returned_units"), frozenset({"returned_units"})
+    ),
+    "turnover_served": Drivers(Op.PRODUCT, ("merchants_served", "turnover_per_merchant_served")),
 }
 
 

@@ -3,7 +3,7 @@
 All of it is read from what is rolled up; a period of a market costs a few milliseconds however many orders it had.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -121,13 +121,18 @@ async def _accounts(tx: Tx, of: Of, span: Span, wanted: Mapping[str, tuple[tuple
     return {name: sign * sum(minor.get(code, 0) for code in group) for name, (group, sign) in wanted.items()}
 
 
-_MERCHANTS = """
-SELECT count(*) FILTER (WHERE state = 'live' AND joined_on < :to_on) AS live_merchants,
-       count(*) FILTER (WHERE joined_on >= :from_on AND joined_on < :to_on) AS joined,
-       count(*) FILTER (WHERE joined_on >= :from_on AND joined_on < :to_on AND EXISTS (
+ACTIVATED_WITHIN = 30
+"""Days from going live to the first completed order of a merchant that is activated."""
+_JOINED = f"""
+SELECT count(*) AS joined, max(joined_on) AS last_on,
+       count(*) FILTER (WHERE EXISTS (
            SELECT FROM metrics.merchant_span s WHERE s.merchant_id = m.merchant_id AND s.measure = 'active' AND s.first
-             AND s.from_on <= m.joined_on + 30)) AS joined_activated
-FROM supply.merchant m WHERE entity_id = :entity
+             AND s.from_on <= m.joined_on + {ACTIVATED_WITHIN})) AS joined_activated
+FROM supply.merchant m
+WHERE joined_on >= :from_on AND joined_on < :to_on AND (CAST(:entity AS integer) IS NULL OR entity_id = :entity)
+"""
+_LIVE = """
+SELECT count(*) FROM supply.merchant WHERE entity_id = :entity AND state = 'live' AND joined_on < :to_on
 """
 _WITH_ORDER = f"SELECT count(DISTINCT merchant_id) FROM metrics.order_day WHERE {_IN_PERIOD} AND placed > 0"
 _BUYERS = """
@@ -136,10 +141,19 @@ WHERE entity_id = :entity AND currency = :currency AND delivered_on >= :from_on 
 """
 
 
+async def activation(tx: Tx, span: Span, entity_id: int | None = None) -> Any:
+    """Merchants that went live in a period, those of them activated by now, and the last day that one of them did."""
+    return await tx.row(_JOINED, from_on=span.from_on, to_on=span.to_on, entity=entity_id)
+
+
 async def _merchants(tx: Tx, of: Of, span: Span) -> Found:
-    row = await tx.row(_MERCHANTS, **_bound(of, span))
-    assert row is not None
-    return {**row._mapping, "merchants_with_order": await tx.scalar(_WITH_ORDER, **_bound(of, span))}
+    found = await activation(tx, span, of.entity_id)
+    return {
+        "joined": found.joined,
+        "joined_activated": found.joined_activated,
+        "live_merchants": await tx.scalar(_LIVE, entity=of.entity_id, to_on=span.to_on),
+        "merchants_with_order": await tx.scalar(_WITH_ORDER, **_bound(of, span)),
+    }
 
 
 async def _buyers(tx: Tx, of: Of, span: Span) -> Found:
@@ -201,10 +215,7 @@ async def _closed(tx: Tx, of: Of, span: Span) -> Found:
 
 
 _SPENT = """
-SELECT coalesce(sum(amount_minor), 0)::bigint AS spend_minor,
-       coalesce(sum(amount_minor) FILTER (WHERE kind IN ('media', 'commission', 'incentive')), 0)::bigint
-           AS variable_spend_minor
-FROM supply.channel_cost
+SELECT coalesce(sum(amount_minor), 0)::bigint AS spend_minor FROM supply.channel_cost
 WHERE currency = :currency AND spent_on >= :from_on AND spent_on < :to_on
   AND (CAST(:channel AS bigint) IS NULL OR channel_id IN (
       SELECT channel_id FROM supply.channel WHERE :channel = ANY(path)))
@@ -244,7 +255,7 @@ class Source(msgspec.Struct, frozen=True):
 
 _BY_MERCHANT = frozenset({"merchant_id"})
 _BY_LEAD = frozenset({"territory_id", "rep_id"})
-SOURCES = (
+ROLLED = (
     Source(frozenset(ORDER_COUNTS), _orders, _BY_MERCHANT),
     Source(
         frozenset(
@@ -261,22 +272,10 @@ SOURCES = (
     Source(frozenset(STAGES), _leads, _BY_LEAD | {"channel_id"}),
     Source(frozenset({"leads_qualified_before"}), _leads_before, _BY_LEAD | {"channel_id"}),
     Source(frozenset({"leads_won", "leads_lost"}), _closed, _BY_LEAD),
-    Source(frozenset({"spend_minor", "variable_spend_minor"}), _spent, frozenset({"channel_id"})),
+    Source(frozenset({"spend_minor"}), _spent, frozenset({"channel_id"})),
     Source(frozenset({"ad_impressions", "ad_clicks"}), _ads, _BY_MERCHANT),
 )
-MEASURED = frozenset().union(*(source.inputs for source in SOURCES))
-
-
-async def read_inputs(tx: Tx, of: Of, span: Span, names: Iterable[str]) -> dict[str, Number | None]:
-    """The inputs of these names: None for what nothing measures, or not for this scope."""
-    wanted = frozenset(names)
-    narrowed = {field for field in ("merchant_id", "territory_id", "rep_id", "channel_id") if getattr(of, field)}
-    found: dict[str, Number | None] = dict.fromkeys(wanted)
-    for source in SOURCES:
-        if source.inputs & wanted and narrowed <= source.by:
-            measured = await source.read(tx, of, span)
-            found |= {name: measured[name] for name in source.inputs & wanted}
-    return found
+"""What answers from what is rolled up; `marketplace.flows.steering.measure_inputs` has all of them."""
 
 
 _DAILY = f"SELECT day, {_SUMS} FROM metrics.market_day WHERE {_IN_PERIOD} GROUP BY day"

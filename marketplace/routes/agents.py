@@ -14,7 +14,7 @@ from marketplace.flows.acquisition import pay_agents as agents
 from marketplace.flows.acquisition.compare_sales import MerchantGrowth, Teams, compare_merchants, compare_teams
 from marketplace.flows.acquisition.pay_agents import AgentStatement
 from marketplace.routes.fields import Id, Name
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryEntity
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
@@ -181,11 +181,16 @@ async def get_team_comparison(
 
 @get("/merchant-growth", guards=[needs(STAFF)])
 async def get_merchant_growth(
-    request: ActorRequest, db: NamedDependency[Database], from_on: From, to_on: To, currency: OfCurrency
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    from_on: From,
+    to_on: To,
+    currency: OfCurrency,
+    entity_id: QueryEntity = None,
 ) -> MerchantGrowth:
     """New against existing merchants: activation, retention, reactivation, expansion, NRR and quick ratio."""
     async with db.read(request.user.scope) as tx:
-        return await compare_merchants(tx, from_on, to_on, currency)
+        return await compare_merchants(tx, from_on, to_on, currency, entity_id)
 
 
 HANDLERS = [

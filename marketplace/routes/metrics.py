@@ -11,6 +11,7 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
+from marketplace.flows.steering.measure_inputs import MEASURED
 from marketplace.flows.steering.show_metrics import AskMetrics, Figure, MetricFigures, Tree, show_metrics, show_tree
 from marketplace.flows.steering.watch_metrics import SetAlert, revise_alert, set_alert
 from marketplace.metrics import alerts_sql
@@ -18,7 +19,6 @@ from marketplace.metrics.alerts_sql import AlertEvent, AlertRule
 from marketplace.metrics.definitions import DEFINITIONS, Definition, Direction, Unit
 from marketplace.metrics.drivers import NORTH_STAR
 from marketplace.metrics.formulas import inputs_of
-from marketplace.metrics.inputs_sql import MEASURED
 from marketplace.metrics.periods import Grain
 from marketplace.metrics.watch import BoundSide, Compared
 from marketplace.routes.fields import Currency, EntityId, Name, Reference

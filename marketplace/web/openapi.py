@@ -95,7 +95,10 @@ def describe(api: Router, dependencies: Mapping[str, Provide]) -> bytes:
     """The description of the API as JSON, the same bytes for the same code."""
     app = Litestar([api], dependencies=dict(dependencies), openapi_config=_config(), logging_config=None)
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
-    schema["components"].setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    types = schema["components"].setdefault("schemas", {})
+    types["Problem"] = _PROBLEM_SCHEMA
+    for each in types.values():
+        each.pop("default", None)  # of the field that Litestar came upon first, in whatever order
     for path, method, handler in documented(app):
         operation = schema["paths"][path][method]
         _complete(operation, handler)

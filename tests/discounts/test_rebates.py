@@ -157,3 +157,23 @@ async def test_a_pause_that_voids_takes_what_has_not_vested_and_no_discount_of_a
 async def test_only_the_platform_bears_a_rebate(db: Database, clock: FixedClock) -> None:
     with pytest.raises(Invalid, match="only the platform"):
         await market(db, clock, back(funding=(ByMerchant(),)))
+
+
+async def test_two_rebates_are_not_taken_back_out_of_the_same_credit(db: Database, clock: FixedClock) -> None:
+    """12.00 each by two orders, 12.00 spent, both refunded: 12.00 are left to take, and the merchant's books go on."""
+    [sale] = await market(db, clock, back())
+    orders = [await sold(db), await sold(db, "second")]
+    await look(db)
+    before = await credit_of(db)
+    await bought(db, "third", credit_minor=1_200)
+    for order in orders:
+        await refund(db, order)
+    await look(db)
+    assert (before, await credit_of(db)) == (2_400, 0)
+    async with db.read(WORKER) as tx:
+        behind = await tx.scalar(
+            "SELECT count(*) FROM incentives.reward_cursor c JOIN billing.ledger_head h USING (merchant_id)"
+            " WHERE c.entry_no < h.last_entry_no"
+        )
+    assert behind == 0
+    await check_books(db)

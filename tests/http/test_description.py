@@ -1,5 +1,8 @@
 """The API's description: the committed one, and one that the application keeps to."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -18,6 +21,22 @@ async def test_the_description_is_the_committed_one(client: httpx.AsyncClient) -
     """A change of the API shows in review. To accept it: python -m tests.http.test_description."""
     answer = await client.get("/openapi.json")
     assert pretty(answer.content) == SNAPSHOT.read_text()
+
+
+_DESCRIBE = """
+from pathlib import Path
+from marketplace.app import create_app
+from marketplace.settings import Settings
+print(create_app(Settings(home=Path())).state["openapi"].decode())
+"""
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_the_description_does_not_depend_on_the_order_of_sets(seed: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _DESCRIBE], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}
+    )
+    assert pretty(ran.stdout) == SNAPSHOT.read_text()
 
 
 async def test_every_operation_has_a_name_of_its_own_a_text_and_its_refusals(app: Litestar) -> None:

@@ -15,6 +15,7 @@ from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.acquisition.pay_agents import NewAgent, credit_lead, make_agent, make_plan, pay_agents
 from marketplace.flows.acquisition.weigh_channels import ChannelEconomics, WeighChannels, weigh_channels
 from marketplace.flows.acquisition.work_leads import MoveLead, move_lead
+from marketplace.flows.steering.roll_metrics import roll_metrics
 from supply.leads.agents.model import AgentTerms
 from supply.leads.lifecycle import Move
 from tests.builders import add_market
@@ -124,6 +125,7 @@ async def test_new_against_existing_merchants(db: Database, clock: FixedClock) -
         await tx.execute("UPDATE supply.merchant SET joined_on = '2018-09-02' WHERE merchant_id = 3")
 
     await db.write(WORKER, "test", trade)
+    await roll_metrics(db, "worker")
     async with db.read(WORKER) as tx:
         found = await compare_merchants(tx, SEPTEMBER.from_on, SEPTEMBER.to_on, "EUR")
     growth = found.growth

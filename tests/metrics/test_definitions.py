@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from marketplace.flows.steering.measure_inputs import MEASURED, SOURCES
 from marketplace.metrics.contributions import value_of
 from marketplace.metrics.definitions import DEFINITIONS, Unit, definition
 from marketplace.metrics.drivers import DRIVERS
 from marketplace.metrics.formulas import evaluate, inputs_of
-from marketplace.metrics.inputs_sql import MEASURED, SOURCES
 
 ORDERS = {
     "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 450_000,
@@ -35,14 +35,17 @@ MERCHANTS = {
     "retained_at_start": 12, "churned": 3, "churned_at_start": 4, "returned": 1, "start_revenue_minor": 1_000,
     "kept_revenue_minor": 850, "expansion_minor": 250, "contraction_minor": 50, "churned_revenue_minor": 100,
     "start_gmv_minor": 10_000, "gmv_expansion_minor": 500, "gmv_contraction_minor": 1_500, "churned_gmv_minor": 1_000,
-    "new_revenue_minor": 100, "reactivated_revenue_minor": 25,
+    "new_revenue_minor": 100, "reactivated_revenue_minor": 25, "year_start_minor": 2_000, "year_end_minor": 2_100,
+    "subscriptions_at_start": 7, "subscriptions_new": 4, "subscriptions_ended": 2, "units_at_start": 30,
+    "units_installed": 6, "units_returned": 1, "served_minor": 90_000, "merchants_served": 3,
 }  # fmt: skip
 LEADS = {
     "leads_new": 100, "leads_qualified": 24, "leads_marketing": 60, "leads_accepted": 40, "leads_signed": 12,
     "leads_activated": 8, "cohort_sql": 15, "cohort_mql": 60, "leads_won": 12, "leads_lost": 18,
     "days_qualified_to_signed": 20, "open_deals": 10, "deal_minor": 5_000, "open_deals_minor": 60_000,
     "remaining_target_minor": 20_000, "leads_qualified_before": 20, "valid_visits": 48, "rep_days": 20,
-    "spend_minor": 64_000, "variable_spend_minor": 24_000, "payback_months": 7, "ltv_minor": 24_000, "cac_minor": 8_000,
+    "spend_minor": 70_000, "leads_confirmed": 24, "cohort_cost_minor": 64_000, "cohort_paid_minor": 24_000,
+    "cohort_activated": 8, "payback_months": 7, "ltv_minor": 24_000, "cac_minor": 8_000,
     "ad_clicks": 200, "ad_impressions": 10_000, "ad_sales_minor": 32_000, "ad_slots_filled": 300,
     "ad_slots_eligible": 400, "slots": 3_000, "treated": 120, "counterfactual": 100,
     "incremental_contribution_minor": 15_000, "campaign_cost_minor": 10_000, "incremental_orders": 20, "actual": 80,
@@ -65,11 +68,15 @@ KNOWN: dict[str, int] = {
     "new_active_merchants": 5, "reactivated_merchants": 1, "deactivated_merchants": 2, "net_active_change": 4,
     "orders_per_active_merchant": 3_571_429, "activation_rate": 750_000, "time_to_value": 9,
     "cohort_retention": 400_000, "rolling_retention": 500_000, "logo_churn": 250_000, "reactivation_rate": 250_000,
-    "grr": 850_000, "nrr": 1_100_000, "gmv_nrr": 800_000, "quick_ratio": 2_500_000, "leads": 100,
+    "grr": 850_000, "nrr": 1_100_000, "nrr_year": 1_050_000, "gmv_nrr": 800_000, "quick_ratio": 2_500_000, "leads": 100,
     "qualified_leads": 24, "marketing_qualified_leads": 60, "accepted_leads": 40, "signed_merchants": 12,
     "activated_merchants": 8, "mql_to_sql": 250_000, "mql_to_sql_period": 400_000, "win_rate": 400_000,
     "sales_cycle": 20, "pipeline_velocity": 1_000, "pipeline_coverage": 3_000_000, "lead_velocity": 200_000,
-    "visits_per_rep_day": 2_400_000, "signed_per_visit": 250_000, "acquisition_spend": 64_000, "paid_cac": 3_000,
+    "visits_per_rep_day": 2_400_000, "signed_per_visit": 250_000, "acquisition_spend": 70_000, "cohort_cost": 64_000,
+    "cohort_activated_merchants": 8, "active_subscriptions": 9, "subscriptions_at_start": 7, "new_subscriptions": 4,
+    "ended_subscriptions": 2, "installed_units": 35, "units_at_start": 30, "newly_installed_units": 6,
+    "returned_units": 1, "turnover_served": 90_000, "merchants_served": 3, "turnover_per_merchant_served": 30_000,
+    "paid_cac": 3_000,
     "loaded_cac": 8_000, "payback": 7, "ltv": 24_000, "ltv_to_cac": 3_000_000, "ctr": 20_000, "cpc": 40, "cpm": 800,
     "roas": 4_000_000, "acos": 250_000, "tacos": 20_000, "ad_fill_rate": 750_000, "ad_load": 100_000, "lift": 200_000,
     "incremental_roi": 500_000, "burn_per_incremental_order": 500, "attainment": 800_000, "pace": 1_250_000,
@@ -98,6 +105,7 @@ def test_a_figure_is_undefined_where_an_input_is_missing_or_it_divides_by_zero(n
     nothing = evaluate(known.formula, dict.fromkeys(INPUTS, 0))
     divides = known.unit is Unit.RATIO or name in {
         "aov", "arpu", "pipeline_velocity", "paid_cac", "loaded_cac", "cpc", "cpm", "burn_per_incremental_order",
+        "turnover_per_merchant_served",
     }  # fmt: skip
     assert nothing is None if divides else nothing == 0
 

@@ -42,13 +42,17 @@ from marketplace.core.users import UserRole
 from marketplace.flows.books.check_period import AT_ALL_TIMES
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
+from marketplace.flows.steering.measure_inputs import MEASURED
 from marketplace.metrics.definitions import DEFINITIONS
 from marketplace.metrics.drivers import DRIVERS, names_below
 from marketplace.metrics.formulas import inputs_of
-from marketplace.metrics.inputs_sql import MEASURED
 from marketplace.metrics.pace import Weighing
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
+from supply.funnels.standard import STANDARD
+from supply.leads.lifecycle import Move as LeadMove
+from supply.leads.model import LeadState, Model, TouchKind
+from supply.leads.visits.model import Oddity, VisitState
 
 ROOT = Path(__file__).parents[2]
 CONSOLES = ROOT / "marketplace" / "consoles"
@@ -127,6 +131,13 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
             name for name, known in DEFINITIONS.items() if known.additive and inputs_of(known.formula) <= MEASURED
         }
         | {name for root in DRIVERS for name in names_below(root)},
+        "lead_model": {str(model) for model in Model},
+        "lead_state": {str(state) for state in LeadState},
+        "lead_move": {*(str(move) for move in LeadMove), "add", "edit"},
+        "touch_kind": {str(kind) for kind in TouchKind},
+        "visit_state": {str(state) for state in VisitState},
+        "oddity": {str(oddity) for oddity in Oddity},
+        "stage": {stage.key for funnel in STANDARD for stage in funnel.stages},
         "weighing": {str(method) for method in Weighing},
         "proof": {name for name, _, _ in PROOFS},
         "open_item": set(OPEN_ITEMS),

@@ -11,12 +11,12 @@ from marketplace.core.errors import Invalid
 from marketplace.core.money import MINOR_DIGITS, check_currency
 from marketplace.core.rates import PPM, divide_half_even
 from marketplace.flows.acquisition.weigh_sales_sql import OWN_LEADS
+from marketplace.metrics.inputs_sql import ACTIVATED_WITHIN, activation
+from marketplace.metrics.periods import Span, before
 from supply.funnels import store as funnels
 from supply.leads.economics import cost_per
 from supply.leads.growth import Growth, growth
 from supply.leads.model import Model
-
-ACTIVATED_WITHIN = timedelta(days=30)
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class Teams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MerchantGrowth(msgspec.Struct, frozen=True, kw_only=True):
-    """growth: what merchants brought the house, against the period of the same length before.
+    """growth: what merchants brought the house, against the period before: the month before a month, else as many days.
 
     live: merchants that went live in the period; activated of them delivered an order within 30 days of it. mature:
     whether those days are over for all of them.
@@ -145,45 +145,67 @@ def _team(by_agents: bool, heads: int, won: Sequence[Any], spent: Sequence[Any],
 
 
 _EARNED = """
-    SELECT merchant_id,
-           coalesce(-sum(amount_minor) FILTER (WHERE effective_on >= :from_on), 0)::bigint AS now,
-           coalesce(-sum(amount_minor) FILTER (WHERE effective_on >= :before_on AND effective_on < :from_on), 0)::bigint
-               AS before,
-           coalesce(-sum(amount_minor) FILTER (WHERE effective_on < :before_on), 0)::bigint AS earlier
-    FROM billing.posting
-    WHERE account BETWEEN 4000 AND 4099 AND currency = :currency AND effective_on < :to_on
-      AND merchant_id NOT IN (SELECT house_merchant_id FROM billing.entity)
+    SELECT k.merchant_id, k.currency, k.effective_on AS day, k.credit_minor - k.debit_minor AS minor
+    FROM billing.account_day k JOIN supply.merchant m ON m.merchant_id = k.merchant_id
+    WHERE k.account BETWEEN 4000 AND 4099 AND (CAST(:entity AS integer) IS NULL OR m.entity_id = :entity)
+      AND m.merchant_id NOT IN (SELECT house_merchant_id FROM billing.entity)
+"""
+_SOLD = """
+    SELECT merchant_id, currency, day, completed_goods_minor AS minor
+    FROM metrics.order_day WHERE CAST(:entity AS integer) IS NULL OR entity_id = :entity
+"""
+_GROWTH = """
+    SELECT merchant_id, coalesce(sum(minor) FILTER (WHERE day >= :from_on), 0)::bigint AS now,
+           coalesce(sum(minor) FILTER (WHERE day >= :before_on AND day < :until), 0)::bigint AS before,
+           coalesce(sum(minor) FILTER (WHERE day < :before_on), 0)::bigint AS earlier
+    FROM ({}) k WHERE currency = :currency AND day < :to_on
     GROUP BY merchant_id
 """
-_LIVE = """
-    SELECT count(*) AS live, count(*) FILTER (WHERE o.first_on <= m.joined_on + CAST(:days AS integer)) AS activated,
-           max(m.joined_on) AS last_on
-    FROM supply.merchant m
-    LEFT JOIN (SELECT merchant_id, min(delivered_on) AS first_on FROM demand.merchant_order
-               WHERE delivered_on IS NOT NULL GROUP BY merchant_id) o ON o.merchant_id = m.merchant_id
-    WHERE m.joined_on >= :from_on AND m.joined_on < :to_on
-"""
 
 
-async def compare_merchants(tx: Tx, from_on: date, to_on: date, currency: str) -> MerchantGrowth:
-    """New against existing merchants, by what the house earned with them: accounts 4000 to 4099. Raises Invalid."""
+async def earned_growth(tx: Tx, now: Span, then: Span, currency: str, entity_id: int | None = None) -> Growth:
+    """What became of merchants between two periods, by what the house earned with them: accounts 4000 to 4099."""
+    return await _growth(tx, _EARNED, now, then, currency, entity_id)
+
+
+async def sold_growth(tx: Tx, now: Span, then: Span, currency: str, entity_id: int | None = None) -> Growth:
+    """The same by completed GMV."""
+    return await _growth(tx, _SOLD, now, then, currency, entity_id)
+
+
+async def _growth(tx: Tx, of: str, now: Span, then: Span, currency: str, entity_id: int | None) -> Growth:
+    rows = await tx.rows(
+        _GROWTH.format(of),
+        from_on=now.from_on,
+        to_on=now.to_on,
+        before_on=then.from_on,
+        until=then.to_on,
+        currency=currency,
+        entity=entity_id,
+    )
+    return growth(
+        {row.merchant_id: row.before for row in rows},
+        {row.merchant_id: row.now for row in rows},
+        {row.merchant_id for row in rows if row.earlier > 0},
+    )
+
+
+async def compare_merchants(
+    tx: Tx, from_on: date, to_on: date, currency: str, entity_id: int | None = None
+) -> MerchantGrowth:
+    """New against existing merchants, of an entity or of all, as far as the books are rolled up. Raises Invalid."""
     _check(from_on, to_on, currency)
-    before_on = from_on - (to_on - from_on)
-    rows = await tx.rows(_EARNED, from_on=from_on, to_on=to_on, before_on=before_on, currency=currency)
-    live: Any = await tx.row(_LIVE, from_on=from_on, to_on=to_on, days=ACTIVATED_WITHIN.days)
+    span = Span(from_on, to_on)
+    live = await activation(tx, span, entity_id)
     return MerchantGrowth(
         currency=currency,
         from_on=from_on,
         to_on=to_on,
-        growth=growth(
-            {row.merchant_id: row.before for row in rows},
-            {row.merchant_id: row.now for row in rows},
-            {row.merchant_id for row in rows if row.earlier > 0},
-        ),
-        live=live.live,
-        activated=live.activated,
-        activation_ppm=cost_per(live.activated * PPM, live.live),
-        mature=live.last_on is None or live.last_on + ACTIVATED_WITHIN <= tx.now.date(),
+        growth=await earned_growth(tx, span, before(span), currency, entity_id),
+        live=live.joined,
+        activated=live.joined_activated,
+        activation_ppm=cost_per(live.joined_activated * PPM, live.joined),
+        mature=live.last_on is None or live.last_on + timedelta(days=ACTIVATED_WITHIN) <= tx.now.date(),
     )
 
 

@@ -8,7 +8,7 @@ referrals were rewarded with, which is in the cost.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -96,6 +96,32 @@ class Economics(msgspec.Struct, frozen=True, kw_only=True):
 
 async def weigh_channels(tx: Tx, cmd: WeighChannels) -> Economics:
     """The economics of a period. Raises Invalid."""
+    weigh, keys = await _scales(tx, cmd)
+    return Economics(
+        currency=cmd.currency,
+        from_on=cmd.from_on,
+        to_on=cmd.to_on,
+        by=cmd.by,
+        attribution=cmd.attribution,
+        horizon=cmd.horizon,
+        total=weigh("", None),
+        channels=[weigh(key, {key}) for key in sorted(keys)],
+    )
+
+
+async def weigh_total(tx: Tx, cmd: WeighChannels, channel_id: int | None = None) -> ChannelEconomics:
+    """The same of all channels together, or of one with all below it. Raises Invalid."""
+    weigh, _ = await _scales(tx, cmd)
+    if channel_id is None:
+        return weigh("", None)
+    below = await tx.rows("SELECT code FROM supply.channel WHERE :channel = ANY(path)", channel=channel_id)
+    return weigh("", {row.code for row in below})
+
+
+async def _scales(
+    tx: Tx, cmd: WeighChannels
+) -> tuple[Callable[[str, Collection[str] | None], ChannelEconomics], set[str]]:
+    """What weighs what is under these keys, or under all, and the keys that there are."""
     check_currency(cmd.currency)
     if cmd.to_on <= cmd.from_on:
         raise Invalid("to: must lie after `from`", field="to")
@@ -109,19 +135,10 @@ async def weigh_channels(tx: Tx, cmd: WeighChannels) -> Economics:
     stages = [stage.key for stage in funnel.stages]
     today = local_date(tx.now, "UTC")
 
-    def weigh(key: str | None) -> ChannelEconomics:
-        return _weigh(cmd, key or "", stages, now.of(key), before.of(key), earned, today)
+    def weigh(name: str, keys: Collection[str] | None) -> ChannelEconomics:
+        return _weigh(cmd, name, stages, now.of(keys), before.of(keys), earned, today)
 
-    return Economics(
-        currency=cmd.currency,
-        from_on=cmd.from_on,
-        to_on=cmd.to_on,
-        by=cmd.by,
-        attribution=cmd.attribution,
-        horizon=cmd.horizon,
-        total=weigh(None),
-        channels=[weigh(key) for key in sorted(now.keys())],
-    )
+    return weigh, now.keys()
 
 
 class _Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,14 +148,14 @@ class _Rows(msgspec.Struct, frozen=True, kw_only=True):
     reached: Sequence[Any]
     due: Sequence[Any]
 
-    def of(self, key: str | None) -> "_Rows":
-        """Those of one key; None: all."""
-        if key is None:
+    def of(self, keys: Collection[str] | None) -> "_Rows":
+        """Those of some keys; None: all."""
+        if keys is None:
             return self
         return _Rows(
-            spent=[row for row in self.spent if row.key == key],
-            reached=[row for row in self.reached if row.key == key],
-            due=[row for row in self.due if row.key == key],
+            spent=[row for row in self.spent if row.key in keys],
+            reached=[row for row in self.reached if row.key in keys],
+            due=[row for row in self.due if row.key in keys],
         )
 
     def keys(self) -> set[str]:

@@ -20,7 +20,7 @@ from incentives.rules.index import Plan
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.promotions.judge_orders import Desk
-from marketplace.flows.promotions.vest_rebates import post_rebates, within_credit
+from marketplace.flows.promotions.vest_rebates import free_credit, post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
 
 
@@ -67,6 +67,7 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     """
     stored = await grants.progress_of(tx, desk.role, list(touched))
     used: dict[tuple[int, int], Used] = {}
+    free: dict[tuple[int, str], int] = {}
     steps = []
     for window, touch in sorted(touched.items()):
         who = window[0], window[1]
@@ -74,7 +75,7 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
             used[who] = (await grants.used(tx, desk.role, window[1], [window[0]])).get(window[0], Used())
         step = await _step(tx, desk, window, touch, stored.get(window), used[who])
         used[who] = step.used
-        steps.append(await _within_credit(tx, step) if desk.role == "buyer" else step)
+        steps.append(await _within_credit(tx, step, free) if desk.role == "buyer" else step)
     changing = {step.promotion_id for step in steps if step.change_minor}
     kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
@@ -135,12 +136,20 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
     )
 
 
-async def _within_credit(tx: Tx, step: Step) -> Step:
-    """No more is taken back from a buyer than is on the way to it or free of its credit; the rest stays granted."""
+async def _within_credit(tx: Tx, step: Step, free: dict[tuple[int, str], int]) -> Step:
+    """No more is taken back from a buyer than is on the way to it or free of its credit; the rest stays granted.
+
+    free: what is left of each buyer's credit after the steps before, by currency.
+    """
     if step.change_minor >= 0:
         return step
-    most = await within_credit(tx, step.progress.party_id, step.plan.terms.currency, step.granted)
-    return msgspec.structs.replace(step, change_minor=max(step.change_minor, -most))
+    whose = step.progress.party_id, step.plan.terms.currency
+    if whose not in free:
+        free[whose] = await free_credit(tx, *whose)
+    pending = max(0, sum(grant.amount_minor for grant in step.granted if grant.state is GrantState.PENDING))
+    taken = min(-step.change_minor, pending + free[whose])
+    free[whose] -= max(0, taken - pending)
+    return msgspec.structs.replace(step, change_minor=-taken)
 
 
 async def _version_of(tx: Tx, desk: Desk, window: Window, touch: Touched) -> int:

@@ -95,15 +95,14 @@ async def _move_credit(tx: Tx, grant: Grant, reason: str) -> None:
     await credit.move(tx, buyer_id, grant.currency, "rebate", grant.amount_minor, source_id=source_id, reason=reason)
 
 
-async def within_credit(tx: Tx, buyer_id: int, currency: str, granted: Sequence[Grant]) -> int:
-    """What can be taken back from a buyer: what has not vested, and what of its credit is free."""
-    pending = sum(grant.amount_minor for grant in granted if grant.state is GrantState.PENDING)
+async def free_credit(tx: Tx, buyer_id: int, currency: str) -> int:
+    """What of a buyer's credit is neither spent nor set aside."""
     free = [
         account.balance_minor - account.reserved_minor
         for account in await credit.accounts(tx, buyer_id)
         if account.currency == currency
     ]
-    return max(0, pending) + max(0, sum(free))
+    return max(0, sum(free))
 
 
 def _entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], house_id: int, zone: str) -> NewEntry:

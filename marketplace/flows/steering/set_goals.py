@@ -8,12 +8,13 @@ from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.ids import time_ordered_id
+from marketplace.flows.steering.measure_inputs import SOURCES
 from marketplace.flows.steering.show_metrics import AskMetrics, scope_of, values_of
 from marketplace.metrics import goals_sql as goals
 from marketplace.metrics.definitions import Definition, Unit, definition
 from marketplace.metrics.formulas import evaluate, inputs_of
 from marketplace.metrics.goals_sql import Goal, GoalRevision
-from marketplace.metrics.inputs_sql import SOURCES, Of, read_days
+from marketplace.metrics.inputs_sql import Of, read_days
 from marketplace.metrics.pace import WEEKS, GoalPace, parts_left, progress, weights
 from marketplace.metrics.periods import Grain, Span, check_day, span_of
 

@@ -10,12 +10,13 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.money import check_currency
+from marketplace.flows.steering.measure_inputs import read_inputs
 from marketplace.metrics import reports_sql
 from marketplace.metrics.contributions import Op, explain
 from marketplace.metrics.definitions import DEFINITIONS, Definition, Direction, Unit, definition
 from marketplace.metrics.drivers import DRIVERS, NORTH_STAR, names_below
 from marketplace.metrics.formulas import evaluate, inputs_of
-from marketplace.metrics.inputs_sql import Of, read_inputs
+from marketplace.metrics.inputs_sql import Of
 from marketplace.metrics.periods import Grain, Span, before, checked, last_complete
 
 

@@ -1,0 +1,111 @@
+"""The pages of winning merchants: how far leads come, who is stuck, and what became of each."""
+
+from datetime import date
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from marketplace.consoles import leads_queries
+from marketplace.consoles.layout import PathId, send
+from marketplace.consoles.leads_queries import FunnelPage, LeadFilter
+from marketplace.consoles.lists import Listing, Sort, given
+from marketplace.consoles.plots import Figure, funnel
+from marketplace.core.db import STAFF, Database
+from marketplace.core.errors import Invalid
+from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.flows.acquisition.show_funnel import ShowFunnel
+from marketplace.metrics.periods import check_day
+from marketplace.web.auth import ActorRequest
+from marketplace.web.i18n import Speech, speech
+from supply.leads.model import LeadState, Model
+
+_NEWEST, _LONGEST = Sort("entered", falling=True), Sort("since", falling=False)
+_WINDOW_MAX = 3_650
+_ID_MAX = 2**63 - 1
+InState = Annotated[str | None, QueryParameter(name="state")]
+From = Annotated[str | None, QueryParameter(name="from")]
+To = Annotated[str | None, QueryParameter(name="to")]
+
+
+def _day(said: str | None, name: str) -> date | None:
+    on = given(said, date, name)
+    return check_day(on, name) if on else None
+
+
+def _number(said: str | None, name: str, most: int) -> int | None:
+    number = given(said, int, name)
+    if number is not None and not 0 <= number <= most:
+        raise Invalid(f"{name}: must be from 0 to {most}", pointer=f"/{name}")
+    return number
+
+
+@get("/funnel")
+async def funnel_board(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    model: FromQuery[Model] = Model.PLATFORM,
+    channel: FromQuery[str | None] = None,
+    from_on: From = None,
+    to_on: To = None,
+    window: FromQuery[str | None] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """A business model's funnel: how many go on from each stage, how soon, by cohort; and who is stuck."""
+    asked = ShowFunnel(
+        model=model,
+        channel=channel or None,
+        from_on=_day(from_on, "from"),
+        to_on=_day(to_on, "to"),
+        window_days=_number(window, "window", _WINDOW_MAX),
+    )
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.funnel_page(tx, asked, decode_cursor(before, tuple[date, int]))
+    wanted = {"model": model.value, "channel": channel, "from": from_on, "to": to_on, "window": window}
+    return send(
+        request, "ops/funnel.html", page, "funnel",
+        figure=drawn(page, speech(request.user.locale)), models=list(Model),
+        listing=Listing("/ops/funnel", wanted, _LONGEST), cursor=encode_cursor(page.older) if page.older else None,
+    )  # fmt: skip
+
+
+def drawn(page: FunnelPage, say: Speech) -> Figure:
+    """How many entered each stage."""
+    return funnel([(say.name("stage", each.stage), each.figures.entered) for each in page.report.stages])
+
+
+@get("/leads")
+async def leads(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    model: FromQuery[str | None] = None,
+    in_state: InState = None,
+    owner: FromQuery[str | None] = None,
+    before: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Leads, the newest first."""
+    (key,) = decode_cursor(before, tuple[int]) or (None,)
+    wanted = LeadFilter(
+        model=given(model, Model, "model"),
+        state=given(in_state, LeadState, "state"),
+        owner_id=_number(owner, "owner", _ID_MAX),
+    )
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.leads_page(tx, wanted, key)
+    said = {"model": model, "state": in_state, "owner": owner}
+    return send(
+        request, "ops/leads.html", page, "leads", models=list(Model), states=list(LeadState),
+        listing=Listing("/ops/leads", said, _NEWEST), cursor=encode_cursor((page.older,)) if page.older else None,
+    )  # fmt: skip
+
+
+@get("/leads/{lead_id:int}")
+async def lead(request: ActorRequest, db: NamedDependency[Database], lead_id: PathId) -> Response[str]:
+    """A lead: its way through the funnel, what was done about it, and who was there."""
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.lead_page(tx, lead_id)
+    return send(request, "ops/lead.html", page, "leads")
+
+
+PAGES = [funnel_board, leads, lead]
