@@ -1436,7 +1436,7 @@ CREATE TABLE billing.payer_back (
     line_minor BIGINT[] NOT NULL, 
     payer_minor BIGINT NOT NULL, 
     rejected_back_minor BIGINT NOT NULL, 
-    CONSTRAINT pk_payer_back PRIMARY KEY (merchant_id, refund_id, contract_id, undone, source, source_id), 
+    CONSTRAINT pk_payer_back PRIMARY KEY (merchant_id, refund_id, contract_id, undone), 
     CONSTRAINT fk_payer_back_merchant_id_source_source_id_contract_id FOREIGN KEY(merchant_id, source, source_id, contract_id) REFERENCES billing.payer_share (merchant_id, source, source_id, contract_id)
 )
 ;;

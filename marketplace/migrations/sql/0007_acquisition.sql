@@ -447,8 +447,6 @@ CREATE TABLE supply.stage_entry (
     CONSTRAINT ck_stage_entry_order CHECK (entered_on >= began_on AND next_on >= entered_on AND lost_on >= entered_on)
 )
 ;;
-CREATE INDEX ix_stage_entry_model_version_no_entered_on ON supply.stage_entry (model, version_no, entered_on)
-;;
 CREATE INDEX ix_stage_entry_model_version_no_stage_no ON supply.stage_entry (model, version_no, stage_no)
 ;;
 CREATE INDEX ix_stage_entry_open ON supply.stage_entry (model, version_no, entered_on, lead_id) WHERE next_on IS NULL AND lost_on IS NULL
