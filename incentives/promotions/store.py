@@ -218,6 +218,24 @@ async def approved_versions(tx: Tx, states: Iterable[State]) -> Sequence[Any]:
     )
 
 
+async def names_that_say(tx: Tx, word: str, states: Iterable[State], *, but: int) -> list[str]:
+    """The names of promotions in these states, but one, whose approved terms ask for this very word."""
+    rows = await tx.rows(
+        """
+        SELECT DISTINCT p.name FROM incentives.promotion p
+        JOIN incentives.promotion_version v ON v.promotion_id = p.promotion_id AND v.state = 'approved'
+        WHERE p.state = ANY(:states) AND p.promotion_id <> :but
+          AND jsonb_path_exists(v.terms -> 'qualify', '$.** ? (@ == $word)',
+                                jsonb_build_object('word', CAST(:word AS text)))
+        ORDER BY p.name
+        """,
+        states=[state.value for state in states],
+        but=but,
+        word=word,
+    )
+    return [row.name for row in rows]
+
+
 async def live_versions(tx: Tx) -> Sequence[Any]:
     """The approved versions of promotions that are live under a live campaign, each from the instant it is in force."""
     return await tx.rows(

@@ -13,10 +13,10 @@ from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Discount, Fixed, Limits, Once, Reward
 from incentives.rules.model import ByMerchant, Qualify, Stacking, TotalBudget
-from incentives.rules.predicates import Equals, Range
+from incentives.rules.predicates import AnyOf, Equals, Range
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.discounts.issue_codes import IssueCodes, issue_codes, void_code
 from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
 from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
@@ -24,12 +24,13 @@ from marketplace.flows.orders.place_order import TIME_TO_PAY, PlaceOrder, QuoteC
 from marketplace.flows.orders.price_amendment import By
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.release_order import expire_orders
+from marketplace.flows.promotions.plan_incentives import DraftPromotion, draft_promotion
 from marketplace.flows.refunds.cancel_refund import cancel_refund
 from marketplace.flows.refunds.pay_refund import RefundKey, refund_settled
 from tests.billing.market import check_books
 from tests.discounts.market import Stand, bought, cart, market, off, pay, quoted, refund, sold, stands
 from tests.incentives.budgets import check_budgets
-from tests.incentives.market import move
+from tests.incentives.market import MAKER, move
 from tests.orders.paid import entry
 from tests.placing.market import ALPHA, BETA, BUYER, CUP, LAMP, TEA, line, new_cart, ticket
 
@@ -345,3 +346,14 @@ async def test_an_unpaid_order_that_is_cancelled_gives_everything_back(db: Datab
     assert await stands(db, sale) == Stand(reserved=0, spent=0, granted=0, cost=0)
     assert (await bought(db, "k2")).discount_minor == 1_500
     await check_books(db)
+
+
+async def test_the_word_of_codes_is_one_promotions_own(db: Database, clock: FixedClock) -> None:
+    """A code of five percent off never gives half off."""
+    hello = Equals(attribute="order.code", value="once:hello")
+    [sale] = await market(db, clock, off(50_000, qualify=Qualify(event=hello), name="five percent"))
+    either = AnyOf(of=(hello, Equals(attribute="order.code", value="half")))
+    cmd = DraftPromotion(campaign_id=sale.campaign_id, terms=off(500_000, qualify=Qualify(event=either), name="half"))
+    other = await db.write(WORKER, MAKER, draft_promotion, cmd)
+    with pytest.raises(Invalid, match="'once:hello' is the word of 'five percent'"):
+        await move(db, other, Move.SUBMIT)

@@ -1,7 +1,9 @@
 """Issue codes that work once, for a promotion whose terms ask for one."""
 
 import secrets
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -9,6 +11,8 @@ from incentives.discounts.codes import store
 from incentives.discounts.codes.store import Code
 from incentives.lifecycle import AGREED
 from incentives.promotions import store as promotions
+from incentives.rules.check import Problem
+from incentives.rules.model import Terms
 from incentives.rules.qualifying import required
 from marketplace.core import audit
 from marketplace.core.db import Tx
@@ -73,6 +77,31 @@ async def issue_codes(tx: Tx, cmd: IssueCodes) -> Issued:
         buyer_id=cmd.buyer_id,
     )
     return Issued(codes=new)
+
+
+async def words_of_others(tx: Tx, promotion_id: int, terms: Terms) -> list[Problem]:
+    """Words for codes that another promotion has: its codes would unlock this one, too. Held until the commit."""
+    words = sorted({word for word in _strings(msgspec.to_builtins(terms.qualify)) if word.startswith(ONCE)})
+    if words:
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtext('words of codes'))")
+    found = {word: await promotions.names_that_say(tx, word, AGREED, but=promotion_id) for word in words}
+    return [
+        ("/terms/qualify/event", f"{word!r} is the word of {names[0]!r}, whose codes would unlock this, too")
+        for word, names in found.items()
+        if names
+    ]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _strings(each)
+        case list() | tuple():
+            for each in value:
+                yield from _strings(each)
 
 
 async def void_code(tx: Tx, promotion_id: int, code: str) -> Code:

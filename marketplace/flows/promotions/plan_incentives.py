@@ -36,6 +36,7 @@ from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.policies import check_second_person
 from marketplace.core.users import STAFF_ROLES
+from marketplace.flows.discounts.issue_codes import words_of_others
 from marketplace.flows.promotions.pass_gate import pass_gate
 
 
@@ -220,6 +221,10 @@ def _wrong(terms: Terms) -> list[Problem]:
     return [(f"/terms{pointer}", reason) for pointer, reason in (*problems(terms), *not_payable(terms))]
 
 
+async def _unfit(tx: Tx, promotion_id: int, terms: Terms) -> list[Problem]:
+    return [*await _unfit_payers(tx, terms), *await words_of_others(tx, promotion_id, terms)]
+
+
 async def _unfit_payers(tx: Tx, terms: Terms) -> list[Problem]:
     """Pointer and reason of payers that cannot bear a part of it: no contract, one that pays other things, or one whose
     payer is waited for: it would hold what the merchant has already been promised by the sale."""
@@ -324,7 +329,7 @@ async def decide_version(
         raise Conflict(f"state: the version is {version.state}", state=version.state.value)
     single, passed = False, None
     if then is VersionState.APPROVED:
-        refuse([*_wrong(version.terms), *await _unfit_payers(tx, version.terms)])
+        refuse([*_wrong(version.terms), *await _unfit(tx, promotion_id, version.terms)])
         single = await check_nobody_approves_own(tx, [version.author], "approve a version")
         passed = await pass_gate(tx, version, acknowledged or {})
     decided = await promotions.decide_version(tx, version, then, max(version.effective_from, tx.now), passed)
@@ -357,7 +362,7 @@ async def move_promotion(
     if move in {Move.SUBMIT, Move.APPROVE}:
         newest = await promotions.get_version(tx, promotion_id)
         _checked(newest.terms, campaign)
-        refuse(await _unfit_payers(tx, newest.terms))
+        refuse(await _unfit(tx, promotion_id, newest.terms))
         if move is Move.APPROVE:
             if campaign.state not in AGREED:
                 raise Conflict(f"campaign_id: its campaign is {campaign.state}, and must be approved first")
