@@ -7,7 +7,7 @@ from marketplace.tables import metadata
 from tests.conftest import NOW
 
 IGNORED_TABLES = {"core.work_batch", "core.work_item", "core.audit", "core.outbox"}
-IGNORED_COLUMNS = {"batch_id"}
+IGNORED_COLUMNS = {"batch_id", "change_id"}
 
 
 async def contents(url: str) -> dict[str, list[str]]:

@@ -110,7 +110,7 @@ def write(files: Files, folder: Path, *, bom: Iterable[str] = (CATEGORIES,)) -> 
     return folder
 
 
-_RANDOM = ("audit_id", "user_id")
+_RANDOM = ("audit_id", "user_id", "change_id")
 
 
 async def contents(db: Database) -> dict[str, list[str]]:

@@ -192,7 +192,7 @@ def test_every_topic_that_is_emitted_has_a_delivery() -> None:
         for file in (root / package).rglob("*.py")
         if file.name != "topics.py"
         for topic in re.findall(
-            r"""["']((?:supply|demand|incentives|billing|core)\.[a-z_]+\.v[0-9]+)["']""", file.read_text()
+            r"""["']((?:supply|demand|incentives|billing|metrics|core)\.[a-z_]+\.v[0-9]+)["']""", file.read_text()
         )
     }
     assert emitted == set(worker.DELIVERIES)
