@@ -13,6 +13,7 @@ from incentives.rules.index import event_name
 from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window
 from incentives.rules.predicates import AllOf, AnyOf, Not, Predicate
 from incentives.rules.qualifying import required
+from incentives.rules.windows import schedule_span, zone_named
 from marketplace.core.rates import PPM
 
 OnPause = Literal["honour", "void"]
@@ -97,6 +98,15 @@ def unfit_for_live(before: Terms, after: Terms) -> list[Problem]:
     if not changed_parts(before, after):
         found.append(("/terms", "these are the terms as they are"))
     return found
+
+
+def as_it_ends(terms: Terms, ends_at: datetime | None) -> Terms:
+    """The terms with the end that was agreed last: versions keep the schedule that they were written with."""
+    if ends_at is None or schedule_span(terms.schedule).ends == ends_at:
+        return terms
+    local = ends_at.astimezone(zone_named(terms.schedule.zone))
+    schedule = msgspec.structs.replace(terms.schedule, ends=f"{local:%Y-%m-%dT%H:%M}")
+    return msgspec.structs.replace(terms, schedule=schedule)
 
 
 def last_instants(terms: Terms, ends_at: datetime | None) -> tuple[datetime | None, datetime | None]:

@@ -9,6 +9,8 @@ import pytest
 
 from demand.amendments.model import Add, Changes, TakeOff
 from demand.lifecycle import Party
+from incentives.budgets.model import Owner
+from incentives.changes.model import ChangeState, EndOn
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Discount, Fixed, Limits, Once, Reward
@@ -24,13 +26,14 @@ from marketplace.flows.orders.place_order import TIME_TO_PAY, PlaceOrder, QuoteC
 from marketplace.flows.orders.price_amendment import By
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.release_order import expire_orders
+from marketplace.flows.promotions.change_incentives import ProposeChange, decide_change, propose_change
 from marketplace.flows.promotions.plan_incentives import DraftPromotion, draft_promotion
 from marketplace.flows.refunds.cancel_refund import cancel_refund
 from marketplace.flows.refunds.pay_refund import RefundKey, refund_settled
 from tests.billing.market import check_books
 from tests.discounts.market import Stand, bought, cart, market, off, pay, quoted, refund, sold, stands
 from tests.incentives.budgets import check_budgets
-from tests.incentives.market import MAKER, move
+from tests.incentives.market import CHECKER, MAKER, SCHEDULE, at, move
 from tests.orders.paid import entry
 from tests.placing.market import ALPHA, BETA, BUYER, CUP, LAMP, TEA, line, new_cart, ticket
 
@@ -357,3 +360,16 @@ async def test_the_word_of_codes_is_one_promotions_own(db: Database, clock: Fixe
     other = await db.write(WORKER, MAKER, draft_promotion, cmd)
     with pytest.raises(Invalid, match="'once:hello' is the word of 'five percent'"):
         await move(db, other, Move.SUBMIT)
+
+
+@pytest.mark.parametrize(("ends", "minor"), [("2018-09-10T00:00", 1_500), ("2018-09-05T00:00", 0)])
+async def test_an_end_that_was_moved_by_two_people_is_the_end(
+    db: Database, clock: FixedClock, ends: str, minor: int
+) -> None:
+    schedule = msgspec.structs.replace(SCHEDULE, ends="2018-09-06T00:00")
+    [sale] = await market(db, clock, off(schedule=schedule))
+    cmd = ProposeChange(owner=Owner.PROMOTION, owner_id=sale.promotion_id, edit=EndOn(ends=ends), reason="so")
+    change = await db.write(WORKER, MAKER, propose_change, cmd)
+    await db.write(WORKER, CHECKER, decide_change, change.change_id, ChangeState.APPROVED)
+    await at(db, clock, "2018-09-05T12:00:00+00:00" if not minor else "2018-09-07T12:00:00+00:00")
+    assert (await bought(db)).discount_minor == minor

@@ -11,6 +11,7 @@ from incentives.budgets import store as budgets
 from incentives.budgets.model import Budget
 from incentives.discounts.model import is_discount, payers_of
 from incentives.promotions import store as promotions
+from incentives.promotions.model import as_it_ends
 from incentives.rules.index import Index, Plan, plan_of
 from incentives.rules.model import Terms
 from marketplace.core.db import Tx
@@ -79,7 +80,10 @@ async def read_live(tx: Tx, epoch: int) -> Live:
     """
     if epoch not in _live:
         rows = await promotions.live_versions(tx)
-        terms = {(row.promotion_id, row.version_no): msgspec.convert(row.terms, Terms) for row in rows}
+        terms = {
+            (row.promotion_id, row.version_no): as_it_ends(msgspec.convert(row.terms, Terms), row.ends_at)
+            for row in rows
+        }
         found = [
             LiveVersion(
                 plan=plan_of(row.promotion_id, row.version_no, terms[row.promotion_id, row.version_no]),

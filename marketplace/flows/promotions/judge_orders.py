@@ -7,6 +7,7 @@ from typing import Any
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
+from incentives.promotions.model import as_it_ends
 from incentives.rules.arms import arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts
@@ -18,7 +19,7 @@ from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
 
 
 class Plans:
-    """The versions that a pass has compiled: they never change."""
+    """The versions that a pass has compiled, with the ends that its promotions had then."""
 
     def __init__(self) -> None:
         self._plans: dict[tuple[int, int], Plan] = {}
@@ -27,7 +28,8 @@ class Plans:
         key = promotion_id, version_no
         if key not in self._plans:
             version = await promotions.get_version(tx, promotion_id, version_no)
-            self._plans[key] = plan_of(promotion_id, version_no, version.terms)
+            ends_at = (await promotions.get_promotion(tx, promotion_id)).ends_at
+            self._plans[key] = plan_of(promotion_id, version_no, as_it_ends(version.terms, ends_at))
         return self._plans[key]
 
 
