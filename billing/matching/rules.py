@@ -13,6 +13,8 @@ AMOUNT_SCORE, REFERENCE_SCORE, DAY_SCORE, PARTY_SCORE = 40, 25, 20, 15
 """What a pair is worth, of 100, where it agrees in full."""
 
 SUGGESTIONS_MAX = 10
+HINT_DAYS = 45
+"""How far apart the days of a line and of what is suggested for it may lie."""
 _PIECE = 4
 _NOISE = re.compile(r"[^0-9A-Z]+")
 
@@ -48,9 +50,13 @@ def subset_sum(items: Sequence[Item], target_minor: int) -> tuple[Item, ...] | N
 
 def may_pair(line: Item, item: Item, window_days: int) -> bool:
     """The gates: the same book, entity and currency, the same direction, and days that are near."""
-    same = (line.book, line.entity_id, line.currency) == (item.book, item.entity_id, item.currency)
     near = item.day <= line.day and (line.day - item.expected_on).days <= window_days
-    return same and (line.amount_minor > 0) == (item.amount_minor > 0) and near
+    return _comparable(line, item) and near
+
+
+def _comparable(line: Item, item: Item) -> bool:
+    same = (line.book, line.entity_id, line.currency) == (item.book, item.entity_id, item.currency)
+    return same and (line.amount_minor > 0) == (item.amount_minor > 0)
 
 
 def same_party(line: Item, item: Item) -> bool:
@@ -62,21 +68,46 @@ def same_party(line: Item, item: Item) -> bool:
 
 def score(line: Item, item: Item, rules: Rules) -> Suggestion | None:
     """How likely an item is the other side of a line, and why; None where a gate is shut or the amounts are apart."""
-    if not may_pair(line, item, rules.window_days):
+    worth = _amounts(line, item, rules)
+    if worth is None or not may_pair(line, item, rules.window_days):
         return None
-    equal = line.amount_minor == item.amount_minor
-    residue = None if equal else residue_of(rules, line.book, line.amount_minor, item.amount_minor)
-    if not equal and residue is None:
+    return _rated(line, item, rules, worth)
+
+
+def hint(line: Item, item: Item, rules: Rules) -> Suggestion | None:
+    """The same for a person to look at, who may know why the days lie far apart, or the amounts where the line names
+    the reference."""
+    if not _comparable(line, item) or abs((line.day - item.expected_on).days) > HINT_DAYS:
         return None
-    parts = [(AMOUNT_SCORE, "the amounts are equal") if equal else (AMOUNT_SCORE // 2, f"a {residue} would explain")]
-    said = plain(" ".join((*line.keys, line.words)))
-    named = plain(item.reference)
+    worth = _amounts(line, item, rules)
+    if worth is None and _reference(line, item) is None:
+        return None
+    return _rated(line, item, rules, worth or (0, "the amounts differ"))
+
+
+def _amounts(line: Item, item: Item, rules: Rules) -> tuple[int, str] | None:
+    if line.amount_minor == item.amount_minor:
+        return AMOUNT_SCORE, "the amounts are equal"
+    residue = residue_of(rules, line.book, line.amount_minor, item.amount_minor)
+    return None if residue is None else (AMOUNT_SCORE // 2, f"a {residue} would explain")
+
+
+def _reference(line: Item, item: Item) -> tuple[int, str] | None:
+    said, named = plain(" ".join((*line.keys, line.words))), plain(item.reference)
     if len(named) >= _PIECE and named in said:
-        parts.append((REFERENCE_SCORE, "the line names the reference"))
-    elif len(named) > _PIECE and named[-_PIECE - 2 :] in said:
-        parts.append((REFERENCE_SCORE // 2, "the line names the end of the reference"))
+        return REFERENCE_SCORE, "the line names the reference"
+    if len(named) > _PIECE and named[-_PIECE - 2 :] in said:
+        return REFERENCE_SCORE // 2, "the line names the end of the reference"
+    return None
+
+
+def _rated(line: Item, item: Item, rules: Rules, worth: tuple[int, str]) -> Suggestion:
+    parts = [worth]
+    if (named := _reference(line, item)) is not None:
+        parts.append(named)
     late = max((line.day - item.expected_on).days, 0)
-    parts.append((DAY_SCORE - DAY_SCORE * late // (rules.window_days + 1), f"{late} days after it was expected"))
+    timely = max(DAY_SCORE - DAY_SCORE * late // (rules.window_days + 1), 0)
+    parts.append((timely, f"{late} days after it was expected"))
     if same_party(line, item):
         parts.append((PARTY_SCORE, "the counterparty is the same"))
     elif line.party and item.party and plain(line.party) != plain(item.party):
@@ -87,7 +118,7 @@ def score(line: Item, item: Item, rules: Rules) -> Suggestion | None:
 
 def suggestions(line: Item, items: Sequence[Item], rules: Rules) -> list[Suggestion]:
     """What may be the other side of a line, the likeliest first."""
-    scored = [(one, item) for item in items if (one := score(line, item, rules)) is not None]
+    scored = [(one, item) for item in items if (one := hint(line, item, rules)) is not None]
     scored.sort(key=lambda pair: (-pair[0].score, pair[1].rank))
     found = [one for one, _ in scored[:SUGGESTIONS_MAX]]
     chosen = subset_sum(_of_party(line, items, rules), line.amount_minor)

@@ -31,6 +31,7 @@ TICKED_MAX = 500
 
 REASONS = {
     "the amounts are equal": "amount",
+    "the amounts differ": "apart",
     r"a (?P<kind>fee|exchange|rounding) would explain": "explains",
     "the line names the reference": "reference",
     "the line names the end of the reference": "end",

@@ -117,6 +117,21 @@ def test_a_runner_up_that_is_near_leaves_it_to_a_person() -> None:
     assert {one.ours for one in suggestions(line, [near, sure], RULES)} == {(2,), (3,)}
 
 
+def test_a_person_is_shown_what_the_rules_leave_alone() -> None:
+    """Days that are far apart, and another amount under the same reference; never another currency or direction."""
+    line = item(1, 500, side=Side.THEIRS, words="INV-1001", party="Anna")
+    month_ago, in_two_days = DAY - timedelta(days=30), DAY + timedelta(days=2)
+    late = item(2, 500, party="Anna", day=month_ago, expected_on=month_ago)
+    later = item(3, 500, party="Anna", day=in_two_days, expected_on=in_two_days)
+    other = item(4, 700, reference="INV-1001", party="Bob")
+    stranger = item(5, 700, party="Bob")
+    dollars = msgspec.structs.replace(late, item_id=6, currency="USD")
+    shown = suggestions(line, [late, later, other, stranger, dollars], RULES)
+    assert [one.ours for one in shown] == [(3,), (2,), (4,)]
+    assert "the amounts differ" in shown[-1].reasons
+    assert [score(line, one, RULES) for one in (late, later, other)] == [None, None, None]
+
+
 def test_a_residue_is_explained_within_both_limits() -> None:
     fee = Tolerance(book=Book.BANK, residue=ResidueKind.FEE, minor_max=500, ppm_max=10_000)
     rules = Rules(tolerances=(fee,))

@@ -1,7 +1,7 @@
 """People match what no rule does, and take back what one should not have: proposed by one, approved by another."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 
@@ -58,7 +58,7 @@ async def suggest(tx: Tx, item_id: int) -> list[Suggestion]:
         side=Side.OURS,
         entity_id=line.entity_id,
         currency=line.currency,
-        until=line.day,
+        until=line.day + timedelta(days=pure.HINT_DAYS),
         limit=CANDIDATES_MAX,
     )
     return pure.suggestions(line, items, version.rules)
