@@ -149,7 +149,7 @@ async def list_holidays(
         return [Holiday(**row._mapping) for row in await goals_sql.list_holidays(tx, first, limit)]
 
 
-@post("/holidays", dto=StrictBody[Holiday], guards=[needs(GROWTH)], opt=ONCE)
+@post("/holidays", dto=StrictBody[Holiday], return_dto=None, guards=[needs(GROWTH)], opt=ONCE)
 async def create_holiday(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[Holiday]
 ) -> Response[Holiday]:

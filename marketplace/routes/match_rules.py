@@ -89,7 +89,14 @@ async def list_match_holidays(request: ActorRequest, db: NamedDependency[Databas
         return {name: sorted(days) for name, days in sorted((await store.holidays(tx)).items())}
 
 
-@post("/match-holidays", dto=StrictBody[Holidays], guards=[needs(CONTROL)], status_code=200, opt=ONCE)
+@post(
+    "/match-holidays",
+    dto=StrictBody[Holidays],
+    return_dto=None,
+    guards=[needs(CONTROL)],
+    status_code=200,
+    opt=ONCE,
+)
 async def set_match_holidays(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[Holidays]
 ) -> Response[Holidays]:

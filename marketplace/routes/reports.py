@@ -189,7 +189,7 @@ async def _chunks(file: Path, folder: tempfile.TemporaryDirectory[str]) -> Async
         folder.cleanup()
 
 
-@get("/erp-accounts", guards=[needs(FINANCE)])
+@get("/erp-accounts", guards=[needs(FINANCE)], opt={ALSO: (404,)})
 async def list_erp_accounts(
     request: ActorRequest, db: NamedDependency[Database], entity_id: QueryEntity = None
 ) -> ErpAccounts:

@@ -82,7 +82,10 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_steering.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
-    ("session_id",): "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session",
+    ("session_id",): (
+        "SELECT substr(encode(token_hash, 'hex'), 1, 16) FROM core.session JOIN core.app_user USING (user_id)"
+        " WHERE login LIKE 'spare %'"
+    ),
 }
 """For the parameters that a path names: rows of ids that belong together. A route with new ones needs its line here."""
 

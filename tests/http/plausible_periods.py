@@ -37,7 +37,8 @@ ROUTES: dict[str, set[UserRole]] = {
 REAL: dict[tuple[str, ...], str] = {
     ("month",): "SELECT to_char(from_on, 'YYYY-MM') AS month FROM billing.billing_run ORDER BY from_on",
     ("month", "approval_id"): (
-        "SELECT to_char(month_on, 'YYYY-MM') AS month, approval_id FROM billing.period_approval ORDER BY approval_id"
+        "SELECT to_char(month_on, 'YYYY-MM') AS month, approval_id FROM billing.period_approval"
+        " UNION ALL SELECT '2018-05', 1 ORDER BY approval_id"
     ),
     ("report",): "SELECT * FROM (VALUES ('ageing'), ('revenue'), ('cash-forecast'), ('x')) AS r (report)",
 }
@@ -53,8 +54,8 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
 UNREACHED = dict.fromkeys(
     (
         f"GET {_P}/seal", f"POST {_P}/open", f"POST {_P}/close", f"POST {_P}/reopening", f"POST {_P}/reopen",
-        f"POST {_P}/breaks", f"POST {_P}/breaks/{{approval_id}}/approve",
+        f"POST {_P}/soft-close", f"POST {_P}/breaks/{{approval_id}}/approve",
     ),
-    "a month is first soft-closed, by somebody else: tests/periods/test_periods_http.py",
+    "a month is first billed and soft-closed, by somebody else: tests/periods/test_periods_http.py",
 )  # fmt: skip
 """What no request made up here can succeed at, and why."""

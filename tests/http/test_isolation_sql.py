@@ -37,7 +37,7 @@ EMPTY = {
     "billing.balance_snapshot", "billing.billing_window_history", "billing.exchange_revaluation",
     "billing.opening_line", "billing.parked_order", "billing.payer_back",
     "billing.payment_share",
-    "billing.payout_carried", "billing.payout_due", "billing.payout_reserve",
+    "billing.payout_carried", "billing.payout_due", "billing.payout_reserve", "billing.period_block",
 }  # fmt: skip
 """Tables of merchants in which the busy market has nothing, or only of one of them."""
 HIDDEN = {

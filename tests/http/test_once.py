@@ -180,15 +180,16 @@ async def test_a_crash_while_approving_leaves_the_run_to_be_approved_under_the_s
     assert (await send_step(approver, "/contracts", CONTRACTS)).status_code == 200
     assert (await send_step(maker, "/settlements", {"through": "2018-05-31"})).status_code == 200
     started = await send_step(maker, "/billing-runs", {"period": "2018-05"})
-    path = f"/billing-runs/{started.json()['run']['run_id']}/approve"
+    run = started.json()["run"]
+    path, seen = f"/billing-runs/{run['run_id']}/approve", {"batch_id": run["batch_id"]}
 
     async def lost(*given: object) -> object:
         raise ConnectionError("the server went away")
 
     with monkeypatch.context() as patched:
         patched.setattr("marketplace.web.once.remember", lost)
-        assert (await send_step(approver, path, key="k1")).status_code == 503
-    again = await send_step(approver, path, key="k1")
+        assert (await send_step(approver, path, seen, key="k1")).status_code == 503
+    again = await send_step(approver, path, seen, key="k1")
     assert again.status_code == 200, again.text
     assert again.json()["run"]["state"] == "approved"
 

@@ -21,6 +21,7 @@ from billing.reports.model import (
     TrialRow,
 )
 from marketplace.core.db import Tx
+from marketplace.core.errors import Invalid
 from marketplace.core.months import first_of_month
 
 _CHUNK = 1_000
@@ -52,6 +53,9 @@ REPORTS: dict[Report, tuple[type[msgspec.Struct], Callable[[Tx, Span], Awaitable
 def span_of(tx: Tx, from_on: date | None, to_on: date | None, entity_id: int | None, currency: str | None) -> Span:
     """The days asked for, by default from the first of this month to today. Raises Invalid."""
     today = tx.now.date()
+    for name, on, last in (("from_on", from_on, date.max), ("to_on", to_on, date.min)):
+        if on == last:
+            raise Invalid(f"{name}: {on} has no day beyond it", field=name)
     return Span(
         from_on=from_on or first_of_month(min(today, to_on - timedelta(days=1) if to_on else today)),
         to_on=to_on or max(today, from_on or today) + timedelta(days=1),
