@@ -122,7 +122,7 @@ class PeriodMachine(RuleBasedStateMachine):
         entry = NewEntry(
             merchant_id=HOUSE, kind="journal_posted", source_id=len(self.days) + 1, currency="EUR",
             occurred_at=datetime(wished.year, wished.month, wished.day, tzinfo=UTC), effective_on=wished,
-            legs=(Leg(int(Account.PROCESSOR_FEES), 7), Leg(int(Account.SUSPENSE), -7)), by_hand=by_hand,
+            legs=(Leg(int(Account.PROCESSOR_FEES), 7), Leg(int(Account.ADJUSTMENTS), -7)), by_hand=by_hand,
         )  # fmt: skip
         self.wait(self.db.write(WORKER, "clerk", ledger.post, [entry]))
         takes = by_hand and self.states[month] in {SOFT, REOPENED}

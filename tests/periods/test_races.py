@@ -32,7 +32,7 @@ async def market(db: Database) -> Database:
 
 async def proposed(db: Database) -> DecideJournal:
     """A journal of the house on the last day of May, to be approved."""
-    legs = (Leg(int(Account.PROCESSOR_FEES), 300), Leg(int(Account.SUSPENSE), -300))
+    legs = (Leg(int(Account.PROCESSOR_FEES), 300), Leg(int(Account.ADJUSTMENTS), -300))
     cmd = ProposeJournal(merchant_id=-1, currency="EUR", legs=legs, reason="bank", evidence="slip", effective_on=MAY_31)
     journal: Journal = await db.write(WORKER, MAKER, propose_journal, cmd)
     return DecideJournal(merchant_id=-1, journal_id=journal.journal_id, is_controller=True)
