@@ -77,6 +77,7 @@ MADE_UP, SENSIBLY, SPOILED = 6, 9, 7
 UNREACHED = {
     **plausible_field.UNREACHED,
     **plausible_periods.UNREACHED,
+    "DELETE /api/v1/sessions/{session_id}": "only one's own: tests/http/test_sign_in.py",
     "POST /api/v1/ads/events": "its body is lines, not one JSON document: tests/ads/test_sponsored.py",
     "GET /api/v1/channel-economics": "only a currency that there is: tests/leads/test_economics.py",
     "GET /api/v1/ads/sponsored": "only a placement's name that there is: tests/ads/test_sponsored.py",
