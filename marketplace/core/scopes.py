@@ -39,7 +39,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "entries": ("entries", "accounts", "balances", "trial-balance"),
     "journals": ("journals", "goodwill", "journal-limits"),
-    "periods": ("periods", "breaks", "seal"),
+    "periods": ("periods", "seal"),
     "reports": ("reports", "exports", "erp-accounts"),
     "exchange": (
         "entity-currencies", "exchange-rates", "exchanges", "bank-exchanges", "exchange-revaluations",

@@ -1,7 +1,7 @@
 """Webhooks over HTTP: who may see and change which endpoint, and what its owner is told about its deliveries."""
 
 import ast
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -232,23 +232,36 @@ async def test_what_is_about_no_one_merchant_is_refused_to_merchants(caller: Mak
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/topics/1")
         answer = await alpha.patch(path, json={"topics": [topic]}, headers={"If-Match": '"1"'})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/topics/0")
-        await made(clerk, receiver.url(), topics=[topic])
+        endpoint = await made(clerk, receiver.url(), topics=[topic])
+        assert (await clerk.delete(f"/api/v1/webhooks/{endpoint['endpoint']['endpoint_id']}")).status_code == 204
 
 
 def test_house_only_are_the_topics_that_are_emitted_without_a_merchant() -> None:
     emitted: dict[str, set[bool]] = {}
     for package in ("marketplace", "billing", "demand", "supply", "incentives"):
         for source in (ROOT / package).rglob("*.py"):
-            for call in ast.walk(ast.parse(source.read_text("utf-8"))):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == "outbox.emit":
-                    topic = call.args[1]
-                    if isinstance(topic, ast.Constant):
-                        about = any(word.arg == "merchant_id" for word in call.keywords)
-                        emitted.setdefault(str(topic.value), set()).add(about)
+            for topic, about in topics_emitted(ast.parse(source.read_text("utf-8"))):
+                emitted.setdefault(topic, set()).add(about)
     # A purchase is of several merchants; it is told by a statement of its own, in flows/orders/place_order_sql.py.
     placed = {"demand.purchase_placed.v1"}
     assert {topic for topic, about in emitted.items() if about == {False}} | placed == HOUSE_ONLY
     assert all(len(about) == 1 for about in emitted.values())
+    assert emitted.keys() | placed == TOPICS.keys()
+
+
+def topics_emitted(module: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Each topic a module emits, and whether it names a merchant. Where a call is given its topic by a name, the topics
+    are those that the module has otherwise."""
+    calls = [
+        call for call in ast.walk(module) if isinstance(call, ast.Call) and ast.unparse(call.func) == "outbox.emit"
+    ]
+    literal = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
+    named = {node.value for node in ast.walk(module) if isinstance(node, ast.Constant) and node.value in TOPICS}
+    for call in calls:
+        about = any(word.arg == "merchant_id" for word in call.keywords)
+        topic = call.args[1]
+        for each in [topic.value] if isinstance(topic, ast.Constant) else named - literal:
+            yield str(each), about
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,11 @@ TOPICS: dict[str, str] = {
 HOUSE_ONLY = frozenset(
     {
         "billing.bank_file_read.v1",
+        "billing.break_written_off.v1",
+        "billing.breaks_changed.v1",
+        "billing.lines_matched.v1",
+        "billing.lines_unmatched.v1",
+        "billing.match_run_done.v1",
         "billing.orders_settled.v1",
         "billing.payment_ended.v1",
         "billing.payer_claim_dunned.v1",
