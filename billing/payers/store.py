@@ -79,12 +79,6 @@ async def payers_named(tx: Tx, names: Iterable[str]) -> dict[str, int]:
     return {row.name: row.payer_id for row in rows}
 
 
-async def names_of(tx: Tx, payer_ids: Iterable[int]) -> dict[int, str]:
-    """Names by id."""
-    rows = await tx.rows(select(payer.c.payer_id, payer.c.name).where(payer.c.payer_id.in_(sorted(set(payer_ids)))))
-    return {row.payer_id: row.name for row in rows}
-
-
 async def contracts_named(tx: Tx, names: Iterable[str]) -> dict[str, int]:
     """The ids of contracts by name, of those there are."""
     query = select(payer_contract.c.name, payer_contract.c.contract_id)

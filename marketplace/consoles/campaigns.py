@@ -21,15 +21,13 @@ from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.errors import Forbidden
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, EditCampaign
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import Role
+from marketplace.web.guards import APPROVERS, check_approver
 from marketplace.web.i18n import Speech, speech
 
-APPROVERS = frozenset({Role.APPROVER, Role.ADMIN})
 InState = Annotated[State | None, QueryParameter(name="state")]
 
 
@@ -49,12 +47,6 @@ def moves_of(request: ActorRequest, state: State) -> list[Move]:
     """What the person may do with a campaign or promotion in this state."""
     may = [*moves_from(state, Party.PLATFORM)]
     return [move for move in may if move not in FOR_APPROVERS or request.user.roles & APPROVERS]
-
-
-def check_may(request: ActorRequest, move: Move) -> None:
-    """Raise Forbidden for what only somebody who may approve does."""
-    if move in FOR_APPROVERS and not request.user.roles & APPROVERS:
-        raise Forbidden(f"move: to {move} needs one of the roles admin, approver")
 
 
 def burn_chart(burn: Burn, currency: str, say: Speech) -> Chart:
@@ -163,7 +155,8 @@ async def take_campaign_on(
     """Submit, approve, reject, schedule, pause, resume, cancel or review it."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        check_may(request, move)
+        if move in FOR_APPROVERS:
+            check_approver(request.user.roles, f"move: to {move}")
         await flow.move_campaign(tx, campaign_id, move, text(typed, "reason", most=500))
         return done(f"/ops/campaigns/{campaign_id}", f"incentive_{move}")
 

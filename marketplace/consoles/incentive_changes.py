@@ -11,13 +11,14 @@ from litestar.params import FromPath
 from incentives.budgets.model import Owner
 from incentives.changes.model import ChangeState, EndOn, TopUp
 from incentives.lifecycle import Move
-from marketplace.consoles.campaigns import check_may, show_campaign
+from marketplace.consoles.campaigns import show_campaign
 from marketplace.consoles.deeds import Refused, amount, carry_out, done, number, text
 from marketplace.consoles.layout import PathId
 from marketplace.consoles.promotions import show_promotion
 from marketplace.core.db import Database, Tx
 from marketplace.flows.promotions.change_incentives import ProposeChange, decide_change, propose_change
 from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import check_approver
 
 
 @post("/incentive-changes/{owner:str}/{owner_id:int}")
@@ -57,7 +58,7 @@ async def decide(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
-        check_may(request, Move.APPROVE)
+        check_approver(request.user.roles, f"move: to {Move.APPROVE}")
         await decide_change(tx, change_id, decision)
         return done(f"/ops/{owner}s/{owner_id}", f"incentive_change_{decision}")
 

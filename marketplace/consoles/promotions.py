@@ -11,14 +11,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from incentives.experiments.store import Decision
-from incentives.lifecycle import AGREED, Move, State
+from incentives.lifecycle import AGREED, FOR_APPROVERS, Move, State
 from incentives.promotions import store
 from incentives.promotions.model import VersionState
 from incentives.rules.model import Terms
 from incentives.simulation.report import EXPECTED
 from incentives.simulation.store import Asked
 from marketplace.consoles import incentives_queries as queries
-from marketplace.consoles.campaigns import APPROVERS, InState, burn_chart, check_may, moves_of
+from marketplace.consoles.campaigns import InState, burn_chart, moves_of
 from marketplace.consoles.deeds import Refused, carry_out, day, done, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.promotion_fields import typed_of
@@ -31,6 +31,7 @@ from marketplace.flows.promotions.preview_promotion import last_weeks
 from marketplace.flows.promotions.review_promotion import ReviewPromotion, review_promotion
 from marketplace.flows.promotions.simulate_promotion import Ask, ask_simulation, not_recorded
 from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import APPROVERS, check_approver
 from marketplace.web.i18n import speech
 
 SIMULATED_WEEKS = 12
@@ -114,7 +115,8 @@ async def take_on(
     """Submit, approve, reject, schedule, pause, resume or cancel it."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        check_may(request, move)
+        if move in FOR_APPROVERS:
+            check_approver(request.user.roles, f"move: to {move}")
         reason = text(typed, "reason", most=500)
         await flow.move_promotion(tx, promotion_id, move, reason, acknowledged(typed))
         return done(f"/ops/promotions/{promotion_id}", f"incentive_{move}")
@@ -141,7 +143,7 @@ async def decide_version(
     """Approve or reject a version that another person has proposed."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        check_may(request, Move.APPROVE)
+        check_approver(request.user.roles, f"move: to {Move.APPROVE}")
         await flow.decide_version(tx, promotion_id, version_no, decision, acknowledged(typed))
         return done(f"/ops/promotions/{promotion_id}", f"incentive_change_{decision}")
 

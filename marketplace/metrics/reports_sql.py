@@ -1,7 +1,6 @@
 """What was first said of a week or month, kept beside what it says today."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
@@ -52,13 +51,3 @@ async def scopes(tx: Tx) -> Sequence[Any]:
         ORDER BY e.entity_id, c.currency
         """
     )
-
-
-async def first_day(tx: Tx, of: Of) -> date | None:
-    """The first day that anything was sold on."""
-    found: date | None = await tx.scalar(
-        "SELECT min(day) FROM metrics.market_day WHERE entity_id = :entity AND currency = :currency",
-        entity=of.entity_id,
-        currency=of.currency,
-    )
-    return found

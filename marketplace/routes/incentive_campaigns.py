@@ -14,17 +14,16 @@ from incentives.lifecycle import FOR_APPROVERS, Move, State
 from incentives.rules.model import Schedule
 from incentives.store import Step, hold_campaign
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Forbidden
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, EditCampaign
 from marketplace.routes.fields import Currency, Name, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
-from marketplace.web.auth import Actor, ActorRequest
+from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
-from marketplace.web.guards import OPS, STAFF, Role, needs
+from marketplace.web.guards import OPS, STAFF, check_approver, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
@@ -63,12 +62,6 @@ class IncentiveMove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 def _draft(data: NewIncentiveCampaign) -> DraftCampaign:
     return DraftCampaign(**{**msgspec.structs.asdict(data), "plan": data.plan or Plan()})
-
-
-def check_mover(actor: Actor, move: Move) -> None:
-    """Raise Forbidden for a move that only somebody who may approve makes."""
-    if move in FOR_APPROVERS and not actor.roles & {Role.APPROVER, Role.ADMIN}:
-        raise Forbidden(f"move: to {move} needs one of the roles admin, approver")
 
 
 @get("/incentive-campaigns", guards=[needs(STAFF)])
@@ -131,7 +124,8 @@ async def move_incentive_campaign(
 ) -> Response[Campaign]:
     """Submit, approve, schedule, pause, resume, cancel or review a campaign. A paused one grants nothing any more."""
     move = Move(data.move)
-    check_mover(request.user, move)
+    if move in FOR_APPROVERS:
+        check_approver(request.user.roles, f"move: to {move}")
     return await once(request, db, flow.move_campaign, campaign_id, move, data.reason)
 
 

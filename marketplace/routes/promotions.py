@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from incentives import store as incentives
-from incentives.lifecycle import Move
+from incentives.lifecycle import FOR_APPROVERS, Move
 from incentives.promotions import store
 from incentives.promotions.model import OnPause, Promotion, Version, VersionState
 from incentives.promotions.store import PublicPromotion
@@ -21,12 +21,12 @@ from marketplace.flows.promotions import join_promotion as joining
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftPromotion, NewVersion
 from marketplace.routes.fields import Id, Note
-from marketplace.routes.incentive_campaigns import ByHand, InState, check_mover
+from marketplace.routes.incentive_campaigns import ByHand, InState
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathVersion, QueryId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import tagged
-from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, Role, needs
+from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, Role, check_approver, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 from supply.store import get_merchant
@@ -107,7 +107,8 @@ async def move_promotion(
     Approved is only what was simulated, by somebody who says why each of its warnings does not matter.
     """
     move = Move(data.move)
-    check_mover(request.user, move)
+    if move in FOR_APPROVERS:
+        check_approver(request.user.roles, f"move: to {move}")
     return await once(request, db, flow.move_promotion, promotion_id, move, data.reason, data.acknowledged)
 
 

@@ -21,6 +21,8 @@ FINANCE = FINANCE_ROLES | {Role.ADMIN}
 CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
 """Who decides what accountants may not decide alone."""
 OPS = OPS_ROLES | {Role.ADMIN}
+APPROVERS = frozenset({Role.APPROVER, Role.ADMIN})
+"""Who approves what operations have planned."""
 SELLING = OPS | {Role.STOREFRONT}
 """Who acts for buyers: the shop's own key, and the house's people who help them."""
 SALES = SALES_ROLES
@@ -68,6 +70,12 @@ def needs(*roles: Role | Iterable[Role]) -> Needs:
     for role in roles:
         wanted |= {role} if isinstance(role, Role) else set(role)
     return Needs(frozenset(wanted))
+
+
+def check_approver(roles: frozenset[str], deed: str) -> None:
+    """Raise Forbidden unless one of these roles approves what operations have planned."""
+    if not roles & APPROVERS:
+        raise Forbidden(f"{deed} needs one of the roles {', '.join(sorted(APPROVERS))}")
 
 
 async def public(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

@@ -263,21 +263,6 @@ async def claimable(tx: Tx, contract_id: int, entity_id: int, through: date, lim
     return [PayerShare(**row._mapping) for row in rows]
 
 
-async def borne_of_order(tx: Tx, merchant_id: int, order_id: int) -> tuple[int, int]:
-    """What payers bear of a paid order, and what of it came back: both 0 where none does."""
-    row = await tx.row(
-        """
-        SELECT coalesce(sum(amount_minor), 0)::bigint AS borne, coalesce(sum(back_minor), 0)::bigint AS back
-        FROM billing.payer_share
-        WHERE merchant_id = :merchant AND source = 'order' AND source_id = :order AND state = 'committed'
-        """,
-        merchant=merchant_id,
-        order=order_id,
-    )
-    assert row is not None
-    return row.borne, row.back
-
-
 async def release_unpaid(tx: Tx, merchant_id: int, order_id: int) -> list[PayerShare]:
     """Release what payers would have borne of an order nobody has paid; returns it as it was reserved."""
     reserved = await shares_of(tx, merchant_id, ORDER, order_id, state="reserved")

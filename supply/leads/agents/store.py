@@ -59,12 +59,6 @@ async def get_plan(tx: Tx, code: str, version_no: int) -> AgentPlan:
     return _plan(row)
 
 
-async def plan_on(tx: Tx, code: str, on: date) -> AgentPlan | None:
-    """The version of a plan that holds on a day; None before the first."""
-    held = [plan for plan in await plan_versions(tx, code) if plan.from_on <= on]
-    return held[-1] if held else None
-
-
 async def check_plan(tx: Tx, code: str) -> None:
     """Raises Invalid for a plan that there is not."""
     if not await plan_versions(tx, code):
