@@ -29,6 +29,7 @@ from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
 from tests.bench.place import _CARTS, _MARKET, BUYERS, LISTINGS_PER_MERCHANT, MERCHANTS
 from tests.bench.scratch import ACTOR, Stopwatch, as_owner, ask_owner, at_most, main, note, scratch_database
+from tests.incentives.market import WARNED, simulated
 
 RATIO_BAR = 1.3
 PROMOTIONS, MATCHING = 55, 5
@@ -97,8 +98,9 @@ async def _promote(db: Database) -> None:
         made = await db.write(
             WORKER, ACTOR, flow.draft_promotion, DraftPromotion(campaign_id=campaign.campaign_id, terms=terms)
         )
+        await simulated(db, made.promotion_id)
         for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
-            await db.write(WORKER, ACTOR, flow.move_promotion, made.promotion_id, move, "so")
+            await db.write(WORKER, ACTOR, flow.move_promotion, made.promotion_id, move, "so", WARNED)
     await advance_incentives(db, ACTOR)
 
 
