@@ -1,6 +1,6 @@
 """What payers bear of an order, how that unwinds, and what the platform earns by it. Pure. Amounts are minor units."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -199,17 +199,19 @@ def fee_for(claimed_minor: int, fee_ppm: int) -> int:
     return apply_half_even(claimed_minor, fee_ppm)
 
 
-def vat_by_line(fees: Iterable[tuple[int, int]]) -> list[int]:
-    """The VAT of a claim's fees, each (fee, VAT rate): rounded once for each rate (EN 16931, BR-CO-17).
+def vat_by_line(fees: Iterable[tuple[int, int]], so_far: Mapping[int, tuple[int, int]]) -> list[int]:
+    """The VAT of a claim's fees, each (fee, VAT rate). so_far: (fee, VAT) that the contract's documents have, by rate.
 
-    A line's is the difference that it makes to the VAT of those before it, so the lines sum to the invoice.
+    Of all of them together it is rounded once: a claim's VAT is the difference that it makes to that, and a line's the
+    difference to the line before, so lines sum to documents, and what is taken back to nothing leaves nothing.
     """
-    fee_so_far: dict[int, int] = {}
+    sums = dict(so_far)
     vats = []
     for fee, rate in fees:
-        before = fee_so_far.get(rate, 0)
-        fee_so_far[rate] = before + fee
-        vats.append(apply_half_even(before + fee, rate) - apply_half_even(before, rate))
+        net, vat = sums.get(rate, (0, 0))
+        now = apply_half_even(net + fee, rate) if fee else vat
+        vats.append(now - vat)
+        sums[rate] = (net + fee, now)
     return vats
 
 

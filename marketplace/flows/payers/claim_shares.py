@@ -3,7 +3,7 @@
 A claim has what is to be claimed of each share since the last one: less where some of it came back or was rejected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -15,6 +15,7 @@ from billing.ledger.model import NewEntry
 from billing.payers import store as payers
 from billing.payers.claims import store as claims
 from billing.payers.claims.store import ClaimLine, PayerClaim
+from billing.payers.invoices import store as invoices
 from billing.payers.invoices.store import PayerDocument
 from billing.payers.rules import fee_for, vat_by_line
 from billing.payers.shares import store as shares
@@ -75,7 +76,8 @@ async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
         raise Conflict(f"through: {version.terms.name!r} has nothing to be claimed through {cmd.through}")
     await ledger.lock_books(tx, entity.house_merchant_id)
     claim_id = time_ordered_id(tx.now)
-    fees = await _fees(tx, found, version)
+    so_far = await invoices.taxed_so_far(tx, version.payer_id, cmd.contract_id, cmd.entity_id)
+    fees = await _fees(tx, found, version, so_far)
     lines = [
         await _claim_one(tx, share, fee, number, today)
         for number, (share, fee) in enumerate(zip(found, fees, strict=False), start=1)
@@ -119,11 +121,10 @@ async def _held(tx: Tx, cmd: ClaimShares) -> list[PayerShare]:
     return [share for share in again if share.merchant_id in held]
 
 
-async def _fees(tx: Tx, found: Sequence[PayerShare], version: Version) -> list[Fee]:
-    """What the platform earns by each share, and at the end by the claim itself where its contract says so.
-
-    VAT is rounded once for the invoice, and divided over the lines.
-    """
+async def _fees(
+    tx: Tx, found: Sequence[PayerShare], version: Version, so_far: Mapping[int, tuple[int, int]]
+) -> list[Fee]:
+    """What the platform earns by each share, and at the end by the claim itself where its contract says so."""
     versions = sorted({share.version_id for share in found})
     terms = {version_id: (await payers.get_version(tx, version_id)).terms for version_id in versions}
     earned = []
@@ -141,7 +142,7 @@ async def _fees(tx: Tx, found: Sequence[PayerShare], version: Version) -> list[F
             fee_minor=fee,
             vat_minor=vat,
         )
-        for place, ((fee, vat_ppm), vat) in enumerate(zip(earned, vat_by_line(earned), strict=True))
+        for place, ((fee, vat_ppm), vat) in enumerate(zip(earned, vat_by_line(earned, so_far), strict=True))
     ]
 
 
