@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from incentives.rules.allocation import share_out
 from incentives.rules.arms import arm_of, slot
 from incentives.rules.awards import Form, Limits
 from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured
@@ -282,7 +283,7 @@ class _Desk:
     ) -> Effect:
         plan, party = candidate.plan, self.event.party(side.side.role)
         assert party is not None
-        funders = () if award is None else allocate(award, plan.weights)
+        funders = () if award is None else share_out([0] * len(plan.weights), award, plan.weights)
         return Effect(
             role=side.side.role,
             party_id=party.party_id,
