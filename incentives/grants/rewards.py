@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.allocation import share_out
 from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBoth, ToBuyer, ToMerchant
 from incentives.rules.check import Problem, nodes_of, rewards_of
+from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
     ByPayer,
     ByPlatform,
@@ -18,7 +18,6 @@ from incentives.rules.model import (
     PerEvent,
     Terms,
     Trigger,
-    funder_name,
 )
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
@@ -114,17 +113,9 @@ def _unknown(terms: Terms) -> Iterator[Problem]:
                 yield f"{pointer}/attribute", f"{node.attribute!r} is not known {where} yet"
 
 
-def funded(terms: Terms, granted: Sequence[Grant], change: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """How a grant, or below zero a clawback, falls on the funders, given what each bears of the window so far."""
-    held: dict[str, int] = defaultdict(int)
-    weights = {funder_name(funder): funder.weight for funder in terms.funding}
-    for grant in granted:
-        for name, minor in zip(grant.funders, grant.funder_minor, strict=True):
-            held[name] += minor
-    names = [*weights, *sorted(held.keys() - weights.keys())]
-    shares = share_out([held[name] for name in names], change, [weights.get(name, 0) for name in names])
-    borne = [(name, share) for name, share in zip(names, shares, strict=True) if share]
-    return tuple(name for name, _ in borne), tuple(share for _, share in borne)
+def borne(terms: Terms, granted: Sequence[Grant]) -> Bearing:
+    """How a window's funders bear what was granted in it: the next grant, or clawback, is divided by it."""
+    return bearing(terms.funding, [(grant.funders, grant.funder_minor) for grant in granted])
 
 
 def taken_from(granted: Sequence[Grant], back_minor: int) -> list[tuple[int, datetime | None]]:

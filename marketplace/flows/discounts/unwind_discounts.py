@@ -11,10 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from billing.ledger.model import Leg
 from demand.model import Order
 from incentives.budgets import store as budgets
-from incentives.budgets.model import Budget, Scope
 from incentives.budgets.reservations import store as reservations
 from incentives.discounts import store
-from incentives.discounts.model import Back, Discount, after
+from incentives.discounts.model import Back, after
 from incentives.grants import store as grants
 from incentives.grants.model import Grant, GrantState
 from marketplace.core.db import Tx
@@ -77,7 +76,7 @@ async def _move(tx: Tx, refund_id: int, back: Back, *, sign: int) -> None:
     await grants.add_grants(tx, BUYER, [_grant(tx, refund_id, back, progress.grants + 1, -sign)])
     await grants.add_granted(tx, BUYER, [(window, -sign * back.minor)], grants=1)
     kept = (await budgets.budgets_under(tx, {of.promotion_id: of.campaign_id}))[of.promotion_id]
-    parts = {each.budget_id: sign * _part(each, of, back) for each in kept}
+    parts = {each.budget_id: sign * each.concerned(of.funders, back.funder_minor) for each in kept}
     await reservations.recycle(tx, of.key, {budget_id: minor for budget_id, minor in parts.items() if minor})
 
 
@@ -103,9 +102,3 @@ def _grant(tx: Tx, refund_id: int, back: Back, grant_no: int, sign: int) -> Gran
         line_minor=tuple(sign * minor for minor in by_line.values()),
         state=GrantState.PAID,
     )
-
-
-def _part(budget: Budget, of: Discount, back: Back) -> int:
-    """What of it concerns a budget: all, or the part of the funder that it limits."""
-    shares = zip(of.funders, back.funder_minor, strict=True)
-    return sum(minor for name, minor in shares if budget.scope is not Scope.FUNDER or name == budget.scope_key)

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from incentives.budgets import store as budgets
-from incentives.budgets.model import Budget, Scope, Verdict
+from incentives.budgets.model import Budget, Verdict
 from incentives.budgets.reservations import store as reservations
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress
-from incentives.grants.rewards import funded, taken_from
+from incentives.grants.rewards import borne, taken_from
 from incentives.grants.store import Window
 from incentives.promotions.budgets import ask_for
 from incentives.rules import target as rules
@@ -191,7 +191,13 @@ async def _give(
     budgets that make wait."""
     asks = [
         ask_for(
-            step.key, step.change_minor, step.plan.terms, kept[step.promotion_id], step.at, desk.merchant.region or None
+            step.key,
+            step.change_minor,
+            step.plan.terms,
+            kept[step.promotion_id],
+            step.at,
+            desk.merchant.region or None,
+            borne(step.plan.terms, step.granted),
         )
         for step in steps
         if step.promotion_id in desk.granting
@@ -220,7 +226,7 @@ def _grant(
 ) -> Grant:
     """The next grant of a window, after so many others of this step; without `vests_at` it counts at once."""
     window, terms = step.progress, step.plan.terms
-    funders, shares = funded(terms, granted, minor)
+    funders, shares = borne(terms, granted).divide(minor)
     return Grant(
         party_id=window.party_id,
         promotion_id=window.promotion_id,
@@ -256,7 +262,7 @@ async def _recycle(tx: Tx, backs: Sequence[tuple[Step, list[Grant]]], kept: Mapp
         ids = [each.budget_id for each in kept[step.promotion_id]]
         left = await reservations.committed(tx, ids, keys)
         for budget in kept[step.promotion_id]:
-            wanted = sum(_part(budget, one) for one in new)
+            wanted = -sum(budget.concerned(one.funders, one.funder_minor) for one in new)
             for key in keys:
                 part = min(wanted, left.get((budget.budget_id, key), 0))
                 if part:
@@ -264,9 +270,3 @@ async def _recycle(tx: Tx, backs: Sequence[tuple[Step, list[Grant]]], kept: Mapp
                     wanted -= part
     for (budget_id, key), minor in sorted(taken.items()):
         await reservations.recycle(tx, key, {budget_id: minor})
-
-
-def _part(budget: Budget, back: Grant) -> int:
-    """What of a clawback concerns a budget: all, or the part of the funder that it limits."""
-    shares = zip(back.funders, back.funder_minor, strict=True)
-    return -sum(minor for name, minor in shares if budget.scope is not Scope.FUNDER or name == budget.scope_key)
