@@ -97,6 +97,11 @@ async def _hold_centre(tx: Tx, key: CapKey, cap_period: CapPeriod) -> int:
     return limit
 
 
+async def hold(tx: Tx, key: CapKey) -> None:
+    """Hold a cap's centre until the transaction ends: who moves several of its leases does so first."""
+    await tx.execute(f"SELECT limit_minor FROM billing.payer_cap WHERE {_KEY} FOR UPDATE", key.bound)
+
+
 async def make_centre(tx: Tx, key: CapKey, limit_minor: int) -> None:
     """The rows of a cap that nobody has taken from yet; those that exist stay."""
     await tx.execute(
