@@ -1,8 +1,10 @@
 """Posting F per funder: a brand bears a part of merchants' rewards, by its cap, and is asked for it in a claim."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from billing.ledger.chart import Account
@@ -22,10 +24,14 @@ from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
 from tests.builders import ENTITY
 from tests.discounts.test_payers import contract
+from tests.http.conftest import app, caller, client
 from tests.incentives.market import live, terms
 from tests.incentives.trade import WEEK, day, look, refund, settle
 from tests.payers.market import used
 
+__all__ = ["app", "caller", "client"]
+
+Make = Callable[..., Awaitable[httpx.AsyncClient]]
 BRAND = ByPayer(contract="brand autumn", weight=2)
 
 
@@ -80,6 +86,31 @@ async def test_f_a_brand_bears_two_thirds_of_a_reward_and_is_claimed_for_it(db: 
     made = await claim(db)
     assert (made.lines, made.amount_minor) == (1, -1_333)
     await check_books(db)
+
+
+async def test_the_claim_file_has_a_line_for_every_grant_and_is_the_payers_own(
+    db: Database, clock: FixedClock, caller: Make
+) -> None:
+    made = await market(db, clock, shared(window=PerEvent()))
+    await settle(db, clock, paid_order(1, 1, day(4), 10_000))
+    await look(db)
+    path = f"/api/v1/payers/1/claims/{(await claim(db)).claim_id}/grants"
+    payer = await caller("brand", "payer", payer_id=1)
+    [line] = (await payer.get(path)).json()["items"]
+    assert {name: line[name] for name in ("promotion_id", "beneficiary", "window", "granted_minor", "borne_minor")} == {
+        "promotion_id": made.promotion_id, "beneficiary": "merchant", "window": "1", "granted_minor": 2_000,
+        "borne_minor": 1_333,
+    }  # fmt: skip
+    head, first = (await payer.get(f"{path}.csv")).text.splitlines()
+    assert head.startswith("claim_no,line_no,merchant_id,grant_id,promotion_id,promotion,")
+    assert first.endswith("20.00,13.33,0.00,13.33,EUR")
+    await refund(db, 1, 1)
+    await look(db)
+    back = f"/api/v1/payers/1/claims/{(await claim(db)).claim_id}/grants.csv"
+    assert (await payer.get(back)).text.splitlines()[1].endswith("20.00,13.33,13.33,-13.33,EUR")
+    await db.write(WORKER, "test", payers.insert_payer, name="Other", kind="brand", email="")
+    other = await caller("other", "payer", payer_id=2)
+    assert {(await other.get(each)).status_code for each in (path, f"{path}.csv")} == {404}
 
 
 async def test_what_has_not_vested_is_owed_and_not_claimed_yet(db: Database, clock: FixedClock) -> None:
