@@ -9,7 +9,6 @@ from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBo
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
-    ByPayer,
     ByPlatform,
     CustomEvent,
     ListingPublished,
@@ -82,11 +81,8 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
     for number, funder in enumerate(terms.funding):
-        if isinstance(terms.beneficiary, ToBuyer):
-            if _pays_credit(terms) and not isinstance(funder, ByPlatform):
-                yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
-        elif isinstance(funder, ByPayer):
-            yield f"/funding/{number}", "a third-party payer cannot bear a merchant's reward yet"
+        if isinstance(terms.beneficiary, ToBuyer) and _pays_credit(terms) and not isinstance(funder, ByPlatform):
+            yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
 
 
 _EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})
