@@ -42,6 +42,7 @@ from marketplace.routes import (
     matching,
     merchants,
     metrics,
+    observations,
     orders,
     payer_claims,
     payers,
@@ -151,6 +152,7 @@ _NOUNS = (
     channels,
     funnels,
     metrics,
+    observations,
     goals,
 )
 

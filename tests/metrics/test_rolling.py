@@ -160,7 +160,7 @@ async def test_a_day_is_counted_once_for_all_its_changes(db: Database, monkeypat
             await note_change(tx, 1 + number % 2, 3 if number % 2 else 1 + number % 4 // 2)
 
     await db.write(WORKER, "test", change)
-    counted = []
+    counted: list[tuple[int, date]] = []
     roll_days = rolling.ROLL_DAYS
     execute = Tx.execute
 
