@@ -42,6 +42,7 @@ from marketplace.routes import (
     matching,
     merchants,
     metrics,
+    observations,
     orders,
     payer_claims,
     payer_documents,
@@ -153,6 +154,7 @@ _NOUNS = (
     channels,
     funnels,
     metrics,
+    observations,
     goals,
 )
 

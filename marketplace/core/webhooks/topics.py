@@ -57,6 +57,7 @@ TOPICS: dict[str, str] = {
     "incentives.campaign_moved.v1": "A campaign of promotions has gone from one state to the next.",
     "metrics.alert_changed.v1": "A figure has gone out of its bounds, or is back within them.",
     "metrics.goal_set.v1": "A goal has been set, or its target or owner changed.",
+    "metrics.observations_told.v1": "The shop has told counts of its days: visitors, requests, slots.",
     "metrics.review_held.v1": "A week has been talked over, with decisions and their owners.",
     "incentives.promotion_moved.v1": "A promotion has gone from one state to the next.",
 }
@@ -90,6 +91,7 @@ HOUSE_ONLY = frozenset(
         "incentives.promotion_moved.v1",
         "metrics.alert_changed.v1",
         "metrics.goal_set.v1",
+        "metrics.observations_told.v1",
         "metrics.review_held.v1",
         "supply.agent_commission_changed.v1",
         "supply.lead_moved.v1",
