@@ -42,6 +42,7 @@ from marketplace.routes import (
     matching,
     merchants,
     metrics,
+    observations,
     orders,
     own_sales,
     payer_claims,
@@ -155,6 +156,7 @@ _NOUNS = (
     channels,
     funnels,
     metrics,
+    observations,
     goals,
 )
 

@@ -19,7 +19,7 @@ SEP_1, SEP_3 = date(2018, 9, 1), date(2018, 9, 3)
 
 
 async def add_products(db: Database, maker: str) -> None:
-    """Merchant 3 has a subscription, partly netted, earned and credited; a till of three in stock, of which the platform
+    """Merchant 3 has a subscription, partly netted, earned and credited; a till of three in stock, of which the house
     sold one; an agreement."""
     held = await subscribed(db, await offered(db, MONTHLY), 3)
     await db.write(WORKER, maker, _earn_and_credit, held.subscription_id)
