@@ -75,6 +75,7 @@ CHANGEABLE = {
         "moved_at",
     ),
     "billing.document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
+    "billing.payer_document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }
