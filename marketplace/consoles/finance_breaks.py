@@ -75,6 +75,7 @@ async def breaks(
     kind: FromQuery[str] = "",
     now: FromQuery[str] = "",
     owner: FromQuery[str] = "",
+    *,
     early: FromQuery[bool] = False,
     after: FromQuery[str | None] = None,
 ) -> Response[str]:

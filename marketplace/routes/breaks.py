@@ -69,6 +69,7 @@ async def list_recon_breaks(
     in_state: InState = None,
     owner: Owner = None,
     entity_id: QueryEntity = None,
+    *,
     not_due: NotDue = False,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
