@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import refuse_all
+from marketplace.core.money import MINOR_DIGITS
 
 SUBSET_ITEMS_MAX = 12
 """Among so many candidates at most a sum is looked for: 4,096 subsets."""
@@ -283,8 +284,13 @@ class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_fees(fees: tuple[FeeLine, ...]) -> None:
-    """Raise Invalid where two lines name the same method and currency."""
-    named = [(fee.method, fee.currency) for fee in fees]
-    for one in named:
-        if named.count(one) > 1:
-            raise Invalid(f"fees: {one[0] or 'any method'} in {one[1]} is there twice", pointer="/fees")
+    """Raise Invalid naming every line in a currency that is none, and every one that is there a second time."""
+    faults, seen = [], set()
+    for at, fee in enumerate(fees):
+        if fee.currency not in MINOR_DIGITS:
+            faults.append((f"/fees/{at}/currency", f"fees[{at}].currency: {fee.currency!r} is not one we accept"))
+        if (fee.method, fee.currency) in seen:
+            twice = f"{fee.method or 'any method'} in {fee.currency} is there twice"
+            faults.append((f"/fees/{at}", f"fees[{at}]: {twice}"))
+        seen.add((fee.method, fee.currency))
+    refuse_all(faults)

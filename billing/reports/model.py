@@ -99,9 +99,9 @@ class RevenueRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakeRateRow(msgspec.Struct, frozen=True, kw_only=True):
-    """settled_minor: orders settled in the month, goods and freight less merchants' discounts and refunds. The gross rate
-    is fees over that, the net rate after the incentives that the platform pays (5000 and 4090); ppm, half-even, None
-    without orders.
+    """settled_minor: orders settled in the month, goods and freight less merchants' discounts and refunds. The gross
+    rate is fees over that, the net rate after the incentives that the platform pays (5000 and 4090); ppm, half-even,
+    None without orders.
 
     The metrics `gross_take_rate` and `net_take_rate` put other fees over another base: over `gmv_completed`, which is
     goods alone, on the day of delivery and as sold, with hardware among the fees and payers' fees not. On orders that
@@ -159,8 +159,9 @@ class DeferredRow(msgspec.Struct, frozen=True, kw_only=True):
 class CashRow(msgspec.Struct, frozen=True, kw_only=True):
     """Money that is to come, or to go (negative), on a day. What was due before comes first, on the day asked from.
 
-    source: bank (where it stood before the first day), booked (what has moved it on a day since), clearing (with processors), claims, charges, payouts (on their way to the bank),
-    payable (in no payout yet). balance_minor: where the bank will then stand.
+    source: bank (where it stood before the first day), booked (what has moved it on a day since), clearing (with
+    processors), claims, charges, payouts (on their way to the bank), payable (in no payout yet). balance_minor: where
+    the bank then stands.
     """
 
     entity_id: int

@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from billing.cadence import Cadence, check_weekday, next_begin
+from billing.cadence import Cadence, next_begin, weekday_faults
 from billing.runs.model import Period
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import refuse_all
 
 PAYOUT_DAYS_MAX = 365
 LAST_YEAR = 9000
@@ -27,14 +27,16 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
 
     def check(self) -> None:
-        """Raise Invalid for a schedule that cannot be."""
+        """Raise Invalid, naming all that is wrong, for a schedule that cannot be."""
+        faults = []
         if self.cadence is Cadence.DAILY:
-            raise Invalid("cadence: runs are weekly, ten_days or monthly", pointer="/cadence")
-        check_weekday(self.cadence, self.weekday)
+            faults.append(("/cadence", "cadence: runs are weekly, ten_days or monthly"))
+        faults += weekday_faults(self.cadence, self.weekday)
         if self.starts_on.year >= LAST_YEAR:
-            raise Invalid(f"starts_on: is not before the year {LAST_YEAR}", pointer="/starts_on")
+            faults.append(("/starts_on", f"starts_on: is not before the year {LAST_YEAR}"))
         if not 1 <= self.payout_days <= PAYOUT_DAYS_MAX:
-            raise Invalid(f"payout_days: 1 to {PAYOUT_DAYS_MAX}", pointer="/payout_days")
+            faults.append(("/payout_days", f"payout_days: 1 to {PAYOUT_DAYS_MAX}"))
+        refuse_all(faults)
 
     def period_from(self, from_on: date) -> Period:
         """The period that begins on a day: up to the next day on which one of this cadence begins."""
