@@ -89,7 +89,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         *("team-comparison", "merchant-growth"),
     ),
     "webhooks": ("webhooks", "webhook-topics"),
-    "metrics": ("metrics", "alerts", "goals", "holidays", "reviews"),
+    "metrics": ("metrics", "observations", "alerts", "goals", "holidays", "reviews"),
 }  # fmt: skip
 """Every noun, with the path segments that speak of it."""
 

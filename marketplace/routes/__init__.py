@@ -42,8 +42,10 @@ from marketplace.routes import (
     matching,
     merchants,
     metrics,
+    observations,
     orders,
     payer_claims,
+    payer_documents,
     payers,
     payments,
     payout_files,
@@ -99,6 +101,7 @@ _NOUNS = (
     contracts,
     payers,
     payer_claims,
+    payer_documents,
     settlement,
     billing,
     run_schedules,
@@ -151,6 +154,7 @@ _NOUNS = (
     channels,
     funnels,
     metrics,
+    observations,
     goals,
 )
 

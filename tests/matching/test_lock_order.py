@@ -93,7 +93,7 @@ async def test_the_books_of_all_claims_of_a_match_are_held_first_and_in_order(
     async def book(*_: Any) -> None:
         done.append("books")
 
-    monkeypatch.setattr(book_matches.claims, "lines_of", lines_of)
+    monkeypatch.setattr("billing.payers.claims.store.lines_of", lines_of)
     monkeypatch.setattr("marketplace.flows.payments.take_payment.ledger.lock_books", lock_books)
     monkeypatch.setattr(book_matches, "_book", book)
     draft = Draft(

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from alembic import op
 
-revision = "0010_recon"
+revision = "0010"
 down_revision = "0009"
 
 
