@@ -6,7 +6,7 @@ Days are local ones, of no zone and no length in hours: a day on which the clock
 from datetime import date, timedelta
 from enum import StrEnum
 
-from marketplace.core.errors import refuse_all
+from marketplace.core.errors import Invalid
 from marketplace.core.months import add_months, first_of_month
 
 
@@ -36,13 +36,7 @@ def next_begin(cadence: Cadence, after: date, weekday: int | None = None) -> dat
 
 def check_weekday(cadence: Cadence | None, weekday: int | None) -> None:
     """Raise Invalid unless there is a weekday, 1 to 7, for weekly periods and none for others."""
-    refuse_all(weekday_faults(cadence, weekday))
-
-
-def weekday_faults(cadence: Cadence | None, weekday: int | None) -> list[tuple[str, str]]:
-    """What is wrong with a weekday, for `refuse_all`."""
     if (cadence is Cadence.WEEKLY) != (weekday is not None):
-        return [("/weekday", "weekday: weekly periods have one, others have none")]
+        raise Invalid("weekday: weekly periods have one, others have none", pointer="/weekday")
     if weekday is not None and not 1 <= weekday <= 7:
-        return [("/weekday", "weekday: 1 for Monday to 7 for Sunday")]
-    return []
+        raise Invalid("weekday: 1 for Monday to 7 for Sunday", pointer="/weekday")

@@ -9,7 +9,7 @@ import msgspec
 from billing.bank_files.model import Items, Kind, Line, Statement, Unreadable
 from billing.bank_files.text import Row, amount, day, lines, rows, short
 from billing.bank_files.workbook import is_workbook, sheet_rows
-from marketplace.core.errors import refuse_all
+from marketplace.core.errors import Refusals
 from marketplace.core.money import MINOR_DIGITS
 
 HEADER_ROWS_MAX = 100
@@ -73,16 +73,16 @@ _COLUMNS = (
 
 def check_mapping(mapping: Mapping) -> None:
     """Raise Invalid, naming all that is wrong, when a mapping cannot read any table."""
-    faults = []
+    wrong = Refusals()
     if bool(mapping.amount) == bool(mapping.paid_in and mapping.paid_out):
-        faults.append(("/mapping/amount", "amount: name one column for it, or both paid_in and paid_out"))
+        wrong.add("/mapping/amount", "amount: name one column for it, or both paid_in and paid_out")
     if bool(mapping.currency) == bool(mapping.currency_column):
-        faults.append(("/mapping/currency", "currency: state it, or name the column that does"))
+        wrong.add("/mapping/currency", "currency: state it, or name the column that does")
     if mapping.currency and mapping.currency not in MINOR_DIGITS:
-        faults.append(("/mapping/currency", f"currency: {mapping.currency} is not one this platform accepts"))
+        wrong.add("/mapping/currency", f"currency: {mapping.currency} is not one this platform accepts")
     if mapping.balance and not mapping.currency:
-        faults.append(("/mapping/balance", "balance: can only be followed in one currency"))
-    refuse_all(faults)
+        wrong.add("/mapping/balance", "balance: can only be followed in one currency")
+    wrong.check()
 
 
 def read_table(stream: BinaryIO, mapping: Mapping) -> Items:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from marketplace.core.errors import refuse_all
+from marketplace.core.errors import Refusals
 from marketplace.core.money import MINOR_DIGITS
 
 SUBSET_ITEMS_MAX = 12
@@ -285,12 +285,12 @@ class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_fees(fees: tuple[FeeLine, ...]) -> None:
     """Raise Invalid naming every line in a currency that is none, and every one that is there a second time."""
-    faults, seen = [], set()
+    wrong, seen = Refusals(), set()
     for at, fee in enumerate(fees):
         if fee.currency not in MINOR_DIGITS:
-            faults.append((f"/fees/{at}/currency", f"fees[{at}].currency: {fee.currency!r} is not one we accept"))
+            wrong.add(f"/fees/{at}/currency", f"fees[{at}].currency: {fee.currency!r} is not one we accept")
         if (fee.method, fee.currency) in seen:
             twice = f"{fee.method or 'any method'} in {fee.currency} is there twice"
-            faults.append((f"/fees/{at}", f"fees[{at}]: {twice}"))
+            wrong.add(f"/fees/{at}", f"fees[{at}]: {twice}")
         seen.add((fee.method, fee.currency))
-    refuse_all(faults)
+    wrong.check()

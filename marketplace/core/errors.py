@@ -4,7 +4,7 @@ Every refusal of this product is an `AppError`: a stable `code`, an HTTP `status
 same for every occurrence and a `detail` that names the field and the reason of this one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -28,13 +28,6 @@ class Invalid(AppError):
     code = "invalid-input"
     status = 422
     title = "The input is not valid"
-
-
-def refuse_all(faults: Sequence[tuple[str, str]]) -> None:
-    """Raise Invalid naming every field that is wrong, by its JSON Pointer and why; nothing where none is."""
-    if faults:
-        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in faults]
-        raise Invalid("; ".join(detail for _, detail in faults), errors=errors)
 
 
 class NotFound(AppError):

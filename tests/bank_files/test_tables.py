@@ -102,7 +102,6 @@ def test_a_mapping_that_can_read_nothing_is_refused(wrong: dict[str, str], field
     with pytest.raises(Invalid) as refused:
         check_mapping(Mapping(**told))  # type: ignore[arg-type]  # fields by name
     assert [fault["pointer"] for fault in refused.value.extra["errors"]] == [f"/mapping/{name}" for name in fields]
-    assert all(f"{name}: " in refused.value.detail for name in fields)
 
 
 def test_columns_that_are_missing_are_named() -> None:

@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from billing.cadence import Cadence, next_begin, weekday_faults
+from billing.cadence import Cadence, check_weekday, next_begin
 from billing.runs.model import Period
-from marketplace.core.errors import refuse_all
+from marketplace.core.errors import Refusals
 
 PAYOUT_DAYS_MAX = 365
 LAST_YEAR = 9000
@@ -28,15 +28,16 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raise Invalid, naming all that is wrong, for a schedule that cannot be."""
-        faults = []
+        wrong = Refusals()
         if self.cadence is Cadence.DAILY:
-            faults.append(("/cadence", "cadence: runs are weekly, ten_days or monthly"))
-        faults += weekday_faults(self.cadence, self.weekday)
+            wrong.add("/cadence", "cadence: runs are weekly, ten_days or monthly")
+        with wrong.at("/weekday"):
+            check_weekday(self.cadence, self.weekday)
         if self.starts_on.year >= LAST_YEAR:
-            faults.append(("/starts_on", f"starts_on: is not before the year {LAST_YEAR}"))
+            wrong.add("/starts_on", f"starts_on: is not before the year {LAST_YEAR}")
         if not 1 <= self.payout_days <= PAYOUT_DAYS_MAX:
-            faults.append(("/payout_days", f"payout_days: 1 to {PAYOUT_DAYS_MAX}"))
-        refuse_all(faults)
+            wrong.add("/payout_days", f"payout_days: 1 to {PAYOUT_DAYS_MAX}")
+        wrong.check()
 
     def period_from(self, from_on: date) -> Period:
         """The period that begins on a day: up to the next day on which one of this cadence begins."""
