@@ -30,11 +30,13 @@ class Side(StrEnum):
 class ItemKind(StrEnum):
     """What an item stands for: the first two are lines of others, the rest is what our books expect there.
 
-    What is written off stands on the side that lacks it.
+    A processor's fee that belongs to no payment is expected for nothing, so that its line has another side. What is
+    written off stands on the side that lacks it.
     """
 
     BANK_LINE = "bank_line"
     PROCESSOR_LINE = "processor_line"
+    PROCESSOR_FEE = "processor_fee"
     CAPTURE = "capture"
     REFUND = "refund"
     DISPUTE = "dispute"
@@ -262,7 +264,10 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeeLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one capture costs: fixed_minor and a rate on its gross; method '' where no other line names it."""
+    """What one capture costs: fixed_minor and a rate on its gross; method '' where no other line names it.
+
+    A fee that belongs to no payment has for its method what the processor's report calls it, and only fixed_minor.
+    """
 
     method: Annotated[str, msgspec.Meta(max_length=60)] = ""
     currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]

@@ -240,6 +240,8 @@ async def take_back(tx: Tx, group: Group, *, proposal_id: int, reason: str) -> i
     items = await store.items_of(tx, [*group.theirs, *group.ours])
     if any(item.kind is ItemKind.WRITE_OFF for item in items):
         raise Conflict(f"group {group.group_id} is a write-off: journal it back instead")
+    if any(item.kind is ItemKind.PROCESSOR_FEE for item in items):
+        raise Conflict(f"group {group.group_id} is a fee that a processor charged: it belongs to nothing else")
     house = await _house(tx, items[0].entity_id)
     await ledger.lock_books(tx, house)
     reversal = await store.reverse_group(tx, group, proposal_id=proposal_id, reason=reason)
