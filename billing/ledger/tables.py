@@ -18,10 +18,12 @@ from marketplace.core.tables import (
     text,
 )
 
-BESIDE_ORDERS = (
-    "kind NOT IN ('order_paid', 'order_settled', 'order_refunded', 'refund_cancelled', 'dispute_lost',"
-    " 'commission_adjusted')"
-)
+ORDER_KINDS = (
+    "order_paid", "order_settled", "order_refunded", "refund_cancelled", "dispute_lost", "commission_adjusted"
+)  # fmt: skip
+"""Entries that are a sale's."""
+
+BESIDE_ORDERS = f"kind NOT IN ({', '.join(repr(kind) for kind in ORDER_KINDS)})"
 """Entries that are not a sale's: few among many. Who reads those alone asks in these words, for their index."""
 
 entity = reference_table(

@@ -160,8 +160,8 @@ class CashRow(msgspec.Struct, frozen=True, kw_only=True):
     """Money that is to come, or to go (negative), on a day. What was due before comes first, on the day asked from.
 
     source: bank (where it stood before the first day), booked (what has moved it on a day since), clearing (with
-    processors), claims, charges, payouts (on their way to the bank), payable (in no payout yet). balance_minor: where
-    the bank then stands.
+    processors), claims, charges, payouts (on their way to the bank), payable (in no payout yet).
+    balance_minor: where the bank will then stand.
     """
 
     entity_id: int

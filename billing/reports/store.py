@@ -321,8 +321,8 @@ async def deferred(tx: Tx, span: Span) -> list[DeferredRow]:
 
 
 async def cash(tx: Tx, span: Span) -> list[CashRow]:
-    """What the bank stood at by the end of each of the days that are over, as it is booked, and will stand at by the
-    end of those to come, as far as it is known what comes and goes.
+    """What the bank stood at by the end of each day that is over, as it is booked, and will stand at by the end of
+    those to come, as far as it is known what comes and goes.
 
     It begins with what was booked before the first day. What is known to come counts from today on, on no day before.
     Processors are taken to pay the next day; what is in no payout yet to be paid on the day of the merchant's terms, or

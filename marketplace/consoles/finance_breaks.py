@@ -75,7 +75,8 @@ async def breaks(
     kind: FromQuery[str] = "",
     now: FromQuery[str] = "",
     owner: FromQuery[str] = "",
-    early: FromQuery[bool | None] = None,
+    *,
+    early: FromQuery[bool] = False,
     after: FromQuery[str | None] = None,
 ) -> Response[str]:
     """What does not match, by type, state and owner; what is not due yet only where it is asked for."""
@@ -84,7 +85,7 @@ async def breaks(
         kind=BreakKind(kind) if kind in list(BreakKind) else None,
         state=BreakState(now) if now in list(BreakState) else None,
         owner=owner.strip().replace("\0", ""),
-        early=bool(early) or kind == BreakKind.EXPECTED,
+        early=early or kind == BreakKind.EXPECTED,
     )
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)

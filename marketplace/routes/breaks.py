@@ -25,7 +25,7 @@ CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
 
 InState = Annotated[BreakState | None, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
 Owner = Annotated[str | None, QueryParameter(max_length=200, description="A login.")]
-NotDue = Annotated[bool | None, QueryParameter(description="With what is not due yet.")]
+NotDue = Annotated[bool, QueryParameter(description="With what is not due yet.")]
 _ONE = "/breaks/{break_id:int}"
 _WORK = ONCE | {ALSO: (409,)}
 
@@ -69,7 +69,8 @@ async def list_recon_breaks(
     in_state: InState = None,
     owner: Owner = None,
     entity_id: QueryEntity = None,
-    not_due: NotDue = None,
+    *,
+    not_due: NotDue = False,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[Break]:

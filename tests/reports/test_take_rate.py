@@ -42,7 +42,7 @@ async def test_what_lies_between_the_report_and_the_metrics(db: Database) -> Non
     back = RefundOrder(merchant_id=2, order_id=2, reason="damaged", lines=(RefundLine(1, 1_000),))
     await db.write(WORKER, "test", refund_order, back)
     await roll_metrics(db, "worker")
-    span = Span(**MAY, currency="EUR")
+    span = Span(from_on=MAY["from_on"], to_on=MAY["to_on"], currency="EUR")
     async with db.read(STAFF) as tx:
         [report] = await store.take_rate(tx, span)
     metric = await shown(db, "gmv_completed", "gross_take_rate", **MAY)

@@ -112,8 +112,8 @@ async def _hold_centre(tx: Tx, key: CapKey, cap_period: CapPeriod) -> int:
     return limit
 
 
-async def hold(tx: Tx, key: CapKey) -> None:
-    """Hold a cap's centre until the transaction ends: who moves several of its leases does so first."""
+async def hold_known(tx: Tx, key: CapKey) -> None:
+    """As `hold`, where the cap has been taken from: who moves several of its leases does so first."""
     await tx.execute(f"SELECT limit_minor FROM billing.payer_cap WHERE {_KEY} FOR UPDATE", key.bound)
 
 

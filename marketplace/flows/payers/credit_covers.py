@@ -158,7 +158,7 @@ async def move_caps(tx: Tx, run: Run) -> None:
     if moved:
         await one_at_a_time(tx)
     for key, rows in moved.items():
-        await caps.hold(tx, key)
+        await caps.hold_known(tx, key)
         for row in rows:
             await caps.give_back(tx, key, row.shard, row.freed_minor)
         for row in rows:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from billing.runs.model import AD_KINDS, INCENTIVE_KINDS, ORDER_KINDS, PAYOUT_KINDS
+from billing.ledger.tables import ORDER_KINDS
+from billing.runs.model import AD_KINDS, INCENTIVE_KINDS, PAYOUT_KINDS
 from marketplace.core.db import Tx
 
 SHIPS_WITHIN = 3
@@ -89,11 +90,11 @@ def _kinds(*kinds: str) -> str:
     return f"kind IN ({', '.join(repr(kind) for kind in kinds)})"
 
 
-_ORDERS = _kinds(*ORDER_KINDS, "order_paid")
+_ORDERS = _kinds(*ORDER_KINDS)
 _PROCESSOR_KINDS = ("processor_fee_recharged", "processor_fee_returned")
 _NAMED = (
     *(*PAYOUT_KINDS, *INCENTIVE_KINDS, *AD_KINDS, *ORDER_KINDS, *_PROCESSOR_KINDS),
-    *("order_paid", "reserve_held", "reserve_released"),
+    *("reserve_held", "reserve_released"),
 )
 _SETTLEMENT = f"""
 WITH span AS (
