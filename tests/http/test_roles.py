@@ -82,6 +82,8 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "GET /api/v1/payers/{payer_id}/claims/{claim_id}/lines.csv": FINANCE | PAYER,
     "GET /api/v1/payers/{payer_id}/claims/{claim_id}/grants": FINANCE | PAYER,
     "GET /api/v1/payers/{payer_id}/claims/{claim_id}/grants.csv": FINANCE | PAYER,
+    "POST /api/v1/payers/{payer_id}/claims/{claim_id}/accept": FINANCE | PAYER,
+    "GET /api/v1/payers/{payer_id}/claims/{claim_id}/remittances": FINANCE | PAYER,
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/remittances": FINANCE,
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/rejections": FINANCE | PAYER,
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/reclaims": FINANCE,
