@@ -215,7 +215,7 @@ async def show_approvals(request: ActorRequest, db: Database, refused: Refused |
     own = frozenset(each.proposal_id for each in waiting if each.made_by == request.user.login)
     page = ApprovalsPage(waiting, own, entity.zone if entity else "UTC")
     rejectable = {kind for kind, (_, reject) in DECIDED.items() if reject is not None}
-    more = {"at": _at(request), "decided": DECIDED.keys(), "rejectable": rejectable}
+    more: dict[str, Any] = {"at": _at(request), "decided": DECIDED.keys(), "rejectable": rejectable}
     return send(request, "finance/approvals.html", page, "approvals", refused=refused, **more)
 
 
