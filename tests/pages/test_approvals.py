@@ -1,4 +1,4 @@
-"""What waits for a second person is listed where those who decide it are, in one console or the other."""
+"""What waits for a second person is listed where those who decide are: finance in one console, ops in the other."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -23,9 +23,9 @@ from incentives.rules.model import funder_name
 from incentives.rules.qualifying import required
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.flows.discounts.cover_discounts import cap_rooms, with_caps
 from marketplace.flows.discounts.read_live import Live
 from marketplace.flows.payers.bear_order import Merchant
+from marketplace.flows.payers.fund_promotions import cap_rooms, with_caps
 
 
 class Shopper(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +126,7 @@ async def rooms_of(tx: Tx, live: Live, merchants: Mapping[int, Merchant], at: da
     """What the budgets of all live discounts have left, and the caps of the payers that bear a part of them."""
     slots = {(each.budget_id, each.period_on(at)) for kept in live.budgets.values() for each in kept}
     days = {local_date(at, merchant.zone) for merchant in merchants.values()}
-    return await budgets.rooms(tx, slots) | await cap_rooms(tx, live, days)
+    return await budgets.rooms(tx, slots) | await cap_rooms(tx, live.contracts, days)
 
 
 def quote_discounts(
@@ -239,7 +239,7 @@ def _judged(
         taken = [_taken(live, event.merchant, verdict, effect) for verdict in verdicts for effect in verdict.effects]
         if left is None:
             return verdicts, taken
-        asks = [with_caps(live, one.plan.terms, one.ask(live, shopper, 0, at), on) for one in taken]
+        asks = [with_caps(live.contracts, one.plan.terms, one.ask(live, shopper, 0, at), on) for one in taken]
         after = dict(left)
         decisions = decide(asks, after)
         room = next(

@@ -97,12 +97,12 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         await reserve_shares(tx, borne, order_ids, placed.order_ref)
     if checkout is not None and taken:
         merchants = merchants_of(rows)
+        discounts = discounts_of(tx, checkout, taken, order_ids)
+        await reserve_covers(tx, discounts, merchants, placed.order_ref)  # caps before budgets, here as everywhere
         reserved, short = await reserve_exactly(tx, checkout, taken, order_ids, merchants, citus=citus)
         if short is not None:
             present, _, _ = await _quote(tx, rows, checkout, short)
             raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
-        discounts = discounts_of(tx, checkout, taken, order_ids)
-        await reserve_covers(tx, discounts, merchants, placed.order_ref)
         values |= discount_values(tx, checkout, taken, discounts, order_ids, reserved=reserved)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
