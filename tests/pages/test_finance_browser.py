@@ -26,7 +26,7 @@ async def test_a_payer_refuses_and_accepts_a_claim(address: str, browser: Browse
         faults: list[str] = []
         payer = await signed_in(browser, address, "payer", faults, script=script)
         assert payer.url == f"{address}/payer"
-        for path in ("/payer", "/payer/claims", "/payer/statement", "/payer/rejections"):
+        for path in ("/payer", "/payer/claims", "/payer/statement", "/payer/documents", "/payer/rejections"):
             await payer.goto(address + path)
             await looks_right(payer)
         await payer.goto(f"{address}/payer/claims")
