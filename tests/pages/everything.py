@@ -15,6 +15,8 @@ from tests.ads.market import add_lamps, add_search, lamps
 from tests.leads.market import bring, organise
 from tests.pages.conftest import MARKET_NOW, MINE, links
 from tests.pages.forms import send
+from tests.pages.payer_market import add_payer
+from tests.pages.payout_market import add_accounts, dispute
 from tests.pages.test_deeds import two_people
 from tests.pages.test_pages import PAGES
 from tests.pages.test_promotion_pages import CAMPAIGN, approved_campaign
@@ -40,7 +42,8 @@ def is_page(name: str) -> bool:
 async def fill(
     db: Database, maker: httpx.AsyncClient, checker: httpx.AsyncClient, bookkeeper: httpx.AsyncClient
 ) -> list[str]:
-    """Leads, ads, promotions and a bank's lines, matched and not, on top of a billed market.
+    """Leads, ads, promotions, a bank's lines, matched and not, a payer with a claim, a file of payouts and a disputed
+    line, on top of a billed market.
 
     Returns addresses that links lead to only from some of them.
     """
@@ -65,6 +68,11 @@ async def fill(
     alone = [of[Side.THEIRS, 30_000], of[Side.OURS, 10_000], of[Side.OURS, 20_000]]
     assert (await pressed(bookkeeper, alone, "told by the bank")).status_code == 303
     await db.write(WORKER, "test", two_people)
+    await add_payer(db)
+    await add_accounts(db)
+    file = await send(bookkeeper, "/finance/payouts", "/finance/payout-files")
+    assert file.status_code == 303, file.text
+    await db.write(WORKER, "merchant", dispute)
     compared = "&".join(f"of={path.rpartition('/')[2]}" for path in drafts)
     return [
         f"/ops/promotions/compare?{compared}",
