@@ -48,6 +48,7 @@ class ItemKind(StrEnum):
     CLAIM = "claim"
     REMITTANCE = "remittance"
     AD_RECEIPT = "ad_receipt"
+    OWN_SALE = "own_sale"
     JOURNAL = "journal"
     WRITE_OFF = "write_off"
 

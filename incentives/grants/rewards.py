@@ -17,6 +17,7 @@ from incentives.rules.model import (
     PerEvent,
     Terms,
     Trigger,
+    merchants_pay,
 )
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
@@ -75,8 +76,8 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
     if not isinstance(terms.window, PerEvent):
         yield "/window", "buyers are not paid over more than one order yet: take a window of one event"
-    if terms.qualify.opt_in != "not_needed":
-        yield "/qualify/opt_in", "buyers cannot join a promotion yet"
+    if terms.qualify.opt_in == "not_needed" and merchants_pay(terms):
+        yield "/qualify/opt_in", "the merchant bears a part of what its buyers get: it must have joined"
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from litestar.params import FromQuery
 
 from billing.payers.claims import store as claims
 from marketplace.consoles import ops_queries, payers_queries
-from marketplace.consoles.deeds import Refused, amount, carry_out, day, done, number, text
+from marketplace.consoles.deeds import Refused, amount, carry_out, day_needed, done, number, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.lists import given_day
 from marketplace.core.db import STAFF, Database, Scope, Tx
@@ -238,15 +238,12 @@ async def take_money(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         held = await claims.get_claim(tx, place.payer_id, claim_id)
-        received_on = day(typed, "received_on")
-        if received_on is None:
-            raise Invalid("received_on: is missing", pointer="/received_on")
         cmd = Remit(
             payer_id=place.payer_id,
             claim_id=claim_id,
             amount_minor=amount(typed, "paid", held.currency, least=1),
             bank_ref=text(typed, "bank_ref", least=1, most=100),
-            received_on=received_on,
+            received_on=day_needed(typed, "received_on"),
         )
         await remit(tx, cmd)
         return done(f"{place.at}/claims/{claim_id}", "claim_remitted")
@@ -261,9 +258,7 @@ async def make_claim(
     """Claim what a contract bears of what was settled through a day."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        through = day(typed, "through")
-        if through is None:
-            raise Invalid("through: is missing", pointer="/through")
+        through = day_needed(typed, "through")
         contract_id = number(typed, "contract_id", least=1)
         entity_id = number(typed, "entity_id", least=1, most=2**31 - 1)
         made = await claim_shares(tx, ClaimShares(contract_id=contract_id, entity_id=entity_id, through=through))

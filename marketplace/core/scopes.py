@@ -54,6 +54,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "hardware-items",
         "hardware-units",
         "hardware-orders",
+        "own-sales",
         "providers",
         "work-orders",
         "service-agreements",

@@ -271,6 +271,8 @@ _define("burn_per_incremental_order", Unit.MINOR, Ratio("campaign_cost_minor", "
 # Goals and money on its way.
 _ratio("attainment", "actual", "target", "of the house's goal of completed orders of these very days")
 _ratio("pace", "actual", "expected_to_date", "of that goal, against what its days so far were to bring")
+_define("run_rate", Unit.COUNT, Product(("completed", Ratio("days", "days_over"))), "orders completed by the end of the"
+        " period, were its days to come like those that are over")  # fmt: skip
 _define(
     "seller_balance", Unit.MINOR, Sum(("pending_minor", "payable_minor", "reserve_minor", "in_payout_minor")),
     "what the house holds for merchants at the end of the period", _NEITHER,

@@ -67,8 +67,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({**REBATE, "window": WholePromotion()}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
-    ({**REBATE, "funding": (ByMerchant(),)}, ["/funding/0"]),
-    ({**REBATE, "qualify": Qualify(opt_in="from_opt_in")}, ["/qualify/opt_in"]),
+    ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in", "/funding/0"]),
+    ({**CUT, "funding": (ByPlatform(), ByMerchant())}, ["/qualify/opt_in"]),
     (
         {"experiment": Experiment(salt="s", arms=(Arm(name="a"), Arm(name="b", reward=gives(VOUCHER))))},
         ["/experiment/arms/1/reward/form"],
@@ -84,6 +84,7 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 @pytest.mark.parametrize(
     "changes", [{}, CUT, REBATE, {"trigger": CustomEvent(name="visit")}, {"funding": (ByPlatform(), ByMerchant())},
                 {**CUT, "funding": (ByPayer(contract="brand"),)},
+                {**CUT, "funding": (ByMerchant(),), "qualify": Qualify(opt_in="from_opt_in")},
                 {"funding": (ByPayer(contract="brand"), ByMerchant())}]
 )  # fmt: skip
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:

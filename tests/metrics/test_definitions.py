@@ -49,7 +49,7 @@ LEADS = {
     "ad_clicks": 200, "ad_impressions": 10_000, "ad_sales_minor": 32_000, "ad_slots_filled": 300,
     "ad_slots_eligible": 400, "slots": 3_000, "treated": 120, "counterfactual": 100,
     "incremental_contribution_minor": 15_000, "campaign_cost_minor": 10_000, "incremental_orders": 20, "actual": 80,
-    "target": 100, "expected_to_date": 64,
+    "target": 100, "expected_to_date": 64, "days": 7, "days_over": 5,
 }  # fmt: skip
 INPUTS: dict[str, Any] = ORDERS | MONEY | MERCHANTS | LEADS
 
@@ -80,7 +80,7 @@ KNOWN: dict[str, int] = {
     "loaded_cac": 8_000, "payback": 7, "ltv": 24_000, "ltv_to_cac": 3_000_000, "ctr": 20_000, "cpc": 40, "cpm": 800,
     "roas": 4_000_000, "acos": 250_000, "tacos": 20_000, "ad_fill_rate": 750_000, "ad_load": 100_000, "lift": 200_000,
     "incremental_roi": 500_000, "burn_per_incremental_order": 500, "attainment": 800_000, "pace": 1_250_000,
-    "seller_balance": 3_340, "reconciliation_rate": 900_000, "net_settlement": 8_090,
+    "run_rate": 56, "seller_balance": 3_340, "reconciliation_rate": 900_000, "net_settlement": 8_090,
 }  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_a_figure_is_undefined_where_an_input_is_missing_or_it_divides_by_zero(n
     nothing = evaluate(known.formula, dict.fromkeys(INPUTS, 0))
     divides = known.unit is Unit.RATIO or name in {
         "aov", "arpu", "pipeline_velocity", "paid_cac", "loaded_cac", "cpc", "cpm", "burn_per_incremental_order",
-        "turnover_per_merchant_served",
+        "turnover_per_merchant_served", "run_rate",
     }  # fmt: skip
     assert nothing is None if divides else nothing == 0
 

@@ -253,6 +253,18 @@ JOIN billing.entry b ON b.merchant_id = m.merchant_id AND b.entry_no = m.entry_n
 JOIN billing.match_account a ON a.book = 'processor' AND a.entity_id = h.entity_id AND a.processor_id = b.dimensions[1]
 WHERE m.kind = 'top_up' AND m.source = 'processor' AND (m.at AT TIME ZONE e.zone)::date >= a.from_on"""
 
+# What the platform has sold itself, and, as a second part, given back.
+_OWN_SALES = f"""
+SELECT 'processor', 'ours', '{ItemKind.OWN_SALE}', s.house_merchant_id, s.sale_id, side.part, e.entity_id,
+       s.processor_id, s.currency, side.sign * (s.net_minor + s.vat_minor), NULL::bigint, upper(s.receipt_ref), '',
+       ARRAY[upper(s.receipt_ref)], '', '', '', side.day, a.calendar, a.lag_days,
+       s.house_merchant_id || '-' || s.sale_id || '-' || side.part, true
+FROM supply.own_sale s
+CROSS JOIN LATERAL (VALUES (0, 1, s.sold_on), (1, -1, s.returned_on)) AS side (part, sign, day)
+JOIN billing.entity e ON e.house_merchant_id = s.house_merchant_id
+JOIN billing.match_account a ON a.book = 'processor' AND a.entity_id = e.entity_id AND a.processor_id = s.processor_id
+WHERE side.day >= a.from_on"""
+
 # What people book on the bank by hand, or exchange there.
 _JOURNALS = f"""
 SELECT 'bank', 'ours', '{ItemKind.JOURNAL}', b.merchant_id, b.entry_no, 0, b.entity_id, NULL::bigint, b.currency,
@@ -268,7 +280,7 @@ WHERE b.kind IN ('journal_posted', 'exchange_sold', 'exchange_bought') AND b.eff
 SOURCES = (
     _BANK_LINES, _REPORTED_LINES, _FEE_LINES, _SETTLEMENT_LINES, _SETTLED_FEES, _CAPTURES, _REFUNDS, _RETURNS,
     _DISPUTES, _SETTLEMENTS, _PROCESSOR_PAYOUTS, _PAYOUTS, _PAYOUT_RETURNS, _CLAIMS, _REMITTANCES, _AD_RECEIPTS,
-    _AD_PAYMENTS, _JOURNALS,
+    _AD_PAYMENTS, _OWN_SALES, _JOURNALS,
 )  # fmt: skip
 
 _COLUMNS = (

@@ -1,3 +1,28 @@
+CREATE TABLE supply.own_sale (
+    receipt_ref TEXT NOT NULL, 
+    sale_id BIGINT NOT NULL, 
+    house_merchant_id BIGINT NOT NULL, 
+    buyer TEXT NOT NULL, 
+    currency TEXT NOT NULL, 
+    processor_id BIGINT NOT NULL, 
+    net_minor BIGINT NOT NULL, 
+    vat_ppm INTEGER NOT NULL, 
+    vat_minor BIGINT NOT NULL, 
+    cost_minor BIGINT NOT NULL, 
+    serials TEXT[] NOT NULL, 
+    sold_on DATE NOT NULL, 
+    sold_by TEXT NOT NULL, 
+    returned_on DATE, 
+    returned_by TEXT, 
+    return_reason TEXT, 
+    CONSTRAINT pk_own_sale PRIMARY KEY (receipt_ref), 
+    CONSTRAINT ck_own_sale_amounts CHECK (net_minor > 0 AND vat_minor >= 0 AND cost_minor > 0), 
+    CONSTRAINT ck_own_sale_returned CHECK ((returned_on IS NULL) = (returned_by IS NULL)), 
+    CONSTRAINT ck_own_sale_reason CHECK ((returned_on IS NULL) = (return_reason IS NULL))
+)
+;;
+CREATE INDEX ix_own_sale_sale_id ON supply.own_sale (sale_id)
+;;
 CREATE TABLE billing.payer_document (
     payer_id BIGINT NOT NULL, 
     document_id BIGINT NOT NULL, 
@@ -42,6 +67,8 @@ CREATE TABLE billing.payer_document (
 )
 ;;
 CREATE INDEX ix_payer_document_payer_id_claim_id ON billing.payer_document (payer_id, claim_id)
+;;
+GRANT SELECT, INSERT, UPDATE, DELETE ON supply.own_sale TO app_staff, app_worker
 ;;
 GRANT SELECT, INSERT, UPDATE (state, void_reason, void_asked_by, voided_by, voided_at) ON billing.payer_document TO app_staff, app_worker
 ;;
