@@ -61,7 +61,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"reward": gives(VOUCHER)}, ["/reward/form"]),
     ({**REBATE, "reward": gives(VOUCHER)}, ["/reward/form"]),
     ({"reward": gives(FeeReduction())}, ["/reward/form"]),
-    ({"trigger": OrderPlaced()}, ["/trigger"]),
+    ({**REBATE, "trigger": OrderPlaced()}, ["/trigger"]),
     ({"trigger": ListingPublished()}, ["/trigger"]),
     ({"beneficiary": ToBoth(buyer_reward=gives(Credit()))}, ["/beneficiary"]),
     ({"funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
@@ -83,7 +83,7 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 
 @pytest.mark.parametrize(
     "changes", [{}, CUT, REBATE, {"trigger": CustomEvent(name="visit")}, {"funding": (ByPlatform(), ByMerchant())},
-                {**CUT, "funding": (ByPayer(contract="brand"),)}]
+                {"trigger": OrderPlaced()}, {**CUT, "funding": (ByPayer(contract="brand"),)}]
 )  # fmt: skip
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:
     terms = m.terms(**changes)
@@ -110,8 +110,8 @@ def _events() -> dict[type, Event]:
     seller = Seller(merchant_ref="m1", entity_id=1, zone="UTC", region="n", since=NOW)
     of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2)
     settled = Settled(
-        order_id=1, buyer_id=1, entity_id=1, currency="EUR", settled_at=NOW, changed_at=NOW, ordered=(line,),
-        left=(line,),
+        order_id=1, buyer_id=1, entity_id=1, currency="EUR", placed_at=NOW, settled_at=NOW, sold_at=NOW,
+        changed_at=NOW, ordered=(line,), left=(line,), earlier={"order.settled": (3, 2)},
     )  # fmt: skip
     quote: Any = type("Q", (), {"currency": "EUR"})()
     quoted: Any = type("L", (), {"goods_minor": 100, "quantity": 2, "product_id": 7, "category": "care"})()
