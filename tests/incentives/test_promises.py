@@ -6,62 +6,25 @@ from typing import Any
 
 import pytest
 
-from demand.store import queue_delivered
 from incentives.grants.model import Progress
 from incentives.grants.store import progress_of
 from incentives.lifecycle import Move
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion
-from incentives.rules.awards import Band, EveryN, Graduated, Limits, Reward
+from incentives.rules.awards import EveryN, Limits, Reward
 from incentives.rules.index import plan_of
 from incentives.rules.model import Measure, OrderPlaced, PerEvent, TotalBudget
 from incentives.simulation.replay import replay
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.promotions.advance_incentives import expire_reservations
 from marketplace.flows.promotions.keep_promises import PROMISED_FOR
 from marketplace.flows.promotions.simulate_promotion_sql import history
 from tests.billing.market import MAKER, check_books, prepare
-from tests.builders import Line, Order, add_orders
+from tests.builders import add_orders
 from tests.incentives.market import live, move, terms
-from tests.incentives.trade import WEEK, look, refund
-
-PLACED = {"trigger": OrderPlaced(), "window": WEEK}
-"""Trade 100, get 20, of a week in which the orders are placed."""
-PERCENT = Reward(amount=Graduated(bands=(Band(from_minor=0, rate_ppm=100_000),)))
-
-
-def placed(order_id: int, of: int, minor: int = 12_000, merchant_id: int = 1) -> Order:
-    at = datetime(2018, 9, of, 10, tzinfo=UTC)
-    line = Line(goods_minor=minor)
-    return Order(merchant_id=merchant_id, order_id=order_id, lines=(line,), placed_at=at, settles_at=None)
-
-
-async def pay(db: Database, clock: FixedClock, *orders: Order) -> None:
-    clock.move_to(max(clock.now(), max(order.placed_at for order in orders) + timedelta(hours=1)))
-    await db.write(WORKER, MAKER, add_orders, orders)
-    await look(db)
-
-
-_DELIVER = """
-UPDATE demand.merchant_order SET state = 'delivered', delivered_at = :at, delivered_on = :on WHERE order_id = :order
-"""
-
-
-async def deliver(db: Database, clock: FixedClock, order_id: int, of: int) -> None:
-    """Deliver a paid order and settle it."""
-    at = datetime(2018, 9, of, 18, tzinfo=UTC)
-    clock.move_to(max(clock.now(), at + timedelta(hours=1)))
-
-    async def work(tx: Tx) -> None:
-        await tx.execute(_DELIVER, {"at": at, "on": at.date(), "order": order_id})
-        merchant_id = await tx.scalar("SELECT merchant_id FROM demand.merchant_order WHERE order_id = :o", o=order_id)
-        await queue_delivered(tx, [merchant_id], after_order_id=order_id - 1, upto_order_id=order_id)
-
-    await db.write(WORKER, MAKER, work)
-    await settle_through(db, MAKER, clock.now().date())
-    await look(db)
+from tests.incentives.promised import PERCENT, PLACED, deliver, pay, placed
+from tests.incentives.trade import look, refund
 
 
 async def stands(db: Database, of: Promotion) -> tuple[int, int, int]:
