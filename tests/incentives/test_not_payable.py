@@ -61,8 +61,9 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"reward": gives(VOUCHER)}, ["/reward/form"]),
     ({**REBATE, "reward": gives(VOUCHER)}, ["/reward/form"]),
     ({"reward": gives(FeeReduction())}, ["/reward/form"]),
-    ({"trigger": OrderPlaced()}, ["/trigger"]),
+    ({**REBATE, "trigger": OrderPlaced()}, ["/trigger"]),
     ({"trigger": ListingPublished()}, ["/trigger"]),
+    ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": ToBoth(buyer_reward=gives(Credit()))}, ["/beneficiary"]),
     ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({**REBATE, "window": WholePromotion()}, ["/window"]),
@@ -83,6 +84,7 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 
 @pytest.mark.parametrize(
     "changes", [{}, CUT, REBATE, {"trigger": CustomEvent(name="visit")}, {"funding": (ByPlatform(), ByMerchant())},
+                {"trigger": OrderPlaced()},
                 {**CUT, "funding": (ByPayer(contract="brand"),)},
                 {**CUT, "funding": (ByMerchant(),), "qualify": Qualify(opt_in="from_opt_in")},
                 {"funding": (ByPayer(contract="brand"), ByMerchant())}]
@@ -112,8 +114,8 @@ def _events() -> dict[type, Event]:
     seller = Seller(merchant_ref="m1", entity_id=1, zone="UTC", region="n", since=NOW)
     of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2, entity_id=1)
     settled = Settled(
-        order_id=1, buyer_id=1, entity_id=1, currency="EUR", settled_at=NOW, changed_at=NOW, ordered=(line,),
-        left=(line,),
+        order_id=1, buyer_id=1, entity_id=1, currency="EUR", placed_at=NOW, settled_at=NOW, sold_at=NOW,
+        changed_at=NOW, ordered=(line,), left=(line,), earlier={"order.settled": (3, 2)},
     )  # fmt: skip
     quote: Any = type("Q", (), {"currency": "EUR"})()
     quoted: Any = type("L", (), {"goods_minor": 100, "quantity": 2, "product_id": 7, "category": "care"})()

@@ -74,7 +74,9 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
     """The next page of a merchant's books."""
     desk = await desk_of(tx, plans, row.merchant_id)
     if desk.campaigns:
-        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT)
+        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT, promised=await desk.promises(tx))
+        if await desk.counts_orders(tx):
+            page = msgspec.structs.replace(page, orders=await sql.with_earlier(tx, row.merchant_id, page.orders))
     else:
         page = sql.Page(orders=[], upto_no=None)
     touched = await _contributions(tx, desk, page.orders)
@@ -138,6 +140,7 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
                 known.setdefault(one.event_id, []).append(one)
     changed: list[Contribution] = []
     exposed: list[Exposure] = []
+    promised = await desk.promises(tx)
     for order in orders:
         before = known.get(order.event_id, [])
         for was in before:
@@ -148,19 +151,17 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
             progress = Touched(starts=was.at, ends=None, award_minor=None, at=order.changed_at)
             _touch(touched, progress, was, now)
             changed.append(now)
-        if order.settled_at is None:
-            continue
         seen = {was.promotion_id for was in before}
-        for verdict in await desk.judged(tx, order.event(desk.merchant), order.settled_at):
-            exposed += await desk.exposed(tx, verdict, order.buyer_id, order.settled_at)
-            for effect in verdict.effects if verdict.promotion_id not in seen else ():
-                plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
-                now = _counted(plan, _first(effect, verdict, order, order.settled_at), order)
-                window = Touched(
-                    starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=order.settled_at
-                )
-                _touch(touched, window, None, now)
-                changed.append(now)
+        for on, at in order.happened(promised=promised):
+            for verdict in await desk.judged(tx, order.event(desk.merchant, on), at):
+                exposed += await desk.exposed(tx, verdict, order.buyer_id, at)
+                for effect in verdict.effects if verdict.promotion_id not in seen else ():
+                    plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
+                    now = _counted(plan, _first(effect, verdict, order, at), order)
+                    last = order.settled_at or at
+                    window = Touched(starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=last)
+                    _touch(touched, window, None, now)
+                    changed.append(now)
     await grants.save_contributions(tx, desk.role, changed)
     await expose(tx, exposed)
     return touched
@@ -175,7 +176,9 @@ def _touch(touched: dict[Window, Touched], new: Touched, was: Contribution | Non
 
 
 def _too_late(desk: Desk, plan: Plan, was: Contribution, order: Settled) -> bool:
-    since = int((order.changed_at - was.at).total_seconds())
+    if order.sold_at is None:
+        return False
+    since = int((order.changed_at - order.sold_at).total_seconds())
     return rules.is_final(since, desk.side(plan, was.of_buyer).side.reward)
 
 
@@ -197,5 +200,5 @@ def _first(effect: Effect, verdict: Verdict, order: Settled, at: datetime) -> Co
 def _counted(plan: Plan, was: Contribution, order: Settled) -> Contribution:
     """A contribution as the lines that qualified stand now."""
     lines = [line for line in order.left if line.line_no in was.line_nos]
-    now = rules.contribution(plan.terms.measure.of, lines, "settled", was.of_buyer)
+    now = rules.contribution(plan.terms.measure.of, lines, order.standing, was.of_buyer)
     return msgspec.structs.replace(was, promised=now.promised, settled=now.settled)
