@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBoth, ToBuyer, ToMerchant
+from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, Reward, ToBoth, ToBuyer, ToMerchant
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
@@ -24,15 +24,17 @@ from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
 """The funder of what a merchant bears of its own reward: no money moves for it."""
+FEE, VOUCHER = "fee_reduction", "next_order_voucher"
+"""Forms of rewards that later orders use up."""
 
 
 def is_reward(terms: Terms) -> bool:
-    """Whether merchants are paid credit by it, when their orders settle or something else happens that has a name; for
+    """Whether merchants are paid by it, when their orders settle or something else happens that has a name; for
     orders that were placed it is promised before that."""
     return (
         isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
         and isinstance(terms.beneficiary, ToMerchant)
-        and _pays_credit(terms)
+        and all(isinstance(reward.form, Credit | NextOrderVoucher | FeeReduction) for reward in _rewards(terms))
     )
 
 
@@ -46,9 +48,12 @@ def is_rebate(terms: Terms) -> bool:
     )
 
 
+def _rewards(terms: Terms) -> list[Reward]:
+    return [reward for _, _, reward in rewards_of(terms)]
+
+
 def _pays_credit(terms: Terms) -> bool:
-    rewards = [terms.reward, *(arm.reward for arm in (terms.experiment.arms if terms.experiment else ()) if arm.reward)]
-    return all(isinstance(reward.form, Credit) for reward in rewards)
+    return all(isinstance(reward.form, Credit) for reward in _rewards(terms))
 
 
 def not_payable(terms: Terms) -> list[Problem]:
@@ -63,10 +68,12 @@ def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
         yield "/beneficiary", "merchant and buyer are not paid by one promotion yet: make one for each"
     for pointer, _, reward in rewards_of(terms):
         match reward.form:
-            case NextOrderVoucher():
-                yield f"{pointer}/form", "vouchers for a next order are not issued yet"
-            case FeeReduction():
-                yield f"{pointer}/form", "fees are not reduced yet"
+            case NextOrderVoucher() if not isinstance(terms.beneficiary, ToMerchant):
+                yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
+            case NextOrderVoucher() | FeeReduction() if isinstance(terms.trigger, OrderPlaced):
+                yield "/trigger", "what later orders use up is not promised: take order.settled"
+            case FeeReduction() if merchants_pay(terms):
+                yield "/funding", "a merchant does not pay for less of its own fees"
             case Credit() if isinstance(terms.trigger, OrderPlaced) and not isinstance(terms.beneficiary, ToMerchant):
                 yield "/trigger", "buyers are not promised credit yet: take order.settled"
 

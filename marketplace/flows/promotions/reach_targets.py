@@ -29,6 +29,7 @@ from marketplace.flows.promotions.keep_promises import (
     promised,
     spend_promises,
 )
+from marketplace.flows.promotions.use_rewards import issue_vouchers
 from marketplace.flows.promotions.vest_rebates import free_credit, post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
 
@@ -57,6 +58,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     promise_minor: int
     at: datetime
     vest_seconds: int
+    form: str
     granted: list[Grant]
     used: Used
 
@@ -122,6 +124,7 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     made += [grant for _, new, _ in gifts for grant in new]
     await grants.save_progress(tx, desk.role, progress)
     await grants.add_grants(tx, desk.role, made)
+    await issue_vouchers(tx, desk, [(grant, step.plan) for step, new, _ in gifts for grant in new])
     if desk.role == "merchant":
         await post_grants(tx, made, desk.merchant.zone, contracts)
     else:
@@ -173,6 +176,7 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
         promise_minor=promise,
         at=touch.at,
         vest_seconds=side.side.reward.vest_seconds,
+        form=str(side.side.reward.form.__struct_config__.tag),
         granted=granted,
         used=Used(grants=elsewhere.grants + (has_minor > 0), minor=elsewhere.minor + has_minor),
     )
@@ -342,7 +346,7 @@ def _grant(
         campaign_id=desk.campaigns[window.promotion_id],
         version_no=step.plan.version,
         event_id=window.span if step.plan.per_event else None,
-        form="credit",
+        form=step.form,
         currency=terms.currency,
         amount_minor=minor,
         funders=funders,
