@@ -91,7 +91,8 @@ def _ratio(name: str, over: Expression, under: Expression, basis: str, direction
 _count("placed_orders", "orders placed, later cancelled ones with them, on the day of the sale", formula="placed")
 _count("completed_orders", "orders of which the last part was delivered, on that day", formula="completed")
 _money("gmv_placed", "goods of orders placed, later cancelled ones with them", formula="placed_goods_minor")
-_money("gmv_paid", "goods of orders placed on the day that were paid since", formula="placed_paid_goods_minor")
+_define("gmv_paid", Unit.MINOR, "paid_goods_minor", "goods of orders paid, on the day that the payment counts in the"
+        " journal", additive=True, version_no=2)  # fmt: skip
 _money("gmv_completed", "goods of orders completed, on that day", formula="completed_goods_minor")
 _money(
     "net_gmv",
@@ -271,6 +272,8 @@ _define("burn_per_incremental_order", Unit.MINOR, Ratio("campaign_cost_minor", "
 # Goals and money on its way.
 _ratio("attainment", "actual", "target", "of the house's goal of completed orders of these very days")
 _ratio("pace", "actual", "expected_to_date", "of that goal, against what its days so far were to bring")
+_define("run_rate", Unit.COUNT, Product(("completed", Ratio("days", "days_over"))), "orders completed by the end of the"
+        " period, were its days to come like those that are over")  # fmt: skip
 _define(
     "seller_balance", Unit.MINOR, Sum(("pending_minor", "payable_minor", "reserve_minor", "in_payout_minor")),
     "what the house holds for merchants at the end of the period", _NEITHER,

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from litestar.params import JSONBody, QueryParameter
 
 from billing.payers.claims import store
 from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection, Remittance
-from marketplace.core.db import STAFF, Database
+from marketplace.core.db import Database
 from marketplace.core.money import AMOUNT_MAX, text_from_minor
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
@@ -22,7 +21,6 @@ from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_lin
 from marketplace.flows.payers.settle_claim import accept_claim as accept
 from marketplace.routes.fields import Label, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
-from marketplace.routes.payer_claim_queries import ClaimedGrant, claimed_grants
 from marketplace.routes.payers import check_payer, own_payer_or
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
@@ -135,19 +133,14 @@ async def export_claim_lines(
     async with db.read(request.user.scope) as tx:
         claim = await store.get_claim(tx, payer_id, claim_id)
         lines = await store.lines_of(tx, payer_id, claim_id)
-    rows: list[Sequence[object]] = [
-        ("claim_no", "line_no", "merchant_id", "source", "reference", "amount", "fee", "vat", "currency")
-    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("claim_no", "line_no", "merchant_id", "source", "reference", "amount", "fee", "vat", "currency"))
     for line in lines:
         amounts = [text_from_minor(m, claim.currency) for m in (line.amount_minor, line.fee_minor, line.vat_minor)]
         reference = (line.merchant_id, line.source, line.source_ref)
-        rows.append((claim.claim_no, line.line_no, *reference, *amounts, claim.currency))
-    return _csv(rows, f"claim-{payer_id}-{claim.claim_no}.csv")
-
-
-def _csv(rows: Sequence[Sequence[object]], name: str) -> Response[str]:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+        writer.writerow((claim.claim_no, line.line_no, *reference, *amounts, claim.currency))
+    name = f"claim-{payer_id}-{claim.claim_no}.csv"
     return Response(
         text.getvalue(),
         media_type="text/csv",
@@ -180,55 +173,6 @@ async def list_remittances(
         await store.get_claim(tx, payer_id, claim_id)
         rows = await store.list_remittances(tx, payer_id, claim_id=claim_id, limit=limit + 1, after=after)
     return page(rows, limit, lambda row: row, lambda row: (row.remittance_id,))
-
-
-@get(f"{_CLAIM}/grants", guards=[needs(FINANCE, PAYER)])
-async def list_claimed_grants(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    payer_id: PathId,
-    claim_id: PathId,
-    limit: Limit = LIMIT,
-    cursor: Cursor = None,
-) -> Page[ClaimedGrant]:
-    """The grants of promotions that a claim asks for, by line: whose, when, how much, what of it the payer bears."""
-    (after,) = decode_cursor(cursor, tuple[int]) or (0,)
-    await _own_claim(request, db, payer_id, claim_id)
-    async with db.read(STAFF) as tx:
-        rows = await claimed_grants(tx, payer_id, claim_id, after=after, limit=limit + 1)
-    return page(rows, limit, lambda row: row, lambda row: (row.line_no,))
-
-
-async def _own_claim(request: ActorRequest, db: Database, payer_id: int, claim_id: int) -> PayerClaim:
-    """Raises NotFound for another payer's."""
-    check_payer(request.user, payer_id)
-    async with db.read(request.user.scope) as tx:
-        return await store.get_claim(tx, payer_id, claim_id)
-
-
-@get(
-    f"{_CLAIM}/grants.csv",
-    guards=[needs(FINANCE, PAYER)],
-    responses={
-        200: ResponseSpec(
-            str, media_type="text/csv", description="One line per grant, after a header.", generate_examples=False
-        )
-    },
-)
-async def export_claimed_grants(
-    request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, claim_id: PathId
-) -> Response[str]:
-    """The same as a file for the payer's books, all of it, amounts in major units."""
-    claim = await _own_claim(request, db, payer_id, claim_id)
-    async with db.read(STAFF) as tx:
-        found = await claimed_grants(tx, payer_id, claim_id)
-    names = [name.removesuffix("_minor") for name in ClaimedGrant.__struct_fields__]
-    rows: list[Sequence[object]] = [("claim_no", *names)]
-    for one in found:
-        fields = msgspec.structs.asdict(one)
-        shown = [text_from_minor(v, one.currency) if name.endswith("_minor") else v for name, v in fields.items()]
-        rows.append((claim.claim_no, *shown))
-    return _csv(rows, f"claim-{payer_id}-{claim.claim_no}-grants.csv")
 
 
 @post(f"{_CLAIM}/remittances", dto=StrictBody[NewRemittance], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
@@ -300,8 +244,6 @@ HANDLERS = [
     export_claim_lines,
     accept_claim,
     list_remittances,
-    list_claimed_grants,
-    export_claimed_grants,
     create_remittance,
     create_rejection,
     create_reclaim,

@@ -62,7 +62,7 @@ class Actor(msgspec.Struct, frozen=True):
             return database.Scope(Role.PAYER, self.payer_id)
         if self.is_staff:
             return STAFF
-        if self.roles & SALES_ROLES:
+        if self.roles & (SALES_ROLES | {UserRole.DISTRIBUTOR}):
             return database.Scope(Role.SALES, self.user_id)
         raise Forbidden("this role has no books to look at")
 

@@ -11,7 +11,8 @@ from marketplace.metrics.drivers import DRIVERS
 from marketplace.metrics.formulas import evaluate, inputs_of
 
 ORDERS = {
-    "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 450_000,
+    "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 1,
+    "paid_goods_minor": 450_000,
     "placed_accepted": 36, "placed_cancelled": 5, "placed_cancelled_by_merchant": 2, "placed_completed": 30,
     "completed": 40, "completed_goods_minor": 400_000, "completed_discount_minor": 20_000, "completed_items": 100,
     "completed_refunded": 4, "refunds": 5, "refunded_goods_minor": 30_000, "refunded_freight_minor": 1_000,
@@ -49,7 +50,7 @@ LEADS = {
     "ad_clicks": 200, "ad_impressions": 10_000, "ad_sales_minor": 32_000, "ad_slots_filled": 300,
     "ad_slots_eligible": 400, "slots": 3_000, "treated": 120, "counterfactual": 100,
     "incremental_contribution_minor": 15_000, "campaign_cost_minor": 10_000, "incremental_orders": 20, "actual": 80,
-    "target": 100, "expected_to_date": 64,
+    "target": 100, "expected_to_date": 64, "days": 7, "days_over": 5,
 }  # fmt: skip
 INPUTS: dict[str, Any] = ORDERS | MONEY | MERCHANTS | LEADS
 
@@ -80,14 +81,14 @@ KNOWN: dict[str, int] = {
     "loaded_cac": 8_000, "payback": 7, "ltv": 24_000, "ltv_to_cac": 3_000_000, "ctr": 20_000, "cpc": 40, "cpm": 800,
     "roas": 4_000_000, "acos": 250_000, "tacos": 20_000, "ad_fill_rate": 750_000, "ad_load": 100_000, "lift": 200_000,
     "incremental_roi": 500_000, "burn_per_incremental_order": 500, "attainment": 800_000, "pace": 1_250_000,
-    "seller_balance": 3_340, "reconciliation_rate": 900_000, "net_settlement": 8_090,
+    "run_rate": 56, "seller_balance": 3_340, "reconciliation_rate": 900_000, "net_settlement": 8_090,
 }  # fmt: skip
 
 
 def test_every_figure_has_a_known_answer() -> None:
     assert KNOWN.keys() == DEFINITIONS.keys()
     assert INPUTS.keys() == frozenset().union(*(inputs_of(known.formula) for known in DEFINITIONS.values())) | (
-        ORDERS.keys() & {"placed_cancelled", "refunds", "refunded_freight_minor"}
+        ORDERS.keys() & {"placed_cancelled", "placed_paid_goods_minor", "refunds", "refunded_freight_minor"}
     )
 
 
@@ -105,7 +106,7 @@ def test_a_figure_is_undefined_where_an_input_is_missing_or_it_divides_by_zero(n
     nothing = evaluate(known.formula, dict.fromkeys(INPUTS, 0))
     divides = known.unit is Unit.RATIO or name in {
         "aov", "arpu", "pipeline_velocity", "paid_cac", "loaded_cac", "cpc", "cpm", "burn_per_incremental_order",
-        "turnover_per_merchant_served",
+        "turnover_per_merchant_served", "run_rate",
     }  # fmt: skip
     assert nothing is None if divides else nothing == 0
 

@@ -1,6 +1,7 @@
 """The take rate of finance's report beside that of the metrics: two names, and what lies between them to the cent."""
 
 from datetime import date
+from typing import Any
 
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
@@ -15,7 +16,7 @@ from tests.billing.market import MAKER, prepare
 from tests.builders import HOUSE
 from tests.metrics.test_rolling import sale, shown
 
-MAY = {"from_on": date(2018, 5, 1), "to_on": date(2018, 6, 1)}
+MAY: Any = {"from_on": date(2018, 5, 1), "to_on": date(2018, 6, 1)}
 HARDWARE, PAYER_FEES = 700, 90
 
 

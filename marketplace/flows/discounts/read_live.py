@@ -42,6 +42,7 @@ class Live:
         self.epoch, self.budgets, self.contracts = epoch, kept, contracts
         self.campaigns = {each.plan.promotion_id: each.campaign_id for each in versions}
         self.plans = {(each.plan.promotion_id, each.plan.version): each.plan for each in versions}
+        self.joined = sorted({promotion_id for (promotion_id, _), plan in self.plans.items() if plan.needs_joining})
         self._versions = versions
         instants = {each.effective_from for each in versions} | {each.ends_at for each in versions if each.ends_at}
         self._changes = sorted(instants)

@@ -114,7 +114,7 @@ async def _deal_value(tx: Tx, of: Of, span: Span) -> Found:
     merchants = await sales.merchants_sold(
         tx, entity=of.entity_id, currency=of.currency, from_on=year.from_on, to_on=year.to_on
     )
-    return {"deal_minor": None if earned is None or not merchants else earned / merchants}
+    return {"deal_minor": None if earned is None or not merchants else Fraction(earned, merchants)}
 
 
 _SIGNED = "signed_merchants"
@@ -158,6 +158,10 @@ async def _served(tx: Tx, of: Of, span: Span) -> Found:
     return dict((await products.served(tx, of.currency, **_bound(of, span)))._mapping)
 
 
+async def _days(tx: Tx, of: Of, span: Span) -> Found:
+    return {"days": span.days, "days_over": min(max((of.as_of - span.from_on).days, 0), span.days)}
+
+
 async def _visitors(tx: Tx, of: Of, span: Span) -> Found:
     told = await observations.counts(tx, of.entity_id, span)
     return {name: told.get(name) for name in TOLD}
@@ -177,6 +181,7 @@ SOURCES = (
     Source(frozenset({"deal_minor"}), _deal_value, _BY_LEAD),
     Source(frozenset({"signed_left"}), _signed_left),
     Source(frozenset({"actual", "target", "expected_to_date"}), _goal),
+    Source(frozenset({"days", "days_over"}), _days, _BY_MERCHANT),
     Source(frozenset(TOLD), _visitors),
     Source(frozenset({"days_to_first_quote"}), _first_quotes),
     Source(

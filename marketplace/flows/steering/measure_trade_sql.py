@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from billing.ledger.tables import ORDER_KINDS
+from billing.ledger.tables import BESIDE_ORDERS
 from billing.runs.model import AD_KINDS, INCENTIVE_KINDS, PAYOUT_KINDS
 from marketplace.core.db import Tx
 
@@ -24,6 +24,13 @@ def _own(alias: str) -> str:
     return f"(CAST(:merchant AS bigint) IS NULL OR {alias}.merchant_id = :merchant)"
 
 
+_PAID = f"""
+SELECT coalesce(sum(o.goods_minor), 0)::bigint AS paid_goods_minor
+FROM billing.entry e
+JOIN demand.merchant_order o ON o.merchant_id = e.merchant_id AND o.order_id = e.source_id
+WHERE e.kind = 'order_paid' AND e.effective_on >= :from_on AND e.effective_on < :to_on AND {_own("e")}
+  AND o.entity_id = :entity AND o.currency = :currency
+"""
 _DEFECTS = f"""
 SELECT count(*) AS defective_orders FROM demand.merchant_order o
 WHERE o.entity_id = :entity AND o.currency = :currency AND {_own("o")}
@@ -90,15 +97,15 @@ def _kinds(*kinds: str) -> str:
     return f"kind IN ({', '.join(repr(kind) for kind in kinds)})"
 
 
-_ORDERS = _kinds(*ORDER_KINDS)
 _PROCESSOR_KINDS = ("processor_fee_recharged", "processor_fee_returned")
 _NAMED = (
-    *(*PAYOUT_KINDS, *INCENTIVE_KINDS, *AD_KINDS, *ORDER_KINDS, *_PROCESSOR_KINDS),
+    *(*PAYOUT_KINDS, *INCENTIVE_KINDS, *AD_KINDS, *_PROCESSOR_KINDS),
     *("reserve_held", "reserve_released"),
 )
 _SETTLEMENT = f"""
 WITH span AS (
-    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no
+    SELECT d.merchant_id, min(d.first_entry_no) AS first_no, max(d.last_entry_no) AS last_no,
+           sum(d.credit_minor - d.debit_minor) AS minor
     FROM billing.account_day d JOIN supply.merchant m ON m.merchant_id = d.merchant_id
     WHERE m.entity_id = :entity AND {_own("d")} AND d.account = 2000 AND d.currency = :currency
       AND d.effective_on >= :from_on AND d.effective_on < :to_on
@@ -121,7 +128,8 @@ WITH span AS (
     FROM span JOIN billing.entry e ON e.merchant_id = span.merchant_id
       AND e.entry_no BETWEEN span.first_no AND span.last_no,
          unnest(e.accounts, e.amounts) AS leg (account, amount)
-    WHERE leg.account = 2000 AND e.currency = :currency AND e.effective_on >= :from_on AND e.effective_on < :to_on
+    WHERE leg.account = 2000 AND e.{BESIDE_ORDERS} AND e.currency = :currency
+      AND e.effective_on >= :from_on AND e.effective_on < :to_on
 ), fees AS (
     SELECT coalesce(sum(vat_minor), 0) AS vat_minor,
            coalesce(sum(sold_minor) FILTER (WHERE kind = 'sale'), 0) AS sold_minor,
@@ -130,12 +138,12 @@ WITH span AS (
 )
 SELECT (f.sold_minor - t.minor)::bigint AS sales_minor, t.minor::bigint AS top_up_minor,
        (-f.back_minor)::bigint AS refunds_minor, f.vat_minor::bigint AS fee_tax_minor,
-       (f.sold_minor + f.back_minor - f.vat_minor - m.orders - m.others)::bigint AS fees_minor,
+       (f.sold_minor + f.back_minor - f.vat_minor - (w.minor - m.beside) - m.others)::bigint AS fees_minor,
        (-m.psp)::bigint AS psp_minor, (-m.ads)::bigint AS ads_minor, m.rebates::bigint AS rebates_minor,
        (-m.clawed)::bigint AS clawed_back_minor, (-m.held)::bigint AS reserve_held_minor,
        m.released::bigint AS reserve_released_minor
-FROM fees f, topped t, (
-    SELECT coalesce(sum(minor) FILTER (WHERE {_ORDERS}), 0) AS orders,
+FROM fees f, topped t, (SELECT coalesce(sum(minor), 0) AS minor FROM span) AS w, (
+    SELECT coalesce(sum(minor), 0) AS beside,
            coalesce(sum(minor) FILTER (WHERE {_kinds(*_PROCESSOR_KINDS)}), 0) AS psp,
            coalesce(sum(minor) FILTER (WHERE {_kinds(*AD_KINDS)}), 0) AS ads,
            coalesce(sum(minor) FILTER (WHERE {_kinds(*INCENTIVE_KINDS)} AND minor > 0), 0) AS rebates,
@@ -148,6 +156,11 @@ FROM fees f, topped t, (
 """
 """What moved the payable account but payouts; fees: what orders brought less of than was sold, and all that no other
 term names, products first of all."""
+
+
+async def paid(tx: Tx, **of: Any) -> Any:
+    """Goods of the orders that were paid in the days."""
+    return await tx.row(_PAID, **of)
 
 
 async def defects(tx: Tx, **of: Any) -> Any:
