@@ -17,6 +17,7 @@ from marketplace.flows.books.dispute_line import DisputeLine, dispute_line
 from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.tables import metadata
 from tests.http.busy_ad_orders import add_ad_orders
+from tests.http.busy_documents import tell_billing_details
 from tests.http.market import (
     ALPHA,
     BETA,
@@ -165,6 +166,7 @@ def mentions_beta(answer: httpx.Response) -> bool:
 async def test_a_merchant_reads_its_own_and_nothing_of_another(
     finance: httpx.AsyncClient, caller: Make, db: Database
 ) -> None:
+    await tell_billing_details(finance)
     run_id = await close_month(finance)
     await _refunded_and_disputed(db)
     alpha = await caller("alice", "merchant_owner", merchant_id=ALPHA)

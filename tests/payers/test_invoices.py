@@ -13,6 +13,9 @@ from billing.payers.claims.store import PayerClaim
 from billing.payers.invoices import store as invoices
 from billing.payers.invoices.store import PayerDocument
 from billing.payers.rules import part_back, vat_by_line
+from marketplace.consoles import approvals
+from marketplace.consoles.approvals import DECIDED, Decision
+from marketplace.consoles.approvals_sql import WAITING
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Forbidden
@@ -120,11 +123,18 @@ async def test_void_by_two_people_and_issued_again_with_todays_details(db: Datab
     key = (PAYER, first.document_id)
     await db.write(WORKER, "admin", policies.switch, "single_operator", on=False)
     await db.write(WORKER, MAKER, void_invoice.ask_void, *key, "no address")
+    async with db.read(WORKER) as tx:
+        [waiting] = await tx.rows(WAITING, limit=9)
+    assert (waiting.kind, waiting.merchant_id, waiting.name, waiting.proposal_id, waiting.amount_minor) == (
+        "payer_document_void", PAYER, None, first.document_id, 168,
+    )  # fmt: skip
+    approve, _ = DECIDED[approvals.Kind.PAYER_DOCUMENT_VOID]
+    decision = Decision(PAYER, first.document_id, "", is_controller=True)
     with pytest.raises(Forbidden):
-        await db.write(WORKER, MAKER, void_invoice.approve_void, *key)
+        await db.write(WORKER, MAKER, approve, decision)
     with pytest.raises(Conflict, match="only a void one"):
         await db.write(WORKER, MAKER, void_invoice.reissue_document, *key)
-    void = await db.write(WORKER, CHECKER, void_invoice.approve_void, *key)
+    void = await db.write(WORKER, CHECKER, approve, decision)
     assert (void.state, void.number) == (State.VOID, FIRST)
     assert (await verify_books(db)).open_items["void_documents"] == 1
     await db.write(WORKER, "test", _at_home)
