@@ -5,15 +5,13 @@ Nothing else imports this module; `marketplace.flows.documents.render_einvoice` 
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import facturx
 
-from billing.documents.model import Category, Document, Kind, Line, Party, Tax, Written
+from billing.documents.model import Category, Document, Kind, Line, Party, Subject, Syntax, Tax, Written
 from marketplace.core.errors import Conflict
 from marketplace.core.money import text_from_minor
-
-Syntax = Literal["cii", "ubl"]
 
 LEVEL = "en16931"
 _FLAVOR = {"cii": "factur-x", "ubl": "ubl-2.1"}
@@ -27,6 +25,7 @@ _TYPE_CODE = {
 _ONE = "C62"
 """UN/ECE recommendation 20: one, of whatever it is."""
 _EXEMPT_REASON = "Not subject to VAT"
+_SETTLED = {Subject.CLAIM: "Taken off the claim"}
 
 
 def write_einvoice(written: Written, syntax: Syntax, names: Mapping[Category, str]) -> bytes:
@@ -66,7 +65,7 @@ def _fields(written: Written, names: Mapping[Category, str]) -> dict[str, Any]:
         "BT-110": amount(one.vat_minor),
         "BT-112": amount(one.gross_minor),
         "BT-115": amount(one.gross_minor),
-        "BT-20": None if one.due_on else "Settled with the merchant's earnings",
+        "BT-20": None if one.due_on else _SETTLED.get(one.subject, "Settled with the merchant's earnings"),
         "BT-9": one.due_on,
         "BG-4": _party(one.seller),
         "BG-7": _party(one.buyer),

@@ -29,7 +29,7 @@ _LONGEST = timedelta(hours=1)
 
 def _item(row: Any) -> Item:
     named = {"book": Book(row.book), "side": Side(row.side), "kind": ItemKind(row.kind), "keys": tuple(row.keys)}
-    return Item(**{**row._mapping, **named})
+    return Item(**{**row._mapping, **named, "apart": tuple(row.apart)})
 
 
 def _group(row: Any) -> Group:
@@ -183,9 +183,19 @@ async def add_group(
 
 
 async def reverse_group(tx: Tx, group: Group, *, proposal_id: int, reason: str) -> int:
-    """Take a live group back: its items are open again. Raises Conflict when it is taken back already."""
+    """Take a live group back: its items are open again, and kept apart from then on.
+
+    Raises Conflict when it is taken back already.
+    """
     freed = await tx.execute(
-        "UPDATE billing.match_item SET group_id = NULL WHERE group_id = :group", {"group": group.group_id}
+        """
+        UPDATE billing.match_item
+        SET group_id = NULL,
+            apart = ARRAY(SELECT DISTINCT unnest(apart || CASE side WHEN 'theirs' THEN CAST(:ours AS bigint[])
+                                                          ELSE CAST(:theirs AS bigint[]) END) ORDER BY 1)
+        WHERE group_id = :group
+        """,
+        {"group": group.group_id, "theirs": list(group.theirs), "ours": list(group.ours)},
     )
     if group.stage is Stage.UNMATCH or freed.rowcount != len(group.theirs) + len(group.ours):
         raise Conflict(f"group {group.group_id} is not live any more")
@@ -227,14 +237,20 @@ async def list_groups(
 
 async def items_of(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> list[Item]:
     """These items in the order of their ids. Raises NotFound naming one that is none."""
+    items = await find_items(tx, item_ids, lock=lock)
+    missing = set(item_ids) - {item.item_id for item in items}
+    if missing:
+        raise NotFound(f"there is no item {min(missing)}")
+    return items
+
+
+async def find_items(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> list[Item]:
+    """Those of these items that are still listed, in the order of their ids."""
     rows = await tx.rows(
         f"SELECT {_ITEM} FROM billing.match_item i WHERE i.item_id = ANY(CAST(:items AS bigint[])) ORDER BY i.item_id"
         + (" FOR UPDATE" if lock else ""),
         items=list(item_ids),
     )
-    missing = set(item_ids) - {row.item_id for row in rows}
-    if missing:
-        raise NotFound(f"there is no item {min(missing)}")
     return [_item(row) for row in rows]
 
 

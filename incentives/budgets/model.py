@@ -1,12 +1,13 @@
 """What a budget is, and how much of what is asked for it gives. Pure; amounts are minor units."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from zlib import crc32
 
 import msgspec
 
+from incentives.rules.allocation import share_out
 from marketplace.core.clock import local_date
 from marketplace.core.money import allocate
 
@@ -67,6 +68,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         """The period that an instant belongs to: its local day, or the only one."""
         return local_date(at, self.zone) if self.scope is Scope.DAY else WHOLE
 
+    def concerned(self, funders: Sequence[str], funder_minor: Sequence[int]) -> int:
+        """What of an amount concerns it, as the funders bear it: all, or the part of the one that it limits."""
+        shares = zip(funders, funder_minor, strict=True)
+        return sum(minor for name, minor in shares if self.scope is not Scope.FUNDER or name == self.scope_key)
+
 
 Slot = tuple[int, date]
 """A budget in one period: what has shards."""
@@ -85,16 +91,20 @@ class Draw(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant that wants its money set aside. weights: how the funders share it (largest remainder)."""
+    """A grant that wants its money set aside. weights, held: how the funders share it, and what each bears already of
+    the same running total (`share_out`); none held: nothing."""
 
     key: str
     amount_minor: int
     draws: tuple[Draw, ...]
     weights: tuple[int, ...] = (1,)
+    held: tuple[int, ...] = ()
 
     def part_of(self, draw: Draw, amount_minor: int) -> int:
         """What a grant of that amount takes of one of its budgets."""
-        return amount_minor if draw.funder is None else allocate(amount_minor, self.weights)[draw.funder]
+        if draw.funder is None:
+            return amount_minor
+        return share_out(self.held or (0,) * len(self.weights), amount_minor, self.weights)[draw.funder]
 
     def largest_within(self, draw: Draw, room_minor: int) -> int:
         """The largest grant whose part fits into what a budget has left.
@@ -104,7 +114,10 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         if draw.funder is None:
             return room_minor
         weight = self.weights[draw.funder]
-        return room_minor * sum(self.weights) // weight if weight else self.amount_minor
+        if not weight:
+            return self.amount_minor
+        held = self.held[draw.funder] if self.held else 0
+        return (room_minor + held) * sum(self.weights) // weight - sum(self.held)
 
 
 class Verdict(StrEnum):

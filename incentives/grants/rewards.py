@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.allocation import share_out
 from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBoth, ToBuyer, ToMerchant
 from incentives.rules.check import Problem, nodes_of, rewards_of
+from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
-    ByPayer,
     ByPlatform,
     CustomEvent,
     ListingPublished,
@@ -18,7 +17,7 @@ from incentives.rules.model import (
     PerEvent,
     Terms,
     Trigger,
-    funder_name,
+    merchants_pay,
 )
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
@@ -77,17 +76,14 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
     if not isinstance(terms.window, PerEvent):
         yield "/window", "buyers are not paid over more than one order yet: take a window of one event"
-    if terms.qualify.opt_in != "not_needed":
-        yield "/qualify/opt_in", "buyers cannot join a promotion yet"
+    if terms.qualify.opt_in == "not_needed" and merchants_pay(terms):
+        yield "/qualify/opt_in", "the merchant bears a part of what its buyers get: it must have joined"
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
     for number, funder in enumerate(terms.funding):
-        if isinstance(terms.beneficiary, ToBuyer):
-            if _pays_credit(terms) and not isinstance(funder, ByPlatform):
-                yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
-        elif isinstance(funder, ByPayer):
-            yield f"/funding/{number}", "a third-party payer cannot bear a merchant's reward yet"
+        if isinstance(terms.beneficiary, ToBuyer) and _pays_credit(terms) and not isinstance(funder, ByPlatform):
+            yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
 
 
 _EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})
@@ -114,17 +110,9 @@ def _unknown(terms: Terms) -> Iterator[Problem]:
                 yield f"{pointer}/attribute", f"{node.attribute!r} is not known {where} yet"
 
 
-def funded(terms: Terms, granted: Sequence[Grant], change: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """How a grant, or below zero a clawback, falls on the funders, given what each bears of the window so far."""
-    held: dict[str, int] = defaultdict(int)
-    weights = {funder_name(funder): funder.weight for funder in terms.funding}
-    for grant in granted:
-        for name, minor in zip(grant.funders, grant.funder_minor, strict=True):
-            held[name] += minor
-    names = [*weights, *sorted(held.keys() - weights.keys())]
-    shares = share_out([held[name] for name in names], change, [weights.get(name, 0) for name in names])
-    borne = [(name, share) for name, share in zip(names, shares, strict=True) if share]
-    return tuple(name for name, _ in borne), tuple(share for _, share in borne)
+def borne(terms: Terms, granted: Sequence[Grant]) -> Bearing:
+    """How a window's funders bear what was granted in it: the next grant, or clawback, is divided by it."""
+    return bearing(terms.funding, [(grant.funders, grant.funder_minor) for grant in granted])
 
 
 def taken_from(granted: Sequence[Grant], back_minor: int) -> list[tuple[int, datetime | None]]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from incentives.budgets.model import Ask, Budget, Control, Draw, Owner, Scope, Shortfall
+from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import Budget as AgreedBudget
-from incentives.rules.model import DayBudget, FunderBudget, RegionBudget, Terms, TotalBudget, funder_name
+from incentives.rules.model import DayBudget, FunderBudget, RegionBudget, Terms, TotalBudget
 
 SHARDS = 8
 
@@ -44,15 +45,22 @@ def _scope(agreed: AgreedBudget) -> tuple[Scope, str]:
 
 
 def ask_for(
-    key: str, amount_minor: int, terms: Terms, budgets: Iterable[Budget], at: datetime, region: str | None
+    key: str,
+    amount_minor: int,
+    terms: Terms,
+    budgets: Iterable[Budget],
+    at: datetime,
+    region: str | None,
+    borne: Bearing | None = None,
 ) -> Ask:
     """What a grant asks of the budgets of its promotion and of its campaign. at: of the event; region: the merchant's.
 
-    A region's budget is asked only for merchants of the region, a funder's only where the funder bears a part.
+    A region's budget is asked only for merchants of the region, a funder's only where the funder bears a part. borne:
+    how the funders bear the window so far; none: nothing was granted in it.
     """
-    funders = [funder_name(funder) for funder in terms.funding]
-    draws = [draw for each in budgets for draw in _draws(each, funders, at, region)]
-    return Ask(key=key, amount_minor=amount_minor, draws=tuple(draws), weights=tuple(f.weight for f in terms.funding))
+    borne = borne or bearing(terms.funding)
+    draws = [draw for each in budgets for draw in _draws(each, borne.funders, at, region)]
+    return Ask(key=key, amount_minor=amount_minor, draws=tuple(draws), weights=borne.weights, held=borne.held)
 
 
 def _draws(of: Budget, funders: Sequence[str], at: datetime, region: str | None) -> list[Draw]:

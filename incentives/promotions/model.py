@@ -10,7 +10,7 @@ from incentives.lifecycle import State
 from incentives.rules.awards import Beneficiary, Limits, Reward, ToBuyer, sides
 from incentives.rules.check import Problem
 from incentives.rules.index import event_name
-from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window
+from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window, merchants_pay
 from incentives.rules.predicates import AllOf, AnyOf, Not, Predicate
 from incentives.rules.qualifying import required
 from incentives.rules.windows import schedule_span, zone_named
@@ -179,9 +179,9 @@ def merchants_of(terms: Terms) -> list[int] | None:
 
 
 def concerns_merchants(terms: Terms) -> bool:
-    """Whether a merchant gets something by it, or bears something of it."""
-    pays = any(isinstance(funder, ByMerchant) and funder.weight for funder in terms.funding)
-    return pays or not isinstance(terms.beneficiary, ToBuyer)
+    """Whether a merchant gets something by it, bears something of it, or is to join it."""
+    joins = terms.qualify.opt_in != "not_needed"
+    return joins or merchants_pay(terms) or not isinstance(terms.beneficiary, ToBuyer)
 
 
 def within(terms: Terms, starts_at: datetime, ends_at: datetime | None, campaign: Any) -> list[Problem]:

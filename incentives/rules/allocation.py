@@ -1,5 +1,7 @@
 """Divides a reward over lines, units and funders, and takes it back from them: every minor unit, and none twice. Pure.
 
+Whatever is divided over funders, be it asked of a budget, granted or taken back, is divided by `share_out`.
+
 `marketplace.core.money.allocate` divides once; its shares are stored, because dividing a changed amount anew would move
 cents between lines that nobody touched.
 """
@@ -24,6 +26,8 @@ def share_out(held: Sequence[int], change: int, weights: Sequence[int]) -> list[
     towards its share of the new total (largest remainder) and never past it, so that many small changes come to the
     same as a large one, give or take a minor unit, and what is taken back entirely leaves nothing with anybody.
     """
+    if not any(held):
+        return allocate(change, weights)
     wanted = allocate(sum(held) + change, weights)
     if change < 0:
         return [-part for part in allocate(-change, [max(0, has - due) for has, due in zip(held, wanted, strict=True)])]

@@ -6,13 +6,15 @@ it measures, and `incentives.rules.target` says from the window's totals what ha
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 
+from incentives.rules.allocation import share_out
 from incentives.rules.arms import arm_of, slot
-from incentives.rules.awards import Form
-from incentives.rules.events import Event, Facts, Line, Room, Used, measured
+from incentives.rules.awards import Form, Limits
+from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured
 from incentives.rules.index import Index, Plan, PlanSide
 from incentives.rules.model import Stacking
 from incentives.rules.parts import Role
@@ -103,7 +105,8 @@ def evaluate(index: Index, event: Event, facts: Facts, at: datetime, include: It
     """
     desk = _Desk(event, facts, at)
     plans = index.matching(event)
-    plans.update({plan.promotion_id: plan for plan in include})
+    for plan in include:
+        plans[plan.promotion_id] = plan
     verdicts, candidates = [], []
     for plan in plans.values():
         try:
@@ -128,8 +131,12 @@ class _Desk:
         self.order_minor = event.amount_minor
         is_order = event.on.startswith("order.")
         self.left_minor = self.order_minor * min(facts.clamp_ppm, PPM) // PPM if is_order else _NO_CLAMP
-        self.line_left = {line.line_no: line.amount_minor for line in event.lines}
         self._out_of_all: bool | None = None
+
+    @cached_property
+    def line_left(self) -> dict[int, int]:
+        """What discounts have left of the lines so far."""
+        return {line.line_no: line.amount_minor for line in self.event.lines}
 
     def candidate(self, plan: Plan) -> _Candidate:
         """The promotion as a candidate. Raises _Refusal, of the first part that does not hold."""
@@ -161,15 +168,18 @@ class _Desk:
         """The window of each beneficiary that takes part. Raises _Refusal when none does."""
         spans: dict[Role, Span] = {}
         why = ""
+        joined_at = None
+        if plan.needs_joining:
+            joined_at = self.facts.joined_at.get((plan.promotion_id, "merchant", self.event.merchant.party_id))
         for role in plan.roles:
             party = self.event.party(role)
             if party is None:
                 why = f"the event has no {role}"
                 continue
-            joined_at = self.facts.joined_at.get((plan.promotion_id, role, party.party_id))
             span = plan.timeline.window_at(self.at, joined_at)
             if plan.needs_joining and not _has_joined(plan, joined_at, self.at, span):
-                why = f"the {role} has not joined" if joined_at is None else f"the {role} joined at {joined_at:%F %R}"
+                why = "has not joined" if joined_at is None else f"joined at {joined_at:%F %R}"
+                why = f"the merchant {why}"
             elif span is not None:
                 spans[role] = span
         if not spans:
@@ -226,11 +236,13 @@ class _Desk:
         return candidate.worth
 
     def _most(self, candidate: _Candidate, side: PlanSide) -> int:
+        limits = side.side.limits
+        if limits == _NO_LIMITS:
+            return side.goal.most(NOTHING_USED, _NO_PROGRESS)
         party = self.event.party(side.side.role)
         assert party is not None
-        used = self.facts.used.get((candidate.promotion_id, side.side.role, party.party_id), _UNUSED)
+        used = self.facts.used.get((candidate.promotion_id, side.side.role, party.party_id), NOTHING_USED)
         most = side.goal.most(used, _NO_PROGRESS)
-        limits = side.side.limits
         if limits.per_event_minor is not None:
             most = min(most, limits.per_event_minor)
         if limits.order_share_ppm is not None:
@@ -272,7 +284,7 @@ class _Desk:
     ) -> Effect:
         plan, party = candidate.plan, self.event.party(side.side.role)
         assert party is not None
-        funders = () if award is None else allocate(award, plan.weights)
+        funders = () if award is None else share_out([0] * len(plan.weights), award, plan.weights)
         return Effect(
             role=side.side.role,
             party_id=party.party_id,
@@ -289,7 +301,7 @@ class _Desk:
 
 
 _NO_CLAMP = 2**62
-_UNUSED = Used()
+_NO_LIMITS = Limits()
 _NO_PROGRESS = Progress()
 
 

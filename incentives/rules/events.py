@@ -1,9 +1,8 @@
 """What happens, as the engine sees it, and what it must know besides. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,6 +35,17 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     brand: str | None = None
 
 
+class _Once:
+    """A property that is worked out when it is first asked for. That of functools holds a lock before Python 3.12."""
+
+    def __init__(self, work_out: Callable[[Any], int]) -> None:
+        self._work_out, self._name = work_out, work_out.__name__
+
+    def __get__(self, of: Any, _owner: type) -> int:
+        value = of.__dict__[self._name] = self._work_out(of)
+        return value
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """event_id: of its source, such as the order: placed and settled, an order is one event. on: `order.placed`,
     `order.settled`, `listing.published`, or a custom event's name. A listing is an event with one line.
@@ -54,11 +64,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     codes: frozenset[str] = frozenset()
     self_trade: bool = False
 
-    @cached_property
+    @_Once
     def amount_minor(self) -> int:
         return sum(line.amount_minor for line in self.lines)
 
-    @cached_property
+    @_Once
     def quantity(self) -> int:
         return sum(line.quantity for line in self.lines)
 
@@ -71,6 +81,9 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
 
     grants: int = 0
     minor: int = 0
+
+
+NOTHING_USED = Used()
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

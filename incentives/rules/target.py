@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from incentives.rules.awards import Limits, Reward
-from incentives.rules.events import Line, Room, Used, measured
+from incentives.rules.events import NOTHING_USED, Line, Room, Used, measured
 from incentives.rules.parts import Role
 from incentives.rules.reward import Earned, earned_by
 from marketplace.core.money import AMOUNT_MAX
@@ -90,13 +90,14 @@ class Goal:
     def __init__(self, reward: Reward, limits: Limits, role: Role) -> None:
         self._earned: Earned = earned_by(reward.amount)
         self._cap = reward.cap_minor
+        self._has_lifetime = limits.grants is not None or limits.lifetime_minor is not None
         self._limits = limits
         self._ignore_below = reward.clawback.ignore_below_minor
         self._policy = reward.clawback.policy or ("strict" if role == "merchant" else "proportional")
 
-    def target(self, progress: Progress, used: Used | None = None) -> Target:
+    def target(self, progress: Progress, used: Used = NOTHING_USED) -> Target:
         """What the progress entitles to now. used: what the same beneficiary has got in other windows."""
-        most = self.most(used or Used(), progress)
+        most = self.most(used, progress)
         available = min(self._available(progress), most)
         promised = min(self._earned(progress.promised, progress.promised), most)
         grant = available - progress.granted_minor
@@ -117,16 +118,16 @@ class Goal:
 
     def most(self, used: Used, progress: Progress) -> int:
         """The least of the caps: of the window, of the event's award, of what is left of the lifetime's limits."""
-        limits = self._limits
-        if limits.grants is not None and used.grants >= limits.grants:
-            return 0
-        caps = [cap for cap in (self._cap, progress.award_minor) if cap is not None]
-        if limits.lifetime_minor is not None:
-            caps.append(max(0, limits.lifetime_minor - used.minor))
-        return min(caps) if caps else _UNBOUNDED
-
-
-_UNBOUNDED = AMOUNT_MAX
+        most = AMOUNT_MAX if self._cap is None else self._cap
+        if progress.award_minor is not None:
+            most = min(most, progress.award_minor)
+        if self._has_lifetime:
+            limits = self._limits
+            if limits.grants is not None and used.grants >= limits.grants:
+                return 0
+            if limits.lifetime_minor is not None:
+                most = min(most, max(0, limits.lifetime_minor - used.minor))
+        return most
 
 
 def fitted(award_minor: int, room: Room) -> int:

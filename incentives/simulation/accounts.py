@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from datetime import date, datetime
 
-from incentives.rules.events import Event, Used, measured
+from incentives.rules.events import NOTHING_USED, Event, Line, Used, Who, measured
 from incentives.rules.index import Plan, PlanSide
 from incentives.rules.target import Contribution, Progress, Standing, Target, totals
 from incentives.rules.windows import zone_named
@@ -48,7 +48,7 @@ class Account:
         total = totals(self.run.of, [each for each, events in self.buyers.items() if events > 0])
         self.promised, self.settled = total.promised, total.settled
 
-    def target(self, used: Used | None) -> Target:
+    def target(self, used: Used = NOTHING_USED) -> Target:
         """What it is entitled to now; see `incentives.rules.target`."""
         progress = Progress(
             promised=self.promised,
@@ -59,18 +59,22 @@ class Account:
         )
         return self.side.goal.target(progress, used)
 
+    @property
+    def who(self) -> Who:
+        return self.key[0], self.side.side.role, self.key[2]
+
     def used_elsewhere(self, used: Used) -> Used:
         """What its beneficiary has got in other windows, of what it has got in all."""
         return Used(grants=used.grants - (self.held > 0), minor=used.minor - self.held)
 
 
 class Touch:
-    """What an event adds to one account, and by which of its lines."""
+    """What an event adds to one account, and by which of its lines. measure: of those lines, as `of` has left them."""
 
-    __slots__ = ("account", "lines", "promised", "settled")
+    __slots__ = ("account", "lines", "measure", "of", "promised", "settled")
 
-    def __init__(self, account: Account, lines: tuple[int, ...]) -> None:
-        self.account, self.lines = account, lines
+    def __init__(self, account: Account, lines: tuple[int, ...], measure: int, of: tuple[Line, ...]) -> None:
+        self.account, self.lines, self.measure, self.of = account, lines, measure, of
         self.promised = self.settled = 0
 
 
@@ -127,7 +131,7 @@ class Run:
         """What an event measures now, by what is left of its lines that count."""
         if event.standing == "cancelled":
             return 0
-        lines = event.left
-        if len(touch.lines) < len(lines):
-            lines = tuple(line for line in lines if line.line_no in touch.lines)
-        return measured(self.of, lines)
+        if touch.of is not event.left:
+            touch.of = event.left
+            touch.measure = measured(self.of, [line for line in event.left if line.line_no in touch.lines])
+        return touch.measure

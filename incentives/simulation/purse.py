@@ -1,16 +1,16 @@
 """The budgets of a promotion in memory, by the rules of the stored ones (`incentives.budgets.model`). Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-import msgspec
-
-from incentives.budgets.model import Ask, Budget, Control, Scope, Slot, decide
+from incentives.budgets.model import Ask, Budget, Control, Draw, Scope, Slot, decide
 from incentives.promotions.budgets import ask_for, budgets_of_terms
 from incentives.rules.events import Room
 from incentives.rules.model import Terms
 from marketplace.core.money import AMOUNT_MAX
 
+_QUARTER = timedelta(minutes=15)
+"""In no zone does a day begin within a quarter of an hour."""
 Takings = list[tuple[Ask, int]]
 """What one grant has drawn, piece by piece; what comes back is of the last piece first."""
 
@@ -26,22 +26,23 @@ class Purse:
         self.budgets = budgets_of_terms(promotion_id, terms, lambda: next(numbers)) if budgets is None else budgets
         self._terms = terms
         self._rooms: dict[Slot, int] = {}
-        self._quarter = 0
-        self._asks: dict[str | None, Ask] = {}
+        self._from = self._until = datetime.min.replace(tzinfo=UTC)
+        self._draws: dict[str | None, tuple[Draw, ...]] = {}
+        self._weights = tuple(funder.weight for funder in terms.funding)
         self.exhausted_at: datetime | None = None
         self.refused_minor = 0
 
     def _ask(self, amount_minor: int, at: datetime, region: str | None) -> Ask:
-        quarter = int(at.timestamp()) // 900  # in no zone does a day begin within a quarter of an hour
-        if quarter != self._quarter:
-            self._quarter = quarter
-            self._asks.clear()
-        ask = self._asks.get(region)
-        if ask is None:
-            ask = self._asks[region] = ask_for("", 0, self._terms, self.budgets, at, region)
-            for draw in ask.draws:
+        if not self._from <= at < self._until:
+            self._from = at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+            self._until = self._from + _QUARTER
+            self._draws.clear()
+        draws = self._draws.get(region)
+        if draws is None:
+            draws = self._draws[region] = ask_for("", 0, self._terms, self.budgets, at, region).draws
+            for draw in draws:
                 self._rooms.setdefault(draw.slot, draw.budget.limit_minor)
-        return msgspec.structs.replace(ask, amount_minor=amount_minor)
+        return Ask(key="", amount_minor=amount_minor, draws=draws, weights=self._weights)
 
     def covers(self, amount_minor: int, at: datetime, region: str | None) -> bool:
         """Whether every limit has that much left."""

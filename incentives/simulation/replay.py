@@ -13,7 +13,7 @@ from hashlib import sha256
 import msgspec
 
 from incentives.rules.evaluate import Effect, Verdict, evaluate
-from incentives.rules.events import Event, Facts, Holdout, Room, Used, Who
+from incentives.rules.events import NOTHING_USED, Event, Facts, Holdout, Room, Used, Who
 from incentives.rules.index import Index, Plan
 from incentives.rules.target import is_final
 from incentives.simulation.accounts import Account, OpenEvent, Run, Touch
@@ -23,7 +23,6 @@ from incentives.simulation.purse import Purse
 
 Sink = Callable[[Grant], None]
 _DIGESTS = 1 << 256
-_UNUSED = Used()
 
 
 def replay(
@@ -89,7 +88,7 @@ class Replay:
             return
         if record.left is not None:
             known.left = record.left
-        if known.stand(record.standing, record.at):
+        if record.standing != known.standing and known.stand(record.standing, record.at):
             self._finals.append((record.at + self._horizon, record.event_id))
         for touch in known.touches:
             self._move(touch, known, record.at)
@@ -131,7 +130,8 @@ class Replay:
             run.events += 1
             run.shared += len(applied) > 1
             for effect in verdict.effects:
-                known.touches.append(Touch(self._account(run, verdict.arm, effect, event), effect.lines))
+                account = self._account(run, verdict.arm, effect, event)
+                known.touches.append(Touch(account, effect.lines, effect.measure, event.lines))
         return known
 
     def _fit(self, verdicts: Sequence[Verdict], event: Event, at: datetime) -> Sequence[Verdict]:
@@ -178,9 +178,10 @@ class Replay:
     def _grant(self, account: Account, merchant_id: int, at: datetime) -> None:
         """Hold and grant what an account is entitled to now, as far as the budgets go."""
         run, held, granted = account.run, account.held, account.granted
-        who: Who = (account.key[0], account.side.side.role, account.key[2])
-        used = account.used_elsewhere(self._used.get(who, _UNUSED)) if run.has_lifetime else None
-        target = account.target(used)
+        elsewhere = (
+            account.used_elsewhere(self._used.get(account.who, NOTHING_USED)) if run.has_lifetime else NOTHING_USED
+        )
+        target = account.target(elsewhere)
         change = target.available_minor + target.pending_minor - held
         if change > 0:
             account.held += run.purse.take(change, at, account.region, account.takings)
@@ -188,9 +189,9 @@ class Replay:
             run.purse.give_back(-change, account.takings)
             account.held += change
         now = account.granted = min(target.available_minor, account.held)
-        if used is not None:
-            grants = used.grants + (account.held > 0)
-            self._used[who] = Used(grants=grants, minor=used.minor + account.held)
+        if run.has_lifetime:
+            grants = elsewhere.grants + (account.held > 0)
+            self._used[account.who] = Used(grants=grants, minor=elsewhere.minor + account.held)
         if account.held != held or now != granted:
             day = at.astimezone(run.zone).date()
             sums = run.days[day]

@@ -117,19 +117,21 @@ async def parts_of(tx: Tx, goal_id: int) -> list[int]:
     return [row.target for row in rows]
 
 
-async def whose_exists(tx: Tx, *, territory_id: int | None, rep_id: int | None) -> bool:
-    """Whether there is such a team, or rep."""
-    return bool(
-        await tx.scalar(
-            """
-            SELECT (CAST(:territory AS bigint) IS NULL
-                    OR EXISTS (SELECT FROM supply.territory WHERE territory_id = :territory))
-               AND (CAST(:rep AS bigint) IS NULL OR EXISTS (SELECT FROM supply.rep WHERE user_id = :rep))
-            """,
-            territory=territory_id,
-            rep=rep_id,
-        )
+async def house_goal(tx: Tx, metric: str, entity_id: int, currency: str, span: Span) -> Goal | None:
+    """The house's goal for a figure of these very days; None: nobody has set one."""
+    row = await tx.row(
+        f"""
+        SELECT {_COLUMNS} FROM metrics.goal
+        WHERE metric = :metric AND entity_id = :entity AND currency = :currency AND from_on = :from_on
+          AND to_on = :to_on AND territory_id IS NULL AND rep_id IS NULL
+        """,
+        metric=metric,
+        entity=entity_id,
+        currency=currency,
+        from_on=span.from_on,
+        to_on=span.to_on,
     )
+    return None if row is None else _goal(row)
 
 
 async def is_user(tx: Tx, login: str) -> bool:

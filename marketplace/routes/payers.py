@@ -12,15 +12,15 @@ from billing.payers import store
 from billing.payers.caps import store as caps
 from billing.payers.caps.store import Cap
 from billing.payers.claims import store as claims
+from billing.payers.claims.ageing import Aged, age_claims
 from billing.payers.claims.store import PayerStatement, Rejection
-from billing.payers.rules import ageing_bucket
 from billing.payers.store import Payer, Version
 from billing.payers.terms import VERSIONS_MAX, PayerTerms, check_terms, check_versions, normalised
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.apply_payer_contracts import PayersApplied, apply_payer_versions
-from marketplace.routes.fields import Label
+from marketplace.routes.fields import Address, Country, Label, TaxId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
@@ -35,31 +35,29 @@ Email = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^([^\s\x00@]+@[^\s
 
 
 class NewPayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """email: where claims and reminders go."""
+    """email: where claims and reminders go. address, country, tax_id: as they stand on its invoices."""
 
     name: Annotated[Label, msgspec.Meta(min_length=1)]
     kind: Literal["brand", "bank", "insurer", "government", "distributor"]
     email: Email = ""
+    address: Address = ""
+    country: Country = ""
+    tax_id: TaxId = ""
 
 
 class EditPayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    email: Email
+    """What is named changes, from the next claim and invoice on."""
+
+    email: Email | None = None
+    address: Address | None = None
+    country: Country | None = None
+    tax_id: TaxId | None = None
 
 
 class ApplyPayerContracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The same tables as the file's `[[payer_contract]]`; all are applied or none."""
 
     payer_contract: Annotated[list[PayerTerms], msgspec.Meta(min_length=1, max_length=VERSIONS_MAX)]
-
-
-class Aged(msgspec.Struct, frozen=True, kw_only=True):
-    """What is open of a payer's claims, by how long it is overdue."""
-
-    payer_id: int
-    currency: str
-    bucket: str
-    claims: int
-    open_minor: int
 
 
 def check_payer(actor: Actor, payer_id: int) -> None:
@@ -93,7 +91,7 @@ async def create_payer(
     """A new payer. Its contracts name it."""
 
     async def work(tx: Tx) -> Payer:
-        return await store.insert_payer(tx, name=data.name.strip(), kind=data.kind, email=data.email)
+        return await store.insert_payer(tx, **{**msgspec.structs.asdict(data), "name": data.name.strip()})
 
     if not data.name.strip():
         raise Invalid("name: is empty", pointer="/name")
@@ -118,10 +116,11 @@ async def get_payer(request: ActorRequest, db: NamedDependency[Database], payer_
 async def edit_payer(
     request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, data: JSONBody[EditPayer]
 ) -> Response[Payer]:
-    """Give a payer another address."""
+    """Give a payer another address, for mails or for its invoices."""
+    named = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
 
     async def change(tx: Tx, held: Payer) -> Payer:
-        return await store.update_payer(tx, msgspec.structs.replace(held, email=data.email))
+        return await store.update_payer(tx, msgspec.structs.replace(held, **named))
 
     return await edited(request, db, lambda tx: store.get_payer(tx, payer_id, lock=True), change)
 
@@ -205,16 +204,7 @@ async def get_ageing(request: ActorRequest, db: NamedDependency[Database], payer
     payer = own_payer_or(request.user, payer_id)
     async with db.read(request.user.scope) as tx:
         open_claims = await claims.open_claims(tx, payer)
-    today = db.clock.now().date()
-    sums: dict[tuple[int, str, str], tuple[int, int]] = {}
-    for claim in open_claims:
-        key = (claim.payer_id, claim.currency, ageing_bucket(claim.due_on, today))
-        count, minor = sums.get(key, (0, 0))
-        sums[key] = count + 1, minor + claim.open_minor
-    return [
-        Aged(payer_id=key[0], currency=key[1], bucket=key[2], claims=count, open_minor=minor)
-        for key, (count, minor) in sorted(sums.items())
-    ]
+    return age_claims(open_claims, db.clock.now().date())
 
 
 HANDLERS = [

@@ -64,11 +64,11 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"trigger": OrderPlaced()}, ["/trigger"]),
     ({"trigger": ListingPublished()}, ["/trigger"]),
     ({"beneficiary": ToBoth(buyer_reward=gives(Credit()))}, ["/beneficiary"]),
-    ({"funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
+    ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({**REBATE, "window": WholePromotion()}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
-    ({**REBATE, "funding": (ByMerchant(),)}, ["/funding/0"]),
-    ({**REBATE, "qualify": Qualify(opt_in="from_opt_in")}, ["/qualify/opt_in"]),
+    ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in", "/funding/0"]),
+    ({**CUT, "funding": (ByPlatform(), ByMerchant())}, ["/qualify/opt_in"]),
     (
         {"experiment": Experiment(salt="s", arms=(Arm(name="a"), Arm(name="b", reward=gives(VOUCHER))))},
         ["/experiment/arms/1/reward/form"],
@@ -83,7 +83,9 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 
 @pytest.mark.parametrize(
     "changes", [{}, CUT, REBATE, {"trigger": CustomEvent(name="visit")}, {"funding": (ByPlatform(), ByMerchant())},
-                {**CUT, "funding": (ByPayer(contract="brand"),)}]
+                {**CUT, "funding": (ByPayer(contract="brand"),)},
+                {**CUT, "funding": (ByMerchant(),), "qualify": Qualify(opt_in="from_opt_in")},
+                {"funding": (ByPayer(contract="brand"), ByMerchant())}]
 )  # fmt: skip
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:
     terms = m.terms(**changes)
@@ -108,7 +110,7 @@ def _events() -> dict[type, Event]:
         buyer_id=1, region="n", since=NOW, orders=1, last_at=NOW, used={}, windows=0, words=frozenset({"SUMMER"})
     )  # fmt: skip
     seller = Seller(merchant_ref="m1", entity_id=1, zone="UTC", region="n", since=NOW)
-    of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2)
+    of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2, entity_id=1)
     settled = Settled(
         order_id=1, buyer_id=1, entity_id=1, currency="EUR", settled_at=NOW, changed_at=NOW, ordered=(line,),
         left=(line,),

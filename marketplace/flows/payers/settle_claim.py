@@ -1,4 +1,6 @@
-"""What becomes of a claim: the payer remits, in full or in part, or rejects a line, which may be claimed again."""
+"""What becomes of a claim: the payer accepts it, remits, in full or in part, or rejects a line, which may be claimed
+again.
+"""
 
 from datetime import date
 
@@ -6,14 +8,16 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from billing import postings
+from billing.documents.model import Category
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from billing.payers import store as payers
 from billing.payers.claims import store as claims
 from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection
-from billing.payers.rules import divide_remittance
+from billing.payers.rules import divide_remittance, part_back
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
+from billing.payers.terms import PayerTerms
 from marketplace.core import audit, outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -21,6 +25,7 @@ from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.payers.book_share import keep_share, post_share, zone_of
 from marketplace.flows.payers.claim_shares import with_fee
+from marketplace.flows.payers.invoice_payer import Fee, credit_rejection
 from marketplace.flows.payments.take_payment import hold_books
 
 
@@ -35,13 +40,17 @@ class Remit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RejectLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A payer will not pay so much of a claim's line; or, claimed again, it shall after all."""
+    """A payer will not pay so much of a claim's line; or, claimed again, it shall after all.
+
+    by_payer: its own people say so, which they do no more once they have accepted the claim.
+    """
 
     payer_id: int
     claim_id: int
     line_no: int
     amount_minor: int
     reason: str
+    by_payer: bool = False
 
 
 class ClaimSettled(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +62,39 @@ class ClaimSettled(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     moved_minor: int
     open_minor: int
+
+
+class ClaimAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A payer says that what is open of a claim is right, and will be paid."""
+
+    payer_id: int
+    claim_id: int
+    claim_no: int
+    currency: str
+    open_minor: int
+
+
+async def accept_claim(tx: Tx, payer_id: int, claim_id: int) -> PayerClaim:
+    """Note that the payer agrees with what is open; said again, it changes nothing. It books nothing: the money does.
+
+    Raises NotFound, Conflict when nothing is open.
+    """
+    claim = await claims.get_claim(tx, payer_id, claim_id, lock=True)
+    if claim.accepted_at is not None:
+        return claim
+    if claim.open_minor <= 0:
+        raise Conflict(f"nothing is open of claim {claim_id}")
+    accepted = await claims.note_accepted(tx, claim)
+    told = ClaimAccepted(
+        payer_id=payer_id,
+        claim_id=claim_id,
+        claim_no=claim.claim_no,
+        currency=claim.currency,
+        open_minor=claim.open_minor,
+    )
+    await audit.record(tx, "payer claim accepted", f"payer_claim:{payer_id}/{claim_id}", minor=claim.open_minor)
+    await outbox.emit(tx, "billing.payer_claim_accepted.v1", told)
+    return accepted
 
 
 async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
@@ -145,9 +187,11 @@ async def _book_money(
 async def reject_line(tx: Tx, cmd: RejectLine) -> Rejection:
     """Book what a payer will not pay (D3): the merchant bears it with recourse, else the platform; the fee on it goes.
 
-    Raises NotFound, Conflict for more than is open of the line.
+    Raises NotFound, Conflict for more than is open of the line, and when who rejects it has accepted the claim.
     """
     claim, lines, _ = await _hold(tx, cmd.payer_id, cmd.claim_id)
+    if cmd.by_payer and claim.accepted_at is not None:
+        raise Conflict(f"claim {cmd.claim_id} is accepted: ask the platform to take a line back")
     line = _line(lines, cmd)
     share = await _share(tx, claim, line)
     most = min(line.amount_minor - line.rejected_minor, line.open_minor, share.standing.payers_minor)
@@ -159,23 +203,37 @@ async def reject_line(tx: Tx, cmd: RejectLine) -> Rejection:
     today = local_date(tx.now, await zone_of(tx, claim.entity_id))
     terms = (await payers.get_version(tx, share.version_id)).terms
     legs = postings.payer_rejected(cmd.amount_minor, share.contract_id, recourse=terms.recourse)
-    rejected = await with_fee(tx, share, share.claimed_minor - cmd.amount_minor, today)
-    fee = (share.fee_minor + share.vat_minor) - (rejected.fee_minor + rejected.vat_minor)
+    fee = _fee_back(line, cmd.amount_minor, terms)
+    rejected = await with_fee(tx, share, -cmd.amount_minor, fee.fee_minor, fee.vat_minor, today)
+    back = -(fee.fee_minor + fee.vat_minor)
     rejected = msgspec.structs.replace(rejected, rejected_minor=share.rejected_minor + cmd.amount_minor)
     done = await claims.add_rejection(
-        tx, claim, line.line_no, kind="rejected", amount_minor=cmd.amount_minor, fee_minor=fee, reason=cmd.reason,
+        tx, claim, line.line_no, kind="rejected", amount_minor=cmd.amount_minor, fee_minor=back, reason=cmd.reason,
         on=today,
     )  # fmt: skip
     await post_share(tx, share, "payer_rejected", legs, on=today, source_id=done.rejection_id)
     await keep_share(tx, rejected, on=today)
     changed = msgspec.structs.replace(
-        line, rejected_minor=line.rejected_minor + cmd.amount_minor, fee_back_minor=line.fee_back_minor + fee
+        line, rejected_minor=line.rejected_minor + cmd.amount_minor, fee_back_minor=line.fee_back_minor + back
     )
     await claims.store_line(tx, claim, changed)
-    claim = await claims.add_to_claim(tx, claim, rejected_minor=cmd.amount_minor + fee)
+    claim = await claims.add_to_claim(tx, claim, rejected_minor=cmd.amount_minor + back)
+    await credit_rejection(tx, claim, done, fee)
     await _note(tx, "payer rejected", claim, done)
-    await outbox.emit(tx, "billing.payer_rejected.v1", _settled(claim, cmd.amount_minor + fee))
+    await outbox.emit(tx, "billing.payer_rejected.v1", _settled(claim, cmd.amount_minor + back))
     return done
+
+
+def _fee_back(line: ClaimLine, rejected_minor: int, terms: PayerTerms) -> Fee:
+    """What goes back of a line's fee and VAT with so much more of it rejected, as a negative fee."""
+    gone = (line.rejected_minor, rejected_minor, line.amount_minor)
+    return Fee(
+        category=Category.PAYER_FEE,
+        contract=terms.name,
+        vat_ppm=terms.vat_ppm,
+        fee_minor=-part_back(line.fee_minor, *gone),
+        vat_minor=-part_back(line.vat_minor, *gone),
+    )
 
 
 async def reclaim_line(tx: Tx, cmd: RejectLine) -> Rejection:

@@ -22,6 +22,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     zone: str
     house_merchant_id: int
+    entity_id: int
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +192,7 @@ async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
     row = await tx.row(
         """
         SELECT m.merchant_id, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since, e.zone,
-               e.house_merchant_id
+               e.house_merchant_id, e.entity_id
         FROM supply.merchant m
         JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
         JOIN billing.entity e ON e.entity_id = h.entity_id

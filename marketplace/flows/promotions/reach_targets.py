@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from incentives.budgets import store as budgets
-from incentives.budgets.model import Budget, Scope, Verdict
+from incentives.budgets.model import Budget, Verdict
 from incentives.budgets.reservations import store as reservations
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress
-from incentives.grants.rewards import funded, taken_from
+from incentives.grants.rewards import borne, taken_from
 from incentives.grants.store import Window
 from incentives.promotions.budgets import ask_for
 from incentives.rules import target as rules
@@ -19,6 +19,8 @@ from incentives.rules.events import Used
 from incentives.rules.index import Plan
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
+from marketplace.flows.payers.fund_promotions import contracts_of
+from marketplace.flows.promotions.cover_rewards import Caps, cover_grants, hold_caps, uncover_grants
 from marketplace.flows.promotions.judge_orders import Desk
 from marketplace.flows.promotions.vest_rebates import free_credit, post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
@@ -79,15 +81,23 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     changing = {step.promotion_id for step in steps if step.change_minor}
     kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
+    growing = [step for step in steps if step.change_minor > 0]
+    contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor])
+    caps = await hold_caps(tx, contracts, desk.merchant)  # caps before budgets, here as everywhere
+    await uncover_grants(tx, contracts, [(step.granted, new) for step, new in backs])
+    if backs and growing:
+        await reservations.hold(tx, {each.budget_id for of in kept.values() for each in of})
+        caps = await hold_caps(tx, contracts, desk.merchant)
     await _recycle(tx, backs, kept)
-    gifts = await _give(tx, desk, [step for step in steps if step.change_minor > 0], kept)
+    gifts = await _give(tx, desk, growing, kept, caps)
+    await cover_grants(tx, contracts, [(grant, step.plan) for step, new, _ in gifts for grant in new], desk.merchant)
     progress = [step.progress for step in steps if step.change_minor == 0]
     progress += [_after(step, new, 0) for step, new in backs] + [_after(*gift) for gift in gifts]
     made = [grant for _, new in backs for grant in new] + [grant for _, new, _ in gifts for grant in new]
     await grants.save_progress(tx, desk.role, progress)
     await grants.add_grants(tx, desk.role, made)
     if desk.role == "merchant":
-        await post_grants(tx, made, desk.merchant.zone)
+        await post_grants(tx, made, desk.merchant.zone, contracts)
     else:
         await post_rebates(tx, made, desk.merchant)
     return bool(made)
@@ -185,18 +195,27 @@ def _sum(of: Sequence[rules.Contribution]) -> rules.Contribution:
 
 
 async def _give(
-    tx: Tx, desk: Desk, steps: Sequence[Step], kept: Mapping[int, list[Budget]]
+    tx: Tx, desk: Desk, steps: Sequence[Step], kept: Mapping[int, list[Budget]], caps: Caps
 ) -> list[tuple[Step, list[Grant], int]]:
-    """What the budgets give of what is missing, and what stays owed: of promotions that may not grant just now, and of
-    budgets that make wait."""
+    """What payers' caps and the budgets give of what is missing, and what stays owed: of promotions that may not grant
+    just now, and of caps and budgets that make wait."""
     asks = [
         ask_for(
-            step.key, step.change_minor, step.plan.terms, kept[step.promotion_id], step.at, desk.merchant.region or None
+            step.key,
+            step.change_minor,
+            step.plan.terms,
+            kept[step.promotion_id],
+            step.at,
+            desk.merchant.region or None,
+            borne(step.plan.terms, step.granted),
         )
         for step in steps
         if step.promotion_id in desk.granting
     ]
-    decisions = {one.key: one for one in await reservations.reserve(tx, asks, spend=True)}
+    decisions = caps.decide(asks, {step.key: step.plan.terms for step in steps})
+    asks = [msgspec.structs.replace(ask, amount_minor=decisions[ask.key].granted_minor) for ask in asks]
+    covered = [ask for ask in asks if ask.amount_minor]
+    decisions |= {one.key: one for one in await reservations.reserve(tx, covered, spend=True)}
     gifts = []
     for step in steps:
         decision = decisions.get(step.key)
@@ -220,7 +239,7 @@ def _grant(
 ) -> Grant:
     """The next grant of a window, after so many others of this step; without `vests_at` it counts at once."""
     window, terms = step.progress, step.plan.terms
-    funders, shares = funded(terms, granted, minor)
+    funders, shares = borne(terms, granted).divide(minor)
     return Grant(
         party_id=window.party_id,
         promotion_id=window.promotion_id,
@@ -256,17 +275,10 @@ async def _recycle(tx: Tx, backs: Sequence[tuple[Step, list[Grant]]], kept: Mapp
         ids = [each.budget_id for each in kept[step.promotion_id]]
         left = await reservations.committed(tx, ids, keys)
         for budget in kept[step.promotion_id]:
-            wanted = sum(_part(budget, one) for one in new)
+            wanted = -sum(budget.concerned(one.funders, one.funder_minor) for one in new)
             for key in keys:
                 part = min(wanted, left.get((budget.budget_id, key), 0))
                 if part:
                     taken[budget.budget_id, key] += part
                     wanted -= part
-    for (budget_id, key), minor in sorted(taken.items()):
-        await reservations.recycle(tx, key, {budget_id: minor})
-
-
-def _part(budget: Budget, back: Grant) -> int:
-    """What of a clawback concerns a budget: all, or the part of the funder that it limits."""
-    shares = zip(back.funders, back.funder_minor, strict=True)
-    return -sum(minor for name, minor in shares if budget.scope is not Scope.FUNDER or name == budget.scope_key)
+    await reservations.recycle(tx, taken)
