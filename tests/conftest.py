@@ -17,11 +17,13 @@ from pathlib import Path
 import asyncpg
 import fasteners
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import make_url
 
 from marketplace.bootstrap import create_database, ensure_basics
+from marketplace.core import passwords
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.pgembed import embedded_url, start_embedded
@@ -40,6 +42,9 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("suite")
 
+
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""What a hash costs is for guessers; hundreds of tests sign in, and what is stored says itself what it costs."""
 
 MUST_RUN = frozenset(filter(None, os.environ.get("MARKETPLACE_TESTS_MUST_RUN", "").split(",")))
 """Markers whose tests may not skip here, because whoever runs them has provided what they need."""
