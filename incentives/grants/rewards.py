@@ -5,7 +5,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, Reward, ToBoth, ToBuyer, ToMerchant
+from incentives.rules.awards import (
+    Credit,
+    FeeReduction,
+    Fixed,
+    NextOrderVoucher,
+    Once,
+    Reward,
+    ToBoth,
+    ToBuyer,
+    ToMerchant,
+)
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
@@ -70,6 +80,13 @@ def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
         match reward.form:
             case NextOrderVoucher() if not isinstance(terms.beneficiary, ToMerchant):
                 yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
+            case NextOrderVoucher() if not (
+                isinstance(terms.window, PerEvent) or isinstance(reward.amount, Once | Fixed)
+            ):
+                yield (
+                    f"{pointer}/amount",
+                    "a voucher is of one amount: take a window of one event, or once",
+                )
             case NextOrderVoucher() | FeeReduction() if isinstance(terms.trigger, OrderPlaced):
                 yield "/trigger", "what later orders use up is not promised: take order.settled"
             case FeeReduction() if merchants_pay(terms):

@@ -10,6 +10,7 @@ from incentives.lifecycle import Move
 from incentives.rules.awards import (
     Credit,
     Discount,
+    EveryN,
     FeeReduction,
     Fixed,
     NextOrderVoucher,
@@ -60,6 +61,7 @@ VOUCHER = NextOrderVoucher(valid_days=30)
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({**REBATE, "reward": gives(VOUCHER)}, ["/reward/form"]),
     ({"trigger": OrderPlaced(), "reward": gives(VOUCHER)}, ["/trigger"]),
+    ({"reward": Reward(amount=EveryN(every=5, amount_minor=1), form=VOUCHER)}, ["/reward/amount"]),
     ({"trigger": OrderPlaced(), "reward": gives(FeeReduction())}, ["/trigger"]),
     ({"reward": gives(FeeReduction()), "funding": (ByPlatform(), ByMerchant())}, ["/funding"]),
     ({**REBATE, "trigger": OrderPlaced()}, ["/trigger"]),

@@ -121,10 +121,10 @@ async def _expire(plans: Plans, tx: Tx, row: Any) -> bool:
     """Take back the vouchers that nobody has used in time, and never give them again: breakage, to whoever bore it."""
     desk = await desk_of(tx, plans, row.merchant_id)
     over = await used_sql.expired_of(tx, row.merchant_id, LINES_PER_COMMIT)
-    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over})
+    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over if not one.replaced})
     await reach_targets(tx, desk, await _untouched(tx, desk, windows, void=True))
     for one in over:
-        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "expired")
+        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "void" if one.replaced else "expired")
     return bool(over)
 
 
