@@ -12,7 +12,6 @@ from incentives.rules.awards import (
     NextOrderVoucher,
     Once,
     Reward,
-    ToBoth,
     ToBuyer,
     ToMerchant,
 )
@@ -30,6 +29,7 @@ from incentives.rules.model import (
     Trigger,
     merchants_pay,
 )
+from incentives.rules.parts import Role
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
@@ -43,8 +43,8 @@ def is_reward(terms: Terms) -> bool:
     orders that were placed it is promised before that."""
     return (
         isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
-        and isinstance(terms.beneficiary, ToMerchant)
-        and all(isinstance(reward.form, Credit | NextOrderVoucher | FeeReduction) for reward in _rewards(terms))
+        and not isinstance(terms.beneficiary, ToBuyer)
+        and all(isinstance(each.form, Credit | NextOrderVoucher | FeeReduction) for each in _rewards(terms, "merchant"))
     )
 
 
@@ -52,18 +52,14 @@ def is_rebate(terms: Terms) -> bool:
     """Whether buyers are given credit by it when an order of theirs settles."""
     return (
         isinstance(terms.trigger, OrderSettled)
-        and isinstance(terms.beneficiary, ToBuyer)
+        and not isinstance(terms.beneficiary, ToMerchant)
         and isinstance(terms.window, PerEvent)
-        and _pays_credit(terms)
+        and all(isinstance(each.form, Credit) for each in _rewards(terms, "buyer"))
     )
 
 
-def _rewards(terms: Terms) -> list[Reward]:
-    return [reward for _, _, reward in rewards_of(terms)]
-
-
-def _pays_credit(terms: Terms) -> bool:
-    return all(isinstance(reward.form, Credit) for reward in _rewards(terms))
+def _rewards(terms: Terms, role: Role) -> list[Reward]:
+    return [reward for _, whose, reward in rewards_of(terms) if whose == role]
 
 
 def not_payable(terms: Terms) -> list[Problem]:
@@ -74,11 +70,9 @@ def not_payable(terms: Terms) -> list[Problem]:
 def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
     if isinstance(terms.trigger, ListingPublished):
         yield "/trigger", "nothing is paid for listings yet"
-    if isinstance(terms.beneficiary, ToBoth):
-        yield "/beneficiary", "merchant and buyer are not paid by one promotion yet: make one for each"
-    for pointer, _, reward in rewards_of(terms):
+    for pointer, role, reward in rewards_of(terms):
         match reward.form:
-            case NextOrderVoucher() if not isinstance(terms.beneficiary, ToMerchant):
+            case NextOrderVoucher() if role == "buyer":
                 yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
             case NextOrderVoucher() if not (
                 isinstance(terms.window, PerEvent) or isinstance(reward.amount, Once | Fixed)
@@ -96,7 +90,7 @@ def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
 
 
 def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
-    if not isinstance(terms.beneficiary, ToBuyer):
+    if isinstance(terms.beneficiary, ToMerchant):
         return
     if isinstance(terms.trigger, CustomEvent):
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
@@ -107,10 +101,12 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
+    rebate = isinstance(terms.trigger, OrderSettled) and not isinstance(terms.beneficiary, ToMerchant)
+    promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     for number, funder in enumerate(terms.funding):
-        if isinstance(terms.beneficiary, ToBuyer) and _pays_credit(terms) and not isinstance(funder, ByPlatform):
+        if rebate and not isinstance(funder, ByPlatform):
             yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
-        if isinstance(funder, ByPayer) and isinstance(terms.trigger, OrderPlaced) and _pays_credit(terms):
+        if promised and isinstance(funder, ByPayer):
             yield f"/funding/{number}", "a payer's cap holds nothing for what is only promised: take order.settled"
 
 
