@@ -45,7 +45,7 @@ MUST_RUN = frozenset(filter(None, os.environ.get("MARKETPLACE_TESTS_MUST_RUN", "
 """Markers whose tests may not skip here, because whoever runs them has provided what they need."""
 
 
-_NEEDS = frozenset({"browser", "real_data", "citus"})
+_NEEDS = frozenset({"browser", "real_data", "citus", "hledger"})
 _HOME = "MARKETPLACE_TESTS_HOME"
 
 

@@ -21,6 +21,7 @@ from tests.pages.test_deeds import two_people
 from tests.pages.test_pages import PAGES
 from tests.pages.test_promotion_pages import CAMPAIGN, approved_campaign
 from tests.pages.test_workbench import a_bank_speaks, items, one_person, pressed
+from tests.pages.work import a_merchant_buys
 
 PAGES_MAX = 400
 BARE = {
@@ -28,7 +29,6 @@ BARE = {
     "GET /sign-in/provider": "leads away",
     "GET /sign-in/provider/back": "leads on",
     "GET /sign-in/code": "asks who is half signed in",
-    "GET /finance/runs/{run_id}/progress": "events",
     "GET /finance/workbench/sums": "a fragment",
 }
 """Addresses that are no pages of their own, and why."""
@@ -36,7 +36,7 @@ BARE = {
 
 def is_page(name: str) -> bool:
     """Whether a route of PAGES shows a page to somebody who opens it."""
-    return name.startswith("GET ") and name not in BARE and not name.endswith((".csv", ".pdf", ".xlsx"))
+    return name.startswith("GET ") and name not in BARE and not name.endswith((".csv", ".pdf", ".xlsx", "/progress"))
 
 
 async def fill(
@@ -50,6 +50,7 @@ async def fill(
     await organise(db)
     leads = [await bring(db, f"Shop {n}", phone=f"+49 228 {n:05}", city="Bonn") for n in range(3)]
     await db.write(WORKER, "test", _ads)
+    await a_merchant_buys(db)
     await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=leads[0].lead_id, stage="qualified", at=MARKET_NOW))
     await roll_metrics(db, "test")
     await db.write(WORKER, "test", two_people)
@@ -80,6 +81,7 @@ async def fill(
         f"{drafts[0]}/review",
         f"{draft.headers['location'].partition('?')[0]}/edit",
         f"/books/{MINE}/ads",
+        f"/books/{MINE}/listings",
     ]
 
 

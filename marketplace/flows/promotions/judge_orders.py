@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from incentives.experiments.store import Exposure
-from incentives.grants.rewards import is_rebate, is_reward, not_payable
+from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
 from incentives.promotions.model import as_it_ends
 from incentives.rules.arms import arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
-from incentives.rules.model import Terms
+from incentives.rules.model import OrderPlaced, Terms
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
@@ -89,10 +89,20 @@ class Desk:
         desk.granting = self.granting
         return desk
 
+    async def promises(self, tx: Tx) -> bool:
+        """Whether anything is promised to the merchant for orders that have not settled."""
+        return any(isinstance(terms.trigger, OrderPlaced) and self.is_for(terms) for terms in await self._terms(tx))
+
+    async def counts_orders(self, tx: Tx) -> bool:
+        """Whether any of the promotions asks how many orders there were before."""
+        return any(not COUNTED.isdisjoint(asked(terms)) for terms in await self._terms(tx))
+
     async def concerns_anybody(self, tx: Tx) -> bool:
         """Whether any of the promotions is decided here."""
-        keys = [(row.promotion_id, row.version_no) for row in self._versions]
-        return any([self.is_for((await self.plans.get(tx, *key)).terms) for key in keys])
+        return any(self.is_for(terms) for terms in await self._terms(tx))
+
+    async def _terms(self, tx: Tx) -> list[Terms]:
+        return [(await self.plans.get(tx, row.promotion_id, row.version_no)).terms for row in self._versions]
 
     def is_for(self, terms: Terms) -> bool:
         """Whether a promotion is one of those that are decided here."""
