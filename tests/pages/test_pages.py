@@ -16,13 +16,11 @@ from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
 from tests.pages.finance_pages import APPROVALS, CONTROLLERS_PAGES, FINANCE_PAGES, PAYER_PAGES
+from tests.pages.merchant_pages import MERCHANT, MERCHANT_WORK, OPS, OWNERS
 from tests.pages.people_pages import PEOPLE_PAGES
 
 PAGES_MAX = 120
 EN = speech("en")
-OWNERS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
-MERCHANT = OWNERS | {UserRole.MERCHANT_CASHIER}
-OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
 FINANCE = {UserRole.ACCOUNTANT, UserRole.CONTROLLER, UserRole.ADMIN}
 DEEDS_ON_ORDERS = {
     "/accept": (MERCHANT, OPS),
@@ -77,6 +75,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "POST /language": set(UserRole),
     "GET /static/{name}": None,
     **PEOPLE_PAGES,
+    **MERCHANT_WORK,
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
     "GET /ops/steering": OPS,

@@ -53,6 +53,15 @@ from supply.funnels.standard import STANDARD
 from supply.leads.lifecycle import Move as LeadMove
 from supply.leads.model import LeadState, Model, TouchKind
 from supply.leads.visits.model import Oddity, VisitState
+from supply.lifecycle import MerchantMove
+from supply.model import ListingState, MerchantState
+from supply.onboarding.rules import CHECKLIST
+from supply.onboarding.rules import State as PointState
+from supply.products.hardware.model import HardwareState, WorkKind, WorkState
+from supply.products.model import Means
+from supply.products.services.model import AgreementState
+from supply.products.subscriptions.model import Interval, Per, SubscriptionState
+from supply.tables import stock_movement
 
 ROOT = Path(__file__).parents[2]
 CONSOLES = ROOT / "marketplace" / "consoles"
@@ -155,6 +164,19 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "break_kind": {str(kind) for kind in BreakKind},
         "break_state": {str(state) for state in BreakState},
         "break_do": {str(deed) for deed in BreakDeed} - {"approve"},
+        "means": {str(means) for means in Means},
+        "plan_per": {f"{per}_{every}" for per in Per for every in Interval},
+        "subscription_state": {str(state) for state in SubscriptionState},
+        "hardware_state": {str(state) for state in HardwareState},
+        "agreement_state": {str(state) for state in AgreementState},
+        "work_kind": {str(kind) for kind in WorkKind},
+        "work_state": {str(state) for state in WorkState},
+        "checklist": {point.key for point in CHECKLIST},
+        "point_state": {str(state) for state in PointState},
+        "merchant_state": {str(state) for state in MerchantState},
+        "merchant_do": {str(move) for move in MerchantMove},
+        "listing_state": {str(state) for state in ListingState},
+        "stock_move": states(stock_movement, "kind"),
         "file_state": {str(state) for state in BankFileState},
         "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
     }
