@@ -41,6 +41,7 @@ from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
 from marketplace.flows.books.check_period import AT_ALL_TIMES
 from marketplace.flows.payments.reconcile_payments import MatchKind
+from marketplace.flows.people.notify_people import RULES
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.flows.steering.measure_inputs import MEASURED
 from marketplace.metrics.definitions import DEFINITIONS
@@ -164,21 +165,9 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "break_kind": {str(kind) for kind in BreakKind},
         "break_state": {str(state) for state in BreakState},
         "break_do": {str(deed) for deed in BreakDeed} - {"approve"},
-        "means": {str(means) for means in Means},
-        "plan_per": {f"{per}_{every}" for per in Per for every in Interval},
-        "subscription_state": {str(state) for state in SubscriptionState},
-        "hardware_state": {str(state) for state in HardwareState},
-        "agreement_state": {str(state) for state in AgreementState},
-        "work_kind": {str(kind) for kind in WorkKind},
-        "work_state": {str(state) for state in WorkState},
-        "checklist": {point.key for point in CHECKLIST},
-        "point_state": {str(state) for state in PointState},
-        "merchant_state": {str(state) for state in MerchantState},
-        "merchant_do": {str(move) for move in MerchantMove},
-        "listing_state": {str(state) for state in ListingState},
-        "stock_move": states(stock_movement, "kind"),
         "file_state": {str(state) for state in BankFileState},
         "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
+        **WORK,
     }
     for family, members in wanted.items():
         assert {key.partition(".")[2] for key in known if key.startswith(f"{family}.")} == members, family
@@ -234,6 +223,25 @@ def states(table: Table, column: str = "state") -> set[str]:
     checks = [c for c in table.constraints if isinstance(c, CheckConstraint)]
     clause = next(str(c.sqltext) for c in checks if str(c.sqltext).startswith(f"{column} IN"))
     return set(re.findall(r"'(\w+)'", clause))
+
+
+WORK = {
+    "checklist": {point.key for point in CHECKLIST},
+    "point_state": {str(state) for state in PointState},
+    "merchant_state": {str(state) for state in MerchantState},
+    "merchant_do": {str(move) for move in MerchantMove},
+    "notice": {rule.kind for rule in RULES.values()},
+    "means": {str(means) for means in Means},
+    "plan_per": {f"{per}_{every}" for per in Per for every in Interval},
+    "subscription_state": {str(state) for state in SubscriptionState},
+    "hardware_state": {str(state) for state in HardwareState},
+    "agreement_state": {str(state) for state in AgreementState},
+    "work_kind": {str(kind) for kind in WorkKind},
+    "work_state": {str(state) for state in WorkState},
+    "listing_state": {str(state) for state in ListingState},
+    "stock_move": states(stock_movement, "kind"),
+}
+"""Words of what merchants and the house do beside orders and money, by family."""
 
 
 def test_no_words_outside_the_catalogue() -> None:
