@@ -30,6 +30,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     span: the event's id where the window is one event, else the instant at which it starts. grants: how many there
     have been, clawbacks among them. void_minor: what it was entitled to and a pause has made void, for good.
+
+    promise_keys, promise_minor: what budgets hold for what is promised and has not settled, in the order in which it
+    was promised; promises: how many there have been.
     """
 
     party_id: int
@@ -45,6 +48,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     award_minor: int | None = None
     void_minor: int = 0
     grants: int = 0
+    promise_keys: tuple[str, ...] = ()
+    promise_minor: tuple[int, ...] = ()
+    promises: int = 0
+
+    @property
+    def promised_minor(self) -> int:
+        """What budgets hold for it beyond what was granted."""
+        return sum(self.promise_minor)
 
 
 class Contribution(msgspec.Struct, frozen=True, kw_only=True):

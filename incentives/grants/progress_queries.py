@@ -11,11 +11,12 @@ from marketplace.core.db import Tx
 
 
 class Reward(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a merchant stands in a window of a promotion. reached: of what is measured, minor units or pieces.
+    """Where a merchant stands in a window of a promotion. reached: of what is measured, minor units or pieces, what has
+    settled; promised: with what has not yet.
 
     seconds_left: until the window ends, None when it has no end. next_at: where more is earned, missing: what is
     missing to there, next_total_minor: what the window then comes to; None where there is no further step. owed_minor:
-    earned, and waiting for the promotion or its budget.
+    earned, and waiting for the promotion or its budget. promised_minor: set aside, and granted once orders settle.
     """
 
     promotion_id: int
@@ -27,8 +28,10 @@ class Reward(msgspec.Struct, frozen=True, kw_only=True):
     seconds_left: int | None
     measure: str
     reached: int
+    promised: int
     granted_minor: int
     owed_minor: int
+    promised_minor: int
     next_at: int | None
     missing: int | None
     next_total_minor: int | None
@@ -39,8 +42,9 @@ async def rewards(tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, st
     promotion_id, span = before or (None, None)
     rows = await tx.rows(
         """
-        SELECT g.promotion_id, p.name, p.currency, p.terms, g.span, g.starts_at, g.ends_at, g.settled,
-               g.granted_minor, g.pending_minor
+        SELECT g.promotion_id, p.name, p.currency, p.terms, g.span, g.starts_at, g.ends_at, g.settled, g.promised,
+               g.granted_minor, g.pending_minor,
+               (SELECT coalesce(sum(each), 0) FROM unnest(g.promise_minor) AS each)::bigint AS promised_minor
         FROM incentives.merchant_progress g JOIN incentives.public_promotion p ON p.promotion_id = g.promotion_id
         WHERE g.merchant_id = :merchant AND (CAST(:promotion AS bigint) IS NULL
               OR (g.promotion_id, g.span COLLATE "C") < (:promotion, CAST(:span AS text)))
@@ -55,7 +59,7 @@ async def rewards(tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, st
     for row in rows:
         terms = msgspec.convert(row.terms, PublicTerms)
         left = None if row.ends_at is None else max(0, int((row.ends_at - tx.now).total_seconds()))
-        step = next_step(terms.reward.amount, row.settled) if left is None or left > 0 else None
+        step = next_step(terms.reward.amount, row.promised) if left is None or left > 0 else None
         found.append(
             Reward(
                 promotion_id=row.promotion_id,
@@ -67,8 +71,10 @@ async def rewards(tx: Tx, merchant_id: int, *, limit: int, before: tuple[int, st
                 seconds_left=left,
                 measure=terms.measure.of,
                 reached=row.settled,
+                promised=row.promised,
                 granted_minor=row.granted_minor,
                 owed_minor=row.pending_minor,
+                promised_minor=row.promised_minor,
                 next_at=None if step is None else step.threshold,
                 missing=None if step is None else step.missing,
                 next_total_minor=None if step is None else step.total_minor,

@@ -5,10 +5,20 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBoth, ToBuyer, ToMerchant
+from incentives.rules.awards import (
+    Credit,
+    FeeReduction,
+    Fixed,
+    NextOrderVoucher,
+    Once,
+    Reward,
+    ToBuyer,
+    ToMerchant,
+)
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
+    ByPayer,
     ByPlatform,
     CustomEvent,
     ListingPublished,
@@ -19,18 +29,22 @@ from incentives.rules.model import (
     Trigger,
     merchants_pay,
 )
+from incentives.rules.parts import Role
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
 """The funder of what a merchant bears of its own reward: no money moves for it."""
+FEE, VOUCHER = "fee_reduction", "next_order_voucher"
+"""Forms of rewards that later orders use up."""
 
 
 def is_reward(terms: Terms) -> bool:
-    """Whether merchants are paid credit by it, when their orders settle or something else happens that has a name."""
+    """Whether merchants are paid by it, when their orders settle or something else happens that has a name; for
+    orders that were placed it is promised before that."""
     return (
-        isinstance(terms.trigger, OrderSettled | CustomEvent)
-        and isinstance(terms.beneficiary, ToMerchant)
-        and _pays_credit(terms)
+        isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
+        and not isinstance(terms.beneficiary, ToBuyer)
+        and all(isinstance(each.form, Credit | NextOrderVoucher | FeeReduction) for each in _rewards(terms, "merchant"))
     )
 
 
@@ -38,15 +52,14 @@ def is_rebate(terms: Terms) -> bool:
     """Whether buyers are given credit by it when an order of theirs settles."""
     return (
         isinstance(terms.trigger, OrderSettled)
-        and isinstance(terms.beneficiary, ToBuyer)
+        and not isinstance(terms.beneficiary, ToMerchant)
         and isinstance(terms.window, PerEvent)
-        and _pays_credit(terms)
+        and all(isinstance(each.form, Credit) for each in _rewards(terms, "buyer"))
     )
 
 
-def _pays_credit(terms: Terms) -> bool:
-    rewards = [terms.reward, *(arm.reward for arm in (terms.experiment.arms if terms.experiment else ()) if arm.reward)]
-    return all(isinstance(reward.form, Credit) for reward in rewards)
+def _rewards(terms: Terms, role: Role) -> list[Reward]:
+    return [reward for _, whose, reward in rewards_of(terms) if whose == role]
 
 
 def not_payable(terms: Terms) -> list[Problem]:
@@ -57,20 +70,27 @@ def not_payable(terms: Terms) -> list[Problem]:
 def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
     if isinstance(terms.trigger, ListingPublished):
         yield "/trigger", "nothing is paid for listings yet"
-    if isinstance(terms.beneficiary, ToBoth):
-        yield "/beneficiary", "merchant and buyer are not paid by one promotion yet: make one for each"
-    for pointer, _, reward in rewards_of(terms):
+    for pointer, role, reward in rewards_of(terms):
         match reward.form:
-            case NextOrderVoucher():
-                yield f"{pointer}/form", "vouchers for a next order are not issued yet"
-            case FeeReduction():
-                yield f"{pointer}/form", "fees are not reduced yet"
-            case Credit() if isinstance(terms.trigger, OrderPlaced):
-                yield "/trigger", "credit is not paid for what is only promised yet: take order.settled"
+            case NextOrderVoucher() if role == "buyer":
+                yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
+            case NextOrderVoucher() if not (
+                isinstance(terms.window, PerEvent) or isinstance(reward.amount, Once | Fixed)
+            ):
+                yield (
+                    f"{pointer}/amount",
+                    "a voucher is of one amount: take a window of one event, or once",
+                )
+            case NextOrderVoucher() | FeeReduction() if isinstance(terms.trigger, OrderPlaced):
+                yield "/trigger", "what later orders use up is not promised: take order.settled"
+            case FeeReduction() if merchants_pay(terms):
+                yield "/funding", "a merchant does not pay for less of its own fees"
+            case Credit() if isinstance(terms.trigger, OrderPlaced) and not isinstance(terms.beneficiary, ToMerchant):
+                yield "/trigger", "buyers are not promised credit yet: take order.settled"
 
 
 def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
-    if not isinstance(terms.beneficiary, ToBuyer):
+    if isinstance(terms.beneficiary, ToMerchant):
         return
     if isinstance(terms.trigger, CustomEvent):
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
@@ -81,33 +101,53 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
+    rebate = isinstance(terms.trigger, OrderSettled) and not isinstance(terms.beneficiary, ToMerchant)
+    promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     for number, funder in enumerate(terms.funding):
-        if isinstance(terms.beneficiary, ToBuyer) and _pays_credit(terms) and not isinstance(funder, ByPlatform):
+        if rebate and not isinstance(funder, ByPlatform):
             yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
+        if promised and isinstance(funder, ByPayer):
+            yield f"/funding/{number}", "a payer's cap holds nothing for what is only promised: take order.settled"
 
 
 _EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})
 _ORDER = _EVENT | {"order.amount", "order.quantity", "market.entity", "buyer.id"}
 _LINE = frozenset({"line.amount", "line.quantity", "line.product", "line.category"})
 _BUYER = frozenset({"buyer.region", "buyer.orders", "buyer.days", "buyer.idle_days"})
+COUNTED = frozenset({"merchant.orders", "buyer.orders"})
+"""What is counted only where a promotion asks for it."""
 KNOWN: dict[type[Trigger], tuple[str, frozenset[str]]] = {
     OrderPlaced: ("at checkout", _ORDER | _LINE | _BUYER | {"order.code"}),
-    OrderSettled: ("when an order settles", _ORDER | _LINE),
+    OrderSettled: ("when an order settles", _ORDER | _LINE | COUNTED),
     CustomEvent: ("of an event that is no order", _EVENT),
 }
 """By trigger where its promotions are decided, and the attributes that are known there."""
+PROMISED_KNOWN = "of an order that merchants are promised something for", KNOWN[OrderSettled][1]
+"""The same for merchants' rewards of placed orders."""
 
 
 def _unknown(terms: Terms) -> Iterator[Problem]:
     """What a predicate asks that nobody knows there: it would never hold, or with `not` always."""
     if type(terms.trigger) not in KNOWN:
         return
-    where, known = KNOWN[type(terms.trigger)]
+    promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
+    where, known = PROMISED_KNOWN if promised else KNOWN[type(terms.trigger)]
+    for pointer, attribute in _asked(terms):
+        if attribute not in known:
+            yield f"{pointer}/attribute", f"{attribute!r} is not known {where} yet"
+
+
+def _asked(terms: Terms) -> Iterator[tuple[str, str]]:
     for part in ("event", "lines"):
         predicate = getattr(terms.qualify, part)
         for node, pointer, _ in nodes_of(predicate, f"/qualify/{part}", 1) if predicate else ():
-            if not isinstance(node, AllOf | AnyOf | Not) and node.attribute not in known:
-                yield f"{pointer}/attribute", f"{node.attribute!r} is not known {where} yet"
+            if not isinstance(node, AllOf | AnyOf | Not):
+                yield pointer, node.attribute
+
+
+def asked(terms: Terms) -> set[str]:
+    """The attributes that terms ask for."""
+    return {attribute for _, attribute in _asked(terms)}
 
 
 def borne(terms: Terms, granted: Sequence[Grant]) -> Bearing:

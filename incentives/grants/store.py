@@ -234,7 +234,7 @@ async def unvested(tx: Tx, promotion_id: int) -> bool:
             f"""
             (SELECT 1 FROM incentives.{role}_grant
              WHERE promotion_id = :promotion AND state = 'pending' AND state IN ('pending', 'available')
-               AND form = 'credit'
+               AND form <> 'discount'
              GROUP BY {role}_id, span HAVING sum(amount_minor) > 0 LIMIT 1)
             """
             for role in ("merchant", "buyer")
@@ -248,9 +248,12 @@ async def used(tx: Tx, role: Role, promotion_id: int, party_ids: Sequence[int]) 
     """What parties have got of a promotion in all: in how many windows, and how much, promises among it."""
     rows = await tx.rows(
         f"""
-        SELECT {role}_id AS party_id, count(*)::int AS grants, sum(granted_minor + pending_minor)::bigint AS minor
-        FROM incentives.{role}_progress
-        WHERE {role}_id = ANY(:parties) AND promotion_id = :promotion AND granted_minor + pending_minor > 0
+        SELECT {role}_id AS party_id, count(*)::int AS grants, sum(minor)::bigint AS minor
+        FROM incentives.{role}_progress p
+        CROSS JOIN LATERAL (
+            SELECT granted_minor + pending_minor + coalesce(sum(each), 0) AS minor FROM unnest(p.promise_minor) AS each
+        ) AS has
+        WHERE {role}_id = ANY(:parties) AND promotion_id = :promotion AND minor > 0
         GROUP BY {role}_id
         """,
         parties=list(party_ids),

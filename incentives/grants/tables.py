@@ -41,11 +41,15 @@ def _progress(role: str, make: Make) -> None:
         Column("award_minor", BigInteger),
         Column("void_minor", BigInteger, nullable=False, server_default="0"),
         Column("grants", Integer, nullable=False),
+        Column("promise_keys", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
+        Column("promise_minor", ARRAY(BigInteger), nullable=False, server_default=text("'{}'::bigint[]")),
+        Column("promises", Integer, nullable=False, server_default="0"),
         Column("changed_at", Instant, nullable=False),
         ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
         CheckConstraint(
             "granted_minor >= 0 AND pending_minor >= 0 AND void_minor >= 0 AND grants >= 0", name="amounts"
         ),
+        CheckConstraint("cardinality(promise_keys) = cardinality(promise_minor)", name="promises"),
         Index(f"ix_{role}_progress_owed", "promotion_id", postgresql_where=text("pending_minor > 0")),
         schema="incentives",
         postgresql_with={"fillfactor": "70"},

@@ -85,16 +85,13 @@ async def show_exchange(
         rates, older = cut(
             await store.list_rates(tx, limit=LISTED_MAX + 1, before=behind), LISTED_MAX, lambda row: (row.rate_id,)
         )
-        house = await tx.scalar(
-            "SELECT house_merchant_id FROM billing.entity WHERE entity_id = :entity", entity=shown.entity_id
-        )
         page = ExchangePage(
             entity=shown,
             entities=await ops_queries.list_entities(tx),
             currencies=await store.currencies_of(tx, shown.entity_id),
             rates=rates,
             older=older,
-            exchanges=await store.list_exchanges(tx, house, limit=LISTED_MAX),
+            exchanges=await store.list_at_bank(tx, shown.entity_id, limit=LISTED_MAX),
             today=tx.now.date(),
         )
     more: dict[str, Any] = {

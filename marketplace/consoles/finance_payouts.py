@@ -13,13 +13,17 @@ from litestar.params import FromPath, FromQuery
 from billing.bank_accounts.model import NUMBER_LENGTH_MAX, Scheme
 from billing.payout_files.model import NAME_LENGTH_MAX, Party
 from billing.payout_terms.model import RESERVE_DAYS_MAX, Conditions, PayoutDays
+from billing.runs import store as runs
 from marketplace.consoles import payouts_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, chosen, day_needed, done, number, text
 from marketplace.consoles.layout import PathId, send
+from marketplace.consoles.lists import Amount, csv_file
+from marketplace.consoles.lists_queries import EXPORTED_MAX
+from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.payouts_queries import STATES
 from marketplace.consoles.reader import ppm
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.money import check_currency
+from marketplace.core.money import check_currency, text_from_minor
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payouts import instruct_bank, pay_merchants, set_payout_terms
 from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor
@@ -30,6 +34,7 @@ from marketplace.flows.payouts.retry_payout import retry_payout as retry
 from marketplace.flows.payouts.set_payout_terms import ProposeTerms
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import CONTROL, needs
+from marketplace.web.i18n import speech
 
 _ENTITY_MAX = 2**31 - 1
 
@@ -63,6 +68,31 @@ async def payouts(
 ) -> Response[str]:
     """Payouts by state, files for the bank, and who should be getting money and is not."""
     return await show_payouts(request, db, now if now in STATES else "", after)
+
+
+@get("/payouts.csv")
+async def payouts_file(request: ActorRequest, db: NamedDependency[Database], now: FromQuery[str] = "") -> Response[str]:
+    """All payouts of the list, as a file."""
+    async with db.read(STAFF) as tx:
+        rows = await runs.list_payouts(tx, state=now if now in STATES else None, limit=EXPORTED_MAX)
+        names = await names_of(tx, (row.merchant_id for row in rows))
+    say = speech(request.user.locale)
+    header = ("col.instructed", "col.merchant", "col.currency", "col.amount", "col.state", "claims.bank_ref")
+    return csv_file(
+        "payouts",
+        [say.text(name) for name in header],
+        (
+            (
+                row.instructed_on.isoformat(),
+                names.get(row.merchant_id, row.merchant_id),
+                row.currency,
+                Amount(text_from_minor(row.amount_minor, row.currency)),
+                row.state,
+                row.bank_ref,
+            )
+            for row in rows
+        ),
+    )
 
 
 async def show_payouts(
@@ -252,6 +282,7 @@ def _terms(merchant_id: int, typed: Mapping[str, str]) -> ProposeTerms:
 
 PAGES = [
     payouts,
+    payouts_file,
     make_file,
     set_debtor,
     payout_file,

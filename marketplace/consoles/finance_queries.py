@@ -245,13 +245,18 @@ async def run_progress(tx: Tx, run_id: int) -> Progress:
     return Progress(row.state, now.done + now.parked, now.total, working=now.todo > 0)
 
 
+async def run_currencies(tx: Tx, run_id: int) -> list[str]:
+    """The currencies of a run's statements."""
+    return sorted(row.currency for row in await tx.rows(_RUN_CURRENCIES, run=run_id))
+
+
 async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPage:
     """One run with a page of its statements, by merchant and currency. Raises NotFound."""
     entity_id = await tx.scalar("SELECT entity_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
     entity = await get_entity(tx, entity_id) if entity_id is not None else None
     if entity is None:
         raise NotFound(f"there is no billing run {run_id}")
-    currencies = [row.currency for row in await tx.rows(_RUN_CURRENCIES, run=run_id)] or [entity.currency]
+    currencies = await run_currencies(tx, run_id) or [entity.currency]
     one = _RUNS.format(wanted="r.run_id = :run")
     totals = [
         _run(await tx.row(one, run=run_id, currency=currency, limit=1))

@@ -124,7 +124,7 @@ async def show_report(
         "reports": list(Report),
         "cursor": encode_cursor(key_of(shown[-1])) if len(left) > LISTED_MAX else None,
         "api_query": urlencode({name: value for name, value in msgspec.structs.asdict(span).items() if value}),
-        "formats": list(JournalFormat),
+        "formats": [kind for kind in JournalFormat if kind is not JournalFormat.ERP],
     }
     return send(request, "finance/reports.html", page, "reports", **more)
 

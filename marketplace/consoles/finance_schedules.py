@@ -15,6 +15,7 @@ from billing.runs.schedules import store
 from billing.runs.schedules.model import PAYOUT_DAYS_MAX, Schedule, Stored
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, chosen, day_needed, done, number
+from marketplace.consoles.finance_queries import run_currencies
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.ops_queries import Entity
@@ -98,9 +99,6 @@ async def comparison(
     async with db.read(STAFF) as tx:
         found = await compare_runs.compare_run(tx, run_id, currency=currency or None, limit=LISTED_MAX + 1, after=key)
         moved, older = cut(found.moved, LISTED_MAX, key_of)
-        currencies = await tx.rows(
-            "SELECT DISTINCT currency FROM billing.statement WHERE run_id = :run ORDER BY currency", run=run_id
-        )
         page = ComparisonPage(
             run_id=run_id,
             now=found.now,
@@ -108,7 +106,7 @@ async def comparison(
             moved=moved,
             names=await names_of(tx, (row.merchant_id for row in moved)),
             currency=currency,
-            currencies=[row.currency for row in currencies],
+            currencies=await run_currencies(tx, run_id),
             older=older,
         )
     return send(request, "finance/comparison.html", page, "home", cursor=encode_cursor(older) if older else None)

@@ -66,6 +66,7 @@ _TABS = {
         Tab("home", "/payer"),
         Tab("claims", "/payer/claims"),
         Tab("payer_statement", "/payer/statement"),
+        Tab("documents", "/payer/documents"),
         Tab("rejections", "/payer/rejections"),
     ),
     "ops": (

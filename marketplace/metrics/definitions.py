@@ -91,7 +91,8 @@ def _ratio(name: str, over: Expression, under: Expression, basis: str, direction
 _count("placed_orders", "orders placed, later cancelled ones with them, on the day of the sale", formula="placed")
 _count("completed_orders", "orders of which the last part was delivered, on that day", formula="completed")
 _money("gmv_placed", "goods of orders placed, later cancelled ones with them", formula="placed_goods_minor")
-_money("gmv_paid", "goods of orders placed on the day that were paid since", formula="placed_paid_goods_minor")
+_define("gmv_paid", Unit.MINOR, "paid_goods_minor", "goods of orders paid, on the day that the payment counts in the"
+        " journal", additive=True, version_no=2)  # fmt: skip
 _money("gmv_completed", "goods of orders completed, on that day", formula="completed_goods_minor")
 _money(
     "net_gmv",

@@ -8,7 +8,8 @@ from litestar import Litestar
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from tests.billing.market import MAKER, order, prepare
-from tests.incentives.market import live
+from tests.incentives.market import live, terms
+from tests.incentives.promised import PLACED, deliver, pay, placed
 from tests.incentives.trade import WEEKLY, day, look, refund, settle
 
 
@@ -31,8 +32,10 @@ async def test_a_merchant_reads_what_is_missing_and_what_it_has_got(
         "seconds_left": 5 * 86_400 + 6 * 3_600,
         "measure": "amount",
         "reached": 6_000,
+        "promised": 6_000,
         "granted_minor": 0,
         "owed_minor": 0,
+        "promised_minor": 0,
         "next_at": 10_000,
         "missing": 4_000,
         "next_total_minor": 2_000,
@@ -54,3 +57,23 @@ async def test_a_merchant_reads_what_is_missing_and_what_it_has_got(
     more = await owner.get("/api/v1/merchants/1/rewards/grants", params={"limit": 1, "cursor": answer.json()["next"]})
     assert [one["grant_id"] for one in more.json()["items"]] == [grant["grant_id"]]
     assert (await owner.get("/api/v1/merchants/2/rewards")).status_code == 404
+
+
+async def test_a_merchant_reads_what_is_promised_before_it_settles(
+    app: Litestar, db: Database, clock: FixedClock, caller: Any
+) -> None:
+    await db.write(WORKER, MAKER, prepare, [])
+    await live(db, clock, terms(**PLACED))
+    await pay(db, clock, placed(1, 4, 7_000))
+    owner = await caller("owner", "merchant_owner", merchant_id=1)
+
+    async def stands() -> list[Any]:
+        [reward] = (await owner.get("/api/v1/merchants/1/rewards")).json()["items"]
+        return [reward[name] for name in ("reached", "promised", "missing", "granted_minor", "promised_minor")]
+
+    assert await stands() == [0, 7_000, 3_000, 0, 0]
+    await pay(db, clock, placed(2, 5, 4_000))
+    assert await stands() == [0, 11_000, None, 0, 2_000]
+    await deliver(db, clock, 1, 6)
+    await deliver(db, clock, 2, 7)
+    assert await stands() == [11_000, 11_000, None, 2_000, 0]

@@ -80,6 +80,6 @@ def test_nobody_bears_less_than_nothing_and_all_together_bear_what_was_granted(
 
 def test_what_is_a_reward_of_merchants() -> None:
     assert is_reward(TERMS)
-    assert not is_reward(terms(trigger=OrderPlaced()))
+    assert is_reward(terms(trigger=OrderPlaced()))
     assert not is_reward(terms(beneficiary=ToBuyer()))
     assert not is_reward(terms(reward=Reward(amount=TERMS.reward.amount, form=Discount())))

@@ -11,7 +11,8 @@ from marketplace.metrics.drivers import DRIVERS
 from marketplace.metrics.formulas import evaluate, inputs_of
 
 ORDERS = {
-    "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 450_000,
+    "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 1,
+    "paid_goods_minor": 450_000,
     "placed_accepted": 36, "placed_cancelled": 5, "placed_cancelled_by_merchant": 2, "placed_completed": 30,
     "completed": 40, "completed_goods_minor": 400_000, "completed_discount_minor": 20_000, "completed_items": 100,
     "completed_refunded": 4, "refunds": 5, "refunded_goods_minor": 30_000, "refunded_freight_minor": 1_000,
@@ -87,7 +88,7 @@ KNOWN: dict[str, int] = {
 def test_every_figure_has_a_known_answer() -> None:
     assert KNOWN.keys() == DEFINITIONS.keys()
     assert INPUTS.keys() == frozenset().union(*(inputs_of(known.formula) for known in DEFINITIONS.values())) | (
-        ORDERS.keys() & {"placed_cancelled", "refunds", "refunded_freight_minor"}
+        ORDERS.keys() & {"placed_cancelled", "placed_paid_goods_minor", "refunds", "refunded_freight_minor"}
     )
 
 

@@ -71,6 +71,26 @@ async def test_no_part_is_more_than_the_whole(db: Database) -> None:
         assert refused.value.extra["errors"][0]["pointer"] == pointer
 
 
+async def test_what_is_paid_counts_on_the_day_of_the_payment(db: Database) -> None:
+    """One order of 10.00 is placed and paid in the week, one of 5.00 was placed three days before it was paid in it."""
+    await db.write(WORKER, "test", add_market, [1])
+    await db.write(WORKER, "test", add_orders, [sale(1, 1, MONDAY, 1_000), sale(1, 2, MONDAY, 500)])
+
+    async def earlier(tx: Tx) -> None:
+        await tx.execute(
+            """
+            UPDATE demand.merchant_order
+            SET placed_at = placed_at - interval '3 days', purchased_on = purchased_on - 3 WHERE order_id = 2
+            """
+        )
+
+    await db.write(WORKER, "test", earlier)
+    await roll_metrics(db, "worker")
+    assert await shown(db, "gmv_placed", "gmv_paid", **WEEK) == {"gmv_placed": 1_000, "gmv_paid": 1_500}
+    before: Any = {"from_on": MONDAY - timedelta(days=7), "to_on": MONDAY}
+    assert await shown(db, "gmv_placed", "gmv_paid", **before, merchant_id=1) == {"gmv_placed": 500, "gmv_paid": 0}
+
+
 async def test_orders_carried_out_badly(db: Database) -> None:
     """Of four orders one was damaged, one is disputed; one parcel of three left later than three days after payment."""
     await db.write(WORKER, "test", add_market, [1])

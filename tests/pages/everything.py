@@ -10,14 +10,13 @@ from billing.matching.model import Side
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.ads.plan_campaign import draft_campaign
-from marketplace.flows.books.dispute_line import DisputeLine, dispute_line
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from tests.ads.market import add_lamps, add_search, lamps
 from tests.leads.market import bring, organise
 from tests.pages.conftest import MARKET_NOW, MINE, links
 from tests.pages.forms import send
 from tests.pages.payer_market import add_payer
-from tests.pages.payout_market import add_accounts
+from tests.pages.payout_market import add_accounts, dispute
 from tests.pages.test_deeds import two_people
 from tests.pages.test_pages import PAGES
 from tests.pages.test_promotion_pages import CAMPAIGN, approved_campaign
@@ -43,7 +42,8 @@ def is_page(name: str) -> bool:
 async def fill(
     db: Database, maker: httpx.AsyncClient, checker: httpx.AsyncClient, bookkeeper: httpx.AsyncClient
 ) -> list[str]:
-    """Leads, ads, promotions and a bank's lines, matched and not, on top of a billed market.
+    """Leads, ads, promotions, a bank's lines, matched and not, a payer with a claim, a file of payouts and a disputed
+    line, on top of a billed market.
 
     Returns addresses that links lead to only from some of them.
     """
@@ -51,13 +51,9 @@ async def fill(
     leads = [await bring(db, f"Shop {n}", phone=f"+49 228 {n:05}", city="Bonn") for n in range(3)]
     await db.write(WORKER, "test", _ads)
     await a_merchant_buys(db)
-    await add_payer(db)
-    await add_accounts(db)
-    await db.write(WORKER, "merchant", _dispute)
     await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=leads[0].lead_id, stage="qualified", at=MARKET_NOW))
     await roll_metrics(db, "test")
     await db.write(WORKER, "test", two_people)
-    assert (await send(bookkeeper, "/finance/payouts", "/finance/payout-files")).status_code == 303
     campaign = await approved_campaign(maker, checker)
     typed = {"threshold": "100", "award": "20", "budget": "200", "starts": "2018-09-01"}
     new, drafts = f"{campaign}/promotions", []
@@ -73,6 +69,11 @@ async def fill(
     alone = [of[Side.THEIRS, 30_000], of[Side.OURS, 10_000], of[Side.OURS, 20_000]]
     assert (await pressed(bookkeeper, alone, "told by the bank")).status_code == 303
     await db.write(WORKER, "test", two_people)
+    await add_payer(db)
+    await add_accounts(db)
+    file = await send(bookkeeper, "/finance/payouts", "/finance/payout-files")
+    assert file.status_code == 303, file.text
+    await db.write(WORKER, "merchant", dispute)
     compared = "&".join(f"of={path.rpartition('/')[2]}" for path in drafts)
     return [
         f"/ops/promotions/compare?{compared}",
@@ -82,14 +83,6 @@ async def fill(
         f"/books/{MINE}/ads",
         f"/books/{MINE}/listings",
     ]
-
-
-async def _dispute(tx: Tx) -> None:
-    entry_no = await tx.scalar(
-        "SELECT min(entry_no) FROM billing.entry WHERE merchant_id = :merchant AND kind = 'order_settled'",
-        merchant=MINE,
-    )
-    await dispute_line(tx, DisputeLine(merchant_id=MINE, text="the rate is not ours", entry_no=entry_no))
 
 
 async def _ads(tx: Tx) -> None:

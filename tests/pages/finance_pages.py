@@ -9,13 +9,27 @@ _RECONCILED = (
     *("GET /finance/files", "POST /finance/files"),
 )
 _OF_PAYERS = (
-    *("GET ", "GET /claims", "GET /claims/{claim_id}", "GET /statement", "GET /rejections"),
+    *(
+        "GET ",
+        "GET /claims",
+        "GET /claims.csv",
+        "GET /claims/{claim_id}",
+        "GET /statement",
+        "GET /documents",
+        "GET /rejections",
+    ),
     *("POST /claims/{claim_id}/accept", "POST /claims/{claim_id}/reject"),
 )
 _OF_PAYERS_TOO = ("POST /claims", "POST /claims/{claim_id}/reclaim", "POST /claims/{claim_id}/remit")
 
 _MONEY = (
-    *("GET /payouts", "POST /payout-files", "GET /payout-files/{file_id}", "POST /payout-files/{file_id}/{deed}"),
+    *(
+        "GET /payouts",
+        "GET /payouts.csv",
+        "POST /payout-files",
+        "GET /payout-files/{file_id}",
+        "POST /payout-files/{file_id}/{deed}",
+    ),
     *("GET /payouts/{merchant_id}/{payout_id}", "POST /payouts/{merchant_id}/{payout_id}/{deed}"),
     *("GET /payout-terms/{merchant_id}", "POST /payout-terms/{merchant_id}/{deed}"),
     *("GET /reports", "GET /reports/{report}", "GET /reports/{report}/rows.xlsx"),

@@ -12,11 +12,11 @@ from openpyxl import load_workbook
 
 from billing.payments.store import ensure_processor
 from marketplace.core.db import STAFF, WORKER, Database, Tx
-from marketplace.flows.books.dispute_line import DisputeLine, dispute_line
 from marketplace.flows.books.show_report import Report
 from tests.billing.market import check_books
 from tests.pages.conftest import MINE, billed_market, plain
 from tests.pages.forms import send
+from tests.pages.payout_market import dispute
 from tests.pages.test_deeds import browser_of, two_people
 from tests.pages.test_pages import EN, Page
 
@@ -59,18 +59,9 @@ async def test_every_report_is_a_page_a_file_and_a_workbook(fresh: Database, tmp
         assert (await finance.get("/finance/reports/nothing")).status_code in {404, 422}
 
 
-async def _dispute(tx: Tx) -> int:
-    entry_no = await tx.scalar(
-        "SELECT min(entry_no) FROM billing.entry WHERE merchant_id = :merchant AND kind = 'order_settled'",
-        merchant=MINE,
-    )
-    cmd = DisputeLine(merchant_id=MINE, text="the rate is not ours", entry_no=entry_no)
-    return (await dispute_line(tx, cmd)).line_dispute_id
-
-
 async def test_a_disputed_line_is_answered_and_given_back_by_two(fresh: Database, tmp_path: Path) -> None:
     await fresh.write(WORKER, "test", two_people)
-    case_id = await fresh.write(WORKER, "merchant", _dispute)
+    case_id = await fresh.write(WORKER, "merchant", dispute)
     page = f"/finance/line-disputes/{MINE}/{case_id}"
     async with browser_of(fresh, tmp_path, "finance") as maker, browser_of(fresh, tmp_path, "admin") as checker:
         assert page in (await maker.get("/finance/line-disputes?now=open")).text

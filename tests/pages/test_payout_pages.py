@@ -55,6 +55,9 @@ async def test_a_file_goes_to_the_bank_and_the_bank_says_what_became_of_it(fresh
         assert "account closed" in plain((await maker.get(other)).text)
         listed = plain((await maker.get(f"{page}?now=returned")).text)
         assert "returned" in listed
+        rows = (await maker.get(f"{page}.csv?now=confirmed")).text.splitlines()
+        assert len(rows) == 2, "a header, and the one payout that the bank has paid"
+        assert rows[1].endswith(",confirmed,STMT-1")
         for path in (page, one, other):
             assert Page((await maker.get(path)).text).faults == [], path
     await check_books(fresh)

@@ -69,12 +69,21 @@ async def test_a_payer_sees_its_own_and_nothing_of_another(db: Database, caller:
                 assert (await payer.get(f"{own}/documents{path}")).status_code == 404, path
         assert (await send(payer, f"/payers/{mine}/documents/{theirs}/void", {"reason": "x"})).status_code == 403
         for path in ("", "/caps", "/rejections", f"/claims/{made[other]}", f"/claims/{made[other]}/lines",
-                     f"/claims/{made[other]}/lines.csv"):  # fmt: skip
+                     f"/claims/{made[other]}/lines.csv", f"/claims/{made[other]}/remittances"):  # fmt: skip
             assert (await payer.get(f"/api/v1/payers/{other}{path}")).status_code == 404, path
         assert (await payer.get("/api/v1/payer-claims", params={"payer_id": other})).status_code == 404
         no = {"line_no": 1, "amount_minor": 1, "reason": "mine?"}
         assert (await send(payer, f"/payers/{other}/claims/{made[other]}/rejections", no)).status_code == 404
         assert (await send(payer, f"/payers/{mine}/claims/{made[mine]}/rejections", no)).status_code == 201
+        [money] = (await payer.get(f"{own}/claims/{made[mine]}/remittances")).json()["items"]
+        assert (money["amount_minor"], money["bank_ref"]) == (100, "b1")
+        assert (await send(payer, f"/payers/{other}/claims/{made[other]}/accept")).status_code == 404
+        for _ in range(2):
+            accepted = await send(payer, f"/payers/{mine}/claims/{made[mine]}/accept")
+            assert (accepted.status_code, accepted.json()["accepted_by"]) == (200, f"payer{mine}"), accepted.text
+        again = await send(payer, f"/payers/{mine}/claims/{made[mine]}/rejections", no)
+        assert again.status_code == 409, "what a payer has accepted its people reject no more"
+        assert (await send(finance, f"/payers/{mine}/claims/{made[mine]}/rejections", no)).status_code == 201
     await check_books(db)
 
 

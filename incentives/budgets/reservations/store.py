@@ -217,7 +217,7 @@ async def commit(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> list
 
     A key is spent of all its budgets or of none. One that is committed already stays so.
     """
-    held = await _hold_keys(tx, budget_ids, keys)
+    held = await hold_keys(tx, budget_ids, keys)
     seen = {key for states in held.values() for key in states}
     lapsed = {
         key for states in held.values() for key, state in states.items() if state not in {"reserved", "committed"}
@@ -229,7 +229,7 @@ async def commit(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> list
 
 async def release(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> int:
     """Give back what is reserved under these keys, or waits; what was committed stays. Returns how many there were."""
-    held = await _hold_keys(tx, budget_ids, keys)
+    held = await hold_keys(tx, budget_ids, keys)
     return max([await _move(tx, budget_id, keys, "released") for budget_id in held], default=0)
 
 
@@ -245,7 +245,7 @@ async def expire(tx: Tx, budget_id: int, limit: int) -> int:
         limit=limit,
     )
     keys = [row.key for row in rows]
-    await _hold_keys(tx, [budget_id], keys)
+    await hold_keys(tx, [budget_id], keys)
     return await _move(tx, budget_id, keys, "expired")
 
 
@@ -262,7 +262,7 @@ async def expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[An
     )
 
 
-async def _hold_keys(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> dict[int, dict[str, str]]:
+async def hold_keys(tx: Tx, budget_ids: Iterable[int], keys: Sequence[str]) -> dict[int, dict[str, str]]:
     """Hold reservations, and where they are of several shards those in their order; the states by budget and key."""
     ordered = sorted(set(budget_ids))
     states = {}
@@ -343,7 +343,7 @@ async def recycle(tx: Tx, backs: Mapping[tuple[int, str], int], *, to_funder: bo
     """
     if len(backs) > 1:
         for budget_id in sorted({budget_id for budget_id, _ in backs}):
-            await _hold_keys(tx, [budget_id], [key for each, key in backs if each == budget_id])
+            await hold_keys(tx, [budget_id], [key for each, key in backs if each == budget_id])
     for (budget_id, key), minor in sorted(backs.items()):
         await tx.execute(
             """

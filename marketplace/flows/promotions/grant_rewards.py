@@ -17,6 +17,7 @@ from incentives.experiments.store import Exposure, expose
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution
 from incentives.grants.store import Window
+from incentives.grants.vouchers import store as vouchers
 from incentives.lifecycle import State
 from incentives.promotions import store as promotions
 from incentives.rules import target as rules
@@ -25,9 +26,11 @@ from incentives.rules.index import Plan
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.flows.promotions import grant_rewards_sql as sql
+from marketplace.flows.promotions import use_rewards_sql as used_sql
 from marketplace.flows.promotions.grant_rewards_sql import Settled
-from marketplace.flows.promotions.judge_orders import Desk, Plans
+from marketplace.flows.promotions.judge_orders import BuyersDesk, Desk, Plans
 from marketplace.flows.promotions.reach_targets import Touched, reach_targets
+from marketplace.flows.promotions.use_rewards import use_rewards
 
 PAGE = 200
 LINES_PER_COMMIT = 500
@@ -42,6 +45,7 @@ async def grant_rewards(db: Database, actor: str) -> int:
     while passed := await each(db, actor, "rewards were not granted", _behind, partial(_take_page, plans)):
         done += passed
     done += await each(db, actor, "rewards that were owed were not granted", _owed, partial(_take_owed, plans))
+    done += await each(db, actor, "vouchers did not expire", partial(_expiring, db), partial(_expire, plans))
     return done + await each(db, actor, "rewards were not made void", _unvested, partial(_make_void, plans))
 
 
@@ -56,6 +60,10 @@ async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
 async def _unvested(tx: Tx, last: Any | None) -> Sequence[Any]:
     promotion_ids = await sql.voiding(tx)
     return await sql.merchants_in(tx, promotion_ids, last.merchant_id if last else FIRST, PAGE, unvested=True)
+
+
+async def _expiring(db: Database, tx: Tx, last: Any | None) -> Sequence[Any]:
+    return await used_sql.merchants_expiring(tx, db.clock.now(), last.merchant_id if last else FIRST, PAGE)
 
 
 async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
@@ -74,24 +82,33 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
     """The next page of a merchant's books."""
     desk = await desk_of(tx, plans, row.merchant_id)
     if desk.campaigns:
-        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT)
+        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT, promised=await desk.promises(tx))
+        if await desk.counts_orders(tx):
+            page = msgspec.structs.replace(page, orders=await sql.with_earlier(tx, row.merchant_id, page.orders))
     else:
         page = sql.Page(orders=[], upto_no=None)
-    touched = await _contributions(tx, desk, page.orders)
-    await reach_targets(tx, desk, touched)
-    await _rebates(tx, desk, page.orders)
+    buyers = await _buyers_of(tx, desk, page.orders)
+    await reach_targets(tx, desk, await _contributions(tx, desk, page.orders))
+    await use_rewards(tx, desk, page.orders)
+    if buyers is not None:
+        await reach_targets(tx, buyers, await _contributions(tx, buyers, page.orders))
     await sql.advance(tx, row.merchant_id, page.upto_no)
     return True
 
 
-async def _rebates(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> None:
-    """What the buyers of the orders get by them, in the house's books, which are held after the merchant's."""
+async def _buyers_of(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> BuyersDesk | None:
+    """The buyers of the orders, who get something by them in the house's books, which are held from now on: after the
+    merchant's, before any cap or budget. None where nobody does."""
     buyers = desk.for_buyers()
     if not orders or not await buyers.concerns_anybody(tx):
-        return
+        return None
+    await _hold_buyers(tx, desk, [order.buyer_id for order in orders])
+    return buyers
+
+
+async def _hold_buyers(tx: Tx, desk: Desk, buyer_ids: Sequence[int]) -> None:
     await ledger.lock_books(tx, desk.merchant.house_merchant_id)
-    await grants.hold_parties(tx, buyers.role, [order.buyer_id for order in orders])
-    await reach_targets(tx, buyers, await _contributions(tx, buyers, orders))
+    await grants.hold_parties(tx, "buyer", buyer_ids)
 
 
 async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
@@ -106,25 +123,39 @@ async def _make_void(plans: Plans, tx: Tx, row: Any) -> bool:
     return await _reach_again(tx, desk, await sql.voiding(tx), void=True)
 
 
+async def _expire(plans: Plans, tx: Tx, row: Any) -> bool:
+    """Take back the vouchers that nobody has used in time, and never give them again: breakage, to whoever bore it."""
+    desk = await desk_of(tx, plans, row.merchant_id)
+    over = await used_sql.expired_of(tx, row.merchant_id, LINES_PER_COMMIT)
+    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over if not one.replaced})
+    await reach_targets(tx, desk, await _untouched(tx, desk, windows, void=True))
+    for one in over:
+        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "void" if one.replaced else "expired")
+    return bool(over)
+
+
+async def _untouched(tx: Tx, desk: Desk, windows: Sequence[Window], *, void: bool) -> dict[Window, Touched]:
+    """Windows in which nothing has happened."""
+    return {
+        window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now, void=void)
+        for window, one in (await grants.progress_of(tx, desk.role, windows)).items()
+    }
+
+
 async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void: bool) -> bool:
     """Decide windows in which nothing has happened, the merchant's and its buyers'; whether anything was granted or
     taken back."""
-    done = False
+    found = []
     for side in (desk, desk.for_buyers()):
         windows = await sql.windows_in(
             tx, side.role, desk.merchant.merchant_id, promotion_ids, LINES_PER_COMMIT, unvested=void
         )
-        if not windows:
-            continue
-        if side.role == "buyer":
-            await ledger.lock_books(tx, desk.merchant.house_merchant_id)
-            await grants.hold_parties(tx, side.role, [party_id for party_id, _, _ in windows])
-        touched = {
-            window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now, void=void)
-            for window, one in (await grants.progress_of(tx, side.role, windows)).items()
-        }
-        done |= await reach_targets(tx, side, touched)
-    return done
+        if windows and side.role == "buyer":
+            await _hold_buyers(tx, desk, [party_id for party_id, _, _ in windows])
+        found.append((side, windows))
+    return any(
+        [await reach_targets(tx, side, await _untouched(tx, side, windows, void=void)) for side, windows in found]
+    )
 
 
 async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:
@@ -138,6 +169,7 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
                 known.setdefault(one.event_id, []).append(one)
     changed: list[Contribution] = []
     exposed: list[Exposure] = []
+    promised = await desk.promises(tx)
     for order in orders:
         before = known.get(order.event_id, [])
         for was in before:
@@ -148,19 +180,17 @@ async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[
             progress = Touched(starts=was.at, ends=None, award_minor=None, at=order.changed_at)
             _touch(touched, progress, was, now)
             changed.append(now)
-        if order.settled_at is None:
-            continue
         seen = {was.promotion_id for was in before}
-        for verdict in await desk.judged(tx, order.event(desk.merchant), order.settled_at):
-            exposed += await desk.exposed(tx, verdict, order.buyer_id, order.settled_at)
-            for effect in verdict.effects if verdict.promotion_id not in seen else ():
-                plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
-                now = _counted(plan, _first(effect, verdict, order, order.settled_at), order)
-                window = Touched(
-                    starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=order.settled_at
-                )
-                _touch(touched, window, None, now)
-                changed.append(now)
+        for on, at in order.happened(promised=promised):
+            for verdict in await desk.judged(tx, order.event(desk.merchant, on), at):
+                exposed += await desk.exposed(tx, verdict, order.buyer_id, at)
+                for effect in verdict.effects if verdict.promotion_id not in seen else ():
+                    plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
+                    now = _counted(plan, _first(effect, verdict, order, at), order)
+                    last = order.settled_at or at
+                    window = Touched(starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=last)
+                    _touch(touched, window, None, now)
+                    changed.append(now)
     await grants.save_contributions(tx, desk.role, changed)
     await expose(tx, exposed)
     return touched
@@ -175,7 +205,9 @@ def _touch(touched: dict[Window, Touched], new: Touched, was: Contribution | Non
 
 
 def _too_late(desk: Desk, plan: Plan, was: Contribution, order: Settled) -> bool:
-    since = int((order.changed_at - was.at).total_seconds())
+    if order.sold_at is None:
+        return False
+    since = int((order.changed_at - order.sold_at).total_seconds())
     return rules.is_final(since, desk.side(plan, was.of_buyer).side.reward)
 
 
@@ -197,5 +229,5 @@ def _first(effect: Effect, verdict: Verdict, order: Settled, at: datetime) -> Co
 def _counted(plan: Plan, was: Contribution, order: Settled) -> Contribution:
     """A contribution as the lines that qualified stand now."""
     lines = [line for line in order.left if line.line_no in was.line_nos]
-    now = rules.contribution(plan.terms.measure.of, lines, "settled", was.of_buyer)
+    now = rules.contribution(plan.terms.measure.of, lines, order.standing, was.of_buyer)
     return msgspec.structs.replace(was, promised=now.promised, settled=now.settled)

@@ -11,6 +11,7 @@ from incentives.grants.store import Window
 from incentives.lifecycle import State
 from incentives.rules.events import Event, Line, Party
 from incentives.rules.parts import Role
+from incentives.rules.target import Standing
 from marketplace.core.db import Tx
 
 
@@ -26,33 +27,52 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that has settled, or was refunded after it. ordered: its lines as they settled; left: as they are now.
+    """An order that was paid, has settled, or was refunded. ordered: its lines as sold; left: as they are now.
 
-    settled_at: None where it settled before the page began. changed_at: when it did, or was refunded last.
+    settled_at: None where it settled before the page began, or has not yet. sold_at: when it settled, whenever that
+    was. changed_at: when it did any of it last. earlier: how many orders its merchant and its buyer had before it, by
+    what happened to them (`earlier_orders`), where anybody asks.
     """
 
     order_id: int
     buyer_id: int
     entity_id: int
     currency: str
+    placed_at: datetime
     settled_at: datetime | None
+    sold_at: datetime | None
     changed_at: datetime
     ordered: tuple[Line, ...]
     left: tuple[Line, ...]
+    earlier: dict[str, tuple[int, int]] = {}
 
     @property
     def event_id(self) -> str:
         return str(self.order_id)
 
-    def event(self, of: Merchant) -> Event:
+    @property
+    def standing(self) -> Standing:
+        return "placed" if self.sold_at is None else "settled"
+
+    def happened(self, *, promised: bool) -> list[tuple[str, datetime]]:
+        """What has happened to it in this page, as triggers call it; one that has settled was placed before that, which
+        matters where anything is `promised`."""
+        is_new = promised and (self.sold_at is None or self.settled_at is not None)
+        placed = [("order.placed", self.placed_at)] if is_new else []
+        return placed + ([] if self.settled_at is None else [("order.settled", self.settled_at)])
+
+    def event(self, of: Merchant, on: str = "order.settled") -> Event:
         """The order as the engine sees it. Freight counts for nothing; the merchant's own discount is off the price."""
-        days = None if self.settled_at is None else (self.settled_at - of.since).days
+        of_merchant, of_buyer = self.earlier.get(on, (None, None))
+        at = self.placed_at if on == "order.placed" else self.settled_at or self.changed_at
         return Event(
             event_id=self.event_id,
-            on="order.settled",
+            on=on,
             currency=self.currency,
-            merchant=Party(party_id=of.merchant_id, region=of.region or None, days=days),
-            buyer=Party(party_id=self.buyer_id),
+            merchant=Party(
+                party_id=of.merchant_id, region=of.region or None, orders=of_merchant, days=(at - of.since).days
+            ),
+            buyer=Party(party_id=self.buyer_id, orders=of_buyer),
             entity_id=self.entity_id,
             lines=self.ordered,
         )
@@ -81,7 +101,7 @@ async def merchants_behind(tx: Tx, after: int, limit: int) -> Sequence[Any]:
 
 
 # Windows of parties, by promotion: in which something was earned that could not be granted then; in which something
-# is granted that has not vested, clawbacks among it.
+# is granted that has not vested, clawbacks among it, or is promised.
 _OWED = """
     SELECT g.{role}_id AS party_id, g.promotion_id, g.span FROM incentives.{role}_progress g
     WHERE g.pending_minor > 0 AND g.promotion_id = ANY(:promotions)
@@ -89,8 +109,11 @@ _OWED = """
 _UNVESTED = """
     SELECT g.{role}_id AS party_id, g.promotion_id, g.span FROM incentives.{role}_grant g
     WHERE g.promotion_id = ANY(:promotions) AND g.state = 'pending' AND g.state IN ('pending', 'available')
-      AND g.form = 'credit'
+      AND g.form <> 'discount'
     GROUP BY g.{role}_id, g.promotion_id, g.span HAVING sum(g.amount_minor) > 0
+    UNION
+    SELECT g.{role}_id, g.promotion_id, g.span FROM incentives.{role}_progress g
+    WHERE g.promotion_id = ANY(:promotions) AND cardinality(g.promise_keys) > 0
 """
 
 
@@ -145,7 +168,8 @@ async def merchants_vesting(tx: Tx, now: datetime, after: int, limit: int) -> Se
     return await tx.rows(
         """
         SELECT DISTINCT merchant_id FROM incentives.merchant_grant
-        WHERE state = :state AND state IN ('pending', 'available') AND vests_at <= :now AND merchant_id > :after
+        WHERE state = :state AND state IN ('pending', 'available') AND form = 'credit' AND vests_at <= :now
+          AND merchant_id > :after
         ORDER BY merchant_id LIMIT :limit
         """,
         state=GrantState.PENDING.value,
@@ -160,7 +184,8 @@ async def vested_of(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
     return await tx.rows(
         """
         SELECT grant_id FROM incentives.merchant_grant
-        WHERE merchant_id = :merchant AND state = :state AND vests_at <= :now ORDER BY vests_at, grant_id LIMIT :limit
+        WHERE merchant_id = :merchant AND state = :state AND form = 'credit' AND vests_at <= :now
+        ORDER BY vests_at, grant_id LIMIT :limit
         """,
         merchant=merchant_id,
         state=GrantState.PENDING.value,
@@ -204,17 +229,30 @@ async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
     return Merchant(**row._mapping)
 
 
-async def next_page(tx: Tx, merchant_id: int, limit: int) -> Page:
-    """What comes next in a merchant's books, whose head is held: of at most so many commission lines."""
+_SOLD = """
+    SELECT order_id, kind, occurred_at, entry_no FROM billing.commission_line
+    WHERE merchant_id = :merchant AND entry_no > coalesce(
+        (SELECT entry_no FROM incentives.reward_cursor WHERE merchant_id = :merchant), 0)
+"""
+_PAID = """
+    UNION ALL
+    SELECT coalesce(r.order_id, e.source_id), e.kind, e.occurred_at, e.entry_no
+    FROM billing.entry e LEFT JOIN demand.refund r ON r.merchant_id = e.merchant_id AND r.refund_id = e.source_id
+     AND e.kind <> 'order_paid'
+    WHERE e.merchant_id = :merchant AND e.entry_no > coalesce(
+        (SELECT entry_no FROM incentives.reward_cursor WHERE merchant_id = :merchant), 0)
+      AND (e.kind = 'order_paid' OR e.kind IN ('order_refunded', 'refund_cancelled') AND r.order_id IS NOT NULL)
+"""
+"""What happens to an order before it settles."""
+
+
+async def next_page(tx: Tx, merchant_id: int, limit: int, *, promised: bool = False) -> Page:
+    """What comes next in a merchant's books, whose head is held: of at most so many lines.
+
+    promised: whether what was paid and has not settled counts, too.
+    """
     rows = await tx.rows(
-        """
-        SELECT order_id, kind, occurred_at, entry_no FROM billing.commission_line
-        WHERE merchant_id = :merchant AND entry_no > coalesce(
-            (SELECT entry_no FROM incentives.reward_cursor WHERE merchant_id = :merchant), 0)
-        ORDER BY entry_no LIMIT :limit
-        """,
-        merchant=merchant_id,
-        limit=limit,
+        f"{_SOLD} {_PAID if promised else ''} ORDER BY entry_no LIMIT :limit", merchant=merchant_id, limit=limit
     )
     settled = {row.order_id: row.occurred_at for row in rows if row.kind == "sale"}
     changed: dict[int, datetime] = {}
@@ -231,11 +269,16 @@ async def _orders(
     """The orders with their lines, in the order of their ids."""
     rows = await tx.rows(
         """
-        SELECT o.order_id, o.buyer_id, o.entity_id, o.currency, l.line_no, l.product_id, l.category, l.quantity,
+        SELECT o.order_id, o.buyer_id, o.entity_id, o.currency, o.placed_at, s.sold_at,
+               l.line_no, l.product_id, l.category, l.quantity,
                l.goods_minor - l.discount_minor AS amount_minor, l.refunded_goods_minor,
                l.cancelled_quantity + l.returned_quantity AS gone
         FROM demand.merchant_order o
         JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
+        LEFT JOIN LATERAL (
+            SELECT min(c.occurred_at) AS sold_at FROM billing.commission_line c
+            WHERE c.merchant_id = o.merchant_id AND c.order_id = o.order_id AND c.kind = 'sale'
+        ) s ON true
         WHERE o.merchant_id = :merchant AND o.order_id = ANY(:orders) ORDER BY o.order_id, l.line_no
         """,
         merchant=merchant_id,
@@ -250,13 +293,55 @@ async def _orders(
             buyer_id=of[0].buyer_id,
             entity_id=of[0].entity_id,
             currency=of[0].currency,
+            placed_at=of[0].placed_at,
             settled_at=settled.get(order_id),
+            sold_at=of[0].sold_at,
             changed_at=changed[order_id],
             ordered=tuple(_line(row, row.amount_minor, row.quantity) for row in of),
             left=tuple(_line(row, *_left(row)) for row in of),
         )
         for order_id, of in lines.items()
     ]
+
+
+async def with_earlier(tx: Tx, merchant_id: int, orders: Sequence[Settled]) -> list[Settled]:
+    """The orders with how many their merchant and their buyers had before each of them."""
+    counted = {
+        on: await _earlier_orders(tx, merchant_id, orders, happens)
+        for on, happens in (("order.placed", "placed_at"), ("order.settled", "delivered_at"))
+    }
+    return [
+        msgspec.structs.replace(
+            order, earlier={on: found[order.order_id] for on, found in counted.items() if order.order_id in found}
+        )
+        for order in orders
+    ]
+
+
+async def _earlier_orders(
+    tx: Tx, merchant_id: int, orders: Sequence[Settled], happens: str
+) -> dict[int, tuple[int, int]]:
+    """By order, how many the merchant and the buyer had placed, or had had delivered, before it; several at the same
+    instant come by merchant and order, as they do where history is replayed."""
+    rows = await tx.rows(
+        f"""
+        WITH mine AS (
+            SELECT order_id, row_number() OVER (ORDER BY {happens}, order_id) - 1 AS earlier
+            FROM demand.merchant_order WHERE merchant_id = :merchant AND {happens} IS NOT NULL
+        ), theirs AS (
+            SELECT merchant_id, order_id,
+                   row_number() OVER (PARTITION BY buyer_id ORDER BY {happens}, merchant_id, order_id) - 1 AS earlier
+            FROM demand.merchant_order WHERE buyer_id = ANY(:buyers) AND {happens} IS NOT NULL
+        )
+        SELECT m.order_id, m.earlier AS of_merchant, t.earlier AS of_buyer
+        FROM mine m JOIN theirs t ON t.merchant_id = :merchant AND t.order_id = m.order_id
+        WHERE m.order_id = ANY(:orders)
+        """,
+        merchant=merchant_id,
+        buyers=sorted({order.buyer_id for order in orders}),
+        orders=[order.order_id for order in orders],
+    )
+    return {row.order_id: (row.of_merchant, row.of_buyer) for row in rows}
 
 
 def _left(row: Any) -> tuple[int, int]:

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from incentives.experiments.store import Exposure
-from incentives.grants.rewards import is_rebate, is_reward, not_payable
+from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
 from incentives.promotions.model import as_it_ends
 from incentives.rules.arms import arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
-from incentives.rules.model import Terms
+from incentives.rules.model import OrderPlaced, Terms
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
@@ -54,7 +56,13 @@ class Desk:
             self._indexes[keys] = Index(rewards)
         who = self.merchant.merchant_id
         facts = Facts(joined_at={(promotion_id, "merchant", who): at for promotion_id, at in self._joined.items()})
-        return evaluate(self._indexes[keys], event, facts, at)
+        return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
+
+    def _own(self, verdict: Verdict) -> Verdict:
+        """What of a verdict is decided here: another desk has the other beneficiary's."""
+        if all(effect.role == self.role for effect in verdict.effects):
+            return verdict
+        return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
@@ -89,10 +97,20 @@ class Desk:
         desk.granting = self.granting
         return desk
 
+    async def promises(self, tx: Tx) -> bool:
+        """Whether anything is promised to the merchant for orders that have not settled."""
+        return any(isinstance(terms.trigger, OrderPlaced) and self.is_for(terms) for terms in await self._terms(tx))
+
+    async def counts_orders(self, tx: Tx) -> bool:
+        """Whether any of the promotions asks how many orders there were before."""
+        return any(not COUNTED.isdisjoint(asked(terms)) for terms in await self._terms(tx))
+
     async def concerns_anybody(self, tx: Tx) -> bool:
         """Whether any of the promotions is decided here."""
-        keys = [(row.promotion_id, row.version_no) for row in self._versions]
-        return any([self.is_for((await self.plans.get(tx, *key)).terms) for key in keys])
+        return any(self.is_for(terms) for terms in await self._terms(tx))
+
+    async def _terms(self, tx: Tx) -> list[Terms]:
+        return [(await self.plans.get(tx, row.promotion_id, row.version_no)).terms for row in self._versions]
 
     def is_for(self, terms: Terms) -> bool:
         """Whether a promotion is one of those that are decided here."""
@@ -113,12 +131,12 @@ class Desk:
         return chosen
 
     def side(self, plan: Plan, buyer_id: int | None) -> PlanSide:
-        """The merchant's side of a plan, in the arm that its experiment has drawn for it."""
+        """Its party's side of a plan, in the arm that the experiment has drawn for it."""
         experiment, arm = plan.terms.experiment, None
         if experiment is not None:
             arm = arm_of(experiment, str(self._units(buyer_id)[experiment.unit]))
         sides = next(iter(plan.sides.values())) if arm is None else plan.sides[arm.name]
-        return sides[0]
+        return next(side for side in sides if side.side.role == self.role)
 
 
 class BuyersDesk(Desk):

@@ -71,8 +71,8 @@ merchant's own discount. Refunds of imported orders have no lines: they take bac
 """
 
 MERCHANTS = """
-SELECT m.merchant_id, m.region, m.joined_on, count(o.order_id) AS orders, max(o.placed_at) AS last_at
-FROM supply.merchant m LEFT JOIN demand.merchant_order o ON o.merchant_id = m.merchant_id AND o.placed_at < $1 AND $2
+SELECT m.merchant_id, m.region, m.joined_on, count(o.order_id) AS orders, max(o.{happens}) AS last_at
+FROM supply.merchant m LEFT JOIN demand.merchant_order o ON o.merchant_id = m.merchant_id AND o.{happens} < $1 AND $2
 GROUP BY m.merchant_id, m.region, m.joined_on
 """
 COMMISSION = """
@@ -85,8 +85,8 @@ BUYERS = """
 SELECT b.buyer_id, b.region, b.created_at FROM demand.buyer b
 """
 BUYER_ORDERS = """
-SELECT o.buyer_id, count(*) AS orders, max(o.placed_at) AS last_at
-FROM demand.merchant_order o WHERE o.placed_at < $1 GROUP BY o.buyer_id
+SELECT o.buyer_id, count(*) AS orders, max(o.{happens}) AS last_at
+FROM demand.merchant_order o WHERE o.{happens} < $1 GROUP BY o.buyer_id
 """
 
 
@@ -130,15 +130,14 @@ async def history(
     `starts` count. one_in: of so many merchants one, always the same.
     """
     await tx.plan_in_bulk()
+    placed = on == "order.placed"
+    happens = "placed_at" if placed else "delivered_at"
     merchants = {
         row["merchant_id"]: _Known(row["region"], row["joined_on"], row["orders"], row["last_at"])
-        for row in await tx.raw.fetch(MERCHANTS, starts, earlier)
+        for row in await tx.raw.fetch(MERCHANTS.format(happens=happens), starts, earlier)
     }
-    known_buyers = await _buyers(tx, starts) if buyers else {}
-    placed = on == "order.placed"
-    query = HISTORY.format(
-        happens="placed_at" if placed else "delivered_at", standing="'placed'" if placed else "'settled'"
-    )
+    known_buyers = await _buyers(tx, starts, happens) if buyers else {}
+    query = HISTORY.format(happens=happens, standing="'placed'" if placed else "'settled'")
     part: list[Record] = []
     async for row in tx.raw.cursor(query, starts, ends, currency, one_in, prefetch=PREFETCH):
         part.append(_record(row, on, currency, zone, merchants, known_buyers))
@@ -149,8 +148,9 @@ async def history(
         yield part
 
 
-async def _buyers(tx: Tx, starts: datetime) -> dict[int, _Known]:
-    counts = {row["buyer_id"]: (row["orders"], row["last_at"]) for row in await tx.raw.fetch(BUYER_ORDERS, starts)}
+async def _buyers(tx: Tx, starts: datetime, happens: str) -> dict[int, _Known]:
+    earlier = await tx.raw.fetch(BUYER_ORDERS.format(happens=happens), starts)
+    counts = {row["buyer_id"]: (row["orders"], row["last_at"]) for row in earlier}
     return {
         row["buyer_id"]: _Known(row["region"], row["created_at"].date(), *counts.get(row["buyer_id"], (0, None)))
         for row in await tx.raw.fetch(BUYERS)

@@ -41,7 +41,7 @@ async def _vest(tx: Tx, row: Any) -> bool:
     vested = await grants.move_grants(tx, "merchant", due, GrantState.PAID)
     merchant = await sql.get_merchant(tx, row.merchant_id)
     legs = [(grant, postings.incentive_vested(moves_minor(grant), grant.promotion_id)) for grant in vested]
-    await ledger.post(tx, [_entry(tx, grant, "incentive_vested", of, merchant.zone) for grant, of in legs if of])
+    await ledger.post(tx, [reward_entry(tx, grant, "incentive_vested", of, merchant.zone) for grant, of in legs if of])
     return bool(vested)
 
 
@@ -57,11 +57,12 @@ async def post_grants(tx: Tx, new: Sequence[Grant], zone: str, contracts: Contra
             kind = "incentive_earned" if minor > 0 else "incentive_unearned"
             legs = postings.incentive_earned(minor, promotion_id, payers)
         if legs:
-            entries.append(_entry(tx, grant, kind, legs, zone))
+            entries.append(reward_entry(tx, grant, kind, legs, zone))
     await ledger.post(tx, entries)
 
 
-def _entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], zone: str) -> NewEntry:
+def reward_entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], zone: str) -> NewEntry:
+    """An entry about a grant, in its merchant's books."""
     return NewEntry(
         merchant_id=grant.party_id,
         kind=kind,

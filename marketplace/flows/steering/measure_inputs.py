@@ -114,7 +114,7 @@ async def _deal_value(tx: Tx, of: Of, span: Span) -> Found:
     merchants = await sales.merchants_sold(
         tx, entity=of.entity_id, currency=of.currency, from_on=year.from_on, to_on=year.to_on
     )
-    return {"deal_minor": None if earned is None or not merchants else earned / merchants}
+    return {"deal_minor": None if earned is None or not merchants else Fraction(earned, merchants)}
 
 
 _SIGNED = "signed_merchants"

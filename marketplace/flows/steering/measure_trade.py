@@ -21,6 +21,10 @@ def _bound(of: Of, span: Span) -> dict[str, Any]:
     }
 
 
+async def _paid(tx: Tx, of: Of, span: Span) -> Found:
+    return dict((await sql.paid(tx, **_bound(of, span)))._mapping)
+
+
 async def _defects(tx: Tx, of: Of, span: Span) -> Found:
     return dict((await sql.defects(tx, **_bound(of, span)))._mapping)
 
@@ -73,6 +77,7 @@ async def _promotions(tx: Tx, of: Of, span: Span) -> Found:
 
 _BY_MERCHANT = frozenset({"merchant_id"})
 TRADE = (
+    Source(frozenset({"paid_goods_minor"}), _paid, _BY_MERCHANT),
     Source(frozenset({"defective_orders"}), _defects, _BY_MERCHANT),
     Source(frozenset({"shipments", "late_shipments"}), _shipments, _BY_MERCHANT),
     Source(frozenset({"cohort", "cohort_active", "cohort_active_or_later"}), _cohort),

@@ -24,6 +24,13 @@ def _own(alias: str) -> str:
     return f"(CAST(:merchant AS bigint) IS NULL OR {alias}.merchant_id = :merchant)"
 
 
+_PAID = f"""
+SELECT coalesce(sum(o.goods_minor), 0)::bigint AS paid_goods_minor
+FROM billing.entry e
+JOIN demand.merchant_order o ON o.merchant_id = e.merchant_id AND o.order_id = e.source_id
+WHERE e.kind = 'order_paid' AND e.effective_on >= :from_on AND e.effective_on < :to_on AND {_own("e")}
+  AND o.entity_id = :entity AND o.currency = :currency
+"""
 _DEFECTS = f"""
 SELECT count(*) AS defective_orders FROM demand.merchant_order o
 WHERE o.entity_id = :entity AND o.currency = :currency AND {_own("o")}
@@ -149,6 +156,11 @@ FROM fees f, topped t, (SELECT coalesce(sum(minor), 0) AS minor FROM span) AS w,
 """
 """What moved the payable account but payouts; fees: what orders brought less of than was sold, and all that no other
 term names, products first of all."""
+
+
+async def paid(tx: Tx, **of: Any) -> Any:
+    """Goods of the orders that were paid in the days."""
+    return await tx.row(_PAID, **of)
 
 
 async def defects(tx: Tx, **of: Any) -> Any:

@@ -1,0 +1,84 @@
+"""What is promised for orders that have not settled: budgets hold it until it is earned, falls away, or takes too long.
+
+A window's promises are spent from the first on and given back from the last, so that each is of the day and the budgets
+that it was made of.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from incentives.budgets.model import Budget
+from incentives.budgets.reservations import promises_sql as promises
+from incentives.budgets.reservations import store as reservations
+from incentives.grants.model import Grant, Progress
+from incentives.grants.rewards import borne
+from incentives.rules.model import Terms
+from marketplace.core.db import Tx
+
+PROMISED = "order.placed"
+"""The trigger whose rewards are promised before they are earned."""
+PROMISED_FOR = timedelta(days=90)
+"""An order that has not settled by then is not waited for: its promise goes back to the budgets, and is made again out
+of what they have left should the order settle after all."""
+
+
+async def drop_promises(
+    tx: Tx, progress: Progress, due_minor: int, terms: Terms, granted: Sequence[Grant], kept: Sequence[Budget]
+) -> Progress:
+    """The promises of a window without those that have expired, and without what is not due any more."""
+    ids = [budget.budget_id for budget in kept]
+    gone = await promises.lapsed(tx, ids, progress.promise_keys)
+    held = [each for each in zip(progress.promise_keys, progress.promise_minor, strict=True) if each[0] not in gone]
+    surplus = sum(minor for _, minor in held) - due_minor
+    while surplus > 0:
+        key, minor = held.pop()
+        if minor <= surplus:
+            await reservations.release(tx, ids, [key])
+        else:
+            shares = borne(terms, granted).divide(surplus)
+            parts = {budget.budget_id: budget.concerned(*shares) for budget in kept}
+            await promises.give_back_part(tx, key, surplus, parts)
+            held.append((key, minor - surplus))
+        surplus -= minor
+    return _holding(progress, held)
+
+
+async def spend_promises(
+    tx: Tx, progress: Progress, minor: int, kept: Sequence[Budget], make: Callable[[int, str, list[Grant]], Grant]
+) -> tuple[Progress, list[Grant]]:
+    """Grants out of what is promised, as far as it goes: one for each promise that they are spent of.
+
+    make: a grant of an amount, under a key, after others.
+    """
+    ids = [budget.budget_id for budget in kept]
+    held = list(zip(progress.promise_keys, progress.promise_minor, strict=True))
+    new: list[Grant] = []
+    whole: list[str] = []
+    while minor and held:
+        key, has = held.pop(0)
+        if has <= minor:
+            new.append(make(has, key, new))
+            whole.append(key)
+        else:
+            new.append(make(minor, f"{key}:{progress.grants + len(new) + 1}", new))
+            shares = new[-1].funders, new[-1].funder_minor
+            parts = {budget.budget_id: budget.concerned(*shares) for budget in kept}
+            await promises.spend_part(tx, key, new[-1].reservation_key or "", minor, parts)
+            held.insert(0, (key, has - minor))
+        minor -= new[-1].amount_minor
+    if whole:
+        await reservations.commit(tx, ids, whole)
+    return _holding(progress, held), new
+
+
+def promised(progress: Progress, key: str, minor: int) -> Progress:
+    """A window with another promise."""
+    held = [*zip(progress.promise_keys, progress.promise_minor, strict=True), (key, minor)]
+    return msgspec.structs.replace(_holding(progress, held), promises=progress.promises + 1)
+
+
+def _holding(progress: Progress, held: Sequence[tuple[str, int]]) -> Progress:
+    keys, minors = tuple(key for key, _ in held), tuple(minor for _, minor in held)
+    return msgspec.structs.replace(progress, promise_keys=keys, promise_minor=minors)
