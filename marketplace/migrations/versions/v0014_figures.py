@@ -5,7 +5,7 @@ from importlib.resources import files
 from alembic import op
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0013"
 
 
 def upgrade() -> None:
