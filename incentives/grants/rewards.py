@@ -49,12 +49,12 @@ def is_reward(terms: Terms) -> bool:
 
 
 def is_rebate(terms: Terms) -> bool:
-    """Whether buyers are given credit by it when an order of theirs settles."""
+    """Whether buyers are given credit, or a voucher, by it when an order of theirs settles."""
     return (
         isinstance(terms.trigger, OrderSettled)
         and not isinstance(terms.beneficiary, ToMerchant)
         and isinstance(terms.window, PerEvent)
-        and all(isinstance(each.form, Credit) for each in _rewards(terms, "buyer"))
+        and all(isinstance(each.form, Credit | NextOrderVoucher) for each in _rewards(terms, "buyer"))
     )
 
 
@@ -70,10 +70,8 @@ def not_payable(terms: Terms) -> list[Problem]:
 def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
     if isinstance(terms.trigger, ListingPublished):
         yield "/trigger", "nothing is paid for listings yet"
-    for pointer, role, reward in rewards_of(terms):
+    for pointer, _, reward in rewards_of(terms):
         match reward.form:
-            case NextOrderVoucher() if role == "buyer":
-                yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
             case NextOrderVoucher() if not (
                 isinstance(terms.window, PerEvent) or isinstance(reward.amount, Once | Fixed)
             ):

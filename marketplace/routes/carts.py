@@ -42,12 +42,14 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """quote: the name of the quote that the buyer has seen. method: the processor's token of card or account.
 
     credit_minor: how much the buyer pays out of its credit. codes: of promotions, the same that it was quoted with.
+    voucher: the code of the buyer's voucher for a next order, which pays what the order needs of it.
     """
 
     quote: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     method: Method
     credit_minor: Minor = 0
     codes: Annotated[tuple[PromotionCode, ...], msgspec.Meta(max_length=CODES_MAX)] = ()
+    voucher: PromotionCode | None = None
 
 
 def _of(buyer_id: int) -> Scope:
@@ -171,6 +173,7 @@ async def place(
         method=data.method,
         credit_minor=data.credit_minor,
         codes=data.codes,
+        voucher=data.voucher,
         processor=settings.processor,
     )
     return respond(await db.write(WORKER, ticket.actor, place_order, ticket, cmd, citus=db.citus))

@@ -9,7 +9,9 @@ from litestar.params import JSONBody
 
 from billing.credit import store
 from billing.credit.store import Credit, Grant, Movement
-from marketplace.core.db import WORKER, Database
+from incentives.grants.model import Voucher
+from incentives.grants.vouchers import store as vouchers
+from marketplace.core.db import WORKER, Database, Role, Scope
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.refunds import grant_credit as flow
 from marketplace.flows.refunds.grant_credit import GrantCredit, Granted
@@ -71,4 +73,15 @@ async def grant_credit(
     return await once(request, db, flow.grant_credit, cmd)
 
 
-HANDLERS = [get_credit, grant_credit]
+@get("/buyers/{buyer_id:int}/vouchers", guards=[needs(SELLING)])
+async def list_buyer_vouchers(
+    db: NamedDependency[Database], buyer_id: PathId, limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[Voucher]:
+    """A buyer's vouchers for a next order, the newest first: each pays for one order, until it expires."""
+    (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(Scope(Role.BUYER, buyer_id)) as tx:
+        rows = await vouchers.vouchers_of(tx, "buyer", buyer_id, limit=limit + 1, before=before)
+    return page(rows, limit, lambda row: row, lambda row: (row.voucher_id,))
+
+
+HANDLERS = [get_credit, grant_credit, list_buyer_vouchers]

@@ -95,6 +95,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/remittances": FINANCE,
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/rejections": FINANCE | PAYER,
     "POST /api/v1/payers/{payer_id}/claims/{claim_id}/reclaims": FINANCE,
+    "GET /api/v1/buyers/{buyer_id}/vouchers": SELLING,
     "GET /api/v1/listings": SELLING,
     "GET /api/v1/categories": STAFF | BOOKS | CASHIER | STOREFRONT,
     "GET /api/v1/merchants": STAFF | BOOKS | CASHIER,

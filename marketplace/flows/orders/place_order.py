@@ -37,6 +37,7 @@ from marketplace.flows.discounts.reserve_discounts import (
     discounts_of,
     reserve_exactly,
 )
+from marketplace.flows.discounts.use_voucher import use_voucher
 from marketplace.flows.orders import place_order_sql as sql
 from marketplace.flows.orders.read_placed import Placed, PlacedOrder, order_ref, read_placed
 from marketplace.flows.payers.bear_order import Borne, Merchant, bear_quote, reserve_shares
@@ -53,7 +54,8 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Place this cart at the price of this quote. method: the processor's token of what the buyer pays with.
 
     codes: what the buyer has typed in. processor: the name of the one that is asked for the money. credit_minor: how
-    much of it the buyer pays out of its credit. A method of `cash` asks nobody: each merchant collects at the door.
+    much of it the buyer pays out of its credit. voucher: the code of one that it uses up for this order. A method of
+    `cash` asks nobody: each merchant collects at the door.
     """
 
     buyer_id: int
@@ -62,6 +64,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     credit_minor: int = 0
     codes: tuple[str, ...] = ()
+    voucher: str | None = None
     processor: str
 
 
@@ -94,7 +97,10 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     quote, taken, borne = await _agreed(tx, cmd, rows, checkout)
     if rows[0]["processor_id"] is None:
         raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
-    placed = _placed(tx, cmd, quote)
+    purchase_id = time_ordered_id(tx.now)
+    if cmd.voucher is not None:
+        cmd = await _with_voucher(tx, cmd, cmd.voucher, quote, order_ref(purchase_id))
+    placed = _placed(tx, cmd, quote, purchase_id)
     order_ids = {order.merchant_id: order.order_id for order in placed.orders}
     values = _values(tx, ticket, cmd, quote, placed, rows, taken)
     if placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock and credit
@@ -236,8 +242,17 @@ def _unplaceable(quote: Quote) -> str:
     return "its merchants belong to several legal entities, which one payment cannot serve, or it costs too much"
 
 
-def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote) -> Placed:
-    purchase_id = time_ordered_id(tx.now)
+async def _with_voucher(tx: Tx, cmd: PlaceOrder, code: str, quote: Quote, ref: str) -> PlaceOrder:
+    """What a voucher brings is credit, of which the order takes what it needs. Whoever posts takes the books first."""
+    if cmd.method == CASH:
+        raise Invalid("voucher: cash is not mixed with credit", pointer="/voucher")
+    await hold_books(tx, [order.merchant_id for order in quote.orders], with_house=True)
+    minor = await use_voucher(tx, cmd.buyer_id, code, quote.currency, quote.due_minor, ref)
+    more = min(minor, quote.due_minor - cmd.credit_minor)
+    return msgspec.structs.replace(cmd, credit_minor=cmd.credit_minor + more)
+
+
+def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote, purchase_id: int) -> Placed:
     return Placed(
         purchase_id=purchase_id,
         order_ref=order_ref(purchase_id),

@@ -126,12 +126,18 @@ async def _make_void(plans: Plans, tx: Tx, row: Any) -> bool:
 async def _expire(plans: Plans, tx: Tx, row: Any) -> bool:
     """Take back the vouchers that nobody has used in time, and never give them again: breakage, to whoever bore it."""
     desk = await desk_of(tx, plans, row.merchant_id)
-    over = await used_sql.expired_of(tx, row.merchant_id, LINES_PER_COMMIT)
-    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over if not one.replaced})
-    await reach_targets(tx, desk, await _untouched(tx, desk, windows, void=True))
-    for one in over:
-        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "void" if one.replaced else "expired")
-    return bool(over)
+    buyers = desk.for_buyers()
+    over = {
+        side: await used_sql.expired_of(tx, side.role, row.merchant_id, LINES_PER_COMMIT) for side in (desk, buyers)
+    }
+    if over[buyers]:
+        await _hold_buyers(tx, desk, [one.party_id for one in over[buyers]])
+    for side, found in over.items():
+        windows = sorted({(one.party_id, one.promotion_id, one.span) for one in found if not one.replaced})
+        await reach_targets(tx, side, await _untouched(tx, side, windows, void=True))
+        for one in found:
+            await vouchers.end(tx, side.role, one.party_id, one.voucher_id, "void" if one.replaced else "expired")
+    return any(over.values())
 
 
 async def _untouched(tx: Tx, desk: Desk, windows: Sequence[Window], *, void: bool) -> dict[Window, Touched]:

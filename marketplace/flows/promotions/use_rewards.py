@@ -39,7 +39,8 @@ async def issue_vouchers(tx: Tx, desk: Desk, new: Sequence[tuple[Grant, Plan]]) 
     """The vouchers of grants that are some: valid from when they vest."""
     made = []
     for grant, plan in new:
-        form = desk.side(plan, None).side.reward.form if grant.form == VOUCHER else None
+        whose = grant.party_id if desk.role == "buyer" else None
+        form = desk.side(plan, whose).side.reward.form if grant.form == VOUCHER else None
         if isinstance(form, NextOrderVoucher) and grant.vests_at is not None and grant.amount_minor > 0:
             made.append(
                 Voucher(

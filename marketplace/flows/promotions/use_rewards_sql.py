@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 
 
@@ -94,33 +95,41 @@ async def unuse_vouchers(tx: Tx, merchant_id: int, event_id: str) -> None:
     )
 
 
+_WINDOWS = """
+    FROM incentives.{role}_voucher v
+    JOIN incentives.{role}_grant g ON g.{role}_id = v.{role}_id AND g.grant_id = v.grant_id
+"""
+_OF: dict[Role, str] = {"merchant": "v.merchant_id", "buyer": "o.merchant_id"}
+
+
+def _expired(role: Role) -> str:
+    """Vouchers that nobody has used in time; a buyer's with the order that it was earned with."""
+    of = "JOIN demand.merchant_order o ON o.order_id = CAST(g.span AS bigint)" if role == "buyer" else ""
+    return f"{_WINDOWS.format(role=role)} {of} WHERE v.state = 'issued' AND v.expires_at <= :now"
+
+
 async def merchants_expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[Any]:
-    """Merchants with vouchers that nobody has used in time, those behind `after`."""
+    """Merchants with vouchers that nobody has used in time, or whose buyers have some, those behind `after`."""
+    each = " UNION ".join(f"SELECT {of} AS merchant_id {_expired(role)}" for role, of in _OF.items())
     return await tx.rows(
-        """
-        SELECT DISTINCT merchant_id FROM incentives.merchant_voucher
-        WHERE state = 'issued' AND expires_at <= :now AND merchant_id > :after ORDER BY merchant_id LIMIT :limit
-        """,
+        f"SELECT merchant_id FROM ({each}) AS every WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit",
         now=now,
         after=after,
         limit=limit,
     )
 
 
-async def expired_of(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
-    """A merchant's vouchers that have expired, with their windows; replaced: by another of the same window, which was
-    earned again after a refund and has its money."""
+async def expired_of(tx: Tx, role: Role, merchant_id: int, limit: int) -> Sequence[Any]:
+    """A merchant's vouchers that have expired, or its buyers', with their windows; replaced: by another of the same
+    window, which was earned again after a refund and has its money."""
     return await tx.rows(
-        """
-        SELECT v.voucher_id, v.promotion_id, g.span,
-               EXISTS (SELECT FROM incentives.merchant_voucher w
-                       JOIN incentives.merchant_grant h ON h.merchant_id = w.merchant_id AND h.grant_id = w.grant_id
-                       WHERE w.merchant_id = v.merchant_id AND w.promotion_id = v.promotion_id AND h.span = g.span
+        f"""
+        SELECT v.{role}_id AS party_id, v.voucher_id, v.promotion_id, g.span,
+               EXISTS (SELECT FROM incentives.{role}_voucher w
+                       JOIN incentives.{role}_grant h ON h.{role}_id = w.{role}_id AND h.grant_id = w.grant_id
+                       WHERE w.{role}_id = v.{role}_id AND w.promotion_id = v.promotion_id AND h.span = g.span
                          AND w.state = 'issued' AND w.expires_at > :now) AS replaced
-        FROM incentives.merchant_voucher v
-        JOIN incentives.merchant_grant g ON g.merchant_id = v.merchant_id AND g.grant_id = v.grant_id
-        WHERE v.merchant_id = :merchant AND v.state = 'issued' AND v.expires_at <= :now
-        ORDER BY v.expires_at, v.voucher_id LIMIT :limit
+        {_expired(role)} AND {_OF[role]} = :merchant ORDER BY v.expires_at, v.voucher_id LIMIT :limit
         """,
         merchant=merchant_id,
         now=tx.now,

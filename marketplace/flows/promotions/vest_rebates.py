@@ -62,16 +62,23 @@ async def _vest(tx: Tx, row: Any) -> bool:
         now=tx.now,
     )
     zone = await tx.scalar("SELECT zone FROM billing.entity WHERE house_merchant_id = :house", house=row.house_id)
-    named = [(row.buyer_id, one.grant_id) for one in due]
+    vested = await vest_grants(tx, row.buyer_id, [one.grant_id for one in due], row.house_id, zone)
+    for grant in vested:
+        await _move_credit(tx, grant, "rebate")
+    return bool(vested)
+
+
+async def vest_grants(tx: Tx, buyer_id: int, grant_ids: Sequence[int], house_id: int, zone: str) -> list[Grant]:
+    """Make rebates the buyer's credit, which is to move with them; its grants and the house's books are held."""
+    named = [(buyer_id, grant_id) for grant_id in grant_ids]
     await grants.move_grants(tx, "buyer", named, GrantState.AVAILABLE)
     vested = sorted(await grants.move_grants(tx, "buyer", named, GrantState.PAID), key=lambda grant: grant.grant_id)
     entries = []
     for grant in vested:
         legs = postings.rebate_vested(grant.amount_minor, grant.promotion_id, grant.party_id)
-        entries.append(_entry(tx, grant, "rebate_vested", legs, row.house_id, zone))
-        await _move_credit(tx, grant, "rebate")
+        entries.append(_entry(tx, grant, "rebate_vested", legs, house_id, zone))
     await ledger.post(tx, entries)
-    return bool(vested)
+    return vested
 
 
 async def post_rebates(tx: Tx, new: Sequence[Grant], merchant: Merchant) -> None:

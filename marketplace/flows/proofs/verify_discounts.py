@@ -123,7 +123,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                     AND leg.account IN (5000, 2050)
                   UNION ALL
                   SELECT promotion_id, 0, amount_minor, 0, CASE WHEN state = 'pending' THEN amount_minor ELSE 0 END
-                  FROM incentives.buyer_grant WHERE form = 'credit' AND state <> 'void') AS said
+                  FROM incentives.buyer_grant WHERE form <> 'discount' AND state <> 'void') AS said
             GROUP BY promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
     ),
     (

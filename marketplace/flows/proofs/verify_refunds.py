@@ -160,7 +160,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  UNION ALL
                  SELECT m.buyer_id, m.currency, 0, m.amount_minor, 0, 0 FROM billing.credit_movement m
                  JOIN billing.credit_grant g ON g.buyer_id = m.buyer_id AND g.grant_id = m.source_id
-                 WHERE m.kind = 'granted'
+                 WHERE m.kind IN ('granted', 'rebate')
                  UNION ALL
                  SELECT buyer_id, currency, 0, 0, 0, balance_minor FROM billing.credit_account) AS said
            GROUP BY buyer_id, currency
