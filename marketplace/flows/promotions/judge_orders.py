@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
@@ -54,7 +56,13 @@ class Desk:
             self._indexes[keys] = Index(rewards)
         who = self.merchant.merchant_id
         facts = Facts(joined_at={(promotion_id, "merchant", who): at for promotion_id, at in self._joined.items()})
-        return evaluate(self._indexes[keys], event, facts, at)
+        return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
+
+    def _own(self, verdict: Verdict) -> Verdict:
+        """What of a verdict is decided here: another desk has the other beneficiary's."""
+        if all(effect.role == self.role for effect in verdict.effects):
+            return verdict
+        return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
@@ -123,12 +131,12 @@ class Desk:
         return chosen
 
     def side(self, plan: Plan, buyer_id: int | None) -> PlanSide:
-        """The merchant's side of a plan, in the arm that its experiment has drawn for it."""
+        """Its party's side of a plan, in the arm that the experiment has drawn for it."""
         experiment, arm = plan.terms.experiment, None
         if experiment is not None:
             arm = arm_of(experiment, str(self._units(buyer_id)[experiment.unit]))
         sides = next(iter(plan.sides.values())) if arm is None else plan.sides[arm.name]
-        return sides[0]
+        return next(side for side in sides if side.side.role == self.role)
 
 
 class BuyersDesk(Desk):
