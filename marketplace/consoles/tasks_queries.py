@@ -9,7 +9,8 @@ from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.products_queries import Deal, deals
 from marketplace.core.db import Tx
 from marketplace.flows.acquisition.onboard_merchant import read_checklist
-from supply.onboarding.rules import Checklist
+from supply.model import MerchantState
+from supply.onboarding.rules import Checklist, Item
 from supply.products.hardware import store as hardware
 from supply.products.hardware.model import HardwareState, WorkOrder, WorkState
 from supply.products.services import store as services
@@ -32,9 +33,15 @@ class MerchantTasks(msgspec.Struct, frozen=True):
     visits: Sequence[WorkOrder]
 
     @property
+    def missing(self) -> Sequence[Item]:
+        """Points that keep the merchant from selling; who sells already is asked for none."""
+        asked = self.merchant.state == MerchantState.ONBOARDING
+        return [item for item in self.checklist.items if asked and item.missing]
+
+    @property
     def nothing(self) -> bool:
         """Whether nothing waits for the merchant."""
-        return self.checklist.ready and not (self.to_accept or self.to_ship or self.deals or self.agreements)
+        return not (self.missing or self.to_accept or self.to_ship or self.deals or self.agreements)
 
 
 class TasksPage(msgspec.Struct, frozen=True):

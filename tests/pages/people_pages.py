@@ -21,7 +21,7 @@ TEAM = (
     "POST /{user_id}/remove",
     "POST /{user_id}/return",
 )
-TOLD = STAFF_ROLES | {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
+TOLD = set(STAFF_ROLES) | {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
 PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "GET /sign-in/code": None,
     "POST /sign-in/code": None,
