@@ -41,6 +41,7 @@ from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
 from marketplace.flows.books.check_period import AT_ALL_TIMES
 from marketplace.flows.payments.reconcile_payments import MatchKind
+from marketplace.flows.people.notify_people import RULES
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.flows.steering.measure_inputs import MEASURED
 from marketplace.metrics.definitions import DEFINITIONS
@@ -186,6 +187,7 @@ FAMILIES: dict[str, set[str]] = {
     "point_state": {str(state) for state in PointState},
     "merchant_state": {str(state) for state in MerchantState},
     "merchant_do": {str(move) for move in MerchantMove},
+    "notice": {rule.kind for rule in RULES.values()},
     "listing_state": {str(state) for state in ListingState},
     "stock_move": states(stock_movement, "kind"),
     "file_state": {str(state) for state in BankFileState},
