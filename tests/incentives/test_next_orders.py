@@ -194,3 +194,35 @@ async def test_a_brand_bears_its_part_of_vouchers_and_gets_breakage_back(market:
     await look(market)
     assert (await stands(market, of), await used(market)) == ((333, 0, 1_000), 667)
     await check_books(market)
+
+
+async def test_what_was_taken_back_of_a_used_voucher_does_not_wait_again_when_its_order_is_refunded(
+    market: Database, clock: FixedClock
+) -> None:
+    """Else the merchant would pay twice: for the refund of what earned it, and for that of what used it."""
+    _, of = await live(market, clock, back(NextOrderVoucher(valid_days=10)))
+    await settle(market, clock, paid_order(1, 1, day(4), 10_000), paid_order(1, 2, day(6), 3_000))
+    await look(market)
+    await check(market, of, (1_000, 0, 1_000))
+    await refund(market, 1, 1)
+    await look(market)
+    await check(market, of, (0, 0, 0))
+    await refund(market, 2, 3_000)
+    await look(market)
+    await check(market, of, (0, 0, 0))
+    clock.move_to(datetime(2018, 9, 19, 12, tzinfo=UTC))
+    await look(market)
+    await check(market, of, (0, 0, 0))
+
+
+async def test_a_commission_that_is_given_back_has_no_more_wait_than_was_paid_and_not_taken_back(
+    market: Database, clock: FixedClock
+) -> None:
+    _, of = await live(market, clock, back(FeeReduction()))
+    await settle(market, clock, paid_order(1, 1, day(4), 10_000), paid_order(1, 2, day(5), 4_000))
+    await look(market)
+    await check(market, of, (1_000, 600, 400))
+    await refund(market, 1, 1)
+    await refund(market, 2, 4_000)
+    await look(market)
+    await check(market, of, (0, 0, 0))

@@ -99,7 +99,7 @@ async def _reduce_fee(tx: Tx, desk: Desk, order: Settled, at: datetime, charged_
 
 async def _give_back(tx: Tx, desk: Desk, order: Settled, charged_minor: int) -> None:
     """What an order has used and does not any more: all of a voucher once nothing is left of the order, of reductions
-    what is more than its commission now."""
+    what is more than its commission now. What a clawback has taken of it is not taken again."""
     for row in await sql.used_by(tx, desk.merchant.merchant_id, order.event_id):
         window: Window = (row.merchant_id, row.promotion_id, row.span)
         if row.form == FEE:
@@ -109,14 +109,20 @@ async def _give_back(tx: Tx, desk: Desk, order: Settled, charged_minor: int) -> 
             kept = row.minor if _amount(order.left) else 0
             if not kept:
                 await sql.unuse_vouchers(tx, row.merchant_id, order.event_id)
-        if kept < row.minor:
-            await _move(tx, desk, window, order, kept - row.minor)
+        if back := min(row.minor - kept, await _paid(tx, window)):
+            await _move(tx, desk, window, order, -back)
 
 
 async def _pending(tx: Tx, window: Window, vested_at: datetime) -> int:
     """What waits of a window since then."""
     granted = await grants.grants_in(tx, "merchant", window)
     return sum(one.amount_minor for one in granted if _waits(one) and one.vests_at == vested_at)
+
+
+async def _paid(tx: Tx, window: Window) -> int:
+    """What a window has paid beyond what was taken back of it."""
+    granted = await grants.grants_in(tx, "merchant", window)
+    return max(0, sum(one.amount_minor for one in granted if one.state is GrantState.PAID))
 
 
 def _waits(grant: Grant) -> bool:
