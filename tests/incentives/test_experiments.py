@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from incentives.experiments import store
-from incentives.experiments.findings import Exposed, Findings, findings
+from incentives.experiments.findings import Findings, findings
+from incentives.experiments.model import Exposed
 from incentives.experiments.store import Decision
 from incentives.lifecycle import Move, State
 from incentives.promotions.model import Promotion
