@@ -299,10 +299,15 @@ def reserve_held(amount_minor: int) -> tuple[Leg, ...]:
     return legs({Account.PAYABLE: amount_minor, Account.RESERVE: -amount_minor})
 
 
-def incentive_earned(minor: int, promotion_id: int) -> tuple[Leg, ...]:
-    """F: a promotion has cost the platform something, which a merchant gets later; negative: not after all."""
+def incentive_earned(minor: int, promotion_id: int, payers: Sequence[tuple[int, int]] = ()) -> tuple[Leg, ...]:
+    """F: a promotion has cost something, which a merchant gets later: the platform, and what of it payers bear, by
+    contract; negative: not after all."""
     named = {Account.INCENTIVE_COST: promotion_id, Account.INCENTIVE_PAYABLE: promotion_id}
-    return legs({Account.INCENTIVE_COST: minor, Account.INCENTIVE_PAYABLE: -minor}, dimensions=named)
+    cost = minor - sum(part for _, part in payers)
+    return (
+        *legs({Account.INCENTIVE_COST: cost, Account.INCENTIVE_PAYABLE: -minor}, dimensions=named),
+        *(Leg(int(Account.PAYER_RECEIVABLE), part, contract_id) for contract_id, part in payers),
+    )
 
 
 def incentive_vested(minor: int, promotion_id: int) -> tuple[Leg, ...]:
@@ -311,10 +316,14 @@ def incentive_vested(minor: int, promotion_id: int) -> tuple[Leg, ...]:
     return legs({Account.INCENTIVE_PAYABLE: minor, Account.PAYABLE: -minor}, dimensions=named)
 
 
-def incentive_clawed_back(minor: int, promotion_id: int) -> tuple[Leg, ...]:
-    """F: what had vested is taken back, because what earned it was refunded."""
+def incentive_clawed_back(minor: int, promotion_id: int, payers: Sequence[tuple[int, int]] = ()) -> tuple[Leg, ...]:
+    """F: what had vested is taken back, because what earned it was refunded; whoever bore it need not any more."""
     named = {Account.INCENTIVE_COST: promotion_id}
-    return legs({Account.PAYABLE: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)
+    cost = minor - sum(part for _, part in payers)
+    return (
+        *legs({Account.PAYABLE: minor, Account.INCENTIVE_COST: -cost}, dimensions=named),
+        *(Leg(int(Account.PAYER_RECEIVABLE), -part, contract_id) for contract_id, part in payers),
+    )
 
 
 def agent_commission(minor: int, provider_id: int) -> tuple[Leg, ...]:

@@ -5,6 +5,7 @@ and those that are resolved are closed.
 """
 
 from billing.breaks.model import RESPONSES, BreakKind
+from billing.matching.model import ItemKind
 
 K = BreakKind
 
@@ -20,7 +21,7 @@ WITH open_theirs AS MATERIALIZED (
     FROM billing.match_item t CROSS JOIN LATERAL (SELECT DISTINCT unnest(t.keys) AS key) AS k
     WHERE t.group_id IS NULL AND t.side = 'theirs'
 ), open_ours AS MATERIALIZED (
-    SELECT o.item_id, o.book, o.entity_id, o.currency, o.amount_minor, o.day, o.sort_key, k.key
+    SELECT o.item_id, o.book, o.entity_id, o.currency, o.amount_minor, o.day, o.sort_key, o.apart, k.key
     FROM billing.match_item o
     CROSS JOIN LATERAL (SELECT DISTINCT unnest(o.keys || nullif(o.batch_ref, '')) AS key) AS k
     WHERE o.group_id IS NULL AND o.side = 'ours' AND k.key IS NOT NULL
@@ -28,6 +29,7 @@ WITH open_theirs AS MATERIALIZED (
     SELECT DISTINCT t.item_id AS theirs_id, o.item_id AS ours_id, t.currency = o.currency AS same,
            abs(t.amount_minor - o.amount_minor) AS apart, t.day, t.sort_key, o.day AS ours_day, o.sort_key AS ours_key
     FROM open_theirs t JOIN open_ours o ON o.book = t.book AND o.entity_id = t.entity_id AND o.key = t.key
+     AND t.item_id <> ALL(o.apart)
 ), pair AS (
     SELECT f.*, count(*) OVER (PARTITION BY theirs_id) > 1 OR count(*) OVER (PARTITION BY ours_id) > 1 AS several
     FROM fits f
@@ -45,6 +47,7 @@ INSERT INTO recon_wanted
 SELECT 'item:' || t.item_id,
        CASE WHEN o.item_id IS NOT NULL AND o.currency <> t.currency THEN '{K.CURRENCY}'
             WHEN o.item_id IS NOT NULL AND (o.amount_minor > 0) <> (t.amount_minor > 0) THEN '{K.STATUS}'
+            WHEN o.kind = '{ItemKind.REFUND}' AND NOT o.booked AND o.amount_minor = t.amount_minor THEN '{K.STATUS}'
             WHEN o.item_id IS NULL AND t.reference <> '' AND EXISTS (
                 SELECT FROM billing.match_item twin
                 WHERE twin.reference = t.reference AND twin.side = 'theirs' AND twin.group_id IS NOT NULL
@@ -65,6 +68,7 @@ SELECT 'item:' || t.item_id,
             ELSE '{K.MISSING_INTERNAL}' END,
        t.item_id, o.item_id, t.entity_id, t.currency,
        CASE WHEN o.item_id IS NULL OR o.currency <> t.currency THEN t.amount_minor
+            WHEN o.kind = '{ItemKind.REFUND}' AND NOT o.booked THEN t.amount_minor
             WHEN p.several AND o.batch_ref <> '' THEN t.amount_minor - (
                 SELECT sum(b.amount_minor) FROM billing.match_item b
                 WHERE b.batch_ref = o.batch_ref AND b.group_id IS NULL AND b.side = 'ours' AND b.book = o.book
@@ -189,9 +193,13 @@ SELECT c.break_id, (SELECT max(s.step_no) + 1 FROM billing.recon_break_step s WH
        '{what}', '', {detail}, :actor, :now
 FROM changed c"""
 
+_TURNED = "jsonb_strip_nulls(jsonb_build_object('before', c.before, 'kind', c.then, 'was', c.agreed))"
+
+# What was asked for or agreed was of this kind, this amount and this counterpart: with any other it is open anew.
 TURN = f"""
 WITH turned AS (
-    SELECT b.break_id, b.kind AS before, w.*,
+    SELECT b.break_id, b.kind AS before, w.*, nullif(b.state, 'open') AS agreed,
+           (b.kind, b.amount_minor, b.other_id) IS DISTINCT FROM (w.kind, w.amount_minor, w.other_id) AS anew,
            CAST(:now AS timestamptz) + (CASE {_HOURS} END) * interval '1 hour' AS by
     FROM billing.recon_break b JOIN recon_wanted w ON w.subject = b.subject
     WHERE b.closed_at IS NULL AND (b.kind, b.amount_minor, b.other_id, b.expected_on)
@@ -199,12 +207,17 @@ WITH turned AS (
 ), changed AS (
     UPDATE billing.recon_break b
     SET kind = t.kind, amount_minor = t.amount_minor, other_id = t.other_id, detail = t.detail,
-        expected_on = t.expected_on, respond_by = least(b.respond_by, t.by), version = b.version + 1,
-        state = CASE WHEN b.amount_minor = t.amount_minor THEN b.state ELSE 'open' END
+        expected_on = t.expected_on, version = b.version + 1,
+        respond_by = CASE WHEN t.anew AND (b.state <> 'open' OR t.before = '{K.EXPECTED}') THEN t.by
+                          ELSE least(b.respond_by, t.by) END,
+        state = CASE WHEN t.anew THEN 'open' ELSE b.state END,
+        asked_by = CASE WHEN t.anew THEN NULL ELSE b.asked_by END,
+        decided_by = CASE WHEN t.anew THEN NULL ELSE b.decided_by END,
+        reason = CASE WHEN t.anew THEN '' ELSE b.reason END
     FROM turned t WHERE b.break_id = t.break_id
-    RETURNING b.break_id, t.before, t.kind AS then, t.amount_minor
+    RETURNING b.break_id, t.before, t.kind AS then, t.agreed
 )
-{_STEPS.format(what="turned", detail="jsonb_build_object('before', c.before, 'kind', c.then)")}"""
+{_STEPS.format(what="turned", detail=_TURNED)}"""
 
 CLOSE = f"""
 WITH changed AS (

@@ -34,7 +34,8 @@ class Gapped(msgspec.Struct, frozen=True, kw_only=True):
 def _break(row: Any, tx: Tx) -> Break:
     days = max((tx.now.date() - row.expected_on).days, 0)
     derived = {"age_days": days, "age_class": age_class(days)}
-    derived["overdue"] = row.closed_at is None and row.state == BreakState.OPEN and row.respond_by < tx.now
+    waits = row.closed_at is None and row.state == BreakState.OPEN and row.kind != BreakKind.EXPECTED
+    derived["overdue"] = waits and row.respond_by < tx.now
     return Break(**{**row._mapping, "kind": BreakKind(row.kind), "state": BreakState(row.state), **derived})
 
 

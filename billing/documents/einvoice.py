@@ -5,15 +5,13 @@ Nothing else imports this module; `marketplace.flows.documents.render_einvoice` 
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import facturx
 
-from billing.documents.model import Category, Document, Kind, Line, Party, Tax, Written
+from billing.documents.model import Category, Document, Kind, Line, Party, Syntax, Tax, Written
 from marketplace.core.errors import Conflict
 from marketplace.core.money import text_from_minor
-
-Syntax = Literal["cii", "ubl"]
 
 LEVEL = "en16931"
 _FLAVOR = {"cii": "factur-x", "ubl": "ubl-2.1"}

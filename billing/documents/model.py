@@ -8,7 +8,7 @@ back later stands in a credit note, by cumulative shares: any split of a whole g
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ SERIES_PER_ENTITY = 16
 PER_RUN = 10_000
 """Ids of a merchant's documents of a run: run_id * PER_RUN and what follows; those of its reversal REVERSAL later."""
 REVERSAL = PER_RUN // 2
+Syntax = Literal["cii", "ubl"]
+"""How an e-invoice of EN 16931 is written."""
 
 
 class Kind(StrEnum):

@@ -164,6 +164,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     booked_as: int | None
     suspense_id: int | None
     group_id: int | None
+    apart: tuple[int, ...] = ()
 
     @property
     def charge_minor(self) -> int:

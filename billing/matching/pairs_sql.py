@@ -17,7 +17,7 @@ FROM (SELECT item_id, book, side, entity_id, processor_id, currency, amount_mino
       UNION ALL
       SELECT item_id, book, side, entity_id, processor_id, currency, amount_minor, reference, booked, suspense_id, day,
              fee_minor, booked_as
-      FROM billing.match_item WHERE group_id IS NULL) AS i
+      FROM billing.match_item WHERE group_id IS NULL AND apart = '{}') AS i
 WHERE i.reference <> ''
 GROUP BY i.book, i.entity_id, CASE WHEN i.book = 'processor' THEN i.processor_id END, i.currency, i.reference,
          i.amount_minor
@@ -55,12 +55,13 @@ WHERE i.item_id = p.item_id AND i.group_id IS NULL"""
 _OPEN = "i.book = :book AND i.group_id IS NULL"
 
 # The n-th of ours with a reference, currency and amount belongs to the n-th of theirs. An item that could go by several
-# references goes by the first of them; what that leaves over is looked at again.
+# references goes by the first of them; what that leaves over is looked at again. What a person took apart is no pair,
+# and each of the two may be any other's.
 EXACT_PAIRS = f"""
 CREATE TEMP TABLE match_pair ON COMMIT DROP AS
 WITH keyed AS (
     SELECT i.item_id, i.side, i.entity_id, i.processor_id, i.currency, i.amount_minor, k.key, i.booked, i.suspense_id,
-           i.fee_minor, i.booked OR i.booked_as IS NOT NULL AS charged,
+           i.fee_minor, i.booked OR i.booked_as IS NOT NULL AS charged, i.apart,
            row_number() OVER (PARTITION BY i.side, i.entity_id, i.processor_id, i.currency, k.key, i.amount_minor
                               ORDER BY i.day, i.sort_key) AS nth
     FROM billing.match_item i CROSS JOIN LATERAL (SELECT DISTINCT unnest(i.keys) AS key) AS k
@@ -70,7 +71,8 @@ WITH keyed AS (
            o.booked AND t.suspense_id IS NULL AND (t.charged OR t.fee_minor IS NULL OR t.fee_minor = 0) AS plain
     FROM keyed t
     JOIN keyed o ON o.side = 'ours' AND o.entity_id = t.entity_id AND o.currency = t.currency AND o.key = t.key
-                AND o.amount_minor = t.amount_minor AND o.nth = t.nth
+                AND o.amount_minor = t.amount_minor AND t.item_id <> ALL(o.apart)
+                AND (o.nth = t.nth OR t.apart <> '{{}}' OR o.apart <> '{{}}')
                 AND (o.processor_id = t.processor_id OR t.processor_id IS NULL)
     WHERE t.side = 'theirs'
 ), first AS (
@@ -103,7 +105,7 @@ WHERE NOT p.plain ORDER BY t.day, t.sort_key"""
 NEAR_PAIRS = f"""
 WITH keyed AS MATERIALIZED (
     SELECT DISTINCT i.side, i.entity_id, i.processor_id, i.currency, unnest(i.keys) AS key, i.item_id, i.amount_minor,
-           i.day, i.sort_key
+           i.day, i.sort_key, i.apart
     FROM billing.match_item i WHERE {_OPEN}
 ), single AS MATERIALIZED (
     SELECT k.*, count(*) OVER (PARTITION BY side, entity_id, currency, key) AS several FROM keyed k
@@ -115,7 +117,7 @@ JOIN single o ON o.side = 'ours' AND o.several = 1 AND o.entity_id = t.entity_id
              AND o.key = t.key
 WHERE t.side = 'theirs' AND t.several = 1 AND t.amount_minor <> o.amount_minor
   AND (t.amount_minor > 0) = (o.amount_minor > 0) AND abs(t.amount_minor - o.amount_minor) <= :most
-  AND (t.processor_id = o.processor_id OR t.processor_id IS NULL)
+  AND (t.processor_id = o.processor_id OR t.processor_id IS NULL) AND t.item_id <> ALL(o.apart)
 ORDER BY t.day, t.sort_key, o.day, o.sort_key"""
 
 # All open items of a batch against all open lines that name it, when both come to the same.
@@ -135,4 +137,5 @@ WITH ours AS (
 SELECT ours.key, theirs.ids AS theirs, ours.ids AS ours, theirs.minor AS theirs_minor, ours.minor AS ours_minor
 FROM ours JOIN theirs ON (theirs.entity_id, theirs.currency, theirs.key) = (ours.entity_id, ours.currency, ours.key)
 WHERE (theirs.minor > 0) = (ours.minor > 0)
+  AND NOT EXISTS (SELECT FROM billing.match_item a WHERE a.item_id = ANY(ours.ids) AND a.apart && theirs.ids)
 ORDER BY ours.entity_id, ours.currency, ours.key"""

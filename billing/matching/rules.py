@@ -49,9 +49,9 @@ def subset_sum(items: Sequence[Item], target_minor: int) -> tuple[Item, ...] | N
 
 
 def may_pair(line: Item, item: Item, window_days: int) -> bool:
-    """The gates: the same book, entity and currency, the same direction, and days that are near."""
+    """The gates: the same book, entity and currency, the same direction, days that are near, and not taken apart."""
     near = item.day <= line.day and (line.day - item.expected_on).days <= window_days
-    return _comparable(line, item) and near
+    return _comparable(line, item) and near and item.item_id not in line.apart
 
 
 def _comparable(line: Item, item: Item) -> bool:
@@ -112,6 +112,8 @@ def _rated(line: Item, item: Item, rules: Rules, worth: tuple[int, str]) -> Sugg
         parts.append((PARTY_SCORE, "the counterparty is the same"))
     elif line.party and item.party and plain(line.party) != plain(item.party):
         parts.append((-PARTY_SCORE, "another counterparty"))
+    if item.item_id in line.apart:
+        parts.append((-sum(points for points, _ in parts), "a person took these apart"))
     total = sum(points for points, _ in parts)
     return Suggestion(ours=(item.item_id,), score=max(total, 0), reasons=tuple(why for _, why in parts))
 

@@ -29,7 +29,7 @@ _LONGEST = timedelta(hours=1)
 
 def _item(row: Any) -> Item:
     named = {"book": Book(row.book), "side": Side(row.side), "kind": ItemKind(row.kind), "keys": tuple(row.keys)}
-    return Item(**{**row._mapping, **named})
+    return Item(**{**row._mapping, **named, "apart": tuple(row.apart)})
 
 
 def _group(row: Any) -> Group:
@@ -183,9 +183,19 @@ async def add_group(
 
 
 async def reverse_group(tx: Tx, group: Group, *, proposal_id: int, reason: str) -> int:
-    """Take a live group back: its items are open again. Raises Conflict when it is taken back already."""
+    """Take a live group back: its items are open again, and kept apart from then on.
+
+    Raises Conflict when it is taken back already.
+    """
     freed = await tx.execute(
-        "UPDATE billing.match_item SET group_id = NULL WHERE group_id = :group", {"group": group.group_id}
+        """
+        UPDATE billing.match_item
+        SET group_id = NULL,
+            apart = ARRAY(SELECT DISTINCT unnest(apart || CASE side WHEN 'theirs' THEN CAST(:ours AS bigint[])
+                                                          ELSE CAST(:theirs AS bigint[]) END) ORDER BY 1)
+        WHERE group_id = :group
+        """,
+        {"group": group.group_id, "theirs": list(group.theirs), "ours": list(group.ours)},
     )
     if group.stage is Stage.UNMATCH or freed.rowcount != len(group.theirs) + len(group.ours):
         raise Conflict(f"group {group.group_id} is not live any more")

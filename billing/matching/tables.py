@@ -102,6 +102,7 @@ match_item = local_table(
     Column("booked_as", BigInteger),
     Column("suspense_id", BigInteger),
     Column("group_id", BigInteger),
+    Column("apart", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     CheckConstraint("book IN ('bank', 'processor')", name="book"),
     CheckConstraint("side IN ('theirs', 'ours')", name="side"),
     CheckConstraint("suspense_id IS NULL OR (side = 'theirs' AND group_id IS NULL)", name="suspense"),
@@ -119,7 +120,8 @@ reference: our name, or theirs of it; keys: every word of theirs that may be one
 by when the other side should have it. sort_key orders equal items whenever they came. booked: account 1010 (1020)
 has it; what a match books for it is booked_as: of a processor's line the source of the entry with its fee, which stays
 when the match is taken back. suspense_id: the source of the entry by which it stands on 2900.
-group_id: the one live group that it is in.
+group_id: the one live group that it is in. apart: the items of the other side from which a person took it; no rule
+brings them together again.
 """
 
 match_group = local_table(

@@ -225,6 +225,8 @@ payer_claim = payer_table(
     Column("dunned_at", Instant),
     Column("sent_at", Instant, nullable=False),
     Column("sent_by", Text, nullable=False),
+    Column("accepted_at", Instant),
+    Column("accepted_by", Text),
     UniqueConstraint("payer_id", "entity_id", "claim_no"),
     Index(None, "due_on", "claim_id"),
     schema="billing",

@@ -59,12 +59,14 @@ class PayerTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     vat_ppm: int = 0
     due_days: int = 30
 
+    def is_valid_on(self, on: date) -> bool:
+        return self.valid_from <= on and (self.valid_until is None or on < self.valid_until)
+
     def is_for(self, merchant_ref: str, entity_id: int, currency: str, on: date) -> bool:
         """Whether an order of this merchant in that currency, bought on that local date, may fall under the terms."""
         return (
             self.currency == currency
-            and self.valid_from <= on
-            and (self.valid_until is None or on < self.valid_until)
+            and self.is_valid_on(on)
             and (self.merchants is None or merchant_ref in self.merchants)
             and (self.entity_id is None or entity_id == self.entity_id)
         )

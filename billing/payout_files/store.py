@@ -1,7 +1,7 @@
 """Every statement on payout files. A payout names the live file that it is in, so it can be in no other."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -36,6 +36,29 @@ async def set_debtor(tx: Tx, entity_id: int, currency: str, party: Party) -> Non
     row |= {"set_by": tx.actor, "set_at": tx.now}
     insertion = postgresql.insert(debtor_account).values(row)
     await tx.execute(insertion.on_conflict_do_update(index_elements=["entity_id", "currency"], set_=row))
+
+
+class DebtorAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """The account that an entity pays a currency out of, and who said so when."""
+
+    entity_id: int
+    currency: str
+    party: Party
+    set_by: str
+    set_at: datetime
+
+
+async def list_debtors(tx: Tx) -> list[DebtorAccount]:
+    """By entity and currency."""
+    rows = await tx.rows(
+        f"SELECT entity_id, currency, set_by, set_at, {_PARTY} FROM billing.debtor_account ORDER BY entity_id, currency"
+    )
+    return [
+        DebtorAccount(
+            entity_id=row.entity_id, currency=row.currency, party=_party(row), set_by=row.set_by, set_at=row.set_at
+        )
+        for row in rows
+    ]
 
 
 async def get_debtor(tx: Tx, entity_id: int, currency: str) -> Party:

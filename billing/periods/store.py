@@ -70,6 +70,28 @@ async def list_periods(
     return [BookPeriod(**{**row._mapping, "state": PeriodState(row.state)}) for row in await tx.rows(query)]
 
 
+async def open_months(tx: Tx, entity_id: int, last: date, *, limit: int) -> list[date]:
+    """The first days of at most `limit` months up to that of `last`, the newest first, that have something in the books
+    of an entity, or lie between such months, and are not closed.
+    """
+    rows = await tx.rows(
+        """
+        SELECT CAST(month AS date) AS month_on
+        FROM (SELECT least(min(d.effective_on), (SELECT min(r.from_on) FROM billing.billing_run r
+                                                 WHERE r.entity_id = :entity))
+              FROM billing.book_day d WHERE d.entity_id = :entity) AS known (first_on),
+             generate_series(date_trunc('month', known.first_on), CAST(:last AS date), interval '1 month') AS month
+        WHERE NOT EXISTS (SELECT FROM billing.period p
+                          WHERE p.entity_id = :entity AND p.month_on = CAST(month AS date) AND p.state = 'closed')
+        ORDER BY month DESC LIMIT :limit
+        """,
+        entity=entity_id,
+        last=last,
+        limit=limit,
+    )
+    return [row.month_on for row in rows]
+
+
 async def save(tx: Tx, was: BookPeriod, **values: Any) -> BookPeriod:
     """Move a month of an entity that is held, or note something about it."""
     row: dict[str, Any] = {name: getattr(was, name) for name in BookPeriod.__struct_fields__}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, ToBoth, ToBuyer, ToMerchant
+from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, Reward, ToBoth, ToBuyer, ToMerchant
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
@@ -18,20 +18,23 @@ from incentives.rules.model import (
     PerEvent,
     Terms,
     Trigger,
+    merchants_pay,
 )
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
 """The funder of what a merchant bears of its own reward: no money moves for it."""
+FEE, VOUCHER = "fee_reduction", "next_order_voucher"
+"""Forms of rewards that later orders use up."""
 
 
 def is_reward(terms: Terms) -> bool:
-    """Whether merchants are paid credit by it, when their orders settle or something else happens that has a name; for
+    """Whether merchants are paid by it, when their orders settle or something else happens that has a name; for
     orders that were placed it is promised before that."""
     return (
         isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
         and isinstance(terms.beneficiary, ToMerchant)
-        and _pays_credit(terms)
+        and all(isinstance(reward.form, Credit | NextOrderVoucher | FeeReduction) for reward in _rewards(terms))
     )
 
 
@@ -45,9 +48,12 @@ def is_rebate(terms: Terms) -> bool:
     )
 
 
+def _rewards(terms: Terms) -> list[Reward]:
+    return [reward for _, _, reward in rewards_of(terms)]
+
+
 def _pays_credit(terms: Terms) -> bool:
-    rewards = [terms.reward, *(arm.reward for arm in (terms.experiment.arms if terms.experiment else ()) if arm.reward)]
-    return all(isinstance(reward.form, Credit) for reward in rewards)
+    return all(isinstance(reward.form, Credit) for reward in _rewards(terms))
 
 
 def not_payable(terms: Terms) -> list[Problem]:
@@ -62,10 +68,12 @@ def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
         yield "/beneficiary", "merchant and buyer are not paid by one promotion yet: make one for each"
     for pointer, _, reward in rewards_of(terms):
         match reward.form:
-            case NextOrderVoucher():
-                yield f"{pointer}/form", "vouchers for a next order are not issued yet"
-            case FeeReduction():
-                yield f"{pointer}/form", "fees are not reduced yet"
+            case NextOrderVoucher() if not isinstance(terms.beneficiary, ToMerchant):
+                yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
+            case NextOrderVoucher() | FeeReduction() if isinstance(terms.trigger, OrderPlaced):
+                yield "/trigger", "what later orders use up is not promised: take order.settled"
+            case FeeReduction() if merchants_pay(terms):
+                yield "/funding", "a merchant does not pay for less of its own fees"
             case Credit() if isinstance(terms.trigger, OrderPlaced) and not isinstance(terms.beneficiary, ToMerchant):
                 yield "/trigger", "buyers are not promised credit yet: take order.settled"
 
@@ -77,17 +85,16 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
     if not isinstance(terms.window, PerEvent):
         yield "/window", "buyers are not paid over more than one order yet: take a window of one event"
-    if terms.qualify.opt_in != "not_needed":
-        yield "/qualify/opt_in", "buyers cannot join a promotion yet"
+    if terms.qualify.opt_in == "not_needed" and merchants_pay(terms):
+        yield "/qualify/opt_in", "the merchant bears a part of what its buyers get: it must have joined"
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
     for number, funder in enumerate(terms.funding):
-        if isinstance(terms.beneficiary, ToBuyer):
-            if _pays_credit(terms) and not isinstance(funder, ByPlatform):
-                yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
-        elif isinstance(funder, ByPayer):
-            yield f"/funding/{number}", "a third-party payer cannot bear a merchant's reward yet"
+        if isinstance(terms.beneficiary, ToBuyer) and _pays_credit(terms) and not isinstance(funder, ByPlatform):
+            yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
+        if isinstance(funder, ByPayer) and isinstance(terms.trigger, OrderPlaced) and _pays_credit(terms):
+            yield f"/funding/{number}", "a payer's cap holds nothing for what is only promised: take order.settled"
 
 
 _EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})

@@ -234,7 +234,7 @@ async def unvested(tx: Tx, promotion_id: int) -> bool:
             f"""
             (SELECT 1 FROM incentives.{role}_grant
              WHERE promotion_id = :promotion AND state = 'pending' AND state IN ('pending', 'available')
-               AND form = 'credit'
+               AND form <> 'discount'
              GROUP BY {role}_id, span HAVING sum(amount_minor) > 0 LIMIT 1)
             """
             for role in ("merchant", "buyer")

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import msgspec
 
 from incentives.lifecycle import State
-from incentives.rules.awards import Beneficiary, Limits, Reward, ToBuyer, sides
+from incentives.rules.awards import Beneficiary, Form, Limits, NextOrderVoucher, Reward, ToBuyer, sides
 from incentives.rules.check import Problem
 from incentives.rules.index import event_name
-from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window
+from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window, merchants_pay
 from incentives.rules.predicates import AllOf, AnyOf, Not, Predicate
 from incentives.rules.qualifying import required
 from incentives.rules.windows import schedule_span, zone_named
@@ -114,8 +114,13 @@ def last_instants(terms: Terms, ends_at: datetime | None) -> tuple[datetime | No
     if ends_at is None:
         return None, None
     rewards = [side.reward for side in sides(terms.beneficiary, terms.reward, terms.limits)]
-    closes_at = ends_at + timedelta(seconds=max(reward.vest_seconds for reward in rewards))
+    closes_at = ends_at + max(timedelta(seconds=each.vest_seconds) + _usable(each.form) for each in rewards)
     return closes_at, closes_at + timedelta(seconds=max(reward.clawback.horizon_seconds for reward in rewards))
+
+
+def _usable(form: Form) -> timedelta:
+    """How long what has vested waits to be used."""
+    return timedelta(days=form.valid_days if isinstance(form, NextOrderVoucher) else 0)
 
 
 class PublicTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,9 +184,9 @@ def merchants_of(terms: Terms) -> list[int] | None:
 
 
 def concerns_merchants(terms: Terms) -> bool:
-    """Whether a merchant gets something by it, or bears something of it."""
-    pays = any(isinstance(funder, ByMerchant) and funder.weight for funder in terms.funding)
-    return pays or not isinstance(terms.beneficiary, ToBuyer)
+    """Whether a merchant gets something by it, bears something of it, or is to join it."""
+    joins = terms.qualify.opt_in != "not_needed"
+    return joins or merchants_pay(terms) or not isinstance(terms.beneficiary, ToBuyer)
 
 
 def within(terms: Terms, starts_at: datetime, ends_at: datetime | None, campaign: Any) -> list[Problem]:

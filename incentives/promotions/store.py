@@ -257,6 +257,19 @@ async def joined_at(tx: Tx, merchant_id: int) -> dict[int, datetime]:
     return {row.promotion_id: row.at for row in await tx.rows(query, merchant=merchant_id)}
 
 
+async def joins(tx: Tx, merchants: Iterable[int], promotion_ids: Sequence[int]) -> dict[tuple[int, int], datetime]:
+    """When merchants joined these promotions, by promotion and merchant."""
+    rows = await tx.rows(
+        """
+        SELECT promotion_id, merchant_id, at FROM incentives.opt_in
+        WHERE merchant_id = ANY(:merchants) AND promotion_id = ANY(:promotions)
+        """,
+        merchants=sorted(merchants),
+        promotions=list(promotion_ids),
+    )
+    return {(row.promotion_id, row.merchant_id): row.at for row in rows}
+
+
 async def hold_granting(tx: Tx, promotions: Mapping[int, int]) -> set[int]:
     """Which of these promotions, given with their campaigns, may reserve: none of them is paused until the end.
 

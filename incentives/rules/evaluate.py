@@ -168,17 +168,18 @@ class _Desk:
         """The window of each beneficiary that takes part. Raises _Refusal when none does."""
         spans: dict[Role, Span] = {}
         why = ""
+        joined_at = None
+        if plan.needs_joining:
+            joined_at = self.facts.joined_at.get((plan.promotion_id, "merchant", self.event.merchant.party_id))
         for role in plan.roles:
             party = self.event.party(role)
             if party is None:
                 why = f"the event has no {role}"
                 continue
-            joined_at = None
-            if plan.needs_joining:
-                joined_at = self.facts.joined_at.get((plan.promotion_id, role, party.party_id))
             span = plan.timeline.window_at(self.at, joined_at)
             if plan.needs_joining and not _has_joined(plan, joined_at, self.at, span):
-                why = f"the {role} has not joined" if joined_at is None else f"the {role} joined at {joined_at:%F %R}"
+                why = "has not joined" if joined_at is None else f"joined at {joined_at:%F %R}"
+                why = f"the merchant {why}"
             elif span is not None:
                 spans[role] = span
         if not spans:

@@ -61,7 +61,8 @@ Trigger = OrderPlaced | OrderSettled | ListingPublished | CustomEvent
 class Qualify(Part, frozen=True, kw_only=True):
     """event: what the event, its merchant and its buyer must satisfy. lines: which lines count; None means all.
 
-    opt_in: whether a beneficiary must have joined, and from when on its events then count.
+    opt_in: whether the merchant of the event must have joined, whoever gets the reward, and from when on its events
+    then count: what a merchant bears of a buyer's discount it has consented to.
     """
 
     event: Predicate | None = None
@@ -278,3 +279,8 @@ def funder_name(funder: Funder) -> str:
             return "merchant"
         case ByPlatform():
             return "platform"
+
+
+def merchants_pay(terms: Terms) -> bool:
+    """Whether the merchant of the event bears a part."""
+    return any(isinstance(funder, ByMerchant) and funder.weight for funder in terms.funding)

@@ -9,6 +9,7 @@ from marketplace.consoles import (
     links,
     merchant,
     ops,
+    payers,
     progress,
     provider,
     second_step,
@@ -32,6 +33,7 @@ page_handlers: list[ControllerRouterHandler] = [
     *merchant.PAGES,
     *ops.PAGES,
     *finance.PAGES,
+    *payers.PAGES,
     *progress.PAGES,
     *static.PAGES,
 ]

@@ -11,6 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from billing.bank_accounts import store as bank_accounts
+from incentives.changes.model import ChangeState
+from incentives.lifecycle import Move
 from marketplace.consoles import ops_queries
 from marketplace.consoles.approvals_sql import WAITING
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
@@ -26,9 +28,11 @@ from marketplace.flows.commission import rerate_contracts
 from marketplace.flows.documents import void_document
 from marketplace.flows.payouts import instruct_bank, set_payout_terms
 from marketplace.flows.products import dun_merchants
+from marketplace.flows.promotions import plan_incentives
+from marketplace.flows.promotions.change_incentives import decide_change
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
-from marketplace.web.guards import CONTROL, FINANCE, OPS, Role
+from marketplace.web.guards import APPROVERS, CONTROL, FINANCE, OPS, Role
 
 LISTED_MAX = 200
 
@@ -50,6 +54,14 @@ class Kind(StrEnum):
     UNMATCH = "unmatch"
     BREAK_ACCEPT = "break_accept"
     BREAK_WRITE_OFF = "break_write_off"
+    MATCH_RULES = "match_rules"
+    FEE_SCHEDULE = "fee_schedule"
+    PERIOD_BREAK = "period_break"
+    PERIOD_REOPENING = "period_reopening"
+    CAMPAIGN = "campaign"
+    PROMOTION = "promotion"
+    PROMOTION_VERSION = "promotion_version"
+    INCENTIVE_CHANGE = "incentive_change"
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -145,12 +157,34 @@ DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
     Kind.UNMATCH: _MATCH,
     Kind.BREAK_ACCEPT: _BREAK,
     Kind.BREAK_WRITE_OFF: _BREAK,
+    Kind.MATCH_RULES: (_of_house(match_by_hand.approve_rules), None),
+    Kind.CAMPAIGN: (
+        lambda tx, one: plan_incentives.move_campaign(tx, one.proposal_id, Move.APPROVE),
+        lambda tx, one: plan_incentives.move_campaign(tx, one.proposal_id, Move.REJECT, one.reason),
+    ),
+    Kind.INCENTIVE_CHANGE: (
+        lambda tx, one: decide_change(tx, one.proposal_id, ChangeState.APPROVED),
+        lambda tx, one: decide_change(tx, one.proposal_id, ChangeState.REJECTED),
+    ),
 }
-"""What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up."""
+"""What approving and rejecting each kind is; a rerating that nobody wants is proposed anew, a run is given up. Kinds
+that are not here are decided on their own page, which shows what has to be seen before.
+"""
 
 
-ROLES: dict[Kind, frozenset[Role]] = {Kind.AD_GRANT: OPS}
+ROLES: dict[Kind, frozenset[Role]] = {
+    Kind.AD_GRANT: OPS,
+    Kind.CAMPAIGN: APPROVERS,
+    Kind.PROMOTION: APPROVERS,
+    Kind.PROMOTION_VERSION: APPROVERS,
+    Kind.INCENTIVE_CHANGE: APPROVERS,
+}
 """Who decides what is not finance's; the same people as over the API."""
+
+
+def _at(request: ActorRequest) -> str:
+    """The list's address in the console that the reader is in."""
+    return f"/{request.url.path.split('/')[1]}/approvals"
 
 
 def may_decide(roles: Set[str], kind: Kind) -> bool:
@@ -181,7 +215,8 @@ async def show_approvals(request: ActorRequest, db: Database, refused: Refused |
     own = frozenset(each.proposal_id for each in waiting if each.made_by == request.user.login)
     page = ApprovalsPage(waiting, own, entity.zone if entity else "UTC")
     rejectable = {kind for kind, (_, reject) in DECIDED.items() if reject is not None}
-    return send(request, "finance/approvals.html", page, "approvals", refused=refused, rejectable=rejectable)
+    more: dict[str, Any] = {"at": _at(request), "decided": DECIDED.keys(), "rejectable": rejectable}
+    return send(request, "finance/approvals.html", page, "approvals", refused=refused, **more)
 
 
 @post("/approvals/{kind:str}/{merchant_id:int}/{proposal_id:int}/approve")
@@ -200,7 +235,7 @@ async def approve(
         if kind is Kind.BILLING_RUN:
             decision = msgspec.structs.replace(decision, batch_id=number(typed, "batch_id"))
         await DECIDED[kind][0](tx, decision)
-        return done("/finance/approvals", "approved")
+        return done(_at(request), "approved")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))
 
@@ -222,7 +257,7 @@ async def reject(
             raise Conflict(f"a {kind} is not rejected; it is made anew or given up where it was made")
         reason = text(typed, "reason", most=500, least=1)
         await deed(tx, _decision(request, merchant_id, proposal_id, reason))
-        return done("/finance/approvals", "rejected")
+        return done(_at(request), "rejected")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))
 

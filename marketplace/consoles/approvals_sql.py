@@ -62,6 +62,52 @@ _KINDS = (
            nullif(currency, ''), reason, asked_by, opened_at, '/finance/breaks/' || break_id
     FROM billing.recon_break WHERE state IN ('accepting', 'writing_off')
     """,
+    """
+    SELECT 'match_rules', 0, version, NULL, NULL, version::text, made_by, made_at, '/finance/rules'
+    FROM billing.match_rules r
+    WHERE approved_at IS NULL
+      AND NOT EXISTS (SELECT FROM billing.match_rules n WHERE n.version > r.version AND n.approved_at IS NOT NULL)
+    """,
+    """
+    SELECT 'fee_schedule', 0, version, NULL, NULL, p.name || ', ' || f.from_on, f.made_by, f.made_at,
+           '/finance/rules#fees'
+    FROM billing.fee_schedule f JOIN billing.processor p ON p.processor_id = f.processor_id
+    WHERE f.approved_at IS NULL
+      AND NOT EXISTS (SELECT FROM billing.fee_schedule n
+                      WHERE n.processor_id = f.processor_id AND n.version > f.version AND n.approved_at IS NOT NULL)
+    """,
+    """
+    SELECT 'period_break', 0, a.approval_id, NULL, NULL, to_char(a.month_on, 'YYYY-MM') || ' · ' || a.reason,
+           a.asked_by, a.asked_at, '/finance/close?entity=' || a.entity_id || '&month='
+           || to_char(a.month_on, 'YYYY-MM')
+    FROM billing.period_approval a
+    LEFT JOIN billing.period p ON p.entity_id = a.entity_id AND p.month_on = a.month_on
+    WHERE a.approved_by IS NULL AND p.state IS DISTINCT FROM 'closed'
+    """,
+    """
+    SELECT 'period_reopening', 0, entity_id, NULL, NULL, to_char(month_on, 'YYYY-MM') || ' · ' || reopening_reason,
+           reopening_by, moved_at, '/finance/close?entity=' || entity_id || '&month=' || to_char(month_on, 'YYYY-MM')
+    FROM billing.period WHERE state = 'closed' AND reopening_by IS NOT NULL
+    """,
+    """
+    SELECT 'campaign', 0, campaign_id, NULL, currency, name, authors[1], made_at, '/ops/campaigns/' || campaign_id
+    FROM incentives.campaign WHERE state = 'in_review'
+    """,
+    """
+    SELECT 'promotion', 0, promotion_id, NULL, currency, name, authors[1], made_at, '/ops/promotions/' || promotion_id
+    FROM incentives.promotion WHERE state = 'in_review'
+    """,
+    """
+    SELECT 'promotion_version', 0, p.promotion_id, NULL, p.currency, p.name || ', ' || v.version_no, v.author,
+           v.made_at, '/ops/promotions/' || p.promotion_id
+    FROM incentives.promotion_version v JOIN incentives.promotion p ON p.promotion_id = v.promotion_id
+    WHERE v.state = 'proposed' AND p.approved_at IS NOT NULL AND p.state NOT IN ('reviewed', 'cancelled', 'closing')
+    """,
+    """
+    SELECT 'incentive_change', 0, change_id, NULL, NULL, reason, made_by, made_at,
+           '/ops/' || owner || 's/' || owner_id
+    FROM incentives.change WHERE state = 'proposed'
+    """,
 )
 
 WAITING = f"""

@@ -1,13 +1,12 @@
 """Who did what: the audit trail, for the house's people."""
 
-from datetime import date
-
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from marketplace.consoles import people_queries
 from marketplace.consoles.layout import send
+from marketplace.consoles.lists import given_day
 from marketplace.consoles.people_queries import AuditFilter
 from marketplace.core.db import STAFF as STAFF_SCOPE
 from marketplace.core.db import Database
@@ -22,12 +21,17 @@ async def audit_trail(
     db: NamedDependency[Database],
     actor: FromQuery[str] = "",
     subject: FromQuery[str] = "",
-    first: FromQuery[date | None] = None,
-    last: FromQuery[date | None] = None,
+    first: FromQuery[str] = "",
+    last: FromQuery[str] = "",
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """The newest deeds first, narrowed by who, about what, and when."""
-    wanted = AuditFilter(actor=actor.strip() or None, subject=subject.strip() or None, first=first, last=last)
+    wanted = AuditFilter(
+        actor=actor.strip() or None,
+        subject=subject.strip() or None,
+        first=given_day(first, "first"),
+        last=given_day(last, "last"),
+    )
     key = decode_cursor(before, tuple[int])
     async with db.read(STAFF_SCOPE) as tx:
         page = await people_queries.audit_page(tx, wanted, key[0] if key else None)

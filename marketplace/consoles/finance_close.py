@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from billing.periods import store
-from billing.periods.model import BookPeriod, Check, Seal, month_of
+from billing.periods.model import BookPeriod, Check, Seal, month_named, month_of
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
 from marketplace.consoles.layout import Nothing, send
@@ -25,6 +25,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import CONTROL, needs
 
 MONTHS_SHOWN = 12
+OPEN_SHOWN = 36
 
 
 class Deed(StrEnum):
@@ -45,7 +46,7 @@ class Final(StrEnum):
 
 
 class ClosePage(msgspec.Struct, frozen=True, kw_only=True):
-    """A month with its proofs and seals, and the newest that were moved."""
+    """A month with its proofs and seals, the newest that were moved, and by name the newest that are not closed."""
 
     entity: Entity
     entities: list[Entity]
@@ -53,6 +54,7 @@ class ClosePage(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[Check]
     seals: list[Seal]
     moved: list[BookPeriod]
+    open: list[str]
 
 
 @get("/close")
@@ -60,10 +62,10 @@ async def close_page(
     request: ActorRequest,
     db: NamedDependency[Database],
     entity: FromQuery[int | None] = None,
-    month: FromQuery[str | None] = None,
+    month: FromQuery[str] = "",
 ) -> Response[str]:
     """A month of a legal entity, by default the one that is over last."""
-    return await show_month(request, db, entity, month)
+    return await show_month(request, db, entity, month or None)
 
 
 async def show_month(
@@ -83,6 +85,10 @@ async def show_month(
             checks=view.checks,
             seals=view.seals,
             moved=await store.list_periods(tx, shown.entity_id, limit=MONTHS_SHOWN),
+            open=[
+                month_of(on).name
+                for on in await store.open_months(tx, shown.entity_id, month_named(last).from_on, limit=OPEN_SHOWN)
+            ],
         )
     more: dict[str, Any] = {"may_close": bool(request.user.roles & CONTROL), "last": last}
     return send(request, "finance/close.html", page, "close", refused=refused, **more)

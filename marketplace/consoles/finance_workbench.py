@@ -38,6 +38,7 @@ REASONS = {
     r"(?P<days>\d+) days after it was expected": "days",
     "the counterparty is the same": "party",
     "another counterparty": "other_party",
+    "a person took these apart": "taken_apart",
     r"the only (?P<items>\d+) items of this counterparty that sum to it": "subset",
     "the same reference": "same_reference",
     r"-?\d+ explained as (?P<kind>fee|exchange|rounding)": "explained",

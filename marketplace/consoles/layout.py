@@ -12,7 +12,7 @@ from marketplace.consoles.deeds import Refused
 from marketplace.core.db import Scope
 from marketplace.core.errors import NotFound
 from marketplace.web.auth import Actor, ActorRequest
-from marketplace.web.guards import EVERYBODY, FINANCE, MERCHANT, MERCHANT_BOOKS, OPS, STAFF, Role
+from marketplace.web.guards import EVERYBODY, FINANCE, MERCHANT, MERCHANT_BOOKS, OPS, PAYER, STAFF, Role
 from marketplace.web.i18n import DEFAULT_LANGUAGE, speech
 from marketplace.web.templating import render
 
@@ -56,8 +56,15 @@ LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
 """Who says who is of a team."""
 
 _TABS = {
+    "payer": (
+        Tab("home", "/payer"),
+        Tab("claims", "/payer/claims"),
+        Tab("payer_statement", "/payer/statement"),
+        Tab("rejections", "/payer/rejections"),
+    ),
     "ops": (
         Tab("home", "/ops"),
+        Tab("approvals", "/ops/approvals"),
         Tab("steering", "/ops/steering"),
         Tab("funnel", "/ops/funnel"),
         Tab("leads", "/ops/leads"),
@@ -76,6 +83,7 @@ _TABS = {
         Tab("workbench", "/finance/workbench"),
         Tab("breaks", "/finance/breaks"),
         Tab("files", "/finance/files"),
+        Tab("payers", "/finance/payers"),
         Tab("proofs", "/finance/proofs"),
         Tab("close", "/finance/close"),
         Tab("audit", "/audit"),
@@ -83,7 +91,7 @@ _TABS = {
 }
 """The tabs of each console, in the order of a working day."""
 
-_ENTRANCE = {"merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
+_ENTRANCE = {"payer": PAYER, "merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
 
 
 DEMONSTRATION_LOGINS = ("merchant", "ops", "finance")
@@ -95,7 +103,8 @@ class Frame(msgspec.Struct, frozen=True):
 
     about: the tabs of the merchant whose books staff look at. books: whether this person sees a merchant's money.
     done: the sentence about what was just done, "" for none. refused: why a form was not taken.
-    form_key: of this page's forms, see `deeds`. viewing: the merchant as whom one of the house looks at these pages.
+    form_key: of this page's forms, see `deeds`. viewing: the name of the merchant as whom one of the house looks at
+    these pages, None where nobody does.
     may_view: whether this person may do so with the merchant whose books are shown. switches: whether to offer the
     demonstration's other people.
     """
@@ -111,7 +120,7 @@ class Frame(msgspec.Struct, frozen=True):
     done: str
     refused: Refused | None
     form_key: str
-    viewing: int | None
+    viewing: str | None
     may_view: bool
     switches: bool
 
@@ -158,7 +167,7 @@ def send(
         done=_known(request.query_params.get("done", "")),
         refused=refused,
         form_key=secrets.token_urlsafe(12),
-        viewing=actor.merchant_id if actor.viewing else None,
+        viewing=actor.viewing_name if actor.viewing else None,
         may_view=foreign and of_merchant and bool(actor.roles & STAFF),
         switches=actor.login in DEMONSTRATION_LOGINS and not actor.viewing,
     )

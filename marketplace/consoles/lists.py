@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -83,6 +84,14 @@ def given(said: str | None, kind: type[T], name: str) -> T | None:
         return msgspec.convert(said, kind, strict=False)
     except msgspec.ValidationError as fault:
         raise Invalid(f"{name}: {fault}", pointer=f"/{name}") from fault
+
+
+def given_day(said: str | None, name: str) -> date | None:
+    """A day of a filter, as `given`. Raises Invalid also for one that has no day beyond it."""
+    day = given(said, date, name)
+    if day == date.max:
+        raise Invalid(f"{name}: {day} has no day beyond it", pointer=f"/{name}")
+    return day
 
 
 def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[str]:

@@ -11,6 +11,7 @@ from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.deeds import Refused
 from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
+from marketplace.consoles.lists import given_day
 from marketplace.consoles.merchant_lists import PAGES as LISTS
 from marketplace.consoles.merchant_lists import keepers
 from marketplace.consoles.merchant_plots import earnings, sales_trend
@@ -45,10 +46,10 @@ async def home(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[Place],
-    on: FromQuery[date | None] = None,
+    on: FromQuery[str] = "",
 ) -> Response[str]:
     """Sales of the month and why they changed, what is to be paid out, the latest statement and payouts."""
-    return await show_home(request, db, place, on)
+    return await show_home(request, db, place, given_day(on, "on"))
 
 
 async def show_home(

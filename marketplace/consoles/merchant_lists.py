@@ -1,8 +1,8 @@
 """The lists of a merchant's orders and statements, on pages and as files."""
 
-from datetime import date
 from typing import Annotated
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
@@ -10,7 +10,7 @@ from litestar.params import FromQuery, QueryParameter
 from demand.model import OrderState
 from marketplace.consoles import lists_queries
 from marketplace.consoles.layout import Place, send
-from marketplace.consoles.lists import Amount, Listing, csv_file, sort_of
+from marketplace.consoles.lists import Amount, Listing, csv_file, given_day, sort_of
 from marketplace.consoles.lists_queries import EXPORTED_MAX, ORDER_SORTS, STATEMENT_SORTS, OrderFilter
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
@@ -35,24 +35,30 @@ def _checked(state: str | None, known: tuple[str, ...]) -> str | None:
     return state or None
 
 
+def _orders_wanted(first: str, last: str, state: str | None) -> OrderFilter:
+    return OrderFilter(
+        first=given_day(first, "first"), last=given_day(last, "last"), state=_checked(state, ORDER_STATES)
+    )
+
+
 @get("/orders")
 async def orders(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[Place],
-    first: FromQuery[date | None] = None,
-    last: FromQuery[date | None] = None,
+    first: FromQuery[str] = "",
+    last: FromQuery[str] = "",
     order_state: State = None,
     sort: FromQuery[str | None] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """Orders of a stretch of days, with the sums of all that were found."""
-    wanted = OrderFilter(first=first, last=last, state=_checked(order_state, ORDER_STATES))
+    wanted = _orders_wanted(first, last, order_state)
     by, key = sort_of(sort, ORDER_SORTS, "-bought"), decode_cursor(before, tuple[int])
     async with db.read(place.scope) as tx:
         page = await lists_queries.orders_page(tx, place.merchant_id, wanted, by, key[0] if key else None)
     older = encode_cursor((page.older,)) if page.older else None
-    listing = Listing(f"{place.base}/orders", {"first": first, "last": last, "state": wanted.state}, by)
+    listing = Listing(f"{place.base}/orders", msgspec.structs.asdict(wanted), by)
     return send(request, "books/orders.html", page, "orders", place, states=ORDER_STATES, cursor=older, listing=listing)
 
 
@@ -61,13 +67,13 @@ async def orders_file(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[Place],
-    first: FromQuery[date | None] = None,
-    last: FromQuery[date | None] = None,
+    first: FromQuery[str] = "",
+    last: FromQuery[str] = "",
     order_state: State = None,
     sort: FromQuery[str | None] = None,
 ) -> Response[str]:
     """All orders of the list, as a file."""
-    wanted = OrderFilter(first=first, last=last, state=_checked(order_state, ORDER_STATES))
+    wanted = _orders_wanted(first, last, order_state)
     by = sort_of(sort, ORDER_SORTS, "-bought")
     async with db.read(place.scope) as tx:
         rows = await lists_queries.all_orders(tx, place.merchant_id, wanted, by)

@@ -1,6 +1,6 @@
 """The pages of platform operations: how the marketplace moves, and what is stuck."""
 
-from datetime import date, datetime
+from datetime import datetime
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
@@ -8,10 +8,12 @@ from litestar.params import FromQuery
 from litestar.types import ControllerRouterHandler
 
 from marketplace.consoles import ops_queries
+from marketplace.consoles.approvals import PAGES as APPROVALS
 from marketplace.consoles.campaigns import PAGES as CAMPAIGNS
 from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.leads import PAGES as LEADS
+from marketplace.consoles.lists import given_day
 from marketplace.consoles.ops_queries import OpsHome
 from marketplace.consoles.promotion_builder import PAGES as BUILDER
 from marketplace.consoles.promotions import PAGES as PROMOTIONS
@@ -29,7 +31,7 @@ from marketplace.web.i18n import Speech, speech
 async def home(
     request: ActorRequest,
     db: NamedDependency[Database],
-    on: FromQuery[date | None] = None,
+    on: FromQuery[str] = "",
     entity: FromQuery[int | None] = None,
 ) -> Response[str]:
     """GMV and orders, who is active, who moved most, and the orders that are stuck."""
@@ -37,7 +39,7 @@ async def home(
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "home")
-        page = await ops_queries.home(tx, shown, on)
+        page = await ops_queries.home(tx, shown, given_day(on, "on"))
     chart = gmv_chart(page, speech(request.user.locale))
     return send(request, "ops/home.html", page, "home", drawn=chart)
 
@@ -65,7 +67,7 @@ def gmv_chart(page: OpsHome, say: Speech) -> Chart:
 async def merchants(
     request: ActorRequest,
     db: NamedDependency[Database],
-    on: FromQuery[date | None] = None,
+    on: FromQuery[str] = "",
     entity: FromQuery[int | None] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
@@ -75,7 +77,7 @@ async def merchants(
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "merchants")
-        page = await ops_queries.merchants_page(tx, shown, on, key)
+        page = await ops_queries.merchants_page(tx, shown, given_day(on, "on"), key)
     older = encode_cursor(page.older) if page.older else None
     return send(request, "ops/merchants.html", page, "merchants", cursor=older)
 
@@ -102,7 +104,7 @@ async def parked(
 async def steering(
     request: ActorRequest,
     db: NamedDependency[Database],
-    on: FromQuery[date | None] = None,
+    on: FromQuery[str] = "",
     root: FromQuery[str] = NORTH_STAR,
     entity: FromQuery[int | None] = None,
 ) -> Response[str]:
@@ -111,7 +113,7 @@ async def steering(
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "steering")
-        page = await steering_page(tx, shown, on, root)
+        page = await steering_page(tx, shown, given_day(on, "on"), root)
     return send(request, "ops/steering.html", page, "steering")
 
 
@@ -122,5 +124,6 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *CHANGES,
     *PROMOTIONS,
     *BUILDER,
+    *APPROVALS,
 ]
 PAGES = [Router("/ops", route_handlers=_HANDLERS, guards=[needs(OPS)], include_in_schema=False)]

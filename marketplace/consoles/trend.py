@@ -61,7 +61,7 @@ def bars(columns: Sequence[Column], title: str) -> Markup:
         for y in (0, _HEIGHT // 2)
     )
     return Markup(
-        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="group" aria-label="{}">'
     ).format(max(len(columns), 1) * _STEP, _HEIGHT, title) + Markup("{}{}</svg>").format(grid, drawn)
 
 

@@ -40,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An open item. break_id: of the live break that is about it."""
+    """An open item. break_id: of the live break that is about it. apart: a person took a match of it back."""
 
     item_id: int
     kind: ItemKind
@@ -50,6 +50,7 @@ class Row(msgspec.Struct, frozen=True):
     words: str
     day: date
     break_id: int | None
+    apart: bool
 
     @property
     def name(self) -> str:
@@ -132,7 +133,8 @@ WHERE group_id IS NULL AND book = :book AND entity_id = :entity GROUP BY currenc
 
 _OPEN = """
 SELECT i.item_id, i.kind, i.amount_minor, i.reference, i.party, i.words, i.day,
-       (SELECT b.break_id FROM billing.recon_break b WHERE b.subject = 'item:' || i.item_id AND b.closed_at IS NULL)
+       (SELECT b.break_id FROM billing.recon_break b WHERE b.subject = 'item:' || i.item_id AND b.closed_at IS NULL),
+       i.apart <> '{}'
 FROM billing.match_item i
 WHERE i.group_id IS NULL AND i.book = :book AND i.side = :side AND i.entity_id = :entity AND i.currency = :currency
   AND (CAST(:day AS date) IS NULL OR (i.day, i.item_id) > (CAST(:day AS date), CAST(:item AS bigint)))

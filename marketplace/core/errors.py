@@ -4,6 +4,8 @@ Every refusal of this product is an `AppError`: a stable `code`, an HTTP `status
 same for every occurrence and a `detail` that names the field and the reason of this one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -32,6 +34,31 @@ class NotFound(AppError):
     code = "not-found"
     status = 404
     title = "There is no such thing"
+
+
+class Refusals:
+    """What is wrong with the fields of one request, to be said of all at once."""
+
+    def __init__(self) -> None:
+        self.errors: list[dict[str, str]] = []
+
+    def add(self, pointer: str, detail: str) -> None:
+        self.errors.append({"pointer": pointer, "detail": detail})
+
+    @contextmanager
+    def at(self, pointer: str) -> Iterator[None]:
+        """Keep it, should the field be refused that is looked at inside, and go on."""
+        try:
+            yield
+        except (Invalid, NotFound) as refusal:
+            self.add(refusal.extra.get("pointer", pointer), refusal.detail)
+
+    def check(self) -> None:
+        """Raise Invalid naming every field that is wrong."""
+        if self.errors:
+            first = self.errors[0]
+            more = f" ({len(self.errors)} errors in all)" if len(self.errors) > 1 else ""
+            raise Invalid(f"{first['detail']}{more}", errors=self.errors)
 
 
 class Conflict(AppError):

@@ -43,7 +43,7 @@ class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def check_currency(currency: str) -> str:
     """Return `currency` when the platform accepts it; raise Invalid otherwise."""
     if currency not in MINOR_DIGITS:
-        raise Invalid(f"currency: {currency!r} is not a currency this platform accepts")
+        raise Invalid(f"currency: {currency!r} is not a currency this platform accepts", pointer="/currency")
     return currency
 
 

@@ -71,7 +71,8 @@ class NewKey(msgspec.Struct, frozen=True):
 class Holder(msgspec.Struct, frozen=True):
     """Whom a valid credential belongs to, what it is narrowed to, and whether its last use should be noted again.
 
-    caller: under what name its requests are counted. viewing_merchant_id: as whom one of the house looks around.
+    caller: under what name its requests are counted. viewing_merchant_id, viewing_name: as whom one of the house looks
+    around.
     """
 
     user_id: int
@@ -85,6 +86,7 @@ class Holder(msgspec.Struct, frozen=True):
     caller: str
     note_use: bool
     viewing_merchant_id: int | None = None
+    viewing_name: str = ""
 
 
 _FIND_SESSION = """
@@ -93,6 +95,7 @@ _FIND_SESSION = """
     FROM core.session s JOIN core.app_user u USING (user_id)
     WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3 AND u.active
 """
+_NAME = "SELECT name FROM supply.merchant WHERE merchant_id = $1"
 _FIND_KEY = """
     SELECT u.user_id, u.login, u.name, u.roles, u.merchant_id, u.payer_id, u.locale, k.secret_hash, k.scopes,
            k.last_used_at
@@ -132,7 +135,11 @@ async def find_session(db: Database, token: str) -> Holder | None:
     if row is None:
         return None
     holder = _holder(row, None, f"user:{row['user_id']}", row["last_seen_at"] <= now - _SEEN_EVERY)
-    return msgspec.structs.replace(holder, viewing_merchant_id=row["viewing_merchant_id"])
+    viewing = row["viewing_merchant_id"]
+    if viewing is None:
+        return holder
+    named = await db.lookup(_NAME, viewing)
+    return msgspec.structs.replace(holder, viewing_merchant_id=viewing, viewing_name=named["name"] if named else "")
 
 
 def _holder(row: Any, scopes: list[str] | None, caller: str, note_use: bool) -> Holder:

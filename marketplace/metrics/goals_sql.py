@@ -117,21 +117,6 @@ async def parts_of(tx: Tx, goal_id: int) -> list[int]:
     return [row.target for row in rows]
 
 
-async def whose_exists(tx: Tx, *, territory_id: int | None, rep_id: int | None) -> bool:
-    """Whether there is such a team, or rep."""
-    return bool(
-        await tx.scalar(
-            """
-            SELECT (CAST(:territory AS bigint) IS NULL
-                    OR EXISTS (SELECT FROM supply.territory WHERE territory_id = :territory))
-               AND (CAST(:rep AS bigint) IS NULL OR EXISTS (SELECT FROM supply.rep WHERE user_id = :rep))
-            """,
-            territory=territory_id,
-            rep=rep_id,
-        )
-    )
-
-
 async def is_user(tx: Tx, login: str) -> bool:
     """Whether there is an active person with this login."""
     return bool(await tx.scalar("SELECT active FROM core.app_user WHERE login = :login", login=login))

@@ -64,7 +64,7 @@ def before(span: Span) -> Span:
 def checked(from_on: date, to_on: date) -> Span:
     """The days of [from_on, to_on). Raises Invalid for none, for too many, and for years that nobody has figures of."""
     if to_on <= from_on:
-        raise Invalid("to: must lie after `from`", field="to")
+        raise Invalid("to_on: must lie after from_on", field="to_on")
     if (to_on - from_on).days > DAYS_MAX or from_on.year < 2000 or to_on.year > 2200:
-        raise Invalid(f"from: at most {DAYS_MAX} days, of the years 2000 to 2200", field="from")
+        raise Invalid(f"from_on: at most {DAYS_MAX} days, of the years 2000 to 2200", field="from_on")
     return Span(from_on, to_on)

@@ -14,7 +14,7 @@ from marketplace.flows.acquisition import pay_agents as agents
 from marketplace.flows.acquisition.compare_sales import MerchantGrowth, Teams, compare_merchants, compare_teams
 from marketplace.flows.acquisition.pay_agents import AgentStatement
 from marketplace.routes.fields import Id, Name
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryEntity
+from marketplace.routes.parameters import LIMIT, Cursor, FromOn, Limit, PathId, QueryEntity, ToOn
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
@@ -26,8 +26,6 @@ from supply.leads.agents.model import Agent, AgentCommission, AgentPlan, AgentTe
 from supply.leads.model import Model
 
 _ONE = "/agents/{agent_id:int}"
-From = Annotated[date, QueryParameter(name="from", description="The first day.")]
-To = Annotated[date, QueryParameter(name="to", description="The day after the last one.")]
 OfCurrency = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$")]
 OfModel = Annotated[Model, QueryParameter(name="model")]
 
@@ -143,7 +141,7 @@ async def list_commissions(
 
 @get(f"{_ONE}/statement", guards=[needs(STAFF, SALES)])
 async def get_agent_statement(
-    request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, from_on: From, to_on: To
+    request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, from_on: FromOn, to_on: ToOn
 ) -> AgentStatement:
     """What an agent was owed, earned, gave back and was paid, by the house's books."""
     async with db.read(request.user.scope) as tx:
@@ -169,8 +167,8 @@ async def credit_lead(
 async def get_team_comparison(
     request: ActorRequest,
     db: NamedDependency[Database],
-    from_on: From,
-    to_on: To,
+    from_on: FromOn,
+    to_on: ToOn,
     currency: OfCurrency,
     of_model: OfModel = Model.PLATFORM,
 ) -> Teams:
@@ -183,8 +181,8 @@ async def get_team_comparison(
 async def get_merchant_growth(
     request: ActorRequest,
     db: NamedDependency[Database],
-    from_on: From,
-    to_on: To,
+    from_on: FromOn,
+    to_on: ToOn,
     currency: OfCurrency,
     entity_id: QueryEntity = None,
 ) -> MerchantGrowth:

@@ -14,7 +14,7 @@ from marketplace.flows.acquisition import weigh_channels as flows
 from marketplace.flows.acquisition.import_costs import BYTES_MAX, CostsLoaded, import_costs
 from marketplace.flows.acquisition.weigh_channels import Economics, WeighChannels, weigh_channels
 from marketplace.routes.fields import Name
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
+from marketplace.routes.parameters import LIMIT, Cursor, FromOn, Limit, PathId, QueryId, ToOn
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
@@ -27,8 +27,6 @@ from supply.leads.model import Channel, ChannelCost, Model
 
 _ONE = "/channels/{channel_id:int}"
 
-From = Annotated[date, QueryParameter(name="from", description="The first day of leads and spend.")]
-To = Annotated[date, QueryParameter(name="to", description="The day after the last one.")]
 OfCurrency = Annotated[str, QueryParameter(pattern="^[A-Z]{3}$")]
 OfModel = Annotated[Model, QueryParameter(name="model")]
 By = Annotated[AttributionModel, QueryParameter(description="How merchants are divided over channels.")]
@@ -129,8 +127,8 @@ async def create_costs(
 async def get_economics(
     request: ActorRequest,
     db: NamedDependency[Database],
-    from_on: From,
-    to_on: To,
+    from_on: FromOn,
+    to_on: ToOn,
     currency: OfCurrency,
     of_model: OfModel = Model.PLATFORM,
     by: Grouping = "channel",

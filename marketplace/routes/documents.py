@@ -1,4 +1,4 @@
-"""Tax documents: listed, read, as PDF, void and issued again; and who stands on them."""
+"""Tax documents: listed, read, as PDF and e-invoice, void and issued again; and who stands on them."""
 
 import asyncio
 from datetime import date
@@ -12,12 +12,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from billing.documents import store
-from billing.documents.model import Category, Details, Document, Draft, Party, Written
+from billing.documents.model import Category, Details, Document, Draft, Party, Syntax, Written
 from marketplace.core.db import WORKER, Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.documents import issue_documents
 from marketplace.flows.documents import void_document as flow
 from marketplace.flows.documents.render_document import render_document
+from marketplace.flows.documents.render_einvoice import render_einvoice
 from marketplace.flows.documents.set_billing_details import read_details, set_details
 from marketplace.routes.fields import Name, Ppm, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, QueryNo, check_books, own_or
@@ -30,11 +31,14 @@ from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
 _ONE = "/merchants/{merchant_id:int}/documents/{document_id:int}"
-PDF = "application/pdf"
+PDF, XML = "application/pdf", "application/xml"
+AS_PDF = {200: ResponseSpec(str, media_type=PDF, description="PDF/A-3.", generate_examples=False)}
+AS_XML = {200: ResponseSpec(str, media_type=XML, description="XML of EN 16931.", generate_examples=False)}
 
 Language = Annotated[
     Literal["en", "zh", "pt"] | None, QueryParameter(description="The language of its words; yours unless named.")
 ]
+AskedSyntax = Annotated[Syntax, QueryParameter(description="CII, as Factur-X and ZUGFeRD have it, or UBL 2.1.")]
 
 
 Country = Annotated[str, msgspec.Meta(pattern="^([A-Z]{2})?$", description="ISO 3166-1 alpha-2, such as `FR`.")]
@@ -84,7 +88,7 @@ async def get_document(
 @get(
     _ONE + "/document.pdf",
     guards=[needs(FINANCE, MERCHANT_BOOKS)],
-    responses={200: ResponseSpec(str, media_type=PDF, description="PDF/A-3.", generate_examples=False)},
+    responses=AS_PDF,
     opt={ALSO: (409,)},
 )
 async def get_document_pdf(
@@ -97,10 +101,43 @@ async def get_document_pdf(
 ) -> Response[bytes]:
     """The document to be printed, the same bytes every time. Refused when no font has one of its characters."""
     written = await _read(request, db, merchant_id, document_id)
-    code = language or request.user.locale
-    content = await asyncio.to_thread(render_document, written, code, settings.fonts)
-    name = {"content-disposition": f'attachment; filename="{written.number}.pdf"'}
-    return Response(content, media_type=PDF, headers=name)
+    return await pdf_of(written, language or request.user.locale, settings)
+
+
+@get(
+    _ONE + "/document.xml",
+    guards=[needs(FINANCE, MERCHANT_BOOKS)],
+    responses=AS_XML,
+    opt={ALSO: (409,)},
+)
+async def get_document_xml(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    merchant_id: PathId,
+    document_id: PathNo,
+    syntax: AskedSyntax = "cii",
+    language: Language = None,
+) -> Response[bytes]:
+    """The document as e-invoice, the same bytes every time. Refused while the country of a party is not known."""
+    written = await _read(request, db, merchant_id, document_id)
+    return await xml_of(written, language or request.user.locale, syntax)
+
+
+async def pdf_of(written: Written, language: str, settings: Settings) -> Response[bytes]:
+    """A document to be printed, as a file of its number."""
+    content = await asyncio.to_thread(render_document, written, language, settings.fonts)
+    return _file(content, PDF, f"{written.number}.pdf")
+
+
+async def xml_of(written: Written, language: str, syntax: Syntax) -> Response[bytes]:
+    """A document as e-invoice, as a file of its number."""
+    content = await asyncio.to_thread(render_einvoice, written, language, syntax)
+    return _file(content, XML, f"{written.number}.xml")
+
+
+def _file(content: bytes, media_type: str, name: str) -> Response[bytes]:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 async def _read(request: ActorRequest, db: Database, merchant_id: int, document_id: int) -> Written:
@@ -194,6 +231,7 @@ HANDLERS = [
     list_documents,
     get_document,
     get_document_pdf,
+    get_document_xml,
     void_document,
     approve_void,
     withdraw_void,

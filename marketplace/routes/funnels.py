@@ -11,7 +11,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition.show_funnel import ShowFunnel, Stuck, list_stuck, show_funnel, trace_won
-from marketplace.routes.parameters import LIMIT, Cursor, Limit
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, QueryFrom, QueryTo
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
@@ -24,8 +24,6 @@ from supply.leads.model import Model
 
 PathModel = Annotated[Model, PathParameter(description="A business model.")]
 Version = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1, description="A version; the newest.")]
-From = Annotated[date | None, QueryParameter(name="from", description="The first day of those it is about.")]
-To = Annotated[date | None, QueryParameter(name="to", description="The day after the last one.")]
 Window = Annotated[int | None, QueryParameter(ge=0, le=3_650, description="Count who goes on within so many days.")]
 OfChannel = Annotated[
     str | None,
@@ -68,8 +66,8 @@ async def get_funnel_report(
     db: NamedDependency[Database],
     model: PathModel,
     version_no: Version = None,
-    from_on: From = None,
-    to_on: To = None,
+    from_on: QueryFrom = None,
+    to_on: QueryTo = None,
     window_days: Window = None,
     channel: OfChannel = None,
 ) -> FunnelReport:

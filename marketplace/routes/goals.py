@@ -173,7 +173,7 @@ async def list_reviews(
     return page(rows, limit, lambda row: row, lambda row: (row.week_on, row.review_id))
 
 
-@post("/reviews", dto=StrictBody[ReviewBody], guards=[needs(GROWTH)], opt={**ONCE, ALSO: (404,)})
+@post("/reviews", dto=StrictBody[ReviewBody], guards=[needs(GROWTH)], opt=ONCE)
 async def create_review(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[ReviewBody]
 ) -> Response[Review]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from marketplace.core.db import WORKER, Database, Tx
@@ -22,7 +22,17 @@ from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.periods import Grain
 from marketplace.metrics.watch import BoundSide, Compared
 from marketplace.routes.fields import Currency, EntityId, Name, Reference
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryCurrency, QueryEntity, QueryId
+from marketplace.routes.parameters import (
+    LIMIT,
+    Cursor,
+    Limit,
+    PathId,
+    QueryCurrency,
+    QueryEntity,
+    QueryFrom,
+    QueryId,
+    QueryTo,
+)
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
@@ -37,8 +47,6 @@ _EVENTS_MAX = 100
 MetricName = Annotated[str, msgspec.Meta(pattern=_NAME, description="A metric, such as `aov`.")]
 PathMetric = Annotated[str, PathParameter(pattern=_NAME, description="A metric, such as `aov`.")]
 Root = Annotated[str, QueryParameter(pattern=_NAME, description="The figure at the top.")]
-From = Annotated[date | None, QueryParameter(name="from", description="The first day; the last whole week.")]
-To = Annotated[date | None, QueryParameter(name="to", description="The day after the last one.")]
 AgainstFrom = Annotated[date | None, QueryParameter(description="The first day of what it is compared with.")]
 AgainstTo = Annotated[date | None, QueryParameter(description="The day after its last one.")]
 Bound = Annotated[int, msgspec.Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
@@ -105,98 +113,60 @@ async def list_metrics() -> list[MetricDescription]:
     return [_described(known) for known in DEFINITIONS.values()]
 
 
-@get("/metrics/figures", guards=[needs(STAFF)], opt={ALSO: (404,)})
-async def get_figures(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    from_on: From = None,
-    to_on: To = None,
+async def asked(
+    from_on: QueryFrom = None,
+    to_on: QueryTo = None,
     against_from: AgainstFrom = None,
     against_to: AgainstTo = None,
     entity_id: QueryEntity = None,
     currency: QueryCurrency = None,
-) -> MetricFigures:
-    """Every figure of a period, and of the one before."""
-    cmd = AskMetrics(
+) -> AskMetrics:
+    """What figures are asked for of: the last whole week of the first entity, unless it is said otherwise."""
+    return AskMetrics(
         from_on=from_on, to_on=to_on, against_from=against_from, against_to=against_to, entity_id=entity_id,
         currency=currency,
     )  # fmt: skip
+
+
+_ASKED = {"asked": Provide(asked)}
+
+
+@get("/metrics/figures", guards=[needs(STAFF)], opt={ALSO: (404,)}, dependencies=_ASKED)
+async def get_figures(
+    request: ActorRequest, db: NamedDependency[Database], asked: NamedDependency[AskMetrics]
+) -> MetricFigures:
+    """Every figure of a period, and of the one before."""
     async with db.read(request.user.scope) as tx:
-        return await show_metrics(tx, cmd)
+        return await show_metrics(tx, asked)
 
 
-@get("/metrics/tree", guards=[needs(STAFF)], opt={ALSO: (404,)})
-async def get_tree(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    root: Root = NORTH_STAR,
-    from_on: From = None,
-    to_on: To = None,
-    against_from: AgainstFrom = None,
-    against_to: AgainstTo = None,
-    entity_id: QueryEntity = None,
-    currency: QueryCurrency = None,
-) -> Tree:
-    """The North Star, or another figure, with all that drives it, and each driver's part of its change."""
-    return await _tree(request, db, root, from_on, to_on, against_from, against_to, entity_id, currency)
-
-
-@get("/metrics/explain", guards=[needs(STAFF)], opt={ALSO: (404,)})
+@get("/metrics/explain", guards=[needs(STAFF)], opt={ALSO: (404,)}, dependencies=_ASKED)
 async def explain_metric(
     request: ActorRequest,
     db: NamedDependency[Database],
+    asked: NamedDependency[AskMetrics],
     metric: Root = NORTH_STAR,
-    from_on: From = None,
-    to_on: To = None,
-    against_from: AgainstFrom = None,
-    against_to: AgainstTo = None,
-    entity_id: QueryEntity = None,
-    currency: QueryCurrency = None,
 ) -> Tree:
-    """Why a figure moved: the parts of what drives it sum to its change."""
-    return await _tree(request, db, metric, from_on, to_on, against_from, against_to, entity_id, currency)
-
-
-async def _tree(
-    request: ActorRequest,
-    db: Database,
-    root: str,
-    from_on: date | None,
-    to_on: date | None,
-    against_from: date | None,
-    against_to: date | None,
-    entity_id: int | None,
-    currency: str | None,
-) -> Tree:
-    cmd = AskMetrics(
-        from_on=from_on, to_on=to_on, against_from=against_from, against_to=against_to, entity_id=entity_id,
-        currency=currency,
-    )  # fmt: skip
+    """The North Star, or another figure, with all that drives it; why it moved: their parts sum to its change."""
     async with db.read(request.user.scope) as tx:
-        return await show_tree(tx, cmd, root)
+        return await show_tree(tx, asked, metric)
 
 
-@get("/metrics/{metric:str}", guards=[needs(STAFF)])
+@get("/metrics/{metric:str}", guards=[needs(STAFF)], dependencies=_ASKED)
 async def get_metric(
     request: ActorRequest,
     db: NamedDependency[Database],
+    asked: NamedDependency[AskMetrics],
     metric: PathMetric,
-    from_on: From = None,
-    to_on: To = None,
-    against_from: AgainstFrom = None,
-    against_to: AgainstTo = None,
-    entity_id: QueryEntity = None,
-    currency: QueryCurrency = None,
     merchant_id: QueryId = None,
     channel_id: QueryId = None,
     territory_id: QueryId = None,
     rep_id: QueryId = None,
 ) -> Figure:
     """A figure of a period: as it is, as it was before, and as it was first reported."""
-    cmd = AskMetrics(
-        from_on=from_on, to_on=to_on, against_from=against_from, against_to=against_to, entity_id=entity_id,
-        currency=currency, merchant_id=merchant_id, channel_id=channel_id, territory_id=territory_id, rep_id=rep_id,
-    )  # fmt: skip
+    cmd = msgspec.structs.replace(
+        asked, merchant_id=merchant_id, channel_id=channel_id, territory_id=territory_id, rep_id=rep_id
+    )
     async with db.read(request.user.scope) as tx:
         found = await show_metrics(tx, cmd, [metric])
     return found.figures[0]
@@ -217,7 +187,7 @@ async def list_alerts(
     return page(rows, limit, lambda row: row, lambda row: (row.rule_id,))
 
 
-@post("/alerts", dto=StrictBody[AlertBody], guards=[needs(GROWTH)], opt={**ONCE, ALSO: (404,)})
+@post("/alerts", dto=StrictBody[AlertBody], guards=[needs(GROWTH)], opt=ONCE)
 async def create_alert(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[AlertBody]
 ) -> Response[AlertRule]:
@@ -253,7 +223,6 @@ async def change_alert(
 HANDLERS = [
     list_metrics,
     get_figures,
-    get_tree,
     explain_metric,
     get_metric,
     list_alerts,

@@ -1,5 +1,6 @@
 """What handlers take from path and query, each with its bounds, and the rule whose books a path may name."""
 
+from datetime import date
 from typing import Annotated
 
 from litestar.params import PathParameter, QueryParameter
@@ -18,6 +19,10 @@ QueryId = Annotated[int | None, QueryParameter(ge=_BIGINT_MIN, le=_BIGINT_MAX)]
 QueryNo = Annotated[int | None, QueryParameter(ge=0, le=_BIGINT_MAX)]
 QueryCurrency = Annotated[str | None, QueryParameter(min_length=3, max_length=3)]
 QueryEntity = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
+QueryFrom = Annotated[date | None, QueryParameter(description="The first day.")]
+QueryTo = Annotated[date | None, QueryParameter(description="The day after the last one.")]
+FromOn = Annotated[date, QueryParameter(description="The first day.")]
+ToOn = Annotated[date, QueryParameter(description="The day after the last one.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=400)]
 PathCode = Annotated[str, PathParameter(pattern="^[A-Za-z0-9-]{1,40}$", description="A code of a promotion.")]

@@ -12,12 +12,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from billing.payers.claims import store
-from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection
+from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection, Remittance
 from marketplace.core.db import Database
 from marketplace.core.money import AMOUNT_MAX, text_from_minor
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
+from marketplace.flows.payers.settle_claim import accept_claim as accept
 from marketplace.routes.fields import Label, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.routes.payers import check_payer, own_payer_or
@@ -147,6 +148,33 @@ async def export_claim_lines(
     )
 
 
+@post(f"{_CLAIM}/accept", guards=[needs(FINANCE, PAYER)], status_code=200, opt=ONCE)
+async def accept_claim(
+    request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, claim_id: PathId
+) -> Response[PayerClaim]:
+    """The payer says that what is open of a claim is right. From then on its people reject nothing of it."""
+    check_payer(request.user, payer_id)
+    return await once(request, db, accept, payer_id, claim_id)
+
+
+@get(f"{_CLAIM}/remittances", guards=[needs(FINANCE, PAYER)])
+async def list_remittances(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    payer_id: PathId,
+    claim_id: PathId,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[Remittance]:
+    """The money that came for a claim, the newest first."""
+    check_payer(request.user, payer_id)
+    (after,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(request.user.scope) as tx:
+        await store.get_claim(tx, payer_id, claim_id)
+        rows = await store.list_remittances(tx, payer_id, claim_id=claim_id, limit=limit + 1, after=after)
+    return page(rows, limit, lambda row: row, lambda row: (row.remittance_id,))
+
+
 @post(f"{_CLAIM}/remittances", dto=StrictBody[NewRemittance], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
 async def create_remittance(
     request: ActorRequest,
@@ -182,7 +210,8 @@ async def create_rejection(
 ) -> Response[Rejection]:
     """The payer will not pay so much of a line. The contract says who bears it: the merchant, or the platform."""
     check_payer(request.user, payer_id)
-    return await once(request, db, reject_line, _line(payer_id, claim_id, data))
+    cmd = msgspec.structs.replace(_line(payer_id, claim_id, data), by_payer=request.user.payer_id is not None)
+    return await once(request, db, reject_line, cmd)
 
 
 @post(f"{_CLAIM}/reclaims", dto=StrictBody[LineAmount], guards=[needs(FINANCE)], status_code=201, opt=ONCE)
@@ -213,6 +242,8 @@ HANDLERS = [
     get_claim,
     list_claim_lines,
     export_claim_lines,
+    accept_claim,
+    list_remittances,
     create_remittance,
     create_rejection,
     create_reclaim,

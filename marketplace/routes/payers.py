@@ -12,8 +12,8 @@ from billing.payers import store
 from billing.payers.caps import store as caps
 from billing.payers.caps.store import Cap
 from billing.payers.claims import store as claims
+from billing.payers.claims.ageing import Aged, age_claims
 from billing.payers.claims.store import PayerStatement, Rejection
-from billing.payers.rules import ageing_bucket
 from billing.payers.store import Payer, Version
 from billing.payers.terms import VERSIONS_MAX, PayerTerms, check_terms, check_versions, normalised
 from marketplace.core.db import WORKER, Database, Tx
@@ -50,16 +50,6 @@ class ApplyPayerContracts(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """The same tables as the file's `[[payer_contract]]`; all are applied or none."""
 
     payer_contract: Annotated[list[PayerTerms], msgspec.Meta(min_length=1, max_length=VERSIONS_MAX)]
-
-
-class Aged(msgspec.Struct, frozen=True, kw_only=True):
-    """What is open of a payer's claims, by how long it is overdue."""
-
-    payer_id: int
-    currency: str
-    bucket: str
-    claims: int
-    open_minor: int
 
 
 def check_payer(actor: Actor, payer_id: int) -> None:
@@ -209,16 +199,7 @@ async def get_ageing(request: ActorRequest, db: NamedDependency[Database], payer
     payer = own_payer_or(request.user, payer_id)
     async with db.read(request.user.scope) as tx:
         open_claims = await claims.open_claims(tx, payer)
-    today = db.clock.now().date()
-    sums: dict[tuple[int, str, str], tuple[int, int]] = {}
-    for claim in open_claims:
-        key = (claim.payer_id, claim.currency, ageing_bucket(claim.due_on, today))
-        count, minor = sums.get(key, (0, 0))
-        sums[key] = count + 1, minor + claim.open_minor
-    return [
-        Aged(payer_id=key[0], currency=key[1], bucket=key[2], claims=count, open_minor=minor)
-        for key, (count, minor) in sorted(sums.items())
-    ]
+    return age_claims(open_claims, db.clock.now().date())
 
 
 HANDLERS = [

@@ -12,6 +12,7 @@ from litestar.params import JSONBody
 from billing.bank_accounts.model import NUMBER_LENGTH_MAX, Scheme
 from billing.payout_files import store
 from billing.payout_files.model import Party, PayoutFile
+from billing.payout_files.store import DebtorAccount
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payouts import instruct_bank as flow
@@ -48,6 +49,17 @@ class NewPayoutFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Reason
+
+
+class DebtorAccounts(msgspec.Struct, frozen=True, kw_only=True):
+    accounts: list[DebtorAccount]
+
+
+@get("/debtor-accounts", guards=[needs(FINANCE)])
+async def list_debtor_accounts(request: ActorRequest, db: NamedDependency[Database]) -> DebtorAccounts:
+    """The accounts that legal entities pay out of, by entity and currency."""
+    async with db.read(request.user.scope) as tx:
+        return DebtorAccounts(accounts=await store.list_debtors(tx))
 
 
 @post(
@@ -156,6 +168,7 @@ async def _download(request: ActorRequest, db: Database, file_id: int, kind: str
 
 
 HANDLERS = [
+    list_debtor_accounts,
     set_debtor_account,
     make_payout_file,
     list_payout_files,

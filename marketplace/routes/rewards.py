@@ -3,8 +3,10 @@
 from litestar import get
 from litestar.di import NamedDependency
 
+from incentives.grants.model import Voucher
 from incentives.grants.progress_queries import Reward
 from incentives.grants.progress_queries import rewards as find_rewards
+from incentives.grants.vouchers import store as vouchers
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.promotions import report_rewards as queries
@@ -52,4 +54,21 @@ async def list_reward_grants(
     return page(rows, limit, lambda row: row, lambda row: (row.grant_id,))
 
 
-HANDLERS = [list_rewards, list_reward_grants]
+@get("/merchants/{merchant_id:int}/vouchers", guards=[needs(STAFF, MERCHANT)])
+async def list_vouchers(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    merchant_id: PathId,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[Voucher]:
+    """A merchant's vouchers for a next order, the newest first: the first order that is large enough uses one."""
+    check_books(request.user, merchant_id)
+    (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(request.user.scope) as tx:
+        await get_merchant(tx, merchant_id)
+        rows = await vouchers.vouchers_of(tx, "merchant", merchant_id, limit=limit + 1, before=before)
+    return page(rows, limit, lambda row: row, lambda row: (row.voucher_id,))
+
+
+HANDLERS = [list_rewards, list_reward_grants, list_vouchers]

@@ -41,7 +41,7 @@ class SiteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class VisitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """rep_id: the caller, or else who holds the lead."""
+    """rep_id: who holds the lead, if anybody is named."""
 
     lead_id: Id
     planned_at: Past

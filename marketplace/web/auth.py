@@ -36,7 +36,7 @@ class Actor(msgspec.Struct, frozen=True):
     """The signed-in caller. roles are values of `UserRole`; the house's own people have no merchant_id or payer_id.
 
     viewing: one of the house who looks at a merchant's pages as that merchant does; roles and merchant_id are then the
-    merchant's, and nothing may be changed.
+    merchant's, and nothing may be changed. viewing_name: the merchant's name.
     """
 
     user_id: int
@@ -47,6 +47,7 @@ class Actor(msgspec.Struct, frozen=True):
     locale: str
     payer_id: int | None = None
     viewing: bool = False
+    viewing_name: str = ""
 
     @property
     def is_staff(self) -> bool:
@@ -170,7 +171,9 @@ def _actor(holder: Holder) -> Actor:
     if holder.viewing_merchant_id is None or not actor.is_staff:
         return actor
     owner = frozenset({UserRole.MERCHANT_OWNER.value})
-    return msgspec.structs.replace(actor, roles=owner, merchant_id=holder.viewing_merchant_id, viewing=True)
+    return msgspec.structs.replace(
+        actor, roles=owner, merchant_id=holder.viewing_merchant_id, viewing=True, viewing_name=holder.viewing_name
+    )
 
 
 def session_cookie(token: str, *, secure: bool) -> Cookie:

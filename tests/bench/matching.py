@@ -88,9 +88,10 @@ _MONTH = (
         CROSS JOIN LATERAL (SELECT CASE n / {PLANTED} WHEN 0 THEN 700 ELSE -700 END AS minor,
                                    CASE n / {PLANTED} WHEN 2 THEN '7-' || n ELSE 'unknown' || n END AS reference,
                                    CASE n / {PLANTED} WHEN 0 THEN 'Settled' ELSE 'Refunded' END AS type) AS said""",
-    f"""INSERT INTO billing.payment_command (command_id, processor_id, kind, buyer_id, payment_id, merchant_id,
-        refund_id, currency, amount_minor, state, created_at)
-        SELECT n * 2 + again, {PROCESSOR}, 'refund', 1, n, 7, n, 'EUR', 700, 'sent', now() - interval '20 days'
+    f"""INSERT INTO billing.refund_payment (merchant_id, refund_id, payment_id, way, attempt, transfer_id, order_id,
+        buyer_id, processor_id, currency, amount_minor, state, due_at, said_at)
+        SELECT 7, n, n, 'card', again + 1, n * 2 + again, n, 1, {PROCESSOR}, 'EUR', 700, 'paid',
+               now() - interval '20 days', now() - interval '20 days'
         FROM generate_series({2 * PLANTED}, {3 * PLANTED - 1}) AS n, generate_series(0, 1) AS again""",
     f"""INSERT INTO billing.processor_file (file_id, processor_id, batch_ref, paid_on, currency, entity_id, state,
         new_lines, lines, gross_minor, fee_minor, net_minor, imported_at, imported_by)

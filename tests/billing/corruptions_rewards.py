@@ -62,6 +62,12 @@ REWARD_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE incentives.budget_shard SET spent_minor = spent_minor + 1, allocated_minor = allocated_minor + 1"],
         {"budgets-are-reservations"},
     ),
+    "a reward that a payer is said to bear": (
+        ["UPDATE billing.payer_contract SET pays = 'promotion'",
+         f"""UPDATE incentives.merchant_grant
+             SET funders = ARRAY[(SELECT name FROM billing.payer_contract LIMIT 1)] WHERE {_SOME.format("")}"""],
+        _ENTRIES | {"rewards-are-shares"},
+    ),
     **AGENT_CORRUPTIONS,
     **DISCOUNT_CORRUPTIONS,
 }  # fmt: skip

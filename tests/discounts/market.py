@@ -13,7 +13,7 @@ from incentives.campaigns.model import FunderPart
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Band, Discount, Graduated, Reward, ToBuyer
-from incentives.rules.model import ByPlatform, Funder, OrderPlaced, PerEvent, Terms, TotalBudget
+from incentives.rules.model import ByPlatform, Funder, OrderPlaced, PerEvent, Terms, TotalBudget, merchants_pay
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.commission.apply_contracts import apply_versions
@@ -21,6 +21,7 @@ from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.payments.take_payment import payment_changed
+from marketplace.flows.promotions.join_promotion import join_promotion
 from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
 from tests.incentives.market import PLAN, SCHEDULE, at, drafted, drafted_campaign, move, move_campaign, people
 from tests.payers.market import OPEN_TERMS
@@ -42,7 +43,7 @@ def percent(rate_ppm: int) -> Reward:
 
 
 def off(rate_ppm: int = 125_000, *funding: Funder, limit_minor: int = 100_000, **changes: Any) -> Terms:
-    """So much off every order: 12.5 % of 120.00 are the 15.00 of posting B."""
+    """So much off every order: 12.5 % of 120.00 are the 15.00 of posting B. Merchants that bear a part join it."""
     given: dict[str, Any] = {
         "name": "autumn sale",
         "currency": "EUR",
@@ -54,7 +55,10 @@ def off(rate_ppm: int = 125_000, *funding: Funder, limit_minor: int = 100_000, *
         "budgets": (TotalBudget(limit_minor=limit_minor, currency="EUR"),),
         "schedule": SCHEDULE,
     }
-    return Terms(**{**given, **changes})
+    terms = Terms(**{**given, **changes})
+    if merchants_pay(terms) and terms.qualify.opt_in == "not_needed":
+        terms = msgspec.structs.replace(terms, qualify=msgspec.structs.replace(terms.qualify, opt_in="from_opt_in"))
+    return terms
 
 
 async def _tea_at_120(tx: Tx) -> None:
@@ -68,8 +72,10 @@ async def _tea_at_120(tx: Tx) -> None:
     await tx.execute("INSERT INTO supply.product (product_id, product_ref) VALUES (:cup, 'cup')", {"cup": CUP})
 
 
-async def market(db: Database, clock: FixedClock, *wanted: Terms, on_pause: Any = "honour") -> list[Promotion]:
-    """Tea at 120.00 and cups at 7.99, and these promotions, live at noon of the day after NOW."""
+async def market(
+    db: Database, clock: FixedClock, *wanted: Terms, on_pause: Any = "honour", joined: bool = True
+) -> list[Promotion]:
+    """Tea at 120.00 and cups at 7.99, and these promotions, live at noon of the day after NOW and joined by ALPHA."""
     await prepare_shop(db)
     await db.write(WORKER, "test", _tea_at_120)
     await people(db)
@@ -79,6 +85,9 @@ async def market(db: Database, clock: FixedClock, *wanted: Terms, on_pause: Any 
         for terms in wanted
     ]
     await at(db, clock, "2018-09-04T12:00:00+00:00")
+    for promotion, terms in zip(made, wanted, strict=True):
+        if joined and terms.qualify.opt_in != "not_needed":
+            await db.write(WORKER, "test", join_promotion, ALPHA, promotion.promotion_id)
     return made
 
 

@@ -14,6 +14,7 @@ ROUTES: dict[str, set[UserRole]] = {
     "GET /api/v1/documents": _FINANCE | _BOOKS,
     f"GET {_ONE}": _FINANCE | _BOOKS,
     f"GET {_ONE}/document.pdf": _FINANCE | _BOOKS,
+    f"GET {_ONE}/document.xml": _FINANCE | _BOOKS,
     f"POST {_ONE}/void": _FINANCE,
     f"POST {_ONE}/void/approve": _FINANCE,
     f"POST {_ONE}/void/withdraw": _FINANCE,

@@ -16,6 +16,7 @@ ROUTES: dict[str, set[UserRole]] = {
     **plausible_matching.ROUTES,
     **plausible_periods.ROUTES,
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": _FINANCE,
+    "GET /api/v1/debtor-accounts": _FINANCE,
     "POST /api/v1/debtor-accounts": _CONTROL,
     "POST /api/v1/payout-files": _FINANCE,
     "GET /api/v1/payout-files": _FINANCE,

@@ -12,7 +12,6 @@ _V1 = "/api/v1"
 ROUTES: dict[str, set[UserRole]] = {
     f"GET {_V1}/metrics": _STAFF,
     f"GET {_V1}/metrics/figures": _STAFF,
-    f"GET {_V1}/metrics/tree": _STAFF,
     f"GET {_V1}/metrics/explain": _STAFF,
     f"GET {_V1}/metrics/{{metric}}": _STAFF,
     f"GET {_V1}/alerts": _STAFF,

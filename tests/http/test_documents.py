@@ -6,6 +6,7 @@ import httpx
 
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
+from tests.builders import HOUSE
 from tests.http.market import ALPHA, BETA, add_small_market, close_month, send
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -26,7 +27,7 @@ async def test_from_the_run_to_the_reissued_invoice(db: Database, caller: Make) 
     assert [one["merchant_id"] for one in (await owner.get("/api/v1/documents")).json()["items"]] == [ALPHA]
     key = f"/merchants/{ALPHA}/documents/{listed[1]['document_id']}"
     theirs = f"/merchants/{BETA}/documents/{listed[0]['document_id']}"
-    for path in (theirs, f"{theirs}/document.pdf"):
+    for path in (theirs, f"{theirs}/document.pdf", f"{theirs}/document.xml"):
         assert (await owner.get(f"/api/v1{path}")).status_code == 404
     one = (await owner.get(f"/api/v1{key}")).json()
     assert (one["document"]["net_minor"], one["document"]["vat_minor"]) == (1255, 251)
@@ -54,8 +55,25 @@ async def test_from_the_run_to_the_reissued_invoice(db: Database, caller: Make) 
     again = await send(clerk, f"{key}/reissue")
     assert (again.status_code, again.json()["document"]["number"]) == (201, "1-INV-11-000002")
     assert again.json()["document"]["buyer"] == DETAILS
+    nowhere = await owner.get(f"/api/v1{key}/document.xml")
+    assert (nowhere.status_code, "has no country" in nowhere.json()["detail"]) == (409, True)
+    house = f"/api/v1/merchants/{HOUSE}/billing-details"
+    assert (await clerk.put(house, json={**DETAILS, "name": "The house"}, headers={"If-Match": '"0"'})).is_success
+    new_path = f"/merchants/{ALPHA}/documents/{again.json()['document']['document_id']}"
+    assert (await owner.get(f"/api/v1{new_path}/document.xml")).status_code == 409
+    assert (await send(clerk, f"{new_path}/void", {"reason": "no country"})).is_success
+    assert (await send(controller, f"{new_path}/void/approve")).is_success
+    last = (await send(clerk, f"{new_path}/reissue")).json()["document"]
+    for syntax, root in (("cii", b"CrossIndustryInvoice"), ("ubl", b"<Invoice")):
+        path = f"/api/v1/merchants/{ALPHA}/documents/{last['document_id']}/document.xml"
+        xml = [await owner.get(path, params={"syntax": syntax}) for _ in range(2)]
+        assert (xml[0].status_code, xml[0].headers["content-type"]) == (200, "application/xml"), xml[0].text
+        assert root in xml[0].content
+        assert last["number"].encode() in xml[0].content
+        assert xml[0].content == xml[1].content
+    assert (await owner.get(path, params={"syntax": "edifact"})).status_code == 422
     numbers = [one["number"] for one in (await owner.get("/api/v1/documents")).json()["items"]]
-    assert sorted(numbers) == ["1-INV-11-000001", "1-INV-11-000002"]
+    assert sorted(numbers) == ["1-INV-11-000001", "1-INV-11-000002", "1-INV-11-000003"]
     assert (await controller.get("/api/v1/proofs")).json()["ok"] is True
 
 

@@ -278,6 +278,8 @@ async def test_terms_holds_and_files_of_payouts_over_http(ops: httpx.AsyncClient
     account = {"currency": "EUR", "holder": "The house", "scheme": "iban", "number": "DE89 3704 0044 0532 0130 00"}
     assert (await send(checker, "/debtor-accounts", account)).status_code == 403
     assert (await send(maker, "/debtor-accounts", account)).json()["number"] == "DE89370400440532013000"
+    [told] = (await read(checker, "/debtor-accounts"))["accounts"]
+    assert (told["currency"], told["party"]["holder"], told["set_by"]) == ("EUR", "The house", "fay")
     file = (await send(maker, "/payout-files", {"currency": "EUR", "pay_on": NOW.date().isoformat()})).json()
     path = f"/payout-files/{file['file_id']}"
     assert (file["payouts"], file["total_minor"]) == (1, 9_940)

@@ -83,7 +83,8 @@ HAVING s.reserved_minor <> coalesce(sum(r.amount_minor) FILTER (WHERE r.state = 
 
 
 async def recycle(db: Database, key: str, backs: dict[int, int], *, to_funder: bool = False) -> None:
-    await db.write(WORKER, "test", reservations.recycle, key, backs, to_funder=to_funder)
+    taken = {(budget_id, key): minor for budget_id, minor in backs.items()}
+    await db.write(WORKER, "test", reservations.recycle, taken, to_funder=to_funder)
 
 
 async def cut(db: Database, key: str, under: str | None, minor: int, budget_ids: Sequence[int]) -> None:

@@ -58,19 +58,21 @@ REBATE = {**CUT, "trigger": OrderSettled(), "reward": gives(Credit())}
 VOUCHER = NextOrderVoucher(valid_days=30)
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
-    ({"reward": gives(VOUCHER)}, ["/reward/form"]),
     ({**REBATE, "reward": gives(VOUCHER)}, ["/reward/form"]),
-    ({"reward": gives(FeeReduction())}, ["/reward/form"]),
+    ({"trigger": OrderPlaced(), "reward": gives(VOUCHER)}, ["/trigger"]),
+    ({"trigger": OrderPlaced(), "reward": gives(FeeReduction())}, ["/trigger"]),
+    ({"reward": gives(FeeReduction()), "funding": (ByPlatform(), ByMerchant())}, ["/funding"]),
     ({**REBATE, "trigger": OrderPlaced()}, ["/trigger"]),
     ({"trigger": ListingPublished()}, ["/trigger"]),
+    ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": ToBoth(buyer_reward=gives(Credit()))}, ["/beneficiary"]),
-    ({"funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
+    ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({**REBATE, "window": WholePromotion()}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
-    ({**REBATE, "funding": (ByMerchant(),)}, ["/funding/0"]),
-    ({**REBATE, "qualify": Qualify(opt_in="from_opt_in")}, ["/qualify/opt_in"]),
+    ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in", "/funding/0"]),
+    ({**CUT, "funding": (ByPlatform(), ByMerchant())}, ["/qualify/opt_in"]),
     (
-        {"experiment": Experiment(salt="s", arms=(Arm(name="a"), Arm(name="b", reward=gives(VOUCHER))))},
+        {**REBATE, "experiment": Experiment(salt="s", arms=(Arm(name="a"), Arm(name="b", reward=gives(VOUCHER))))},
         ["/experiment/arms/1/reward/form"],
     ),
 ]
@@ -83,7 +85,10 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 
 @pytest.mark.parametrize(
     "changes", [{}, CUT, REBATE, {"trigger": CustomEvent(name="visit")}, {"funding": (ByPlatform(), ByMerchant())},
-                {"trigger": OrderPlaced()}, {**CUT, "funding": (ByPayer(contract="brand"),)}]
+                {"trigger": OrderPlaced()}, {"reward": gives(VOUCHER)}, {"reward": gives(FeeReduction())},
+                {**CUT, "funding": (ByPayer(contract="brand"),)},
+                {**CUT, "funding": (ByMerchant(),), "qualify": Qualify(opt_in="from_opt_in")},
+                {"funding": (ByPayer(contract="brand"), ByMerchant())}]
 )  # fmt: skip
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:
     terms = m.terms(**changes)
@@ -108,7 +113,7 @@ def _events() -> dict[type, Event]:
         buyer_id=1, region="n", since=NOW, orders=1, last_at=NOW, used={}, windows=0, words=frozenset({"SUMMER"})
     )  # fmt: skip
     seller = Seller(merchant_ref="m1", entity_id=1, zone="UTC", region="n", since=NOW)
-    of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2)
+    of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2, entity_id=1)
     settled = Settled(
         order_id=1, buyer_id=1, entity_id=1, currency="EUR", placed_at=NOW, settled_at=NOW, sold_at=NOW,
         changed_at=NOW, ordered=(line,), left=(line,), earlier={"order.settled": (3, 2)},
@@ -145,8 +150,8 @@ def test_an_attribute_that_checkout_does_not_know_is_named(attribute: str) -> No
 
 async def test_they_are_refused_as_a_draft_and_as_a_new_version(db: Database, clock: FixedClock) -> None:
     campaign, promotion = await m.live(db, clock)
-    wrong = m.terms(reward=gives(VOUCHER))
-    with pytest.raises(Invalid, match=r"terms.reward.form: vouchers for a next order are not issued yet"):
+    wrong = m.terms(**{**REBATE, "reward": gives(VOUCHER)})
+    with pytest.raises(Invalid, match=r"terms.reward.form: buyers are given credit"):
         await m.drafted(db, campaign, wrong)
     cmd = NewVersion(promotion_id=promotion.promotion_id, terms=wrong)
     with pytest.raises(Invalid, match=r"terms.reward.form"):
@@ -154,7 +159,7 @@ async def test_they_are_refused_as_a_draft_and_as_a_new_version(db: Database, cl
 
 
 _SPOIL = """
-UPDATE incentives.promotion_version SET terms = jsonb_set(terms, '{reward,form}', '{"as": "fee_reduction"}')
+UPDATE incentives.promotion_version SET terms = jsonb_set(terms, '{trigger}', '{"on": "listing.published"}')
 """
 
 
@@ -164,5 +169,5 @@ async def test_a_draft_from_before_is_refused_when_it_is_submitted(db: Database)
     campaign = await m.move_campaign(db, await m.drafted_campaign(db), Move.SUBMIT, Move.APPROVE)
     drafted = await m.drafted(db, campaign)
     await db.write(WORKER, "test", Tx.execute, _SPOIL)
-    with pytest.raises(Invalid, match="fees are not reduced yet"):
+    with pytest.raises(Invalid, match="nothing is paid for listings yet"):
         await m.move(db, drafted, Move.SUBMIT)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from incentives.budgets.model import Budget, Owner, Scope
 from incentives.grants.model import Grant, GrantState
-from incentives.grants.rewards import OWN, borne, is_reward, moves_minor, not_payable, taken_from
+from incentives.grants.rewards import OWN, borne, is_reward, moves_minor, taken_from
 from incentives.promotions.budgets import ask_for
 from incentives.rules.awards import Discount, Reward, ToBuyer
-from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, OrderPlaced, Terms, funder_name
+from incentives.rules.model import ByMerchant, ByPlatform, OrderPlaced, Terms, funder_name
 from tests.conftest import NOW
 from tests.incentives.market import TERMS, terms
 
@@ -83,8 +83,3 @@ def test_what_is_a_reward_of_merchants() -> None:
     assert is_reward(terms(trigger=OrderPlaced()))
     assert not is_reward(terms(beneficiary=ToBuyer()))
     assert not is_reward(terms(reward=Reward(amount=TERMS.reward.amount, form=Discount())))
-
-
-def test_what_a_payer_bears_is_named() -> None:
-    funding = (ByPlatform(), ByPayer(contract="brand"))
-    assert [pointer for pointer, _ in not_payable(terms(funding=funding))] == ["/funding/1"]

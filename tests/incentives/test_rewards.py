@@ -15,15 +15,14 @@ from incentives.budgets.model import Budget, Owner
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Band, Clawback, EveryN, Graduated, Limits, Reward
-from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, Measure, PerEvent, TotalBudget
+from incentives.rules.model import ByMerchant, ByPlatform, Measure, PerEvent, TotalBudget
 from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Invalid
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
-from tests.incentives.market import drafted, drafted_campaign, live, move, people, terms
+from tests.incentives.market import live, move, terms
 from tests.incentives.trade import WEEK, WEEKLY, day, look, refund, settle
 
 
@@ -251,10 +250,3 @@ async def test_a_rebate_per_order_shared_with_the_merchant_pays_the_platforms_pa
     await look(market)
     assert (await stands(market, promotion), await spent(market, promotion)) == ((50, 0, 50), 75)
     await check_books(market)
-
-
-async def test_a_payer_cannot_bear_a_reward(market: Database) -> None:
-    await people(market)
-    campaign = await drafted_campaign(market)
-    with pytest.raises(Invalid, match="payer cannot bear"):
-        await drafted(market, campaign, terms(funding=(ByPlatform(), ByPayer(contract="brand"))))

@@ -161,7 +161,7 @@ async def test_what_merchants_do_moves_their_leads_on(db: Database) -> None:
 async def test_economics_over_http(db: Database, caller: Make) -> None:
     await spend(db)
     growth = await caller("greta", "growth")
-    asked = {"from": "2018-09-01", "to": "2018-10-01", "currency": "EUR"}
+    asked = {"from_on": "2018-09-01", "to_on": "2018-10-01", "currency": "EUR"}
     answer = await growth.get("/api/v1/channel-economics", params=asked)
     assert answer.json()["total"]["spent_minor"] == 104_000
     refused = await growth.get("/api/v1/channel-economics", params={**asked, "currency": "XXX"})

@@ -63,7 +63,9 @@ async def test_a_visit_over_http(db: Database, caller: Make, clock: FixedClock) 
     assert (await who.rolf.get(f"/api/v1/leads/{lead}/sites")).status_code == 404
     assert (await send(who.rolf, "/visits", {"lead_id": lead, "planned_at": NOW.isoformat()})).status_code == 404
     other = {"lead_id": lead, "planned_at": NOW.isoformat(), "rep_id": who.org.rolf.user_id}
-    assert (await send(who.rita, "/visits", other)).status_code == 403
+    for planner in (who.rita, who.nina, who.greta):
+        refused = await send(planner, "/visits", other)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/rep_id")
     visit = await done(who.nina, "/visits", {**other, "rep_id": who.org.rita.user_id})
     path = f"/visits/{visit['visit_id']}"
     assert await who.see("/visits") == NORTHERN
@@ -116,7 +118,7 @@ async def test_commission_over_http(db: Database, caller: Make) -> None:
     path = f"/agents/{own['agent_id']}"
     [earned] = (await who.rita.get(f"/api/v1{path}/commissions")).json()["items"]
     assert (earned["earned_minor"], earned["state"], earned["merchant_id"]) == (20_000, "open", 1)
-    asked = {"from": "2018-09-01", "to": "2018-10-01"}
+    asked = {"from_on": "2018-09-01", "to_on": "2018-10-01"}
     statement = (await who.rita.get(f"/api/v1{path}/statement", params=asked)).json()
     assert statement["balances"][0]["closing_minor"] == 20_000
     for other in (who.rolf, who.sue):
@@ -169,6 +171,6 @@ async def test_merchants_see_none_of_it(db: Database, caller: Make) -> None:
         alice = await caller(f"alice {role}", role, merchant_id=1)
         for path in ("visits", "fairs", "lead-tasks", "agents", "agent-plans", "referrals", "referral-codes",
                      "referral-programmes", "team-comparison", "merchant-growth"):  # fmt: skip
-            asked = {"from": "2018-09-01", "to": "2018-10-01", "currency": "EUR"}
+            asked = {"from_on": "2018-09-01", "to_on": "2018-10-01", "currency": "EUR"}
             params = asked if path in {"team-comparison", "merchant-growth"} else {}
             assert (await alice.get(f"/api/v1/{path}", params=params)).status_code == 403, path

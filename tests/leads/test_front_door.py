@@ -80,7 +80,7 @@ async def test_a_form_becomes_a_merchant_with_a_known_cost(db: Database, caller:
     assert {each["model"]: each["locked"] for each in shares} == dict.fromkeys(
         ("first", "last", "linear", "owner", "position"), True
     )
-    asked = {"from": "2018-09-01", "to": "2018-10-01", "currency": "EUR", "attribution": "first"}
+    asked = {"from_on": "2018-09-01", "to_on": "2018-10-01", "currency": "EUR", "attribution": "first"}
     [form] = (await growth.get("/api/v1/channel-economics", params=asked)).json()["channels"]
     assert (form["cac_paid_minor"], form["activated_ppm"]) == (25_000, 1_000_000)
     found = (await rita.get("/api/v1/funnels/platform")).json()

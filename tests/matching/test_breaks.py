@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from billing.breaks import store
-from billing.breaks.model import AGES, Break, BreakKind, age_class, respond_within
+from billing.breaks.model import AGES, Break, BreakKind, BreakState, age_class, respond_within
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
 from billing.matching.model import Book, FeeLine, ItemKind
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.match_by_hand import approve_fees, propose_fees
+from marketplace.flows.bank.work_breaks import SayOfBreak, accept, approve_break
 from tests.matching.items import DAY, add_items, ours, theirs
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, tomorrow
 from tests.payments.market import MERCHANTS, add_merchants
@@ -154,6 +155,72 @@ async def test_fees_that_are_agreed_later_count_for_lines_of_their_days(market: 
     await tomorrow(market)
     await matched(market)
     assert [one.detail for one in await found(market)] == ["fee 180 of B, agreed 165"]
+
+
+async def agreed(db: Database) -> Break:
+    """The one break, accepted by two people."""
+    await matched(db)
+    [one] = await found(db)
+    say = SayOfBreak(break_id=one.break_id, words="known")
+    await db.write(WORKER, "fay", accept, say)
+    return await db.write(WORKER, "col", approve_break, say)
+
+
+async def moved(tx: Tx, what: str) -> None:
+    await tx.execute(f"UPDATE billing.match_item SET {what} WHERE side = 'ours'")
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        ("amount_minor = 850", K.AMOUNT),
+        ("currency = 'USD'", K.CURRENCY),
+        ("keys = '{Y}', reference = 'Y'", K.MISSING_INTERNAL),
+    ],
+)
+async def test_what_was_accepted_is_open_anew_when_it_is_another_thing(
+    market: Database, what: str, kind: BreakKind
+) -> None:
+    """Another amount, another kind; accepted was what two people had seen, and nothing else."""
+    await add_items(market, [theirs(700, "X"), ours(800, "X")])
+    before = await agreed(market)
+    await matched(market)
+    assert (await found(market))[0].state is BreakState.ACCEPTED
+    await tomorrow(market)
+    await market.write(WORKER, "test", moved, what)
+    await matched(market)
+    [after] = [one for one in await found(market) if one.break_id == before.break_id]
+    assert (after.kind, after.state, after.asked_by, after.decided_by) == (kind, BreakState.OPEN, None, None)
+    assert (after.reason, after.overdue) == ("", False)
+    async with market.read(WORKER) as tx:
+        [*_, last] = await store.list_steps(tx, before.break_id)
+    assert (last.what, last.detail["was"]) == ("turned", "accepted")
+
+
+async def test_what_was_accepted_is_open_anew_with_another_counterpart(market: Database) -> None:
+    await add_items(market, [theirs(700, "X"), ours(800, "X")])
+    before = await agreed(market)
+    await market.write(WORKER, "test", moved, "keys = '{}', reference = 'gone'")
+    await add_items(market, [ours(800, "X", sort_key="another")])
+    await matched(market)
+    [after] = [one for one in await found(market) if one.break_id == before.break_id]
+    assert (after.kind, after.amount_minor, after.state) == (K.AMOUNT, -100, BreakState.OPEN)
+    assert after.other_id != before.other_id
+
+
+async def test_what_is_not_due_yet_is_never_overdue(market: Database) -> None:
+    later = TODAY + timedelta(days=40)
+    await add_items(market, [ours(700, "X", day=TODAY, expected_on=later)])
+    await matched(market)
+    await tomorrow(market, 40)
+    [early] = await found(market)
+    assert (early.kind, early.overdue) == (K.EXPECTED, False)
+    await tomorrow(market, 1)
+    await matched(market)
+    [late] = await found(market)
+    assert (late.kind, late.overdue) == (K.MISSING_EXTERNAL, False)
+    await tomorrow(market, 6)
+    assert [one.overdue for one in await found(market)] == [True]
 
 
 def test_ages_and_answers() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -36,10 +37,12 @@ from marketplace.flows.payouts.pay_merchants import ReturnPayout, return_payout
 from tests.billing.market import check_books
 from tests.billing.test_payouts import confirm, instructed
 from tests.builders import ENTITY, HOUSE
+from tests.matching.items import add_items, ours, theirs
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, open_items
-from tests.payments.market import balances
+from tests.payments.market import add_merchants, balances
 
 DAY = date(2018, 6, 4)
+BANK: dict[str, Any] = {"book": Book.BANK}
 
 
 async def one_each(db: Database) -> tuple[Item, Item]:
@@ -98,6 +101,62 @@ async def test_a_group_is_taken_back_and_nothing_that_was_booked_is_lost(db: Dat
     assert [one.stage for one in await groups(db)] == [Stage.MANUAL, Stage.UNMATCH, Stage.MANUAL]
     assert (await balances(db, HOUSE))[1010, 0] == theirs.amount_minor
     await check_books(db)
+
+
+@pytest.mark.parametrize(
+    ("lines", "items", "stage"),
+    [
+        ([theirs(500, "A", **BANK)], [ours(500, "A", **BANK)], Stage.EXACT),
+        ([theirs(500, "A")], [ours(500, "A")], Stage.EXACT),
+        ([theirs(499, "A", **BANK)], [ours(500, "A", **BANK)], Stage.EXPLAINED),
+        ([theirs(900, "S", **BANK)], [ours(m, f"S{m}", batch_ref="S", **BANK) for m in (400, 500)], Stage.BATCH),
+        ([theirs(900, "", party="P", **BANK)], [ours(m, f"S{m}", party="P", **BANK) for m in (400, 500)], Stage.SUBSET),
+        ([theirs(900, "", party="P", words="INV7", **BANK)], [ours(900, "INV7", party="P", **BANK)], Stage.LIKELY),
+    ],
+)
+async def test_what_a_person_took_apart_no_rule_brings_together(
+    db: Database, lines: list[dict[str, Any]], items: list[dict[str, Any]], stage: Stage
+) -> None:
+    await db.write(WORKER, "test", add_merchants)
+    await add_items(db, [*lines, *items])
+    await matched(db)
+    [group] = await groups(db)
+    assert group.stage is stage
+    back = await db.write(WORKER, "fay", propose_unmatch, group.group_id, "another's")
+    await db.write(WORKER, "col", approve_match, back.proposal_id)
+    for _ in range(2):
+        found = (await matched(db)).found
+        assert not any(found.get(name) for name in Stage), found
+    apart = {item.item_id: item.apart for item in await open_items(db)}
+    assert apart == {**dict.fromkeys(group.theirs, group.ours), **dict.fromkeys(group.ours, group.theirs)}
+    kinds = {one.kind for one in await live_breaks(db)}
+    assert kinds <= {BreakKind.MISSING_INTERNAL, BreakKind.UNIDENTIFIED_RECEIPT, BreakKind.MISSING_EXTERNAL}, kinds
+    async with db.read(WORKER) as tx:
+        said = [why for one in await suggest(tx, group.theirs[0]) for why in one.reasons]
+    if stage is not Stage.BATCH and stage is not Stage.SUBSET:
+        assert "a person took these apart" in said
+    again = ProposeMatch(theirs=group.theirs, ours=group.ours, reason="they do belong together")
+    proposal = await db.write(WORKER, "fay", propose_match, again)
+    await db.write(WORKER, "col", approve_match, proposal.proposal_id)
+    assert await open_items(db) == []
+    await check_books(db)
+
+
+async def test_what_was_taken_apart_finds_its_right_match(db: Database) -> None:
+    """Two payments of one reference and amount: the line goes to the other one, and its item to the next line."""
+    await db.write(WORKER, "test", add_merchants)
+    await add_items(db, [theirs(500, "A", sort_key="t1"), ours(500, "A", sort_key="o1")])
+    await matched(db)
+    [group] = await groups(db)
+    back = await db.write(WORKER, "fay", propose_unmatch, group.group_id, "another's")
+    await db.write(WORKER, "col", approve_match, back.proposal_id)
+    await add_items(db, [theirs(500, "A", sort_key="t2"), ours(500, "A", sort_key="o2")])
+    for _ in range(2):
+        await matched(db)
+    assert await open_items(db) == []
+    made = [(one.theirs, one.ours) for one in await groups(db) if one.stage is Stage.EXACT]
+    assert len(made) == 3
+    assert made.count((group.theirs, group.ours)) == 1
 
 
 async def test_two_people_match_the_same_line_at_once(db: Database) -> None:

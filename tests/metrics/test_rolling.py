@@ -5,14 +5,18 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
+import pytest
+
+from demand.changes.store import note_change
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import STAFF, WORKER, Database
+from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.acquisition.show_funnel import ShowFunnel, show_funnel
 from marketplace.flows.acquisition.work_leads import merge_leads
 from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.proofs.verify_metrics import PROOFS
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
+from marketplace.flows.steering import roll_metrics_sql as rolling
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from marketplace.flows.steering.show_metrics import AskMetrics, MetricFigures, show_metrics, show_tree
 from supply.leads.model import Model
@@ -142,6 +146,33 @@ async def test_an_order_that_changes_while_figures_are_made_is_counted_the_next_
     await proved(db)
     week: Any = {"from_on": MONDAY, "to_on": MONDAY + timedelta(days=7)}
     assert await shown(db, "placed_orders", **week) == {"placed_orders": 2}
+
+
+async def test_a_day_is_counted_once_for_all_its_changes(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,300 changes of two orders of one day, among those of another merchant: two days of sale, two of delivery."""
+    await db.write(WORKER, "test", add_market, [1, 2])
+    sales = [sale(1, 1, MONDAY, 10_000), sale(1, 2, MONDAY, 2_000), sale(2, 3, MONDAY, 500)]
+    await db.write(WORKER, "test", add_orders, sales)
+    await roll_metrics(db, "worker")
+
+    async def change(tx: Tx) -> None:
+        for number in range(1_300):
+            await note_change(tx, 1 + number % 2, 3 if number % 2 else 1 + number % 4 // 2)
+
+    await db.write(WORKER, "test", change)
+    counted: list[tuple[int, date]] = []
+    roll_days = rolling.ROLL_DAYS
+    execute = Tx.execute
+
+    async def watched(tx: Tx, statement: Any, bound: Any = None) -> Any:
+        if statement is roll_days:
+            counted.extend(zip(bound["merchants"], bound["days"], strict=True))
+        return await execute(tx, statement, bound)
+
+    monkeypatch.setattr(Tx, "execute", watched)
+    assert (await roll_metrics(db, "worker")).changes == 1_300
+    assert sorted(counted) == [(each, MONDAY + timedelta(days=after)) for each in (1, 2) for after in (0, 2)]
+    await proved(db)
 
 
 async def test_the_funnel_is_the_same_counted_and_read_one_by_one(db: Database) -> None:

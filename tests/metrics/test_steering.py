@@ -104,7 +104,8 @@ async def test_a_goal_divided_over_a_team_and_its_reps(db: Database) -> None:
     [
         ({"metric": "aov"}, "not the sum of its days"),
         ({"metric": "completed_orders", "territory_id": 5}, "not measured of a team"),
-        ({"metric": "leads", "territory_id": 5}, "no such team"),
+        ({"metric": "leads", "territory_id": 5}, "there is no territory 5"),
+        ({"metric": "leads", "rep_id": 5}, "there is no rep 5"),
         ({"owner": "nobody"}, "owner"),
         ({"on": date(1, 1, 1)}, "on:"),
     ],
@@ -113,6 +114,34 @@ async def test_goals_that_are_none(db: Database, values: dict[str, Any], refusal
     await db.write(WORKER, "test", add_market, [1])
     with pytest.raises(AppError, match=refusal):
         await db.write(WORKER, "operator", set_goal, goal(**values))
+
+
+async def test_everything_that_is_wrong_is_said_at_once(db: Database) -> None:
+    await db.write(WORKER, "test", add_market, [1])
+
+    def wrong(refused: pytest.ExceptionInfo[Invalid]) -> list[str]:
+        return [each["pointer"] for each in refused.value.extra["errors"]]
+
+    cmd = goal(metric="aov", on=date(1, 1, 1), owner="nobody", rep_id=5, currency="XXX")
+    with pytest.raises(Invalid, match="5 errors in all") as refused:
+        await db.write(WORKER, "operator", set_goal, cmd)
+    assert wrong(refused) == ["/metric", "/on", "/owner", "/rep_id", "/currency"]
+    alert = SetAlert(
+        name="few", metric="none", grain=Grain.DAY, compared=Compared.VALUE, side=BoundSide.BELOW, bound=3,
+        clear_bound=2, owner="nobody", guards="nothing", entity_id=77,
+    )  # fmt: skip
+    with pytest.raises(Invalid) as refused:
+        await db.write(WORKER, "operator", set_alert, alert)
+    assert wrong(refused) == ["/metric", "/guards", "/clear_bound", "/owner", "/entity_id"]
+    decisions = (
+        ReviewDecision(decision="a", owner="operator", due_on=date(2018, 9, 7)),
+        ReviewDecision(decision="b", owner="nobody", due_on=date(2018, 8, 7), metric="none"),
+    )
+    with pytest.raises(Invalid) as refused:
+        await db.write(WORKER, "operator", hold_review, HoldReview(
+            on=date(2018, 9, 1), causes="", learned="", decisions=decisions
+        ))  # fmt: skip
+    assert wrong(refused) == ["/decisions/1/owner", "/decisions/1/metric", "/decisions/1/due_on"]
 
 
 async def test_a_goal_is_set_once_and_a_month_is_no_sum_of_weeks(db: Database) -> None:

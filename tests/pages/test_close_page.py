@@ -26,6 +26,8 @@ async def test_a_month_is_closed_and_reopened_on_its_page(fresh: Database, tmp_p
         month = await tx.scalar("SELECT to_char(min(from_on), 'YYYY-MM') FROM billing.billing_run")
     page, deeds = f"/finance/close?entity=1&month={month}", f"/finance/close/1/{month}"
     async with browser_of(fresh, tmp_path, "finance") as maker, browser_of(fresh, tmp_path, "admin") as checker:
+        html = (await maker.get("/finance/close?entity=1")).text
+        assert f'<option value="{month}">' in html, "a month that is not closed is offered, though it is not the last"
         assert "Open" in plain((await maker.get(page)).text)
         moved = await send(maker, page, f"{deeds}/soft_close")
         assert moved.status_code == 303, plain(moved.text)
@@ -47,6 +49,7 @@ async def test_a_month_is_closed_and_reopened_on_its_page(fresh: Database, tmp_p
         html = (await checker.get(closed.headers["location"])).text
         assert "The month is closed and sealed." in html
         assert re.search(r"SHA-256 [0-9a-f]{64}", html)
+        assert f'<option value="{month}">' not in (await maker.get("/finance/close?entity=1")).text
         asked = await send(maker, page, f"{deeds}/ask_reopening", reason="a fee was forgotten")
         assert asked.status_code == 303, plain(asked.text)
         assert (await send(maker, page, f"{deeds}/final/reopen")).status_code == 403

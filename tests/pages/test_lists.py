@@ -106,3 +106,23 @@ def test_a_listing_says_itself_in_addresses() -> None:
 def test_no_cell_of_a_file_is_a_formula() -> None:
     answer = csv_file("x", ["a"], [["=1+1", "@cmd", "-5", Amount("-5.00"), "fine", None, 7]])
     assert answer.content.splitlines()[1] == "'=1+1,'@cmd,'-5,-5.00,fine,,7"
+
+
+@pytest.mark.parametrize(
+    ("login", "path"),
+    [
+        ("merchant", "/merchant?on="),
+        ("merchant", "/merchant/orders?first=&last=&state="),
+        ("ops", "/ops?on="),
+        ("ops", "/ops/merchants?on="),
+        ("ops", "/ops/steering?on="),
+        ("finance", "/audit?actor=&subject=&first=&last="),
+        ("finance", "/finance/close?month="),
+    ],
+)
+async def test_a_filter_that_is_sent_empty_filters_nothing(sign_in: SignIn, login: str, path: str) -> None:
+    assert (await (await sign_in(login)).get(path)).status_code == 200
+
+
+async def test_a_day_with_none_beyond_it_is_refused(sign_in: SignIn) -> None:
+    assert (await (await sign_in("finance")).get("/audit?last=9999-12-31")).status_code == 422

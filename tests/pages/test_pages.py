@@ -15,7 +15,7 @@ from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
-from tests.pages.finance_pages import RECONCILED
+from tests.pages.finance_pages import APPROVALS, FINANCE_PAGES, PAYER_PAGES
 from tests.pages.people_pages import PEOPLE_PAGES
 
 PAGES_MAX = 120
@@ -90,14 +90,14 @@ PAGES: dict[str, set[UserRole] | None] = {
     "POST /finance/runs": FINANCE,
     "POST /finance/runs/{run_id}/{step}": FINANCE,
     "POST /finance/runs/{run_id}/reverse": {UserRole.CONTROLLER, UserRole.ADMIN},
-    "GET /finance/approvals": FINANCE,
-    "POST /finance/approvals/{kind}/{merchant_id}/{proposal_id}/approve": FINANCE,
-    "POST /finance/approvals/{kind}/{merchant_id}/{proposal_id}/reject": FINANCE,
+    **{deed.replace(" ", " /finance"): FINANCE for deed in APPROVALS},
+    **{deed.replace(" ", " /ops"): OPS for deed in APPROVALS},
     "GET /finance/accounts/{code}": FINANCE,
     "GET /finance/reconciliation": FINANCE,
     "GET /finance/purchases/{order_ref}": FINANCE,
     "GET /finance/proofs": FINANCE,
-    **dict.fromkeys(RECONCILED, FINANCE),
+    **dict.fromkeys(FINANCE_PAGES, FINANCE),
+    **{page: {UserRole.PAYER} for page in PAYER_PAGES},
     "GET /finance/close": FINANCE,
     "POST /finance/close/{entity}/{month}/{deed}": FINANCE,
     "POST /finance/close/{entity}/{month}/final/{deed}": {UserRole.CONTROLLER, UserRole.ADMIN},

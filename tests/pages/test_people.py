@@ -177,7 +177,9 @@ async def test_staff_view_as_a_merchant_and_change_nothing(app: Litestar, market
         answer = await send(browser, page, f"{page}/view-as", reason="asked about the payout")
         assert answer.headers["location"] == "/merchant"
         home = (await browser.get("/merchant")).text
-        assert f"as merchant {MINE} sees them" in plain(home)
+        async with market.read(STAFF) as tx:
+            name = await tx.scalar("SELECT name FROM supply.merchant WHERE merchant_id = :merchant", merchant=MINE)
+        assert f"as merchant {name} sees them" in plain(home)
         assert Page(home).faults == []
         assert (await browser.get("/merchant/statements")).status_code == 200
         assert (await browser.get("/finance")).status_code == 403

@@ -22,6 +22,8 @@ from billing.documents.model import State as DocumentState
 from billing.ledger.chart import Account
 from billing.matching.model import Book, ItemKind, ResidueKind, Side, Stage
 from billing.matching.tables import match_proposal
+from billing.payers.tables import payer_claim_line
+from billing.payers.terms import PAYER_KINDS, CapPeriod, Pays
 from billing.payments.tables import payment_part
 from billing.periods.checks_sql import CHECKS
 from billing.periods.model import CheckState, PeriodState
@@ -39,6 +41,7 @@ from incentives.experiments.guardrails import Name as Guardrail
 from marketplace.consoles.approvals import Kind
 from marketplace.consoles.finance_breaks import Deed as BreakDeed
 from marketplace.consoles.finance_workbench import REASONS
+from marketplace.consoles.payers_queries import BUCKETS
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
 from marketplace.flows.books.check_period import AT_ALL_TIMES
@@ -158,6 +161,12 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "guardrail": {*get_args(Guardrail)},
         "break_state": {str(state) for state in BreakState},
         "break_do": {str(deed) for deed in BreakDeed} - {"approve"},
+        "payer_kind": set(PAYER_KINDS),
+        "payer_pays": set(get_args(Pays)),
+        "cap_period": set(get_args(CapPeriod)),
+        "claim_age": set(BUCKETS),
+        "claim_source": states(payer_claim_line, "source"),
+        "rejection_kind": {"rejected", "reclaimed"},
         "file_state": {str(state) for state in BankFileState},
         "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
     }

@@ -57,6 +57,7 @@ async def reserve(tx: Tx, key: CapKey, cap_period: CapPeriod, shard: int, amount
     slack = await _slack(tx, key, shard)
     free = limit - await _granted(tx, key)
     if slack + free < amount_minor:
+        await _hold_leases(tx, key)
         await tx.execute(
             f"UPDATE billing.payer_lease SET granted_minor = used_minor WHERE {_KEY} AND granted_minor > used_minor",
             key.bound,
@@ -71,6 +72,20 @@ async def reserve(tx: Tx, key: CapKey, cap_period: CapPeriod, shard: int, amount
         )
     await _note_leased(tx, key)
     return enough and await _take(tx, key, shard, amount_minor)
+
+
+async def hold(tx: Tx, key: CapKey, cap_period: CapPeriod) -> int:
+    """Let nobody else take from a cap, or give back to it, until this transaction ends; returns what it still gives."""
+    limit = await _hold_centre(tx, key, cap_period)
+    return limit - await _hold_leases(tx, key)
+
+
+async def _hold_leases(tx: Tx, key: CapKey) -> int:
+    """Hold all leases, in their order; returns what is used of them."""
+    rows = await tx.rows(
+        f"SELECT used_minor FROM billing.payer_lease WHERE {_KEY} ORDER BY shard FOR UPDATE", **key.bound
+    )
+    return sum(row.used_minor for row in rows)
 
 
 async def _take(tx: Tx, key: CapKey, shard: int, amount_minor: int) -> bool:

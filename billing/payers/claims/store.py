@@ -17,7 +17,10 @@ FEE = "claim"
 
 
 class PayerClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim, in minor units. rejected_minor and remitted_minor are of share, fee and VAT together."""
+    """A claim, in minor units. rejected_minor and remitted_minor are of share, fee and VAT together.
+
+    accepted_at: since when the payer says that what is open is right.
+    """
 
     payer_id: int
     claim_id: int
@@ -36,6 +39,8 @@ class PayerClaim(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date
     dunning_level: int
     sent_at: datetime
+    accepted_at: datetime | None = None
+    accepted_by: str | None = None
 
     @property
     def open_minor(self) -> int:
@@ -75,6 +80,17 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     fee_minor: int
     reason: str
     booked_on: date
+
+
+class Remittance(msgspec.Struct, frozen=True, kw_only=True):
+    """A payer's money for a claim; bank_ref: the bank's name of it."""
+
+    remittance_id: int
+    claim_id: int
+    bank_ref: str
+    currency: str
+    amount_minor: int
+    received_on: date
 
 
 _CLAIM = ", ".join(PayerClaim.__struct_fields__)
@@ -203,6 +219,37 @@ async def add_remittance(
     await tx.execute(insert(payer_remittance), row)
 
 
+async def note_accepted(tx: Tx, claim: PayerClaim) -> PayerClaim:
+    """Note that the payer agrees with a locked claim."""
+    await tx.execute(
+        """
+        UPDATE billing.payer_claim SET accepted_at = :now, accepted_by = :actor
+        WHERE payer_id = :payer AND claim_id = :claim
+        """,
+        {"now": tx.now, "actor": tx.actor, "payer": claim.payer_id, "claim": claim.claim_id},
+    )
+    return msgspec.structs.replace(claim, accepted_at=tx.now, accepted_by=tx.actor)
+
+
+async def list_remittances(
+    tx: Tx, payer_id: int, *, claim_id: int | None = None, limit: int, after: int | None = None
+) -> list[Remittance]:
+    """At most `limit` payments of a payer, the newest first, those behind the id `after`: for one claim or for all."""
+    rows = await tx.rows(
+        f"""
+        SELECT {", ".join(Remittance.__struct_fields__)} FROM billing.payer_remittance
+        WHERE payer_id = :payer AND (CAST(:claim AS bigint) IS NULL OR claim_id = :claim)
+          AND (CAST(:after AS bigint) IS NULL OR remittance_id < :after)
+        ORDER BY remittance_id DESC LIMIT :limit
+        """,
+        payer=payer_id,
+        claim=claim_id,
+        after=after,
+        limit=limit,
+    )
+    return [Remittance(**row._mapping) for row in rows]
+
+
 async def remittance_of(tx: Tx, payer_id: int, claim_id: int, bank_ref: str) -> int:
     """The id of the money that came for a claim under the bank's reference."""
     found: int = await tx.scalar(
@@ -236,15 +283,19 @@ async def add_rejection(
     return rejection
 
 
-async def list_rejections(tx: Tx, payer_id: int, *, limit: int, after: int | None = None) -> list[Rejection]:
-    """At most `limit` rejections and re-claims of a payer, the newest first, those behind the id `after`."""
+async def list_rejections(
+    tx: Tx, payer_id: int, *, claim_id: int | None = None, limit: int, after: int | None = None
+) -> list[Rejection]:
+    """At most `limit` rejections and re-claims, the newest first, those behind the id `after`."""
     rows = await tx.rows(
         f"""
         SELECT {", ".join(Rejection.__struct_fields__)} FROM billing.payer_rejection
-        WHERE payer_id = :payer AND (CAST(:after AS bigint) IS NULL OR rejection_id < :after)
+        WHERE payer_id = :payer AND (CAST(:claim AS bigint) IS NULL OR claim_id = :claim)
+          AND (CAST(:after AS bigint) IS NULL OR rejection_id < :after)
         ORDER BY rejection_id DESC LIMIT :limit
         """,
         payer=payer_id,
+        claim=claim_id,
         after=after,
         limit=limit,
     )

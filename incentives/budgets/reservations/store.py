@@ -2,8 +2,8 @@
 
 A grant takes from one shard of each of its budgets in one statement. Where that is short, all shards are held and what
 is left decides, so that nothing is refused that could have been given. Locks are taken in the order of budget, period
-and shard; so whoever reserves does so once in a transaction, for all its grants together, and after it has committed or
-released others.
+and shard, after those of payers' caps; so whoever reserves does so once in a transaction, for all its grants together,
+and who gives back besides holds them before (`hold`).
 """
 
 from collections import defaultdict
@@ -324,13 +324,27 @@ async def _move(tx: Tx, budget_id: int, keys: Sequence[str], then: str) -> int:
     return moved
 
 
-async def recycle(tx: Tx, key: str, backs: Mapping[int, int], *, to_funder: bool = False) -> None:
-    """Take back a part of a committed grant: `backs` says how much of it to which budget.
+async def hold(tx: Tx, budget_ids: Iterable[int]) -> None:
+    """Hold all shards of budgets, for what gives back to some of them and then takes from others."""
+    await tx.execute(
+        """
+        SELECT n FROM incentives.budget_shard WHERE budget_id = ANY(:budgets)
+        ORDER BY budget_id, period_from, n FOR UPDATE
+        """,
+        {"budgets": sorted(set(budget_ids))},
+    )
+
+
+async def recycle(tx: Tx, backs: Mapping[tuple[int, str], int], *, to_funder: bool = False) -> None:
+    """Take back parts of committed grants: `backs` says how much, by budget and key.
 
     It can be given again; with to_funder the limit sinks with it, because whoever gave it wants it back. More than was
     committed cannot be taken back.
     """
-    for budget_id, minor in sorted(backs.items()):
+    if len(backs) > 1:
+        for budget_id in sorted({budget_id for budget_id, _ in backs}):
+            await hold_keys(tx, [budget_id], [key for each, key in backs if each == budget_id])
+    for (budget_id, key), minor in sorted(backs.items()):
         await tx.execute(
             """
             WITH back AS (

@@ -53,16 +53,20 @@ async def vouchers_of(tx: Tx, role: Role, party_id: int, *, limit: int, before: 
     return [msgspec.convert(dict(row._mapping), Voucher) for row in rows]
 
 
-async def use(tx: Tx, role: Role, party_id: int, voucher_id: int, used_for: str) -> Voucher:
-    """Use a voucher for an order, once. Raises Conflict for one that is used, void or expired."""
+async def use(
+    tx: Tx, role: Role, party_id: int, voucher_id: int, used_for: str, *, at: datetime | None = None
+) -> Voucher:
+    """Use a voucher for an order of that instant, by default now, once. Raises Conflict for one that is used, void or
+    expired by then."""
     row = await tx.row(
         f"""
         UPDATE incentives.{role}_voucher SET state = 'used', used_for = :used_for, changed_at = :now
-        WHERE {role}_id = :party AND voucher_id = :voucher AND state = 'issued' AND expires_at > :now
+        WHERE {role}_id = :party AND voucher_id = :voucher AND state = 'issued' AND expires_at > :at
         RETURNING {_columns(role)}
         """,
         used_for=used_for,
         now=tx.now,
+        at=at or tx.now,
         party=party_id,
         voucher=voucher_id,
     )

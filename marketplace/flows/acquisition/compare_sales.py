@@ -212,4 +212,4 @@ async def compare_merchants(
 def _check(from_on: date, to_on: date, currency: str) -> None:
     check_currency(currency)
     if to_on <= from_on:
-        raise Invalid("to: must lie after `from`", field="to")
+        raise Invalid("to_on: must lie after from_on", field="to_on")

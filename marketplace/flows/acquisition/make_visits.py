@@ -28,7 +28,7 @@ _WRONG_MAX = timedelta(days=366)
 
 
 class PlanVisit(msgspec.Struct, frozen=True, kw_only=True):
-    """rep_id None: who plans it, or else who holds the lead."""
+    """rep_id: who is to go, which is who holds the lead; None says the same."""
 
     lead_id: int
     planned_at: datetime
@@ -87,18 +87,14 @@ async def add_site(tx: Tx, lead_id: int, name: str, place: Place, seller: int | 
 
 
 async def plan_visit(tx: Tx, cmd: PlanVisit, seller: int | None = None) -> Visit:
-    """Plan a visit, also for somebody else of the territory that one manages. Raises Invalid, NotFound, Forbidden."""
+    """Plan a visit of the rep who holds the lead; who manages the territory may, too. Raises Invalid, NotFound."""
     if not tx.now - _BEHIND <= cmd.planned_at <= tx.now + _AHEAD:
         raise Invalid("planned_at: is within the next year", pointer="/planned_at")
     held = await lock_own(tx, cmd.lead_id, seller)
     check_alive(held)
-    rep_id = cmd.rep_id or seller or held.owner_id
-    if rep_id is None:
-        raise Invalid("rep_id: say who is to go", pointer="/rep_id")
-    if seller not in {None, rep_id} and not await territories.manages(tx, seller or 0, held.territory_id):
-        raise Forbidden("a rep plans visits of its own")
-    await territories.get_rep(tx, rep_id)
-    return await store.add_visit(tx, store.blank(tx, held.lead_id, rep_id, planned_at=cmd.planned_at))
+    if held.owner_id is None or cmd.rep_id not in {None, held.owner_id}:
+        raise Invalid("rep_id: a lead is visited by the rep who holds it", pointer="/rep_id")
+    return await store.add_visit(tx, store.blank(tx, held.lead_id, held.owner_id, planned_at=cmd.planned_at))
 
 
 async def cancel_visit(tx: Tx, visit_id: int, seller: int | None = None) -> Visit:
@@ -108,8 +104,13 @@ async def cancel_visit(tx: Tx, visit_id: int, seller: int | None = None) -> Visi
 
 
 async def check_in(tx: Tx, cmd: CheckIn, rep_id: int) -> Visit:
-    """The rep is at the place. Raises NotFound for another one's visit, Conflict, Invalid."""
+    """The rep is at the place. Raises NotFound for another one's visit, Conflict, Invalid.
+
+    A rep that has lost the lead since it planned the visit is refused.
+    """
     held = await _lock_own(tx, cmd.visit_id, rep_id, VisitState.PLANNED)
+    if (await leads.get_lead(tx, held.lead_id)).owner_id != rep_id:
+        raise Conflict(f"lead_id: lead {held.lead_id} is not the rep's any more")
     skew, at = _instant(tx, cmd.sent_at, cmd.fix)
     return await store.change_visit(
         tx, held, state=VisitState.OPEN, in_at=at, in_latitude_udeg=cmd.fix.place.latitude_udeg,

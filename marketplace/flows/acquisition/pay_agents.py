@@ -196,7 +196,7 @@ async def _book(tx: Tx, of: AgentCommission, agent: Agent, change: int, house_id
 async def read_statement(tx: Tx, agent_id: int, from_on: date, to_on: date) -> AgentStatement:
     """What an agent was owed, earned, gave back and was paid, by the house's books. Raises NotFound, Invalid."""
     if to_on <= from_on:
-        raise Invalid("to: must lie after `from`", field="to")
+        raise Invalid("to_on: must lie after from_on", field="to_on")
     agent = await store.get_agent(tx, agent_id)
     sums: dict[str, dict[str, int]] = {}
     for row in await sql.ledger_of(tx, agent.provider_id, from_on, to_on):

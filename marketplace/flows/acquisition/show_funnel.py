@@ -56,7 +56,7 @@ async def show_funnel(tx: Tx, cmd: ShowFunnel, *, counted: bool = True) -> Funne
         window_days=cmd.window_days,
     )
     if period.to_on <= period.from_on:
-        raise Invalid("to: must lie after `from`", field="to")
+        raise Invalid("to_on: must lie after from_on", field="to_on")
     known = await channels.list_channels(tx)
     codes = {channel.channel_id: channel.code for channel in known}
     ids = {code: channel_id for channel_id, code in codes.items()}

@@ -124,7 +124,7 @@ async def _scales(
     """What weighs what is under these keys, or under all, and the keys that there are."""
     check_currency(cmd.currency)
     if cmd.to_on <= cmd.from_on:
-        raise Invalid("to: must lie after `from`", field="to")
+        raise Invalid("to_on: must lie after from_on", field="to_on")
     funnel = await funnels.newest_funnel(tx, cmd.model)
     now = await _rows(tx, cmd, funnel, cmd.from_on, cmd.to_on)
     before = await _rows(tx, cmd, funnel, cmd.from_on - (cmd.to_on - cmd.from_on), cmd.from_on)

@@ -135,6 +135,8 @@ async def _book(tx: Tx, item: Item, draft: Draft, theirs: Sequence[Item], ours: 
         await ledger.lock_books(tx, house)
         legs = postings.processor_paid_out(item.amount_minor, item.processor_id)
         await post(tx, house, "processor_paid_out", item.source_id, line, legs)
+    elif item.kind is ItemKind.REFUND:
+        raise Conflict(f"refund {item.reference} is on its way: the processor has not told yet that it is paid")
     elif item.kind is ItemKind.WRITE_OFF:
         await ledger.lock_books(tx, house)
         legs = postings.written_off(item.book, item.amount_minor, item.processor_id or 0)

@@ -8,6 +8,7 @@ from billing.matching.model import ItemKind
 PAYOUT_TYPES = ("payout", "MerchantPayout", "T0400", "提现")
 """How processors name the line by which they pay out: what the bank then gets."""
 
+_GIVEN_BACK = "('due', 'paid', 'stray')"
 _WORDS = r"array_remove(regexp_split_to_array(upper(l.text), '[\s,;]+'), '')"
 _TYPES = ", ".join(f"'{name}'" for name in PAYOUT_TYPES)
 
@@ -65,7 +66,22 @@ JOIN billing.match_account a
 WHERE p.state = 'captured' AND p.captured_minor > 0 AND p.method <> 'cash'
   AND (p.captured_at AT TIME ZONE e.zone)::date >= a.from_on"""
 
+# An attempt to give back through the processor: on its way, or booked as paid. One that failed is nothing there.
 _REFUNDS = f"""
+SELECT 'processor', 'ours', '{ItemKind.REFUND}', p.merchant_id, p.transfer_id, 0, a.entity_id, p.processor_id,
+       p.currency, -p.amount_minor, NULL::bigint, p.merchant_id || '-' || p.refund_id, '',
+       ARRAY[p.merchant_id || '-' || p.refund_id], '', '', '', (p.at AT TIME ZONE e.zone)::date, a.calendar, a.lag_days,
+       p.merchant_id || '-' || p.refund_id || '-' || p.payment_id || '-' || p.attempt, p.state <> 'due'
+FROM (SELECT *, CASE state WHEN 'due' THEN due_at ELSE coalesce(said_at, due_at) END AS at
+      FROM billing.refund_payment WHERE way = 'card' AND state IN {_GIVEN_BACK}) AS p
+JOIN billing.ledger_head h ON h.merchant_id = p.merchant_id
+JOIN billing.entity e ON e.entity_id = h.entity_id
+JOIN billing.match_account a
+  ON a.processor_id = p.processor_id AND a.entity_id = h.entity_id AND a.book = 'processor'
+WHERE (p.at AT TIME ZONE e.zone)::date >= a.from_on"""
+
+# Money that came for nothing, on its way back: no refund of an order.
+_RETURNS = f"""
 SELECT 'processor', 'ours', '{ItemKind.REFUND}', c.merchant_id, c.command_id, 0, a.entity_id, c.processor_id,
        c.currency, -c.amount_minor, NULL::bigint, c.merchant_id || '-' || c.refund_id, '',
        ARRAY[c.merchant_id || '-' || c.refund_id], '', '', '',
@@ -76,7 +92,9 @@ JOIN billing.entity e ON e.entity_id = h.entity_id
 JOIN billing.match_account a
   ON a.processor_id = c.processor_id AND a.entity_id = h.entity_id AND a.book = 'processor'
 WHERE c.kind = 'refund' AND c.state = 'sent' AND c.error IS NULL
-  AND (c.created_at AT TIME ZONE e.zone)::date >= a.from_on"""
+  AND (c.created_at AT TIME ZONE e.zone)::date >= a.from_on
+  AND NOT EXISTS (SELECT FROM billing.refund_payment p
+                  WHERE p.merchant_id = c.merchant_id AND p.refund_id = c.refund_id)"""
 
 _DISPUTES = f"""
 SELECT 'processor', 'ours', d.kind, d.buyer_id, d.payment_id, 0, a.entity_id, d.processor_id, d.currency, d.minor,
@@ -214,8 +232,8 @@ JOIN LATERAL (SELECT sum(l.amount)::bigint AS minor FROM unnest(b.accounts, b.am
 WHERE b.kind IN ('journal_posted', 'exchange_sold', 'exchange_bought') AND b.effective_on >= a.from_on"""
 
 SOURCES = (
-    _BANK_LINES, _REPORTED_LINES, _SETTLEMENT_LINES, _CAPTURES, _REFUNDS, _DISPUTES, _SETTLEMENTS, _PROCESSOR_PAYOUTS,
-    _PAYOUTS, _PAYOUT_RETURNS, _CLAIMS, _REMITTANCES, _AD_RECEIPTS, _AD_PAYMENTS, _JOURNALS,
+    _BANK_LINES, _REPORTED_LINES, _SETTLEMENT_LINES, _CAPTURES, _REFUNDS, _RETURNS, _DISPUTES, _SETTLEMENTS,
+    _PROCESSOR_PAYOUTS, _PAYOUTS, _PAYOUT_RETURNS, _CLAIMS, _REMITTANCES, _AD_RECEIPTS, _AD_PAYMENTS, _JOURNALS,
 )  # fmt: skip
 
 _COLUMNS = (
@@ -242,9 +260,17 @@ WHERE NOT EXISTS (
 
 # What an open item stands for may change before it is matched, or go away.
 REFRESH = (
+    f"""
+    DELETE FROM billing.match_item i
+    WHERE i.kind = 'refund' AND i.group_id IS NULL
+      AND NOT EXISTS (SELECT FROM billing.payment_command c WHERE c.command_id = i.source_id AND c.state = 'sent')
+      AND NOT EXISTS (SELECT FROM billing.refund_payment p
+                      WHERE p.merchant_id = i.owner_id AND p.transfer_id = i.source_id AND p.state IN {_GIVEN_BACK})""",
     """
-    DELETE FROM billing.match_item i WHERE i.kind = 'refund' AND i.group_id IS NULL AND NOT EXISTS (
-        SELECT FROM billing.payment_command c WHERE c.command_id = i.source_id AND c.state = 'sent')""",
+    UPDATE billing.match_item i SET booked = true, day = (p.said_at AT TIME ZONE e.zone)::date
+    FROM billing.refund_payment p, billing.entity e
+    WHERE i.kind = 'refund' AND i.group_id IS NULL AND NOT i.booked AND p.merchant_id = i.owner_id
+      AND p.transfer_id = i.source_id AND p.state IN ('paid', 'stray') AND e.entity_id = i.entity_id""",
     """
     DELETE FROM billing.match_item i USING billing.payout p
     WHERE i.kind = 'payout' AND i.group_id IS NULL AND p.merchant_id = i.owner_id AND p.payout_id = i.source_id

@@ -1,12 +1,13 @@
 """What becomes of an order's discounts: they are borne once it is paid, or come to nothing with it.
 
-Locks: the order, then the budgets in their order, before any stock.
+Locks: the orders, then payers' caps by contract, then the budgets in their order, before any stock.
 """
 
 from collections.abc import Sequence
 
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg
+from demand.model import Order
 from incentives.budgets import store as budgets
 from incentives.budgets.reservations import store as reservations
 from incentives.discounts import store
@@ -21,20 +22,26 @@ from marketplace.flows.discounts.cover_discounts import commit_covers, release_c
 BUYER: Role = "buyer"
 
 
-async def commit_discounts(tx: Tx, merchant_id: int, order_id: int, entity_id: int) -> tuple[Leg, ...]:
-    """The order is paid: what its discounts cost is borne. Returns the legs of those who bear it (B), by promotion.
+async def commit_discounts(tx: Tx, orders: Sequence[Order]) -> dict[int, tuple[Leg, ...]]:
+    """Orders of one payment are paid: what their discounts cost is borne. Returns the legs of those who bear it (B), by
+    promotion, by order.
 
     What the merchant bears itself moves nothing: its price is lower by it.
     """
-    taken = await store.set_state(tx, merchant_id, order_id, "committed")
-    if not taken:
-        return ()
-    await reservations.commit(tx, await budget_ids(tx, taken), [one.key for one in taken])
-    await commit_covers(tx, taken, entity_id)
-    named = [(one.buyer_id, one.grant_id) for one in taken]
+    taken = {each.order_id: await store.set_state(tx, each.merchant_id, each.order_id, "committed") for each in orders}
+    every = [one for of in taken.values() for one in of]
+    if not every:
+        return {each.order_id: () for each in orders}
+    await reservations.commit(tx, await budget_ids(tx, every), [one.key for one in every])
+    for each in orders:
+        await commit_covers(tx, taken[each.order_id], each.entity_id)
+    named = [(one.buyer_id, one.grant_id) for one in every]
     await grants.move_grants(tx, BUYER, named, GrantState.AVAILABLE)
     await grants.move_grants(tx, BUYER, named, GrantState.PAID)
-    return tuple(leg for one in taken for leg in funder_legs(one, one.funder_minor))
+    return {
+        order_id: tuple(leg for one in of for leg in funder_legs(one, one.funder_minor))
+        for order_id, of in taken.items()
+    }
 
 
 async def release_discounts(tx: Tx, merchant_id: int, order_id: int) -> None:

@@ -5,7 +5,7 @@ has got already, and what the budgets have left. Whoever places an order leaves 
 exactly when the order is written, and only one that is short is looked at before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from demand.carts.model import PromotionPart, Quote, QuoteLine, take_off
 from incentives.budgets import store as budgets
 from incentives.budgets.model import Ask, Decision, Slot, decide
 from incentives.discounts.model import OWN, own_parts, reservation_key
+from incentives.promotions import store as promotions
 from incentives.promotions.budgets import ask_for
 from incentives.rules.evaluate import Effect, Verdict, evaluate
 from incentives.rules.events import Event, Facts, Line, Party, Room, Used, Who
@@ -23,9 +24,9 @@ from incentives.rules.model import funder_name
 from incentives.rules.qualifying import required
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.flows.discounts.cover_discounts import cap_rooms, with_caps
 from marketplace.flows.discounts.read_live import Live
 from marketplace.flows.payers.bear_order import Merchant
+from marketplace.flows.payers.fund_promotions import cap_rooms, with_caps
 
 
 class Shopper(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +127,15 @@ async def rooms_of(tx: Tx, live: Live, merchants: Mapping[int, Merchant], at: da
     """What the budgets of all live discounts have left, and the caps of the payers that bear a part of them."""
     slots = {(each.budget_id, each.period_on(at)) for kept in live.budgets.values() for each in kept}
     days = {local_date(at, merchant.zone) for merchant in merchants.values()}
-    return await budgets.rooms(tx, slots) | await cap_rooms(tx, live, days)
+    return await budgets.rooms(tx, slots) | await cap_rooms(tx, live.contracts, days)
+
+
+async def joined_of(tx: Tx, live: Live, merchants: Iterable[int]) -> dict[Who, datetime]:
+    """Which merchants have joined promotions that ask for it, and when; where none does costs no round trip."""
+    if not live.joined:
+        return {}
+    found = await promotions.joins(tx, merchants, live.joined)
+    return {(promotion_id, "merchant", merchant_id): at for (promotion_id, merchant_id), at in found.items()}
 
 
 def quote_discounts(
@@ -136,8 +145,10 @@ def quote_discounts(
     merchants: Mapping[int, Merchant],
     at: datetime,
     rooms: Mapping[Slot, int] | None = None,
+    joined: Mapping[Who, datetime] | None = None,
 ) -> tuple[Quote, list[Taken]]:
     """The quote with what promotions take off it, and the same by order. rooms: what budgets have left, if it counts.
+    joined: `joined_of` these merchants.
 
     One order after the other: what an earlier one takes of a budget or a limit the later ones do not get.
     """
@@ -154,7 +165,8 @@ def quote_discounts(
         words = shopper.words.union(codes.values())
         event = _event(quote, order.merchant_id, lines, merchant, shopper, words, at)
         who: dict[Who, Used] = {(promotion_id, "buyer", shopper.buyer_id): of for promotion_id, of in used.items()}
-        verdicts, judged = _judged(live, event, Facts(used=who), shopper, at, left, local_date(at, merchant.zone))
+        facts = Facts(used=who, joined_at=joined or {})
+        verdicts, judged = _judged(live, event, facts, shopper, at, left, local_date(at, merchant.zone))
         taken = [_with_code(one, codes) for one in judged]
         everything += taken
         line_minor[order.merchant_id] = [0] * len(lines)
@@ -239,7 +251,7 @@ def _judged(
         taken = [_taken(live, event.merchant, verdict, effect) for verdict in verdicts for effect in verdict.effects]
         if left is None:
             return verdicts, taken
-        asks = [with_caps(live, one.plan.terms, one.ask(live, shopper, 0, at), on) for one in taken]
+        asks = [with_caps(live.contracts, one.plan.terms, one.ask(live, shopper, 0, at), on) for one in taken]
         after = dict(left)
         decisions = decide(asks, after)
         room = next(

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import msgspec
 
-from billing.payers.terms import CapPeriod
 from incentives.budgets import store as budgets
 from incentives.budgets.model import Budget
 from incentives.discounts.model import is_discount, payers_of
@@ -15,17 +14,10 @@ from incentives.promotions.model import as_it_ends
 from incentives.rules.index import Index, Plan, plan_of
 from incentives.rules.model import Terms
 from marketplace.core.db import Tx
+from marketplace.flows.payers.fund_promotions import Contract, contracts_of
 
 _KEPT = 8
 """Epochs of which a process remembers the promotions: one, and what other databases of a test have."""
-
-
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a payer's contract never changes."""
-
-    contract_id: int
-    payer_id: int
-    cap_period: CapPeriod
 
 
 class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +42,7 @@ class Live:
         self.epoch, self.budgets, self.contracts = epoch, kept, contracts
         self.campaigns = {each.plan.promotion_id: each.campaign_id for each in versions}
         self.plans = {(each.plan.promotion_id, each.plan.version): each.plan for each in versions}
+        self.joined = sorted({promotion_id for (promotion_id, _), plan in self.plans.items() if plan.needs_joining})
         self._versions = versions
         instants = {each.effective_from for each in versions} | {each.ends_at for each in versions if each.ends_at}
         self._changes = sorted(instants)
@@ -94,26 +87,10 @@ async def read_live(tx: Tx, epoch: int) -> Live:
             for row in rows
             if is_discount(terms[row.promotion_id, row.version_no])
         ]
-        contracts = await _contracts(tx, [each.plan.terms for each in found])
+        contracts = await contracts_of(tx, [each.plan.terms for each in found])
         found = [each for each in found if all(name in contracts for name in payers_of(each.plan.terms))]
         kept = await budgets.budgets_under(tx, {each.plan.promotion_id: each.campaign_id for each in found})
         while len(_live) >= _KEPT:
             del _live[next(iter(_live))]
         _live[epoch] = Live(epoch, found, kept, contracts)
     return _live[epoch]
-
-
-async def _contracts(tx: Tx, terms: Sequence[Terms]) -> dict[str, Contract]:
-    """The contracts of payers that bear a part of these promotions, by name."""
-    names = sorted({name for each in terms for name in payers_of(each)})
-    rows = await tx.rows(
-        """
-        SELECT name, contract_id, payer_id, cap_period FROM billing.payer_contract
-        WHERE name = ANY(:names) AND pays = 'promotion'
-        """,
-        names=names,
-    )
-    return {
-        row.name: Contract(contract_id=row.contract_id, payer_id=row.payer_id, cap_period=row.cap_period)
-        for row in rows
-    }

@@ -15,12 +15,14 @@ import msgspec
 from incentives.budgets.model import Ask, Slot, shard_of
 from incentives.budgets.reservations import store as reservations
 from incentives.discounts.model import Discount
+from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.discounts.quote_discounts import Shopper, Taken, rooms_of, shopper_of
 from marketplace.flows.discounts.read_live import Live, read_live
 from marketplace.flows.payers.bear_order import Merchant
+from marketplace.flows.payers.fund_promotions import with_caps
 
 _short: set[Slot] = set()
 """Budgets of which this process has lately found one shard short. It decides what is tried first, never who gets it."""
@@ -58,7 +60,7 @@ async def reserve_exactly(
     citus: bool,
 ) -> tuple[bool, dict[Slot, int] | None]:
     """Ask all shards of the budgets, where one was found short: whether that was done, and if they give too little,
-    what they have left."""
+    what they have left, the payers' caps among them, of which this order's part is taken already."""
     asks = asks_of(tx, checkout, taken, order_ids)
     slots = {draw.slot for ask in asks for draw in ask.draws}
     if not asks or (not citus and _short.isdisjoint(slots)):
@@ -68,9 +70,11 @@ async def reserve_exactly(
         _short.difference_update(slots)  # what is left lies evenly over the shards again
         return True, None
     rooms = await rooms_of(tx, checkout.live, merchants, tx.now)
-    for one, ask in zip(decisions, asks, strict=True):
-        for draw in ask.draws:
-            rooms[draw.slot] += ask.part_of(draw, one.granted_minor)
+    for one, ask, of in zip(decisions, asks, taken, strict=True):
+        on = local_date(tx.now, merchants[of.merchant_id].zone)
+        for draw in with_caps(checkout.live.contracts, of.plan.terms, ask, on).draws:
+            minor = ask.amount_minor if draw.budget.budget_id < 0 else one.granted_minor
+            rooms[draw.slot] += ask.part_of(draw, minor)
     return True, rooms
 
 

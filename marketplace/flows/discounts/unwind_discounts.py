@@ -46,38 +46,45 @@ async def take_discounts_back(tx: Tx, refund_id: int, backs: Sequence[Back]) -> 
     """Book it on the discounts, the buyer's grants and the budgets; the refund's own entry has the money."""
     for back in backs:
         await store.add_back(tx, refund_id, back)
-        await take_covers_back(tx, refund_id, back)
-        await _move(tx, refund_id, back, sign=1)
+    await take_covers_back(tx, refund_id, backs)
+    await _move(tx, refund_id, backs, sign=1)
 
 
 async def undo_discounts_back(tx: Tx, order: Order, refund_id: int) -> None:
     """The refund is cancelled: its discounts are given again. Raises Conflict when a budget has no room for it."""
     await undo_covers_back(tx, order.merchant_id, refund_id)
     of = {one.grant_id: one for one in await store.discounts_of(tx, order.merchant_id, order.order_id)}
-    for row in await store.backs_of(tx, order.merchant_id, refund_id):
-        back = Back(
+    backs = [
+        Back(
             discount=of[row.grant_id],
             borne=dict(zip(row.line_nos, row.borne_minor, strict=True)),
             own=dict(zip(row.line_nos, row.own_minor, strict=True)),
             funder_minor=tuple(row.funder_minor),
         )
+        for row in await store.backs_of(tx, order.merchant_id, refund_id)
+    ]
+    for back in backs:
         await store.add_back(tx, refund_id, back, undone=True)
-        try:
-            await _move(tx, refund_id, back, sign=-1)
-        except IntegrityError as fault:  # the transaction ends with it
-            raise Conflict(f"the budget of promotion {back.discount.name!r} was given to others since") from fault
+    try:
+        await _move(tx, refund_id, backs, sign=-1)
+    except IntegrityError as fault:  # the transaction ends with it
+        names = ", ".join(repr(back.discount.name) for back in backs)
+        raise Conflict(f"the budget of promotion {names} was given to others since") from fault
 
 
-async def _move(tx: Tx, refund_id: int, back: Back, *, sign: int) -> None:
-    of = back.discount
-    await store.save_backs(tx, after(of, back, sign))
-    window = of.buyer_id, of.promotion_id, of.span
-    [progress] = (await grants.progress_of(tx, BUYER, [window])).values()
-    await grants.add_grants(tx, BUYER, [_grant(tx, refund_id, back, progress.grants + 1, -sign)])
-    await grants.add_granted(tx, BUYER, [(window, -sign * back.minor)], grants=1)
-    kept = (await budgets.budgets_under(tx, {of.promotion_id: of.campaign_id}))[of.promotion_id]
-    parts = {each.budget_id: sign * each.concerned(of.funders, back.funder_minor) for each in kept}
-    await reservations.recycle(tx, of.key, {budget_id: minor for budget_id, minor in parts.items() if minor})
+async def _move(tx: Tx, refund_id: int, backs: Sequence[Back], *, sign: int) -> None:
+    kept = await budgets.budgets_under(tx, {back.discount.promotion_id: back.discount.campaign_id for back in backs})
+    recycled: dict[tuple[int, str], int] = {}
+    for back in backs:
+        of = back.discount
+        await store.save_backs(tx, after(of, back, sign))
+        window = of.buyer_id, of.promotion_id, of.span
+        [progress] = (await grants.progress_of(tx, BUYER, [window])).values()
+        await grants.add_grants(tx, BUYER, [_grant(tx, refund_id, back, progress.grants + 1, -sign)])
+        await grants.add_granted(tx, BUYER, [(window, -sign * back.minor)], grants=1)
+        parts = {each.budget_id: each.concerned(of.funders, back.funder_minor) for each in kept[of.promotion_id]}
+        recycled |= {(budget_id, of.key): sign * minor for budget_id, minor in parts.items() if minor}
+    await reservations.recycle(tx, recycled)
 
 
 def _grant(tx: Tx, refund_id: int, back: Back, grant_no: int, sign: int) -> Grant:

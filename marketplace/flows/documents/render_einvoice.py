@@ -1,12 +1,13 @@
 """Documents as e-invoices, where the extra that writes them is installed."""
 
 from importlib import import_module
+from typing import get_args
 
-from billing.documents.model import Category, Written
+from billing.documents.model import Category, Syntax, Written
 from marketplace.core.errors import Conflict
 from marketplace.web.i18n import speech
 
-SYNTAXES = ("cii", "ubl")
+SYNTAXES: tuple[str, ...] = get_args(Syntax)
 
 
 def render_einvoice(written: Written, language: str, syntax: str) -> bytes:

@@ -22,7 +22,13 @@ from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remembe
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import allocate
 from marketplace.flows.discounts.cover_discounts import reserve_covers
-from marketplace.flows.discounts.quote_discounts import Taken, own_discounts, quote_discounts, rooms_of
+from marketplace.flows.discounts.quote_discounts import (
+    Taken,
+    joined_of,
+    own_discounts,
+    quote_discounts,
+    rooms_of,
+)
 from marketplace.flows.discounts.reserve_discounts import (
     Checkout,
     check_discounts_written,
@@ -75,7 +81,7 @@ class OutOfStock(QuoteChanged):
 
 async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = False) -> Answer:
     """Place the cart and store the answer under the request's key, in two round trips; more when credit pays it all,
-    when third parties pay a part, or when a promotion's budget is nearly used up.
+    when third parties pay a part, when merchants are to have joined a promotion, or its budget is nearly used up.
 
     Raises NotFound, QuoteChanged, OutOfStock, Conflict for a cart that was dropped or credit that is not there,
     Invalid for more credit than the price. Nothing is stored then.
@@ -97,12 +103,12 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         await reserve_shares(tx, borne, order_ids, placed.order_ref)
     if checkout is not None and taken:
         merchants = merchants_of(rows)
+        discounts = discounts_of(tx, checkout, taken, order_ids)
+        await reserve_covers(tx, discounts, merchants, placed.order_ref)  # caps before budgets, here as everywhere
         reserved, short = await reserve_exactly(tx, checkout, taken, order_ids, merchants, citus=citus)
         if short is not None:
             present, _, _ = await _quote(tx, rows, checkout, short)
             raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
-        discounts = discounts_of(tx, checkout, taken, order_ids)
-        await reserve_covers(tx, discounts, merchants, placed.order_ref)
         values |= discount_values(tx, checkout, taken, discounts, order_ids, reserved=reserved)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
@@ -163,7 +169,9 @@ async def _quote(
     if checkout is not None:
         if look:
             rooms = await rooms_of(tx, checkout.live, merchants_of(rows), tx.now)
-        quote, taken = quote_discounts(checkout.live, quote, checkout.shopper, merchants_of(rows), tx.now, rooms)
+        merchants = merchants_of(rows)
+        joined = await joined_of(tx, checkout.live, merchants)
+        quote, taken = quote_discounts(checkout.live, quote, checkout.shopper, merchants, tx.now, rooms, joined)
     if not rows[0]["payers"]:
         return quote, taken, []
     quote, borne = await bear_quote(tx, quote, merchants_of(rows), tx.now)

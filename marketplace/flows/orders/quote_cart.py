@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from demand.carts.model import Cart, Quote, price
 from marketplace.core.db import Tx
-from marketplace.flows.discounts.quote_discounts import BUYER, quote_discounts, rooms_of, shopper_of
+from marketplace.flows.discounts.quote_discounts import BUYER, joined_of, quote_discounts, rooms_of, shopper_of
 from marketplace.flows.discounts.read_live import read_live
 from marketplace.flows.orders.place_order import listing_of, merchants_of
 from marketplace.flows.payers.bear_order import bear_quote
@@ -25,7 +25,8 @@ async def quote_cart(tx: Tx, cart: Cart, codes: Sequence[str] = ()) -> Quote:
             merchants = merchants_of(rows)
             rooms = await rooms_of(tx, live, merchants, tx.now)
             shopper = shopper_of(cart.buyer_id, buyer, tx.now, codes)
-            quote, _ = quote_discounts(live, quote, shopper, merchants, tx.now, rooms)
+            joined = await joined_of(tx, live, merchants)
+            quote, _ = quote_discounts(live, quote, shopper, merchants, tx.now, rooms, joined)
     if rows and rows[0]["payers"]:
         quote, _ = await bear_quote(tx, quote, merchants_of(rows), tx.now)
     return quote

@@ -4,6 +4,7 @@ Whoever commits a promotion's cost books it with 1110 and the contract as dimens
 is booked here. Callers hold the merchant's books before they commit; they reserve before they lock any stock.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import msgspec
@@ -15,6 +16,8 @@ from billing.payers.caps.store import CapKey
 from billing.payers.rules import period_from
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
+from billing.payers.store import Version
+from billing.payers.terms import PayerTerms
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.flows.payers.book_share import keep_share, post_share
@@ -36,19 +39,45 @@ class CoverCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def reserve_cost(tx: Tx, cmd: CoverCost) -> PayerShare:
-    """Set an amount aside, all of it. Raises NotFound, and Conflict when the contract pays no such thing, is not valid
-    on the day, or its cap does not give that much."""
-    version = await payers.version_on(tx, cmd.contract_id, cmd.on)
-    terms = version.terms
+    """As `reserve_costs`, of one."""
+    [share] = await reserve_costs(tx, [cmd])
+    return share
+
+
+async def reserve_costs(tx: Tx, cmds: Sequence[CoverCost]) -> list[PayerShare]:
+    """Set amounts aside, all of them, from each cap once and in the order of contracts; returns the shares.
+
+    Raises NotFound, and Conflict when a contract pays no such thing, is not valid on the day, or its cap does not give
+    that much.
+    """
+    wanted: dict[CapKey, list[PayerShare]] = {}
+    terms: dict[int, PayerTerms] = {}
+    for cmd in cmds:
+        version = await payers.version_on(tx, cmd.contract_id, cmd.on)
+        _check_pays(version.terms, cmd)
+        share = _reserved(tx, cmd, version)
+        wanted.setdefault(share.cap, []).append(share)
+        terms[cmd.contract_id] = version.terms
+    new: list[PayerShare] = []
+    for key in sorted(wanted, key=lambda key: (key.contract_id, key.period_from)):
+        minor, shard = sum(share.amount_minor for share in wanted[key]), wanted[key][0].shard
+        of = terms[key.contract_id]
+        if not await caps.reserve(tx, key, of.cap_period, shard, minor):
+            raise Conflict(f"the cap of {of.payer} ({of.name}) does not give {minor} any more")
+        new += [msgspec.structs.replace(share, shard=shard) for share in wanted[key]]
+    await shares.add_shares(tx, new)
+    return new
+
+
+def _check_pays(terms: PayerTerms, cmd: CoverCost) -> None:
     if terms.pays != _PAYS[cmd.source]:
         raise Conflict(f"payer contract {terms.name!r} pays {terms.pays}, not a {cmd.source}")
-    if cmd.on < terms.valid_from or (terms.valid_until is not None and cmd.on >= terms.valid_until):
+    if not terms.is_valid_on(cmd.on):
         raise Conflict(f"payer contract {terms.name!r} is not valid on {cmd.on}")
-    key = CapKey(version.payer_id, cmd.contract_id, period_from(terms.cap_period, cmd.on))
-    shard = caps.shard_of(cmd.source_id)
-    if not await caps.reserve(tx, key, terms.cap_period, shard, cmd.amount_minor):
-        raise Conflict(f"the cap of {terms.payer} ({terms.name}) does not give {cmd.amount_minor} any more")
-    share = PayerShare(
+
+
+def _reserved(tx: Tx, cmd: CoverCost, version: Version) -> PayerShare:
+    return PayerShare(
         merchant_id=cmd.merchant_id,
         source=cmd.source,
         source_id=cmd.source_id,
@@ -57,18 +86,16 @@ async def reserve_cost(tx: Tx, cmd: CoverCost) -> PayerShare:
         payer_id=version.payer_id,
         entity_id=cmd.entity_id,
         source_ref=cmd.source_ref,
-        currency=terms.currency,
+        currency=version.terms.currency,
         state="reserved",
-        period_from=key.period_from,
-        shard=shard,
+        period_from=period_from(version.terms.cap_period, cmd.on),
+        shard=caps.shard_of(cmd.source_id),
         line_nos=[1],
         line_minor=[cmd.amount_minor],
         line_back_minor=[0],
         amount_minor=cmd.amount_minor,
         reserved_at=tx.now,
     )
-    await shares.add_shares(tx, [share])
-    return share
 
 
 async def commit_cost(

@@ -1,4 +1,6 @@
-"""What becomes of a claim: the payer remits, in full or in part, or rejects a line, which may be claimed again."""
+"""What becomes of a claim: the payer accepts it, remits, in full or in part, or rejects a line, which may be claimed
+again.
+"""
 
 from datetime import date
 
@@ -35,13 +37,17 @@ class Remit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RejectLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A payer will not pay so much of a claim's line; or, claimed again, it shall after all."""
+    """A payer will not pay so much of a claim's line; or, claimed again, it shall after all.
+
+    by_payer: its own people say so, which they do no more once they have accepted the claim.
+    """
 
     payer_id: int
     claim_id: int
     line_no: int
     amount_minor: int
     reason: str
+    by_payer: bool = False
 
 
 class ClaimSettled(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +59,39 @@ class ClaimSettled(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     moved_minor: int
     open_minor: int
+
+
+class ClaimAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A payer says that what is open of a claim is right, and will be paid."""
+
+    payer_id: int
+    claim_id: int
+    claim_no: int
+    currency: str
+    open_minor: int
+
+
+async def accept_claim(tx: Tx, payer_id: int, claim_id: int) -> PayerClaim:
+    """Note that the payer agrees with what is open; said again, it changes nothing. It books nothing: the money does.
+
+    Raises NotFound, Conflict when nothing is open.
+    """
+    claim = await claims.get_claim(tx, payer_id, claim_id, lock=True)
+    if claim.accepted_at is not None:
+        return claim
+    if claim.open_minor <= 0:
+        raise Conflict(f"nothing is open of claim {claim_id}")
+    accepted = await claims.note_accepted(tx, claim)
+    told = ClaimAccepted(
+        payer_id=payer_id,
+        claim_id=claim_id,
+        claim_no=claim.claim_no,
+        currency=claim.currency,
+        open_minor=claim.open_minor,
+    )
+    await audit.record(tx, "payer claim accepted", f"payer_claim:{payer_id}/{claim_id}", minor=claim.open_minor)
+    await outbox.emit(tx, "billing.payer_claim_accepted.v1", told)
+    return accepted
 
 
 async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
@@ -145,9 +184,11 @@ async def _book_money(
 async def reject_line(tx: Tx, cmd: RejectLine) -> Rejection:
     """Book what a payer will not pay (D3): the merchant bears it with recourse, else the platform; the fee on it goes.
 
-    Raises NotFound, Conflict for more than is open of the line.
+    Raises NotFound, Conflict for more than is open of the line, and when who rejects it has accepted the claim.
     """
     claim, lines, _ = await _hold(tx, cmd.payer_id, cmd.claim_id)
+    if cmd.by_payer and claim.accepted_at is not None:
+        raise Conflict(f"claim {cmd.claim_id} is accepted: ask the platform to take a line back")
     line = _line(lines, cmd)
     share = await _share(tx, claim, line)
     most = min(line.amount_minor - line.rejected_minor, line.open_minor, share.standing.payers_minor)

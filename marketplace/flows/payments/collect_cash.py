@@ -39,7 +39,7 @@ async def cash_collected(tx: Tx, cmd: CollectCash) -> Moved:
     order = await lock_order(tx, cmd.merchant_id, cmd.order_id)
     gross = order.goods_minor + order.freight_minor - order.discount_minor
     others = await commit_shares(tx, cmd.merchant_id, cmd.order_id)
-    others += await commit_discounts(tx, cmd.merchant_id, cmd.order_id, order.entity_id)
+    others += (await commit_discounts(tx, [order]))[cmd.order_id]
     gross -= sum(leg.amount_minor for leg in others)
     moved = await move_order(tx, order, Move.PAY, Party.PLATFORM, method=CASH)
     part = await _cash_part(tx, cmd, gross)

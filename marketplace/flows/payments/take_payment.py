@@ -181,11 +181,11 @@ async def _take(
     used = sum(part.credit_minor for part, share in zip(parts, shares, strict=True) if share.paid)
     if used:
         await credit.use(tx, payment, used)
+    discounts = await commit_discounts(tx, [order for order, share in zip(orders, shares, strict=True) if share.paid])
     for order, share in zip(orders, shares, strict=True):
         if share.paid:
-            key = order.merchant_id, order.order_id
-            books.others[order.order_id] = await commit_shares(tx, *key)
-            books.others[order.order_id] += await commit_discounts(tx, *key, order.entity_id)
+            borne = await commit_shares(tx, order.merchant_id, order.order_id)
+            books.others[order.order_id] = borne + discounts[order.order_id]
     await ledger.post(tx, books.entries(parts, shares, used))
     for order, share, waits in zip(orders, shares, waiting, strict=True):
         if share.paid:

@@ -17,6 +17,7 @@ from incentives.experiments.store import Exposure, expose
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution
 from incentives.grants.store import Window
+from incentives.grants.vouchers import store as vouchers
 from incentives.lifecycle import State
 from incentives.promotions import store as promotions
 from incentives.rules import target as rules
@@ -26,9 +27,11 @@ from marketplace.core import policies
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.flows.promotions import grant_rewards_sql as sql
+from marketplace.flows.promotions import use_rewards_sql as used_sql
 from marketplace.flows.promotions.grant_rewards_sql import Settled
 from marketplace.flows.promotions.judge_orders import Desk, Plans
 from marketplace.flows.promotions.reach_targets import Touched, reach_targets
+from marketplace.flows.promotions.use_rewards import use_rewards
 
 PAGE = 200
 LINES_PER_COMMIT = 500
@@ -43,6 +46,7 @@ async def grant_rewards(db: Database, actor: str) -> int:
     while passed := await each(db, actor, "rewards were not granted", _behind, partial(_take_page, plans)):
         done += passed
     done += await each(db, actor, "rewards that were owed were not granted", _owed, partial(_take_owed, plans))
+    done += await each(db, actor, "vouchers did not expire", partial(_expiring, db), partial(_expire, plans))
     return done + await each(db, actor, "rewards were not made void", _unvested, partial(_make_void, plans))
 
 
@@ -57,6 +61,10 @@ async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
 async def _unvested(tx: Tx, last: Any | None) -> Sequence[Any]:
     promotion_ids = await sql.voiding(tx)
     return await sql.merchants_in(tx, promotion_ids, last.merchant_id if last else FIRST, PAGE, unvested=True)
+
+
+async def _expiring(db: Database, tx: Tx, last: Any | None) -> Sequence[Any]:
+    return await used_sql.merchants_expiring(tx, db.clock.now(), last.merchant_id if last else FIRST, PAGE)
 
 
 async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
@@ -83,6 +91,7 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
         page = sql.Page(orders=[], upto_no=None)
     touched = await _contributions(tx, desk, page.orders)
     await reach_targets(tx, desk, touched)
+    await use_rewards(tx, desk, page.orders)
     await _rebates(tx, desk, page.orders)
     await sql.advance(tx, row.merchant_id, page.upto_no)
     return True
@@ -110,6 +119,25 @@ async def _make_void(plans: Plans, tx: Tx, row: Any) -> bool:
     return await _reach_again(tx, desk, await sql.voiding(tx), void=True)
 
 
+async def _expire(plans: Plans, tx: Tx, row: Any) -> bool:
+    """Take back the vouchers that nobody has used in time, and never give them again: breakage, to whoever bore it."""
+    desk = await desk_of(tx, plans, row.merchant_id)
+    over = await used_sql.expired_of(tx, row.merchant_id, LINES_PER_COMMIT)
+    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over})
+    await reach_targets(tx, desk, await _untouched(tx, desk, windows, void=True))
+    for one in over:
+        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "expired")
+    return bool(over)
+
+
+async def _untouched(tx: Tx, desk: Desk, windows: Sequence[Window], *, void: bool) -> dict[Window, Touched]:
+    """Windows in which nothing has happened."""
+    return {
+        window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now, void=void)
+        for window, one in (await grants.progress_of(tx, desk.role, windows)).items()
+    }
+
+
 async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void: bool) -> bool:
     """Decide windows in which nothing has happened, the merchant's and its buyers'; whether anything was granted or
     taken back."""
@@ -123,11 +151,7 @@ async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void
         if side.role == "buyer":
             await ledger.lock_books(tx, desk.merchant.house_merchant_id)
             await grants.hold_parties(tx, side.role, [party_id for party_id, _, _ in windows])
-        touched = {
-            window: Touched(starts=one.starts_at, ends=one.ends_at, award_minor=one.award_minor, at=tx.now, void=void)
-            for window, one in (await grants.progress_of(tx, side.role, windows)).items()
-        }
-        done |= await reach_targets(tx, side, touched)
+        done |= await reach_targets(tx, side, await _untouched(tx, side, windows, void=void))
     return done
 
 

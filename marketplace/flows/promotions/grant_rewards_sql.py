@@ -23,6 +23,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     zone: str
     house_merchant_id: int
+    entity_id: int
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +109,7 @@ _OWED = """
 _UNVESTED = """
     SELECT g.{role}_id AS party_id, g.promotion_id, g.span FROM incentives.{role}_grant g
     WHERE g.promotion_id = ANY(:promotions) AND g.state = 'pending' AND g.state IN ('pending', 'available')
-      AND g.form = 'credit'
+      AND g.form <> 'discount'
     GROUP BY g.{role}_id, g.promotion_id, g.span HAVING sum(g.amount_minor) > 0
     UNION
     SELECT g.{role}_id, g.promotion_id, g.span FROM incentives.{role}_progress g
@@ -167,7 +168,8 @@ async def merchants_vesting(tx: Tx, now: datetime, after: int, limit: int) -> Se
     return await tx.rows(
         """
         SELECT DISTINCT merchant_id FROM incentives.merchant_grant
-        WHERE state = :state AND state IN ('pending', 'available') AND vests_at <= :now AND merchant_id > :after
+        WHERE state = :state AND state IN ('pending', 'available') AND form = 'credit' AND vests_at <= :now
+          AND merchant_id > :after
         ORDER BY merchant_id LIMIT :limit
         """,
         state=GrantState.PENDING.value,
@@ -182,7 +184,8 @@ async def vested_of(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
     return await tx.rows(
         """
         SELECT grant_id FROM incentives.merchant_grant
-        WHERE merchant_id = :merchant AND state = :state AND vests_at <= :now ORDER BY vests_at, grant_id LIMIT :limit
+        WHERE merchant_id = :merchant AND state = :state AND form = 'credit' AND vests_at <= :now
+        ORDER BY vests_at, grant_id LIMIT :limit
         """,
         merchant=merchant_id,
         state=GrantState.PENDING.value,
@@ -214,7 +217,7 @@ async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
     row = await tx.row(
         """
         SELECT m.merchant_id, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since, e.zone,
-               e.house_merchant_id
+               e.house_merchant_id, e.entity_id
         FROM supply.merchant m
         JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
         JOIN billing.entity e ON e.entity_id = h.entity_id

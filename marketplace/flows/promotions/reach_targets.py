@@ -19,6 +19,8 @@ from incentives.rules.events import Used
 from incentives.rules.index import Plan
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
+from marketplace.flows.payers.fund_promotions import contracts_of
+from marketplace.flows.promotions.cover_rewards import Caps, cover_grants, hold_caps, uncover_grants
 from marketplace.flows.promotions.judge_orders import Desk
 from marketplace.flows.promotions.keep_promises import (
     PROMISED,
@@ -27,6 +29,7 @@ from marketplace.flows.promotions.keep_promises import (
     promised,
     spend_promises,
 )
+from marketplace.flows.promotions.use_rewards import issue_vouchers
 from marketplace.flows.promotions.vest_rebates import free_credit, post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
 
@@ -55,6 +58,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     promise_minor: int
     at: datetime
     vest_seconds: int
+    form: str
     granted: list[Grant]
     used: Used
 
@@ -104,17 +108,25 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     changing = {step.promotion_id for step in steps if step.change_minor or step.due_minor or step.progress.promises}
     kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
+    contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor])
+    caps = await hold_caps(tx, contracts, desk.merchant)  # caps before budgets, here as everywhere
+    await uncover_grants(tx, contracts, [(step.granted, new) for step, new in backs])
+    if backs or any(step.progress.promise_keys for step in steps):
+        await reservations.hold(tx, {each.budget_id for of in kept.values() for each in of})
+        caps = await hold_caps(tx, contracts, desk.merchant)
     await _recycle(tx, backs, kept)
     made = [grant for _, new in backs for grant in new]
     steps = [step for step in steps if step.change_minor >= 0] + [_taken_back(*back) for back in backs]
     steps = [await _without_surplus(tx, step, kept) for step in steps]
-    gifts = await _give(tx, desk, [step for step in steps if step.due_minor], kept)
+    gifts = await _give(tx, desk, [step for step in steps if step.due_minor], kept, caps)
+    await cover_grants(tx, contracts, [(grant, step.plan) for step, new, _ in gifts for grant in new], desk.merchant)
     progress = [step.progress for step in steps if not step.due_minor] + [_after(*gift) for gift in gifts]
     made += [grant for _, new, _ in gifts for grant in new]
     await grants.save_progress(tx, desk.role, progress)
     await grants.add_grants(tx, desk.role, made)
+    await issue_vouchers(tx, desk, [(grant, step.plan) for step, new, _ in gifts for grant in new])
     if desk.role == "merchant":
-        await post_grants(tx, made, desk.merchant.zone)
+        await post_grants(tx, made, desk.merchant.zone, contracts)
     else:
         await post_rebates(tx, made, desk.merchant)
     return bool(made)
@@ -164,6 +176,7 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
         promise_minor=promise,
         at=touch.at,
         vest_seconds=side.side.reward.vest_seconds,
+        form=str(side.side.reward.form.__struct_config__.tag),
         granted=granted,
         used=Used(grants=elsewhere.grants + (has_minor > 0), minor=elsewhere.minor + has_minor),
     )
@@ -218,10 +231,10 @@ def _sum(of: Sequence[rules.Contribution]) -> rules.Contribution:
 
 
 async def _give(
-    tx: Tx, desk: Desk, steps: Sequence[Step], kept: Mapping[int, list[Budget]]
+    tx: Tx, desk: Desk, steps: Sequence[Step], kept: Mapping[int, list[Budget]], caps: Caps
 ) -> list[tuple[Step, list[Grant], int]]:
-    """What the budgets give of what is missing, and what stays owed: of promotions that may not grant just now, and of
-    budgets that make wait."""
+    """What payers' caps and the budgets give of what is missing, and what stays owed: of promotions that may not grant
+    just now, and of caps and budgets that make wait."""
     asks = [
         ask_for(
             step.key,
@@ -235,7 +248,10 @@ async def _give(
         for step in steps
         if step.promotion_id in desk.granting and step.lacks_minor
     ]
-    decisions = {one.key: one for one in await _reserve(tx, asks, steps, kept)}
+    decisions = caps.decide(asks, {step.key: step.plan.terms for step in steps})
+    asks = [msgspec.structs.replace(ask, amount_minor=decisions[ask.key].granted_minor) for ask in asks]
+    covered = [ask for ask in asks if ask.amount_minor]
+    decisions |= {one.key: one for one in await _reserve(tx, covered, steps, kept)}
     gifts = []
     for step in steps:
         decision = decisions.get(step.key)
@@ -330,7 +346,7 @@ def _grant(
         campaign_id=desk.campaigns[window.promotion_id],
         version_no=step.plan.version,
         event_id=window.span if step.plan.per_event else None,
-        form="credit",
+        form=step.form,
         currency=terms.currency,
         amount_minor=minor,
         funders=funders,
@@ -362,5 +378,4 @@ async def _recycle(tx: Tx, backs: Sequence[tuple[Step, list[Grant]]], kept: Mapp
                 if part:
                     taken[budget.budget_id, key] += part
                     wanted -= part
-    for (budget_id, key), minor in sorted(taken.items()):
-        await reservations.recycle(tx, key, {budget_id: minor})
+    await reservations.recycle(tx, taken)

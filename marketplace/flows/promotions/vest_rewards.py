@@ -13,7 +13,9 @@ from incentives.grants.rewards import moves_minor
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
+from marketplace.flows.payers.fund_promotions import Contracts
 from marketplace.flows.promotions import grant_rewards_sql as sql
+from marketplace.flows.promotions.cover_rewards import parts_of
 
 _PAGE = 200
 _PER_COMMIT = 500
@@ -39,27 +41,28 @@ async def _vest(tx: Tx, row: Any) -> bool:
     vested = await grants.move_grants(tx, "merchant", due, GrantState.PAID)
     merchant = await sql.get_merchant(tx, row.merchant_id)
     legs = [(grant, postings.incentive_vested(moves_minor(grant), grant.promotion_id)) for grant in vested]
-    await ledger.post(tx, [_entry(tx, grant, "incentive_vested", of, merchant.zone) for grant, of in legs if of])
+    await ledger.post(tx, [reward_entry(tx, grant, "incentive_vested", of, merchant.zone) for grant, of in legs if of])
     return bool(vested)
 
 
-async def post_grants(tx: Tx, new: Sequence[Grant], zone: str) -> None:
+async def post_grants(tx: Tx, new: Sequence[Grant], zone: str, contracts: Contracts) -> None:
     """Book new grants of merchants whose books are held. What a merchant bears of its own reward moves nothing."""
     entries = []
     for grant in new:
-        minor, promotion_id = moves_minor(grant), grant.promotion_id
+        minor, promotion_id, payers = moves_minor(grant), grant.promotion_id, parts_of(contracts, grant)
         if grant.state is GrantState.PAID:
-            kind, legs = "incentive_clawed_back", postings.incentive_clawed_back(-minor, promotion_id)
-        elif minor < 0:
-            kind, legs = "incentive_unearned", postings.incentive_earned(minor, promotion_id)
+            back = [(contract_id, -part) for contract_id, part in payers]
+            kind, legs = "incentive_clawed_back", postings.incentive_clawed_back(-minor, promotion_id, back)
         else:
-            kind, legs = "incentive_earned", postings.incentive_earned(minor, promotion_id)
+            kind = "incentive_earned" if minor > 0 else "incentive_unearned"
+            legs = postings.incentive_earned(minor, promotion_id, payers)
         if legs:
-            entries.append(_entry(tx, grant, kind, legs, zone))
+            entries.append(reward_entry(tx, grant, kind, legs, zone))
     await ledger.post(tx, entries)
 
 
-def _entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], zone: str) -> NewEntry:
+def reward_entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], zone: str) -> NewEntry:
+    """An entry about a grant, in its merchant's books."""
     return NewEntry(
         merchant_id=grant.party_id,
         kind=kind,

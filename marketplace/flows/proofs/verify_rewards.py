@@ -15,11 +15,28 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                   FROM billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
                   WHERE e.kind IN {_KINDS} AND leg.account IN (5000, 2050)
                   UNION ALL
-                  SELECT g.merchant_id, g.promotion_id, 0, part.minor, 0,
+                  SELECT g.merchant_id, g.promotion_id, 0,
+                         CASE WHEN part.funder = 'platform' THEN part.minor ELSE 0 END, 0,
                          CASE WHEN g.state = 'pending' THEN part.minor ELSE 0 END
                   FROM incentives.merchant_grant g, unnest(g.funders, g.funder_minor) AS part (funder, minor)
                   WHERE g.state <> 'void' AND part.funder <> 'merchant') AS said
             GROUP BY merchant_id, promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
+    ),
+    (
+        "rewards-are-shares",
+        "what payers bear of merchants' rewards is what is left of their shares, grant by grant and taken back",
+        """SELECT merchant_id, promotion_id, span, contract_id, sum(granted), sum(borne)
+           FROM (SELECT g.merchant_id, g.promotion_id, g.span, c.contract_id, part.minor AS granted, 0 AS borne
+                 FROM incentives.merchant_grant g
+                 CROSS JOIN LATERAL unnest(g.funders, g.funder_minor) AS part (funder, minor)
+                 JOIN billing.payer_contract c ON c.name = part.funder AND c.pays = 'promotion'
+                 WHERE g.state <> 'void'
+                 UNION ALL
+                 SELECT g.merchant_id, g.promotion_id, g.span, s.contract_id, 0, s.amount_minor - s.back_minor
+                 FROM incentives.merchant_grant g
+                 JOIN billing.payer_share s ON s.merchant_id = g.merchant_id AND s.source = 'promotion'
+                  AND s.source_id = g.grant_id AND s.state = 'committed') AS said
+           GROUP BY 1, 2, 3, 4 HAVING sum(granted) <> sum(borne)""",
     ),
     (
         "rewards-are-budgets",

@@ -6,7 +6,7 @@ import msgspec
 
 from marketplace.core import outbox
 from marketplace.core.db import Tx
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import Refusals
 from marketplace.flows.steering.set_goals import check_owner
 from marketplace.metrics import reviews_sql as reviews
 from marketplace.metrics.definitions import definition
@@ -24,14 +24,18 @@ class HoldReview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def hold_review(tx: Tx, cmd: HoldReview) -> Review:
-    """Keep what was said of a week; it is never changed. Raises Invalid, NotFound."""
+    """Keep what was said of a week; it is never changed. Raises Invalid with all that is wrong."""
     week_on = span_of(Grain.WEEK, check_day(cmd.on, "on")).from_on
+    wrong = Refusals()
     for number, each in enumerate(cmd.decisions):
-        await check_owner(tx, each.owner)
+        with wrong.at(f"/decisions/{number}/owner"):
+            await check_owner(tx, each.owner)
         if each.metric is not None:
-            definition(each.metric)
+            with wrong.at(f"/decisions/{number}/metric"):
+                definition(each.metric)
         if each.due_on < week_on:
-            raise Invalid("due_on: lies before the week", pointer=f"/decisions/{number}/due_on")
+            wrong.add(f"/decisions/{number}/due_on", "due_on: lies before the week")
+    wrong.check()
     kept = await reviews.add_review(tx, week_on, cmd.causes, cmd.learned, cmd.decisions)
     owners = [each.owner for each in cmd.decisions]
     await outbox.emit(tx, "metrics.review_held.v1", {"review_id": kept.review_id, "week_on": week_on, "owners": owners})

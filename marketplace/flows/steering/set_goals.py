@@ -6,7 +6,7 @@ import msgspec
 
 from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import Invalid, Refusals
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.steering.measure_inputs import SOURCES
 from marketplace.flows.steering.show_metrics import AskMetrics, scope_of, values_of
@@ -17,6 +17,7 @@ from marketplace.metrics.goals_sql import Goal, GoalRevision
 from marketplace.metrics.inputs_sql import Of, read_days
 from marketplace.metrics.pace import WEEKS, GoalPace, parts_left, progress, weights
 from marketplace.metrics.periods import Grain, Span, check_day, span_of
+from supply.leads.territories import store as territories
 
 _HISTORY_DAYS = 7 * WEEKS
 
@@ -52,19 +53,29 @@ class GoalProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def set_goal(tx: Tx, cmd: SetGoal) -> Goal:
-    """Set a goal. Raises Invalid for a figure that does not add up over days, NotFound, Conflict."""
-    wanted = check_figure(cmd.metric, narrowed=bool(cmd.territory_id or cmd.rep_id))
+    """Set a goal. Raises Invalid with all that is wrong, so for a figure that days do not add up to; Conflict."""
+    wrong = Refusals()
+    with wrong.at("/metric"):
+        check_figure(cmd.metric, narrowed=bool(cmd.territory_id or cmd.rep_id))
+    with wrong.at("/on"):
+        span = span_of(cmd.grain, check_day(cmd.on, "on"))
+    with wrong.at("/owner"):
+        await check_owner(tx, cmd.owner)
     if cmd.territory_id is not None and cmd.rep_id is not None:
-        raise Invalid("rep_id: a goal is a team's or a rep's", pointer="/rep_id")
-    if not await goals.whose_exists(tx, territory_id=cmd.territory_id, rep_id=cmd.rep_id):
-        raise Invalid("territory_id: there is no such team, or rep", pointer="/territory_id")
-    await check_owner(tx, cmd.owner)
-    of, _, _ = await scope_of(tx, AskMetrics(entity_id=cmd.entity_id, currency=cmd.currency))
-    span = span_of(cmd.grain, check_day(cmd.on, "on"))
+        wrong.add("/rep_id", "rep_id: a goal is a team's or a rep's")
+    if cmd.territory_id is not None:
+        with wrong.at("/territory_id"):
+            await territories.get_territory(tx, cmd.territory_id)
+    if cmd.rep_id is not None:
+        with wrong.at("/rep_id"):
+            await territories.get_rep(tx, cmd.rep_id)
+    with wrong.at("/entity_id"):
+        of, _, _ = await scope_of(tx, AskMetrics(entity_id=cmd.entity_id, currency=cmd.currency))
+    wrong.check()
     if cmd.parent_id is not None:
-        check_part(await goals.get_goal(tx, cmd.parent_id, lock=True), wanted.name, of, span)
+        check_part(await goals.get_goal(tx, cmd.parent_id, lock=True), cmd.metric, of, span)
     new = Goal(
-        goal_id=time_ordered_id(tx.now), metric=wanted.name, entity_id=of.entity_id, currency=of.currency,
+        goal_id=time_ordered_id(tx.now), metric=cmd.metric, entity_id=of.entity_id, currency=of.currency,
         grain=cmd.grain, from_on=span.from_on, to_on=span.to_on, territory_id=cmd.territory_id, rep_id=cmd.rep_id,
         parent_id=cmd.parent_id, owner=cmd.owner, target=cmd.target, version=1,
     )  # fmt: skip
@@ -88,7 +99,7 @@ async def _tell(tx: Tx, now: Goal, reason: str) -> None:
     await outbox.emit(tx, "metrics.goal_set.v1", now)
 
 
-def check_figure(name: str, *, narrowed: bool) -> Definition:
+def check_figure(name: str, *, narrowed: bool) -> None:
     """The figure of a goal. Raises NotFound, and Invalid where days do not add up to it, or teams have none of it."""
     wanted = definition(name)
     if not wanted.additive:
@@ -96,13 +107,12 @@ def check_figure(name: str, *, narrowed: bool) -> Definition:
     measured = [source for source in SOURCES if source.inputs & inputs_of(wanted.formula)]
     if not measured or (narrowed and not all({"territory_id", "rep_id"} <= source.by for source in measured)):
         raise Invalid(f"metric: {name} is not measured{' of a team or rep' if narrowed else ''}", pointer="/metric")
-    return wanted
 
 
 async def check_owner(tx: Tx, login: str) -> None:
     """Raise Invalid unless there is such a person."""
     if not await goals.is_user(tx, login):
-        raise Invalid(f"owner: there is no active user {login!r}", pointer="/owner")
+        raise Invalid(f"owner: there is no active user {login!r}")
 
 
 def check_part(whole: Goal, metric: str, of: Of, span: Span) -> None:

@@ -120,7 +120,7 @@ async def scope_of(tx: Tx, cmd: AskMetrics) -> tuple[Of, Span, Span]:
         raise NotFound(f"there is no entity {cmd.entity_id}" if cmd.entity_id else "there is no entity yet")
     today = local_date(tx.now, entity.zone)
     if (cmd.from_on is None) != (cmd.to_on is None) or (cmd.against_from is None) != (cmd.against_to is None):
-        raise Invalid("to: a period needs both its first day and the day after its last", field="to")
+        raise Invalid("to_on: a period needs both its first day and the day after its last", field="to_on")
     span = checked(cmd.from_on, cmd.to_on) if cmd.from_on and cmd.to_on else last_complete(Grain.WEEK, today)
     earlier = checked(cmd.against_from, cmd.against_to) if cmd.against_from and cmd.against_to else before(span)
     of = Of(

@@ -10,6 +10,7 @@ from marketplace.core import audit, outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.each import FIRST, each
+from marketplace.core.errors import Refusals
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.steering.set_goals import check_owner
 from marketplace.flows.steering.show_metrics import AskMetrics, change_ppm, scope_of, values_of
@@ -43,15 +44,21 @@ class SetAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def set_alert(tx: Tx, cmd: SetAlert) -> AlertRule:
-    """Watch a figure from the last period that is over on. Raises Invalid, NotFound, Conflict."""
-    wanted = definition(cmd.metric)
-    if cmd.guards is not None:
-        definition(cmd.guards)
-    check_bounds(cmd.side, cmd.bound, cmd.clear_bound)
-    await check_owner(tx, cmd.owner)
-    of, _, _ = await scope_of(tx, AskMetrics(entity_id=cmd.entity_id, currency=cmd.currency))
+    """Watch a figure from the last period that is over on. Raises Invalid with all that is wrong, Conflict."""
+    wrong = Refusals()
+    for pointer, name in (("/metric", cmd.metric), ("/guards", cmd.guards)):
+        if name is not None:
+            with wrong.at(pointer):
+                definition(name)
+    with wrong.at("/clear_bound"):
+        check_bounds(cmd.side, cmd.bound, cmd.clear_bound)
+    with wrong.at("/owner"):
+        await check_owner(tx, cmd.owner)
+    with wrong.at("/entity_id"):
+        of, _, _ = await scope_of(tx, AskMetrics(entity_id=cmd.entity_id, currency=cmd.currency))
+    wrong.check()
     new = AlertRule(
-        rule_id=time_ordered_id(tx.now), name=cmd.name, metric=wanted.name, entity_id=of.entity_id,
+        rule_id=time_ordered_id(tx.now), name=cmd.name, metric=cmd.metric, entity_id=of.entity_id,
         currency=of.currency, grain=cmd.grain, compared=cmd.compared, side=cmd.side, bound=cmd.bound,
         clear_bound=cmd.clear_bound, guards=cmd.guards, owner=cmd.owner, active=True, raised=False, looked_at_to=None,
         version=1,

@@ -1,0 +1,3 @@
+ALTER TABLE billing.payer_claim ADD COLUMN accepted_at timestamptz
+;;
+ALTER TABLE billing.payer_claim ADD COLUMN accepted_by text
