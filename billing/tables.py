@@ -100,6 +100,7 @@ commission_line = merchant_table(
     Column("kept_vat_minor", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("kind IN ('sale', 'refund', 'adjustment')", name="kind"),
     Index(None, "merchant_id", "order_id"),
+    Index("ix_commission_line_changes", "merchant_id", "entry_no", postgresql_where=text("kind <> 'sale'")),
     schema="billing",
 )
 """What an entry earned under one contract: written once, at settlement, negative when a refund takes it back.

@@ -1,6 +1,7 @@
 """Bring a database to the newest schema version. There is no way back but a backup."""
 
 import logging
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -21,6 +22,7 @@ def alembic_config() -> Config:
     return config
 
 
+@cache
 def newest_version() -> str:
     """The schema version this code was written for."""
     head = ScriptDirectory.from_config(alembic_config()).get_current_head()

@@ -42,6 +42,7 @@ import supply.leads.referrals.tables
 import supply.leads.tables
 import supply.leads.visits.tables
 import supply.products.hardware.tables
+import supply.products.own_sales.tables
 import supply.products.services.tables
 import supply.products.subscriptions.tables
 import supply.tables

@@ -45,3 +45,8 @@ def check_move(state: MerchantState, move: MerchantMove) -> MerchantState:
         words = move.replace("_", " ")
         raise Conflict(f"state: the merchant is {state}; {words} needs one that is {allowed}", state=state.value)
     return rule.target
+
+
+def moves_from(state: MerchantState) -> list[MerchantMove]:
+    """The moves that a merchant in `state` can make."""
+    return [move for move, rule in RULES.items() if state in rule.sources]

@@ -45,7 +45,7 @@ MUST_RUN = frozenset(filter(None, os.environ.get("MARKETPLACE_TESTS_MUST_RUN", "
 """Markers whose tests may not skip here, because whoever runs them has provided what they need."""
 
 
-_NEEDS = frozenset({"browser", "real_data", "citus"})
+_NEEDS = frozenset({"browser", "real_data", "citus", "hledger"})
 _HOME = "MARKETPLACE_TESTS_HOME"
 
 
@@ -56,7 +56,8 @@ _MEMORY_BYTES_MIN = 8 * 2**30
 def pytest_configure(config: pytest.Config) -> None:
     """Make the run's folder once, before the xdist workers start and inherit its name: in memory where there is room.
 
-    The tests' own folders are in it, too; it goes when the run ends.
+    The tests' own folders are in it, too; it goes when the run ends. And where Python may leave no compiled modules in
+    the tree, they are kept there: hundreds of processes of this run need not compile a thousand modules each.
     """
     if not hasattr(config, "workerinput"):
         roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES_MIN
@@ -65,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_HOME] = str(home)
         if config.option.basetemp is None:
             config.option.basetemp = str(home / "t")
+        if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+            os.environ["PYTHONPYCACHEPREFIX"] = str(home / "compiled")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

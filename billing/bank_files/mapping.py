@@ -9,8 +9,8 @@ import msgspec
 from billing.bank_files.model import Items, Kind, Line, Statement, Unreadable
 from billing.bank_files.text import Row, amount, day, lines, rows, short
 from billing.bank_files.workbook import is_workbook, sheet_rows
-from marketplace.core.errors import Invalid
-from marketplace.core.money import check_currency
+from marketplace.core.errors import Refusals
+from marketplace.core.money import MINOR_DIGITS
 
 HEADER_ROWS_MAX = 100
 
@@ -72,15 +72,17 @@ _COLUMNS = (
 
 
 def check_mapping(mapping: Mapping) -> None:
-    """Raise Invalid when a mapping cannot read any table."""
+    """Raise Invalid, naming all that is wrong, when a mapping cannot read any table."""
+    wrong = Refusals()
     if bool(mapping.amount) == bool(mapping.paid_in and mapping.paid_out):
-        raise Invalid("amount: name one column for it, or both paid_in and paid_out", pointer="/mapping/amount")
+        wrong.add("/mapping/amount", "amount: name one column for it, or both paid_in and paid_out")
     if bool(mapping.currency) == bool(mapping.currency_column):
-        raise Invalid("currency: state it, or name the column that does", pointer="/mapping/currency")
-    if mapping.currency:
-        check_currency(mapping.currency)
+        wrong.add("/mapping/currency", "currency: state it, or name the column that does")
+    if mapping.currency and mapping.currency not in MINOR_DIGITS:
+        wrong.add("/mapping/currency", f"currency: {mapping.currency} is not one this platform accepts")
     if mapping.balance and not mapping.currency:
-        raise Invalid("balance: can only be followed in one currency", pointer="/mapping/balance")
+        wrong.add("/mapping/balance", "balance: can only be followed in one currency")
+    wrong.check()
 
 
 def read_table(stream: BinaryIO, mapping: Mapping) -> Items:

@@ -84,6 +84,10 @@ class BankFileState(StrEnum):
     UNREADABLE = "unreadable"
 
 
+UNFINISHED = frozenset({BankFileState.ARRIVING, BankFileState.KEPT, BankFileState.STORING})
+"""An import goes on from here, by itself or when the file is brought again."""
+
+
 class BankFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file of a bank or processor; its lines count when it is `read`. new_lines: which no file before had brought."""
 

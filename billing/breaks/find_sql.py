@@ -139,10 +139,10 @@ WITH last AS MATERIALIZED (
     FROM agreed a, jsonb_to_recordset(a.fees) AS f (method text, currency text, fixed_minor bigint, ppm bigint)
 ), charged AS (
     SELECT t.item_id, t.entity_id, t.processor_id, t.currency, t.amount_minor, t.fee_minor, t.day, t.reference,
-           o.words AS method
+           o.words AS method, o.kind = '{ItemKind.CAPTURE}' AS paid
     FROM billing.match_group g
     JOIN billing.match_item t ON t.item_id = g.theirs[1] AND t.group_id = g.group_id AND t.fee_minor IS NOT NULL
-    JOIN billing.match_item o ON o.item_id = g.ours[1] AND o.kind = 'capture'
+    JOIN billing.match_item o ON o.item_id = g.ours[1] AND o.kind IN ('{ItemKind.CAPTURE}', '{ItemKind.PROCESSOR_FEE}')
     WHERE g.book = 'processor' AND cardinality(g.theirs) = 1 AND cardinality(g.ours) = 1
       AND (g.run_id IN (SELECT run_id FROM billing.match_run WHERE state = 'running')
            OR g.run_id IS NULL AND g.made_at >= (SELECT began FROM last)
@@ -160,7 +160,7 @@ WITH last AS MATERIALIZED (
     LEFT JOIN fee own ON own.processor_id = c.processor_id AND own.currency = c.currency AND own.method = c.method
                      AND own.method <> '' AND c.day >= own.from_on AND c.day < own.until_on
     LEFT JOIN fee every ON every.processor_id = c.processor_id AND every.currency = c.currency AND every.method = ''
-                       AND c.day >= every.from_on AND c.day < every.until_on
+                       AND c.paid AND c.day >= every.from_on AND c.day < every.until_on
 )
 INSERT INTO recon_wanted
 SELECT 'fee:' || item_id, '{K.FEE_VARIANCE}', item_id, NULL, entity_id, currency, fee_minor - agreed_minor,

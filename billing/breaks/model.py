@@ -96,6 +96,14 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
     overdue: bool
 
 
+class BreakCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many breaks are not dealt with: due, of those how many nobody answered in time, and what is not due yet."""
+
+    due: int
+    overdue: int
+    not_due: int
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a break, or what somebody said of it; evidence: where what it says can be looked up."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql
 
 from billing.breaks import find_sql
-from billing.breaks.model import Break, BreakKind, BreakState, Limits, Step, age_class
+from billing.breaks.model import Break, BreakCounts, BreakKind, BreakState, Limits, Step, age_class
 from billing.breaks.tables import recon_break_step, write_off_limit
 from marketplace.core import blocks
 from marketplace.core.db import Tx
@@ -82,14 +82,18 @@ async def list_breaks(
     owner: str | None = None,
     entity_id: int | None = None,
     live: bool = False,
+    due: bool = False,
 ) -> list[Break]:
-    """At most `limit` breaks, the oldest first, those behind the break `after`. live: only those without an end."""
+    """At most `limit` breaks, the oldest first, those behind the break `after`. live: only those without an end;
+    due: not those that are merely early.
+    """
     rows = await tx.rows(
         f"""
         SELECT {_BREAK} FROM billing.recon_break b
         WHERE b.break_id > coalesce(CAST(:after AS bigint), 0) AND (CAST(:kind AS text) IS NULL OR b.kind = :kind)
           AND (CAST(:state AS text) IS NULL OR b.state = :state) AND (CAST(:owner AS text) IS NULL OR b.owner = :owner)
           AND (CAST(:entity AS integer) IS NULL OR b.entity_id = :entity) AND (NOT :live OR b.closed_at IS NULL)
+          AND (NOT :due OR b.kind <> 'expected' OR b.closed_at IS NOT NULL)
         ORDER BY b.break_id LIMIT :limit
         """,
         after=after,
@@ -98,9 +102,27 @@ async def list_breaks(
         owner=owner,
         entity=entity_id,
         live=live,
+        due=due,
         limit=limit,
     )
     return [_break(row, tx) for row in rows]
+
+
+async def count_breaks(tx: Tx, *, entity_id: int | None = None) -> BreakCounts:
+    """How many breaks are not dealt with, of an entity or of all; what belongs to none counts with any."""
+    row = await tx.row(
+        """
+        SELECT count(*) FILTER (WHERE kind <> 'expected') AS due,
+               count(*) FILTER (WHERE kind <> 'expected' AND state = 'open' AND respond_by < :now) AS overdue,
+               count(*) FILTER (WHERE kind = 'expected') AS not_due
+        FROM billing.recon_break
+        WHERE closed_at IS NULL AND (CAST(:entity AS integer) IS NULL OR entity_id IS NULL OR entity_id = :entity)
+        """,
+        now=tx.now,
+        entity=entity_id,
+    )
+    assert row is not None
+    return BreakCounts(**row._mapping)
 
 
 async def change(tx: Tx, break_id: int, **values: Any) -> Break:

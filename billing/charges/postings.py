@@ -93,6 +93,21 @@ def goods_shipped(cost_by_item: Mapping[int, int], batch_id: int) -> tuple[tuple
     return own, (Leg(int(Account.CONTROL), cost, batch_id), *stock)
 
 
+def own_sale(net_minor: int, vat_minor: int, cost_by_item: Mapping[int, int], processor_id: int) -> tuple[Leg, ...]:
+    """O: the house sells units of its stock itself, paid by card; negative amounts: they come back."""
+    sold = legs(
+        {
+            Account.PROCESSOR_CLEARING: net_minor + vat_minor,
+            Account.SELF_OPERATED_SALES: -net_minor,
+            Account.OUTPUT_VAT: -vat_minor,
+            Account.COST_OF_GOODS: sum(cost_by_item.values()),
+        },
+        dimensions={Account.PROCESSOR_CLEARING: processor_id},
+    )
+    stock = (Leg(int(Account.STOCK), -minor, item_id) for item_id, minor in sorted(cost_by_item.items()) if minor)
+    return (*sold, *stock)
+
+
 def work_done(cost_minor: int, provider_id: int, batch_id: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
     """A partner has worked for a merchant: the house owes it, the cost stands in the merchant's books."""
     batch = {Account.CONTROL: batch_id}

@@ -9,7 +9,7 @@ from typing import Any
 
 import facturx
 
-from billing.documents.model import Category, Document, Kind, Line, Party, Syntax, Tax, Written
+from billing.documents.model import Category, Document, Kind, Line, Party, Subject, Syntax, Tax, Written
 from marketplace.core.errors import Conflict
 from marketplace.core.money import text_from_minor
 
@@ -25,6 +25,7 @@ _TYPE_CODE = {
 _ONE = "C62"
 """UN/ECE recommendation 20: one, of whatever it is."""
 _EXEMPT_REASON = "Not subject to VAT"
+_SETTLED = {Subject.CLAIM: "Taken off the claim"}
 
 
 def write_einvoice(written: Written, syntax: Syntax, names: Mapping[Category, str]) -> bytes:
@@ -64,7 +65,7 @@ def _fields(written: Written, names: Mapping[Category, str]) -> dict[str, Any]:
         "BT-110": amount(one.vat_minor),
         "BT-112": amount(one.gross_minor),
         "BT-115": amount(one.gross_minor),
-        "BT-20": None if one.due_on else "Settled with the merchant's earnings",
+        "BT-20": None if one.due_on else _SETTLED.get(one.subject, "Settled with the merchant's earnings"),
         "BT-9": one.due_on,
         "BG-4": _party(one.seller),
         "BG-7": _party(one.buyer),

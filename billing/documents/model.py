@@ -64,7 +64,7 @@ class Subject(StrEnum):
     period: the commission of a period's orders, its minimum, and fees of processors that are passed on. correction:
     what refunds and new ratings changed of it since. charge: one charge for a product. top_up: one payment for ads.
     fees: passed on fees that were given back on balance. ads: prepaid ads that were given back. self_billing: what the
-    merchant has sold to the platform.
+    merchant has sold to the platform. claim: the platform's fee on a claim on a payer, who is the buyer.
     """
 
     PERIOD = "period"
@@ -74,6 +74,7 @@ class Subject(StrEnum):
     FEES = "fees"
     ADS = "ads"
     SELF_BILLING = "self_billing"
+    CLAIM = "claim"
 
 
 class Category(StrEnum):
@@ -92,6 +93,8 @@ class Category(StrEnum):
     SERVICE = "service"
     GOODS = "goods"
     INCENTIVE = "incentive"
+    PAYER_FEE = "payer_fee"
+    CLAIM_FEE = "claim_fee"
 
 
 class State(StrEnum):
@@ -294,7 +297,7 @@ def write(facts: Iterable[Fact], run_id: int) -> list[Draft]:
         corrects = one.corrects_id
         if one.of_run is not None:
             corrects = first.get((one.merchant_id, one.currency, one.of_run, one.source_id))
-        draft = _draft(groups[key], document_id, corrects)
+        draft = draft_one(groups[key], document_id, corrects)
         if draft is None:
             continue
         count[one.merchant_id] = count.get(one.merchant_id, 0) + 1
@@ -312,7 +315,8 @@ def _key(fact: Fact) -> tuple[Any, ...]:
     return fact.merchant_id, fact.currency, points, fact.subject, fact.source_id
 
 
-def _draft(facts: Sequence[Fact], document_id: int, corrects_id: int | None) -> Draft | None:
+def draft_one(facts: Sequence[Fact], document_id: int, corrects_id: int | None) -> Draft | None:
+    """The one document that says these facts, or none where nothing is left of them."""
     one = facts[0]
     taxes = dict[int, list[int]]()
     lines = dict[tuple[Any, ...], Line]()

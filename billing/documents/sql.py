@@ -21,17 +21,26 @@ JOIN billing.commission_line c ON c.merchant_id = span.merchant_id
  AND c.entry_no BETWEEN span.first_no AND span.last_no
  AND c.effective_on >= :from_on AND c.effective_on < :to_on"""
 
-# An order's VAT is the difference of what its month's VAT has come to, so the sum of sales was rounded once. What
-# refunds and new ratings change belongs to the document in which the sale stands; for a sale nothing is looked up.
+# An order's VAT is the difference of what its month's VAT has come to, so the sum of sales was rounded once.
 _COMMISSION = f"""
-SELECT c.merchant_id, c.currency, CASE c.kind WHEN 'sale' THEN 'period' ELSE 'correction' END AS subject,
-       CASE c.kind WHEN 'sale' THEN 'commission' ELSE c.kind END AS category, k.vat_ppm,
+SELECT c.merchant_id, c.currency, 'period' AS subject, 'commission' AS category, k.vat_ppm,
+       sum(c.net)::bigint AS net_minor, sum(c.vat)::bigint AS vat_minor, sum(c.lines)::bigint AS quantity
+FROM (SELECT c.merchant_id, c.currency, c.contract_id, sum(c.commission_minor) AS net, sum(c.vat_minor) AS vat,
+             count(*) AS lines
+      FROM {_LINES} WHERE c.kind = 'sale' GROUP BY c.merchant_id, c.currency, c.contract_id) AS c
+JOIN billing.contract k ON k.contract_id = c.contract_id
+GROUP BY c.merchant_id, c.currency, k.vat_ppm
+"""
+
+# What refunds and new ratings change belongs to the document in which the sale stands. They have an index of their own.
+_CHANGES = f"""
+SELECT c.merchant_id, c.currency, 'correction' AS subject, c.kind AS category, k.vat_ppm,
        sum(c.commission_minor)::bigint AS net_minor, sum(c.vat_minor)::bigint AS vat_minor, count(*) AS quantity,
        d.document_id AS corrects_id,
        CASE WHEN d.document_id IS NULL AND s.effective_on >= :from_on THEN 'period' END AS of_run
-FROM {_LINES} JOIN billing.contract k ON k.contract_id = c.contract_id
-LEFT JOIN billing.commission_line s ON s.merchant_id = c.merchant_id
- AND s.order_id = CASE WHEN c.kind <> 'sale' THEN c.order_id END AND s.contract_id = c.contract_id AND s.kind = 'sale'
+FROM {_LINES} AND c.kind <> 'sale' JOIN billing.contract k ON k.contract_id = c.contract_id
+LEFT JOIN billing.commission_line s ON s.merchant_id = c.merchant_id AND s.order_id = c.order_id
+ AND s.contract_id = c.contract_id AND s.kind = 'sale'
 LEFT JOIN billing.document d ON d.merchant_id = s.merchant_id AND d.currency = s.currency
  AND d.subject = 'period' AND d.kind = 'invoice' AND d.state = 'issued' AND d.corrects_id IS NULL
  AND s.effective_on >= d.from_on AND s.effective_on < d.to_on
@@ -124,7 +133,7 @@ WHERE leg.account = 2000 AND e.effective_on >= :from_on AND e.effective_on < :to
 GROUP BY e.merchant_id, e.currency, p.self_billed_vat_ppm
 """
 
-FACTS = [_bucket(sql) for sql in (_COMMISSION, _MINIMUM, _FEES, _CHARGES, _CREDITS, _ADS)]
+FACTS = [_bucket(sql) for sql in (_COMMISSION, _CHANGES, _MINIMUM, _FEES, _CHARGES, _CREDITS, _ADS)]
 SELF_BILLING = _bucket("""
 SELECT merchant_id FROM billing.billing_party WHERE merchant_id = ANY(:merchants) AND self_billed <> '{}'
 """)

@@ -74,7 +74,7 @@ async def insert_documents(tx: Tx, issue: Issue, drafts: Sequence[Draft], partie
         return
     series = [series_of(issue.entity_id, draft.kind, draft.merchant_id) for draft in drafts]
     await tx.plan_as_usual()
-    before = await _take_numbers(tx, issue.entity_id, Counter(series))
+    before = await take_numbers(tx, issue.entity_id, Counter(series))
     rows = [_row(draft, of, parties) for draft, of in zip(drafts, series, strict=True)]
     await tx.raw.execute(
         sql.NUMBER, _json(rows), issue.run_id, issue.entity_id, issue.from_on, issue.to_on, issue.issued_on, tx.actor,
@@ -90,7 +90,7 @@ async def insert_documents(tx: Tx, issue: Issue, drafts: Sequence[Draft], partie
     await tx.raw.execute(sql.ADD_TAXES, _json(taxes))
 
 
-async def _take_numbers(tx: Tx, entity_id: int, wanted: Mapping[str, int]) -> dict[str, int]:
+async def take_numbers(tx: Tx, entity_id: int, wanted: Mapping[str, int]) -> dict[str, int]:
     """The last number of each series before as many are taken as wanted. Held in the order of their names."""
     names = sorted(wanted)
     await tx.raw.execute(sql.OPEN_SERIES, names, entity_id)

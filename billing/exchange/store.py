@@ -142,6 +142,12 @@ async def list_exchanges(tx: Tx, merchant_id: int, *, limit: int, before: int | 
     return [Exchange(**row._mapping) for row in rows]
 
 
+async def list_at_bank(tx: Tx, entity_id: int, *, limit: int) -> Sequence[Exchange]:
+    """At most `limit` exchanges of a legal entity's house at its bank, the newest first."""
+    house = await tx.scalar("SELECT house_merchant_id FROM billing.entity WHERE entity_id = :entity", entity=entity_id)
+    return await list_exchanges(tx, house, limit=limit)
+
+
 async def positions(tx: Tx, entity_id: int, on: date) -> dict[str, int]:
     """The exchange position of a legal entity by currency at the end of a day, over all books: debits less credits."""
     rows = await tx.rows(

@@ -39,10 +39,10 @@ def write_workbook(
                 value = Decimal(abs(amount)).scaleb(-MINOR_DIGITS[entry.currency])
                 debit, credit = (value, None) if amount > 0 else (None, value)
                 sheet.append((
-                    entry.entity_id, _text(sheet, entry.merchant_ref), entry.entry_no, entry.effective_on,
+                    entry.entity_id, text_cell(sheet, entry.merchant_ref), entry.entry_no, entry.effective_on,
                     entry.occurred_at.replace(tzinfo=None), entry.kind, str(entry.source_id), entry.currency, account,
                     Account(account).title, str(dimension), debit, credit, entry.prior_period,
-                    _text(sheet, entry.posted_by),
+                    text_cell(sheet, entry.posted_by),
                 ))  # fmt: skip
 
     def finish() -> None:
@@ -53,7 +53,7 @@ def write_workbook(
     return add, finish
 
 
-def _text(sheet: object, value: str) -> object:
+def text_cell(sheet: object, value: str) -> object:
     """Text that somebody gave, never a formula; long numbers are text, too, because Excel keeps fifteen digits."""
     if not value.startswith("="):
         return value

@@ -15,7 +15,16 @@ from marketplace.core.tables import (
     local_table,
     merchant_table,
     reference_table,
+    text,
 )
+
+ORDER_KINDS = (
+    "order_paid", "order_settled", "order_refunded", "refund_cancelled", "dispute_lost", "commission_adjusted"
+)  # fmt: skip
+"""Entries that are a sale's."""
+
+BESIDE_ORDERS = f"kind NOT IN ({', '.join(repr(kind) for kind in ORDER_KINDS)})"
+"""Entries that are not a sale's: few among many. Who reads those alone asks in these words, for their index."""
 
 entity = reference_table(
     "entity",
@@ -91,6 +100,7 @@ entry = merchant_table(
     CheckConstraint("array_position(dimensions, NULL) IS NULL", name="dimensions_named"),
     CheckConstraint("billing.is_balanced(amounts)", name="balanced"),
     Index(None, "effective_on", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+    Index("ix_entry_beside_orders", "merchant_id", "entry_no", postgresql_where=text(BESIDE_ORDERS)),
     schema="billing",
 )
 """A journal entry: one row, legs as parallel arrays; amounts in minor units, debit positive, credit negative.

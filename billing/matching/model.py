@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import Refusals
+from marketplace.core.money import MINOR_DIGITS
 
 SUBSET_ITEMS_MAX = 12
 """Among so many candidates at most a sum is looked for: 4,096 subsets."""
@@ -29,11 +30,13 @@ class Side(StrEnum):
 class ItemKind(StrEnum):
     """What an item stands for: the first two are lines of others, the rest is what our books expect there.
 
-    What is written off stands on the side that lacks it.
+    A processor's fee that belongs to no payment is expected for nothing, so that its line has another side. What is
+    written off stands on the side that lacks it.
     """
 
     BANK_LINE = "bank_line"
     PROCESSOR_LINE = "processor_line"
+    PROCESSOR_FEE = "processor_fee"
     CAPTURE = "capture"
     REFUND = "refund"
     DISPUTE = "dispute"
@@ -45,6 +48,7 @@ class ItemKind(StrEnum):
     CLAIM = "claim"
     REMITTANCE = "remittance"
     AD_RECEIPT = "ad_receipt"
+    OWN_SALE = "own_sale"
     JOURNAL = "journal"
     WRITE_OFF = "write_off"
 
@@ -261,7 +265,10 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeeLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one capture costs: fixed_minor and a rate on its gross; method '' where no other line names it."""
+    """What one capture costs: fixed_minor and a rate on its gross; method '' where no other line names it.
+
+    A fee that belongs to no payment has for its method what the processor's report calls it, and only fixed_minor.
+    """
 
     method: Annotated[str, msgspec.Meta(max_length=60)] = ""
     currency: Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
@@ -283,8 +290,13 @@ class FeeSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_fees(fees: tuple[FeeLine, ...]) -> None:
-    """Raise Invalid where two lines name the same method and currency."""
-    named = [(fee.method, fee.currency) for fee in fees]
-    for one in named:
-        if named.count(one) > 1:
-            raise Invalid(f"fees: {one[0] or 'any method'} in {one[1]} is there twice", pointer="/fees")
+    """Raise Invalid naming every line in a currency that is none, and every one that is there a second time."""
+    wrong, seen = Refusals(), set()
+    for at, fee in enumerate(fees):
+        if fee.currency not in MINOR_DIGITS:
+            wrong.add(f"/fees/{at}/currency", f"fees[{at}].currency: {fee.currency!r} is not one we accept")
+        if (fee.method, fee.currency) in seen:
+            twice = f"{fee.method or 'any method'} in {fee.currency} is there twice"
+            wrong.add(f"/fees/{at}", f"fees[{at}]: {twice}")
+        seen.add((fee.method, fee.currency))
+    wrong.check()

@@ -4,10 +4,13 @@ Nothing here depends on the order in which items are given, nor on their ids.
 """
 
 import re
-from collections.abc import Sequence
-from itertools import combinations
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from itertools import accumulate, islice
 
-from billing.matching.model import SUBSET_ITEMS_MAX, Book, Draft, Item, ResidueKind, Rules, Stage, Suggestion
+from billing.matching.model import PPM_MAX, SUBSET_ITEMS_MAX, Book, Draft, Item, ResidueKind, Rules, Stage, Suggestion
 
 AMOUNT_SCORE, REFERENCE_SCORE, DAY_SCORE, PARTY_SCORE = 40, 25, 20, 15
 """What a pair is worth, of 100, where it agrees in full."""
@@ -15,6 +18,8 @@ AMOUNT_SCORE, REFERENCE_SCORE, DAY_SCORE, PARTY_SCORE = 40, 25, 20, 15
 SUGGESTIONS_MAX = 10
 HINT_DAYS = 45
 """How far apart the days of a line and of what is suggested for it may lie."""
+CROWD_MAX = 1_000
+"""With so many items of about one amount at most a line is compared: 5,000 lines cost some seconds."""
 _PIECE = 4
 _NOISE = re.compile(r"[^0-9A-Z]+")
 
@@ -25,6 +30,7 @@ def residue_of(rules: Rules, book: Book, theirs_minor: int, ours_minor: int) -> 
     return next((one.residue for one in allowed), None)
 
 
+@lru_cache(maxsize=20_000)
 def plain(text: str) -> str:
     """A reference or a name as far as it survives the ways of banks: capitals and digits."""
     return _NOISE.sub("", text.upper())
@@ -38,14 +44,15 @@ def subset_sum(items: Sequence[Item], target_minor: int) -> tuple[Item, ...] | N
     if len(items) > SUBSET_ITEMS_MAX:
         return None
     ordered = sorted(items, key=lambda item: item.rank)
-    found: tuple[Item, ...] | None = None
-    for size in range(2, len(ordered) + 1):
-        for chosen in combinations(ordered, size):
-            if sum(item.amount_minor for item in chosen) == target_minor:
-                if found is not None:
-                    return None
-                found = chosen
-    return found
+    found: dict[int, tuple[int, int]] = {}  # each sum of two items or more: how many subsets make it, and one of them
+    for at, item in enumerate(ordered):
+        grown = [(minor, count, chosen) for minor, (count, chosen) in found.items()]
+        grown += [(earlier.amount_minor, 1, 1 << place) for place, earlier in enumerate(ordered[:at])]
+        for minor, count, chosen in grown:
+            whole = minor + item.amount_minor
+            found[whole] = found.get(whole, (0, 0))[0] + count, chosen | 1 << at
+    count, chosen = found.get(target_minor, (0, 0))
+    return tuple(item for at, item in enumerate(ordered) if chosen >> at & 1) if count == 1 else None
 
 
 def may_pair(line: Item, item: Item, window_days: int) -> bool:
@@ -123,7 +130,7 @@ def suggestions(line: Item, items: Sequence[Item], rules: Rules) -> list[Suggest
     scored = [(one, item) for item in items if (one := hint(line, item, rules)) is not None]
     scored.sort(key=lambda pair: (-pair[0].score, pair[1].rank))
     found = [one for one, _ in scored[:SUGGESTIONS_MAX]]
-    chosen = subset_sum(_of_party(line, items, rules), line.amount_minor)
+    chosen = subset_sum(list(_of_party(line, items, rules)), line.amount_minor)
     if chosen:
         why = f"the only {len(chosen)} items of this counterparty that sum to it"
         found.insert(0, Suggestion(ours=tuple(item.item_id for item in chosen), score=100, reasons=(why,)))
@@ -136,9 +143,22 @@ def subsets(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> list[
     An item that two lines would take is taken by neither.
     """
     wanted: list[tuple[Item, tuple[Item, ...]]] = []
+    parties: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda item: item.expected_on):
+        for name in _names(item):
+            parties.setdefault(name, []).append(item)
     for line in lines:
-        candidates = _of_party(line, items, rules)
-        if len(candidates) <= rules.subset_items and (chosen := subset_sum(candidates, line.amount_minor)):
+        since = line.day - timedelta(days=rules.window_days)
+        candidates: dict[int, Item] = {}
+        for name in _names(line):
+            some = parties.get(name, [])
+            late = islice(some, bisect_left(some, since, key=lambda item: item.expected_on), None)
+            for item in _of_party(line, late, rules):
+                candidates[item.item_id] = item
+                if len(candidates) > rules.subset_items:
+                    break
+        few = len(candidates) <= rules.subset_items
+        if few and (chosen := subset_sum(list(candidates.values()), line.amount_minor)):
             wanted.append((line, chosen))
     claims: dict[int, int] = {}
     for _, chosen in wanted:
@@ -156,13 +176,34 @@ def subsets(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> list[
     ]
 
 
-def _of_party(line: Item, items: Sequence[Item], rules: Rules) -> list[Item]:
-    return [item for item in items if same_party(line, item) and may_pair(line, item, rules.window_days)]
+def _names(item: Item) -> list[str]:
+    """By what `same_party` may know an item: its counterparty's account and its name, in its direction."""
+    names = plain(item.party_account), f" {plain(item.party)}"
+    return [f"{name} {item.amount_minor > 0}" for name in names if name.strip()]
+
+
+def _of_party(line: Item, items: Iterable[Item], rules: Rules) -> Iterator[Item]:
+    return (item for item in items if may_pair(line, item, rules.window_days) and same_party(line, item))
 
 
 def likely_pairs(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> list[Draft]:
-    """Pairs that score enough, and ahead of every other pair of either of the two by the margin."""
-    scored = [(line, item, found) for line in lines for item in items if (found := score(line, item, rules))]
+    """Pairs that score enough, and ahead of every other pair of either of the two by the margin.
+
+    A line with more than CROWD_MAX items of about its amount, and those items, are left to people.
+    """
+    ordered = sorted(items, key=lambda item: (item.amount_minor, item.rank))
+    minors = [item.amount_minor for item in ordered]
+    crowds = [0] * (len(ordered) + 1)
+    scored: list[tuple[Item, Item, Suggestion]] = []
+    for line in lines:
+        most = _farthest(line, rules)
+        first, last = bisect_left(minors, line.amount_minor - most), bisect_right(minors, line.amount_minor + most)
+        if last - first > CROWD_MAX:
+            crowds[first] += 1
+            crowds[last] -= 1
+        else:
+            scored += [(line, item, found) for item in ordered[first:last] if (found := score(line, item, rules))]
+    crowded = {item.item_id for item, lines_of in zip(ordered, accumulate(crowds), strict=False) if lines_of}
     of_line: dict[int, list[int]] = {}
     of_item: dict[int, list[int]] = {}
     for line, item, found in scored:
@@ -171,7 +212,7 @@ def likely_pairs(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> 
     drafts = []
     for line, item, found in sorted(scored, key=lambda one: (-one[2].score, one[0].rank, one[1].rank)):
         ahead = all(_ahead(found.score, all_of, rules) for all_of in (of_line[line.item_id], of_item[item.item_id]))
-        if found.score >= rules.likely_score and ahead:
+        if found.score >= rules.likely_score and ahead and item.item_id not in crowded:
             residue = line.amount_minor - item.amount_minor
             kind = residue_of(rules, line.book, line.amount_minor, item.amount_minor) if residue else None
             drafts.append(
@@ -186,6 +227,18 @@ def likely_pairs(lines: Sequence[Item], items: Sequence[Item], rules: Rules) -> 
                 )
             )
     return drafts
+
+
+def _farthest(line: Item, rules: Rules) -> int:
+    """How far from a line's amount any tolerance lets another be: |residue| is within ppm of what is ours."""
+    bounds = [
+        min(one.minor_max, abs(line.amount_minor) * one.ppm_max // (PPM_MAX - one.ppm_max) + 1)
+        if one.ppm_max < PPM_MAX
+        else one.minor_max
+        for one in rules.tolerances
+        if one.book is line.book
+    ]
+    return max(bounds, default=0)
 
 
 def _ahead(best: int, scores: list[int], rules: Rules) -> bool:

@@ -237,14 +237,20 @@ async def list_groups(
 
 async def items_of(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> list[Item]:
     """These items in the order of their ids. Raises NotFound naming one that is none."""
+    items = await find_items(tx, item_ids, lock=lock)
+    missing = set(item_ids) - {item.item_id for item in items}
+    if missing:
+        raise NotFound(f"there is no item {min(missing)}")
+    return items
+
+
+async def find_items(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> list[Item]:
+    """Those of these items that are still listed, in the order of their ids."""
     rows = await tx.rows(
         f"SELECT {_ITEM} FROM billing.match_item i WHERE i.item_id = ANY(CAST(:items AS bigint[])) ORDER BY i.item_id"
         + (" FOR UPDATE" if lock else ""),
         items=list(item_ids),
     )
-    missing = set(item_ids) - {row.item_id for row in rows}
-    if missing:
-        raise NotFound(f"there is no item {min(missing)}")
     return [_item(row) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """What payers bear of an order, how that unwinds, and what the platform earns by it. Pure. Amounts are minor units."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ import msgspec
 from billing.payers.terms import CapPeriod, PayerTerms
 from billing.rating import refund_share
 from marketplace.core.money import allocate
-from marketplace.core.rates import apply_half_even
+from marketplace.core.rates import apply_half_even, divide_half_even
 
 WHOLE = date(1970, 1, 1)
 """The one period of a cap that holds for the contract as a whole."""
@@ -194,10 +194,31 @@ def split_back(standing: Standing, back_minor: int) -> tuple[int, int]:
     return to_payer, back_minor - to_payer
 
 
-def fee_for(claimed_minor: int, fee_ppm: int, vat_ppm: int) -> tuple[int, int]:
-    """Fee and VAT on all that was claimed of a share: each step books the difference to the step before."""
-    fee = apply_half_even(claimed_minor, fee_ppm)
-    return fee, apply_half_even(fee, vat_ppm)
+def fee_for(claimed_minor: int, fee_ppm: int) -> int:
+    """The fee on all that was claimed of a share: each claim books the difference to the one before."""
+    return apply_half_even(claimed_minor, fee_ppm)
+
+
+def vat_by_line(fees: Iterable[tuple[int, int]], so_far: Mapping[int, tuple[int, int]]) -> list[int]:
+    """The VAT of a claim's fees, each (fee, VAT rate). so_far: (fee, VAT) that the contract's documents have, by rate.
+
+    Of all of them together it is rounded once: a claim's VAT is the difference that it makes to that, and a line's the
+    difference to the line before, so lines sum to documents, and what is taken back to nothing leaves nothing.
+    """
+    sums = dict(so_far)
+    vats = []
+    for fee, rate in fees:
+        net, vat = sums.get(rate, (0, 0))
+        now = apply_half_even(net + fee, rate) if fee else vat
+        vats.append(now - vat)
+        sums[rate] = (net + fee, now)
+    return vats
+
+
+def part_back(whole_minor: int, rejected_before: int, rejected_now: int, claimed_minor: int) -> int:
+    """What a rejection takes back of a line's fee, or of its VAT: by cumulative share, so all of it with the last."""
+    gone = divide_half_even(whole_minor * (rejected_before + rejected_now), claimed_minor)
+    return gone - divide_half_even(whole_minor * rejected_before, claimed_minor)
 
 
 def divide_remittance(received_minor: int, open_minor: Sequence[int]) -> list[int]:

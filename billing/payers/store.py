@@ -16,13 +16,19 @@ from marketplace.core.errors import Conflict, Invalid, NotFound
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
-    """A third party that pays part of the bill. email: where claims and reminders go; version counts its changes."""
+    """A third party that pays part of the bill. email: where claims and reminders go; version counts its changes.
+
+    address, country (ISO 3166-1 alpha-2), tax_id: as they stand on its invoices from now on.
+    """
 
     payer_id: int
     name: str
     kind: str
     email: str
-    version: int
+    address: str = ""
+    country: str = ""
+    tax_id: str = ""
+    version: int = 1
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +44,14 @@ _PAYER = [payer.c[name] for name in Payer.__struct_fields__]
 _VERSION = [payer_version.c[name] for name in Version.__struct_fields__]
 
 
-async def insert_payer(tx: Tx, *, name: str, kind: str, email: str) -> Payer:
+async def insert_payer(
+    tx: Tx, *, name: str, kind: str, email: str, address: str = "", country: str = "", tax_id: str = ""
+) -> Payer:
     """A new payer. Raises Invalid for a kind there is not, Conflict for a name that is taken."""
     if kind not in PAYER_KINDS:
         raise Invalid(f"kind: {kind!r} is none of {', '.join(PAYER_KINDS)}", pointer="/kind")
-    new = Payer(payer_id=await reserve(tx, "payer", 1) + 1, name=name, kind=kind, email=email, version=1)
+    payer_id = await reserve(tx, "payer", 1) + 1
+    new = Payer(payer_id=payer_id, name=name, kind=kind, email=email, address=address, country=country, tax_id=tax_id)
     try:
         await tx.execute(insert(payer), msgspec.structs.asdict(new) | {"created_at": tx.now, "created_by": tx.actor})
     except IntegrityError as fault:
@@ -60,9 +69,9 @@ async def get_payer(tx: Tx, payer_id: int, *, lock: bool = False) -> Payer:
 
 
 async def update_payer(tx: Tx, changed: Payer) -> Payer:
-    """Store a locked payer's new address as its next version. Its name stays: contracts name it."""
+    """Store what changed of a locked payer as its next version. Its name and kind stay: contracts name it."""
     new = msgspec.structs.replace(changed, version=changed.version + 1)
-    values = {"email": new.email, "version": new.version}
+    values = {name: getattr(new, name) for name in ("email", "address", "country", "tax_id", "version")}
     await tx.execute(update(payer).where(payer.c.payer_id == new.payer_id).values(values))
     return new
 

@@ -27,6 +27,9 @@ payer = reference_table(
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("email", Text, nullable=False, server_default=text("''")),
+    Column("address", Text, nullable=False, server_default=text("''")),
+    Column("country", Text, nullable=False, server_default=text("''")),
+    Column("tax_id", Text, nullable=False, server_default=text("''")),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_at", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
@@ -304,3 +307,56 @@ payer_rejection = payer_table(
     schema="billing",
 )
 """What a payer refused of a claim's line, and why; or that it is to be claimed again after all. fee_minor: with VAT."""
+
+payer_document = payer_table(
+    "payer_document",
+    Column("payer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("document_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entity_id", Integer, nullable=False),
+    Column("claim_id", BigInteger, nullable=False),
+    Column("rejection_id", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("series", Text, nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("from_on", Date, nullable=False),
+    Column("to_on", Date, nullable=False),
+    Column("issued_on", Date, nullable=False),
+    Column("due_on", Date),
+    Column("net_minor", BigInteger, nullable=False),
+    Column("vat_minor", BigInteger, nullable=False),
+    Column("seller", JSONB, nullable=False),
+    Column("buyer", JSONB, nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("taxes", JSONB, nullable=False),
+    Column("corrects_id", BigInteger),
+    Column("replaces_id", BigInteger),
+    Column("state", Text, nullable=False, server_default="issued"),
+    Column("void_reason", Text),
+    Column("void_asked_by", Text),
+    Column("voided_by", Text),
+    Column("voided_at", Instant),
+    Column("issued_by", Text, nullable=False),
+    Column("issued_at", Instant, nullable=False),
+    ForeignKeyConstraint(["payer_id", "claim_id"], ["billing.payer_claim.payer_id", "billing.payer_claim.claim_id"]),
+    *(
+        ForeignKeyConstraint(
+            ["payer_id", column], ["billing.payer_document.payer_id", "billing.payer_document.document_id"]
+        )
+        for column in ("corrects_id", "replaces_id")
+    ),
+    UniqueConstraint("payer_id", "series", "serial"),
+    UniqueConstraint("payer_id", "replaces_id"),
+    CheckConstraint("kind IN ('invoice', 'credit_note')", name="kind"),
+    CheckConstraint("net_minor + vat_minor >= 0", name="gross"),
+    CheckConstraint("state IN ('issued', 'void')", name="state"),
+    CheckConstraint("(state = 'void') = (voided_by IS NOT NULL)", name="void"),
+    CheckConstraint("(void_asked_by IS NULL) = (void_reason IS NULL)", name="asked"),
+    CheckConstraint("to_on > from_on", name="period"),
+    Index(None, "payer_id", "claim_id"),
+    schema="billing",
+)
+"""A numbered document to a payer: the platform's fee on a claim, and what of it a rejection takes back.
+
+`billing.payers.invoices.store.PayerDocument` says what the columns mean. Only a void changes its state.
+"""

@@ -32,6 +32,12 @@ async def processor_id(tx: Tx, name: str) -> int | None:
     return found
 
 
+async def list_processors(tx: Tx) -> dict[int, str]:
+    """The names of all processors, by id."""
+    rows = await tx.rows("SELECT processor_id, name FROM billing.processor ORDER BY name")
+    return {row.processor_id: row.name for row in rows}
+
+
 async def ensure_processor(tx: Tx, name: str) -> int:
     """The id of the processor of this name, which is made when it is new."""
     await tx.execute(

@@ -99,14 +99,20 @@ class RevenueRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakeRateRow(msgspec.Struct, frozen=True, kw_only=True):
-    """gmv_minor: settled orders, goods and freight less merchants' discounts and refunds. The gross rate is fees over
-    that, the net rate after the incentives that the platform pays (5000 and 4090); ppm, half-even, None without orders.
+    """settled_minor: orders settled in the month, goods and freight less merchants' discounts and refunds. The gross
+    rate is fees over that, the net rate after the incentives that the platform pays (5000 and 4090); ppm, half-even,
+    None without orders.
+
+    The metrics `gross_take_rate` and `net_take_rate` put other fees over another base: over `gmv_completed`, which is
+    goods alone, on the day of delivery and as sold, with hardware among the fees and payers' fees not. On orders that
+    are delivered and settled in one month, `settled_minor` is completed GMV, and freight, less merchants' discounts and
+    refunds.
     """
 
     entity_id: int
     month_on: date
     currency: str
-    gmv_minor: int
+    settled_minor: int
     fees_minor: int
     incentives_minor: int
     gross_ppm: int | None
@@ -153,8 +159,9 @@ class DeferredRow(msgspec.Struct, frozen=True, kw_only=True):
 class CashRow(msgspec.Struct, frozen=True, kw_only=True):
     """Money that is to come, or to go (negative), on a day. What was due before comes first, on the day asked from.
 
-    source: bank (where it stands now), clearing (with processors), claims, charges, payouts (on their way to the bank),
-    payable (in no payout yet). balance_minor: where the bank will then stand.
+    source: bank (where it stood before the first day), booked (what has moved it on a day since), clearing (with
+    processors), claims, charges, payouts (on their way to the bank), payable (in no payout yet).
+    balance_minor: where the bank will then stand.
     """
 
     entity_id: int

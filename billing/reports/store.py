@@ -176,13 +176,13 @@ async def revenue(tx: Tx, span: Span) -> list[RevenueRow]:
 
 
 async def take_rate(tx: Tx, span: Span) -> list[TakeRateRow]:
-    """What the platform keeps of what is sold on it, month by month."""
+    """What the platform keeps of what was settled, month by month; see `TakeRateRow` for how metrics differ."""
     rows = await tx.rows(
         f"""
-        SELECT entity_id, month_on, currency, sum(gmv)::bigint AS gmv, sum(fees)::bigint AS fees,
+        SELECT entity_id, month_on, currency, sum(settled)::bigint AS settled, sum(fees)::bigint AS fees,
                sum(incentives)::bigint AS incentives
         FROM (
-            SELECT entity_id, {_MONTH.format("b")} AS month_on, currency, 0::numeric AS gmv,
+            SELECT entity_id, {_MONTH.format("b")} AS month_on, currency, 0::numeric AS settled,
                    CASE WHEN account IN ({_codes(FEES)}) THEN credit - debit ELSE 0 END AS fees,
                    CASE WHEN account IN (4090, 5000) THEN debit - credit ELSE 0 END AS incentives
             FROM {BOOKED}
@@ -204,11 +204,11 @@ async def take_rate(tx: Tx, span: Span) -> list[TakeRateRow]:
             entity_id=row.entity_id,
             month_on=row.month_on,
             currency=row.currency,
-            gmv_minor=row.gmv,
+            settled_minor=row.settled,
             fees_minor=row.fees,
             incentives_minor=row.incentives,
-            gross_ppm=rate_ppm(row.fees, row.gmv),
-            net_ppm=rate_ppm(row.fees - row.incentives, row.gmv),
+            gross_ppm=rate_ppm(row.fees, row.settled),
+            net_ppm=rate_ppm(row.fees - row.incentives, row.settled),
         )
         for row in rows
     ]
@@ -321,23 +321,31 @@ async def deferred(tx: Tx, span: Span) -> list[DeferredRow]:
 
 
 async def cash(tx: Tx, span: Span) -> list[CashRow]:
-    """What the bank will stand at by the end of each of the days, as far as it is known what comes and goes.
+    """What the bank stood at by the end of each day that is over, as it is booked, and will stand at by the end of
+    those to come, as far as it is known what comes and goes.
 
+    It begins with what was booked before the first day. What is known to come counts from today on, on no day before.
     Processors are taken to pay the next day; what is in no payout yet to be paid on the day of the merchant's terms, or
     with the next month's run.
     """
-    bound = {"entity": span.entity_id, "currency": span.currency, "to_on": date.max}
+    today = tx.now.date()
     bank = await tx.rows(
         f"""
-        SELECT h.entity_id, m.currency, sum(m.minor)::bigint FROM {MOVED.format(accounts="1010")}
-        JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
-        WHERE {_IN_CURRENCY.format("m")} GROUP BY 1, 2
+        SELECT h.entity_id, CASE WHEN m.effective_on >= :from_on THEN m.effective_on END AS on, m.currency,
+               sum(m.minor)::bigint AS minor
+        FROM {MOVED.format(accounts="1010")} JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
+        WHERE {_IN_CURRENCY.format("m")} GROUP BY 1, 2, 3
         """,
-        **bound,
+        **_bound(span),
     )
-    next_run = add_months(first_of_month(span.from_on), 1)
-    moves = await tx.rows(_CASH, **bound, tomorrow=span.from_on + timedelta(days=1), next_run=next_run)
-    return forecast([tuple(row) for row in bank], [tuple(row) for row in moves], span.from_on, span.to_on)
+    opening = [(row.entity_id, row.currency, row.minor) for row in bank if row.on is None]
+    moves = [(row.entity_id, row.on, "booked", row.currency, row.minor) for row in bank if row.on and row.minor]
+    if span.to_on > today:
+        bound = _bound(span) | {"to_on": date.max, "tomorrow": today + timedelta(days=1)}
+        del bound["from_on"]
+        coming = await tx.rows(_CASH, **bound, next_run=add_months(first_of_month(today), 1))
+        moves += [(entity, max(on, today), source, currency, minor) for entity, on, source, currency, minor in coming]
+    return forecast(opening, moves, span.from_on, span.to_on)
 
 
 _CASH = f"""

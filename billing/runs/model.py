@@ -232,5 +232,5 @@ PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")
 INCENTIVE_KINDS = ("incentive_vested", "incentive_clawed_back", "incentive_dispute_upheld")
 AD_KINDS = ("ad_topped_up", "ad_refunded", "ad_order_netted", "ad_order_credited", "ads_dispute_upheld")
 PRODUCT_KINDS = ("product_netted", "product_credited", "product_dispute_upheld")
-ORDER_KINDS = ("order_settled", "order_refunded", "refund_cancelled", "dispute_lost", "commission_adjusted")
-"""Entry kinds by statement column; goods to vat come from the commission lines, every kind not named here is other."""
+"""Entry kinds by statement column; goods to vat come from the commission lines, those of `ledger.tables.BESIDE_ORDERS`
+that are not named here are other."""

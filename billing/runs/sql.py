@@ -3,7 +3,8 @@
 from sqlalchemy import ARRAY, BigInteger, Date, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
-from billing.runs.model import AD_KINDS, COLUMNS, INCENTIVE_KINDS, ORDER_KINDS, PAYOUT_KINDS, PRODUCT_KINDS
+from billing.ledger.tables import BESIDE_ORDERS
+from billing.runs.model import AD_KINDS, COLUMNS, INCENTIVE_KINDS, PAYOUT_KINDS, PRODUCT_KINDS
 
 
 def _bucket(sql: str) -> TextClause:
@@ -105,7 +106,7 @@ LEFT JOIN (
     JOIN billing.entry e ON e.merchant_id = span.merchant_id AND e.entry_no BETWEEN span.first_no AND span.last_no,
          unnest(e.accounts, e.amounts) AS leg (account, amount)
     WHERE e.effective_on >= :from_on AND e.effective_on < :to_on AND leg.account = 2000
-      AND e.kind NOT IN ('order_paid', {", ".join(f"'{kind}'" for kind in ORDER_KINDS)})
+      AND e.{BESIDE_ORDERS}
     GROUP BY e.merchant_id, e.currency
 ) AS moved ON moved.merchant_id = held.merchant_id AND moved.currency = held.currency
 LEFT JOIN (

@@ -261,6 +261,7 @@ async def list_payouts(
     *,
     merchant_id: int | None = None,
     run_id: int | None = None,
+    state: str | None = None,
     limit: int = 50,
     after: PayoutKey | None = None,
 ) -> Sequence[Payout]:
@@ -271,6 +272,8 @@ async def list_payouts(
         query = query.where(payout.c.merchant_id == merchant_id)
     if run_id is not None:
         query = query.where(payout.c.run_id == run_id)
+    if state is not None:
+        query = query.where(payout.c.state == state)
     if after is not None:
         query = query.where(func.row(*key) < func.row(*after))
     return [_payout(row) for row in await tx.rows(query)]

@@ -20,6 +20,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """One arm beside the control. effect_minor: of sales, for each merchant; relative_ppm: of what controls sold.
 
     iroi_ppm: margin that it brought for what it cost, 1,000,000 is as much; None where it cost nothing.
+    control_minor: what controls sold, each; cost_minor: what the arm was granted. None in reviews before these were.
     """
 
     arm: str
@@ -28,6 +29,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     effect_minor: Interval
     relative_ppm: int | None
     iroi_ppm: Interval | None
+    control_minor: int | None = None
+    cost_minor: int | None = None
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +127,8 @@ def _compare(name: str, treated: Sequence[Exposed], control: Sequence[Exposed]) 
         effect_minor=interval(effect),
         relative_ppm=round(effect.estimate / mean * PPM) if mean > 0 else None,
         iroi_ppm=returned,
+        control_minor=round(mean),
+        cost_minor=sum(each.cost_minor for each in treated),
     )
 
 

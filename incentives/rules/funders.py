@@ -1,4 +1,4 @@
-"""Who bears what of a running total: the funders of the terms, and earlier ones that still bear a part. Pure."""
+"""Who bears what of a running total: the funders of the terms, and those of before that still bear a part. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -21,7 +21,15 @@ from marketplace.core.errors import AppError, Forbidden
 from marketplace.core.tables import app_user
 from marketplace.settings import Settings, load_settings
 
-out = Console()
+_WIDE = 1_000
+
+
+def _console() -> Console:
+    """Standard output. What goes into a file or another program is cut by no screen."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+out = _console()
 err = Console(stderr=True)
 
 EXIT_REFUSED = 1

@@ -169,7 +169,8 @@ async def reconcile_lines(session: Session) -> Outcome:
 
 @command(reconcile_group, "breaks")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000), help="How many at most.")
-async def reconcile_breaks(session: Session, limit: int) -> Outcome:
-    """What does not match, the oldest first: its type, its age, who has it."""
+@click.option("--not-due", is_flag=True, help="With what is not due yet.")
+async def reconcile_breaks(session: Session, limit: int, not_due: bool) -> Outcome:
+    """What is due and does not match, the oldest first: its type, its age, who has it."""
     async with session.db.read(STAFF) as tx:
-        return Outcome(await breaks.list_breaks(tx, live=True, limit=limit))
+        return Outcome(await breaks.list_breaks(tx, live=True, due=not not_due, limit=limit))

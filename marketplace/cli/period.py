@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import rich_click as click
 from rich.table import Table
 
 from billing.periods.model import BookPeriod, Check, month_named
-from billing.reports.model import Span
+from billing.reports.model import LedgerLine, Span
 from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, out
 from marketplace.cli.billing import FINANCE, day
 from marketplace.cli.root import cli
@@ -17,12 +18,13 @@ from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
 from marketplace.flows.books import close_period as flow
 from marketplace.flows.books.close_period import ApproveBreak, Month, PeriodView
-from marketplace.flows.books.show_report import REPORTS, Report, csv_of
+from marketplace.flows.books.show_report import REPORTS, Report, account_lines, csv_rows
 from marketplace.flows.documents.export_documents import write_file
 
 _month = click.argument("month", metavar="YYYY-MM")
 _entity = click.option("--entity", "entity_id", type=int, help="The legal entity, where there are several.")
 CONTROL = ("controller",)
+ACCOUNT = "account"
 
 
 @cli.group("period")
@@ -131,12 +133,14 @@ def _first(check: Check) -> str:
 
 
 @command(cli, "report")
-@click.argument("name", metavar="NAME", type=click.Choice([one.value for one in Report]))
+@click.argument("name", metavar="NAME", type=click.Choice([*(one.value for one in Report), ACCOUNT]))
 @click.option("--month", metavar="YYYY-MM", help="The days: a month.")
 @click.option("--from", "from_on", metavar="YYYY-MM-DD", help="Or the first of them,")
 @click.option("--to", "to_on", metavar="YYYY-MM-DD", help="and the day behind the last one.")
 @_entity
 @click.option("--currency", metavar="EUR", help="One currency.")
+@click.option("--account", type=int, help="Of `account`: which one, such as 2000.")
+@click.option("--merchant", "merchant_id", type=int, help="Of `account`: as one merchant's account statement.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write a CSV file.")
 async def report(
     session: Session,
@@ -146,10 +150,12 @@ async def report(
     to_on: str | None,
     entity_id: int | None,
     currency: str | None,
+    account: int | None,
+    merchant_id: int | None,
     output: Path | None,
 ) -> Outcome:
     """A report of finance, amounts in minor units: trial-balance, ageing, revenue, take-rate, incentives,
-    deferred-revenue, cash-forecast."""
+    deferred-revenue, cash-forecast, or the general ledger of an account."""
     if month is not None:
         days = month_named(month)
         span = Span(from_on=days.from_on, to_on=days.to_on, entity_id=entity_id, currency=currency)
@@ -157,11 +163,17 @@ async def report(
         span = Span(from_on=day(from_on, "--from"), to_on=day(to_on, "--to"), entity_id=entity_id, currency=currency)
     else:
         raise Invalid("--month: name a month, or --from and --to", field="--month")
-    row_type, read = REPORTS[Report(name)]
+    if (account is not None) != (name == ACCOUNT) or (merchant_id is not None and account is None):
+        raise Invalid("--account: the report `account` is of one, and of a merchant if need be", field="--account")
+    row_type: type[msgspec.Struct] = LedgerLine
     async with session.db.read(STAFF) as tx:
-        rows = await read(tx, span)
+        if account is not None:
+            rows: Sequence[Any] = await account_lines(tx, span, account, merchant_id)
+        else:
+            row_type, read = REPORTS[Report(name)]
+            rows = await read(tx, span)
     if output is not None:
-        pieces = [piece async for piece in csv_of(Report(name), rows)]
+        pieces = [piece async for piece in csv_rows(row_type, rows)]
         await asyncio.to_thread(write_file, output, b"".join(pieces))
         value = {"report": name, "file": str(output), "rows": len(rows)}
         return Outcome(value)

@@ -26,6 +26,7 @@ from marketplace.flows.books import exchange_money, post_journal
 from marketplace.flows.books.post_journal import DecideJournal
 from marketplace.flows.commission import rerate_contracts
 from marketplace.flows.documents import void_document
+from marketplace.flows.payers import void_invoice
 from marketplace.flows.payouts import instruct_bank, set_payout_terms
 from marketplace.flows.products import dun_merchants
 from marketplace.flows.promotions import plan_incentives
@@ -48,6 +49,7 @@ class Kind(StrEnum):
     JOURNAL = "journal"
     EXCHANGE_RATE = "exchange_rate"
     DOCUMENT_VOID = "document_void"
+    PAYER_DOCUMENT_VOID = "payer_document_void"
     RERATING = "rerating"
     BILLING_RUN = "billing_run"
     MATCH = "match"
@@ -65,9 +67,10 @@ class Kind(StrEnum):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """One proposal. merchant_id: 0 where it is of the house. words: what its maker says. href: where more of it is.
+    """One proposal. words: what its maker says. href: where more of it is.
 
-    batch_id: of a billing run, the preview that is to be approved.
+    merchant_id: 0 where it is of the house, of a payer's document the payer's id. batch_id: of a billing run, the
+    preview that is to be approved.
     """
 
     kind: Kind
@@ -151,6 +154,7 @@ DECIDED: dict[Kind, tuple[Deed, Deed | None]] = {
     Kind.JOURNAL: (_journal(post_journal.approve_journal), _journal(post_journal.reject_journal)),
     Kind.EXCHANGE_RATE: (_of_house(exchange_money.approve_rate), _of_house(exchange_money.reject_rate)),
     Kind.DOCUMENT_VOID: (_of_merchant(void_document.approve_void), _of_merchant(void_document.withdraw_void)),
+    Kind.PAYER_DOCUMENT_VOID: (_of_merchant(void_invoice.approve_void), _of_merchant(void_invoice.withdraw_void)),
     Kind.RERATING: (_of_house(rerate_contracts.approve_rerating), None),
     Kind.BILLING_RUN: (lambda tx, one: run_billing.approve(tx, one.proposal_id, batch_id=one.batch_id), None),
     Kind.MATCH: _MATCH,

@@ -41,6 +41,12 @@ _KINDS = (
     FROM billing.document WHERE state = 'issued' AND void_asked_by IS NOT NULL
     """,
     """
+    SELECT 'payer_document_void', d.payer_id, d.document_id, d.net_minor + d.vat_minor, d.currency,
+           p.name || ': ' || d.void_reason, d.void_asked_by, d.issued_at, NULL
+    FROM billing.payer_document d JOIN billing.payer p ON p.payer_id = d.payer_id
+    WHERE d.state = 'issued' AND d.void_asked_by IS NOT NULL
+    """,
+    """
     SELECT 'rerating', coalesce(merchant_id, 0), rerating_id, NULL, NULL, from_on::text, made_by, made_at, NULL
     FROM billing.rerating WHERE state = 'proposed'
     """,
@@ -115,7 +121,7 @@ SELECT w.kind, w.merchant_id, m.name, w.proposal_id, w.amount_minor, w.currency,
        r.batch_id
 FROM ({" UNION ALL ".join(_KINDS)})
     AS w (kind, merchant_id, proposal_id, amount_minor, currency, words, made_by, made_at, href)
-LEFT JOIN supply.merchant m ON m.merchant_id = w.merchant_id
+LEFT JOIN supply.merchant m ON m.merchant_id = w.merchant_id AND w.kind <> 'payer_document_void'
 LEFT JOIN billing.billing_run r ON w.kind = 'billing_run' AND r.run_id = w.proposal_id
 ORDER BY w.made_at, w.proposal_id LIMIT :limit
 """

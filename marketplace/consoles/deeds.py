@@ -8,7 +8,8 @@ Every form carries a key of its own, so one that is sent twice takes effect once
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response
@@ -20,6 +21,8 @@ from marketplace.core.idempotency import Ticket
 from marketplace.core.money import minor_from_text, text_from_minor
 from marketplace.web.auth import ActorRequest
 from marketplace.web.once import answer_once
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 KEY = "form_key"
 """The hidden field that makes a form the same as one that was sent before."""
@@ -112,6 +115,8 @@ def _refused(refusal: AppError, typed: Mapping[str, str]) -> Refused:
 def text(typed: Mapping[str, str], name: str, *, most: int, least: int = 0) -> str:
     """What was typed into a field, without the space around it. Raises Invalid for fewer or more characters."""
     value = typed.get(name, "").strip()
+    if "\0" in value:
+        raise Invalid(f"{name}: holds a NUL character, which cannot be stored", pointer=f"/{name}")
     if not least <= len(value) <= most:
         wanted = f"at most {most}" if not value or len(value) > most else f"at least {least}"
         raise Invalid(f"{name}: must have {wanted} characters" if value else f"{name}: is missing", pointer=f"/{name}")
@@ -133,6 +138,22 @@ def day(typed: Mapping[str, str], name: str) -> date | None:
         return date.fromisoformat(value) if value else None
     except ValueError as fault:
         raise Invalid(f"{name}: must be a day, as 2026-01-31", pointer=f"/{name}") from fault
+
+
+def day_needed(typed: Mapping[str, str], name: str) -> date:
+    """A day that has to be there. Raises Invalid."""
+    found = day(typed, name)
+    if found is None:
+        raise Invalid(f"{name}: is missing", pointer=f"/{name}")
+    return found
+
+
+def chosen(typed: Mapping[str, str], name: str, of: type[Choice]) -> Choice:
+    """One of a list. Raises Invalid."""
+    value = text(typed, name, most=100, least=1)
+    if value not in {str(one.value) for one in of}:
+        raise Invalid(f"{name}: must be one of {', '.join(str(one.value) for one in of)}", pointer=f"/{name}")
+    return of(value)
 
 
 def amount(typed: Mapping[str, str], name: str, currency: str, *, least: int = 0) -> int:

@@ -10,8 +10,14 @@ from marketplace.consoles import finance_queries, ledger_queries, ops_queries
 from marketplace.consoles.approvals import PAGES as APPROVALS
 from marketplace.consoles.finance_breaks import PAGES as BREAKS
 from marketplace.consoles.finance_close import PAGES as CLOSE
+from marketplace.consoles.finance_disputes import PAGES as DISPUTES
+from marketplace.consoles.finance_exchange import PAGES as EXCHANGE
 from marketplace.consoles.finance_files import PAGES as FILES
+from marketplace.consoles.finance_payouts import PAGES as PAYOUTS
+from marketplace.consoles.finance_reports import PAGES as REPORTS
+from marketplace.consoles.finance_rules import PAGES as RULES
 from marketplace.consoles.finance_runs import PAGES as RUNS
+from marketplace.consoles.finance_schedules import PAGES as SCHEDULES
 from marketplace.consoles.finance_workbench import PAGES as WORKBENCH
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.core.db import STAFF, Database
@@ -77,6 +83,12 @@ PAGES = [
             *WORKBENCH,
             *BREAKS,
             *FILES,
+            *PAYOUTS,
+            *REPORTS,
+            *DISPUTES,
+            *EXCHANGE,
+            *RULES,
+            *SCHEDULES,
             account,
             reconciliation,
             purchase,

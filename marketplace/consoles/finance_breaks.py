@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from billing.breaks import store
-from billing.breaks.model import Break, BreakKind, BreakState, Limits, Step
+from billing.breaks.model import Break, BreakCounts, BreakKind, BreakState, Limits, Step
 from billing.matching import store as matching
 from billing.matching.model import Item
 from marketplace.consoles import ops_queries
@@ -39,11 +39,12 @@ class Deed(StrEnum):
 
 
 class BreaksFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """None is any; without a state only what is not dealt with."""
+    """None is any; without a state only what is not dealt with. early: with what is not due yet."""
 
     kind: BreakKind | None
     state: BreakState | None
     owner: str
+    early: bool
 
 
 class BreaksPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,7 @@ class BreaksPage(msgspec.Struct, frozen=True, kw_only=True):
     entity: Entity
     entities: list[Entity]
     wanted: BreaksFilter
+    counts: BreakCounts
     breaks: list[Break]
 
 
@@ -73,14 +75,17 @@ async def breaks(
     kind: FromQuery[str] = "",
     now: FromQuery[str] = "",
     owner: FromQuery[str] = "",
+    *,
+    early: FromQuery[bool] = False,
     after: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """What does not match, by type, state and owner."""
+    """What does not match, by type, state and owner; what is not due yet only where it is asked for."""
     (behind,) = decode_cursor(after, tuple[int]) or (None,)
     wanted = BreaksFilter(
         kind=BreakKind(kind) if kind in list(BreakKind) else None,
         state=BreakState(now) if now in list(BreakState) else None,
         owner=owner.strip().replace("\0", ""),
+        early=early or kind == BreakKind.EXPECTED,
     )
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)
@@ -93,12 +98,14 @@ async def breaks(
             owner=wanted.owner or None,
             entity_id=shown.entity_id,
             live=wanted.state is None,
+            due=not wanted.early,
             after=behind,
             limit=LISTED_MAX + 1,
         )
+        counts = await store.count_breaks(tx, entity_id=shown.entity_id)
         entities = await ops_queries.list_entities(tx)
     listed, last = cut(rows, LISTED_MAX, lambda row: (row.break_id,))
-    page = BreaksPage(entity=shown, entities=entities, wanted=wanted, breaks=list(listed))
+    page = BreaksPage(entity=shown, entities=entities, wanted=wanted, counts=counts, breaks=list(listed))
     choices: dict[str, Any] = {"kinds": list(BreakKind), "states": list(BreakState)}
     return send(request, "finance/breaks.html", page, "breaks", cursor=encode_cursor(last) if last else None, **choices)
 
@@ -118,7 +125,7 @@ async def show_break(
         known = one.entity_id is not None and one.currency
         page = BreakPage(
             one=one,
-            items=await matching.items_of(tx, [each for each in (one.item_id, one.other_id) if each is not None]),
+            items=await matching.find_items(tx, [each for each in (one.item_id, one.other_id) if each is not None]),
             steps=await store.list_steps(tx, break_id),
             limits=await store.limits_of(tx, one.entity_id or 0, one.currency) if known else None,
             zone=entity.zone if entity else "UTC",

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from billing.bank_files import store
-from billing.bank_files.model import BankFile, BankFileState
+from billing.bank_files.model import UNFINISHED, BankFile, BankFileState
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import send
@@ -49,9 +49,8 @@ async def show_files(
         entity = await ops_queries.get_entity(tx, None)
     listed, last = cut(rows, LISTED_MAX, lambda row: (row.file_id,))
     page = FilesPage(list(listed), entity.zone if entity else "UTC")
-    return send(
-        request, "finance/files.html", page, "files", refused=refused, cursor=encode_cursor(last) if last else None
-    )
+    cursor = encode_cursor(last) if last else None
+    return send(request, "finance/files.html", page, "files", refused=refused, cursor=cursor, unfinished=UNFINISHED)
 
 
 @post("/files", request_max_body_size=FILE_BYTES_MAX + 2**16)

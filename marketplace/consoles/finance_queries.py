@@ -135,7 +135,7 @@ class RunStatement(msgspec.Struct, frozen=True):
     reason: str | None
 
 
-class RunProgress(msgspec.Struct, frozen=True):
+class Progress(msgspec.Struct, frozen=True):
     """How far a run is, in buckets of merchants; working: something of it is still to be done."""
 
     state: str
@@ -151,7 +151,7 @@ class RunPage(msgspec.Struct, frozen=True):
     totals: Sequence[Run]
     statements: Sequence[RunStatement]
     older: tuple[int, str] | None
-    progress: RunProgress
+    progress: Progress
 
     @property
     def run(self) -> Run:
@@ -234,15 +234,20 @@ async def list_runs(tx: Tx, entity: Entity) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-async def run_progress(tx: Tx, run_id: int) -> RunProgress:
+async def run_progress(tx: Tx, run_id: int) -> Progress:
     """Raises NotFound."""
     row = await tx.row("SELECT state, batch_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
     if row is None:
         raise NotFound(f"there is no billing run {run_id}")
     if row.batch_id is None or row.state not in AT_WORK:
-        return RunProgress(row.state, 0, 0, working=False)
+        return Progress(row.state, 0, 0, working=False)
     now = await work.progress(tx, row.batch_id)
-    return RunProgress(row.state, now.done + now.parked, now.total, working=now.todo > 0)
+    return Progress(row.state, now.done + now.parked, now.total, working=now.todo > 0)
+
+
+async def run_currencies(tx: Tx, run_id: int) -> list[str]:
+    """The currencies of a run's statements."""
+    return sorted(row.currency for row in await tx.rows(_RUN_CURRENCIES, run=run_id))
 
 
 async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPage:
@@ -251,7 +256,7 @@ async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPag
     entity = await get_entity(tx, entity_id) if entity_id is not None else None
     if entity is None:
         raise NotFound(f"there is no billing run {run_id}")
-    currencies = [row.currency for row in await tx.rows(_RUN_CURRENCIES, run=run_id)] or [entity.currency]
+    currencies = await run_currencies(tx, run_id) or [entity.currency]
     one = _RUNS.format(wanted="r.run_id = :run")
     totals = [
         _run(await tx.row(one, run=run_id, currency=currency, limit=1))

@@ -42,16 +42,22 @@ class Tab(msgspec.Struct, frozen=True):
 
 _MERCHANT_PAGES = (
     ("home", ""),
+    ("tasks", "/tasks"),
     ("orders", "/orders"),
+    ("listings", "/listings"),
     ("statements", "/statements"),
     ("documents", "/documents"),
     ("payouts", "/payouts"),
     ("ads", "/ads"),
     ("promotions", "/promotions"),
+    ("products", "/products"),
     ("balance", "/accounts/2000"),
     ("team", "/team"),
 )
-_WITHOUT_BOOKS = frozenset({"home", "orders", "promotions"})
+_WITHOUT_BOOKS = frozenset({"home", "orders", "listings", "promotions"})
+_OF_MERCHANTS = frozenset({"tasks", "listings", "products", "team"})
+"""Pages that a house's own books do not have."""
+
 LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
 """Who says who is of a team."""
 
@@ -60,6 +66,7 @@ _TABS = {
         Tab("home", "/payer"),
         Tab("claims", "/payer/claims"),
         Tab("payer_statement", "/payer/statement"),
+        Tab("documents", "/payer/documents"),
         Tab("rejections", "/payer/rejections"),
     ),
     "ops": (
@@ -69,6 +76,8 @@ _TABS = {
         Tab("funnel", "/ops/funnel"),
         Tab("leads", "/ops/leads"),
         Tab("merchants", "/ops/merchants"),
+        Tab("tasks", "/ops/tasks"),
+        Tab("service", "/ops/service"),
         Tab("campaigns", "/ops/campaigns"),
         Tab("promotions", "/ops/promotions"),
         Tab("parked", "/ops/parked"),
@@ -79,13 +88,19 @@ _TABS = {
     "finance": (
         Tab("home", "/finance"),
         Tab("approvals", "/finance/approvals"),
+        Tab("payouts", "/finance/payouts"),
+        Tab("payers", "/finance/payers"),
+        Tab("disputes", "/finance/disputes"),
+        Tab("reports", "/finance/reports"),
         Tab("reconciliation", "/finance/reconciliation"),
         Tab("workbench", "/finance/workbench"),
         Tab("breaks", "/finance/breaks"),
         Tab("files", "/finance/files"),
-        Tab("payers", "/finance/payers"),
         Tab("proofs", "/finance/proofs"),
         Tab("close", "/finance/close"),
+        Tab("exchange", "/finance/exchange"),
+        Tab("rules", "/finance/rules"),
+        Tab("schedules", "/finance/schedules"),
         Tab("audit", "/audit"),
     ),
 }
@@ -152,7 +167,9 @@ def send(
     theirs = [
         (key, path)
         for key, path in _MERCHANT_PAGES
-        if (books or key in _WITHOUT_BOOKS) and (key != "team" or (of_merchant and actor.roles & LEADERS))
+        if (books or key in _WITHOUT_BOOKS or (foreign and key in _OF_MERCHANTS))
+        and (of_merchant or key not in _OF_MERCHANTS)
+        and (key != "team" or actor.roles & LEADERS)
     ]
     doors = [Tab(key, f"/merchant{path}") for key, path in theirs] if console == "merchant" else _TABS[console]
     frame = Frame(

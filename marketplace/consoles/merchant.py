@@ -11,12 +11,16 @@ from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.deeds import Refused
 from marketplace.consoles.documents import PAGES as DOCUMENTS
 from marketplace.consoles.layout import PathId, Place, send
+from marketplace.consoles.listings import PAGES as LISTINGS
 from marketplace.consoles.lists import given_day
 from marketplace.consoles.merchant_lists import PAGES as LISTS
 from marketplace.consoles.merchant_lists import keepers
 from marketplace.consoles.merchant_plots import earnings, sales_trend
 from marketplace.consoles.merchant_queries import MerchantHome
+from marketplace.consoles.merchant_tasks import HOUSE_DEEDS
+from marketplace.consoles.merchant_tasks import PAGES as TASKS
 from marketplace.consoles.order_deeds import DEEDS, show_order
+from marketplace.consoles.products import PAGES as PRODUCTS
 from marketplace.consoles.rewards import PAGES as REWARDS
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF as STAFF_SCOPE
@@ -162,15 +166,33 @@ async def entry(
     return send(request, "books/entry.html", page, "balance", place)
 
 
-_PAGES = [home, *LISTS, order, *DEEDS, *ADS, *DOCUMENTS, *REWARDS, statement, payouts, payout, account, entry]
+_PAGES = [
+    *(home, order),
+    *TASKS,
+    *LISTS,
+    *LISTINGS,
+    *DEEDS,
+    *PRODUCTS,
+    *ADS,
+    *DOCUMENTS,
+    *REWARDS,
+    statement,
+    payouts,
+    payout,
+    account,
+    entry,
+]
 
 PAGES = [
     Router(
         path,
-        route_handlers=_PAGES,
+        route_handlers=handlers,
         guards=[needs(roles)],
         dependencies={"place": Provide(place)},
         include_in_schema=False,
     )
-    for path, roles, place in (("/merchant", MERCHANT, own_place), ("/books/{merchant_id:int}", STAFF, any_place))
+    for path, roles, place, handlers in (
+        ("/merchant", MERCHANT, own_place, _PAGES),
+        ("/books/{merchant_id:int}", STAFF, any_place, [*_PAGES, *HOUSE_DEEDS]),
+    )
 ]

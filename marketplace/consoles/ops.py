@@ -18,6 +18,7 @@ from marketplace.consoles.ops_queries import OpsHome
 from marketplace.consoles.promotion_builder import PAGES as BUILDER
 from marketplace.consoles.promotions import PAGES as PROMOTIONS
 from marketplace.consoles.steering_queries import steering_page
+from marketplace.consoles.tasks import PAGES as TASKS
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database
 from marketplace.core.paging import decode_cursor, encode_cursor
@@ -119,6 +120,7 @@ async def steering(
 
 _HANDLERS: list[ControllerRouterHandler] = [
     *(home, steering, merchants, parked),
+    *TASKS,
     *LEADS,
     *CAMPAIGNS,
     *CHANGES,

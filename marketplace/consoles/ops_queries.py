@@ -171,11 +171,10 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
     sums = await tx.row(_SUMS, **stretch)
     states = {row.state: Waiting(row.orders, int(row.goods_minor)) for row in await tx.rows(_STATES, **_of(entity))}
     ahead = {state.value: states[state] for state in UNDELIVERED if state in states}
-    active = await tx.row(_ACTIVE, **stretch)
+    movers = await tx.rows(_MOVERS, **stretch)
     due = await tx.row(_DUE, **_of(entity))
     parked = await tx.row(_PARKED_TOTAL, **_of(entity))
     assert sums is not None
-    assert active is not None
     assert due is not None
     assert parked is not None
     trend = weeks_to(on, TREND_WEEKS)
@@ -187,12 +186,12 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
         is_today=on == local_date(tx.now, entity.zone),
         days=days,
         goods=Change(int(sums.goods_minor), int(sums.earlier_minor)),
-        orders=Change(sums.orders, sums.earlier_orders),
-        active=Change(active.now, active.earlier),
+        orders=Change(int(sums.orders), int(sums.earlier_orders)),
+        active=Change(movers[0].active_now, movers[0].active_earlier),
         live_merchants=await tx.scalar(_LIVE, entity=entity.entity_id),
         trend=_every_day(trend, by_day),
-        risers=[_mover(row) for row in await tx.rows(_MOVERS.format(order="DESC", sign=">"), **stretch)],
-        fallers=[_mover(row) for row in await tx.rows(_MOVERS.format(order="ASC", sign="<"), **stretch)],
+        risers=[_mover(row) for row in movers if row.rises is True],
+        fallers=[_mover(row) for row in movers if row.rises is False],
         unpaid=states.get("placed", Waiting(0, 0)),
         undelivered=Waiting(sum(one.orders for one in ahead.values()), sum(one.goods_minor for one in ahead.values())),
         undelivered_by_state=[(state, one.orders) for state, one in ahead.items()],
@@ -250,28 +249,30 @@ def _counts(summary: str) -> dict[str, int]:
 
 def _mover(row: Any) -> Mover:
     goods = Change(int(row.goods_minor), int(row.earlier_minor))
-    return Mover(row.merchant_id, row.name, row.city, row.region, row.orders, goods)
+    return Mover(row.merchant_id, row.name, row.city, row.region, int(row.orders), goods)
 
 
 def _every_day(days: Days, rows: Sequence[Any]) -> list[DayFigures]:
-    by_day = {row.purchased_on: DayFigures(row.purchased_on, row.orders, int(row.goods_minor)) for row in rows}
+    by_day = {row.day: DayFigures(row.day, row.placed, row.placed_goods_minor) for row in rows}
     every = (days.first + timedelta(days=number) for number in range(days.count))
     return [by_day.get(on, DayFigures(on, 0, 0)) for on in every]
 
 
 _OF_ENTITY = "o.entity_id = :entity AND o.currency = :currency"
 
-_NEWEST_DAY = "SELECT max(purchased_on) FROM demand.merchant_order WHERE entity_id = :entity"
+# What was placed by day is read from the roll-ups of steering, which are minutes behind: so a page costs what its days
+# cost, however many orders there are.
+_NEWEST_DAY = "SELECT max(day) FROM metrics.market_day WHERE entity_id = :entity AND placed > 0"
 _SUMS = f"""
-SELECT count(*) FILTER (WHERE purchased_on >= :first) AS orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on >= :first), 0) AS goods_minor,
-       count(*) FILTER (WHERE purchased_on < :first) AS earlier_orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on < :first), 0) AS earlier_minor
-FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last
+SELECT coalesce(sum(placed) FILTER (WHERE day >= :first), 0) AS orders,
+       coalesce(sum(placed_goods_minor) FILTER (WHERE day >= :first), 0) AS goods_minor,
+       coalesce(sum(placed) FILTER (WHERE day < :first), 0) AS earlier_orders,
+       coalesce(sum(placed_goods_minor) FILTER (WHERE day < :first), 0) AS earlier_minor
+FROM metrics.market_day o WHERE {_OF_ENTITY} AND day BETWEEN :earlier_first AND :last
 """
 _DAYS = f"""
-SELECT purchased_on, count(*) AS orders, sum(goods_minor) AS goods_minor
-FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :first AND :last GROUP BY purchased_on
+SELECT day, placed, placed_goods_minor
+FROM metrics.market_day o WHERE {_OF_ENTITY} AND day BETWEEN :first AND :last
 """
 _AHEAD = ", ".join(f"'{state}'" for state in (OrderState.PLACED, *UNDELIVERED))
 _STATES = f"""
@@ -279,26 +280,33 @@ SELECT state, count(*) AS orders, sum(goods_minor) AS goods_minor
 FROM demand.merchant_order o WHERE {_OF_ENTITY} AND state IN ({_AHEAD}) GROUP BY state
 """
 
-# Active: at least one order of the window was completed, that is delivered and not cancelled.
-_ACTIVE = f"""
-SELECT count(DISTINCT merchant_id) FILTER (WHERE purchased_on >= :first) AS now,
-       count(DISTINCT merchant_id) FILTER (WHERE purchased_on < :first) AS earlier
-FROM demand.merchant_order o
-WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last AND state = 'delivered'
-"""
 _LIVE = "SELECT count(*) FROM supply.merchant WHERE entity_id = :entity AND state = 'live'"
+# Active: at least one order of the window was completed, that is delivered.
 _BY_MERCHANT = f"""
-SELECT merchant_id, count(*) FILTER (WHERE purchased_on >= :first) AS orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on >= :first), 0) AS goods_minor,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on < :first), 0) AS earlier_minor
-FROM demand.merchant_order o WHERE {_OF_ENTITY} AND purchased_on BETWEEN :earlier_first AND :last
+SELECT merchant_id, coalesce(sum(placed) FILTER (WHERE day >= :first), 0) AS orders,
+       coalesce(sum(placed_goods_minor) FILTER (WHERE day >= :first), 0) AS goods_minor,
+       coalesce(sum(placed_goods_minor) FILTER (WHERE day < :first), 0) AS earlier_minor,
+       coalesce(sum(placed_completed) FILTER (WHERE day >= :first), 0) > 0 AS active,
+       coalesce(sum(placed_completed) FILTER (WHERE day < :first), 0) > 0 AS was_active
+FROM metrics.order_day o WHERE {_OF_ENTITY} AND day BETWEEN :earlier_first AND :last
 GROUP BY merchant_id
 """
 _MOVERS = f"""
-SELECT m.merchant_id, m.name, m.city, m.region, figures.orders, figures.goods_minor, figures.earlier_minor
-FROM ({_BY_MERCHANT}) AS figures JOIN supply.merchant m ON m.merchant_id = figures.merchant_id
-WHERE figures.goods_minor {{sign}} figures.earlier_minor
-ORDER BY figures.goods_minor - figures.earlier_minor {{order}}, m.merchant_id LIMIT {MOVERS_MAX}
+WITH figures AS MATERIALIZED ({_BY_MERCHANT}),
+movers AS (
+    (SELECT true AS rises, * FROM figures WHERE goods_minor > earlier_minor
+     ORDER BY goods_minor - earlier_minor DESC, merchant_id LIMIT {MOVERS_MAX})
+    UNION ALL
+    (SELECT false, * FROM figures WHERE goods_minor < earlier_minor
+     ORDER BY goods_minor - earlier_minor, merchant_id LIMIT {MOVERS_MAX})
+)
+SELECT a.active_now, a.active_earlier, v.rises, m.merchant_id, m.name, m.city, m.region, v.orders, v.goods_minor,
+       v.earlier_minor
+FROM (SELECT count(*) FILTER (WHERE active) AS active_now, count(*) FILTER (WHERE was_active) AS active_earlier
+      FROM figures) AS a
+LEFT JOIN movers v ON true
+LEFT JOIN supply.merchant m ON m.merchant_id = v.merchant_id
+ORDER BY v.rises, abs(v.goods_minor - v.earlier_minor) DESC, m.merchant_id
 """
 _MERCHANTS = f"""
 SELECT m.merchant_id, m.name, m.city, m.region, coalesce(figures.orders, 0) AS orders,

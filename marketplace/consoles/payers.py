@@ -10,11 +10,13 @@ from litestar.params import FromQuery
 
 from billing.payers.claims import store as claims
 from marketplace.consoles import ops_queries, payers_queries
-from marketplace.consoles.deeds import Refused, amount, carry_out, day, done, number, text
+from marketplace.consoles.deeds import Refused, amount, carry_out, day_needed, done, number, text
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.lists import given_day
+from marketplace.consoles.lists import Amount, csv_file, given_day
+from marketplace.consoles.lists_queries import EXPORTED_MAX
 from marketplace.core.db import STAFF, Database, Scope, Tx
 from marketplace.core.errors import Forbidden, Invalid
+from marketplace.core.money import text_from_minor
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import (
@@ -27,6 +29,7 @@ from marketplace.flows.payers.settle_claim import (
 )
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, PAYER, needs
+from marketplace.web.i18n import speech
 
 
 class PayerPlace(msgspec.Struct, frozen=True):
@@ -108,6 +111,37 @@ async def list_claims(
     return send(request, "payer/claims.html", page, place.tab_of("claims"), at=place.at, cursor=_cursor(page.older))
 
 
+@get("/claims.csv")
+async def claims_file(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    place: NamedDependency[PayerPlace],
+    unpaid: FromQuery[str] = "",
+) -> Response[str]:
+    """All claims of the list, as a file."""
+    async with db.read(place.scope) as tx:
+        rows = await claims.list_claims(tx, place.payer_id, limit=EXPORTED_MAX, unpaid=bool(unpaid))
+    say = speech(request.user.locale)
+    names = ("claims.no", "claims.sent", "claims.due", "col.currency", "claims.share", "claims.fee", "col.vat")
+    return csv_file(
+        "claims",
+        [say.text(name) for name in (*names, "claims.paid", "claims.refused", "claims.open")],
+        (
+            (
+                row.claim_no,
+                row.sent_on.isoformat(),
+                row.due_on.isoformat(),
+                row.currency,
+                *(Amount(text_from_minor(minor, row.currency)) for minor in (
+                    row.amount_minor, row.fee_minor, row.vat_minor, row.remitted_minor, row.rejected_minor,
+                    row.open_minor,
+                )),
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
 @get("/claims/{claim_id:int}")
 async def claim(
     request: ActorRequest,
@@ -158,6 +192,22 @@ async def statement(
         place.tab_of("payer_statement"),
         at=place.at,
         cursor=_cursor(page.older),
+    )
+
+
+@get("/documents")
+async def documents(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    place: NamedDependency[PayerPlace],
+    after: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Invoices for the platform's fee, and credit notes for what of it was given back."""
+    (behind,) = decode_cursor(after, tuple[int]) or (None,)
+    async with db.read(place.scope) as tx:
+        page = await payers_queries.documents_page(tx, place.payer_id, behind)
+    return send(
+        request, "payer/documents.html", page, place.tab_of("documents"), at=place.at, cursor=_cursor(page.older)
     )
 
 
@@ -238,15 +288,12 @@ async def take_money(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         held = await claims.get_claim(tx, place.payer_id, claim_id)
-        received_on = day(typed, "received_on")
-        if received_on is None:
-            raise Invalid("received_on: is missing", pointer="/received_on")
         cmd = Remit(
             payer_id=place.payer_id,
             claim_id=claim_id,
             amount_minor=amount(typed, "paid", held.currency, least=1),
             bank_ref=text(typed, "bank_ref", least=1, most=100),
-            received_on=received_on,
+            received_on=day_needed(typed, "received_on"),
         )
         await remit(tx, cmd)
         return done(f"{place.at}/claims/{claim_id}", "claim_remitted")
@@ -261,9 +308,7 @@ async def make_claim(
     """Claim what a contract bears of what was settled through a day."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        through = day(typed, "through")
-        if through is None:
-            raise Invalid("through: is missing", pointer="/through")
+        through = day_needed(typed, "through")
         contract_id = number(typed, "contract_id", least=1)
         entity_id = number(typed, "entity_id", least=1, most=2**31 - 1)
         made = await claim_shares(tx, ClaimShares(contract_id=contract_id, entity_id=entity_id, through=through))
@@ -272,7 +317,7 @@ async def make_claim(
     return await carry_out(request, db, work, again=lambda why: show_home(request, db, place, why))
 
 
-_BOTH = [home, list_claims, claim, statement, rejections, accept, reject]
+_BOTH = [home, list_claims, claims_file, claim, statement, documents, rejections, accept, reject]
 
 PAGES = [
     Router(

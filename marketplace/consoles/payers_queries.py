@@ -11,6 +11,8 @@ from billing.payers.caps.store import Cap
 from billing.payers.claims import store as claims
 from billing.payers.claims.ageing import Aged, age_claims
 from billing.payers.claims.store import ClaimLine, PayerClaim, PayerStatement, Rejection, Remittance
+from billing.payers.invoices import store as invoices
+from billing.payers.invoices.store import PayerDocument
 from billing.payers.store import Payer, Version
 from marketplace.core.db import Tx
 from marketplace.core.months import first_of_month
@@ -77,7 +79,7 @@ class ClaimsPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim with a page of its lines, and what was paid and refused of it."""
+    """A claim with a page of its lines, what was paid and refused of it, and the documents on its fee."""
 
     payer: Payer
     claim: PayerClaim
@@ -85,6 +87,7 @@ class ClaimPage(msgspec.Struct, frozen=True, kw_only=True):
     lines: Sequence[ClaimLine]
     remittances: Sequence[Remittance]
     rejections: Sequence[Rejection]
+    documents: Sequence[PayerDocument]
     today: date
     older: tuple[int] | None
 
@@ -105,6 +108,14 @@ class Claimed(msgspec.Struct, frozen=True):
 
     claim_no: int
     currency: str
+
+
+class DocumentsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A payer's invoices and credit notes, the newest first, void ones among them."""
+
+    payer: Payer
+    documents: Sequence[PayerDocument]
+    older: tuple[int] | None
 
 
 class RejectionsPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +186,7 @@ async def claim_page(tx: Tx, payer_id: int, claim_id: int, after: int) -> ClaimP
         lines=shown,
         remittances=await claims.list_remittances(tx, payer_id, claim_id=claim_id, limit=LISTED_MAX),
         rejections=await claims.list_rejections(tx, payer_id, claim_id=claim_id, limit=LISTED_MAX),
+        documents=await invoices.list_documents(tx, payer_id, claim_id=claim_id, limit=LISTED_MAX),
         today=tx.now.date(),
         older=older,
     )
@@ -196,6 +208,13 @@ async def statement_page(
         remittances=shown,
         older=older,
     )
+
+
+async def documents_page(tx: Tx, payer_id: int, after: int | None) -> DocumentsPage:
+    """Raises NotFound."""
+    rows = await invoices.list_documents(tx, payer_id, limit=LISTED_MAX + 1, after=after)
+    shown, older = cut(rows, LISTED_MAX, lambda row: (row.document_id,))
+    return DocumentsPage(payer=await store.get_payer(tx, payer_id), documents=shown, older=older)
 
 
 async def rejections_page(tx: Tx, payer_id: int, after: int | None) -> RejectionsPage:

@@ -1,37 +1,48 @@
 """Long work followed on a page: events from the server while it goes on, and a reload for who has no script."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from billing.bank_files import store as bank_files
+from billing.bank_files.model import UNFINISHED
+from incentives.simulation import store as simulations
 from marketplace.consoles import finance_queries
+from marketplace.consoles.finance_queries import Progress
 from marketplace.consoles.layout import PathId
-from marketplace.core.db import STAFF, Database
-from marketplace.web.guards import FINANCE, needs
+from marketplace.core.db import STAFF, Database, Tx
+from marketplace.core.rates import PPM
+from marketplace.web.guards import FINANCE, OPS, needs
 
 PAUSE_S = 1.0
 LOOKS_MAX = 600
 """After ten minutes the browser asks anew, so that nobody is followed who has gone."""
 
 
-@get("/finance/runs/{run_id:int}/progress", guards=[needs(FINANCE)], include_in_schema=False)
-async def run_progress(db: NamedDependency[Database], run_id: PathId) -> ServerSentEvent:
-    """How far a billing run is: an event whenever that changes, and `end` when nothing is at work any more."""
+Look = Callable[[Tx], Awaitable[Progress]]
+"""How far something is. Raises NotFound."""
+
+
+async def _answer(db: Database, look: Look) -> ServerSentEvent:
     async with db.read(STAFF) as tx:
-        await finance_queries.run_progress(tx, run_id)  # refuses before the stream begins
-    return ServerSentEvent(follow(db, run_id))
+        await look(tx)  # refuses before the stream begins
+    return ServerSentEvent(follow(db, look))
 
 
-async def follow(db: Database, run_id: int, pause_s: float = PAUSE_S) -> AsyncIterator[ServerSentEventMessage]:
-    """The events of one run. No connection is held while nothing is looked at."""
+async def follow(db: Database, look: Look, pause_s: float = PAUSE_S) -> AsyncIterator[ServerSentEventMessage]:
+    """An event whenever it has gone on, and `end` when nothing is at work any more.
+
+    No connection is held while nothing is looked at.
+    """
     told = None
     for _ in range(LOOKS_MAX):
         async with db.read(STAFF) as tx:
-            now = await finance_queries.run_progress(tx, run_id)
+            now = await look(tx)
         if not now.working:
             yield ServerSentEventMessage(event="end", data=now.state)
             return
@@ -41,4 +52,39 @@ async def follow(db: Database, run_id: int, pause_s: float = PAUSE_S) -> AsyncIt
         await asyncio.sleep(pause_s)
 
 
-PAGES = [run_progress]
+@get("/finance/runs/{run_id:int}/progress", guards=[needs(FINANCE)], include_in_schema=False)
+async def run_progress(db: NamedDependency[Database], run_id: PathId) -> ServerSentEvent:
+    """How far a billing run is."""
+    return await _answer(db, partial(finance_queries.run_progress, run_id=run_id))
+
+
+@get("/finance/files/{file_id:int}/progress", guards=[needs(FINANCE)], include_in_schema=False)
+async def file_progress(db: NamedDependency[Database], file_id: PathId) -> ServerSentEvent:
+    """How much of a bank's file is read."""
+
+    async def look(tx: Tx) -> Progress:
+        file = await bank_files.get_file(tx, file_id)
+        return Progress(file.state, file.stored_lines, max(file.lines, 1), working=file.state in UNFINISHED)
+
+    return await _answer(db, look)
+
+
+@get(
+    "/ops/promotions/{promotion_id:int}/simulations/{simulation_id:int}/progress",
+    guards=[needs(OPS)],
+    include_in_schema=False,
+)
+async def simulation_progress(
+    db: NamedDependency[Database], promotion_id: PathId, simulation_id: PathId
+) -> ServerSentEvent:
+    """How much of a simulation's work is done."""
+
+    async def look(tx: Tx) -> Progress:
+        found = await simulations.get_simulation(tx, promotion_id, simulation_id)
+        working = found.state in {simulations.State.QUEUED, simulations.State.RUNNING}
+        return Progress(found.state, found.progress_ppm, PPM, working=working)
+
+    return await _answer(db, look)
+
+
+PAGES = [run_progress, file_progress, simulation_progress]

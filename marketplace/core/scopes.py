@@ -54,6 +54,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         "hardware-items",
         "hardware-units",
         "hardware-orders",
+        "own-sales",
         "providers",
         "work-orders",
         "service-agreements",
@@ -89,7 +90,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
         *("team-comparison", "merchant-growth"),
     ),
     "webhooks": ("webhooks", "webhook-topics"),
-    "metrics": ("metrics", "alerts", "goals", "holidays", "reviews"),
+    "metrics": ("metrics", "observations", "alerts", "goals", "holidays", "reviews"),
 }  # fmt: skip
 """Every noun, with the path segments that speak of it."""
 

@@ -75,6 +75,7 @@ CHANGEABLE = {
         "moved_at",
     ),
     "billing.document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
+    "billing.payer_document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),
     "billing.inbox_event": ("state", "attempts", "not_before", "error", "applied_at"),
     "billing.processor_file": ("state", "new_lines", "lines", "gross_minor", "fee_minor", "net_minor"),
 }
@@ -101,15 +102,18 @@ def _own(key: str) -> str:
 
 
 _USER = "nullif(current_setting('app.user_id', true), '')::bigint"
+_OWN_PERSON = f"user_id = {_USER}"
+_OF_DISTRIBUTOR = f"(SELECT p.agent_id FROM supply.agent_person p WHERE p.user_id = {_USER})"
 _OWN_LEAD = (
     f"owner_id = {_USER} OR territory_id IN (SELECT t.territory_id FROM supply.territory t"
     f" JOIN supply.territory above ON above.territory_id = ANY(t.path) WHERE above.manager_id = {_USER})"
+    f" OR lead_id IN (SELECT c.lead_id FROM supply.lead_credit c WHERE c.agent_id IN {_OF_DISTRIBUTOR})"
 )
-"""A lead is seen by the rep who holds it, and by who manages its territory or one above; by no tenant at all."""
+"""A lead is seen by the rep who holds it, by who manages its territory or one above, and by the distributor who brought
+it; by no tenant at all."""
 
 _OF_LEADS = (
     "supply.attribution_share",
-    "supply.lead_credit",
     "supply.lead_event",
     "supply.lead_merge",
     "supply.lead_site",
@@ -125,13 +129,15 @@ _OF_LEADS = (
 
 
 _OWN_AGENT = (
-    f"user_id = {_USER} OR coalesce((SELECT r.territory_id FROM supply.rep r WHERE r.user_id = agent.user_id),"
+    f"user_id = {_USER} OR agent_id IN {_OF_DISTRIBUTOR}"
+    " OR coalesce((SELECT r.territory_id FROM supply.rep r WHERE r.user_id = agent.user_id),"
     " territory_id) IN (SELECT t.territory_id FROM supply.territory t"
     f" JOIN supply.territory above ON above.territory_id = ANY(t.path) WHERE above.manager_id = {_USER})"
 )
-"""Commission is seen by the rep who earns it, and by who manages the agent's territory or one above."""
+"""Commission is seen by the rep or distributor who earns it, and by who manages the agent's territory or one above."""
 
-_OF_AGENTS = ("supply.agent_commission", "supply.agent_movement")
+_OF_AGENTS = ("supply.agent_commission", "supply.agent_movement", "supply.lead_credit")
+"""Not lead_credit with the leads: whether one sees a lead may hang on who brought it."""
 
 
 def _of_own_agent(name: str) -> str:
@@ -151,6 +157,7 @@ _OWN_POLICIES = {
     },
     "supply.lead": {Role.SALES: _OWN_LEAD},
     "supply.agent": {Role.SALES: _OWN_AGENT},
+    "supply.agent_person": {Role.SALES: _OWN_PERSON},
     **{name: {Role.SALES: _of_own_lead(name)} for name in _OF_LEADS},
     **{name: {Role.SALES: _of_own_agent(name)} for name in _OF_AGENTS},
     "billing.contract": {Role.MERCHANT: "NOT negotiated"},

@@ -27,9 +27,10 @@ FAILURES_PER_ADDRESS_MAX = 100
 
 
 class UserRole(StrEnum):
-    """What a caller may do. The first three belong to one merchant, `payer` to one payer, the others to the house.
+    """What a caller may do. The first three belong to one merchant, `payer` to one payer, `distributor` to one
+    distributor, the others to the house.
 
-    `sales_rep` sees the leads it holds, `sales_manager` those of its territories.
+    `sales_rep` sees the leads it holds, `sales_manager` those of its territories, `distributor` those that it brought.
     `storefront` is no person but the shop that buyers see: its API key acts for the buyers it names.
     """
 
@@ -45,6 +46,7 @@ class UserRole(StrEnum):
     STOREFRONT = "storefront"
     SALES_REP = "sales_rep"
     SALES_MANAGER = "sales_manager"
+    DISTRIBUTOR = "distributor"
     ADMIN = "admin"
 
 
@@ -136,7 +138,7 @@ def check_roles(roles: list[str], merchant_id: int | None, payer_id: int | None 
     if unknown or not roles:
         raise Invalid(f"roles: {', '.join(unknown) or 'none given'}; there are {', '.join(UserRole)}", pointer="/roles")
     if len({_party(role) for role in roles}) > 1:
-        raise Invalid("roles: a person is of a merchant, of a payer or of the house, not of two", pointer="/roles")
+        raise Invalid("roles: a person is of a merchant, a payer, a distributor or the house", pointer="/roles")
     if (merchant_id is not None) != (set(roles) <= MERCHANT_ROLES):
         reason = "a merchant's role needs it" if merchant_id is None else "only merchants' roles have one"
         raise Invalid(f"merchant_id: {reason}", pointer="/merchant_id")
@@ -148,7 +150,7 @@ def check_roles(roles: list[str], merchant_id: int | None, payer_id: int | None 
 def _party(role: str) -> str:
     if role in MERCHANT_ROLES:
         return "merchant"
-    return "payer" if role == UserRole.PAYER else "house"
+    return str(role) if role in {UserRole.PAYER, UserRole.DISTRIBUTOR} else "house"
 
 
 async def get_user(tx: Tx, login: str) -> User:

@@ -1,7 +1,8 @@
 """What each figure means: its formula over measured inputs, unit, direction and on which days it counts. Pure.
 
 The words and formulas are those of section 4 of `research/marketplace.md`. A definition that changes gets the next
-version; what was reported under an earlier one keeps saying so. Where nothing measures an input, the figure is None.
+version; what was reported under an earlier one keeps saying so. Where an input is not known, the figure is None: nobody
+has set the goal, the shop has told nothing, or it is asked of somebody it cannot be narrowed to.
 """
 
 from enum import StrEnum
@@ -90,7 +91,8 @@ def _ratio(name: str, over: Expression, under: Expression, basis: str, direction
 _count("placed_orders", "orders placed, later cancelled ones with them, on the day of the sale", formula="placed")
 _count("completed_orders", "orders of which the last part was delivered, on that day", formula="completed")
 _money("gmv_placed", "goods of orders placed, later cancelled ones with them", formula="placed_goods_minor")
-_money("gmv_paid", "goods of orders placed on the day that were paid since", formula="placed_paid_goods_minor")
+_define("gmv_paid", Unit.MINOR, "paid_goods_minor", "goods of orders paid, on the day that the payment counts in the"
+        " journal", additive=True, version_no=2)  # fmt: skip
 _money("gmv_completed", "goods of orders completed, on that day", formula="completed_goods_minor")
 _money(
     "net_gmv",
@@ -102,17 +104,22 @@ _define(
 )
 _ratio("items_per_order", "completed_items", "completed", "units of an order that was completed")
 _ratio("order_frequency", "completed", "buyers", "orders completed by distinct buyers that they were completed for")
-_ratio("buyer_conversion", "visitors_with_order", "visitors", "visitors who order by all visitors")
-_ratio("fill_rate", "requests_filled", "requests", "requests of the days that led to a completed order within a window")
+_ratio("buyer_conversion", "visitors_with_order", "visitors", "visitors of a day who order by all its visitors, as the"
+       " shop tells them")  # fmt: skip
+_ratio("fill_rate", "requests_filled", "requests", "requests of the days that led to a completed order within the"
+       " shop's window, as it tells them")  # fmt: skip
 _ratio("supply_utilisation", "merchants_with_order", "live_merchants", "live merchants that had an order")
-_define("time_to_first_quote", Unit.DAYS, "days_to_first_quote", "median, unquoted requests censored at expiry", _DOWN)
+_define("time_to_first_quote", Unit.DAYS, "days_to_first_quote", "median over requests of the days, as the shop tells"
+        " them, those unquoted censored when they were given up", _DOWN)  # fmt: skip
 _ratio("completion_rate", "placed_completed", "placed", "orders placed in the period that were completed since")
 _ratio("completed_per_placed", "completed", "placed", "orders completed by orders placed, both in the period")
 _ratio("acceptance_rate", "placed_accepted", "placed_paid", "orders placed and paid that the merchant accepted")
 _ratio("seller_cancel_rate", "placed_cancelled_by_merchant", "placed", "orders placed that the merchant called off",
        _DOWN)  # fmt: skip
-_ratio("order_defect_rate", "defective_orders", "completed", "bad review, granted claim or chargeback", _DOWN)
-_ratio("late_shipment_rate", "late_shipments", "shipments", "confirmed after the promise", _DOWN)
+_ratio("order_defect_rate", "defective_orders", "completed", "orders completed in the period with a granted claim or a"
+       " chargeback that was not won", _DOWN)  # fmt: skip
+_ratio("late_shipment_rate", "late_shipments", "shipments", "parcels sent in the period later than 3 days after the"
+       " order was paid", _DOWN)  # fmt: skip
 _ratio("refund_rate", "completed_refunded", "completed", "orders completed in the period that were refunded", _DOWN)
 
 # What the platform earns, by the journal, on the effective day.
@@ -128,7 +135,9 @@ _money("third_party_revenue", "fees of payers", formula="third_party_minor")
 _money("platform_revenue", "net of incentives that lower revenue; matchmaking only", formula=_REVENUE)
 _money("self_operated_revenue", "goods the platform sold itself, gross", formula="self_operated_minor")
 _money("incentive_cost", "what promotions cost the platform", _DOWN, formula="incentives_minor")
-_ratio("gross_take_rate", _FEES, "completed_goods_minor", "commission, ads and service fees by completed GMV")
+_ratio("gross_take_rate", _FEES, "completed_goods_minor", "commission, ads and service fees, net of what was"
+       " given back, by the days they count in the journal, by completed GMV: goods before discounts, without freight,"
+       " before refunds")  # fmt: skip
 _ratio("net_take_rate", Sum((_FEES,), (_INCENTIVES,)), "completed_goods_minor", "the same, less incentives")
 _ratio("revenue_rate", _REVENUE, "completed_goods_minor", "platform revenue by completed GMV")
 for _part, _input in (
@@ -166,8 +175,9 @@ _ratio("orders_per_active_merchant", "placed", "active_at_end", "orders placed b
 _ratio("activation_rate", "joined_activated", "joined", "merchants live in the period with an order within 30 days")
 _define("time_to_value", Unit.DAYS, "days_to_first_order", "median from signed to the first completed order, censored",
         _DOWN)  # fmt: skip
-_ratio("cohort_retention", "cohort_active", "cohort", "members active in a month after they joined")
-_ratio("rolling_retention", "cohort_active_or_later", "cohort", "members active in that month or later")
+_ratio("cohort_retention", "cohort_active", "cohort", "merchants live in the period before (ask for a month) that"
+       " completed an order in this one")  # fmt: skip
+_ratio("rolling_retention", "cohort_active_or_later", "cohort", "the same, in this period or since")
 _ratio("logo_churn", "churned", "retained_at_start", "alive at the start, last order in the period and none since"
        " for 60 days, or three of their median gaps", _DOWN)  # fmt: skip
 _ratio("reactivation_rate", "returned", "churned_at_start", "churned at the start and back in the period")
@@ -201,9 +211,11 @@ _define(
     "pipeline_velocity", Unit.MINOR,
     Ratio(Product(("open_deals", Ratio("leads_won", Sum(("leads_won", "leads_lost"))), "deal_minor")),
           "days_qualified_to_signed"),
-    "what the open deals bring a day",
+    "what the deals open at the end of the period bring a day; a deal is worth what a merchant that sold has brought"
+    " the house in the year to then",
 )  # fmt: skip
-_ratio("pipeline_coverage", "open_deals_minor", "remaining_target_minor", "open deals by what is left to reach")
+_define("pipeline_coverage", Unit.RATIO, Ratio("open_deals", "signed_left"), "open deals by what is left of the house's"
+        " goal of merchants to sign in these very days", version_no=2)  # fmt: skip
 _ratio("lead_velocity", Sum(("leads_qualified",), ("leads_qualified_before",)), "leads_qualified_before",
        "change of qualified leads against the period before")  # fmt: skip
 _ratio("visits_per_rep_day", "valid_visits", "rep_days", "visits that count by days that reps worked")
@@ -244,25 +256,30 @@ _ratio("ctr", "ad_clicks", "ad_impressions", "clicks by impressions")
 _define("cpc", Unit.MINOR, Ratio("ad_minor", "ad_clicks"), "spend by clicks", _NEITHER)
 _define("cpm", Unit.MINOR, Ratio(Product(("ad_minor", 1000)), "ad_impressions"), "spend by a thousand impressions",
         _NEITHER)  # fmt: skip
-_ratio("roas", "ad_sales_minor", "ad_minor", "attributed sales by spend")
-_ratio("acos", "ad_minor", "ad_sales_minor", "spend by attributed sales", _DOWN)
+_ratio("roas", "ad_sales_minor", "ad_minor", "sales within a week of a buyer's last click, by spend")
+_ratio("acos", "ad_minor", "ad_sales_minor", "spend by such sales", _DOWN)
 _ratio("tacos", "ad_minor", "completed_goods_minor", "spend by all sales", _NEITHER)
-_ratio("ad_fill_rate", "ad_slots_filled", "ad_slots_eligible", "filled slots by eligible slots")
-_ratio("ad_load", "ad_slots_filled", "slots", "ad slots by all slots", _NEITHER)
-_ratio("lift", Sum(("treated",), ("counterfactual",)), "counterfactual", "of a promotion, against what would have been")
+_ratio("ad_fill_rate", "ad_slots_filled", "ad_slots_eligible", "filled slots by eligible slots, as the shop tells them")
+_ratio("ad_load", "ad_slots_filled", "slots", "ad slots by all slots, as the shop tells them", _NEITHER)
+_ratio("lift", Sum(("treated",), ("counterfactual",)), "counterfactual", "sales of merchants in promotions"
+       " reviewed in the period against what they would have been by their controls")  # fmt: skip
 _ratio("incremental_roi", Sum(("incremental_contribution_minor",), ("campaign_cost_minor",)), "campaign_cost_minor",
-       "incremental contribution less cost, by cost")  # fmt: skip
-_define("burn_per_incremental_order", Unit.MINOR, Ratio("incentives_minor", "incremental_orders"),
-        "incentives by orders that would not have been", _DOWN)  # fmt: skip
+       "of the same: margin that they brought less cost, by cost")  # fmt: skip
+_define("burn_per_incremental_order", Unit.MINOR, Ratio("campaign_cost_minor", "incremental_orders"),
+        "of the same: cost by orders that would not have been, by the period's average order", _DOWN,
+        version_no=2)  # fmt: skip
 
 # Goals and money on its way.
-_ratio("attainment", "actual", "target", "of a goal")
-_ratio("pace", "actual", "expected_to_date", "of a goal, against what its days were to bring")
+_ratio("attainment", "actual", "target", "of the house's goal of completed orders of these very days")
+_ratio("pace", "actual", "expected_to_date", "of that goal, against what its days so far were to bring")
+_define("run_rate", Unit.COUNT, Product(("completed", Ratio("days", "days_over"))), "orders completed by the end of the"
+        " period, were its days to come like those that are over")  # fmt: skip
 _define(
     "seller_balance", Unit.MINOR, Sum(("pending_minor", "payable_minor", "reserve_minor", "in_payout_minor")),
     "what the house holds for merchants at the end of the period", _NEITHER,
 )  # fmt: skip
-_ratio("reconciliation_rate", "matched_minor", "processor_minor", "value matched over order, processor and bank line")
+_ratio("reconciliation_rate", "matched_minor", "processor_minor", "value of processors' lines that our books"
+       " have and whose batch the bank has, by all of the days")  # fmt: skip
 _define(
     "net_settlement", Unit.MINOR,
     Sum(
@@ -270,7 +287,7 @@ _define(
         ("refunds_minor", "fees_minor", "fee_tax_minor", "psp_minor", "ads_minor", "clawed_back_minor",
          "reserve_held_minor"),
     ),
-    "what a merchant is paid for a period", _NEITHER,
+    "what merchants are paid for a period: all that moves their payable account but payouts", _NEITHER,
 )  # fmt: skip
 
 DEFINITIONS: dict[str, Definition] = _ALL

@@ -117,6 +117,23 @@ async def parts_of(tx: Tx, goal_id: int) -> list[int]:
     return [row.target for row in rows]
 
 
+async def house_goal(tx: Tx, metric: str, entity_id: int, currency: str, span: Span) -> Goal | None:
+    """The house's goal for a figure of these very days; None: nobody has set one."""
+    row = await tx.row(
+        f"""
+        SELECT {_COLUMNS} FROM metrics.goal
+        WHERE metric = :metric AND entity_id = :entity AND currency = :currency AND from_on = :from_on
+          AND to_on = :to_on AND territory_id IS NULL AND rep_id IS NULL
+        """,
+        metric=metric,
+        entity=entity_id,
+        currency=currency,
+        from_on=span.from_on,
+        to_on=span.to_on,
+    )
+    return None if row is None else _goal(row)
+
+
 async def is_user(tx: Tx, login: str) -> bool:
     """Whether there is an active person with this login."""
     return bool(await tx.scalar("SELECT active FROM core.app_user WHERE login = :login", login=login))

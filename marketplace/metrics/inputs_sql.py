@@ -37,7 +37,8 @@ _ORDERS = f"SELECT {_SUMS} FROM metrics.market_day WHERE {_IN_PERIOD}"
 _ORDERS_OF = f"SELECT {_SUMS} FROM metrics.order_day WHERE {_IN_PERIOD} AND merchant_id = :merchant"
 
 
-async def _orders(tx: Tx, of: Of, span: Span) -> Found:
+async def read_orders(tx: Tx, of: Of, span: Span) -> Found:
+    """What is counted of orders, of a house or of one merchant."""
     row = await tx.row(_ORDERS if of.merchant_id is None else _ORDERS_OF, **_bound(of, span))
     assert row is not None
     return dict(row._mapping)
@@ -256,7 +257,7 @@ class Source(msgspec.Struct, frozen=True):
 _BY_MERCHANT = frozenset({"merchant_id"})
 _BY_LEAD = frozenset({"territory_id", "rep_id"})
 ROLLED = (
-    Source(frozenset(ORDER_COUNTS), _orders, _BY_MERCHANT),
+    Source(frozenset(ORDER_COUNTS), read_orders, _BY_MERCHANT),
     Source(
         frozenset(
             {"active_at_start", "active_at_end", "new_active", "reactivated", "deactivated", "retained_at_start"}

@@ -222,3 +222,32 @@ review_note = local_table(
     schema="metrics",
 )
 """What came of a review, or of one decision of it."""
+
+TOLD = (
+    "visitors",
+    "visitors_with_order",
+    "requests",
+    "requests_filled",
+    "slots",
+    "ad_slots_eligible",
+    "ad_slots_filled",
+)
+WAITS = ("quoted", "unquoted")
+"""What the shop tells of requests for quotes, with the days that they waited."""
+
+observation = local_table(
+    "observation",
+    Column("entity_id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("wait_days", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    Column("told_by", Text, nullable=False),
+    CheckConstraint(f"name IN ({', '.join(repr(name) for name in (*TOLD, *WAITS))})", name="name"),
+    CheckConstraint("count >= 0", name="count"),
+    CheckConstraint(f"wait_days >= 0 AND (wait_days = 0 OR name IN {WAITS})", name="wait"),
+    Index(None, "entity_id", "day", "name", "wait_days"),
+    schema="metrics",
+)
+"""Counts of a day that the shop tells of what it alone sees: who looks, what is asked for, which slots there are."""

@@ -13,16 +13,16 @@ from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition import pay_agents as agents
 from marketplace.flows.acquisition.compare_sales import MerchantGrowth, Teams, compare_merchants, compare_teams
 from marketplace.flows.acquisition.pay_agents import AgentStatement
-from marketplace.routes.fields import Id, Name
+from marketplace.routes.fields import Id, Name, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, FromOn, Limit, PathId, QueryEntity, ToOn
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
-from marketplace.web.guards import FINANCE, GROWTH, SALES, STAFF, needs
+from marketplace.web.guards import DISTRIBUTOR, FINANCE, GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 from supply.leads.agents import store
-from supply.leads.agents.model import Agent, AgentCommission, AgentPlan, AgentTerms, PlanCode
+from supply.leads.agents.model import Agent, AgentCommission, AgentPerson, AgentPlan, AgentTerms, PlanCode
 from supply.leads.model import Model
 
 _ONE = "/agents/{agent_id:int}"
@@ -55,6 +55,12 @@ class AgentChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     active: bool | None = None
 
 
+class PersonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A user, by its login."""
+
+    login: Reference
+
+
 class CreditBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who brought the lead."""
 
@@ -81,7 +87,7 @@ async def create_agent_plan(
     return await once(request, db, agents.make_plan, data.code, data.from_on, data.terms)
 
 
-@get("/agents", guards=[needs(STAFF, SALES)])
+@get("/agents", guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def list_agents(
     request: ActorRequest, db: NamedDependency[Database], limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[Agent]:
@@ -100,7 +106,7 @@ async def create_agent(
     return await once(request, db, agents.make_agent, agents.NewAgent(**msgspec.structs.asdict(data)))
 
 
-@get(_ONE, guards=[needs(STAFF, SALES)])
+@get(_ONE, guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def get_agent(request: ActorRequest, db: NamedDependency[Database], agent_id: PathId) -> Response[Agent]:
     """One agent."""
     async with db.read(request.user.scope) as tx:
@@ -127,7 +133,25 @@ async def change_agent(
     return tagged(changed, changed.version)
 
 
-@get(f"{_ONE}/commissions", guards=[needs(STAFF, SALES)])
+@get(f"{_ONE}/people", guards=[needs(STAFF)])
+async def list_agent_people(
+    request: ActorRequest, db: NamedDependency[Database], agent_id: PathId
+) -> list[AgentPerson]:
+    """A distributor's own people."""
+    async with db.read(request.user.scope) as tx:
+        await store.get_agent(tx, agent_id)
+        return await store.list_people(tx, agent_id)
+
+
+@post(f"{_ONE}/people", dto=StrictBody[PersonBody], guards=[needs(GROWTH)], opt=ONCE)
+async def create_agent_person(
+    request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, data: JSONBody[PersonBody]
+) -> Response[AgentPerson]:
+    """Let a user with the role `distributor` see the leads that a distributor brought, and its commission."""
+    return await once(request, db, agents.add_person, agent_id, data.login)
+
+
+@get(f"{_ONE}/commissions", guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def list_commissions(
     request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[AgentCommission]:
@@ -139,7 +163,7 @@ async def list_commissions(
     return page(rows, limit, lambda row: row, lambda row: (row.commission_id,))
 
 
-@get(f"{_ONE}/statement", guards=[needs(STAFF, SALES)])
+@get(f"{_ONE}/statement", guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def get_agent_statement(
     request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, from_on: FromOn, to_on: ToOn
 ) -> AgentStatement:
@@ -198,6 +222,8 @@ HANDLERS = [
     create_agent,
     get_agent,
     change_agent,
+    list_agent_people,
+    create_agent_person,
     list_commissions,
     get_agent_statement,
     credit_lead,

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from billing.breaks import store
-from billing.breaks.model import Break, BreakKind, BreakState, Limits, Step
+from billing.breaks.model import Break, BreakCounts, BreakKind, BreakState, Limits, Step
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.bank import work_breaks
@@ -25,6 +25,7 @@ CONTROL = frozenset({Role.CONTROLLER, Role.ADMIN})
 
 InState = Annotated[BreakState | None, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
 Owner = Annotated[str | None, QueryParameter(max_length=200, description="A login.")]
+NotDue = Annotated[bool, QueryParameter(description="With what is not due yet.")]
 _ONE = "/breaks/{break_id:int}"
 _WORK = ONCE | {ALSO: (409,)}
 
@@ -68,10 +69,12 @@ async def list_recon_breaks(
     in_state: InState = None,
     owner: Owner = None,
     entity_id: QueryEntity = None,
+    *,
+    not_due: NotDue = False,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[Break]:
-    """What does not match now, the oldest first; what has ended is asked for by its state."""
+    """What is due and does not match now, the oldest first; what has ended is asked for by its state."""
     (after,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
         rows = await store.list_breaks(
@@ -81,10 +84,20 @@ async def list_recon_breaks(
             owner=owner,
             entity_id=entity_id,
             live=in_state is None,
+            due=not not_due and kind is not BreakKind.EXPECTED,
             after=after,
             limit=limit + 1,
         )
     return page(rows, limit, lambda row: row, lambda row: (row.break_id,))
+
+
+@get("/breaks/counts", guards=[needs(FINANCE)])
+async def count_recon_breaks(
+    request: ActorRequest, db: NamedDependency[Database], entity_id: QueryEntity = None
+) -> BreakCounts:
+    """How many breaks are not dealt with: due, overdue, and not due yet."""
+    async with db.read(request.user.scope) as tx:
+        return await store.count_breaks(tx, entity_id=entity_id)
 
 
 @get(_ONE, guards=[needs(FINANCE)])
@@ -175,6 +188,7 @@ async def set_write_off_limits(
 
 HANDLERS = [
     list_recon_breaks,
+    count_recon_breaks,
     get_recon_break,
     list_break_steps,
     assign_break,

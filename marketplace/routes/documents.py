@@ -20,7 +20,7 @@ from marketplace.flows.documents import void_document as flow
 from marketplace.flows.documents.render_document import render_document
 from marketplace.flows.documents.render_einvoice import render_einvoice
 from marketplace.flows.documents.set_billing_details import read_details, set_details
-from marketplace.routes.fields import Name, Ppm, Reason
+from marketplace.routes.fields import Address, Country, Name, Ppm, Reason, TaxId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, PathNo, QueryId, QueryNo, check_books, own_or
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
@@ -41,9 +41,6 @@ Language = Annotated[
 AskedSyntax = Annotated[Syntax, QueryParameter(description="CII, as Factur-X and ZUGFeRD have it, or UBL 2.1.")]
 
 
-Country = Annotated[str, msgspec.Meta(pattern="^([A-Z]{2})?$", description="ISO 3166-1 alpha-2, such as `FR`.")]
-
-
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Reason
 
@@ -53,9 +50,9 @@ class NewDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     merchant's VAT rate, contained in what it is paid."""
 
     name: Name
-    address: Annotated[str, msgspec.Meta(max_length=400, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")] = ""
+    address: Address = ""
     country: Country = ""
-    tax_id: Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[\x20-\x7e]*$")] = ""
+    tax_id: TaxId = ""
     self_billed: Annotated[tuple[Literal["goods", "incentive"], ...], msgspec.Meta(max_length=2)] = ()
     self_billed_vat_ppm: Ppm = 0
 

@@ -18,6 +18,10 @@ Note = Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")]
 """What somebody writes for others to read, in lines if need be."""
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=20_000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 """Something that is said at length."""
+Address = Annotated[str, msgspec.Meta(max_length=400, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")]
+"""A postal address, in lines."""
+Country = Annotated[str, msgspec.Meta(pattern="^([A-Z]{2})?$", description="ISO 3166-1 alpha-2, such as `FR`.")]
+TaxId = Annotated[str, msgspec.Meta(max_length=40, pattern=r"^[\x20-\x7e]*$")]
 Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z_]{0,39}$", description="A code such as `damaged`.")]
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_SOMETHING)]
 """An id that somebody else gave."""

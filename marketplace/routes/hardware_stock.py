@@ -22,7 +22,7 @@ from supply.products.hardware import store
 from supply.products.hardware.model import HardwareItem, HardwareUnit, Provider
 
 UnitState = Annotated[
-    Literal["in_stock", "delivered", "scrapped"] | None,
+    Literal["in_stock", "delivered", "sold", "scrapped"] | None,
     QueryParameter(name="state", description="Only units in this state."),
 ]
 EntityId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]

@@ -30,7 +30,7 @@ from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId,
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
-from marketplace.web.guards import GROWTH, SALES, STAFF, needs
+from marketplace.web.guards import DISTRIBUTOR, GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 from supply.funnels import store as funnels
@@ -126,7 +126,7 @@ class LeadStages(msgspec.Struct, frozen=True, kw_only=True):
     entries: list[Entry]
 
 
-@get("/leads", guards=[needs(STAFF, SALES)])
+@get("/leads", guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def list_leads(
     request: ActorRequest,
     db: NamedDependency[Database],
@@ -155,7 +155,7 @@ async def create_lead(
     return await once(request, db, add_lead, cmd, seller_of(request.user))
 
 
-@get(_ONE, guards=[needs(STAFF, SALES)])
+@get(_ONE, guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def get_lead(request: ActorRequest, db: NamedDependency[Database], lead_id: PathId) -> Response[LeadDetail]:
     """One lead, and those that may be the same."""
     async with db.read(request.user.scope) as tx:
@@ -223,7 +223,7 @@ async def get_attribution(
         return await locked_shares(tx, lead_id) or shares_of(found, await store.touches_of(tx, lead_id), tx.now)
 
 
-@get(f"{_ONE}/stages", guards=[needs(STAFF, SALES)])
+@get(f"{_ONE}/stages", guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def get_stages(request: ActorRequest, db: NamedDependency[Database], lead_id: PathId) -> LeadStages:
     """The stages that a lead was seen in."""
     async with db.read(request.user.scope) as tx:

@@ -11,7 +11,6 @@ from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.steering.measure_inputs import MEASURED
 from marketplace.flows.steering.show_metrics import AskMetrics, Figure, MetricFigures, Tree, show_metrics, show_tree
 from marketplace.flows.steering.watch_metrics import SetAlert, revise_alert, set_alert
 from marketplace.metrics import alerts_sql
@@ -53,7 +52,7 @@ Bound = Annotated[int, msgspec.Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
 
 
 class MetricDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A definition. inputs: what it is made of; not_measured: those of them that nothing measures yet."""
+    """A definition. inputs: what it is made of."""
 
     name: str
     version_no: int
@@ -62,7 +61,6 @@ class MetricDescription(msgspec.Struct, frozen=True, kw_only=True):
     additive: bool
     basis: str
     inputs: list[str]
-    not_measured: list[str]
 
 
 class AlertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,10 +98,9 @@ class AlertShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _described(known: Definition) -> MetricDescription:
-    inputs = inputs_of(known.formula)
     return MetricDescription(
         name=known.name, version_no=known.version_no, unit=known.unit, direction=known.direction,
-        additive=known.additive, basis=known.basis, inputs=sorted(inputs), not_measured=sorted(inputs - MEASURED),
+        additive=known.additive, basis=known.basis, inputs=sorted(inputs_of(known.formula)),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.apply_payer_contracts import PayersApplied, apply_payer_versions
-from marketplace.routes.fields import Label
+from marketplace.routes.fields import Address, Country, Label, TaxId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
@@ -35,15 +35,23 @@ Email = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^([^\s\x00@]+@[^\s
 
 
 class NewPayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """email: where claims and reminders go."""
+    """email: where claims and reminders go. address, country, tax_id: as they stand on its invoices."""
 
     name: Annotated[Label, msgspec.Meta(min_length=1)]
     kind: Literal["brand", "bank", "insurer", "government", "distributor"]
     email: Email = ""
+    address: Address = ""
+    country: Country = ""
+    tax_id: TaxId = ""
 
 
 class EditPayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    email: Email
+    """What is named changes, from the next claim and invoice on."""
+
+    email: Email | None = None
+    address: Address | None = None
+    country: Country | None = None
+    tax_id: TaxId | None = None
 
 
 class ApplyPayerContracts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,7 +91,7 @@ async def create_payer(
     """A new payer. Its contracts name it."""
 
     async def work(tx: Tx) -> Payer:
-        return await store.insert_payer(tx, name=data.name.strip(), kind=data.kind, email=data.email)
+        return await store.insert_payer(tx, **{**msgspec.structs.asdict(data), "name": data.name.strip()})
 
     if not data.name.strip():
         raise Invalid("name: is empty", pointer="/name")
@@ -108,13 +116,14 @@ async def get_payer(request: ActorRequest, db: NamedDependency[Database], payer_
 async def edit_payer(
     request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, data: JSONBody[EditPayer]
 ) -> Response[Payer]:
-    """Give a payer another address."""
+    """Give a payer another address, for mails or for its invoices."""
     expected = expected_version(request)
+    named = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
 
     async def work(tx: Tx) -> Payer:
         held = await store.get_payer(tx, payer_id, lock=True)
         check_version(expected, held.version)
-        return await store.update_payer(tx, msgspec.structs.replace(held, email=data.email))
+        return await store.update_payer(tx, msgspec.structs.replace(held, **named))
 
     changed = await db.write(WORKER, request.user.login, work)
     return tagged(changed, changed.version)

@@ -26,8 +26,8 @@ from marketplace.core.sessions import (
     note_session_use,
 )
 from marketplace.core.users import SALES_ROLES, STAFF_ROLES, UserRole
-from marketplace.settings import Settings
 from marketplace.web.limits import address_of, count
+from marketplace.web.observed import settings_of
 
 SESSION_COOKIE = "marketplace_session"
 
@@ -62,7 +62,7 @@ class Actor(msgspec.Struct, frozen=True):
             return database.Scope(Role.PAYER, self.payer_id)
         if self.is_staff:
             return STAFF
-        if self.roles & SALES_ROLES:
+        if self.roles & (SALES_ROLES | {UserRole.DISTRIBUTOR}):
             return database.Scope(Role.SALES, self.user_id)
         raise Forbidden("this role has no books to look at")
 
@@ -92,15 +92,12 @@ class Authentication(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, settings: Settings) -> None:
-        self._strangers = settings.rate_limit_anonymous
-
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         scope["user"] = scope["auth"] = None
         try:
             await _recognise(scope)
         except Unauthenticated:
-            await count(scope, address_of(scope), self._strangers)
+            await count(scope, address_of(scope), settings_of(scope).rate_limit_anonymous)
             raise
         if scope["user"] is not None and scope["user"].viewing and not _only_looks(scope):
             raise OnlyLooking("you are looking at a merchant's pages: end that first, then act as yourself")

@@ -27,6 +27,8 @@ SELLING = OPS | {Role.STOREFRONT}
 """Who acts for buyers: the shop's own key, and the house's people who help them."""
 SALES = SALES_ROLES
 """Who wins merchants: a rep sees its own leads, a manager those of its territories."""
+DISTRIBUTOR = frozenset({Role.DISTRIBUTOR})
+"""A distributor's people: the leads that it brought, and its commission."""
 GROWTH = frozenset({Role.GROWTH, Role.ADMIN})
 PAYER = frozenset({Role.PAYER})
 """A third-party payer's people: its own contracts, caps, claims and statement."""

@@ -13,8 +13,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketplace.core.limits import WINDOW, Allowance, Limits, TooManyRequests
-from marketplace.settings import Settings
-from marketplace.web.observed import add_headers
+from marketplace.web.observed import add_headers, settings_of
 
 _FREE = ("/health/", "/static/")
 """What is never counted: answered without the database, and asked for by those who watch over this program."""
@@ -30,16 +29,13 @@ class RateLimit(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, settings: Settings) -> None:
-        self._known, self._strangers = settings.rate_limit, settings.rate_limit_anonymous
-
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if not scope["path"].startswith(_FREE) and not scope["route_handler"].opt.get(COUNTS_ITSELF):
-            auth = scope.get("auth")
+            auth, settings = scope.get("auth"), settings_of(scope)
             if auth is None:
-                await count(scope, address_of(scope), self._strangers)
+                await count(scope, address_of(scope), settings.rate_limit_anonymous)
             else:
-                await count(scope, auth.caller, self._known)
+                await count(scope, auth.caller, settings.rate_limit)
         await next_app(scope, receive, send)
 
 

@@ -6,9 +6,9 @@ Litestar runs middleware only for routes it knows, so this wraps the whole appli
 import secrets
 import string
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
+from litestar import Litestar
 from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 
+from marketplace.settings import Settings
 from marketplace.web.templating import CONTENT_SECURITY_POLICY
 
 REQUEST_ID_HEADER = "x-request-id"
@@ -49,13 +50,19 @@ class RequestMetrics:
         found[1].observe(duration_s)
 
 
-def observed(app: ASGIApp, metrics: RequestMetrics) -> ASGIApp:
-    """`app` with a request id in its scope, and a log line and a measurement of each HTTP request."""
+def settings_of(scope: Scope) -> Settings:
+    """What the application that answers was given to serve with."""
+    settings: Settings = scope["litestar_app"].state["settings"]
+    return settings
+
+
+def observed(app: Litestar, handler: ASGIApp) -> ASGIApp:
+    """`handler` with a request id in its scope; a log line of each HTTP request, and a measurement for `app`."""
     log = structlog.get_logger(__name__).bind()  # once, for binding costs as much as writing
 
     async def observe(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await app(scope, receive, send)
+            await handler(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
         request_id = _request_id(Headers.from_scope(scope))
@@ -70,9 +77,9 @@ def observed(app: ASGIApp, metrics: RequestMetrics) -> ASGIApp:
 
         with bound_contextvars(request_id=request_id):
             try:
-                await app(scope, receive, note)
+                await handler(scope, receive, note)
             finally:
-                _report(log, metrics, scope, status, time.perf_counter() - began)
+                _report(log, app.state["metrics"].requests, scope, status, time.perf_counter() - began)
 
     return observe
 
@@ -111,23 +118,21 @@ def _report(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def safety_headers(*, https: bool) -> Callable[[Message, Scope], Awaitable[None]]:
-    """A `before_send` hook: what every answer tells the browser not to do. https: also to come back by HTTPS only."""
-    headers = {
-        b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
-        b"x-content-type-options": b"nosniff",
-        b"x-frame-options": b"DENY",  # for browsers that do not know frame-ancestors
-        b"referrer-policy": b"same-origin",
-        b"cross-origin-opener-policy": b"same-origin",
-        b"cross-origin-resource-policy": b"same-origin",
-        b"cache-control": b"no-store",  # everything but static files is somebody's own
-    }
-    if https:
-        headers[b"strict-transport-security"] = f"max-age={_YEAR_S}".encode()
+_SAFETY = {
+    b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",  # for browsers that do not know frame-ancestors
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cache-control": b"no-store",  # everything but static files is somebody's own
+}
+_SAFETY_HTTPS = {**_SAFETY, b"strict-transport-security": f"max-age={_YEAR_S}".encode()}
 
-    async def add(message: Message, scope: Scope) -> None:
-        if message["type"] == "http.response.start":
-            given = {name.lower() for name, _ in message["headers"]}
-            add_headers(message, *(item for item in headers.items() if item[0] not in given))
 
-    return add
+async def add_safety_headers(message: Message, scope: Scope) -> None:
+    """A `before_send` hook: what every answer tells the browser not to do; over HTTPS, also to come back by it only."""
+    if message["type"] == "http.response.start":
+        headers = _SAFETY_HTTPS if settings_of(scope).cookie_secure else _SAFETY
+        given = {name.lower() for name, _ in message["headers"]}
+        add_headers(message, *(item for item in headers.items() if item[0] not in given))

@@ -86,20 +86,22 @@ def test_a_running_balance_is_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "pointer"),
+    ("wrong", "fields"),
     [
-        ({"amount": ""}, "/mapping/amount"),
-        ({"paid_in": "In", "paid_out": "Out"}, "/mapping/amount"),
-        ({"currency": ""}, "/mapping/currency"),
-        ({"currency": "XXX"}, None),
-        ({"currency": "", "currency_column": "Cur", "balance": "Balance"}, "/mapping/balance"),
+        ({"amount": ""}, ["amount"]),
+        ({"paid_in": "In", "paid_out": "Out"}, ["amount"]),
+        ({"currency": ""}, ["currency"]),
+        ({"currency": "XXX"}, ["currency"]),
+        ({"currency": "", "currency_column": "Cur", "balance": "Balance"}, ["balance"]),
+        ({"amount": "", "currency": "", "balance": "Balance"}, ["amount", "currency", "balance"]),
     ],
 )
-def test_a_mapping_that_can_read_nothing_is_refused(wrong: dict[str, str], pointer: str | None) -> None:
+def test_a_mapping_that_can_read_nothing_is_refused(wrong: dict[str, str], fields: list[str]) -> None:
+    """All that is wrong is named at once."""
     told = {"account": "a", "currency": "EUR", "day": "Day", "amount": "Amount"} | wrong
     with pytest.raises(Invalid) as refused:
         check_mapping(Mapping(**told))  # type: ignore[arg-type]  # fields by name
-    assert refused.value.extra.get("pointer") == pointer
+    assert [fault["pointer"] for fault in refused.value.extra["errors"]] == [f"/mapping/{name}" for name in fields]
 
 
 def test_columns_that_are_missing_are_named() -> None:

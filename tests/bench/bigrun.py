@@ -128,6 +128,10 @@ _WRITTEN = {
     "payout": "SELECT * FROM billing.payout",
     "payout_item": "SELECT * FROM billing.payout_item",
     "entry": "SELECT * FROM billing.entry WHERE kind NOT IN ('order_paid', 'order_settled')",
+    # Which number a document has depends on which bucket was numbered first.
+    "document": "SELECT (to_jsonb(d) - 'serial') FROM billing.document d",
+    "document_line": "SELECT * FROM billing.document_line",
+    "document_tax": "SELECT * FROM billing.document_tax",
     "ledger_head": "SELECT * FROM billing.ledger_head",
     "account_day": "SELECT * FROM billing.account_day",
     "entity": "SELECT * FROM billing.entity",
@@ -140,6 +144,11 @@ _FILL = (
     f"""
 INSERT INTO billing.entity (entity_id, name, currency, zone, house_merchant_id)
 VALUES (1, 'Bench', 'EUR', 'UTC', {HOUSE})
+""",
+    """
+INSERT INTO billing.contract (contract_id, name, currency, valid_from, negotiated, base, rate_ppm, fixed_minor, vat_ppm,
+    applied_at, applied_by)
+VALUES (1, 'bench', 'EUR', '2018-01-01', false, 'goods', 100000, 0, 200000, '2018-01-01', 'bench')
 """,
     """
 INSERT INTO supply.merchant_ref (merchant_id, merchant_ref)

@@ -21,12 +21,7 @@ _BEGIN = date(2016, 9, 1)
 async def measure(orders: int, merchants: int, leads: int) -> dict[str, Any]:
     """Two years of orders, two in five of them settled by the journal, and as many of leads in eight stages."""
     async with scratch_database() as db:
-        await db.write(WORKER, ACTOR, _parties, merchants)
-        shape = {"orders": orders, "merchants": merchants, "leads": leads, "days": _DAYS, "begin": _BEGIN}
-        await as_owner(db, *(statement.format(**shape) for statement in _FILL))
-        await db.analyze("demand.merchant_order", "demand.order_line", "billing.entry", "supply.lead",
-                         "supply.stage_entry")  # fmt: skip
-        await roll_ledger(db, ACTOR)
+        await fill_years(db, orders, merchants, leads)
         watch = Stopwatch()
         rolled = await roll_metrics(db, ACTOR)
         whole_s = watch.seconds
@@ -54,6 +49,16 @@ async def measure(orders: int, merchants: int, leads: int) -> dict[str, Any]:
             "median_ms": figures,
             "bars": {name: at_most(value, 200) for name, value in figures.items()},
         }
+
+
+async def fill_years(db: Database, orders: int, merchants: int, leads: int) -> None:
+    """The market, with its journal rolled up and nothing else of it."""
+    await db.write(WORKER, ACTOR, _parties, merchants)
+    shape = {"orders": orders, "merchants": merchants, "leads": leads, "days": _DAYS, "begin": _BEGIN}
+    await as_owner(db, *(statement.format(**shape) for statement in _FILL))
+    await db.analyze("demand.merchant_order", "demand.order_line", "billing.entry", "supply.lead",
+                     "supply.stage_entry")  # fmt: skip
+    await roll_ledger(db, ACTOR)
 
 
 async def _answers(db: Database) -> dict[str, float]:

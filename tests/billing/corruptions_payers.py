@@ -92,6 +92,18 @@ PAYER_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a claim over more than its lines": (
         ["UPDATE billing.payer_claim SET amount_minor = amount_minor + 1"], {"payer-claims-are-lines"},
     ),
+    "an invoice to a payer that is missing": (
+        ["DELETE FROM billing.payer_document WHERE rejection_id IS NOT NULL"],
+        {"payer-documents-are-fees", "payer-documents-are-claims", "series-have-no-gaps"},
+    ),
+    "a payer's fee that stands in no document": (
+        ["UPDATE billing.entry SET accounts = array_replace(accounts, 4060, 6900) WHERE kind = 'payer_fee'"],
+        {"payer-documents-are-fees"},
+    ),
+    "an invoice to a payer that is not the sum of its lines": (
+        ["""UPDATE billing.payer_document SET lines = jsonb_set(lines, '{0,net_minor}', '1')"""],
+        {"payer-documents-are-claims"},
+    ),
     "a number that no claim has": (
         ["UPDATE billing.payer_series SET last_no = last_no + 1"], {"payer-claims-are-lines"},
     ),

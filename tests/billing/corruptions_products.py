@@ -9,6 +9,7 @@ from marketplace.flows.products import bill_services as services
 from marketplace.flows.products import sell_hardware as selling
 from marketplace.flows.products import stock_hardware as stocking
 from marketplace.flows.products.charge_products import credit_charge, hold, recognise_amount
+from marketplace.flows.products.sell_own import SellOwn, sell_own
 from supply.products.hardware import store as hardware
 from supply.products.hardware.model import HardwareLine
 from supply.products.model import Means
@@ -18,7 +19,8 @@ SEP_1, SEP_3 = date(2018, 9, 1), date(2018, 9, 3)
 
 
 async def add_products(db: Database, maker: str) -> None:
-    """Merchant 3 has a subscription, partly netted, earned and credited; a till of two in stock; an agreement."""
+    """Merchant 3 has a subscription, partly netted, earned and credited; a till of three in stock, of which the house
+    sold one; an agreement."""
     held = await subscribed(db, await offered(db, MONTHLY), 3)
     await db.write(WORKER, maker, _earn_and_credit, held.subscription_id)
     await db.write(WORKER, maker, _sell_a_till)
@@ -44,7 +46,7 @@ async def _sell_a_till(tx: Tx) -> None:
     item = await stocking.add_item(tx, add)
     provider = await hardware.add_provider(tx, "Tillmaker")
     bought = stocking.ReceiveUnits(
-        item_id=item.item_id, provider_id=provider.provider_id, serials=("T-1", "T-2"), cost_minor=500
+        item_id=item.item_id, provider_id=provider.provider_id, serials=("T-1", "T-2", "T-3"), cost_minor=500
     )
     await stocking.receive_units(tx, bought)
     line = HardwareLine(item_id=item.item_id, quantity=1, price_minor=900)
@@ -55,6 +57,8 @@ async def _sell_a_till(tx: Tx) -> None:
     accept = selling.AcceptQuote(merchant_id=3, order_id=order.order_id, quote_no=1, pays_by=Means.TRANSFER)
     await selling.accept_quote(tx, accept)
     await selling.ship_hardware(tx, selling.ShipHardware(merchant_id=3, order_id=order.order_id, serials=("T-1",)))
+    own = SellOwn(serials=("T-3",), buyer="Ada", net_minor=800, vat_ppm=0, processor="card", receipt_ref="T-3")
+    await sell_own(tx, own)
 
 
 OF_IT = "source = 'subscription'"
@@ -96,6 +100,9 @@ PRODUCT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     ),
     "a unit that has come back and is there": (
         ["UPDATE supply.hardware_delivery SET returned_on = shipped_on"], {"units-are-deliveries"},
+    ),
+    "a sale of the platform for more than was booked": (
+        ["UPDATE supply.own_sale SET net_minor = net_minor + 1"], {"own-sales-are-entries"},
     ),
     "a month that was closed and not charged": (
         ["""INSERT INTO supply.service_month SELECT merchant_id, agreement_id, '2018-09-01', 50, 5, 0, now()

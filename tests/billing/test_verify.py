@@ -72,38 +72,43 @@ async def books(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
             yield owner
 
 
+async def add_everything(db: Database) -> None:
+    """Two billed months and a third begun, with something of every part of the books."""
+    days = [date(2018, 5, 10), date(2018, 5, 20), date(2018, 6, 5), JULY_3]
+    orders = [order(1 + number // 4, number + 1, day) for number, day in enumerate([*days, days[0]])]
+    freight = msgspec.structs.replace(order(3, 7, JULY_3), lines=(Line(goods_minor=9_000, freight_minor=500),))
+    await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9), freight])
+    await db.write(WORKER, MAKER, _batch)
+    await settle_through(db, MAKER, JULY_3)
+    await agree_on_minimum(db, MAKER)
+    await add_reserve(db, MAKER)
+    await billed(db, MAY)
+    await billed(db, JUNE)
+    await db.write(WORKER, "bank", _say_of_payouts)
+    await db.write(WORKER, MAKER, add_file)
+    for line in (RefundLine(1, 0, 500), RefundLine(1, 5_000)):  # on freight no commission was earned
+        refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
+        await db.write(WORKER, MAKER, refund_order, refund)
+    await add_refunds(db, MAKER)
+    await add_payers(db, MAKER)
+    await add_products(db, MAKER)
+    await add_ads(db)
+    await add_ad_orders(db, MAKER)
+    await add_adjustments(db, MAKER, CHECKER)
+    await add_journals(db, MAKER, CHECKER)
+    await add_exchange(db, MAKER, CHECKER)
+    await add_line_dispute(db, MAKER, CHECKER)
+    await add_opening(db, MAKER)
+    await add_rewards(db)
+    await add_matching(db)
+    await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
+    await check_books(db)
+
+
 @asynccontextmanager
 async def _billed(maintenance_url: str) -> AsyncIterator[AsyncConnection]:
     async with fresh_database(maintenance_url) as db:
-        days = [date(2018, 5, 10), date(2018, 5, 20), date(2018, 6, 5), JULY_3]
-        orders = [order(1 + number // 4, number + 1, day) for number, day in enumerate([*days, days[0]])]
-        freight = msgspec.structs.replace(order(3, 7, JULY_3), lines=(Line(goods_minor=9_000, freight_minor=500),))
-        await db.write(WORKER, MAKER, prepare, [*orders, order(3, 6, JULY_9), freight])
-        await db.write(WORKER, MAKER, _batch)
-        await settle_through(db, MAKER, JULY_3)
-        await agree_on_minimum(db, MAKER)
-        await add_reserve(db, MAKER)
-        await billed(db, MAY)
-        await billed(db, JUNE)
-        await db.write(WORKER, "bank", _say_of_payouts)
-        await db.write(WORKER, MAKER, add_file)
-        for line in (RefundLine(1, 0, 500), RefundLine(1, 5_000)):  # on freight no commission was earned
-            refund = RefundOrder(merchant_id=3, order_id=7, reason="late", lines=(line,))
-            await db.write(WORKER, MAKER, refund_order, refund)
-        await add_refunds(db, MAKER)
-        await add_payers(db, MAKER)
-        await add_products(db, MAKER)
-        await add_ads(db)
-        await add_ad_orders(db, MAKER)
-        await add_adjustments(db, MAKER, CHECKER)
-        await add_journals(db, MAKER, CHECKER)
-        await add_exchange(db, MAKER, CHECKER)
-        await add_line_dispute(db, MAKER, CHECKER)
-        await add_opening(db, MAKER)
-        await add_rewards(db)
-        await add_matching(db)
-        await db.write(WORKER, MAKER, ledger.post, [goodwill(1, 1, JULY_9, 5), goodwill(2, 2, JULY_9, 5)])
-        await check_books(db)
+        await add_everything(db)
         async with db.engine.connect() as owner:
             await owner.execute(text("SET session_replication_role = replica"))
             checks = await owner.execute(

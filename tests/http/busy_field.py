@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from marketplace.core import users
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.acquisition import attend_fairs as fairs
 from marketplace.flows.acquisition import make_visits as visits
@@ -33,8 +34,10 @@ async def go_out(db: Database, ops: httpx.AsyncClient, controller: httpx.AsyncCl
     fair_id = (await _done(ops, "/fairs", fair))["fair_id"]
     await _done(ops, f"/fairs/{fair_id}/attendees", {"attendees": [{"badge": "b1", "company": "Guest"}]})
     lead_id = await _lead(ops, 10)
+    await _done(ops, f"/leads/{lead_id}/moves", {"move": "assign", "owner_id": rep})
     for _ in range(8):
         await _done(ops, "/visits", {"lead_id": lead_id, "planned_at": "2018-09-04T10:00:00Z", "rep_id": rep})
+    await db.write(WORKER, "test", users.create_user, "the distributor", "Rhine sales", ["distributor"])
 
     async def meet(tx: Tx) -> None:
         scan = fairs.Scan(badge="b1", at=NOW)

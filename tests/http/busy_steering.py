@@ -11,7 +11,7 @@ from tests.http.plausible_steering import SENSIBLE
 
 async def steer(db: Database, ops: httpx.AsyncClient) -> None:
     """Over HTTP where the API can."""
-    for noun in ("alerts", "goals", "holidays", "reviews"):
+    for noun in ("alerts", "goals", "holidays", "observations", "reviews"):
         answer = await send(ops, f"/{noun}", SENSIBLE[f"POST /api/v1/{noun}"](None, 400))
         assert answer.is_success, answer.text
     await roll_metrics(db, "worker")

@@ -14,6 +14,7 @@ _GROWTH = {UserRole.GROWTH, UserRole.ADMIN}
 _FINANCE = {UserRole.ACCOUNTANT, UserRole.CONTROLLER, UserRole.ADMIN}
 _STAFF = _GROWTH | _FINANCE | {UserRole.INCENTIVES, UserRole.APPROVER}
 _READ, _WORK = _STAFF | _SALES, _GROWTH | _SALES
+_EARNING = _READ | {UserRole.DISTRIBUTOR}
 _V1 = "/api/v1"
 _VISIT = f"{_V1}/visits/{{visit_id}}"
 _FAIR = f"{_V1}/fairs/{{fair_id}}"
@@ -44,12 +45,14 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_V1}/lead-tasks/{{task_id}}/end": _WORK,
     f"GET {_V1}/agent-plans": _READ,
     f"POST {_V1}/agent-plans": _FINANCE,
-    f"GET {_V1}/agents": _READ,
+    f"GET {_V1}/agents": _EARNING,
     f"POST {_V1}/agents": _GROWTH,
-    f"GET {_AGENT}": _READ,
+    f"GET {_AGENT}": _EARNING,
+    f"GET {_AGENT}/people": _STAFF,
+    f"POST {_AGENT}/people": _GROWTH,
     f"PATCH {_AGENT}": _GROWTH,
-    f"GET {_AGENT}/commissions": _READ,
-    f"GET {_AGENT}/statement": _READ,
+    f"GET {_AGENT}/commissions": _EARNING,
+    f"GET {_AGENT}/statement": _EARNING,
     f"POST {_V1}/leads/{{lead_id}}/agent": _GROWTH,
     f"GET {_V1}/team-comparison": _STAFF,
     f"GET {_V1}/merchant-growth": _STAFF,
@@ -80,6 +83,7 @@ RIPE: dict[str, str] = {
     f"POST {_V1}/leads/{{lead_id}}/agent": _ALIVE,
     f"POST {_VISIT}/cancel": "FROM supply.visit WHERE state = 'planned'",
     f"POST {_VISIT}/review": "FROM supply.visit WHERE state = 'done'",
+    f"POST {_AGENT}/people": "FROM supply.agent WHERE kind = 'distributor'",
     f"POST {_V1}/lead-tasks/{{task_id}}/end": "FROM supply.lead_task WHERE state = 'open'",
 }
 
@@ -97,7 +101,8 @@ UNREACHED = {
 async def named(admin: httpx.AsyncClient) -> dict[str, int]:
     """Ids that bodies name."""
     agents = (await admin.get("/api/v1/agents")).json()["items"]
-    return {"agent": agents[0]["agent_id"]}
+    held = (await admin.get("/api/v1/visits")).json()["items"]
+    return {"agent": agents[0]["agent_id"], "held_lead": held[-1]["lead_id"]}
 
 
 def _lead(seen: Any) -> int:
@@ -109,7 +114,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_V1}/leads/{{lead_id}}/sites": lambda *_: {"name": "shop", "latitude": 50.73743, "longitude": 7.0982},
     f"POST {_V1}/leads/{{lead_id}}/agent": lambda seen, _: {"agent_id": seen.named.get("agent", 1)},
     f"POST {_V1}/visits": lambda seen, _: {
-        "lead_id": _lead(seen), "planned_at": "2018-09-05T10:00:00Z", "rep_id": seen.named.get("rep", 1),
+        "lead_id": seen.named.get("held_lead", 1), "planned_at": "2018-09-05T10:00:00Z",
     },
     f"POST {_VISIT}/review": lambda *_: {"valid": True, "reason": "the shop says so"},
     f"POST {_V1}/fairs": lambda _, n: {
@@ -126,6 +131,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
         "code": f"plan_{n}", "from_on": "2018-09-01", "terms": {"currency": "EUR", "fixed_minor": 1_000},
     },
     f"POST {_V1}/agents": lambda _, n: {"name": f"Agent {n}", "plan": "flat"},
+    f"POST {_AGENT}/people": lambda *_: {"login": "the distributor"},
     f"PATCH {_AGENT}": lambda *_: {"plan": "flat"},
     f"POST {_V1}/referral-programmes": lambda _, n: {"name": f"programme_{n}", "terms": {"currency": "EUR"}},
     f"POST {_V1}/referral-codes": lambda _, n: {

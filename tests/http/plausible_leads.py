@@ -11,22 +11,23 @@ _SALES = {UserRole.SALES_REP, UserRole.SALES_MANAGER}
 _GROWTH = {UserRole.GROWTH, UserRole.ADMIN}
 _STAFF = _GROWTH | {UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ACCOUNTANT, UserRole.CONTROLLER}
 _READ, _WORK = _STAFF | _SALES, _GROWTH | _SALES
+_SEEN = _READ | {UserRole.DISTRIBUTOR}
 _V1 = "/api/v1"
 _LEAD = f"{_V1}/leads/{{lead_id}}"
 _POOL = f"{_V1}/lead-pools/{{pool_id}}"
 _AREA = f"{_V1}/territories/{{territory_id}}"
 
 ROUTES: dict[str, set[UserRole]] = {
-    f"GET {_V1}/leads": _READ,
+    f"GET {_V1}/leads": _SEEN,
     f"POST {_V1}/leads": _WORK,
-    f"GET {_LEAD}": _READ,
+    f"GET {_LEAD}": _SEEN,
     f"PATCH {_LEAD}": _WORK,
     f"POST {_LEAD}/moves": _WORK,
     f"GET {_LEAD}/history": _READ,
     f"POST {_LEAD}/touches": _WORK,
     f"POST {_LEAD}/merge": _WORK,
     f"GET {_LEAD}/attribution": _READ,
-    f"GET {_LEAD}/stages": _READ,
+    f"GET {_LEAD}/stages": _SEEN,
     f"POST {_LEAD}/stages": _WORK,
     f"POST {_LEAD}/stages/{{event_id}}/void": _WORK,
     f"GET {_V1}/lead-pools": _READ,

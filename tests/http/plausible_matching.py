@@ -36,6 +36,7 @@ ROUTES: dict[str, set[UserRole]] = {
             f"GET {_API}/open-items",
             f"GET {_API}/open-items/{{match_item_id}}/suggestions",
             f"GET {_API}/breaks",
+            f"GET {_API}/breaks/counts",
             f"GET {_BREAK}",
             f"GET {_BREAK}/steps",
             f"POST {_BREAK}/assign",

@@ -27,6 +27,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("merchant_id", "write_off_id"): "SELECT merchant_id, write_off_id FROM billing.write_off ORDER BY 2",
     ("merchant_id", "hardware_order_id"): f"SELECT merchant_id, hardware_order_id FROM {_HARDWARE} ORDER BY 2",
     ("merchant_id", "work_order_id"): "SELECT merchant_id, work_order_id FROM supply.work_order ORDER BY 2",
+    ("sale_id",): "SELECT sale_id FROM supply.own_sale ORDER BY 1",
     ("merchant_id", "agreement_id"): "SELECT merchant_id, agreement_id FROM supply.service_agreement ORDER BY 2",
 }
 
@@ -117,6 +118,11 @@ SENSIBLE: dict[str, Sensible] = {
         "item_id": seen.named["item_id"], "provider_id": seen.named["provider_id"], "serials": [f"N-{n}"],
         "cost_minor": 100,
     },
+    "POST /api/v1/own-sales": lambda _, n: {
+        "serials": [f"O-{2 + n % 4}"], "buyer": "Ada", "net_minor": 8_000, "vat_ppm": 200_000, "processor": "card",
+        "receipt_ref": f"own-{n}",
+    },
+    "POST /api/v1/own-sales/{sale_id}/return": lambda *_: {"reason": "changed mind"},
     f"POST {_M}/hardware-orders": lambda seen, _: {**_QUOTE, "lines": [_line(seen)]},
     f"{_ORDER}/quotes": lambda seen, _: {**_QUOTE, "lines": [_line(seen)]},
     f"{_ORDER}/accept": lambda *_: {"quote_no": 1, "pays_by": "transfer"},

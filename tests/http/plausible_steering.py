@@ -7,6 +7,7 @@ from marketplace.core.users import UserRole
 
 _GROWTH = {UserRole.GROWTH, UserRole.ADMIN}
 _STAFF = _GROWTH | {UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ACCOUNTANT, UserRole.CONTROLLER}
+_SELLING = _GROWTH | {UserRole.INCENTIVES, UserRole.APPROVER, UserRole.STOREFRONT}
 _V1 = "/api/v1"
 
 ROUTES: dict[str, set[UserRole]] = {
@@ -14,6 +15,8 @@ ROUTES: dict[str, set[UserRole]] = {
     f"GET {_V1}/metrics/figures": _STAFF,
     f"GET {_V1}/metrics/explain": _STAFF,
     f"GET {_V1}/metrics/{{metric}}": _STAFF,
+    f"GET {_V1}/observations": _STAFF,
+    f"POST {_V1}/observations": _SELLING,
     f"GET {_V1}/alerts": _STAFF,
     f"POST {_V1}/alerts": _GROWTH,
     f"GET {_V1}/alerts/{{rule_id}}": _STAFF,
@@ -44,6 +47,9 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_V1}/alerts": lambda _, n: {
         "name": f"bound {n}", "metric": "refund_rate", "grain": "week", "compared": "value", "side": "above",
         "bound": 50_000, "clear_bound": 40_000, "owner": _OWNER, "guards": "completed_orders",
+    },
+    f"POST {_V1}/observations": lambda _, n: {
+        "rows": [{"day": f"2018-{1 + n % 12:02}-{1 + n // 12 % 28:02}", "name": "visitors", "count": 500}],
     },
     f"PATCH {_V1}/alerts/{{rule_id}}": lambda *_: {"active": True},
     f"POST {_V1}/goals": lambda _, n: {

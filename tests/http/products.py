@@ -15,6 +15,7 @@ from marketplace.flows.products.dun_merchants import ProposeWriteOff, dun_mercha
 from marketplace.flows.products.note_usage import NoteUsage, note_usage
 from marketplace.flows.products.run_charges import recognise_revenue
 from marketplace.flows.products.run_subscriptions import run_subscriptions
+from marketplace.flows.products.sell_own import SellOwn, sell_own
 from marketplace.flows.products.subscribe_merchant import OfferPlan, Subscribe, offer_plan, subscribe
 from supply.products.hardware import store as hardware
 from supply.products.hardware.model import HardwareLine, WorkKind
@@ -46,11 +47,24 @@ async def add_products(db: Database) -> None:
     await db.write(WORKER, "test", _ask_for_it)
 
 
+OWN = [f"O-{number}" for number in range(6)]
+"""Units that the platform sells itself; the first two are sold."""
+
+
+async def _sell_own(tx: Tx, item_id: int, provider_id: int) -> None:
+    bought = stocking.ReceiveUnits(item_id=item_id, provider_id=provider_id, serials=tuple(OWN), cost_minor=5_500)
+    await stocking.receive_units(tx, bought)
+    for own in OWN[:2]:
+        sale = SellOwn(serials=(own,), buyer="Ada", net_minor=8_000, vat_ppm=200_000, processor="card", receipt_ref=own)
+        await sell_own(tx, sale)
+
+
 async def _sell(tx: Tx) -> None:
     plans = [await _plan(tx, code, days) for code, days in (("till", 0), ("till_plus", 0), ("stock", 10))]
     add = stocking.AddItem(sku="till", name="Till", currency="EUR", price_minor=25_000, warranty_months=24)
     item = await stocking.add_item(tx, add)
     provider = await hardware.add_provider(tx, "Tillmaker")
+    await _sell_own(tx, item.item_id, provider.provider_id)
     for merchant_id in (ALPHA, BETA):
         await _subscribe(tx, merchant_id, plans)
         serials = tuple(serial(merchant_id, number) for number in range(2 + IN_STOCK))

@@ -1,5 +1,6 @@
 """The application in the test's own loop, and programs that call it."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 import httpx
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 
-from marketplace.app import create_app
+from marketplace.app import assemble, furnish
 from marketplace.core import sessions, users
 from marketplace.core.db import WORKER, Database
 from marketplace.settings import Settings
@@ -21,12 +23,26 @@ def make_client(app: Litestar, **headers: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
 
+_idle: defaultdict[tuple[HTTPRouteHandler, ...], list[Litestar]] = defaultdict(list)
+"""Applications that have stopped, by the routes they have beside ours: a second or two of work, so they serve again."""
+
+
 @asynccontextmanager
-async def running(db: Database, home: Path, **settings: Any) -> AsyncIterator[Litestar]:
-    """The application over `db`, started and stopped."""
-    app = create_app(Settings(home=home, **settings), lambda: nullcontext(db))
-    async with app.lifespan():
+async def running(
+    db: Database, home: Path, *, beside: tuple[HTTPRouteHandler, ...] = (), **settings: Any
+) -> AsyncIterator[Litestar]:
+    """The application over `db`, started and stopped. beside: routes of the test's own."""
+    app = _idle[beside].pop() if _idle[beside] else _with(beside)
+    async with furnish(app, Settings(home=home, **settings), lambda: nullcontext(db)).lifespan():
         yield app
+    _idle[beside].append(app)
+
+
+def _with(beside: tuple[HTTPRouteHandler, ...]) -> Litestar:
+    app = assemble()
+    for handler in beside:
+        app.register(handler)
+    return app
 
 
 async def api_key(

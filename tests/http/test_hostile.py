@@ -19,7 +19,7 @@ from marketplace.settings import Settings
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
 from marketplace.web.guards import public
 from marketplace.web.head import FIELDS_BYTES_MAX, FIELDS_MAX, TARGET_BYTES_MAX
-from tests.http.conftest import api_key
+from tests.http.conftest import api_key, running
 from tests.http.market import add_small_market
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -111,9 +111,14 @@ HOSTILE: dict[str, tuple[str, str, dict[str, Any], int]] = {
 
 
 @pytest.fixture
-async def admin(app: Litestar, caller: Make, db: Database) -> httpx.AsyncClient:
+async def app(db: Database, tmp_path: Path) -> AsyncIterator[Litestar]:
+    async with running(db, tmp_path, beside=(wide,)) as app:
+        yield app
+
+
+@pytest.fixture
+async def admin(caller: Make, db: Database) -> httpx.AsyncClient:
     """Somebody who may do everything, so that nothing is refused for that reason."""
-    app.register(wide)
     await add_small_market(db)
     return await caller("ada", "admin")
 

@@ -29,7 +29,8 @@ SECRETS = (
     "supply.visit", "supply.lead_site", "supply.lead_task", "supply.fair", "supply.attendee", "supply.agent",
     "supply.agent_plan", "supply.agent_commission", "supply.agent_movement", "supply.lead_credit", "supply.referral",
     "supply.referral_code", "supply.referral_programme", "supply.referral_reward",
-    "supply.rep", "supply.lead_pool", "supply.funnel", "supply.lead_scoring",
+    "supply.rep", "supply.lead_pool", "supply.funnel", "supply.lead_scoring", "supply.agent_person",
+    "metrics.observation",
 )  # fmt: skip
 """What no tenant reads any of."""
 

@@ -57,8 +57,7 @@ async def pay(request: ActorRequest, db: NamedDependency[Database], data: JSONBo
 @pytest.fixture
 async def payer(db: Database, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     GATE.clear()
-    async with running(db, tmp_path) as app:
-        app.register(pay)
+    async with running(db, tmp_path, beside=(pay,)) as app:
         key = await api_key(db, "payer", ["accountant"])
         async with make_client(app, Authorization=f"Bearer {key}") as client:
             yield client

@@ -57,11 +57,9 @@ async def refused() -> None:
 @pytest.fixture
 async def probe(db: Database, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application with a few routes added that go wrong."""
-    async with running(db, tmp_path) as app:
-        for handler in (echo, fault, database_fault, refused):
-            app.register(handler)
-        async with make_client(app) as client:
-            yield client
+    beside = (echo, fault, database_fault, refused)
+    async with running(db, tmp_path, beside=beside) as app, make_client(app) as client:
+        yield client
 
 
 def content(line: str) -> dict[str, Any]:

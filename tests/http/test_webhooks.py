@@ -258,8 +258,7 @@ def topics_emitted(module: ast.Module) -> Iterator[tuple[str, bool]]:
     literal = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
     named = {node.value for node in ast.walk(module) if isinstance(node, ast.Constant) and node.value in TOPICS}
     for call in calls:
-        about = any(word.arg == "merchant_id" for word in call.keywords)
-        topic = call.args[1]
+        about, topic = any(word.arg == "merchant_id" for word in call.keywords), call.args[1]
         for each in [topic.value] if isinstance(topic, ast.Constant) else named - literal:
             yield str(each), about
 

@@ -137,6 +137,60 @@ async def test_commission_over_http(db: Database, caller: Make) -> None:
     assert growth["growth"]["nrr_ppm"] is None
 
 
+async def test_a_distributor_sees_what_it_brought_and_earns(db: Database, caller: Make) -> None:
+    """Also once its lead lives on in another; of the others' leads, commission and plans it sees nothing."""
+    who = await signed_in(db, caller)
+    plan = {"code": "flat", "from_on": "2018-09-01", "terms": {"currency": "EUR", "fixed_minor": 20_000}}
+    await done(who.finn, "/agent-plans", plan)
+    own = await done(who.greta, "/agents", {"name": "Rita", "plan": "flat", "user_id": who.org.rita.user_id})
+    acme, other = [
+        (await done(who.greta, "/agents", {"name": name, "plan": "flat"}))["agent_id"] for name in ("Acme", "Bolt")
+    ]
+    dora = who.clients["dora"] = await caller("dora", "distributor")
+    leads = [
+        (await done(who.rita, "/leads", {**LEAD, "company": name}))["lead"]["lead_id"] for name in ("One", "Two", "Six")
+    ]
+    await done(who.greta, f"/leads/{leads[0]}/agent", {"agent_id": acme})
+    await done(who.greta, f"/leads/{leads[1]}/agent", {"agent_id": other})
+    assert [await who.see(path, ("dora",)) for path in ("/leads", "/agents")] == [{"dora": 0}, {"dora": 0}]
+    for agent_id, login, status in (
+        (own["agent_id"], "dora", 409), (acme, "rita", 422), (acme, "nobody", 422), (1, "dora", 404),
+    ):  # fmt: skip
+        assert (await send(who.greta, f"/agents/{agent_id}/people", {"login": login})).status_code == status
+    person = await done(who.greta, f"/agents/{acme}/people", {"login": "dora"})
+    assert (await who.greta.get(f"/api/v1/agents/{acme}/people")).json() == [person]
+    assert (await send(who.greta, f"/agents/{other}/people", {"login": "dora"})).status_code == 409
+    await done(who.rita, f"/leads/{leads[0]}/moves", {"move": "sign", "merchant_id": 1})
+    await done(who.rita, f"/leads/{leads[0]}/stages", {"stage": "first_order"})
+    await pay_agents(db, "worker")
+    [lead] = (await dora.get("/api/v1/leads")).json()["items"]
+    [agent] = (await dora.get("/api/v1/agents")).json()["items"]
+    assert (lead["lead_id"], agent["name"]) == (leads[0], "Acme")
+    assert (await dora.get(f"/api/v1/leads/{leads[0]}/stages")).json()["entries"]
+    [earned] = (await dora.get(f"/api/v1/agents/{acme}/commissions")).json()["items"]
+    assert (earned["earned_minor"], earned["state"]) == (20_000, "open")
+    asked = {"from_on": "2018-09-01", "to_on": "2018-10-01"}
+    statement = (await dora.get(f"/api/v1/agents/{acme}/statement", params=asked)).json()
+    assert statement["balances"][0]["closing_minor"] == 20_000
+    for path in (f"/leads/{leads[1]}", f"/agents/{other}", f"/agents/{own['agent_id']}/commissions"):
+        assert (await dora.get(f"/api/v1{path}")).status_code == 404, path
+    for path in (
+        "/agent-plans",
+        "/lead-pools",
+        "/visits",
+        "/channels",
+        "/team-comparison",
+        f"/leads/{leads[0]}/history",
+    ):
+        assert (await dora.get(f"/api/v1{path}")).status_code == 403, path
+    assert (await send(dora, f"/leads/{leads[0]}/moves", {"move": "lose", "reason": "x"})).status_code == 403
+    await done(who.greta, f"/leads/{leads[2]}/agent", {"agent_id": acme})
+    await done(who.rita, f"/leads/{leads[2]}/merge", {"into": leads[1], "reason": "the same shop"})
+    seen = [each["lead_id"] for each in (await dora.get("/api/v1/leads")).json()["items"]]
+    assert seen == [leads[2], leads[0]]  # Bolt was the first to bring what it lives on in
+    assert await who.see("/leads") == {"rita": 3, "rolf": 0, "sue": 0, "nina": 3, "max": 3}
+
+
 async def test_a_fair_and_a_referral_over_http(db: Database, caller: Make) -> None:
     who = await signed_in(db, caller)
     fair = {"code": "expo", "name": "Expo", "kind": "conference", "starts_on": "2018-09-03", "ends_on": "2018-09-04"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from billing.breaks import store
-from billing.breaks.model import AGES, Break, BreakKind, BreakState, age_class, respond_within
+from billing.breaks.model import AGES, Break, BreakCounts, BreakKind, BreakState, age_class, respond_within
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
@@ -14,6 +14,7 @@ from billing.matching.model import Book, FeeLine, ItemKind
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.match_by_hand import approve_fees, propose_fees
 from marketplace.flows.bank.work_breaks import SayOfBreak, accept, approve_break
+from tests.builders import ENTITY
 from tests.matching.items import DAY, add_items, ours, theirs
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, tomorrow
 from tests.payments.market import MERCHANTS, add_merchants
@@ -206,6 +207,22 @@ async def test_what_was_accepted_is_open_anew_with_another_counterpart(market: D
     [after] = [one for one in await found(market) if one.break_id == before.break_id]
     assert (after.kind, after.amount_minor, after.state) == (K.AMOUNT, -100, BreakState.OPEN)
     assert after.other_id != before.other_id
+
+
+async def test_what_is_due_is_listed_and_counted_apart_from_what_is_merely_early(market: Database) -> None:
+    later = TODAY + timedelta(days=40)
+    early = [ours(700 + n, f"E{n}", day=TODAY, expected_on=later) for n in range(3)]
+    await add_items(market, [*early, ours(900, "X")])
+    await matched(market)
+    async with market.read(WORKER) as tx:
+        due = await store.list_breaks(tx, live=True, due=True, limit=10)
+        counts = await store.count_breaks(tx, entity_id=ENTITY)
+    assert [one.amount_minor for one in due] == [900]
+    assert len(await found(market)) == 4
+    assert counts == BreakCounts(due=1, overdue=0, not_due=3)
+    await tomorrow(market, 8)
+    async with market.read(WORKER) as tx:
+        assert await store.count_breaks(tx) == BreakCounts(due=1, overdue=1, not_due=3)
 
 
 async def test_what_is_not_due_yet_is_never_overdue(market: Database) -> None:

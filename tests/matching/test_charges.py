@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from billing.bank_files.tables import bank_file, bank_line
 from billing.matching.model import Stage
 from marketplace.core.db import WORKER, Database, Tx
-from marketplace.flows.bank.match_by_hand import approve_match, propose_unmatch
+from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match, propose_unmatch
 from marketplace.simulator.processor import Processor
 from tests.billing.market import check_books
 from tests.builders import HOUSE, PROCESSOR
@@ -97,6 +97,9 @@ async def test_a_fee_is_booked_with_the_match_and_stays_when_that_is_taken_back(
     back = await market.write(WORKER, "fay", propose_unmatch, first.group_id, "not this one")
     await market.write(WORKER, "col", approve_match, back.proposal_id)
     await check_books(market)
-    assert (await matched(market)).found["exact"] == 1
+    assert (await matched(market)).found["exact"] == 0
+    cmd = ProposeMatch(theirs=first.theirs, ours=first.ours, reason="it was this one")
+    again = await market.write(WORKER, "fay", propose_match, cmd)
+    await market.write(WORKER, "col", approve_match, again.proposal_id)
     assert len(await charged(market)) == 2
     await check_books(market)

@@ -1,19 +1,36 @@
 """Sums of subsets and likely pairs, as properties; business days."""
 
+import time
 from datetime import date, timedelta
 from itertools import combinations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.cadence import Cadence
 from billing.matching.calendars import business_days_after, business_days_between, is_business_day
-from billing.matching.model import Book, Item, ItemKind, ResidueKind, Rules, Side, Tolerance
-from billing.matching.rules import likely_pairs, residue_of, score, subset_sum, subsets, suggestions
+from billing.matching.model import (
+    Book,
+    FeeLine,
+    Item,
+    ItemKind,
+    ResidueKind,
+    Rules,
+    Side,
+    Tolerance,
+    check_fees,
+)
+from billing.matching.rules import CROWD_MAX, likely_pairs, residue_of, score, subset_sum, subsets, suggestions
+from billing.runs.schedules.model import Schedule
+from marketplace.core.errors import Invalid
 
 DAY = date(2018, 9, 3)
 RULES = Rules()
+CENT = Tolerance(book=Book.BANK, residue=ResidueKind.ROUNDING, minor_max=1, ppm_max=1_000_000)
+LOOSE = Rules(tolerances=(CENT,), likely_score=70)
 
 
 def item(number: int, minor: int, **said: Any) -> Item:
@@ -98,6 +115,28 @@ def test_a_likely_item_is_in_one_pair_at_most_and_equal_or_explained(theirs: Any
         assert (apart == 0) == (draft.residue_kind is None)
 
 
+def test_a_crowd_is_left_to_people_and_costs_little() -> None:
+    """Thousands of equal amounts, and of one party: nothing is guessed, and nobody waits for it."""
+    lines = [item(at, 999, side=Side.THEIRS, party="Anna") for at in range(2_000)]
+    items = [item(10_000 + at, 999, party="Anna") for at in range(2_000)]
+    lone = item(50_000, 777_77, side=Side.THEIRS, party="Ben", words="INV-2002")
+    its = item(60_000, 777_77, party="Ben", reference="INV-2002")
+    began = time.process_time()
+    assert subsets([*lines, lone], [*items, its], RULES) == []
+    assert [one.theirs for one in likely_pairs([*lines, lone], [*items, its], RULES)] == [(50_000,)]
+    assert time.process_time() - began < 10  # all pairs of 2,000 with 2,000 take minutes
+
+
+def test_an_item_that_a_crowd_may_want_is_nobodys() -> None:
+    """A line of another amount may not take what is near it as well, where too many lines could not be compared."""
+    crowd = [item(10_000 + at, 100_00, sort_key=f"c{at}") for at in range(CROWD_MAX + 1)]
+    wanted = item(20_000, 100_01, party="Anna", reference="INV-1001")
+    line = item(1, 100_00, side=Side.THEIRS)
+    other = item(2, 100_02, side=Side.THEIRS, party="Anna", words="INV-1001")
+    assert [one.ours for one in likely_pairs([other], [wanted], LOOSE)] == [(20_000,)]
+    assert likely_pairs([line, other], [*crowd, wanted], LOOSE) == []
+
+
 def test_currency_and_direction_are_gates() -> None:
     line = item(1, 500, side=Side.THEIRS, words="INV-1001", party="Anna")
     ours = item(2, 500, reference="INV-1001", party="Anna")
@@ -141,6 +180,20 @@ def test_a_residue_is_explained_within_both_limits() -> None:
     assert residue_of(rules, Book.BANK, 989, 1_000) is None
     assert residue_of(rules, Book.BANK, 1_001, 1_000) is None  # nobody pays us a fee
     assert residue_of(rules, Book.PROCESSOR, 999, 1_000) is None
+
+
+def test_all_that_is_wrong_with_fees_or_a_schedule_is_named() -> None:
+    twice = FeeLine(method="card", currency="EUR", fixed_minor=1, ppm=0)
+    nowhere = FeeLine(currency="XXX", fixed_minor=1, ppm=0)
+    with pytest.raises(Invalid) as refused:
+        check_fees((twice, nowhere, twice, twice))
+    named = [fault["pointer"] for fault in refused.value.extra["errors"]]
+    assert named == ["/fees/1/currency", "/fees/2", "/fees/3"]
+    never = Schedule(entity_id=1, cadence=Cadence.WEEKLY, starts_on=date(9999, 1, 1), payout_days=0)
+    with pytest.raises(Invalid) as refused:
+        never.check()
+    named = [fault["pointer"] for fault in refused.value.extra["errors"]]
+    assert named == ["/weekday", "/starts_on", "/payout_days"]
 
 
 @given(st.dates(date(2018, 1, 1), date(2020, 1, 1)), st.integers(0, 15), st.sets(st.integers(0, 40), max_size=10))

@@ -11,7 +11,8 @@ from marketplace.metrics.drivers import DRIVERS
 from marketplace.metrics.formulas import evaluate, inputs_of
 
 ORDERS = {
-    "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 450_000,
+    "placed": 50, "placed_goods_minor": 500_000, "placed_paid": 45, "placed_paid_goods_minor": 1,
+    "paid_goods_minor": 450_000,
     "placed_accepted": 36, "placed_cancelled": 5, "placed_cancelled_by_merchant": 2, "placed_completed": 30,
     "completed": 40, "completed_goods_minor": 400_000, "completed_discount_minor": 20_000, "completed_items": 100,
     "completed_refunded": 4, "refunds": 5, "refunded_goods_minor": 30_000, "refunded_freight_minor": 1_000,
@@ -42,14 +43,14 @@ MERCHANTS = {
 LEADS = {
     "leads_new": 100, "leads_qualified": 24, "leads_marketing": 60, "leads_accepted": 40, "leads_signed": 12,
     "leads_activated": 8, "cohort_sql": 15, "cohort_mql": 60, "leads_won": 12, "leads_lost": 18,
-    "days_qualified_to_signed": 20, "open_deals": 10, "deal_minor": 5_000, "open_deals_minor": 60_000,
-    "remaining_target_minor": 20_000, "leads_qualified_before": 20, "valid_visits": 48, "rep_days": 20,
+    "days_qualified_to_signed": 20, "open_deals": 10, "deal_minor": 5_000, "signed_left": 4,
+    "leads_qualified_before": 20, "valid_visits": 48, "rep_days": 20,
     "spend_minor": 70_000, "leads_confirmed": 24, "cohort_cost_minor": 64_000, "cohort_paid_minor": 24_000,
     "cohort_activated": 8, "payback_months": 7, "ltv_minor": 24_000, "cac_minor": 8_000,
     "ad_clicks": 200, "ad_impressions": 10_000, "ad_sales_minor": 32_000, "ad_slots_filled": 300,
     "ad_slots_eligible": 400, "slots": 3_000, "treated": 120, "counterfactual": 100,
     "incremental_contribution_minor": 15_000, "campaign_cost_minor": 10_000, "incremental_orders": 20, "actual": 80,
-    "target": 100, "expected_to_date": 64,
+    "target": 100, "expected_to_date": 64, "days": 7, "days_over": 5,
 }  # fmt: skip
 INPUTS: dict[str, Any] = ORDERS | MONEY | MERCHANTS | LEADS
 
@@ -71,7 +72,7 @@ KNOWN: dict[str, int] = {
     "grr": 850_000, "nrr": 1_100_000, "nrr_year": 1_050_000, "gmv_nrr": 800_000, "quick_ratio": 2_500_000, "leads": 100,
     "qualified_leads": 24, "marketing_qualified_leads": 60, "accepted_leads": 40, "signed_merchants": 12,
     "activated_merchants": 8, "mql_to_sql": 250_000, "mql_to_sql_period": 400_000, "win_rate": 400_000,
-    "sales_cycle": 20, "pipeline_velocity": 1_000, "pipeline_coverage": 3_000_000, "lead_velocity": 200_000,
+    "sales_cycle": 20, "pipeline_velocity": 1_000, "pipeline_coverage": 2_500_000, "lead_velocity": 200_000,
     "visits_per_rep_day": 2_400_000, "signed_per_visit": 250_000, "acquisition_spend": 70_000, "cohort_cost": 64_000,
     "cohort_activated_merchants": 8, "active_subscriptions": 9, "subscriptions_at_start": 7, "new_subscriptions": 4,
     "ended_subscriptions": 2, "installed_units": 35, "units_at_start": 30, "newly_installed_units": 6,
@@ -80,14 +81,14 @@ KNOWN: dict[str, int] = {
     "loaded_cac": 8_000, "payback": 7, "ltv": 24_000, "ltv_to_cac": 3_000_000, "ctr": 20_000, "cpc": 40, "cpm": 800,
     "roas": 4_000_000, "acos": 250_000, "tacos": 20_000, "ad_fill_rate": 750_000, "ad_load": 100_000, "lift": 200_000,
     "incremental_roi": 500_000, "burn_per_incremental_order": 500, "attainment": 800_000, "pace": 1_250_000,
-    "seller_balance": 3_340, "reconciliation_rate": 900_000, "net_settlement": 8_090,
+    "run_rate": 56, "seller_balance": 3_340, "reconciliation_rate": 900_000, "net_settlement": 8_090,
 }  # fmt: skip
 
 
 def test_every_figure_has_a_known_answer() -> None:
     assert KNOWN.keys() == DEFINITIONS.keys()
     assert INPUTS.keys() == frozenset().union(*(inputs_of(known.formula) for known in DEFINITIONS.values())) | (
-        ORDERS.keys() & {"placed_cancelled", "refunds", "refunded_freight_minor"}
+        ORDERS.keys() & {"placed_cancelled", "placed_paid_goods_minor", "refunds", "refunded_freight_minor"}
     )
 
 
@@ -105,7 +106,7 @@ def test_a_figure_is_undefined_where_an_input_is_missing_or_it_divides_by_zero(n
     nothing = evaluate(known.formula, dict.fromkeys(INPUTS, 0))
     divides = known.unit is Unit.RATIO or name in {
         "aov", "arpu", "pipeline_velocity", "paid_cac", "loaded_cac", "cpc", "cpm", "burn_per_incremental_order",
-        "turnover_per_merchant_served",
+        "turnover_per_merchant_served", "run_rate",
     }  # fmt: skip
     assert nothing is None if divides else nothing == 0
 
@@ -116,7 +117,7 @@ def test_what_adds_up_over_days_is_a_sum_of_inputs_that_do() -> None:
 
 def test_every_input_is_measured_once() -> None:
     assert len(MEASURED) == sum(len(source.inputs) for source in SOURCES)
-    assert INPUTS.keys() >= MEASURED
+    assert frozenset().union(*(inputs_of(known.formula) for known in DEFINITIONS.values())) <= MEASURED
 
 
 def test_what_drives_a_figure_makes_it_up_exactly() -> None:

@@ -15,10 +15,13 @@ from tests.ads.market import add_lamps, add_search, lamps
 from tests.leads.market import bring, organise
 from tests.pages.conftest import MARKET_NOW, MINE, links
 from tests.pages.forms import send
+from tests.pages.payer_market import add_payer
+from tests.pages.payout_market import add_accounts, dispute
 from tests.pages.test_deeds import two_people
 from tests.pages.test_pages import PAGES
 from tests.pages.test_promotion_pages import CAMPAIGN, approved_campaign
 from tests.pages.test_workbench import a_bank_speaks, items, one_person, pressed
+from tests.pages.work import a_merchant_buys
 
 PAGES_MAX = 400
 BARE = {
@@ -26,7 +29,6 @@ BARE = {
     "GET /sign-in/provider": "leads away",
     "GET /sign-in/provider/back": "leads on",
     "GET /sign-in/code": "asks who is half signed in",
-    "GET /finance/runs/{run_id}/progress": "events",
     "GET /finance/workbench/sums": "a fragment",
 }
 """Addresses that are no pages of their own, and why."""
@@ -34,19 +36,21 @@ BARE = {
 
 def is_page(name: str) -> bool:
     """Whether a route of PAGES shows a page to somebody who opens it."""
-    return name.startswith("GET ") and name not in BARE and not name.endswith((".csv", ".pdf", ".xlsx"))
+    return name.startswith("GET ") and name not in BARE and not name.endswith((".csv", ".pdf", ".xlsx", "/progress"))
 
 
 async def fill(
     db: Database, maker: httpx.AsyncClient, checker: httpx.AsyncClient, bookkeeper: httpx.AsyncClient
 ) -> list[str]:
-    """Leads, ads, promotions and a bank's lines, matched and not, on top of a billed market.
+    """Leads, ads, promotions, a bank's lines, matched and not, a payer with a claim, a file of payouts and a disputed
+    line, on top of a billed market.
 
     Returns addresses that links lead to only from some of them.
     """
     await organise(db)
     leads = [await bring(db, f"Shop {n}", phone=f"+49 228 {n:05}", city="Bonn") for n in range(3)]
     await db.write(WORKER, "test", _ads)
+    await a_merchant_buys(db)
     await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=leads[0].lead_id, stage="qualified", at=MARKET_NOW))
     await roll_metrics(db, "test")
     await db.write(WORKER, "test", two_people)
@@ -65,6 +69,11 @@ async def fill(
     alone = [of[Side.THEIRS, 30_000], of[Side.OURS, 10_000], of[Side.OURS, 20_000]]
     assert (await pressed(bookkeeper, alone, "told by the bank")).status_code == 303
     await db.write(WORKER, "test", two_people)
+    await add_payer(db)
+    await add_accounts(db)
+    file = await send(bookkeeper, "/finance/payouts", "/finance/payout-files")
+    assert file.status_code == 303, file.text
+    await db.write(WORKER, "merchant", dispute)
     compared = "&".join(f"of={path.rpartition('/')[2]}" for path in drafts)
     return [
         f"/ops/promotions/compare?{compared}",
@@ -72,6 +81,7 @@ async def fill(
         f"{drafts[0]}/review",
         f"{draft.headers['location'].partition('?')[0]}/edit",
         f"/books/{MINE}/ads",
+        f"/books/{MINE}/listings",
     ]
 
 

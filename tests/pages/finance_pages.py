@@ -9,16 +9,42 @@ _RECONCILED = (
     *("GET /finance/files", "POST /finance/files"),
 )
 _OF_PAYERS = (
-    *("GET ", "GET /claims", "GET /claims/{claim_id}", "GET /statement", "GET /rejections"),
+    *(
+        "GET ",
+        "GET /claims",
+        "GET /claims.csv",
+        "GET /claims/{claim_id}",
+        "GET /statement",
+        "GET /documents",
+        "GET /rejections",
+    ),
     *("POST /claims/{claim_id}/accept", "POST /claims/{claim_id}/reject"),
 )
 _OF_PAYERS_TOO = ("POST /claims", "POST /claims/{claim_id}/reclaim", "POST /claims/{claim_id}/remit")
 
+_MONEY = (
+    *(
+        "GET /payouts",
+        "GET /payouts.csv",
+        "POST /payout-files",
+        "GET /payout-files/{file_id}",
+        "POST /payout-files/{file_id}/{deed}",
+    ),
+    *("GET /payouts/{merchant_id}/{payout_id}", "POST /payouts/{merchant_id}/{payout_id}/{deed}"),
+    *("GET /payout-terms/{merchant_id}", "POST /payout-terms/{merchant_id}/{deed}"),
+    *("GET /reports", "GET /reports/{report}", "GET /reports/{report}/rows.xlsx"),
+    *("GET /disputes", "GET /line-disputes", "GET /line-disputes/{merchant_id}/{case_id}"),
+    "POST /line-disputes/{merchant_id}/{case_id}/{deed}",
+    *("GET /exchange", "POST /exchange/{deed}", "GET /rules", "POST /rules/{deed}"),
+    *("GET /schedules", "POST /schedules", "GET /runs/{run_id}/comparison"),
+)
+CONTROLLERS_PAGES = ("POST /finance/debtor-accounts", "POST /finance/rules/set/{what}")
 _APPROVED = "/approvals/{kind}/{merchant_id}/{proposal_id}"
 APPROVALS = ("GET /approvals", f"POST {_APPROVED}/approve", f"POST {_APPROVED}/reject")
 PAYER_PAGES = [page.replace(" ", " /payer", 1) for page in _OF_PAYERS]
 FINANCE_PAGES = [
     *_RECONCILED,
     "GET /finance/payers",
+    *(page.replace(" ", " /finance", 1) for page in _MONEY),
     *(page.replace(" ", " /finance/payers/{payer_id}", 1) for page in (*_OF_PAYERS, *_OF_PAYERS_TOO)),
 ]

@@ -1,6 +1,6 @@
 """Who may open the pages about people."""
 
-from marketplace.core.users import FINANCE_ROLES, STAFF_ROLES, UserRole
+from marketplace.core.users import FINANCE_ROLES, OPS_ROLES, STAFF_ROLES, UserRole
 
 ACCOUNT = (
     "GET /account",
@@ -42,5 +42,7 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "POST /view-as/end": set(UserRole),
     "GET /audit": set(STAFF_ROLES),
     "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
+    "GET /finance/files/{file_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
+    "GET /ops/promotions/{promotion_id}/simulations/{simulation_id}/progress": set(OPS_ROLES | {UserRole.ADMIN}),
     "GET /styleguide": set(STAFF_ROLES),
 }

@@ -69,10 +69,12 @@ async def reached(market: Database, sign_in: SignIn) -> Mapping[str, Mapping[str
     more = await fill(market, *[await sign_in(login) for login in ("ops", "admin", "finance")])
     of_house = await addresses(await sign_in("admin"), more)
     of_merchant = await addresses(await sign_in("merchant"))
+    of_payer = await addresses(await sign_in("payer"))
     invited = await market.write(WORKER, "admin", invite, Invite(email="new@shop.test", name="New", roles=["growth"]))
     return {
         "admin": of_house,
         "merchant": {name: path for name, path in of_merchant.items() if name not in of_house},
+        "payer": {name: path for name, path in of_payer.items() if name not in of_house},
         "stranger": {
             "GET /sign-in": "/sign-in",
             "GET /join": f"/join?token={invited.token}",
@@ -87,7 +89,7 @@ async def test_every_page_is_looked_at(reached: Mapping[str, Mapping[str, str]])
     assert {name for name in PAGES if is_page(name)} - seen == set()
 
 
-@pytest.mark.parametrize("person", ["merchant", "admin", "stranger"])
+@pytest.mark.parametrize("person", ["merchant", "admin", "payer", "stranger"])
 async def test_every_page_is_open_to_everybody(
     address: str, browser: Browser, reached: Mapping[str, Mapping[str, str]], person: str
 ) -> None:

@@ -15,14 +15,12 @@ from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
-from tests.pages.finance_pages import APPROVALS, FINANCE_PAGES, PAYER_PAGES
+from tests.pages.finance_pages import APPROVALS, CONTROLLERS_PAGES, FINANCE_PAGES, PAYER_PAGES
+from tests.pages.merchant_pages import MERCHANT, MERCHANT_WORK, OPS, OWNERS
 from tests.pages.people_pages import PEOPLE_PAGES
 
 PAGES_MAX = 120
 EN = speech("en")
-OWNERS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
-MERCHANT = OWNERS | {UserRole.MERCHANT_CASHIER}
-OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
 FINANCE = {UserRole.ACCOUNTANT, UserRole.CONTROLLER, UserRole.ADMIN}
 DEEDS_ON_ORDERS = {
     "/accept": (MERCHANT, OPS),
@@ -77,6 +75,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "POST /language": set(UserRole),
     "GET /static/{name}": None,
     **PEOPLE_PAGES,
+    **MERCHANT_WORK,
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
     "GET /ops/steering": OPS,
@@ -93,10 +92,10 @@ PAGES: dict[str, set[UserRole] | None] = {
     **{deed.replace(" ", " /finance"): FINANCE for deed in APPROVALS},
     **{deed.replace(" ", " /ops"): OPS for deed in APPROVALS},
     "GET /finance/accounts/{code}": FINANCE,
-    "GET /finance/reconciliation": FINANCE,
-    "GET /finance/purchases/{order_ref}": FINANCE,
+    **dict.fromkeys(("GET /finance/reconciliation", "GET /finance/purchases/{order_ref}"), FINANCE),
     "GET /finance/proofs": FINANCE,
     **dict.fromkeys(FINANCE_PAGES, FINANCE),
+    **{page: {UserRole.CONTROLLER, UserRole.ADMIN} for page in CONTROLLERS_PAGES},
     **{page: {UserRole.PAYER} for page in PAYER_PAGES},
     "GET /finance/close": FINANCE,
     "POST /finance/close/{entity}/{month}/{deed}": FINANCE,

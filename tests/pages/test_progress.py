@@ -1,7 +1,10 @@
 """Long work on pages: its events while it goes on, the bar, and what there is without a script."""
 
+from functools import partial
+
 from litestar.response import ServerSentEventMessage
 
+from marketplace.consoles.finance_queries import run_progress
 from marketplace.consoles.progress import follow
 from marketplace.core import work
 from marketplace.core.db import WORKER, Database, Tx
@@ -38,7 +41,7 @@ async def test_a_run_is_followed_until_it_has_ended(sign_in: SignIn, market: Dat
     def said(message: ServerSentEventMessage) -> tuple[str | None, object]:
         return message.event, message.data
 
-    events = follow(market, run_id, pause_s=0)
+    events = follow(market, partial(run_progress, run_id=run_id), pause_s=0)
     wanted = '{"state":"finalising","done":%d,"total":2,"working":true}'
     assert said(await anext(events)) == ("progress", wanted % 0)
     await market.write(WORKER, "test", _finish_one)
@@ -53,3 +56,33 @@ async def test_a_run_is_followed_until_it_has_ended(sign_in: SignIn, market: Dat
     assert "data-follow" not in (await browser.get(f"/finance/runs/{run_id}")).text
     assert (await browser.get("/finance/runs/999/progress")).status_code == 404
     assert (await (await sign_in("merchant")).get(f"/finance/runs/{run_id}/progress")).status_code == 403
+
+
+async def test_a_file_is_followed_while_it_is_read(sign_in: SignIn, market: Database) -> None:
+    async def arrive(tx: Tx) -> int:
+        file_id = int(await tx.scalar("SELECT coalesce(max(file_id), 0) + 1 FROM billing.bank_file"))
+        await tx.execute(
+            """
+            INSERT INTO billing.bank_file (file_id, content_hash, name, size_bytes, state, lines, stored_lines,
+                received_at, received_by, moved_at)
+            VALUES (:file, :digest, 'long.xml', 9, 'storing', 1000, 250, :now, 'test', :now)
+            """,
+            {"file": file_id, "digest": b"0" * 32, "now": tx.now},
+        )
+        return file_id
+
+    file_id = await market.write(WORKER, "test", arrive)
+    browser = await sign_in("finance")
+    page = (await browser.get("/finance/files")).text
+    assert f'value="250" max="1000" data-follow="/finance/files/{file_id}/progress"' in page
+    assert Page(page).faults == []
+
+    async def read(tx: Tx) -> None:
+        done = "UPDATE billing.bank_file SET state = 'read', stored_lines = lines WHERE file_id = :file"
+        await tx.execute(done, {"file": file_id})
+
+    await market.write(WORKER, "test", read)
+    answer = await browser.get(f"/finance/files/{file_id}/progress")
+    assert answer.text.split() == ["event:", "end", "data:", "read"]
+    assert "data-follow" not in (await browser.get("/finance/files")).text
+    assert (await browser.get("/finance/files/999999/progress")).status_code == 404

@@ -67,7 +67,10 @@ async def test_ops_builds_previews_submits_and_another_approves(fresh: Database,
         assert asked.status_code == 303, plain(asked.text)
         async with fresh.read(WORKER) as tx:
             [queued] = await simulations.list_simulations(tx, int(page.rpartition("/")[2]), limit=9, before=None)
+        follow = f"{page}/simulations/{queued.simulation_id}/progress"
+        assert f'data-follow="{follow}"' in (await maker.get(page)).text
         await run_simulation(fresh, "worker", queued.simulation_id)
+        assert (await maker.get(follow)).text.split() == ["event:", "end", "data:", "done"]
         html = (await checker.get(page)).text
         warnings = re.findall(r'name="(because_\w+)"', html)
         assert warnings

@@ -4,7 +4,6 @@ import ast
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -22,8 +21,6 @@ from billing.documents.model import State as DocumentState
 from billing.ledger.chart import Account
 from billing.matching.model import Book, ItemKind, ResidueKind, Side, Stage
 from billing.matching.tables import match_proposal
-from billing.payers.tables import payer_claim_line
-from billing.payers.terms import PAYER_KINDS, CapPeriod, Pays
 from billing.payments.tables import payment_part
 from billing.periods.checks_sql import CHECKS
 from billing.periods.model import CheckState, PeriodState
@@ -41,7 +38,6 @@ from incentives.experiments.guardrails import Name as Guardrail
 from marketplace.consoles.approvals import Kind
 from marketplace.consoles.finance_breaks import Deed as BreakDeed
 from marketplace.consoles.finance_workbench import REASONS
-from marketplace.consoles.payers_queries import BUCKETS
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
 from marketplace.flows.books.check_period import AT_ALL_TIMES
@@ -58,6 +54,15 @@ from supply.funnels.standard import STANDARD
 from supply.leads.lifecycle import Move as LeadMove
 from supply.leads.model import LeadState, Model, TouchKind
 from supply.leads.visits.model import Oddity, VisitState
+from supply.lifecycle import MerchantMove
+from supply.model import ListingState, MerchantState
+from supply.onboarding.rules import CHECKLIST
+from supply.onboarding.rules import State as PointState
+from supply.products.hardware.model import HardwareState, WorkKind, WorkState
+from supply.products.model import Means
+from supply.products.services.model import AgreementState
+from supply.products.subscriptions.model import Interval, Per, SubscriptionState
+from supply.tables import stock_movement
 
 ROOT = Path(__file__).parents[2]
 CONSOLES = ROOT / "marketplace" / "consoles"
@@ -161,12 +166,19 @@ def test_every_member_of_a_closed_family_has_a_word() -> None:
         "guardrail": {*get_args(Guardrail)},
         "break_state": {str(state) for state in BreakState},
         "break_do": {str(deed) for deed in BreakDeed} - {"approve"},
-        "payer_kind": set(PAYER_KINDS),
-        "payer_pays": set(get_args(Pays)),
-        "cap_period": set(get_args(CapPeriod)),
-        "claim_age": set(BUCKETS),
-        "claim_source": states(payer_claim_line, "source"),
-        "rejection_kind": {"rejected", "reclaimed"},
+        "means": {str(means) for means in Means},
+        "plan_per": {f"{per}_{every}" for per in Per for every in Interval},
+        "subscription_state": {str(state) for state in SubscriptionState},
+        "hardware_state": {str(state) for state in HardwareState},
+        "agreement_state": {str(state) for state in AgreementState},
+        "work_kind": {str(kind) for kind in WorkKind},
+        "work_state": {str(state) for state in WorkState},
+        "checklist": {point.key for point in CHECKLIST},
+        "point_state": {str(state) for state in PointState},
+        "merchant_state": {str(state) for state in MerchantState},
+        "merchant_do": {str(move) for move in MerchantMove},
+        "listing_state": {str(state) for state in ListingState},
+        "stock_move": states(stock_movement, "kind"),
         "file_state": {str(state) for state in BankFileState},
         "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
     }

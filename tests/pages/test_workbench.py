@@ -1,5 +1,6 @@
 """Finance matches by hand on pages without a script: suggestions, sums, the second person, undoing, breaks, files."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from tests.pages.test_deeds import browser_of, two_people
 from tests.pages.test_pages import Page
 
 BENCH = "/finance/workbench"
+EARLY_MINOR = 4_321
 LIMIT_MINOR = 1_000
 
 
@@ -43,6 +45,8 @@ async def a_bank_speaks(db: Database) -> None:
         line(12_000, text="from nobody either"),
     ]
     await bank_says(db, said)
+    day = said[0].day
+    await add_items(db, [ours(EARLY_MINOR, "SOON", book=Book.BANK, day=day, expected_on=day + timedelta(days=90))])
     await matched(db)
     await add_items(
         db,
@@ -154,6 +158,11 @@ async def test_a_break_is_taken_talked_about_and_written_off_within_the_limit(fr
         listed = (await browser.get("/finance/breaks?kind=unidentified_receipt")).text
         assert f"/finance/breaks/{one.break_id}" in listed
         assert f"/finance/breaks/{one.break_id}" not in (await browser.get("/finance/breaks?kind=currency")).text
+        early = (await found(fresh, EARLY_MINOR)).break_id
+        listed, more = [(await browser.get(f"/finance/breaks{said}")).text for said in ("", "?early=true")]
+        assert (f"/finance/breaks/{early}" in listed, f"/finance/breaks/{early}" in more) == (False, True)
+        assert "With what is not due yet" in plain(listed)
+        assert Page(more).faults == []
         page = f"/finance/breaks/{one.break_id}"
         lost = await send(browser, page, f"{page}/assign", owner="stranger")
         assert (lost.status_code, 'value="stranger"' in lost.text) == (422, True)

@@ -9,6 +9,7 @@ from marketplace.core.db import WORKER, Database, Role, Scope
 from marketplace.core.tables import placement, qualified
 from marketplace.tables import metadata
 from tests.billing.market import check_books
+from tests.builders import HOUSE
 from tests.http.conftest import app, caller, client
 from tests.http.market import send
 from tests.payers.market import THROUGH, market, sold, terms
@@ -60,14 +61,47 @@ async def test_a_payer_sees_its_own_and_nothing_of_another(db: Database, caller:
         assert (await payer.get(f"{own}/claims/{made[mine]}/lines.csv")).text.startswith("claim_no,")
         assert (await payer.get(f"{own}/rejections")).json()["items"][0]["amount_minor"] == 50
         assert (await payer.get(f"{own}/caps")).json()[0]["used_minor"] > 0
+        await _reads_its_documents(payer, own, made[mine])
+        theirs = (await finance.get(f"/api/v1/payers/{other}/documents")).json()["items"][0]["document_id"]
+        for path in ("", f"/{theirs}", f"/{theirs}/document.pdf", f"/{theirs}/document.xml"):
+            assert (await payer.get(f"/api/v1/payers/{other}/documents{path}")).status_code == 404, path
+            if path:
+                assert (await payer.get(f"{own}/documents{path}")).status_code == 404, path
+        assert (await send(payer, f"/payers/{mine}/documents/{theirs}/void", {"reason": "x"})).status_code == 403
         for path in ("", "/caps", "/rejections", f"/claims/{made[other]}", f"/claims/{made[other]}/lines",
-                     f"/claims/{made[other]}/lines.csv"):  # fmt: skip
+                     f"/claims/{made[other]}/lines.csv", f"/claims/{made[other]}/remittances"):  # fmt: skip
             assert (await payer.get(f"/api/v1/payers/{other}{path}")).status_code == 404, path
         assert (await payer.get("/api/v1/payer-claims", params={"payer_id": other})).status_code == 404
         no = {"line_no": 1, "amount_minor": 1, "reason": "mine?"}
         assert (await send(payer, f"/payers/{other}/claims/{made[other]}/rejections", no)).status_code == 404
         assert (await send(payer, f"/payers/{mine}/claims/{made[mine]}/rejections", no)).status_code == 201
+        [money] = (await payer.get(f"{own}/claims/{made[mine]}/remittances")).json()["items"]
+        assert (money["amount_minor"], money["bank_ref"]) == (100, "b1")
+        assert (await send(payer, f"/payers/{other}/claims/{made[other]}/accept")).status_code == 404
+        for _ in range(2):
+            accepted = await send(payer, f"/payers/{mine}/claims/{made[mine]}/accept")
+            assert (accepted.status_code, accepted.json()["accepted_by"]) == (200, f"payer{mine}"), accepted.text
+        again = await send(payer, f"/payers/{mine}/claims/{made[mine]}/rejections", no)
+        assert again.status_code == 409, "what a payer has accepted its people reject no more"
+        assert (await send(finance, f"/payers/{mine}/claims/{made[mine]}/rejections", no)).status_code == 201
     await check_books(db)
+
+
+async def _reads_its_documents(payer: httpx.AsyncClient, own: str, claim_id: int) -> None:
+    """The invoice for the fee on its claim, and the credit note for what it has rejected of it: read, printed."""
+    credit, invoice = (await payer.get(f"{own}/documents", params={"claim_id": claim_id})).json()["items"]
+    assert (invoice["kind"], credit["kind"], credit["corrects_id"]) == (
+        "invoice",
+        "credit_note",
+        invoice["document_id"],
+    )
+    one = f"{own}/documents/{invoice['document_id']}"
+    assert (await payer.get(one)).json() == invoice
+    printed = [await payer.get(f"{one}/document.pdf") for _ in range(2)]
+    assert printed[0].content == printed[1].content
+    assert printed[0].content.startswith(b"%PDF")
+    nowhere = await payer.get(f"{one}/document.xml")
+    assert (nowhere.status_code, "has no country" in nowhere.json()["detail"]) == (409, True)
 
 
 async def _open(finance: httpx.AsyncClient, payer_id: int) -> int:
@@ -116,3 +150,26 @@ async def test_payers_and_contracts_over_the_api(db: Database, caller: Make) -> 
     assert "share_ppm" in refused.text
     unknown = await send(control, "/payer-contracts", {"payer_contract": [{**contract, "name": "x", "payer": "?"}]})
     assert unknown.status_code == 404
+
+
+async def test_a_payers_invoice_as_e_invoice_once_both_countries_are_known(db: Database, caller: Make) -> None:
+    pytest.importorskip("facturx")
+    await market(db)
+    finance = await caller("con", "controller")
+    details = {"name": "The house", "address": "1 Quay", "country": "PT"}
+    house = f"/api/v1/merchants/{HOUSE}/billing-details"
+    assert (await finance.put(house, json=details, headers={"If-Match": '"0"'})).is_success
+    where = {"address": "2 Quay", "country": "FR", "tax_id": "FR1"}
+    assert (await finance.patch("/api/v1/payers/1", json=where, headers={"If-Match": '"1"'})).is_success
+    await sold(db)
+    claim = {"contract_id": 1, "entity_id": 1, "through": THROUGH.isoformat()}
+    assert (await send(finance, "/payer-claims", claim)).status_code == 201
+    payer = await caller("payer1", "payer", payer_id=1)
+    [invoice] = (await payer.get("/api/v1/payers/1/documents")).json()["items"]
+    assert invoice["buyer"] == {"name": "Health", **where}
+    for syntax, root in (("cii", b"CrossIndustryInvoice"), ("ubl", b"<Invoice")):
+        path = f"/api/v1/payers/1/documents/{invoice['document_id']}/document.xml"
+        xml = await payer.get(path, params={"syntax": syntax})
+        assert (xml.status_code, xml.headers["content-type"]) == (200, "application/xml"), xml.text
+        assert root in xml.content
+        assert invoice["number"].encode() in xml.content

@@ -6,16 +6,22 @@ import pytest
 
 from billing.ledger.chart import Account
 from billing.payers import store as payers
+from billing.payers.caps import store as caps
+from billing.payers.caps.store import CapKey
+from billing.payers.rules import WHOLE as WHOLE_PERIOD
 from billing.payers.terms import PayerTerms
 from billing.payout_terms.model import Conditions, PayoutDays
-from billing.runs.model import period_named
+from billing.runs import store as runs
+from billing.runs.model import RunState, period_named
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import STAFF, WORKER, Database, Tx
+from marketplace.core.errors import Conflict
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import Remit, remit
 from marketplace.flows.payouts.pay_due import pay_due
 from marketplace.flows.payouts.set_payout_terms import ProposeTerms, approve_terms, propose_terms
+from marketplace.flows.runs import run_billing
 from marketplace.flows.runs.run_billing import abort_run, reverse_run, run_period
 from tests.billing.market import (
     CHECKER,
@@ -165,6 +171,44 @@ async def test_what_a_later_run_credits_the_payer_bears_no_more(db: Database, cl
     await check_books(db)
     await reverse_run(db, CHECKER, june)
     assert (await used(db), (await shares(db))[0]) == (720, (1, 720, "committed"))
+    await check_books(db)
+
+
+async def test_a_reversal_is_refused_whole_when_a_cap_has_no_room_for_what_comes_back(
+    db: Database, clock: FixedClock
+) -> None:
+    """June has credited 3.60 of May's charge, which a third merchant has taken since: nothing of June is taken back."""
+    await market(db, terms(**WHOLE, cap_minor=1_440))
+    await billed(db)
+    june = await billed_june(db, clock, (1, 6_000), (3, None))
+    assert await used(db) == 1_080
+    taken = CapKey(1, 1, WHOLE_PERIOD)
+    assert await db.write(WORKER, "test", caps.reserve, taken, "whole", 0, 360)
+    before = await every_balance(db)
+    with pytest.raises(Conflict, match=r"credited 360 of earlier charges to Health, whose cap \(start\)"):
+        await reverse_run(db, CHECKER, june)
+    assert await every_balance(db) == before
+    async with db.read(WORKER) as tx:
+        assert (await runs.get_run(tx, june)).state == RunState.FINALISED
+    await db.write(WORKER, "test", caps.give_back, taken, 0, 360)
+    await reverse_run(db, CHECKER, june)
+    assert await used(db) == 1_440
+    await check_books(db)
+
+
+async def test_a_reversal_killed_between_its_buckets_keeps_the_caps_that_it_has_moved(
+    db: Database, clock: FixedClock
+) -> None:
+    """The room that is to be borne again is held from the start: nobody takes it, and the books hold meanwhile."""
+    await market(db, terms(**WHOLE, cap_minor=1_440))
+    await billed(db)
+    june = await billed_june(db, clock, (1, 6_000), (3, None))
+    await db.write(WORKER, CHECKER, run_billing._start_reversing, june)
+    assert await used(db) == 1_440
+    assert not await db.write(WORKER, "test", caps.reserve, CapKey(1, 1, WHOLE_PERIOD), "whole", 0, 1)
+    await check_books(db)
+    await reverse_run(db, CHECKER, june)
+    assert (await used(db), (await shares(db))[0]) == (1_440, (1, 720, "committed"))
     await check_books(db)
 
 

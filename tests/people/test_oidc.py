@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -40,7 +41,7 @@ async def app(db: Database, issuer: str, tmp_path: Path) -> AsyncIterator[Litest
             WORKER, "test", users.create_user, login, login, roles,
             merchant_id=merchant_id, password=PASSWORD, email=f"{login}@house.test",
         )  # fmt: skip
-    settings = {"oidc_issuer": issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
+    settings: dict[str, Any] = {"oidc_issuer": issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
     async with running(db, tmp_path, **settings) as app:
         yield app
 

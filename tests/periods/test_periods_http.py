@@ -93,7 +93,7 @@ async def test_reports_page_through_what_their_csv_has_whole(market: Database, c
     [earned] = (await ann.get("/api/v1/reports/revenue", params=SPAN)).json()["items"]
     assert (earned["stream"], earned["revenue_minor"]) == ("commission", 1_800)
     [kept] = (await ann.get("/api/v1/reports/take-rate", params=SPAN)).json()["items"]
-    assert (kept["gmv_minor"], kept["gross_ppm"]) == (18_000, 100_000)
+    assert (kept["settled_minor"], kept["gross_ppm"]) == (18_000, 100_000)
     assert (await ann.get("/api/v1/reports/nonsense/rows.csv")).status_code == 404
     refused = await ann.get("/api/v1/reports/revenue", params={"from_on": "2018-06-01", "to_on": "2018-06-01"})
     assert refused.status_code == 422

@@ -4,15 +4,18 @@ import asyncio
 from datetime import date
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import DBAPIError
 
 from billing.journals.model import Journal
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg
+from billing.ledger.tables import entry as entry_table
 from billing.periods import store
 from billing.periods.model import PeriodState
-from marketplace.core.db import WORKER, Database, Tx
-from marketplace.core.errors import Conflict
+from marketplace.core.db import WORKER, Database, Role, Scope, Tx
+from marketplace.core.errors import AppError, Conflict
 from marketplace.flows.books.close_period import close_period, soft_close
 from marketplace.flows.books.post_journal import DecideJournal, ProposeJournal, approve_journal, propose_journal
 from marketplace.flows.runs.run_billing import reverse_run
@@ -79,6 +82,32 @@ async def test_a_journal_waits_for_a_close_and_is_refused(market: Database) -> N
     await closing
     with pytest.raises(Conflict, match="closed through 2018-05-31: withdraw it"):
         await posting
+    await check_books(market)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_no_role_posts_into_a_month_while_it_is_closed(market: Database, role: Role) -> None:
+    """Whoever may post at all lands behind the close, before it has ended; whoever may not is refused."""
+    await market.write(WORKER, MAKER, soft_close, MAY_CLOSE)
+    before = len(await entries(market))
+    closed, release = asyncio.Event(), asyncio.Event()
+    closing = asyncio.create_task(held_open(market, closed, release, close_period, MAY_CLOSE))
+    await closed.wait()
+    scope = Scope(role, None if role in {Role.STAFF, Role.WORKER} else 1)
+    posting = asyncio.create_task(market.write(scope, "late", ledger.post, [goodwill(1, 91, MAY_31, 5)]))
+    if role in {Role.STAFF, Role.WORKER}:
+        await posting
+    else:
+        with pytest.raises((DBAPIError, AppError)):
+            await posting
+    release.set()
+    seal = (await closing).seals[-1]
+    found = await entries(market)
+    assert seal.digest == digest_of([one for one in found if one.effective_on <= MAY_31], date(2018, 5, 1))
+    assert [one.effective_on for one in found if one.source_id == 91] == [JUNE_1] * (len(found) - before)
+    sneaked = {**found[0]._mapping, "entry_no": 9_000, "source_id": 9_000, "effective_on": MAY_31}
+    with pytest.raises(DBAPIError, match=r"row-level security|permission denied"):
+        await market.write(scope, "sneak", Tx.execute, insert(entry_table), sneaked)
     await check_books(market)
 
 

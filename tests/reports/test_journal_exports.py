@@ -132,6 +132,7 @@ async def test_hledger_reads_the_journal_and_its_balances_are_ours(books: Databa
         Hledger(text[:at] + " = 9" + text[at + 3 :])
 
 
+@pytest.mark.hledger
 @pytest.mark.skipif(HLEDGER is None, reason="hledger is not installed here: its own check of the journal did not run")
 @pytest.mark.parametrize("extract", [Extract(), Extract(from_on=date(2018, 5, 4), to_on=date(2019, 6, 1))])
 async def test_hledger_itself_checks_the_journal(books: Database, tmp_path: Path, extract: Extract) -> None:

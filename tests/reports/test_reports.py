@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,7 +173,7 @@ async def test_reports_are_the_journal_added_up(
         of_month = [(r, leg) for r, leg in within if (r.effective_on.replace(day=1), r.currency) == key]
         fees = -sum(leg.amount_minor for _, leg in of_month if leg.account in FEES)
         spent = sum(leg.amount_minor for _, leg in of_month if leg.account in {4090, 5000})
-        assert (row.gmv_minor, row.fees_minor, row.incentives_minor) == (gmv.get(key, 0), fees, spent)
+        assert (row.settled_minor, row.fees_minor, row.incentives_minor) == (gmv.get(key, 0), fees, spent)
         assert (row.gross_ppm, row.net_ppm) == (
             rate_ppm(fees, gmv.get(key, 0)), rate_ppm(fees - spent, gmv.get(key, 0)),
         )  # fmt: skip
@@ -291,3 +292,43 @@ def test_a_forecast_adds_up_day_by_day_and_overdue_money_counts_today() -> None:
         ("EUR", on, "bank", 0, 100), ("EUR", on, "claims", 70, 170), ("EUR", soon, "claims", 10, 180),
         ("EUR", soon, "payouts", -150, 30), ("JPY", on, "bank", 0, 0), ("JPY", soon, "charges", 3, 3),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("span", SPANS)
+async def test_a_forecast_of_days_that_are_over_is_what_the_bank_did(
+    books: tuple[Database, Lines, list[dict[str, Any]]], span: Span
+) -> None:
+    """It opens with what was booked before its first day, and ends with what the bank stood at; nothing is expected."""
+    db, every, _ = books
+    span = msgspec.structs.replace(span, to_on=min(span.to_on, db.clock.now().date()))
+    async with db.read(STAFF) as tx:
+        rows = await store.cash(tx, span)
+    own = [(row, leg) for row, leg in of_span(every, span) if leg.account == Account.BANK]
+    assert {row.source for row in rows} <= {"bank", "booked"}
+    for currency in {row.currency for row, _ in own}:
+        shown = [row for row in rows if row.currency == currency]
+        mine = [(row, leg) for row, leg in own if row.currency == currency]
+        before = sum(leg.amount_minor for row, leg in mine if row.effective_on < span.from_on)
+        days = summed(mine, lambda row, _: (row.effective_on,), lambda leg: leg.amount_minor)
+        assert (shown[0].due_on, shown[0].balance_minor) == (span.from_on, before)
+        assert shown[-1].balance_minor == sum(leg.amount_minor for _, leg in mine)
+        assert {(row.due_on,): row.amount_minor for row in shown[1:]} == {
+            key: minor for key, minor in days.items() if key[0] >= span.from_on and minor
+        }
+
+
+async def test_a_forecast_of_the_days_to_come_begins_with_what_is_booked(
+    books: tuple[Database, Lines, list[dict[str, Any]]],
+) -> None:
+    """What is known to come counts from today on, whenever the report begins."""
+    db, every, _ = books
+    today = db.clock.now().date()
+    async with db.read(STAFF) as tx:
+        whole = await store.cash(tx, Span(from_on=FIRST, to_on=today + timedelta(days=60), currency="EUR"))
+        ahead = await store.cash(tx, Span(from_on=today, to_on=today + timedelta(days=60), currency="EUR"))
+    stands = sum(leg.amount_minor for row, leg in every if leg.account == Account.BANK and row.currency == "EUR")
+    assert ahead[0].balance_minor == stands
+    assert whole[-1].balance_minor == ahead[-1].balance_minor
+    expected = [row for row in whole if row.source not in {"bank", "booked"}]
+    assert expected
+    assert min(row.due_on for row in expected) >= today

@@ -112,6 +112,11 @@ async def _hold_centre(tx: Tx, key: CapKey, cap_period: CapPeriod) -> int:
     return limit
 
 
+async def hold_known(tx: Tx, key: CapKey) -> None:
+    """As `hold`, where the cap has been taken from: who moves several of its leases does so first."""
+    await tx.execute(f"SELECT limit_minor FROM billing.payer_cap WHERE {_KEY} FOR UPDATE", key.bound)
+
+
 async def make_centre(tx: Tx, key: CapKey, limit_minor: int) -> None:
     """The rows of a cap that nobody has taken from yet; those that exist stay."""
     await tx.execute(

@@ -246,6 +246,31 @@ async def backs_from(tx: Tx, merchants: Sequence[int], source: str, ids: tuple[i
     )
 
 
+async def moves_of(tx: Tx, source: str, ids: tuple[int, int]) -> Sequence[Any]:
+    """By lease, in the order of caps: what is borne under ids in [first, next), and what came back under them of older
+    shares and was not undone (freed_minor, taken_minor: when both are taken back)."""
+    return await tx.rows(
+        """
+        SELECT payer_id, contract_id, period_from, shard, sum(freed)::bigint AS freed_minor,
+               sum(taken)::bigint AS taken_minor
+        FROM (SELECT payer_id, contract_id, period_from, shard, amount_minor - back_minor AS freed, 0 AS taken
+              FROM billing.payer_share
+              WHERE source = :source AND source_id >= :first AND source_id < :next AND state = 'committed'
+              UNION ALL
+              SELECT s.payer_id, s.contract_id, s.period_from, s.shard, 0, b.payer_minor + b.rejected_back_minor
+              FROM billing.payer_back b
+              JOIN billing.payer_share s ON s.merchant_id = b.merchant_id AND s.source = b.source
+               AND s.source_id = b.source_id AND s.contract_id = b.contract_id
+              WHERE b.source = :source AND b.refund_id >= :first AND b.refund_id < :next AND b.source_id < :first
+                AND NOT b.undone) AS moved
+        GROUP BY payer_id, contract_id, period_from, shard ORDER BY contract_id, period_from, shard
+        """,
+        source=source,
+        first=ids[0],
+        next=ids[1],
+    )
+
+
 async def claimable(tx: Tx, contract_id: int, entity_id: int, through: date, limit: int) -> list[PayerShare]:
     """At most `limit` shares of a contract, settled through a day, of which there is something to claim or set off."""
     rows = await tx.rows(

@@ -6,7 +6,7 @@ import msgspec
 
 from billing.cadence import Cadence, check_weekday, next_begin
 from billing.runs.model import Period
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import Refusals
 
 PAYOUT_DAYS_MAX = 365
 LAST_YEAR = 9000
@@ -27,14 +27,17 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
 
     def check(self) -> None:
-        """Raise Invalid for a schedule that cannot be."""
+        """Raise Invalid, naming all that is wrong, for a schedule that cannot be."""
+        wrong = Refusals()
         if self.cadence is Cadence.DAILY:
-            raise Invalid("cadence: runs are weekly, ten_days or monthly", pointer="/cadence")
-        check_weekday(self.cadence, self.weekday)
+            wrong.add("/cadence", "cadence: runs are weekly, ten_days or monthly")
+        with wrong.at("/weekday"):
+            check_weekday(self.cadence, self.weekday)
         if self.starts_on.year >= LAST_YEAR:
-            raise Invalid(f"starts_on: is not before the year {LAST_YEAR}", pointer="/starts_on")
+            wrong.add("/starts_on", f"starts_on: is not before the year {LAST_YEAR}")
         if not 1 <= self.payout_days <= PAYOUT_DAYS_MAX:
-            raise Invalid(f"payout_days: 1 to {PAYOUT_DAYS_MAX}", pointer="/payout_days")
+            wrong.add("/payout_days", f"payout_days: 1 to {PAYOUT_DAYS_MAX}")
+        wrong.check()
 
     def period_from(self, from_on: date) -> Period:
         """The period that begins on a day: up to the next day on which one of this cadence begins."""

@@ -19,8 +19,9 @@ from marketplace.core import audit
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
-from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.money import check_currency
+from marketplace.core.users import UserRole, get_user
 from marketplace.flows.acquisition import pay_agents_sql as sql
 from marketplace.flows.acquisition.note_stages import check_alive
 from supply.leads import store as leads
@@ -30,6 +31,7 @@ from supply.leads.agents.model import (
     AgentCommission,
     AgentKind,
     AgentMovement,
+    AgentPerson,
     AgentPlan,
     AgentTerms,
     CommissionState,
@@ -103,6 +105,22 @@ async def make_agent(tx: Tx, cmd: NewAgent) -> Agent:
     )  # fmt: skip
     await audit.record(tx, "agent made", f"agent:{new.agent_id}", plan=cmd.plan)
     return await store.add_agent(tx, new)
+
+
+async def add_person(tx: Tx, agent_id: int, login: str) -> AgentPerson:
+    """Let somebody see what a distributor brought and earns. Raises NotFound, Conflict, Invalid."""
+    agent = await store.get_agent(tx, agent_id)
+    if agent.kind is not AgentKind.DISTRIBUTOR:
+        raise Conflict(f"agent_id: {agent.name} is a rep, which sees its own as it is")
+    try:
+        user = await get_user(tx, login)
+    except NotFound as missing:
+        raise Invalid(f"login: there is no user {login!r}", pointer="/login") from missing
+    if UserRole.DISTRIBUTOR not in user.roles:
+        raise Invalid(f"login: {login!r} has not the role {UserRole.DISTRIBUTOR}", pointer="/login")
+    await store.add_person(tx, agent_id, user.user_id)
+    await audit.record(tx, "agent's person added", f"agent:{agent_id}", login=login)
+    return AgentPerson(agent_id=agent_id, user_id=user.user_id, login=user.login)
 
 
 async def credit_lead(tx: Tx, lead_id: int, agent_id: int) -> None:

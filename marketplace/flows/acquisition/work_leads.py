@@ -18,6 +18,7 @@ from marketplace.flows.acquisition.score_leads import score_lead
 from supply import store as merchants
 from supply.funnels import store as funnels
 from supply.leads import store
+from supply.leads.agents import store as agents
 from supply.leads.channels import store as channels
 from supply.leads.lifecycle import BY_REPS, Move
 from supply.leads.model import ACTIONS, Lead, LeadEvent, LeadState, Model, Touch, TouchKind
@@ -244,6 +245,7 @@ async def merge_leads(tx: Tx, lead_id: int, survivor_id: int, reason: str, selle
     if gone.model is not survivor.model:
         raise Conflict(f"into: lead {survivor_id} is to be won by another model, {survivor.model}", pointer="/into")
     merged = await store.merge_lead(tx, gone, survivor, reason)
+    await agents.carry_credit(tx, gone.lead_id, survivor.lead_id)
     if gone.first_contact_at < survivor.first_contact_at:
         first = {"first_contact_at": gone.first_contact_at, "channel_id": gone.channel_id, "campaign": gone.campaign}
         survivor = await store.edit_lead(tx, survivor, **first)

@@ -48,8 +48,7 @@ async def make_group(
     ours = [item for item in items if item.item_id in draft.ours]
     check_sides(draft, theirs, ours)
     house = await _house(tx, items[0].entity_id)
-    owners = [item.owner_id for item in ours if item.kind is ItemKind.PAYOUT and not item.booked]
-    if owners:
+    if owners := await _merchants_of(tx, ours, house):
         await hold_books(tx, owners, with_house=False)
     for item in ours:
         if not item.booked:
@@ -75,6 +74,34 @@ async def make_group(
         await _residue(tx, house, group_id, theirs[0], draft.residue_kind, draft.residue_minor)
     await _tell(tx, "lines matched", "billing.lines_matched.v1", group_id, draft, theirs)
     return await store.get_group(tx, group_id)
+
+
+async def _merchants_of(tx: Tx, ours: Sequence[Item], house: int) -> set[int]:
+    """Whose books what is still to be booked touches, beside the house's: of payouts, and of the lines of claims."""
+    waiting = [item for item in ours if not item.booked]
+    owners = {item.owner_id for item in waiting if item.kind is ItemKind.PAYOUT}
+    for item in waiting:
+        if item.kind is ItemKind.CLAIM:
+            owners |= {line.merchant_id for line in await claims.lines_of(tx, item.owner_id, item.source_id)}
+    return owners - {house}
+
+
+async def confirm_payouts(tx: Tx, draft: Draft, some: Sequence[int]) -> None:
+    """Confirm some payouts of a batch whose line the bank has sent, ahead of their group.
+
+    Once all are, the group itself books nothing, however many merchants it pays; what is confirmed and in no group yet
+    is matched by the next pass. Raises Conflict when the line, or a payout, is another's meanwhile.
+    """
+    ours = [item for item in await store.items_of(tx, some) if not item.booked]
+    if not ours:
+        return
+    house = await _house(tx, ours[0].entity_id)
+    await hold_books(tx, await _merchants_of(tx, ours, house), with_house=True)
+    theirs = await store.items_of(tx, draft.theirs)
+    if any(line.group_id is not None for line in theirs):
+        raise Conflict("somebody else has matched this line meanwhile")
+    for item in ours:
+        await _book(tx, item, draft, theirs, ours, house)
 
 
 def check_sides(draft: Draft, theirs: Sequence[Item], ours: Sequence[Item]) -> None:
@@ -213,6 +240,8 @@ async def take_back(tx: Tx, group: Group, *, proposal_id: int, reason: str) -> i
     items = await store.items_of(tx, [*group.theirs, *group.ours])
     if any(item.kind is ItemKind.WRITE_OFF for item in items):
         raise Conflict(f"group {group.group_id} is a write-off: journal it back instead")
+    if any(item.kind is ItemKind.PROCESSOR_FEE for item in items):
+        raise Conflict(f"group {group.group_id} is a fee that a processor charged: it belongs to nothing else")
     house = await _house(tx, items[0].entity_id)
     await ledger.lock_books(tx, house)
     reversal = await store.reverse_group(tx, group, proposal_id=proposal_id, reason=reason)

@@ -8,9 +8,18 @@ from billing.matching.model import ItemKind
 PAYOUT_TYPES = ("payout", "MerchantPayout", "T0400", "提现")
 """How processors name the line by which they pay out: what the bank then gets."""
 
+FEE_TYPES = (
+    "fee", "stripe_fee", "stripe_fx_fee", "tax_fee", "network_cost",  # Stripe, and any table by a mapping
+    "misccosts", "invoicededuction", "paymentcost", "收费", "服务费",  # Adyen, Alipay
+)  # fmt: skip
+"""How processors name, in whatever case, what they charge beside payments; PayPal's begin with T01."""
+
 _GIVEN_BACK = "('due', 'paid', 'stray')"
 _WORDS = r"array_remove(regexp_split_to_array(upper(l.text), '[\s,;]+'), '')"
 _TYPES = ", ".join(f"'{name}'" for name in PAYOUT_TYPES)
+
+_IS_FEE = f"""(lower(l.type_code) IN ({", ".join(f"'{name}'" for name in FEE_TYPES)}) OR l.type_code LIKE 'T01%'
+               OR coalesce(l.gross_minor = 0, false)) AND l.amount_minor <> 0"""
 
 _BANK_LINES = f"""
 SELECT 'bank' AS book, 'theirs' AS side, '{ItemKind.BANK_LINE}' AS kind, 0::bigint AS owner_id, l.line_id AS source_id,
@@ -35,9 +44,34 @@ FROM billing.bank_line l
 JOIN billing.bank_file f ON f.file_id = l.file_id AND f.state = 'read'
 JOIN billing.match_account a ON a.account = l.account AND a.book = 'processor'
 WHERE l.kind = 'processor' AND l.booked AND l.day >= a.from_on AND l.type_code NOT IN ({_TYPES})
-  AND coalesce(l.gross_minor, l.amount_minor) <> 0"""
+  AND coalesce(l.gross_minor, l.amount_minor) <> 0 AND NOT ({_IS_FEE})"""
 
-# A fee of its own belongs to no payment and is booked with its file: nothing else is to be matched with it.
+# A fee that belongs to no payment: nothing was captured, and so much was charged. Nobody expects it elsewhere, so it is
+# its own other side, and never a break for being there.
+_FEE_LINES = f"""
+SELECT 'processor', s.side, s.kind, 0::bigint, l.line_id, 0, a.entity_id, a.processor_id, l.currency, 0::bigint,
+       CASE s.side WHEN 'theirs' THEN -l.amount_minor END, 'FEE-' || l.line_id, '', ARRAY['FEE-' || l.line_id], '', '',
+       l.type_code || CASE s.side WHEN 'theirs' THEN ' ' || l.text ELSE '' END, l.day, a.calendar, 0,
+       encode(l.fingerprint, 'hex') || '-' || l.occurrence, s.side = 'ours'
+FROM billing.bank_line l
+JOIN billing.bank_file f ON f.file_id = l.file_id AND f.state = 'read'
+JOIN billing.match_account a ON a.account = l.account AND a.book = 'processor'
+CROSS JOIN (VALUES ('theirs', '{ItemKind.PROCESSOR_LINE}'), ('ours', '{ItemKind.PROCESSOR_FEE}')) AS s (side, kind)
+WHERE l.kind = 'processor' AND l.booked AND l.day >= a.from_on AND l.type_code NOT IN ({_TYPES}) AND {_IS_FEE}"""
+
+# The same in a settlement file, where it is booked with the file.
+_SETTLED_FEES = f"""
+SELECT 'processor', s.side, s.kind, l.processor_id, l.line_id, 0, f.entity_id, l.processor_id, l.currency, 0::bigint,
+       CASE s.side WHEN 'theirs' THEN -l.net_minor END, 'FEE-' || l.line_ref, f.batch_ref, ARRAY['FEE-' || l.line_ref],
+       '', '', l.kind, (l.at AT TIME ZONE e.zone)::date, a.calendar, 0, l.line_ref, true
+FROM billing.processor_line l
+JOIN billing.processor_file f ON f.file_id = l.file_id
+JOIN billing.entity e ON e.entity_id = f.entity_id
+JOIN billing.match_account a
+  ON a.processor_id = l.processor_id AND a.entity_id = f.entity_id AND a.book = 'processor'
+CROSS JOIN (VALUES ('theirs', '{ItemKind.PROCESSOR_LINE}'), ('ours', '{ItemKind.PROCESSOR_FEE}')) AS s (side, kind)
+WHERE l.kind = 'fee' AND (l.at AT TIME ZONE e.zone)::date >= a.from_on"""
+
 _SETTLEMENT_LINES = f"""
 SELECT 'processor', 'theirs', '{ItemKind.PROCESSOR_LINE}', l.processor_id, l.line_id, 0, f.entity_id, l.processor_id,
        l.currency, CASE WHEN l.kind IN ('dispute', 'dispute_won') THEN l.net_minor ELSE l.gross_minor END,
@@ -219,6 +253,18 @@ JOIN billing.entry b ON b.merchant_id = m.merchant_id AND b.entry_no = m.entry_n
 JOIN billing.match_account a ON a.book = 'processor' AND a.entity_id = h.entity_id AND a.processor_id = b.dimensions[1]
 WHERE m.kind = 'top_up' AND m.source = 'processor' AND (m.at AT TIME ZONE e.zone)::date >= a.from_on"""
 
+# What the platform has sold itself, and, as a second part, given back.
+_OWN_SALES = f"""
+SELECT 'processor', 'ours', '{ItemKind.OWN_SALE}', s.house_merchant_id, s.sale_id, side.part, e.entity_id,
+       s.processor_id, s.currency, side.sign * (s.net_minor + s.vat_minor), NULL::bigint, upper(s.receipt_ref), '',
+       ARRAY[upper(s.receipt_ref)], '', '', '', side.day, a.calendar, a.lag_days,
+       s.house_merchant_id || '-' || s.sale_id || '-' || side.part, true
+FROM supply.own_sale s
+CROSS JOIN LATERAL (VALUES (0, 1, s.sold_on), (1, -1, s.returned_on)) AS side (part, sign, day)
+JOIN billing.entity e ON e.house_merchant_id = s.house_merchant_id
+JOIN billing.match_account a ON a.book = 'processor' AND a.entity_id = e.entity_id AND a.processor_id = s.processor_id
+WHERE side.day >= a.from_on"""
+
 # What people book on the bank by hand, or exchange there.
 _JOURNALS = f"""
 SELECT 'bank', 'ours', '{ItemKind.JOURNAL}', b.merchant_id, b.entry_no, 0, b.entity_id, NULL::bigint, b.currency,
@@ -232,8 +278,9 @@ JOIN LATERAL (SELECT sum(l.amount)::bigint AS minor FROM unnest(b.accounts, b.am
 WHERE b.kind IN ('journal_posted', 'exchange_sold', 'exchange_bought') AND b.effective_on >= a.from_on"""
 
 SOURCES = (
-    _BANK_LINES, _REPORTED_LINES, _SETTLEMENT_LINES, _CAPTURES, _REFUNDS, _RETURNS, _DISPUTES, _SETTLEMENTS,
-    _PROCESSOR_PAYOUTS, _PAYOUTS, _PAYOUT_RETURNS, _CLAIMS, _REMITTANCES, _AD_RECEIPTS, _AD_PAYMENTS, _JOURNALS,
+    _BANK_LINES, _REPORTED_LINES, _FEE_LINES, _SETTLEMENT_LINES, _SETTLED_FEES, _CAPTURES, _REFUNDS, _RETURNS,
+    _DISPUTES, _SETTLEMENTS, _PROCESSOR_PAYOUTS, _PAYOUTS, _PAYOUT_RETURNS, _CLAIMS, _REMITTANCES, _AD_RECEIPTS,
+    _AD_PAYMENTS, _OWN_SALES, _JOURNALS,
 )  # fmt: skip
 
 _COLUMNS = (

@@ -4,7 +4,8 @@ Up to the batch stage a stage is one statement over all items; pairs for which s
 one by one, each in a transaction of its own, so that one that cannot be booked holds up no other.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
@@ -13,21 +14,22 @@ import structlog
 from billing.matching import rules as pure
 from billing.matching import store
 from billing.matching.agreements import store as agreements
-from billing.matching.model import Book, Draft, Item, Rules, Run, Side, Stage
+from billing.matching.model import Book, Draft, Item, ItemKind, Rules, Run, Side, Stage
 from marketplace.core import audit, outbox
 from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError
-from marketplace.flows.bank.book_matches import make_group, suspend_lines
+from marketplace.flows.bank.book_matches import confirm_payouts, make_group, suspend_lines
 from marketplace.flows.bank.find_breaks import find_breaks
 from marketplace.flows.bank.list_items import list_items
 
 CANDIDATES_MAX = 5_000
 """Open lines and items of one entity and currency among which a person's eye is imitated; beyond it only ids count."""
 
-log = structlog.get_logger(__name__)
+PAYOUTS_AT_ONCE = 200
+"""Payouts of a batch that are confirmed in one transaction."""
 
-Stages = Callable[[Sequence[Item], Sequence[Item], Rules], list[Draft]]
+log = structlog.get_logger(__name__)
 
 
 async def match_lines(db: Database, actor: str) -> Run:
@@ -48,7 +50,8 @@ async def match_lines(db: Database, actor: str) -> Run:
             _count(found, stage, await _make(db, actor, run, drafts))
     for stage, choose in ((Stage.SUBSET, pure.subsets), (Stage.LIKELY, pure.likely_pairs)):
         async with db.read(WORKER) as tx:
-            drafts = await _chosen(tx, choose, rules)
+            scales = await _scales(tx, rules)
+        drafts = [one for scale in scales for one in await asyncio.to_thread(choose, *scale, rules)]
         _count(found, stage, await _make(db, actor, run, drafts))
     found["suspended"] = 0
     while suspended := await db.write(WORKER, actor, suspend_lines):
@@ -84,12 +87,25 @@ async def _make(db: Database, actor: str, run: Run, drafts: Sequence[Draft]) -> 
     made = 0
     for draft in drafts:
         try:
+            await _pay_ahead(db, actor, draft)
             await db.write(WORKER, actor, make_group, draft, rules_version=run.rules_version, run_id=run.run_id)
             made += 1
         except AppError as refusal:
             log.warning("not matched", theirs=draft.theirs, ours=draft.ours, reason=refusal.detail)
         crash_point("matching.group-made")
     return made
+
+
+async def _pay_ahead(db: Database, actor: str, draft: Draft) -> None:
+    """Confirm the payouts of a large batch some at a time: nobody's books are held while thousands of others are."""
+    if len(draft.ours) <= PAYOUTS_AT_ONCE:
+        return
+    async with db.read(WORKER) as tx:
+        items = await store.items_of(tx, draft.ours)
+    waiting = [item.item_id for item in items if item.kind is ItemKind.PAYOUT and not item.booked]
+    for first in range(0, len(waiting), PAYOUTS_AT_ONCE):
+        await db.write(WORKER, actor, confirm_payouts, draft, waiting[first : first + PAYOUTS_AT_ONCE])
+        crash_point("matching.payouts-confirmed")
 
 
 async def _explained(tx: Tx, book: Book, rules: Rules) -> list[Draft]:
@@ -132,14 +148,14 @@ async def _batches(tx: Tx, book: Book, rules: Rules) -> list[Draft]:
     return drafts
 
 
-async def _chosen(tx: Tx, choose: Stages, rules: Rules) -> list[Draft]:
-    """What a stage without references chooses among what is open at the banks, by entity and currency."""
+async def _scales(tx: Tx, rules: Rules) -> list[tuple[list[Item], list[Item]]]:
+    """Among what a stage without references chooses: what is open at the banks, by entity and currency."""
 
     def scale(item: Item) -> tuple[int, str]:
         return item.entity_id, item.currency
 
     lines = await store.open_items(tx, book=Book.BANK, side=Side.THEIRS, limit=CANDIDATES_MAX)
-    drafts: list[Draft] = []
+    scales = []
     for (entity_id, currency), some in groupby(sorted(lines, key=scale), key=scale):
         of_scale = list(some)
         items = await store.open_items(
@@ -153,8 +169,8 @@ async def _chosen(tx: Tx, choose: Stages, rules: Rules) -> list[Draft]:
             limit=CANDIDATES_MAX + 1,
         )
         if len(items) <= CANDIDATES_MAX:
-            drafts += choose(of_scale, items, rules)
-    return drafts
+            scales.append((of_scale, items))
+    return scales
 
 
 async def _end(tx: Tx, run: Run, found: dict[str, int]) -> Run:

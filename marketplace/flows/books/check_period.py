@@ -23,7 +23,10 @@ AT_ALL_TIMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "tax-is-documents",
         "tax documents have the VAT that the tax accounts have, and their series have no gaps",
-        ("documents-are-vat", "documents-are-lines", "series-have-no-gaps"),
+        (
+            "documents-are-vat", "documents-are-lines", "series-have-no-gaps", "payer-documents-are-fees",
+            "payer-documents-are-claims",
+        ),
     ),
 )  # fmt: skip
 """Proofs of `marketplace verify` that a month is closed with: they hold at all times, also after its end."""

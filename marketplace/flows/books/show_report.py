@@ -9,19 +9,21 @@ from typing import Any
 
 import msgspec
 
+from billing.ledger.chart import Account
 from billing.reports import store
 from billing.reports.model import (
     AgedRow,
     CashRow,
     DeferredRow,
     IncentiveRow,
+    LedgerLine,
     RevenueRow,
     Span,
     TakeRateRow,
     TrialRow,
 )
 from marketplace.core.db import Tx
-from marketplace.core.errors import Invalid
+from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.months import first_of_month
 
 _CHUNK = 1_000
@@ -72,7 +74,28 @@ def key_of(row: Any) -> tuple[int, str]:
 
 async def csv_of(report: Report, rows: Sequence[Any]) -> AsyncIterator[bytes]:
     """A report's rows after a header, some at a time."""
-    names = REPORTS[report][0].__struct_fields__
+    async for piece in csv_rows(REPORTS[report][0], rows):
+        yield piece
+
+
+async def account_lines(tx: Tx, span: Span, account: int, merchant_id: int | None) -> list[LedgerLine]:
+    """The general ledger of an account over the days; with a merchant, that merchant's account statement.
+
+    Raises NotFound for an account that is none.
+    """
+    if account not in {int(code) for code in Account}:
+        raise NotFound(f"there is no account {account}")
+    found: list[LedgerLine] = []
+    after = None
+    while lines := await store.ledger_lines(tx, span, account, merchant_id=merchant_id, limit=_CHUNK, after=after):
+        found += lines
+        after = (lines[-1].effective_on, lines[-1].merchant_id, lines[-1].entry_no, lines[-1].leg_no)
+    return found
+
+
+async def csv_rows(row_type: type[msgspec.Struct], rows: Sequence[Any]) -> AsyncIterator[bytes]:
+    """Rows after a header, some at a time."""
+    names = row_type.__struct_fields__
     yield _csv_bytes([names])
     for at in range(0, len(rows), _CHUNK):
         yield _csv_bytes([[getattr(row, name) for name in names] for row in rows[at : at + _CHUNK]])

@@ -119,6 +119,8 @@ def _notes(written: Written, say: Speech) -> list[str]:
     notes = []
     if one.kind.self_billed:
         notes.append(say.text("document.self_billed", seller=one.seller.name, buyer=one.buyer.name))
+    elif one.subject is Subject.CLAIM:
+        notes.append(say.text("document.with_claim") if one.due_on else say.text("document.off_claim"))
     elif one.kind.credits:
         notes.append(say.text("document.credited"))
     elif one.subject is Subject.TOP_UP:

@@ -3,17 +3,21 @@
 A claim has what is to be claimed of each share since the last one: less where some of it came back or was rejected.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import msgspec
 
 from billing import postings
+from billing.documents.model import Category
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from billing.payers import store as payers
 from billing.payers.claims import store as claims
 from billing.payers.claims.store import ClaimLine, PayerClaim
-from billing.payers.rules import fee_for
+from billing.payers.invoices import store as invoices
+from billing.payers.invoices.store import PayerDocument
+from billing.payers.rules import fee_for, vat_by_line
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
 from billing.payers.store import Version
@@ -23,6 +27,7 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.payers.book_share import post_share
+from marketplace.flows.payers.invoice_payer import Fee, invoice_claim
 from marketplace.flows.payments.take_payment import hold_books
 
 LINES_MAX = 5_000
@@ -38,7 +43,7 @@ class ClaimShares(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimSent(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim was sent: what the payer is asked for, with fee and VAT, in minor units."""
+    """A claim was sent: what the payer is asked for, with fee and VAT, in minor units. invoice: for the fee, if any."""
 
     payer_id: int
     payer: str
@@ -51,6 +56,7 @@ class ClaimSent(msgspec.Struct, frozen=True, kw_only=True):
     fee_minor: int
     vat_minor: int
     due_on: date
+    invoice: str | None
 
 
 async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
@@ -70,9 +76,14 @@ async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
         raise Conflict(f"through: {version.terms.name!r} has nothing to be claimed through {cmd.through}")
     await ledger.lock_books(tx, entity.house_merchant_id)
     claim_id = time_ordered_id(tx.now)
-    lines = [await _claim_one(tx, share, number, today) for number, share in enumerate(found, start=1)]
-    fixed = await _fixed_fee(tx, version, cmd, claim_id, entity.house_merchant_id, today, len(lines) + 1)
-    lines += fixed
+    so_far = await invoices.taxed_so_far(tx, version.payer_id, cmd.contract_id, cmd.entity_id)
+    fees = await _fees(tx, found, version, so_far)
+    lines = [
+        await _claim_one(tx, share, fee, number, today)
+        for number, (share, fee) in enumerate(zip(found, fees, strict=False), start=1)
+    ]
+    if len(fees) > len(found):
+        lines.append(await _claim_own(tx, version, fees, claim_id, entity.house_merchant_id, today))
     claim = PayerClaim(
         payer_id=version.payer_id,
         claim_id=claim_id,
@@ -93,7 +104,9 @@ async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
         sent_at=tx.now,
     )
     await claims.add_claim(tx, claim, lines)
-    await _tell(tx, claim, version)
+    first = min(share.claimable_on for share in found if share.claimable_on is not None)
+    invoice = await invoice_claim(tx, claim, fees, first)
+    await _tell(tx, claim, version, invoice)
     return claim
 
 
@@ -108,10 +121,34 @@ async def _held(tx: Tx, cmd: ClaimShares) -> list[PayerShare]:
     return [share for share in again if share.merchant_id in held]
 
 
-async def _claim_one(tx: Tx, share: PayerShare, line_no: int, today: date) -> ClaimLine:
+async def _fees(
+    tx: Tx, found: Sequence[PayerShare], version: Version, so_far: Mapping[int, tuple[int, int]]
+) -> list[Fee]:
+    """What the platform earns by each share, and at the end by the claim itself where its contract says so."""
+    versions = sorted({share.version_id for share in found})
+    terms = {version_id: (await payers.get_version(tx, version_id)).terms for version_id in versions}
+    earned = []
+    for share in found:
+        of = terms[share.version_id]
+        claimed = share.claimed_minor + share.standing.claimable_minor
+        earned.append((fee_for(claimed, of.fee_ppm) - share.fee_minor, of.vat_ppm))
+    if version.terms.fee_fixed_minor:
+        earned.append((version.terms.fee_fixed_minor, version.terms.vat_ppm))
+    return [
+        Fee(
+            category=Category.PAYER_FEE if place < len(found) else Category.CLAIM_FEE,
+            contract=version.terms.name,
+            vat_ppm=vat_ppm,
+            fee_minor=fee,
+            vat_minor=vat,
+        )
+        for place, ((fee, vat_ppm), vat) in enumerate(zip(earned, vat_by_line(earned, so_far), strict=True))
+    ]
+
+
+async def _claim_one(tx: Tx, share: PayerShare, fee: Fee, line_no: int, today: date) -> ClaimLine:
     amount = share.standing.claimable_minor
-    before = share
-    share = await with_fee(tx, share, share.claimed_minor + amount, today)
+    share = await with_fee(tx, share, amount, fee.fee_minor, fee.vat_minor, today)
     await shares.store_share(tx, share)
     return ClaimLine(
         line_no=line_no,
@@ -120,28 +157,29 @@ async def _claim_one(tx: Tx, share: PayerShare, line_no: int, today: date) -> Cl
         source_id=share.source_id,
         source_ref=share.source_ref,
         amount_minor=amount,
-        fee_minor=share.fee_minor - before.fee_minor,
-        vat_minor=share.vat_minor - before.vat_minor,
+        fee_minor=fee.fee_minor,
+        vat_minor=fee.vat_minor,
     )
 
 
-async def with_fee(tx: Tx, share: PayerShare, claimed_minor: int, on: date) -> PayerShare:
-    """The share with another claimed amount, and the platform's fee on it: the difference is booked. Not stored yet."""
-    terms = (await payers.get_version(tx, share.version_id)).terms
-    fee, vat = fee_for(claimed_minor, terms.fee_ppm, terms.vat_ppm)
-    legs = postings.payer_fee(fee - share.fee_minor, vat - share.vat_minor, share.contract_id)
-    await post_share(tx, share, "payer_fee", legs, on=on)
-    return msgspec.structs.replace(share, claimed_minor=claimed_minor, fee_minor=fee, vat_minor=vat)
+async def with_fee(
+    tx: Tx, share: PayerShare, claimed_minor: int, fee_minor: int, vat_minor: int, on: date
+) -> PayerShare:
+    """The share with so much more claimed, and the platform's fee on that, which is booked. Not stored yet."""
+    await post_share(tx, share, "payer_fee", postings.payer_fee(fee_minor, vat_minor, share.contract_id), on=on)
+    return msgspec.structs.replace(
+        share,
+        claimed_minor=share.claimed_minor + claimed_minor,
+        fee_minor=share.fee_minor + fee_minor,
+        vat_minor=share.vat_minor + vat_minor,
+    )
 
 
-async def _fixed_fee(
-    tx: Tx, version: Version, cmd: ClaimShares, claim_id: int, house: int, today: date, line_no: int
-) -> list[ClaimLine]:
-    """What the platform earns by the claim itself, in the house's books."""
-    if not version.terms.fee_fixed_minor:
-        return []
-    fee = version.terms.fee_fixed_minor
-    _, vat = fee_for(fee, 1_000_000, version.terms.vat_ppm)
+async def _claim_own(
+    tx: Tx, version: Version, fees: Sequence[Fee], claim_id: int, house: int, today: date
+) -> ClaimLine:
+    """What the platform earns by the claim itself, the last of its fees, in the house's books."""
+    fee = fees[-1]
     entry = NewEntry(
         merchant_id=house,
         kind="payer_fee",
@@ -149,24 +187,22 @@ async def _fixed_fee(
         currency=version.terms.currency,
         occurred_at=tx.now,
         effective_on=today,
-        legs=postings.payer_fee(fee, vat, cmd.contract_id),
+        legs=postings.payer_fee(fee.fee_minor, fee.vat_minor, version.contract_id),
     )
     await ledger.post(tx, [entry])
-    return [
-        ClaimLine(
-            line_no=line_no,
-            merchant_id=house,
-            source=claims.FEE,
-            source_id=claim_id,
-            source_ref="fee",
-            amount_minor=0,
-            fee_minor=fee,
-            vat_minor=vat,
-        )
-    ]
+    return ClaimLine(
+        line_no=len(fees),
+        merchant_id=house,
+        source=claims.FEE,
+        source_id=claim_id,
+        source_ref="fee",
+        amount_minor=0,
+        fee_minor=fee.fee_minor,
+        vat_minor=fee.vat_minor,
+    )
 
 
-async def _tell(tx: Tx, claim: PayerClaim, version: Version) -> None:
+async def _tell(tx: Tx, claim: PayerClaim, version: Version, invoice: PayerDocument | None) -> None:
     sent = ClaimSent(
         payer_id=claim.payer_id,
         payer=version.terms.payer,
@@ -179,6 +215,7 @@ async def _tell(tx: Tx, claim: PayerClaim, version: Version) -> None:
         fee_minor=claim.fee_minor,
         vat_minor=claim.vat_minor,
         due_on=claim.due_on,
+        invoice=None if invoice is None else invoice.number,
     )
     await audit.record(tx, "payer claim sent", f"payer_claim:{claim.payer_id}/{claim.claim_id}", no=claim.claim_no)
     await outbox.emit(tx, "billing.payer_claim_sent.v1", sent)

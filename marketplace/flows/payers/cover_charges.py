@@ -111,14 +111,14 @@ async def release_covers(tx: Tx, run_id: int, merchants: Sequence[int] | None = 
 async def take_back_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
     """The run is reversed: the payers owe nothing of it any more; what was claimed comes off their next claims.
 
-    The merchants' books are held, and open again in the period.
+    The merchants' books are held, and open again in the period; `credit_covers.move_caps` has seen to the caps.
     """
     committed = await shares.shares_from(tx, merchants, CHARGE, ids_of(run.run_id), "committed")
     if committed:
         await one_at_a_time(tx)
     for share in committed:
         if minor := share.amount_minor - share.back_minor:
-            await take_back(tx, share, minor, share.source_id, run)
+            await take_back(tx, share, minor, share.source_id, run, cap_moved=True)
     await undo_credited_covers(tx, run, merchants)
 
 

@@ -5,18 +5,22 @@ base by which its shares go, as a refund's are by the price of its lines.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, bindparam, text
 
 from billing import postings
 from billing.payers import store as payers
+from billing.payers.caps import store as caps
+from billing.payers.caps.store import CapKey
 from billing.payers.rules import Going, split_back, unwind
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import CHARGE, PayerShare
 from billing.runs.model import Run
 from billing.runs.sql import span
 from marketplace.core.db import Tx
+from marketplace.core.errors import Conflict
 from marketplace.flows.payers.book_share import post_share
 from marketplace.flows.payers.unwind_shares import move_share
 
@@ -132,20 +136,44 @@ async def commit_credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> 
         await take_back(tx, share, one.back_minor, first + len(taken), run)
 
 
-async def take_back(tx: Tx, share: PayerShare, minor: int, back_id: int, run: Run) -> None:
+async def take_back(tx: Tx, share: PayerShare, minor: int, back_id: int, run: Run, *, cap_moved: bool = False) -> None:
     """The payer bears so much less of a charge: on the run's last day, under an id of the merchant and run."""
     on = run.period.last_on
     _, to_bearer = split_back(share.standing, minor)
     legs = postings.charge_covered(-minor, share.contract_id)
     await post_share(tx, share, "payer_charge_reversed", legs, on=on, source_id=back_id)
     await shares.add_back(tx, share, back_id, {1: minor}, to_bearer)
-    await move_share(tx, share, {1: minor}, to_bearer, on=on)
+    await move_share(tx, share, {1: minor}, to_bearer, on=on, cap_moved=cap_moved)
+
+
+async def move_caps(tx: Tx, run: Run) -> None:
+    """The run is to be reversed: bring every cap to where that leaves it, at once, before any bucket is taken back.
+
+    What payers bear of the run's own charges is free, and what it has credited of earlier ones they bear again. Raises
+    Conflict when a cap has no room for that, so a reversal is refused as a whole.
+    """
+    moved: dict[CapKey, list[Any]] = {}
+    for row in await shares.moves_of(tx, CHARGE, ids_of(run.run_id)):
+        moved.setdefault(CapKey(row.payer_id, row.contract_id, row.period_from), []).append(row)
+    if moved:
+        await one_at_a_time(tx)
+    for key, rows in moved.items():
+        await caps.hold_known(tx, key)
+        for row in rows:
+            await caps.give_back(tx, key, row.shard, row.freed_minor)
+        for row in rows:
+            if not await caps.reserve(tx, key, "whole", row.shard, row.taken_minor):
+                terms = (await payers.version_on(tx, key.contract_id, run.period.last_on)).terms
+                raise Conflict(
+                    f"run {run.run_id}: it has credited {row.taken_minor} of earlier charges to {terms.payer}, whose"
+                    f" cap ({terms.name}) has been used up since; give that another limit, then reverse the run"
+                )
 
 
 async def undo_credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> None:
-    """The run is reversed: payers bear again what it has credited of earlier runs.
+    """The run is reversed: payers bear again what it has credited of earlier runs; `move_caps` has seen to the caps.
 
-    The merchants' books are held, and open again in the period. Raises Conflict when a cap has no room for it.
+    The merchants' books are held, and open again in the period.
     """
     on = run.period.last_on
     backs = await shares.backs_from(tx, merchants, CHARGE, ids_of(run.run_id))
@@ -159,7 +187,7 @@ async def undo_credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> No
         legs = postings.charge_covered(minor, share.contract_id)
         await post_share(tx, share, "payer_charge", legs, on=on, source_id=row.refund_id)
         await shares.add_back(tx, share, row.refund_id, {1: -minor}, -row.rejected_back_minor, undone=True)
-        await move_share(tx, share, {1: -minor}, -row.rejected_back_minor, on=on)
+        await move_share(tx, share, {1: -minor}, -row.rejected_back_minor, on=on, cap_moved=True)
 
 
 async def one_at_a_time(tx: Tx) -> None:

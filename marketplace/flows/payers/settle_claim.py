@@ -8,14 +8,16 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from billing import postings
+from billing.documents.model import Category
 from billing.ledger import store as ledger
 from billing.ledger.model import NewEntry
 from billing.payers import store as payers
 from billing.payers.claims import store as claims
 from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection
-from billing.payers.rules import divide_remittance
+from billing.payers.rules import divide_remittance, part_back
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
+from billing.payers.terms import PayerTerms
 from marketplace.core import audit, outbox
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -23,6 +25,7 @@ from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.payers.book_share import keep_share, post_share, zone_of
 from marketplace.flows.payers.claim_shares import with_fee
+from marketplace.flows.payers.invoice_payer import Fee, credit_rejection
 from marketplace.flows.payments.take_payment import hold_books
 
 
@@ -200,23 +203,37 @@ async def reject_line(tx: Tx, cmd: RejectLine) -> Rejection:
     today = local_date(tx.now, await zone_of(tx, claim.entity_id))
     terms = (await payers.get_version(tx, share.version_id)).terms
     legs = postings.payer_rejected(cmd.amount_minor, share.contract_id, recourse=terms.recourse)
-    rejected = await with_fee(tx, share, share.claimed_minor - cmd.amount_minor, today)
-    fee = (share.fee_minor + share.vat_minor) - (rejected.fee_minor + rejected.vat_minor)
+    fee = _fee_back(line, cmd.amount_minor, terms)
+    rejected = await with_fee(tx, share, -cmd.amount_minor, fee.fee_minor, fee.vat_minor, today)
+    back = -(fee.fee_minor + fee.vat_minor)
     rejected = msgspec.structs.replace(rejected, rejected_minor=share.rejected_minor + cmd.amount_minor)
     done = await claims.add_rejection(
-        tx, claim, line.line_no, kind="rejected", amount_minor=cmd.amount_minor, fee_minor=fee, reason=cmd.reason,
+        tx, claim, line.line_no, kind="rejected", amount_minor=cmd.amount_minor, fee_minor=back, reason=cmd.reason,
         on=today,
     )  # fmt: skip
     await post_share(tx, share, "payer_rejected", legs, on=today, source_id=done.rejection_id)
     await keep_share(tx, rejected, on=today)
     changed = msgspec.structs.replace(
-        line, rejected_minor=line.rejected_minor + cmd.amount_minor, fee_back_minor=line.fee_back_minor + fee
+        line, rejected_minor=line.rejected_minor + cmd.amount_minor, fee_back_minor=line.fee_back_minor + back
     )
     await claims.store_line(tx, claim, changed)
-    claim = await claims.add_to_claim(tx, claim, rejected_minor=cmd.amount_minor + fee)
+    claim = await claims.add_to_claim(tx, claim, rejected_minor=cmd.amount_minor + back)
+    await credit_rejection(tx, claim, done, fee)
     await _note(tx, "payer rejected", claim, done)
-    await outbox.emit(tx, "billing.payer_rejected.v1", _settled(claim, cmd.amount_minor + fee))
+    await outbox.emit(tx, "billing.payer_rejected.v1", _settled(claim, cmd.amount_minor + back))
     return done
+
+
+def _fee_back(line: ClaimLine, rejected_minor: int, terms: PayerTerms) -> Fee:
+    """What goes back of a line's fee and VAT with so much more of it rejected, as a negative fee."""
+    gone = (line.rejected_minor, rejected_minor, line.amount_minor)
+    return Fee(
+        category=Category.PAYER_FEE,
+        contract=terms.name,
+        vat_ppm=terms.vat_ppm,
+        fee_minor=-part_back(line.fee_minor, *gone),
+        vat_minor=-part_back(line.vat_minor, *gone),
+    )
 
 
 async def reclaim_line(tx: Tx, cmd: RejectLine) -> Rejection:

@@ -196,11 +196,17 @@ async def undo_back(tx: Tx, order: Order, refund_id: int) -> None:
 
 
 async def move_share(
-    tx: Tx, share: PayerShare, lines: dict[int, int], to_bearer: int, *, on: date | None = None
+    tx: Tx,
+    share: PayerShare,
+    lines: dict[int, int],
+    to_bearer: int,
+    *,
+    on: date | None = None,
+    cap_moved: bool = False,
 ) -> None:
     """Bring a share and its cap level with what came back of it, by line, and of that to whoever bore a rejection.
 
-    on: the day that its entries count for, by default today.
+    on: the day that its entries count for, by default today. cap_moved: the cap is where it belongs already.
     """
     version = await payers.get_version(tx, share.version_id)
     moved = msgspec.structs.replace(
@@ -211,7 +217,8 @@ async def move_share(
             back + lines.get(line_no, 0) for line_no, back in zip(share.line_nos, share.line_back_minor, strict=True)
         ],
     )
-    await caps.give_back(tx, share.cap, share.shard, sum(lines.values()))
+    if not cap_moved:
+        await caps.give_back(tx, share.cap, share.shard, sum(lines.values()))
     legs = postings.payer_rejected(-to_bearer, share.contract_id, recourse=version.terms.recourse)
     await post_share(tx, share, "payer_rejection_returned", legs, on=on)
     await keep_share(tx, moved, on=on)

@@ -60,7 +60,9 @@ class ProviderPaid(msgspec.Struct, frozen=True, kw_only=True):
     left_minor: int
 
 
-class _House(msgspec.Struct, frozen=True, kw_only=True):
+class House(msgspec.Struct, frozen=True, kw_only=True):
+    """A legal entity's own books, and its calendar."""
+
     merchant_id: int
     zone: str
 
@@ -76,7 +78,7 @@ async def add_item(tx: Tx, cmd: AddItem) -> HardwareItem:
 
 async def receive_units(tx: Tx, cmd: ReceiveUnits) -> UnitsReceived:
     """Put units into the house's stock at cost. Raises Conflict for a serial number that there is, Invalid."""
-    house = await _hold_house(tx, cmd.entity_id)
+    house = await hold_house(tx, cmd.entity_id)
     item = await store.get_item(tx, cmd.item_id)
     await store.check_provider(tx, cmd.provider_id)
     if len(set(cmd.serials)) != len(cmd.serials):
@@ -107,7 +109,7 @@ async def receive_units(tx: Tx, cmd: ReceiveUnits) -> UnitsReceived:
 
 async def pay_provider(tx: Tx, cmd: PayProvider) -> ProviderPaid:
     """Book that a provider was paid. Raises Invalid, Conflict for more than it is owed."""
-    house = await _hold_house(tx, cmd.entity_id)
+    house = await hold_house(tx, cmd.entity_id)
     await store.check_provider(tx, cmd.provider_id)
     owed = 0
     for balance in await ledger.balances(tx, house.merchant_id):
@@ -127,7 +129,7 @@ async def pay_provider(tx: Tx, cmd: PayProvider) -> ProviderPaid:
     return ProviderPaid(entry_no=entry_no, left_minor=owed - cmd.amount_minor)
 
 
-async def _hold_house(tx: Tx, entity_id: int | None) -> _House:
+async def hold_house(tx: Tx, entity_id: int | None) -> House:
     """The books of a legal entity's house, held. Raises Invalid when it has to be named, or is none."""
     rows = await tx.rows(
         "SELECT house_merchant_id, zone FROM billing.entity"
@@ -137,4 +139,4 @@ async def _hold_house(tx: Tx, entity_id: int | None) -> _House:
     if len(rows) != 1:
         raise Invalid("entity_id: name one legal entity that there is", pointer="/entity_id")
     await ledger.lock_books(tx, rows[0].house_merchant_id)
-    return _House(merchant_id=rows[0].house_merchant_id, zone=rows[0].zone)
+    return House(merchant_id=rows[0].house_merchant_id, zone=rows[0].zone)

@@ -92,7 +92,7 @@ OPEN_ITEMS = {
     "parked_orders": "SELECT count(*) FROM billing.parked_order",
     "unassigned_payments_minor": f"SELECT -sum(leg.amount) FROM {LEGS} WHERE leg.account = 2900",
     "buyer_refunds_due_minor": f"SELECT -sum(leg.amount) FROM {LEGS} WHERE leg.account = 2400",
-    "void_documents": verify_documents.VOID_DOCUMENTS,
+    "void_documents": f"SELECT ({verify_documents.VOID_DOCUMENTS}) + ({verify_documents.VOID_TO_PAYERS})",
     "entries_not_rolled_up": """SELECT sum(h.last_entry_no - r.rolled_no) FROM billing.ledger_head h
         JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id""",
 }

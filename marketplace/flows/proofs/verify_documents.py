@@ -11,6 +11,10 @@ SELECT count(*) FROM billing.document d
 JOIN billing.statement s ON s.merchant_id = d.merchant_id AND s.run_id = d.run_id AND s.currency = d.currency
 WHERE s.state = 'final' AND {NOT_AGAIN}"""
 
+VOID_TO_PAYERS = """
+SELECT count(*) FROM billing.payer_document d WHERE d.state = 'void' AND NOT EXISTS (
+    SELECT FROM billing.payer_document a WHERE a.payer_id = d.payer_id AND a.replaces_id = d.document_id)"""
+
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "documents-are-vat",
@@ -53,7 +57,10 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         """SELECT coalesce(s.series, d.series), s.last_serial, d.documents, d.first, d.last
            FROM billing.document_series s
            FULL JOIN (SELECT series, count(DISTINCT serial) AS numbers, count(*) AS documents, min(serial) AS first,
-                             max(serial) AS last FROM billing.document GROUP BY series) AS d ON d.series = s.series
+                             max(serial) AS last
+                      FROM (SELECT series, serial FROM billing.document
+                            UNION ALL SELECT series, serial FROM billing.payer_document) AS numbered
+                      GROUP BY series) AS d ON d.series = s.series
            WHERE (coalesce(s.last_serial, 0), coalesce(s.last_serial, 0), coalesce(s.last_serial, 0))
                  IS DISTINCT FROM (coalesce(d.numbers, 0), coalesce(d.documents, 0), coalesce(d.last, 0))
               OR coalesce(d.first, 1) <> 1""",
@@ -75,5 +82,52 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            WHERE o.corrects_id IS NULL AND o.state <> 'void'
            GROUP BY o.merchant_id, o.document_id, t.vat_ppm
            HAVING sum(t.net_minor) < 0 OR sum(t.vat_minor) < 0""",
+    ),
+    (
+        "payer-documents-are-fees",
+        "the documents to payers, void ones not issued again among them, have what the ledger earns by claims, and VAT",
+        """SELECT entity_id, currency, sum(net), sum(vat), sum(earned), sum(taxed)
+           FROM (SELECT e.entity_id, e.currency, 0 AS net, 0 AS vat,
+                        sum(-leg.amount) FILTER (WHERE leg.account = 4060) AS earned,
+                        sum(-leg.amount) FILTER (WHERE leg.account = 2300) AS taxed
+                 FROM billing.entry e, unnest(e.accounts, e.amounts) AS leg (account, amount)
+                 WHERE e.kind = 'payer_fee' GROUP BY e.entity_id, e.currency
+                 UNION ALL
+                 SELECT entity_id, currency, CASE kind WHEN 'invoice' THEN net_minor ELSE -net_minor END,
+                        CASE kind WHEN 'invoice' THEN vat_minor ELSE -vat_minor END, 0, 0
+                 FROM billing.payer_document WHERE replaces_id IS NULL) AS said
+           GROUP BY entity_id, currency
+           HAVING sum(net) <> coalesce(sum(earned), 0) OR sum(vat) <> coalesce(sum(taxed), 0)""",
+    ),
+    (
+        "payer-documents-are-claims",
+        "a claim's documents have its fee and VAT, and its credit notes what its rejections took back of both",
+        """SELECT c.payer_id, c.claim_id, sum(c.fee), sum(c.back), sum(c.invoiced), sum(c.credited)
+           FROM (SELECT payer_id, claim_id, fee_minor + vat_minor AS fee, 0 AS back, 0 AS invoiced, 0 AS credited
+                 FROM billing.payer_claim
+                 UNION ALL
+                 SELECT payer_id, claim_id, 0, fee_minor, 0, 0 FROM billing.payer_rejection
+                 UNION ALL
+                 SELECT d.payer_id, d.claim_id, 0, 0, CASE WHEN d.rejection_id IS NULL THEN d.gross ELSE 0 END,
+                        CASE WHEN d.rejection_id IS NULL THEN 0 ELSE -d.gross END
+                 FROM (SELECT payer_id, claim_id, rejection_id,
+                              (net_minor + vat_minor) * CASE kind WHEN 'invoice' THEN 1 ELSE -1 END AS gross
+                       FROM billing.payer_document WHERE replaces_id IS NULL) AS d) AS c
+           GROUP BY c.payer_id, c.claim_id HAVING sum(c.fee) <> sum(c.invoiced) OR sum(c.back) <> sum(c.credited)
+           UNION ALL
+           SELECT d.payer_id, d.document_id, d.net_minor, d.vat_minor, l.net, t.vat
+           FROM billing.payer_document d
+           CROSS JOIN LATERAL (SELECT sum((line ->> 'net_minor')::bigint) AS net
+                               FROM jsonb_array_elements(d.lines) AS line) AS l
+           CROSS JOIN LATERAL (SELECT sum((tax ->> 'net_minor')::bigint) AS net,
+                                      sum((tax ->> 'vat_minor')::bigint) AS vat
+                               FROM jsonb_array_elements(d.taxes) AS tax) AS t
+           WHERE (d.net_minor, d.net_minor, d.vat_minor) IS DISTINCT FROM (l.net, t.net, t.vat)
+           UNION ALL
+           SELECT a.payer_id, a.document_id, a.net_minor, a.vat_minor, d.net_minor, d.vat_minor
+           FROM billing.payer_document a
+           JOIN billing.payer_document d ON d.payer_id = a.payer_id AND d.document_id = a.replaces_id
+           WHERE (a.kind, a.net_minor, a.vat_minor, d.state) IS DISTINCT FROM (d.kind, d.net_minor, d.vat_minor, 'void')
+        """,
     ),
 )

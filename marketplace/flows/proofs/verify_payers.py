@@ -6,7 +6,7 @@ _BEARS = "(s.amount_minor - (s.back_minor - s.rejected_back_minor) - s.rejected_
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "payer-caps-are-shares",
-        "what is used of a payer's cap is what its shares take, it was leased, and the limit holds",
+        "what is used of a payer's cap is what its shares take, or will when a run is reversed; the limit holds",
         """SELECT coalesce(c.contract_id, s.contract_id), coalesce(c.period_from, s.period_from), c.used, s.taken
            FROM (SELECT c.payer_id, c.contract_id, c.period_from, c.limit_minor, c.leased_minor,
                         sum(l.granted_minor) AS granted, sum(l.used_minor) AS used
@@ -15,7 +15,21 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                   AND l.period_from = c.period_from
                  GROUP BY c.payer_id, c.contract_id, c.period_from, c.limit_minor, c.leased_minor) AS c
            FULL JOIN (SELECT payer_id, contract_id, period_from, sum(amount_minor - back_minor) AS taken
-                      FROM billing.payer_share WHERE state IN ('reserved', 'committed') GROUP BY 1, 2, 3) AS s
+                      FROM (SELECT payer_id, contract_id, period_from, amount_minor, back_minor FROM billing.payer_share
+                            WHERE state IN ('reserved', 'committed')
+                            UNION ALL
+                            SELECT s.payer_id, s.contract_id, s.period_from, 0, s.amount_minor - s.back_minor
+                            FROM billing.payer_share s
+                            JOIN billing.billing_run r ON r.run_id = s.source_id / 10000 AND r.state = 'reversing'
+                            WHERE s.source = 'charge' AND s.state = 'committed'
+                            UNION ALL
+                            SELECT s.payer_id, s.contract_id, s.period_from, b.payer_minor + b.rejected_back_minor, 0
+                            FROM billing.payer_back b
+                            JOIN billing.billing_run r ON r.run_id = b.refund_id / 10000 AND r.state = 'reversing'
+                            JOIN billing.payer_share s ON s.merchant_id = b.merchant_id AND s.source = b.source
+                             AND s.source_id = b.source_id AND s.contract_id = b.contract_id
+                            WHERE b.source = 'charge' AND b.source_id / 10000 < r.run_id) AS said
+                      GROUP BY payer_id, contract_id, period_from) AS s
              ON s.payer_id = c.payer_id AND s.contract_id = c.contract_id AND s.period_from = c.period_from
            WHERE coalesce(c.used, 0) <> coalesce(s.taken, 0) OR c.granted > c.limit_minor
               OR c.leased_minor <> c.granted""",

@@ -97,6 +97,23 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            GROUP BY serial, merchant_id, order_id HAVING sum(there) <> sum(delivered)""",
     ),
     (
+        "own-sales-are-entries",
+        "each sale of the platform itself is booked once, and undone when it comes back; its units are sold till then",
+        f"""SELECT coalesce(s.sale_id, e.source_id), s.net_minor, e.net, s.cost_minor, e.cost, s.there
+            FROM (SELECT o.sale_id, CASE WHEN o.returned_on IS NULL THEN o.net_minor ELSE 0 END AS net_minor,
+                         CASE WHEN o.returned_on IS NULL THEN o.cost_minor ELSE 0 END AS cost_minor,
+                         (SELECT count(*) FROM supply.hardware_unit u
+                          WHERE u.serial = ANY(o.serials) AND u.state = 'sold') AS there,
+                         CASE WHEN o.returned_on IS NULL THEN cardinality(o.serials) END AS sold
+                  FROM supply.own_sale o) AS s
+            FULL JOIN (SELECT e.source_id, -sum(leg.amount) FILTER (WHERE leg.account = 4070) AS net,
+                              sum(leg.amount) FILTER (WHERE leg.account = 5300) AS cost
+                       FROM {_LEGS} WHERE e.kind IN ('own_sale', 'own_sale_returned') GROUP BY e.source_id) AS e
+              ON e.source_id = s.sale_id
+            WHERE (s.net_minor, s.cost_minor) IS DISTINCT FROM (e.net, e.cost)
+               OR (s.sold IS NOT NULL AND s.sold <> s.there)""",
+    ),
+    (
         "service-months-are-charges",
         "what was charged and not credited of a share is what its closed months have come to",
         """SELECT a.merchant_id, a.agreement_id, m.due, c.kept

@@ -25,6 +25,7 @@ from marketplace.core.together import together
 from marketplace.flows.books.close_period import check_not_closed
 from marketplace.flows.books.roll_ledger import roll_ledger
 from marketplace.flows.payers.cover_charges import release_covers
+from marketplace.flows.payers.credit_covers import move_caps
 from marketplace.flows.payouts.instruct_bank import cancel_file
 from marketplace.flows.payouts.pay_merchants import activate_bank_accounts
 from marketplace.flows.runs.draft_run import draft, draft_child, one_at_a_time, plan
@@ -161,7 +162,8 @@ async def reverse_run(
 ) -> RunResult:
     """Undo the newest finalised run: payouts are cancelled by mirror entries, windows freed, the period reopened.
 
-    Raises Conflict for any other run, or when a payout of it has left the house.
+    Raises Conflict for any other run, when a payout of it has left the house, or when a payer's cap has no room for
+    what the run has credited.
     """
     run = await db.write(WORKER, actor, _start_reversing, run_id)
     if run.state == RunState.REVERSING:
@@ -330,6 +332,7 @@ async def _start_reversing(tx: Tx, run_id: int) -> Run:
     if left:
         raise Conflict(f"run {run_id}: {left} of its payouts have been confirmed or returned by the bank")
     await _cancel_files(tx, run_id)
+    await move_caps(tx, run)
     run = await store.move_run(tx, run_id, RunState.REVERSING, reversed_by=tx.actor, reversed_at=tx.now)
     if run.parent_run_id is None:
         await tx.execute(

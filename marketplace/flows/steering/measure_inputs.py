@@ -15,9 +15,16 @@ from marketplace.flows.acquisition.compare_sales import earned_growth, sold_grow
 from marketplace.flows.acquisition.weigh_channels import WeighChannels, weigh_total
 from marketplace.flows.steering import measure_products_sql as products
 from marketplace.flows.steering import measure_sales_sql as sales
-from marketplace.metrics.formulas import Number
+from marketplace.flows.steering.measure_trade import TRADE
+from marketplace.flows.steering.pace_goals import pace_goal
+from marketplace.metrics import goals_sql as goals
+from marketplace.metrics import observations_sql as observations
+from marketplace.metrics.definitions import definition
+from marketplace.metrics.drivers import NORTH_STAR
+from marketplace.metrics.formulas import Number, evaluate, inputs_of
 from marketplace.metrics.inputs_sql import ROLLED, Found, Of, Source
 from marketplace.metrics.periods import Span, before
+from marketplace.metrics.tables import TOLD
 from supply.funnels.statistics import counted, median_survival
 
 
@@ -95,6 +102,46 @@ def _median(name: str, first: str, last: str) -> Source:
     return Source(frozenset({name}), read, _BY_LEAD)
 
 
+async def _deals(tx: Tx, of: Of, span: Span) -> Found:
+    return {"open_deals": await sales.open_deals(tx, **_whose(of, span))}
+
+
+async def _deal_value(tx: Tx, of: Of, span: Span) -> Found:
+    """A deal is worth what a merchant that sells brings the house in a year, whoever closes it."""
+    house = Of(entity_id=of.entity_id, currency=of.currency, as_of=of.as_of)
+    year = Span(add_months(span.to_on, -12), span.to_on)
+    earned = await _value(tx, house, year, "platform_revenue")
+    merchants = await sales.merchants_sold(
+        tx, entity=of.entity_id, currency=of.currency, from_on=year.from_on, to_on=year.to_on
+    )
+    return {"deal_minor": None if earned is None or not merchants else Fraction(earned, merchants)}
+
+
+_SIGNED = "signed_merchants"
+
+
+async def _signed_left(tx: Tx, of: Of, span: Span) -> Found:
+    """What is left of the house's goal of merchants to sign in these very days."""
+    goal = await goals.house_goal(tx, _SIGNED, of.entity_id, of.currency, span)
+    signed = await _value(tx, of, span, _SIGNED)
+    return {"signed_left": None if goal is None or signed is None else max(goal.target - signed, Fraction())}
+
+
+async def _goal(tx: Tx, of: Of, span: Span) -> Found:
+    """Of the house's goal for the North Star of these very days."""
+    goal = await goals.house_goal(tx, NORTH_STAR, of.entity_id, of.currency, span)
+    if goal is None:
+        return {"actual": None, "target": None, "expected_to_date": None}
+    reached = definition(NORTH_STAR).unit.whole(await _value(tx, of, span, NORTH_STAR)) or 0
+    found = await pace_goal(tx, goal, of, reached)
+    return {"actual": found.actual, "target": found.target, "expected_to_date": found.expected}
+
+
+async def _value(tx: Tx, of: Of, span: Span, name: str) -> Fraction | None:
+    formula = definition(name).formula
+    return evaluate(formula, await read_inputs(tx, of, span, inputs_of(formula)))
+
+
 def _bound(of: Of, span: Span) -> dict[str, Any]:
     return {"entity": of.entity_id, "merchant": of.merchant_id, "from_on": span.from_on, "to_on": span.to_on}
 
@@ -111,10 +158,32 @@ async def _served(tx: Tx, of: Of, span: Span) -> Found:
     return dict((await products.served(tx, of.currency, **_bound(of, span)))._mapping)
 
 
+async def _days(tx: Tx, of: Of, span: Span) -> Found:
+    return {"days": span.days, "days_over": min(max((of.as_of - span.from_on).days, 0), span.days)}
+
+
+async def _visitors(tx: Tx, of: Of, span: Span) -> Found:
+    told = await observations.counts(tx, of.entity_id, span)
+    return {name: told.get(name) for name in TOLD}
+
+
+async def _first_quotes(tx: Tx, of: Of, span: Span) -> Found:
+    told = await observations.waits(tx, of.entity_id, span)
+    return {"days_to_first_quote": median_survival(told["quoted"], told["unquoted"])}
+
+
 _BY_LEAD = frozenset({"territory_id", "rep_id", "channel_id"})
 _BY_MERCHANT = frozenset({"merchant_id"})
 SOURCES = (
     *ROLLED,
+    *TRADE,
+    Source(frozenset({"open_deals"}), _deals, _BY_LEAD),
+    Source(frozenset({"deal_minor"}), _deal_value, _BY_LEAD),
+    Source(frozenset({"signed_left"}), _signed_left),
+    Source(frozenset({"actual", "target", "expected_to_date"}), _goal),
+    Source(frozenset({"days", "days_over"}), _days, _BY_MERCHANT),
+    Source(frozenset(TOLD), _visitors),
+    Source(frozenset({"days_to_first_quote"}), _first_quotes),
     Source(
         frozenset(
             {"start_revenue_minor", "kept_revenue_minor", "new_revenue_minor", "reactivated_revenue_minor"}

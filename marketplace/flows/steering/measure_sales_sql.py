@@ -88,6 +88,31 @@ WHERE f.model = 'platform' GROUP BY 1, 2
 """
 
 
+_OPEN_DEALS = f"""
+SELECT count(*) FROM supply.lead l
+JOIN supply.funnel f ON f.model = l.model AND f.version_no = l.funnel_version
+JOIN supply.stage_entry q ON q.lead_id = l.lead_id AND f.stages->q.stage_no->>'key' = 'qualified'
+ AND q.entered_on < :to_on AND (q.lost_on IS NULL OR q.lost_on >= :to_on)
+WHERE l.model = 'platform' AND l.merged_into IS NULL AND {_OWN_LEADS}
+  AND NOT EXISTS (SELECT FROM supply.stage_entry s WHERE s.lead_id = l.lead_id
+                  AND f.stages->s.stage_no->>'key' = 'signed' AND s.entered_on < :to_on)
+"""
+_SOLD_IN = """
+SELECT count(DISTINCT merchant_id) FROM metrics.order_day
+WHERE entity_id = :entity AND currency = :currency AND completed > 0 AND day >= :from_on AND day < :to_on
+"""
+
+
+async def open_deals(tx: Tx, **whose: Any) -> int:
+    """Leads of the platform that were qualified, and neither signed nor lost, when the period ended."""
+    return int(await tx.scalar(_OPEN_DEALS, **{name: value for name, value in whose.items() if name != "from_on"}))
+
+
+async def merchants_sold(tx: Tx, **of: Any) -> int:
+    """Merchants that completed an order in the days."""
+    return int(await tx.scalar(_SOLD_IN, **of))
+
+
 async def visits(tx: Tx, **whose: Any) -> Any:
     """Visits that count, and days on which reps visited or spoke with leads."""
     return await tx.row(_VISITS, **{name: value for name, value in whose.items() if name != "channel"})

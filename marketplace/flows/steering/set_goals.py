@@ -9,17 +9,16 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid, Refusals
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.steering.measure_inputs import SOURCES
+from marketplace.flows.steering.pace_goals import pace_goal
 from marketplace.flows.steering.show_metrics import AskMetrics, scope_of, values_of
 from marketplace.metrics import goals_sql as goals
-from marketplace.metrics.definitions import Definition, Unit, definition
-from marketplace.metrics.formulas import evaluate, inputs_of
+from marketplace.metrics.definitions import Unit, definition
+from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.goals_sql import Goal, GoalRevision
-from marketplace.metrics.inputs_sql import Of, read_days
-from marketplace.metrics.pace import WEEKS, GoalPace, parts_left, progress, weights
+from marketplace.metrics.inputs_sql import Of
+from marketplace.metrics.pace import GoalPace, parts_left
 from marketplace.metrics.periods import Grain, Span, check_day, span_of
 from supply.leads.territories import store as territories
-
-_HISTORY_DAYS = 7 * WEEKS
 
 
 class SetGoal(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,17 +138,8 @@ async def show_goal(tx: Tx, goal: Goal) -> GoalProgress:
     return GoalProgress(
         goal=goal,
         unit=wanted.unit,
-        progress=None if actual is None else await _progress(tx, goal, wanted, of, actual),
+        progress=None if actual is None else await pace_goal(tx, goal, of, actual),
         part_targets=sum(parts) if parts else None,
         residual=parts_left(goal.target, parts) if parts else None,
         revisions=await goals.list_revisions(tx, goal.goal_id),
     )
-
-
-async def _progress(tx: Tx, goal: Goal, wanted: Definition, of: Of, actual: int) -> GoalPace:
-    span = Span(goal.from_on, goal.to_on)
-    history = Span(date.fromordinal(goal.from_on.toordinal() - _HISTORY_DAYS), goal.from_on)
-    days = await read_days(tx, of, history, inputs_of(wanted.formula))
-    by_day = {day: wanted.unit.whole(evaluate(wanted.formula, inputs)) or 0 for day, inputs in days.items()}
-    weighed, method = weights(span, by_day, await goals.holidays(tx, span))
-    return progress(actual, goal.target, weighed, of.as_of, method)

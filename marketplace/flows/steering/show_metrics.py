@@ -42,7 +42,7 @@ class AskMetrics(msgspec.Struct, frozen=True, kw_only=True):
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A figure of a period, in whole numbers of its unit (ratios in ppm), and what it was before.
 
-    complete: the period is over. missing: inputs that nothing measures here. first_reported: what was said of the
+    complete: the period is over. missing: inputs that are not known here. first_reported: what was said of the
     period when it was over; restated: how far it has moved since.
     """
 

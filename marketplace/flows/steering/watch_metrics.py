@@ -142,4 +142,6 @@ async def _report(tx: Tx, of: Of, span: Span) -> bool:
     values = await values_of(tx, of, span, wanted)
     kept = [(each.name, each.version_no, each.unit.whole(values[each.name])) for each in wanted]
     await reports_sql.keep_reports(tx, of, span, [row for row in kept if row[2] is not None])
+    told = {"entity_id": of.entity_id, "currency": of.currency, "from_on": span.from_on, "to_on": span.to_on}
+    await outbox.emit(tx, "metrics.period_reported.v1", told)
     return True

@@ -21,3 +21,10 @@ FROM billing.payment_command c,
       ORDER BY merchant_id, refund_id, payment_id, due_at, attempt) AS p
 WHERE i.kind = 'refund' AND c.command_id = i.source_id AND p.merchant_id = c.merchant_id
   AND p.refund_id = c.refund_id AND p.payment_id = c.payment_id AND p.due_at = c.created_at
+;;
+DELETE FROM billing.match_item i
+USING billing.bank_line l
+WHERE i.kind = 'processor_line' AND i.group_id IS NULL AND i.owner_id = 0 AND l.line_id = i.source_id
+  AND (lower(l.type_code) IN ('fee', 'stripe_fee', 'stripe_fx_fee', 'tax_fee', 'network_cost', 'misccosts',
+                              'invoicededuction', 'paymentcost', '收费', '服务费')
+       OR l.type_code LIKE 'T01%')

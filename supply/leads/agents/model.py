@@ -81,6 +81,14 @@ class CommissionState(StrEnum):
     CLAWED_BACK = "clawed_back"
 
 
+class AgentPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a distributor's own people."""
+
+    agent_id: int
+    user_id: int
+    login: str
+
+
 class AgentCommission(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent has earned with a merchant, by the version of its plan that held at the activation.
 

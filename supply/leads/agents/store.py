@@ -18,11 +18,12 @@ from supply.leads.agents.model import (
     AgentCommission,
     AgentKind,
     AgentMovement,
+    AgentPerson,
     AgentPlan,
     AgentTerms,
     CommissionState,
 )
-from supply.leads.agents.tables import agent, agent_commission, agent_movement, agent_plan, lead_credit
+from supply.leads.agents.tables import agent, agent_commission, agent_movement, agent_person, agent_plan, lead_credit
 
 _AGENT = [agent.c[field] for field in Agent.__struct_fields__]
 _PLAN = [agent_plan.c[field] for field in AgentPlan.__struct_fields__]
@@ -94,6 +95,40 @@ async def list_agents(tx: Tx, *, limit: int, after: int = 0) -> list[Agent]:
     """At most `limit` agents by id, those behind the id `after`."""
     query = select(*_AGENT).where(agent.c.agent_id > after).order_by(agent.c.agent_id).limit(limit)
     return [_agent(row) for row in await tx.rows(query)]
+
+
+async def add_person(tx: Tx, agent_id: int, user_id: int) -> None:
+    """Raises Conflict for somebody who is of a distributor already."""
+    row = {"user_id": user_id, "agent_id": agent_id, "made_by": tx.actor, "made_at": tx.now}
+    await tx.execute(upsert(agent_person).values(row).on_conflict_do_nothing())
+    known = await tx.scalar(select(agent_person.c.agent_id).where(agent_person.c.user_id == user_id))
+    if known != agent_id:
+        raise Conflict(f"login: is one of agent {known}", pointer="/login")
+
+
+async def list_people(tx: Tx, agent_id: int) -> list[AgentPerson]:
+    """A distributor's people by their logins."""
+    rows = await tx.rows(
+        """
+        SELECT p.agent_id, p.user_id, u.login FROM supply.agent_person p
+        JOIN core.app_user u ON u.user_id = p.user_id WHERE p.agent_id = :agent ORDER BY u.login
+        """,
+        agent=agent_id,
+    )
+    return [AgentPerson(**row._mapping) for row in rows]
+
+
+async def carry_credit(tx: Tx, gone_id: int, survivor_id: int) -> None:
+    """Who brought a lead that lives on in another brought that one, unless somebody else had before."""
+    await tx.execute(
+        """
+        INSERT INTO supply.lead_credit (lead_id, agent_id, made_by, made_at)
+        SELECT :survivor, agent_id, made_by, made_at FROM supply.lead_credit WHERE lead_id = :gone
+        ON CONFLICT (lead_id) DO UPDATE SET agent_id = excluded.agent_id, made_by = excluded.made_by,
+            made_at = excluded.made_at WHERE excluded.made_at < lead_credit.made_at
+        """,
+        {"gone": gone_id, "survivor": survivor_id},
+    )
 
 
 async def credit_lead(tx: Tx, lead_id: int, agent_id: int) -> None:

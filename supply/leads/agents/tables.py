@@ -53,6 +53,19 @@ agent = local_table(
 )
 """Who earns commission; provider_id: as whom the house owes it."""
 
+agent_person = local_table(
+    "agent_person",
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("agent_id", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    ForeignKeyConstraint(["agent_id"], ["supply.agent.agent_id"]),
+    ForeignKeyConstraint(["user_id"], ["core.app_user.user_id"]),
+    Index(None, "agent_id"),
+    schema="supply",
+)
+"""A distributor's own people: who signs in to see the leads that it brought, and its commission."""
+
 lead_credit = local_table(
     "lead_credit",
     Column("lead_id", BigInteger, primary_key=True, autoincrement=False),

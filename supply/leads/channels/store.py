@@ -9,6 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
+from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
@@ -78,7 +79,12 @@ async def add_costs(tx: Tx, rows: Sequence[ChannelCost]) -> list[ChannelCost]:
     new = [{**msgspec.structs.asdict(row), "made_by": tx.actor, "made_at": tx.now} for row in rows]
     statement = upsert(channel_cost).values(new).on_conflict_do_nothing(index_elements=["cost_ref"])
     stored = {row.cost_id for row in (await tx.execute(statement.returning(channel_cost.c.cost_id))).all()}
-    return [row for row in rows if row.cost_id in stored]
+    added = [row for row in rows if row.cost_id in stored]
+    if added:
+        days = [row.spent_on for row in added]
+        told = {"channel_ids": sorted({row.channel_id for row in added}), "from_on": min(days), "through": max(days)}
+        await outbox.emit(tx, "supply.channel_costs_added.v1", told | {"entries": len(added)})
+    return added
 
 
 async def costs_of_refs(tx: Tx, refs: Sequence[str]) -> dict[str, ChannelCost]:

@@ -107,7 +107,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HardwareUnit(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing with a serial number: in the house's stock, with a merchant, or gone. It is in one place."""
+    """One thing with a serial number: in the house's stock, with a merchant, sold to a buyer, or gone."""
 
     serial: str
     item_id: int

@@ -53,13 +53,13 @@ unit = lookup_table(
     Column("merchant_id", BigInteger),
     Column("order_id", BigInteger),
     Column("received_at", Instant, nullable=False),
-    CheckConstraint("state IN ('in_stock', 'delivered', 'scrapped')", name="state"),
+    CheckConstraint("state IN ('in_stock', 'delivered', 'sold', 'scrapped')", name="state"),
     CheckConstraint("(state = 'delivered') = (merchant_id IS NOT NULL AND order_id IS NOT NULL)", name="place"),
     CheckConstraint("cost_minor > 0", name="cost"),
     schema="supply",
     key="serial",
 )
-"""A unit is where it is, once: in the stock of a house, at a merchant's, or gone."""
+"""A unit is where it is, once: in the stock of a house, at a merchant's, with a buyer (sold), or gone."""
 
 hardware_order = merchant_table(
     "hardware_order",

@@ -1,0 +1,117 @@
+"""What has to be done: what the house waits for from a merchant, and what the house has to take up with merchants."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import msgspec
+
+from marketplace.consoles.books_queries import Merchant, get_merchant
+from marketplace.consoles.products_queries import Deal, deals
+from marketplace.core.db import Tx
+from marketplace.flows.acquisition.onboard_merchant import read_checklist
+from supply.onboarding.rules import Checklist
+from supply.products.hardware import store as hardware
+from supply.products.hardware.model import HardwareState, WorkOrder, WorkState
+from supply.products.services import store as services
+from supply.products.services.model import Agreement, AgreementState
+from supply.products.subscriptions import store
+from supply.products.subscriptions.store import Task
+
+LISTED_MAX = 50
+
+
+class MerchantTasks(msgspec.Struct, frozen=True):
+    """What a merchant has to show before it sells, what waits for its decision, and who comes when."""
+
+    merchant: Merchant
+    checklist: Checklist
+    to_accept: int
+    to_ship: int
+    deals: Sequence[Deal]
+    agreements: Sequence[Agreement]
+    visits: Sequence[WorkOrder]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing waits for the merchant."""
+        return self.checklist.ready and not (self.to_accept or self.to_ship or self.deals or self.agreements)
+
+
+class TasksPage(msgspec.Struct, frozen=True):
+    """Tasks of the house, what is due first first, and the names of their merchants."""
+
+    state: str | None
+    owner: str | None
+    today: date
+    tasks: Sequence[Task]
+    names: Mapping[int, str]
+    older: tuple[date, int] | None
+
+
+class ServicePage(msgspec.Struct, frozen=True):
+    """Work at merchants' and services for them, the newest first. older: the key of the next page of work."""
+
+    work: Sequence[WorkOrder]
+    agreements: Sequence[Agreement]
+    names: Mapping[int, str]
+    older: tuple[int, int] | None
+
+
+async def merchant_tasks(tx: Tx, merchant_id: int) -> MerchantTasks:
+    """Raises NotFound."""
+    waiting = await tx.row(_WAITING, merchant=merchant_id)
+    assert waiting is not None
+    proposed = await services.list_agreements(tx, merchant_id=merchant_id, limit=LISTED_MAX)
+    work = await hardware.list_work(tx, merchant_id=merchant_id, limit=LISTED_MAX)
+    return MerchantTasks(
+        merchant=await get_merchant(tx, merchant_id),
+        checklist=await read_checklist(tx, merchant_id),
+        to_accept=waiting.to_accept,
+        to_ship=waiting.to_ship,
+        deals=[one for one in await deals(tx, merchant_id) if one.order.state is HardwareState.QUOTED],
+        agreements=[one for one in proposed if one.state is AgreementState.PROPOSED],
+        visits=[one for one in work if one.state in {WorkState.PLANNED, WorkState.APPOINTED}],
+    )
+
+
+async def tasks_page(
+    tx: Tx, state: str | None, owner: str | None, today: date, after: tuple[date, int] | None
+) -> TasksPage:
+    """One page of tasks of all merchants, those behind (due_on, task_id)."""
+    rows = await store.list_tasks(tx, limit=LISTED_MAX + 1, state=state, owner=owner, after=after)
+    shown = rows[:LISTED_MAX]
+    return TasksPage(
+        state=state,
+        owner=owner,
+        today=today,
+        tasks=shown,
+        names=await _names(tx, [task.merchant_id for task in shown]),
+        older=(shown[-1].due_on, shown[-1].task_id) if len(rows) > LISTED_MAX else None,
+    )
+
+
+async def service_page(tx: Tx, before: tuple[int, int] | None) -> ServicePage:
+    """One page of work, those behind (work_order_id, merchant_id), and the newest agreements."""
+    rows = await hardware.list_work(tx, merchant_id=None, limit=LISTED_MAX + 1, before=before)
+    work = rows[:LISTED_MAX]
+    agreements = await services.list_agreements(tx, merchant_id=None, limit=LISTED_MAX)
+    return ServicePage(
+        work=work,
+        agreements=agreements,
+        names=await _names(tx, [*(one.merchant_id for one in work), *(one.merchant_id for one in agreements)]),
+        older=(work[-1].work_order_id, work[-1].merchant_id) if len(rows) > LISTED_MAX else None,
+    )
+
+
+async def _names(tx: Tx, merchant_ids: Sequence[int]) -> dict[int, str]:
+    rows = await tx.rows(
+        "SELECT merchant_id, name FROM supply.merchant WHERE merchant_id = ANY(:merchants)",
+        merchants=sorted(set(merchant_ids)),
+    )
+    return {row.merchant_id: row.name for row in rows}
+
+
+_WAITING = """
+SELECT count(*) FILTER (WHERE state = 'paid') AS to_accept, count(*) FILTER (WHERE state = 'accepted') AS to_ship
+FROM demand.merchant_order WHERE merchant_id = :merchant AND state IN ('paid', 'accepted')
+"""
