@@ -32,6 +32,7 @@ from incentives.rules.model import (
     OrderSettled,
     PerEvent,
     Qualify,
+    SinceOptIn,
     WholePromotion,
 )
 from incentives.rules.predicates import EVENT_ATTRIBUTES, LINE_ATTRIBUTES, AllOf, Equals, Exists, Not
@@ -67,7 +68,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": ToBoth(buyer_reward=gives(Credit()))}, ["/beneficiary"]),
     ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
-    ({**REBATE, "window": WholePromotion()}, ["/window"]),
+    ({**REBATE, "window": SinceOptIn(days=7)}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
     ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in", "/funding/0"]),
     ({**CUT, "funding": (ByPlatform(), ByMerchant())}, ["/qualify/opt_in"]),
