@@ -9,19 +9,21 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import fasteners
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import make_url
 
 from marketplace.bootstrap import create_database, ensure_basics
+from marketplace.core import passwords
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.pgembed import embedded_url, start_embedded
@@ -40,6 +42,9 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("suite")
 
+
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""What a hash costs is for guessers; hundreds of tests sign in, and what is stored says itself what it costs."""
 
 MUST_RUN = frozenset(filter(None, os.environ.get("MARKETPLACE_TESTS_MUST_RUN", "").split(",")))
 """Markers whose tests may not skip here, because whoever runs them has provided what they need."""
@@ -98,6 +103,11 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def server_home() -> Path:
     """Where the run's server lives: shared by all xdist workers of one run, new in the next one."""
+    return run_home()
+
+
+def run_home() -> Path:
+    """The run's folder, also for who is no fixture."""
     return Path(os.environ[_HOME])
 
 
@@ -105,12 +115,19 @@ def server_home() -> Path:
 def maintenance_url(server_home: Path) -> str:
     server = start_embedded(server_home)
     url = embedded_url(server, "postgres")
-    with fasteners.InterProcessLock(server_home / ".template.lock"):
-        ready = server_home / ".template.ready"
-        if not ready.exists():
+    with once_in_run(server_home, TEMPLATE) as first:
+        if first:
             asyncio.run(_make_template(url))
-            ready.touch()
     return url
+
+
+@contextmanager
+def once_in_run(server_home: Path, name: str) -> Iterator[bool]:
+    """Whether this is the first worker to come here; the others wait until it is through, and are told that it is."""
+    with fasteners.InterProcessLock(server_home / f".{name}.lock"):
+        through = server_home / f".{name}.through"
+        yield not through.exists()
+        through.touch()
 
 
 async def _make_template(url: str) -> None:

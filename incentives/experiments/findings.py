@@ -1,7 +1,8 @@
 """What a promotion changed, from the arms as they were exposed: effect with its interval, cost and return. Pure.
 
 Estimates are intention to treat: a merchant that was exposed counts in the arm that it was drawn for, whether it earned
-anything or not. Money is rounded to minor units once it is estimated.
+anything or not. The floats are the estimators' observations and what these make of them: no money is booked from one,
+and what is told of money is rounded to minor units once it is estimated.
 """
 
 from collections.abc import Sequence

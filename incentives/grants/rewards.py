@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
-from incentives.rules.awards import Credit, FeeReduction, NextOrderVoucher, Reward, ToBoth, ToBuyer, ToMerchant
+from incentives.rules.awards import (
+    Credit,
+    FeeReduction,
+    Fixed,
+    NextOrderVoucher,
+    Once,
+    Reward,
+    ToBuyer,
+    ToMerchant,
+)
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
@@ -15,11 +24,13 @@ from incentives.rules.model import (
     ListingPublished,
     OrderPlaced,
     OrderSettled,
+    PerEvent,
     SinceOptIn,
     Terms,
     Trigger,
     merchants_pay,
 )
+from incentives.rules.parts import Role
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
@@ -33,8 +44,8 @@ def is_reward(terms: Terms) -> bool:
     orders that were placed it is promised before that."""
     return (
         isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
-        and isinstance(terms.beneficiary, ToMerchant)
-        and all(isinstance(reward.form, Credit | NextOrderVoucher | FeeReduction) for reward in _rewards(terms))
+        and not isinstance(terms.beneficiary, ToBuyer)
+        and all(isinstance(each.form, Credit | NextOrderVoucher | FeeReduction) for each in _rewards(terms, "merchant"))
     )
 
 
@@ -42,18 +53,14 @@ def is_rebate(terms: Terms) -> bool:
     """Whether buyers are given credit by it when orders of theirs settle."""
     return (
         isinstance(terms.trigger, OrderSettled)
-        and isinstance(terms.beneficiary, ToBuyer)
+        and not isinstance(terms.beneficiary, ToMerchant)
         and not isinstance(terms.window, SinceOptIn)
-        and _pays_credit(terms)
+        and all(isinstance(each.form, Credit) for each in _rewards(terms, "buyer"))
     )
 
 
-def _rewards(terms: Terms) -> list[Reward]:
-    return [reward for _, _, reward in rewards_of(terms)]
-
-
-def _pays_credit(terms: Terms) -> bool:
-    return all(isinstance(reward.form, Credit) for reward in _rewards(terms))
+def _rewards(terms: Terms, role: Role) -> list[Reward]:
+    return [reward for _, whose, reward in rewards_of(terms) if whose == role]
 
 
 def not_payable(terms: Terms) -> list[Problem]:
@@ -64,12 +71,17 @@ def not_payable(terms: Terms) -> list[Problem]:
 def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
     if isinstance(terms.trigger, ListingPublished):
         yield "/trigger", "nothing is paid for listings yet"
-    if isinstance(terms.beneficiary, ToBoth):
-        yield "/beneficiary", "merchant and buyer are not paid by one promotion yet: make one for each"
-    for pointer, _, reward in rewards_of(terms):
+    for pointer, role, reward in rewards_of(terms):
         match reward.form:
-            case NextOrderVoucher() if not isinstance(terms.beneficiary, ToMerchant):
+            case NextOrderVoucher() if role == "buyer":
                 yield f"{pointer}/form", "buyers are given credit; vouchers for a next order are for merchants yet"
+            case NextOrderVoucher() if not (
+                isinstance(terms.window, PerEvent) or isinstance(reward.amount, Once | Fixed)
+            ):
+                yield (
+                    f"{pointer}/amount",
+                    "a voucher is of one amount: take a window of one event, or once",
+                )
             case NextOrderVoucher() | FeeReduction() if isinstance(terms.trigger, OrderPlaced):
                 yield "/trigger", "what later orders use up is not promised: take order.settled"
             case FeeReduction() if merchants_pay(terms):
@@ -79,7 +91,7 @@ def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
 
 
 def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
-    if not isinstance(terms.beneficiary, ToBuyer):
+    if isinstance(terms.beneficiary, ToMerchant):
         return
     if isinstance(terms.trigger, CustomEvent):
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
@@ -90,10 +102,12 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
+    rebate = isinstance(terms.trigger, OrderSettled) and not isinstance(terms.beneficiary, ToMerchant)
+    promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     for number, funder in enumerate(terms.funding):
-        if isinstance(terms.beneficiary, ToBuyer) and _pays_credit(terms) and not isinstance(funder, ByPlatform):
+        if rebate and not isinstance(funder, ByPlatform):
             yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
-        if isinstance(funder, ByPayer) and isinstance(terms.trigger, OrderPlaced) and _pays_credit(terms):
+        if promised and isinstance(funder, ByPayer):
             yield f"/funding/{number}", "a payer's cap holds nothing for what is only promised: take order.settled"
 
 

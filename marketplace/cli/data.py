@@ -173,4 +173,6 @@ async def reconcile_lines(session: Session) -> Outcome:
 async def reconcile_breaks(session: Session, limit: int, not_due: bool) -> Outcome:
     """What is due and does not match, the oldest first: its type, its age, who has it."""
     async with session.db.read(STAFF) as tx:
-        return Outcome(await breaks.list_breaks(tx, live=True, due=not not_due, limit=limit))
+        counts = await breaks.count_breaks(tx)
+        found = await breaks.list_breaks(tx, live=True, due=not not_due, limit=limit)
+    return Outcome(msgspec.structs.asdict(counts) | {"breaks": found})

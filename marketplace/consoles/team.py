@@ -1,6 +1,6 @@
 """A team's page: a merchant's owner about its people, an administrator about any merchant's and the house's own."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -101,13 +101,7 @@ async def withdraw(
     request: ActorRequest, db: NamedDependency[Database], team: NamedDependency[Team], link_id: PathId
 ) -> Response[Any]:
     """End an invitation that nobody has accepted yet."""
-
-    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        del typed
-        await links.withdraw_invitation(tx, team.merchant_id, link_id)
-        return done(team.at, "invitation_withdrawn")
-
-    return await carry_out(request, db, work, again=_again(request, db, team))
+    return await _move(request, db, team, links.withdraw_invitation, link_id, "invitation_withdrawn")
 
 
 @post("/{user_id:int}/roles")
@@ -128,13 +122,7 @@ async def remove(
     request: ActorRequest, db: NamedDependency[Database], team: NamedDependency[Team], user_id: PathId
 ) -> Response[Any]:
     """Shut a member out."""
-
-    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        del typed
-        await remove_member(tx, team.merchant_id, user_id)
-        return done(team.at, "member_removed")
-
-    return await carry_out(request, db, work, again=_again(request, db, team))
+    return await _move(request, db, team, remove_member, user_id, "member_removed")
 
 
 @post("/{user_id:int}/return")
@@ -142,11 +130,23 @@ async def let_return(
     request: ActorRequest, db: NamedDependency[Database], team: NamedDependency[Team], user_id: PathId
 ) -> Response[Any]:
     """Let one who was removed in again."""
+    return await _move(request, db, team, return_member, user_id, "member_returned")
+
+
+async def _move(
+    request: ActorRequest,
+    db: Database,
+    team: Team,
+    move: Callable[[Tx, int | None, int], Awaitable[object]],
+    which: int,
+    said: str,
+) -> Response[Any]:
+    """What needs nothing typed: `move` somebody of the team, or an invitation to it."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
-        await return_member(tx, team.merchant_id, user_id)
-        return done(team.at, "member_returned")
+        await move(tx, team.merchant_id, which)
+        return done(team.at, said)
 
     return await carry_out(request, db, work, again=_again(request, db, team))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -13,7 +14,15 @@ LENGTH_MAX = 200
 
 _hasher = PasswordHasher()
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
-_ABSENT = _hasher.hash("a user without a password is refused as slowly as one with a wrong password")
+
+
+@cache
+def _absent() -> str:
+    """What the password of a user without one is compared with: it is refused as slowly as a wrong one.
+
+    Made when it is needed first, for making it is slow, too, and most processes never check a password.
+    """
+    return _hasher.hash("a user without a password")
 
 
 async def hash_password(password: str) -> str:
@@ -30,6 +39,6 @@ async def password_matches(stored: str | None, password: str) -> bool:
 
 def _matches(stored: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(stored or _ABSENT, password) and stored is not None
+        return _hasher.verify(stored or _absent(), password) and stored is not None
     except (VerificationError, InvalidHashError):
         return False

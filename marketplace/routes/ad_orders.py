@@ -15,7 +15,7 @@ from billing.ads.orders.model import AdOrder, Bill, OrderLine
 from billing.ads.orders.store import OrderEvent
 from billing.charges.model import PaysBy
 from billing.ledger import store as ledger
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.ads import make_good_ads as making_good
@@ -27,7 +27,7 @@ from marketplace.routes.fields import Currency, Days, Minor, Name, Note, Positiv
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -226,18 +226,17 @@ async def edit_ad_order(
     data: JSONBody[OrderChanges],
 ) -> Response[AdOrder]:
     """Change an opportunity; what is quoted has to be revised first."""
-    expected = expected_version(request)
     given = {name: getattr(data, name) for name in data.__struct_fields__}
     given["lines"] = None if data.lines is None else _wanted(data.lines)
 
-    async def work(tx: Tx) -> AdOrder:
+    async def hold(tx: Tx) -> AdOrder:
         await ledger.lock_books(tx, merchant_id)
-        held = await store.get_order(tx, merchant_id, ad_order_id, lock=True)
-        check_version(expected, held.version)
+        return await store.get_order(tx, merchant_id, ad_order_id, lock=True)
+
+    async def change(tx: Tx, held: AdOrder) -> AdOrder:
         return await selling.edit_order(tx, held, OrderChange(**given))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, hold, change)
 
 
 @post(f"{_ONE}/moves", dto=StrictBody[OrderMoveBody], guards=[needs(OPS)], status_code=200, opt=ONCE)

@@ -23,7 +23,7 @@ from marketplace.routes.fields import Currency, Minor, Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -108,12 +108,9 @@ async def edit_placement(
     request: ActorRequest, db: NamedDependency[Database], placement_id: PathId, data: JSONBody[PlacementChange]
 ) -> Response[Placement]:
     """Change what holds from now on; what was booked or shown keeps its price."""
-    expected = expected_version(request)
     given = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
 
-    async def work(tx: Tx) -> Placement:
-        held = await store.get_placement(tx, placement_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Placement) -> Placement:
         if held.pricing is not Pricing.SLOT and data.slot_price_minor:
             raise Invalid(f"slot_price_minor: {held.name} sells no slots", pointer="/slot_price_minor")
         if held.pricing is Pricing.SLOT and data.list_price_minor:
@@ -122,8 +119,7 @@ async def edit_placement(
         await audit.record(tx, "ad placement edited", f"ad_placement:{placement_id}", **given)
         return new
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_placement(tx, placement_id, lock=True), change)
 
 
 @get("/ad-placements/{placement_id:int}/calendar", guards=[needs(STAFF, MERCHANT_BOOKS)])

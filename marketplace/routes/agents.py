@@ -17,7 +17,7 @@ from marketplace.routes.fields import Id, Name, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, FromOn, Limit, PathId, QueryEntity, ToOn
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import DISTRIBUTOR, FINANCE, GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -119,18 +119,14 @@ async def change_agent(
     request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, data: JSONBody[AgentChanges]
 ) -> Response[Agent]:
     """Another plan for what is activated from now on, or out of service."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Agent:
-        held = await store.get_agent(tx, agent_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Agent) -> Agent:
         plan = data.plan or held.plan_code
         await store.check_plan(tx, plan)
         active = held.active if data.active is None else data.active
         return await store.edit_agent(tx, agent_id, plan_code=plan, active=active)
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_agent(tx, agent_id, lock=True), change)
 
 
 @get(f"{_ONE}/people", guards=[needs(STAFF)])

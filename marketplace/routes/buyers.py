@@ -16,7 +16,7 @@ from marketplace.routes.fields import Label
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import SELLING, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -79,17 +79,13 @@ async def change_buyer(
     request: ActorRequest, db: NamedDependency[Database], buyer_id: PathId, data: JSONBody[ChangeBuyer]
 ) -> Response[Buyer]:
     """Change a buyer's name or place."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Buyer:
-        locked = await store.lock_buyer(tx, buyer_id)
-        check_version(expected, locked.version)
+    async def change(tx: Tx, locked: Buyer) -> Buyer:
         given = {field: value for field, value in msgspec.structs.asdict(data).items() if value is not None}
         await audit.record(tx, "buyer changed", f"buyer:{buyer_id}", fields=sorted(given))
         return await store.update_buyer(tx, msgspec.structs.replace(locked, **given))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.lock_buyer(tx, buyer_id), change)
 
 
 HANDLERS = [create_buyer, list_buyers, get_buyer, change_buyer]

@@ -15,7 +15,7 @@ from billing.ads.model import Booking, Campaign, Charge, Pacing
 from billing.ads.slots import store as slots
 from billing.ledger import store as ledger
 from marketplace.core.clock import local_date
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.ads import book_slots as booking
@@ -28,7 +28,7 @@ from marketplace.routes.fields import Minor, Name, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, own_or
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -125,7 +125,7 @@ async def get_campaign(
     check_books(request.user, merchant_id)
     async with db.read(request.user.scope) as tx:
         found = await store.describe(tx, await store.get_campaign(tx, merchant_id, campaign_id))
-    return tagged(found, found.campaign.version)
+    return tagged(found, found.version)
 
 
 @post(
@@ -155,16 +155,15 @@ async def edit_campaign(
     """Change a campaign; a higher budget holds at once."""
     check_books(request.user, merchant_id)
     check_instants(ends_at=data.ends_at)
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> CampaignDetail:
+    async def hold(tx: Tx) -> Campaign:
         await ledger.lock_books(tx, merchant_id)
-        held = await store.get_campaign(tx, merchant_id, campaign_id, lock=True)
-        check_version(expected, held.version)
+        return await store.get_campaign(tx, merchant_id, campaign_id, lock=True)
+
+    async def change(tx: Tx, held: Campaign) -> CampaignDetail:
         return await flow.edit_campaign(tx, held, CampaignChange(**msgspec.structs.asdict(data)))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.campaign.version)
+    return await edited(request, db, hold, change)
 
 
 @post(

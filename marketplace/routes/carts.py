@@ -21,7 +21,7 @@ from marketplace.routes.parameters import LIMIT, Codes, Cursor, Limit, PathId
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import SELLING, needs
 from marketplace.web.once import once, respond, ticket_of
 from marketplace.web.openapi import ONCE
@@ -108,16 +108,12 @@ async def replace_lines(
     data: JSONBody[ReplaceLines],
 ) -> Response[Cart]:
     """Give an open cart other lines."""
-    expected = expected_version(request)
     _check_lines(data.lines)
 
-    async def work(tx: Tx) -> Cart:
-        locked = await store.get_cart(tx, buyer_id, cart_id, lock=True)
-        check_version(expected, locked.version)
+    async def change(tx: Tx, locked: Cart) -> Cart:
         return await store.replace_lines(tx, locked, data.lines)
 
-    cart = await db.write(WORKER, request.user.login, work)
-    return tagged(cart, cart.version)
+    return await edited(request, db, lambda tx: store.get_cart(tx, buyer_id, cart_id, lock=True), change)
 
 
 @post("/buyers/{buyer_id:int}/carts/{cart_id:int}/drop", guards=[needs(SELLING)], status_code=200, opt=ONCE)

@@ -8,7 +8,7 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition import weigh_channels as flows
 from marketplace.flows.acquisition.import_costs import BYTES_MAX, CostsLoaded, import_costs
@@ -17,7 +17,7 @@ from marketplace.routes.fields import Name
 from marketplace.routes.parameters import LIMIT, Cursor, FromOn, Limit, PathId, QueryId, ToOn
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -88,16 +88,12 @@ async def change_channel(
     request: ActorRequest, db: NamedDependency[Database], channel_id: PathId, data: JSONBody[ChannelChanges]
 ) -> Response[Channel]:
     """Rename a channel, or take it out of use."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Channel:
-        held = await store.get_channel(tx, channel_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Channel) -> Channel:
         active = held.active if data.active is None else data.active
         return await store.edit_channel(tx, channel_id, name=data.name or held.name, active=active)
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_channel(tx, channel_id, lock=True), change)
 
 
 @get("/channel-costs", guards=[needs(STAFF)])

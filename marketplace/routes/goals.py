@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 
 from marketplace.core.clock import local_date
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.steering.hold_review import HoldReview, hold_review
 from marketplace.flows.steering.set_goals import GoalProgress, SetGoal, revise_goal, set_goal, show_goal
@@ -22,7 +22,7 @@ from marketplace.routes.metrics import MetricName
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -128,15 +128,11 @@ async def change_goal(
     request: ActorRequest, db: NamedDependency[Database], goal_id: PathId, data: JSONBody[GoalChanges]
 ) -> Response[Goal]:
     """Another target or owner."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Goal:
-        held = await goals_sql.get_goal(tx, goal_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Goal) -> Goal:
         return await revise_goal(tx, held, **msgspec.structs.asdict(data))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: goals_sql.get_goal(tx, goal_id, lock=True), change)
 
 
 @get("/holidays", guards=[needs(STAFF)])

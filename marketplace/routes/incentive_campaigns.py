@@ -13,7 +13,7 @@ from incentives.campaigns.model import Campaign, Plan
 from incentives.lifecycle import FOR_APPROVERS, Move, State
 from incentives.rules.model import Schedule
 from incentives.store import Step, hold_campaign
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.promotions import plan_incentives as flow
@@ -22,7 +22,7 @@ from marketplace.routes.fields import Currency, Name, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import OPS, STAFF, check_approver, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -106,16 +106,15 @@ async def edit_incentive_campaign(
     data: JSONBody[IncentiveCampaignChanges],
 ) -> Response[Campaign]:
     """Change a draft. What was approved is changed by `incentive-changes`."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Campaign:
+    async def hold(tx: Tx) -> Campaign:
         await hold_campaign(tx, campaign_id)
-        held = await store.get_campaign(tx, campaign_id, lock=True)
-        check_version(expected, held.version)
+        return await store.get_campaign(tx, campaign_id, lock=True)
+
+    async def change(tx: Tx, held: Campaign) -> Campaign:
         return await flow.edit_campaign(tx, held, EditCampaign(**msgspec.structs.asdict(data)))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, hold, change)
 
 
 @post(f"{_PATH}/moves", dto=StrictBody[IncentiveMove], guards=[needs(OPS)], status_code=200, opt=ONCE)

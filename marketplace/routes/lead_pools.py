@@ -16,7 +16,7 @@ from marketplace.routes.fields import Days, Id, Label, Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, seller_of
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, SALES, STAFF, Role, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -100,14 +100,11 @@ async def change_pool(
     request: ActorRequest, db: NamedDependency[Database], pool_id: PathId, data: JSONBody[PoolBody]
 ) -> Response[Pool]:
     """Give a pool other rules, which hold from now on."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Pool:
-        check_version(expected, (await store.get_pool(tx, pool_id, lock=True)).version)
+    async def change(tx: Tx, _: Pool) -> Pool:
         return await store.edit_pool(tx, pool_id, await _checked(tx, data))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_pool(tx, pool_id, lock=True), change)
 
 
 @get(f"{_ONE}/leads", guards=[needs(STAFF, SALES)])

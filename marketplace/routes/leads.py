@@ -7,7 +7,7 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition.note_stages import NoteStage, note_stage, void_stage
 from marketplace.flows.acquisition.work_leads import (
@@ -29,7 +29,7 @@ from marketplace.routes.fields import Id, Label, Name, Note, Past, Reason, Refer
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, seller_of
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import DISTRIBUTOR, GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -169,15 +169,11 @@ async def change_lead(
     request: ActorRequest, db: NamedDependency[Database], lead_id: PathId, data: JSONBody[LeadChanges]
 ) -> Response[LeadDetail]:
     """Change what is known of a lead."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> LeadDetail:
-        held = await lock_own(tx, lead_id, seller_of(request.user))
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Lead) -> LeadDetail:
         return await edit_lead(tx, held, EditLead(**msgspec.structs.asdict(data)))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.lead.version)
+    return await edited(request, db, lambda tx: lock_own(tx, lead_id, seller_of(request.user)), change)
 
 
 @post(f"{_ONE}/moves", dto=StrictBody[MoveBody], guards=[needs(GROWTH, SALES)], status_code=200, opt=ONCE)

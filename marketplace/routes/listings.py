@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from marketplace.core import audit
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.orders import count_stock as counting
 from marketplace.flows.orders import list_goods as flow
@@ -17,7 +17,7 @@ from marketplace.routes.fields import Currency, Minor, Name, Note, Reason, Refer
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -156,15 +156,11 @@ async def edit_listing(
 ) -> Response[Listing]:
     """Change a listing; orders that were placed keep the price they were placed at."""
     check_books(request.user, merchant_id)
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Listing:
-        now = await flow.hold_listing(tx, merchant_id, product_id)
-        check_version(expected, now.version)
+    async def change(tx: Tx, now: Listing) -> Listing:
         return await flow.edit_listing(tx, now, GoodsChange(**msgspec.structs.asdict(data)))
 
-    listing = await db.write(WORKER, request.user.login, work)
-    return tagged(listing, listing.version)
+    return await edited(request, db, lambda tx: flow.hold_listing(tx, merchant_id, product_id), change)
 
 
 @get("/merchants/{merchant_id:int}/stock", guards=[needs(STAFF, MERCHANT)])
@@ -210,15 +206,11 @@ async def count_stock(
 ) -> Response[Stock]:
     """Say how many units there are, begin counting them, or (null) cease to."""
     check_books(request.user, merchant_id)
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Stock:
-        now = await counting.hold_stock(tx, merchant_id, product_id)
-        check_version(expected, now.version)
+    async def change(tx: Tx, now: Stock) -> Stock:
         return await counting.count_stock(tx, now, data.on_hand, data.reason)
 
-    counted = await db.write(WORKER, request.user.login, work)
-    return tagged(counted, counted.version)
+    return await edited(request, db, lambda tx: counting.hold_stock(tx, merchant_id, product_id), change)
 
 
 @post(

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 
 from marketplace.core import audit
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition import onboard_merchant as flow
 from marketplace.flows.acquisition.onboard_merchant import OnboardMerchant
@@ -16,7 +16,7 @@ from marketplace.routes.fields import EntityId, Label, Name, Note, Reason, Refer
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, check_books
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -79,18 +79,14 @@ async def edit_merchant(
 ) -> Response[Merchant]:
     """Change a merchant's name or where it is."""
     check_books(request.user, merchant_id)
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Merchant:
-        now = await store.lock_merchant(tx, merchant_id)
-        check_version(expected, now.version)
+    async def change(tx: Tx, now: Merchant) -> Merchant:
         wanted = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
         before = {name: getattr(now, name) for name in ("name", "city", "region")}
         await audit.record(tx, "merchant changed", f"merchant:{merchant_id}", before=before, after=wanted)
         return await store.edit_merchant(tx, merchant_id, **{**before, **wanted})
 
-    merchant = await db.write(WORKER, request.user.login, work)
-    return tagged(merchant, merchant.version)
+    return await edited(request, db, lambda tx: store.lock_merchant(tx, merchant_id), change)
 
 
 @get("/merchants/{merchant_id:int}/onboarding", guards=[needs(STAFF, MERCHANT)])
@@ -247,16 +243,12 @@ async def edit_store(
 ) -> Response[Store]:
     """Give a store another name."""
     check_books(request.user, merchant_id)
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Store:
-        now = await store.get_store(tx, merchant_id, store_id, lock=True)
-        check_version(expected, now.version)
+    async def change(tx: Tx, now: Store) -> Store:
         await audit.record(tx, "store renamed", f"store:{merchant_id}/{store_id}", before=now.name, after=data.name)
         return await store.rename_store(tx, merchant_id, store_id, data.name)
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_store(tx, merchant_id, store_id, lock=True), change)
 
 
 HANDLERS = [

@@ -8,7 +8,7 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.steering.show_metrics import AskMetrics, Figure, MetricFigures, Tree, show_metrics, show_tree
@@ -34,7 +34,7 @@ from marketplace.routes.parameters import (
 )
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -206,15 +206,11 @@ async def change_alert(
     request: ActorRequest, db: NamedDependency[Database], rule_id: PathId, data: JSONBody[AlertChanges]
 ) -> Response[AlertRule]:
     """Other bounds, or look at it no more."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> AlertRule:
-        held = await alerts_sql.get_rule(tx, rule_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: AlertRule) -> AlertRule:
         return await revise_alert(tx, held, **msgspec.structs.asdict(data))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: alerts_sql.get_rule(tx, rule_id, lock=True), change)
 
 
 HANDLERS = [

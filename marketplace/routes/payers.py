@@ -16,7 +16,7 @@ from billing.payers.claims.ageing import Aged, age_claims
 from billing.payers.claims.store import PayerStatement, Rejection
 from billing.payers.store import Payer, Version
 from billing.payers.terms import VERSIONS_MAX, PayerTerms, check_terms, check_versions, normalised
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.apply_payer_contracts import PayersApplied, apply_payer_versions
@@ -24,7 +24,7 @@ from marketplace.routes.fields import Address, Country, Label, TaxId
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import CONTROL, FINANCE, PAYER, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -117,16 +117,12 @@ async def edit_payer(
     request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, data: JSONBody[EditPayer]
 ) -> Response[Payer]:
     """Give a payer another address, for mails or for its invoices."""
-    expected = expected_version(request)
     named = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not None}
 
-    async def work(tx: Tx) -> Payer:
-        held = await store.get_payer(tx, payer_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Payer) -> Payer:
         return await store.update_payer(tx, msgspec.structs.replace(held, **named))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_payer(tx, payer_id, lock=True), change)
 
 
 @get("/payer-contracts", guards=[needs(STAFF, PAYER)])

@@ -7,7 +7,7 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition import refer_merchants as referring
 from marketplace.flows.acquisition.refer_merchants import ReferralDetail
@@ -15,7 +15,7 @@ from marketplace.routes.fields import Id, Label
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, seller_of
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -111,14 +111,11 @@ async def change_code(
     request: ActorRequest, db: NamedDependency[Database], code: PathCode, data: JSONBody[CodeChanges]
 ) -> Response[ReferralCode]:
     """Take a code out of use, or into it again."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> ReferralCode:
-        check_version(expected, (await store.get_code(tx, code, lock=True)).version)
+    async def change(tx: Tx, _: ReferralCode) -> ReferralCode:
         return await store.set_active(tx, code, data.active)
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_code(tx, code, lock=True), change)
 
 
 @get("/referrals", guards=[needs(STAFF, SALES)])

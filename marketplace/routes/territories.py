@@ -5,7 +5,7 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.core.users import SALES_ROLES, UserRole, get_user
@@ -14,7 +14,7 @@ from marketplace.routes.fields import Id, Label, Name, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -110,14 +110,11 @@ async def change_territory(
     request: ActorRequest, db: NamedDependency[Database], territory_id: PathId, data: JSONBody[ManagerBody]
 ) -> Response[Territory]:
     """Put somebody in charge of a territory."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Territory:
-        check_version(expected, (await store.get_territory(tx, territory_id)).version)
+    async def change(tx: Tx, _: Territory) -> Territory:
         return await store.set_manager(tx, territory_id, await _manager(tx, data.manager))
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_territory(tx, territory_id), change)
 
 
 @get(f"{_ONE}/areas", guards=[needs(STAFF)])
@@ -179,11 +176,8 @@ async def change_rep(
     request: ActorRequest, db: NamedDependency[Database], user_id: PathId, data: JSONBody[RepChanges]
 ) -> Response[Rep]:
     """Move a rep, or take it out of service: what it holds goes back to a pool at once."""
-    expected = expected_version(request)
 
-    async def work(tx: Tx) -> Rep:
-        held = await store.get_rep(tx, user_id, lock=True)
-        check_version(expected, held.version)
+    async def change(tx: Tx, held: Rep) -> Rep:
         territory_id = held.territory_id if data.territory_id is None else data.territory_id
         await store.get_territory(tx, territory_id)
         active = held.active if data.active is None else data.active
@@ -193,8 +187,7 @@ async def change_rep(
             await retire_rep(tx, user_id, data.pool_id)
         return await store.edit_rep(tx, user_id, territory_id=territory_id, active=active)
 
-    changed = await db.write(WORKER, request.user.login, work)
-    return tagged(changed, changed.version)
+    return await edited(request, db, lambda tx: store.get_rep(tx, user_id, lock=True), change)
 
 
 HANDLERS = [

@@ -26,7 +26,7 @@ from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.settings import Settings
 from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, OPS, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
@@ -174,16 +174,16 @@ async def edit_webhook(
     """Change an endpoint, disable it, or enable it again; the house can disable a merchant's, and no more."""
     if isinstance(data.url, str):
         check_url(data.url, private=settings.webhooks_private)
-    expected, owner = expected_version(request), request.user.merchant_id
 
-    async def change(tx: Tx) -> Endpoint:
-        endpoint = await store.get_endpoint(tx, endpoint_id, owner, locked=True)
+    async def hold(tx: Tx) -> Endpoint:
+        endpoint = await store.get_endpoint(tx, endpoint_id, request.user.merchant_id, locked=True)
         _check_edit(request.user, endpoint, data)
-        check_version(expected, endpoint.version)
+        return endpoint
+
+    async def change(tx: Tx, endpoint: Endpoint) -> Endpoint:
         return await store.edit_endpoint(tx, endpoint, data)
 
-    changed = await db.write(WORKER, request.user.login, change)
-    return tagged(changed, changed.version)
+    return await edited(request, db, hold, change)
 
 
 @delete("/webhooks/{endpoint_id:int}", guards=[needs(MERCHANT_BOOKS, OPS, FINANCE)], status_code=204)

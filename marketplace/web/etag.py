@@ -4,12 +4,13 @@
 `If-Match: "3"` and is refused with 412 when the thing has moved on, and with 428 when it does not say.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from litestar import Response
 
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError
 from marketplace.web.auth import ActorRequest
 
@@ -17,6 +18,8 @@ HEADER = "If-Match"
 _VERSION_DIGITS_MAX = 9
 
 T = TypeVar("T")
+Held = TypeVar("Held", bound="Versioned")
+Changed = TypeVar("Changed", bound="Versioned")
 
 
 class Stale(AppError):
@@ -55,6 +58,34 @@ def check_version(expected: int, present: int) -> None:
     """Raise Stale unless the thing is still as the caller has seen it."""
     if expected != present:
         raise Stale(f'{HEADER}: the present version is "{present}"; read it again', version=present)
+
+
+class Versioned(Protocol):
+    """What is edited with If-Match."""
+
+    @property
+    def version(self) -> int: ...
+
+
+async def edited(
+    request: ActorRequest,
+    db: Database,
+    hold: Callable[[Tx], Awaitable[Held]],
+    change: Callable[[Tx, Held], Awaitable[Changed]],
+) -> Response[Changed]:
+    """The answer to an edit: what `change` makes of what `hold` locks, if that is still as the caller has seen it.
+
+    Raises IfMatchMissing and Stale.
+    """
+    expected = expected_version(request)
+
+    async def work(tx: Tx) -> Changed:
+        held = await hold(tx)
+        check_version(expected, held.version)
+        return await change(tx, held)
+
+    changed = await db.write(WORKER, request.user.login, work)
+    return tagged(changed, changed.version)
 
 
 def seen_version(request: ActorRequest) -> Callable[[int], None] | None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import BinaryIO, cast
 
+import msgspec
 import psutil
 import pytest
 from openpyxl import Workbook
 
 from billing.bank_files import camt, readers, text
 from billing.bank_files.mapping import Mapping, read_table
-from billing.bank_files.model import Line, Unreadable
+from billing.bank_files.model import Items, Line, Unreadable
 from billing.bank_files.packing import unpacked
 from billing.bank_files.proofs import prove
 from tests.bank_files import writers
@@ -285,6 +286,76 @@ def test_memory_does_not_grow_with_the_number_of_entries() -> None:
     before = process.memory_info().rss
     assert sum(isinstance(item, Line) for item in items) == 19_000
     assert process.memory_info().rss - before < 20 * 2**20
+
+
+class Repeated(io.RawIOBase):
+    """A file that is made as it is read: a head, the same piece so many times, a tail."""
+
+    def __init__(self, head: bytes, piece: bytes, times: int, tail: bytes) -> None:
+        self.head, self.piece, self.tail = head, piece, tail
+        self.middle, self.at = len(piece) * times, 0
+        self.size = len(head) + self.middle + len(tail)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.at = offset if whence == io.SEEK_SET else self.size + offset
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]  # any buffer
+        at, behind = self.at - len(self.head), self.at - len(self.head) - self.middle
+        if at < 0:
+            part = self.head[self.at :]
+        elif behind < 0:
+            part = self.piece[at % len(self.piece) :]
+        else:
+            part = self.tail[behind:]
+        count = min(len(view), len(part))
+        view[:count] = part[:count]
+        self.at += count
+        return count
+
+
+TEXT = "x" * 1_900
+HUGE = 200 * 2**20
+
+
+def huge_camt() -> tuple[bytes, bytes, bytes]:
+    head, entry, tail = b"".join(entries(0)), next(islice(entries(1), 1, 2)), b"</Stmt></BkToCstmrStmt></Document>"
+    return head.removesuffix(tail), entry.replace(b">paid<", f">{TEXT}<".encode()), tail
+
+
+def huge_table() -> tuple[bytes, bytes, bytes]:
+    return b"Day,Amount,Words\n", f"2018-09-01,5.00,{TEXT}\n".encode(), b""
+
+
+@pytest.mark.parametrize(("huge", "reader"), [
+    (huge_camt, camt.read),
+    (huge_table, lambda stream: read_table(stream, msgspec.structs.replace(TABLE, text="Words"))),
+])  # fmt: skip
+def test_two_hundred_megabytes_are_read_in_bounded_memory(
+    huge: Callable[[], tuple[bytes, bytes, bytes]], reader: Callable[[BinaryIO], Items]
+) -> None:
+    """Every line of it, as it comes; a file that ends in the middle says so at its end, and held no more either."""
+    head, piece, tail = huge()
+    times = HUGE // len(piece) + 1
+    process = psutil.Process()
+    before, most, lines = process.memory_info().rss, 0, 0
+    stream = cast("BinaryIO", io.BufferedReader(Repeated(head, piece, times, tail), 2**20))
+    for number, each in enumerate(reader(stream)):
+        lines += isinstance(each, Line)
+        if number % 5_000 == 0:
+            most = max(most, process.memory_info().rss)
+    assert lines == times
+    assert most - before < 64 * 2**20
 
 
 def test_the_encoding_is_told_by_the_whole_file() -> None:

@@ -21,6 +21,7 @@ from marketplace.flows.bank import take_bank_folder as folder
 from marketplace.flows.bank.import_bank_file import import_bank_file, read_unfinished
 from marketplace.flows.bank.save_bank_mapping import save_mapping
 from marketplace.flows.bank.take_bank_folder import take_bank_folder
+from tests.bank_files.test_hostile import REFUSED
 from tests.billing.commands import command_line
 from tests.conftest import NOW
 from tests.payments.market import add_merchants
@@ -88,6 +89,24 @@ async def test_what_cannot_be_read_is_kept_with_the_reason(db: Database) -> None
     kept = await bring(db, statement([(500, "A")]).replace("C5,00N", "C5,001N"))
     assert kept.state is BankFileState.UNREADABLE
     assert kept.flaws == ("line 5: :61:: '5.001' has more than 2 decimals, EUR has 2",)
+
+
+@pytest.mark.parametrize(
+    "name", ["external entity", "billion laughs", "cut off xml", "xml not in its encoding", "cut off gzip", "no format"]
+)
+async def test_a_hostile_file_is_kept_and_nothing_is_lost(db: Database, name: str) -> None:
+    """Its bytes and the reason stay, none of its lines is there, and the good file behind it is taken in."""
+    content, reason = REFUSED[name]
+    raw = content.encode() if isinstance(content, str) else content
+    kept = await bring(db, raw, "hostile")
+    assert (kept.state, kept.size_bytes) == (BankFileState.UNREADABLE, len(raw))
+    assert reason in kept.flaws[0]
+    assert await bring(db, raw, "hostile again") == kept
+    async with db.read(WORKER) as tx:
+        parts = await tx.rows("SELECT content FROM billing.bank_file_part ORDER BY part_no")
+    assert b"".join(part.content for part in parts) == raw
+    assert await count(db, "bank_line") == 0
+    assert (await bring(db, statement([(500, "A")]))).state is BankFileState.READ
 
 
 async def test_a_file_in_batches(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

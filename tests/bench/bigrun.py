@@ -52,6 +52,7 @@ async def _whole(entries: int, merchants: int, *, kill: bool) -> dict[str, Any]:
         await as_owner(db, *(statement.format(merchants=merchants, orders=entries // 2) for statement in _FILL))
         await db.analyze(*_ANALYZED)
         await roll_ledger(db, ACTOR)
+        await db.analyze("billing.account_day")  # as a settlement pass does behind it
         stored = await ask_owner(db, "SELECT count(*) FROM billing.entry")
         size = await ask_owner(db, "SELECT pg_database_size(current_database())")
         note(f"{stored} entries of {merchants} merchants made in {watch.seconds} s")

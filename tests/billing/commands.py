@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -99,8 +99,7 @@ def _serve(constants: dict[str, int]) -> None:
                 os.dup2(err.fileno(), 2)
                 os.environ.update(order["env"])
                 sys.argv = ["marketplace", *order["arguments"]]
-                cli.main()
-                os._exit(99)  # main always exits by itself
+                _end_with(cli.main)
             _, ended = os.waitpid(child, 0)
             texts = []
             for file in (out, err):
@@ -109,6 +108,17 @@ def _serve(constants: dict[str, int]) -> None:
             answer = Answer(os.waitstatus_to_exitcode(ended), *texts)
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
             sys.stdout.flush()
+
+
+def _end_with(main: Callable[[], None]) -> NoReturn:
+    """Run the program and leave: what the process has imported is taken apart by nobody, which took as long again."""
+    try:
+        main()
+    except SystemExit as ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 98)  # ours always end with a number
+    os._exit(99)  # main always exits by itself
 
 
 if __name__ == "__main__":

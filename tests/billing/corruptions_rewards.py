@@ -62,6 +62,13 @@ REWARD_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE incentives.budget_shard SET spent_minor = spent_minor + 1, allocated_minor = allocated_minor + 1"],
         {"budgets-are-reservations"},
     ),
+    "a voucher that was used for an order that paid nothing for it": (
+        [f"""INSERT INTO incentives.merchant_voucher
+             SELECT merchant_id, grant_id, promotion_id, grant_id, 'x', currency, amount_minor, 0, 'used', at,
+                    at + interval '1 day', 'x', at
+             FROM incentives.merchant_grant WHERE {_SOME.format("")}"""],
+        {"vouchers-are-used-once"},
+    ),
     "a reward that a payer is said to bear": (
         ["UPDATE billing.payer_contract SET pays = 'promotion'",
          f"""UPDATE incentives.merchant_grant

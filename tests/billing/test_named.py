@@ -134,7 +134,7 @@ POSTINGS: dict[str, tuple[str, ...]] = {
     "E1": ("test_e1_a_full_refund_after_settlement_and_in_another_month",),
     "E2": ("test_e2_a_third_before_settlement_and_two_thirds_are_settled",),
     "E3": ("test_e3_the_same_third_after_settlement",),
-    "F": ("test_trade_100_get_20_over_a_week_with_a_refund_and_the_threshold_crossed_again",),
+    "F": ("test_posting_f_a_reward_is_earned_vested_and_clawed_back",),
     "G": ("test_g_credit_pays_a_part_and_comes_back_as_credit", "test_g_credit_that_is_not_used_in_time_expires"),
     "H": ("test_h_and_h1_to_the_cent", "test_h_by_card_by_bank_and_from_earnings"),
     "I": ("test_a_yearly_subscription_is_netted_and_earned_month_by_month",),
@@ -180,17 +180,30 @@ SHOWN: dict[str, tuple[str, ...]] = {
 
 
 @pytest.fixture(scope="module")
-def known() -> set[str]:
-    """The name of every test there is."""
+def known() -> dict[str, str]:
+    """The name of every test there is, and what it says of itself."""
     trees = (ast.parse(file.read_text()) for file in TESTS.rglob("test_*.py"))
     return {
-        node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node.name: ast.get_docstring(node) or ""
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
 
 @pytest.mark.parametrize("of", [INVARIANTS, BUGS, POSTINGS, SHOWN], ids=["invariants", "bugs", "postings", "shown"])
-def test_each_has_tests_that_exist(of: dict[int | str, tuple[str, ...]], known: set[str]) -> None:
-    assert {key: missing for key, names in of.items() if (missing := set(names) - known)} == {}
+def test_each_has_tests_that_exist(of: dict[int | str, tuple[str, ...]], known: dict[str, str]) -> None:
+    assert {key: missing for key, names in of.items() if (missing := set(names) - known.keys())} == {}
+
+
+def test_each_posting_is_named_by_its_letter(known: dict[str, str]) -> None:
+    """In the test's name, or in the first words that it says of itself."""
+    assert [
+        (letter, name)
+        for letter, names in POSTINGS.items()
+        for name in names
+        if letter.lower() not in name.split("_") and not known[name].startswith((f"{letter}:", f"Posting {letter}"))
+    ] == []
 
 
 def test_none_is_left_out() -> None:

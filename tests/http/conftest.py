@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
-import fasteners
 import httpx
 import pytest
 from litestar import Litestar
@@ -13,7 +12,7 @@ from litestar import Litestar
 from marketplace.core import users
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
-from tests.conftest import NOW, copy_template, fresh_database, named
+from tests.conftest import NOW, copy_template, fresh_database, named, once_in_run
 from tests.http import busy
 from tests.http.serving import BASE, api_key, make_client, running
 
@@ -62,11 +61,9 @@ async def anna(db: Database) -> users.User:
 @pytest.fixture(scope="session")
 def busy_template(maintenance_url: str, server_home: Path) -> str:
     """The name of a database with a busy market, made once per run."""
-    with fasteners.InterProcessLock(server_home / ".busy.lock"):
-        ready = server_home / ".busy.ready"
-        if not ready.exists():
+    with once_in_run(server_home, BUSY) as first:
+        if first:
             asyncio.run(_make_busy(maintenance_url, server_home))
-            ready.touch()
     return BUSY
 
 

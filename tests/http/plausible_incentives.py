@@ -46,6 +46,7 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_PROMOTION}/codes/{{code}}/void": _OPS,
     "GET /api/v1/merchants/{merchant_id}/rewards": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/merchants/{merchant_id}/rewards/grants": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
+    "GET /api/v1/merchants/{merchant_id}/vouchers": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/budgets": _STAFF,
     "GET /api/v1/budgets/{budget_id}": _STAFF,
     "GET /api/v1/incentive-changes": _STAFF,

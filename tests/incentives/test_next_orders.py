@@ -111,6 +111,27 @@ async def test_a_refund_takes_back_the_voucher_or_what_was_paid_for_it_and_frees
     await check(market, of, (0, 0, 0))
 
 
+async def test_what_is_earned_again_has_a_voucher_of_its_own_and_the_old_one_is_void(
+    market: Database, clock: FixedClock
+) -> None:
+    """100.00 in a week, a cent refunded, a cent traded again: that order does not use the first one."""
+    reward = Reward(amount=Once(threshold=10_000, amount_minor=1_000), form=NextOrderVoucher(valid_days=10))
+    _, of = await live(market, clock, terms(window=WEEK, reward=reward))
+    await settle(market, clock, paid_order(1, 1, day(4), 10_000))
+    await look(market)
+    await refund(market, 1, 1)
+    await look(market)
+    await check(market, of, (0, 0, 0))
+    await settle(market, clock, paid_order(1, 2, day(8), 1))
+    await look(market)
+    assert await states(market) == [("void", None), ("issued", None)]
+    await check(market, of, (1_000, 1_000, 0))
+    clock.move_to(datetime(2018, 9, 19, 12, tzinfo=UTC))
+    await look(market)
+    assert await states(market) == [("void", None), ("expired", None)]
+    await check(market, of, (0, 0, 0))
+
+
 async def test_a_voucher_whose_order_was_refunded_is_void(market: Database, clock: FixedClock) -> None:
     _, of = await live(market, clock, back(NextOrderVoucher(valid_days=20)))
     await settle(market, clock, paid_order(1, 1, day(4), 10_000))

@@ -10,6 +10,7 @@ from incentives.lifecycle import Move
 from incentives.rules.awards import (
     Credit,
     Discount,
+    EveryN,
     FeeReduction,
     Fixed,
     NextOrderVoucher,
@@ -57,16 +58,21 @@ def gives(form: Any) -> Reward:
 CUT = {"trigger": OrderPlaced(), "window": PerEvent(), "beneficiary": ToBuyer(), "reward": gives(Discount())}
 REBATE = {**CUT, "trigger": OrderSettled(), "reward": gives(Credit())}
 VOUCHER = NextOrderVoucher(valid_days=30)
+BOTH = ToBoth(buyer_reward=gives(Credit()))
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({**REBATE, "reward": gives(VOUCHER)}, ["/reward/form"]),
     ({"trigger": OrderPlaced(), "reward": gives(VOUCHER)}, ["/trigger"]),
+    ({"reward": Reward(amount=EveryN(every=5, amount_minor=1), form=VOUCHER)}, ["/reward/amount"]),
     ({"trigger": OrderPlaced(), "reward": gives(FeeReduction())}, ["/trigger"]),
     ({"reward": gives(FeeReduction()), "funding": (ByPlatform(), ByMerchant())}, ["/funding"]),
     ({**REBATE, "trigger": OrderPlaced()}, ["/trigger"]),
     ({"trigger": ListingPublished()}, ["/trigger"]),
     ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
-    ({"beneficiary": ToBoth(buyer_reward=gives(Credit()))}, ["/beneficiary"]),
+    ({"beneficiary": BOTH, "window": SinceOptIn(days=7)}, ["/window"]),
+    ({"beneficiary": BOTH, "window": PerEvent(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
+    ({"beneficiary": BOTH, "window": PerEvent(), "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
+    ({"beneficiary": ToBoth(buyer_reward=gives(VOUCHER)), "window": PerEvent()}, ["/beneficiary/buyer_reward/form"]),
     ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({**REBATE, "window": SinceOptIn(days=7)}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
@@ -86,7 +92,8 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 
 @pytest.mark.parametrize(
     "changes", [{}, CUT, REBATE, {"trigger": CustomEvent(name="visit")}, {"funding": (ByPlatform(), ByMerchant())},
-                {"trigger": OrderPlaced()}, {"reward": gives(VOUCHER)}, {"reward": gives(FeeReduction())},
+                {"beneficiary": BOTH, "window": PerEvent()}, {"trigger": OrderPlaced()},
+                {"reward": gives(VOUCHER)}, {"reward": gives(FeeReduction())},
                 {**CUT, "funding": (ByPayer(contract="brand"),)},
                 {**CUT, "funding": (ByMerchant(),), "qualify": Qualify(opt_in="from_opt_in")},
                 {"funding": (ByPayer(contract="brand"), ByMerchant())}]
@@ -94,7 +101,8 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:
     terms = m.terms(**changes)
     assert [*problems(terms), *not_payable(terms)] == []
-    assert [is_discount(terms), is_rebate(terms), is_reward(terms)].count(True) == 1
+    paid = [is_discount(terms), is_rebate(terms), is_reward(terms)].count(True)
+    assert paid == (2 if isinstance(terms.beneficiary, ToBoth) else 1)
 
 
 def test_whatever_is_not_refused_is_paid_by_something() -> None:

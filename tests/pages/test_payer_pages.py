@@ -53,7 +53,7 @@ async def test_a_payer_refuses_and_accepts_and_finance_books_the_money(fresh: Da
         assert "settled" in plain((await finance.get(of_finance)).text)
         statement = plain((await payer.get("/payer/statement?first=&last=")).text)
         assert "B-1" in statement
-        assert "+101.20" in statement, "100.00, 1 % of it and VAT on that"
+        assert "+101.19" in statement, "100.00, 1 % of it and VAT on that"
         assert "not ours" in (await payer.get("/payer/rejections")).text
     async with fresh.read(STAFF) as tx:
         assert await tx.scalar("SELECT accepted_by FROM billing.payer_claim") == "payer"
@@ -65,7 +65,7 @@ async def test_finance_sees_what_is_open_and_claims_the_rest(fresh: Database, tm
     async with browser_of(fresh, tmp_path, "finance") as finance:
         listed = (await finance.get("/finance/payers")).text
         assert Page(listed).faults == []
-        assert "101.20" in plain(listed)
+        assert "101.19" in plain(listed)
         page = f"/finance/payers/{claim.payer_id}"
         nothing = await send(finance, page, f"{page}/claims")
         assert nothing.status_code == 409
@@ -74,7 +74,7 @@ async def test_finance_sees_what_is_open_and_claims_the_rest(fresh: Database, tm
         assert re.findall(r">(\d+)</a></td>", html) == ["2", "1"]
         assert (await finance.get(f"{page}/claims/1")).status_code == 404
         rows = (await finance.get(f"{page}/claims.csv?unpaid=1")).text.splitlines()
-        assert rows[1].endswith("EUR,100.00,1.00,0.20,0.00,0.00,101.20")
+        assert rows[1].endswith("EUR,100.00,1.00,0.19,0.00,0.00,101.19")
         assert len(rows) == 3
         for path in ("", "/claims", f"/claims/{claim.claim_id}", "/statement", "/documents", "/rejections"):
             assert Page((await finance.get(page + path)).text).faults == [], path

@@ -16,7 +16,7 @@ from billing.periods import store
 from billing.periods.model import PeriodState
 from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import AppError, Conflict
-from marketplace.flows.books.close_period import close_period, soft_close
+from marketplace.flows.books.close_period import PeriodView, close_period, soft_close
 from marketplace.flows.books.post_journal import DecideJournal, ProposeJournal, approve_journal, propose_journal
 from marketplace.flows.runs.run_billing import reverse_run
 from tests.billing.locks import wait_until_blocked
@@ -101,7 +101,9 @@ async def test_no_role_posts_into_a_month_while_it_is_closed(market: Database, r
         with pytest.raises((DBAPIError, AppError)):
             await posting
     release.set()
-    seal = (await closing).seals[-1]
+    done = await closing
+    assert isinstance(done, PeriodView)
+    seal = done.seals[-1]
     found = await entries(market)
     assert seal.digest == digest_of([one for one in found if one.effective_on <= MAY_31], date(2018, 5, 1))
     assert [one.effective_on for one in found if one.source_id == 91] == [JUNE_1] * (len(found) - before)

@@ -47,6 +47,10 @@ class CampaignDetail(msgspec.Struct, frozen=True, kw_only=True):
     budgets: list[DailyBudget]
     events: list[CampaignEvent]
 
+    @property
+    def version(self) -> int:
+        return self.campaign.version
+
 
 async def add_placement(tx: Tx, new: Placement) -> None:
     """Raises Conflict for a name in use."""

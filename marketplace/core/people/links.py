@@ -229,8 +229,11 @@ async def _make_resets(tx: Tx, typed: str) -> None:
 async def reset_password(tx: Tx, token: str, password: str) -> str:
     """Set a new password by a link, end all sessions and all other resets; returns the login.
 
-    A second factor stays and is asked for at the next sign-in. Raises LinkOver, Invalid.
+    A second factor stays and is asked for at the next sign-in. Raises LinkOver, Invalid. The user is locked before the
+    link: else two links of one user, used at once, would each wait for the other.
     """
+    opened = _found(await tx.row(_opened("reset", token, tx.now)))
+    await tx.execute(select(app_user.c.user_id).where(app_user.c.user_id == opened.user_id).with_for_update())
     link = await _use(tx, "reset", token)
     login = str(await tx.scalar(select(app_user.c.login).where(app_user.c.user_id == link.user_id)))
     await set_password(tx, login, password)

@@ -94,6 +94,10 @@ class LeadDetail(msgspec.Struct, frozen=True, kw_only=True):
     lead: Lead
     duplicates: list[int]
 
+    @property
+    def version(self) -> int:
+        return self.lead.version
+
 
 class LeadHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a lead, its touches and stages, also of those that were merged into it."""

@@ -29,7 +29,7 @@ from marketplace.core.each import FIRST, each
 from marketplace.flows.promotions import grant_rewards_sql as sql
 from marketplace.flows.promotions import use_rewards_sql as used_sql
 from marketplace.flows.promotions.grant_rewards_sql import Settled
-from marketplace.flows.promotions.judge_orders import Desk, Plans
+from marketplace.flows.promotions.judge_orders import BuyersDesk, Desk, Plans
 from marketplace.flows.promotions.reach_targets import Touched, reach_targets
 from marketplace.flows.promotions.use_rewards import use_rewards
 
@@ -89,22 +89,28 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
             page = msgspec.structs.replace(page, orders=await sql.with_earlier(tx, row.merchant_id, page.orders))
     else:
         page = sql.Page(orders=[], upto_no=None)
-    touched = await _contributions(tx, desk, page.orders)
-    await reach_targets(tx, desk, touched)
+    buyers = await _buyers_of(tx, desk, page.orders)
+    await reach_targets(tx, desk, await _contributions(tx, desk, page.orders))
     await use_rewards(tx, desk, page.orders)
-    await _rebates(tx, desk, page.orders)
+    if buyers is not None:
+        await reach_targets(tx, buyers, await _contributions(tx, buyers, page.orders))
     await sql.advance(tx, row.merchant_id, page.upto_no)
     return True
 
 
-async def _rebates(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> None:
-    """What the buyers of the orders get by them, in the house's books, which are held after the merchant's."""
+async def _buyers_of(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> BuyersDesk | None:
+    """The buyers of the orders, who get something by them in the house's books, which are held from now on: after the
+    merchant's, before any cap or budget. None where nobody does."""
     buyers = desk.for_buyers()
     if not orders or not await buyers.concerns_anybody(tx):
-        return
+        return None
+    await _hold_buyers(tx, desk, [order.buyer_id for order in orders])
+    return buyers
+
+
+async def _hold_buyers(tx: Tx, desk: Desk, buyer_ids: Sequence[int]) -> None:
     await ledger.lock_books(tx, desk.merchant.house_merchant_id)
-    await grants.hold_parties(tx, buyers.role, [order.buyer_id for order in orders])
-    await reach_targets(tx, buyers, await _contributions(tx, buyers, orders))
+    await grants.hold_parties(tx, "buyer", buyer_ids)
 
 
 async def _take_owed(plans: Plans, tx: Tx, row: Any) -> bool:
@@ -123,10 +129,10 @@ async def _expire(plans: Plans, tx: Tx, row: Any) -> bool:
     """Take back the vouchers that nobody has used in time, and never give them again: breakage, to whoever bore it."""
     desk = await desk_of(tx, plans, row.merchant_id)
     over = await used_sql.expired_of(tx, row.merchant_id, LINES_PER_COMMIT)
-    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over})
+    windows = sorted({(row.merchant_id, one.promotion_id, one.span) for one in over if not one.replaced})
     await reach_targets(tx, desk, await _untouched(tx, desk, windows, void=True))
     for one in over:
-        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "expired")
+        await vouchers.end(tx, desk.role, row.merchant_id, one.voucher_id, "void" if one.replaced else "expired")
     return bool(over)
 
 
@@ -141,18 +147,17 @@ async def _untouched(tx: Tx, desk: Desk, windows: Sequence[Window], *, void: boo
 async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void: bool) -> bool:
     """Decide windows in which nothing has happened, the merchant's and its buyers'; whether anything was granted or
     taken back."""
-    done = False
+    found = []
     for side in (desk, desk.for_buyers()):
         windows = await sql.windows_in(
             tx, side.role, desk.merchant.merchant_id, promotion_ids, LINES_PER_COMMIT, unvested=void
         )
-        if not windows:
-            continue
-        if side.role == "buyer":
-            await ledger.lock_books(tx, desk.merchant.house_merchant_id)
-            await grants.hold_parties(tx, side.role, [party_id for party_id, _, _ in windows])
-        done |= await reach_targets(tx, side, await _untouched(tx, side, windows, void=void))
-    return done
+        if windows and side.role == "buyer":
+            await _hold_buyers(tx, desk, [party_id for party_id, _, _ in windows])
+        found.append((side, windows))
+    return any(
+        [await reach_targets(tx, side, await _untouched(tx, side, windows, void=void)) for side, windows in found]
+    )
 
 
 async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:

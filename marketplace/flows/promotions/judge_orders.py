@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from incentives.experiments.model import HELD_OUT, TREATED
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
@@ -59,7 +61,13 @@ class Desk:
             joined_at={(promotion_id, "merchant", who): joined for promotion_id, joined in self._joined.items()},
             holdout=self._holdout(event, at),
         )
-        return evaluate(self._indexes[keys], event, facts, at)
+        return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
+
+    def _own(self, verdict: Verdict) -> Verdict:
+        """What of a verdict is decided here: another desk has the other beneficiary's."""
+        if all(effect.role == self.role for effect in verdict.effects):
+            return verdict
+        return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
 
     def _holdout(self, event: Event, at: datetime) -> Holdout | None:
         """Who is held out of all promotions for orders; what a merchant was promised by name, such as for bringing
@@ -141,12 +149,12 @@ class Desk:
         return chosen
 
     def side(self, plan: Plan, buyer_id: int | None) -> PlanSide:
-        """The merchant's side of a plan, in the arm that its experiment has drawn for it."""
+        """Its party's side of a plan, in the arm that the experiment has drawn for it."""
         experiment, arm = plan.terms.experiment, None
         if experiment is not None:
             arm = arm_of(experiment, str(self._units(buyer_id)[experiment.unit]))
         sides = next(iter(plan.sides.values())) if arm is None else plan.sides[arm.name]
-        return sides[0]
+        return next(side for side in sides if side.side.role == self.role)
 
 
 class BuyersDesk(Desk):

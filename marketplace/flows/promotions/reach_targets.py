@@ -17,6 +17,7 @@ from incentives.promotions.budgets import ask_for
 from incentives.rules import target as rules
 from incentives.rules.events import Used
 from incentives.rules.index import Plan
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.payers.fund_promotions import contracts_of
@@ -52,6 +53,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     windows.
     """
 
+    role: Role
     plan: Plan
     progress: Progress
     change_minor: int
@@ -86,7 +88,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         """Of the next grant's reservation, or the next promise's."""
         window = self.progress
         number = f"p{window.promises + 1}" if self.is_promised else window.grants + 1
-        return f"{window.party_id}:{window.promotion_id}:{window.span}:{number}"
+        who = f"b{window.party_id}" if self.role == "buyer" else window.party_id
+        return f"{who}:{window.promotion_id}:{window.span}:{number}"
 
 
 async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -> bool:
@@ -163,6 +166,7 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
         promise = 0
     has_minor = before.granted_minor + change + promise
     return Step(
+        role=desk.role,
         plan=plan,
         progress=msgspec.structs.replace(
             before,

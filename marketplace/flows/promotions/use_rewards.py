@@ -79,12 +79,12 @@ async def _use_voucher(tx: Tx, desk: Desk, order: Settled, at: datetime) -> None
         window: Window = (found.merchant_id, found.promotion_id, found.span)
         if found.span == order.event_id:
             continue
-        left = await _pending(tx, window)
+        left = await _pending(tx, window, found.issued_at)
         if left <= 0:  # what it was earned with was refunded
             await vouchers.end(tx, "merchant", found.merchant_id, found.voucher_id, "void")
             continue
         await vouchers.use(tx, "merchant", found.merchant_id, found.voucher_id, order.event_id, at=at)
-        await _move(tx, desk, window, order, left)
+        await _move(tx, desk, window, order, min(left, found.amount_minor))
         return
 
 
@@ -112,8 +112,10 @@ async def _give_back(tx: Tx, desk: Desk, order: Settled, charged_minor: int) -> 
             await _move(tx, desk, window, order, kept - row.minor)
 
 
-async def _pending(tx: Tx, window: Window) -> int:
-    return sum(one.amount_minor for one in await grants.grants_in(tx, "merchant", window) if _waits(one))
+async def _pending(tx: Tx, window: Window, vested_at: datetime) -> int:
+    """What waits of a window since then."""
+    granted = await grants.grants_in(tx, "merchant", window)
+    return sum(one.amount_minor for one in granted if _waits(one) and one.vests_at == vested_at)
 
 
 def _waits(grant: Grant) -> bool:

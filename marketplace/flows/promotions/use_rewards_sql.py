@@ -36,7 +36,8 @@ async def open_vouchers(tx: Tx, merchant_id: int, currency: str, at: datetime, a
     """Vouchers that an order of that amount, settled then, may use, those first that expire first."""
     return await tx.rows(
         """
-        SELECT v.merchant_id, v.voucher_id, v.promotion_id, g.span FROM incentives.merchant_voucher v
+        SELECT v.merchant_id, v.voucher_id, v.promotion_id, v.amount_minor, v.issued_at, g.span
+        FROM incentives.merchant_voucher v
         JOIN incentives.merchant_grant g ON g.merchant_id = v.merchant_id AND g.grant_id = v.grant_id
         WHERE v.merchant_id = :merchant AND v.state = 'issued' AND v.currency = :currency
           AND v.issued_at < :at AND v.expires_at > :at AND v.minimum_minor <= :amount
@@ -107,10 +108,16 @@ async def merchants_expiring(tx: Tx, now: datetime, after: int, limit: int) -> S
 
 
 async def expired_of(tx: Tx, merchant_id: int, limit: int) -> Sequence[Any]:
-    """A merchant's vouchers that have expired, with their windows."""
+    """A merchant's vouchers that have expired, with their windows; replaced: by another of the same window, which was
+    earned again after a refund and has its money."""
     return await tx.rows(
         """
-        SELECT v.voucher_id, v.promotion_id, g.span FROM incentives.merchant_voucher v
+        SELECT v.voucher_id, v.promotion_id, g.span,
+               EXISTS (SELECT FROM incentives.merchant_voucher w
+                       JOIN incentives.merchant_grant h ON h.merchant_id = w.merchant_id AND h.grant_id = w.grant_id
+                       WHERE w.merchant_id = v.merchant_id AND w.promotion_id = v.promotion_id AND h.span = g.span
+                         AND w.state = 'issued' AND w.expires_at > :now) AS replaced
+        FROM incentives.merchant_voucher v
         JOIN incentives.merchant_grant g ON g.merchant_id = v.merchant_id AND g.grant_id = v.grant_id
         WHERE v.merchant_id = :merchant AND v.state = 'issued' AND v.expires_at <= :now
         ORDER BY v.expires_at, v.voucher_id LIMIT :limit

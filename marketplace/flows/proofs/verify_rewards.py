@@ -67,6 +67,20 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            WHERE coalesce(p.granted_minor, -1) <> coalesce(g.granted, 0)""",
     ),
     (
+        "vouchers-are-used-once",
+        "a merchant's voucher that was used was paid with the order that it says, and one order uses no other",
+        """SELECT v.merchant_id, v.voucher_id, v.used_for, sum(p.amount_minor), count(DISTINCT v.grant_id)
+           FROM incentives.merchant_voucher v
+           JOIN incentives.merchant_grant g ON g.merchant_id = v.merchant_id AND g.grant_id = v.grant_id
+           LEFT JOIN incentives.merchant_grant p ON p.merchant_id = g.merchant_id AND p.promotion_id = g.promotion_id
+            AND p.span = g.span AND p.event_id = v.used_for AND p.state = 'paid'
+           WHERE v.state = 'used'
+           GROUP BY v.merchant_id, v.voucher_id, v.used_for HAVING coalesce(sum(p.amount_minor), 0) <= 0
+           UNION ALL
+           SELECT merchant_id, min(voucher_id), used_for, NULL, count(*) FROM incentives.merchant_voucher
+           WHERE state = 'used' GROUP BY merchant_id, used_for HAVING count(*) > 1""",
+    ),
+    (
         "budgets-are-reservations",
         "what is reserved and spent of a budget is what its reservations say",
         """SELECT budget_id, period_from, sum(reserved), sum(spent)
