@@ -100,6 +100,13 @@ merchant_order = merchant_table(
         "completes_at",
         postgresql_where=text("state IN ('fulfilling', 'partly_delivered') AND completes_at IS NOT NULL"),
     ),
+    Index(
+        "ix_merchant_order_open",
+        "merchant_id",
+        "state",
+        postgresql_include=["entity_id", "currency", "goods_minor"],
+        postgresql_where=text("state IN ('placed', 'paid', 'accepted', 'fulfilling', 'partly_delivered')"),
+    ),
     Index(None, "buyer_id", "purchase_id"),
     Index(
         "ix_merchant_order_delivered", "merchant_id", "delivered_on", postgresql_where=text("delivered_on IS NOT NULL")

@@ -41,6 +41,7 @@ from marketplace.flows.payments.send_payment_commands import send_commands
 from marketplace.flows.payouts import pay_merchants
 from marketplace.flows.payouts.pay_due import pay_due
 from marketplace.flows.payouts.set_payout_terms import release_reserves
+from marketplace.flows.people.notify_people import notify
 from marketplace.flows.people.send_mails import send_mails
 from marketplace.flows.products import bill_services, dun_merchants, run_charges, run_subscriptions, sell_hardware
 from marketplace.flows.promotions import advance_incentives, grant_rewards
@@ -68,13 +69,13 @@ log = structlog.get_logger(__name__)
 
 async def _tell(tx: Tx, events: Sequence[Event]) -> None:
     for event in events:
-        ids = {"event_id": event.event_id, "merchant_id": event.merchant_id}
-        log.info("event", topic=event.topic, payload=event.payload, **ids)
+        log.info("event", **msgspec.structs.asdict(event))
     await deliveries.fan_out(tx, events)
+    await notify(tx, events)
 
 
 DELIVERIES: Mapping[str, Delivery] = dict.fromkeys(TOPICS, _tell)
-"""What becomes of each topic of the outbox: a line in the log, and webhooks to those who want it."""
+"""What becomes of each topic of the outbox: a line in the log, webhooks to those who want it, and notices to people."""
 
 BATCHES: Mapping[str, work.Handle] = settle_orders.HANDLERS | run_billing_buckets.HANDLERS
 """How an item of each kind of batch is done."""

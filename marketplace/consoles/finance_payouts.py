@@ -70,6 +70,17 @@ async def payouts(
     return await show_payouts(request, db, now if now in STATES else "", after)
 
 
+@get("/payouts/owed")
+async def owed(
+    request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
+) -> Response[str]:
+    """Who was owed money when the last period closed and gets none, and why."""
+    key = decode_cursor(after, tuple[int, str])
+    async with db.read(STAFF) as tx:
+        page = await payouts_queries.owed_page(tx, key)
+    return send(request, "finance/owed.html", page, "payouts", cursor=encode_cursor(page.older) if page.older else None)
+
+
 @get("/payouts.csv")
 async def payouts_file(request: ActorRequest, db: NamedDependency[Database], now: FromQuery[str] = "") -> Response[str]:
     """All payouts of the list, as a file."""
@@ -283,6 +294,7 @@ def _terms(merchant_id: int, typed: Mapping[str, str]) -> ProposeTerms:
 PAGES = [
     payouts,
     payouts_file,
+    owed,
     make_file,
     set_debtor,
     payout_file,

@@ -120,8 +120,8 @@ class Frame(msgspec.Struct, frozen=True):
     done: the sentence about what was just done, "" for none. refused: why a form was not taken.
     form_key: of this page's forms, see `deeds`. viewing: the name of the merchant as whom one of the house looks at
     these pages, None where nobody does.
-    may_view: whether this person may do so with the merchant whose books are shown. switches: whether to offer the
-    demonstration's other people.
+    may_view: whether this person may do so with the merchant whose books are shown. told: whether there are
+    notices for this person. switches: whether to offer the demonstration's other people.
     """
 
     console: str
@@ -137,6 +137,7 @@ class Frame(msgspec.Struct, frozen=True):
     form_key: str
     viewing: str | None
     may_view: bool
+    told: bool
     switches: bool
 
 
@@ -186,6 +187,7 @@ def send(
         form_key=secrets.token_urlsafe(12),
         viewing=actor.viewing_name if actor.viewing else None,
         may_view=foreign and of_merchant and bool(actor.roles & STAFF),
+        told=bool(actor.roles & (MERCHANT_BOOKS | STAFF)) and not actor.viewing,
         switches=actor.login in DEMONSTRATION_LOGINS and not actor.viewing,
     )
     content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)

@@ -25,8 +25,6 @@ _NEWEST, _LONGEST = Sort("entered", falling=True), Sort("since", falling=False)
 _WINDOW_MAX = 3_650
 _ID_MAX = 2**63 - 1
 InState = Annotated[str | None, QueryParameter(name="state")]
-From = Annotated[str | None, QueryParameter(name="from")]
-To = Annotated[str | None, QueryParameter(name="to")]
 
 
 def _day(said: str | None, name: str) -> date | None:
@@ -47,8 +45,8 @@ async def funnel_board(
     db: NamedDependency[Database],
     model: FromQuery[Model] = Model.PLATFORM,
     channel: FromQuery[str | None] = None,
-    from_on: From = None,
-    to_on: To = None,
+    from_on: FromQuery[str | None] = None,
+    to_on: FromQuery[str | None] = None,
     window: FromQuery[str | None] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
@@ -56,13 +54,13 @@ async def funnel_board(
     asked = ShowFunnel(
         model=model,
         channel=channel or None,
-        from_on=_day(from_on, "from"),
-        to_on=_day(to_on, "to"),
+        from_on=_day(from_on, "from_on"),
+        to_on=_day(to_on, "to_on"),
         window_days=_number(window, "window", _WINDOW_MAX),
     )
     async with db.read(STAFF) as tx:
         page = await leads_queries.funnel_page(tx, asked, decode_cursor(before, tuple[date, int]))
-    wanted = {"model": model.value, "channel": channel, "from": from_on, "to": to_on, "window": window}
+    wanted = {"model": model.value, "channel": channel, "from_on": from_on, "to_on": to_on, "window": window}
     return send(
         request, "ops/funnel.html", page, "funnel",
         figure=drawn(page, speech(request.user.locale)), models=list(Model),

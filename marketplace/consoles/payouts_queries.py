@@ -12,7 +12,7 @@ from billing.payout_terms import store as terms_store
 from billing.payout_terms.dues import store as dues_store
 from billing.payout_terms.model import Due, Hold, Reserve, Terms
 from billing.payouts import store as owing
-from billing.payouts.store import OwedPayout
+from billing.payouts.store import BalanceKey, OwedPayout
 from billing.runs import store as runs
 from billing.runs.model import Payout
 from marketplace.consoles.books_queries import Merchant, get_merchant
@@ -31,20 +31,24 @@ PayoutKey = tuple[date, int, int]
 
 
 class PayoutsPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Payouts of all merchants in one state or any, the newest first, and the newest files for the bank.
-
-    waiting: who should be getting money and is not, the first of them.
-    """
+    """Payouts of all merchants in one state or any, the newest first, and the newest files for the bank."""
 
     state: str
     payouts: Sequence[Payout]
     names: dict[int, str]
     older: PayoutKey | None
     files: Sequence[PayoutFile]
-    waiting: Sequence[OwedPayout]
     debtors: Sequence[DebtorAccount]
     entities: Sequence[Entity]
     today: date
+
+
+class OwedPage(msgspec.Struct, frozen=True):
+    """Who should be getting money and is not, by merchant."""
+
+    waiting: Sequence[OwedPayout]
+    names: dict[int, str]
+    older: BalanceKey | None
 
 
 class FilePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,18 +87,23 @@ class TermsPage(msgspec.Struct, frozen=True, kw_only=True):
 async def payouts_page(tx: Tx, state: str, after: PayoutKey | None) -> PayoutsPage:
     rows = await runs.list_payouts(tx, state=state or None, limit=LISTED_MAX + 1, after=after)
     shown, older = cut(rows, LISTED_MAX, lambda row: (row.instructed_on, row.merchant_id, row.payout_id))
-    waiting = await owing.list_owed(tx, limit=FILES_SHOWN)
     return PayoutsPage(
         state=state,
         payouts=shown,
-        names=await names_of(tx, [*(row.merchant_id for row in shown), *(row.merchant_id for row in waiting)]),
+        names=await names_of(tx, (row.merchant_id for row in shown)),
         older=older,
         files=await files.list_files(tx, limit=FILES_SHOWN),
-        waiting=waiting,
         debtors=await files.list_debtors(tx),
         entities=await list_entities(tx),
         today=tx.now.date(),
     )
+
+
+async def owed_page(tx: Tx, after: BalanceKey | None) -> OwedPage:
+    """Goes over all balances, so it is a page of its own."""
+    rows = await owing.list_owed(tx, limit=LISTED_MAX + 1, after=after)
+    shown, older = cut(rows, LISTED_MAX, lambda row: (row.merchant_id, row.currency))
+    return OwedPage(shown, await names_of(tx, (row.merchant_id for row in shown)), older)
 
 
 async def file_page(tx: Tx, file_id: int) -> FilePage:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, text
 
 from marketplace.core.db import Tx
-from marketplace.core.people.tables import access_link, half_sign_in, mail, oidc_attempt
+from marketplace.core.people.tables import access_link, half_sign_in, mail, notice, oidc_attempt
 from marketplace.core.tables import idempotency_key, outbox, request_window, session, sign_in_attempt
 from marketplace.core.webhooks.tables import webhook_delivery
 
@@ -26,6 +26,7 @@ KEPT_LINKS = timedelta(days=30)
 """After their time; their mails go with them."""
 
 KEPT_MAILS = timedelta(days=90)
+KEPT_NOTICES = timedelta(days=90)
 KEPT_JOB_LOG = timedelta(days=30)
 
 KEPT_AD_IMPRESSIONS = timedelta(days=92)
@@ -54,6 +55,7 @@ async def clean_up(tx: Tx) -> dict[str, int]:
         "oidc_attempts": delete(oidc_attempt).where(oidc_attempt.c.expires_at < tx.now),
         "access_links": delete(access_link).where(access_link.c.expires_at < tx.now - KEPT_LINKS),
         "mails": delete(mail).where(mail.c.created_at < tx.now - KEPT_MAILS),
+        "notices": delete(notice).where(notice.c.made_at < tx.now - KEPT_NOTICES),
         "events": delete(outbox).where(outbox.c.dispatched_at < tx.now - KEPT_DISPATCHED_EVENTS),
     }
     removed = {noun: (await tx.execute(statement)).rowcount for noun, statement in removals.items()}

@@ -37,7 +37,12 @@ order_day = merchant_table(
     Column("currency", Text, primary_key=True),
     Column("entity_id", Integer, nullable=False),
     *_counts(),
-    Index(None, "day"),
+    Index(
+        "ix_order_day_placed",
+        "day",
+        "merchant_id",
+        postgresql_include=["entity_id", "currency", "placed", "placed_goods_minor", "placed_completed"],
+    ),
     schema="metrics",
 )
 """A merchant's orders of a day, in its market's zone: made anew from the orders whenever one of them has changed."""

@@ -1,9 +1,11 @@
 """Tax documents of a market at work, one of them void; and files that came from the bank."""
 
 import base64
+from typing import Any
 
 import httpx
 
+from tests.builders import HOUSE
 from tests.http import plausible_bank_files
 from tests.http.market import ALPHA, BETA, done
 
@@ -17,11 +19,17 @@ async def bring_bank_files(controller: httpx.AsyncClient) -> None:
 
 
 async def tell_billing_details(clerk: httpx.AsyncClient) -> None:
-    """Both have details, and sell their goods to the platform, which writes the invoices for it."""
+    """Both have details, and sell their goods to the platform, which writes the invoices for it; it has its own."""
     details = {"name": "Lamps", "address": "1 Main Street", "country": "FR", "self_billed": ["goods"]}
+    own = {"name": "The house", "address": "2 Main Street", "country": "FR"}
+    assert (await _tell(clerk, HOUSE, own)).status_code == 200
     for merchant_id in (ALPHA, BETA):
-        path = f"/api/v1/merchants/{merchant_id}/billing-details"
-        assert (await clerk.put(path, json=details, headers={"If-Match": '"0"'})).status_code == 200
+        assert (await _tell(clerk, merchant_id, details)).status_code == 200
+
+
+async def _tell(clerk: httpx.AsyncClient, merchant_id: int, details: dict[str, Any]) -> httpx.Response:
+    path = f"/api/v1/merchants/{merchant_id}/billing-details"
+    return await clerk.put(path, json=details, headers={"If-Match": '"0"'})
 
 
 async def void_documents(clerk: httpx.AsyncClient, controller: httpx.AsyncClient, run_id: int) -> None:

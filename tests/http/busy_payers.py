@@ -20,7 +20,9 @@ TERMS: dict[str, Any] = {
 
 async def add_payer(db: Database, controller: httpx.AsyncClient) -> None:
     """Over HTTP where the API can."""
-    payer = (await _done(controller, "/payers", {"name": TERMS["payer"], "kind": "insurer"}))["payer_id"]
+    payer = (await _done(controller, "/payers", {"name": TERMS["payer"], "kind": "insurer", "country": "FR"}))[
+        "payer_id"
+    ]
     others = [{**TERMS, "name": name} for name in ("charges of more", "charges of others")]
     await _done(controller, "/payer-contracts", {"payer_contract": [TERMS, *others]})
     await db.write(WORKER, "test", _bear)

@@ -18,7 +18,7 @@ DENIED = "42501"
 
 SECRETS = (
     "core.access_link", "core.half_sign_in", "core.identity", "core.link_token", "core.mail", "core.oidc_attempt",
-    "core.recovery_code", "core.second_factor",
+    "core.notice", "core.notice_reader", "core.recovery_code", "core.second_factor",
     "core.api_key", "core.app_user", "core.audit", "core.idempotency_key", "core.policy", "core.request_window",
     "core.session", "core.webhook_delivery", "core.webhook_endpoint", "core.outbox", "billing.inbox_event",
     "billing.payment_command", "billing.processor_line", "billing.debtor_account", "billing.payout_file",

@@ -5,8 +5,13 @@ from typing import Any
 from billing.matching.model import Book, ItemKind, Stage
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match
+from marketplace.flows.products.sell_own import SellOwn, return_own, sell_own
+from marketplace.flows.products.stock_hardware import AddItem, ReceiveUnits, add_item, receive_units
+from supply.products.hardware import store as hardware
+from supply.products.own_sales.store import OwnSale
 from tests.ads.market import MERCHANT, add_ad_market, prepay
 from tests.billing.market import check_books
+from tests.builders import ENTITY
 from tests.matching.items import add_items, ours, theirs
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, open_items
 from tests.payers import market as payers
@@ -129,4 +134,32 @@ async def test_a_residue_that_the_rules_explain_is_booked(db: Database) -> None:
     async with db.read(WORKER) as tx:
         booked: Any = await tx.row("SELECT accounts, amounts FROM billing.entry WHERE kind = 'match_residue'")
     assert (booked.accounts, booked.amounts) == ([1010, 5100], [-300, 300])
+    await check_books(db)
+
+
+async def test_what_the_platform_sells_itself_is_expected_at_the_processor(db: Database) -> None:
+    """The sale's price with VAT, under the payment's reference; and with the other sign when it came back."""
+
+    async def sold(tx: Tx) -> OwnSale:
+        await add_merchants(tx)
+        await name_accounts(tx)
+        add = AddItem(sku="kettle", name="Kettle", currency="EUR", price_minor=8_000, warranty_months=0)
+        item, provider = await add_item(tx, add), await hardware.add_provider(tx, "Kettlemaker")
+        bought = ReceiveUnits(
+            item_id=item.item_id, provider_id=provider.provider_id, serials=("K-1",), cost_minor=5_500, entity_id=ENTITY
+        )
+        await receive_units(tx, bought)
+        sale = SellOwn(
+            serials=("K-1",), buyer="Ada", net_minor=8_000, vat_ppm=200_000, processor="card", receipt_ref="pay-7",
+            entity_id=ENTITY,
+        )  # fmt: skip
+        return await sell_own(tx, sale)
+
+    sale = await db.write(WORKER, "fay", sold)
+    await matched(db)
+    [item] = await open_items(db, kind=ItemKind.OWN_SALE)
+    assert (item.book, item.amount_minor, item.reference) == (Book.PROCESSOR, 9_600, "PAY-7")
+    await db.write(WORKER, "fay", return_own, sale.sale_id, "changed mind")
+    await matched(db)
+    assert [one.amount_minor for one in await open_items(db, kind=ItemKind.OWN_SALE)] == [9_600, -9_600]
     await check_books(db)

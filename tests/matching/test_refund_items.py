@@ -12,10 +12,12 @@ from marketplace.flows.refunds.cancel_refund import cancel_refund
 from marketplace.flows.refunds.pay_refund import RefundKey, refund_to_credit, retry_refund
 from tests.billing.market import check_books
 from tests.builders import ENTITY
+from tests.matching.items import add_items, theirs
 from tests.matching.market import groups, matched, name_accounts, open_items, tomorrow
 from tests.matching.test_by_hand import live_breaks
 from tests.orders.paid import Paid, balances, market, of, refund, says
 from tests.orders.test_refund_fees import settled_by_processor
+from tests.periods.test_close_matched import found
 
 BACK = """id,kind,reference,dispute,gross,fee,net,currency,at
 mv_back,refund,1-{refund},,-120.00,0.00,-120.00,EUR,2018-09-03T13:00:00+00:00
@@ -52,6 +54,25 @@ async def test_what_failed_at_the_processor_is_not_expected_there(db: Database) 
     assert 1020 not in await balances(db)  # captured, and given back
     await says(db, done, ok=False, after=24 * 60 + 2)
     assert await expected(db) == []
+    await check_books(db)
+
+
+async def test_what_was_matched_and_bounces_is_expected_back(db: Database) -> None:
+    """The file had the refund; then it came back: the processor owes it, and clearing says so."""
+    await sold(db)
+    await settled_by_processor(db)
+    done = await refund(db)
+    await import_processor_file(db, "fay", "card", BACK.format(refund=done.refund_id).encode())
+    await says(db, done, ok=True, after=1)
+    await matched(db)
+    assert await open_items(db, kind=ItemKind.REFUND) == []
+    await says(db, done, ok=False, after=2)
+    [bounced] = await expected(db)
+    assert (bounced.amount_minor, bounced.booked, bounced.part) == (12_000, True, 1)
+    assert (await matched(db)).found["listed"] == 0
+    assert "clearing-is-items" not in await found(db, "2018-09")
+    await add_items(db, [theirs(12_000, bounced.reference)])
+    assert (await matched(db)).found["exact"] == 1
     await check_books(db)
 
 

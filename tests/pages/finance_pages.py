@@ -26,6 +26,7 @@ _MONEY = (
     *(
         "GET /payouts",
         "GET /payouts.csv",
+        "GET /payouts/owed",
         "POST /payout-files",
         "GET /payout-files/{file_id}",
         "POST /payout-files/{file_id}/{deed}",

@@ -21,6 +21,7 @@ TEAM = (
     "POST /{user_id}/remove",
     "POST /{user_id}/return",
 )
+TOLD = STAFF_ROLES | {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
 PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "GET /sign-in/code": None,
     "POST /sign-in/code": None,
@@ -40,6 +41,7 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     **{deed.replace(" ", " /ops/people"): {UserRole.ADMIN} for deed in TEAM},
     "POST /books/{merchant_id}/view-as": set(STAFF_ROLES),
     "POST /view-as/end": set(UserRole),
+    **dict.fromkeys(("GET /notices", "POST /notices/seen", "POST /notices/mails"), TOLD),
     "GET /audit": set(STAFF_ROLES),
     "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/files/{file_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),

@@ -82,13 +82,13 @@ async def test_the_funnel_by_stage_cohort_and_channel(market: Database, sign_in:
 
 async def test_the_funnel_narrowed_by_its_address(sign_in: SignIn) -> None:
     ops = await sign_in("ops")
-    asked = {"model": "platform", "channel": "offline", "from": "2018-07-02", "to": "2018-08-01", "window": "7"}
+    asked = {"model": "platform", "channel": "offline", "from_on": "2018-07-02", "to_on": "2018-08-01", "window": "7"}
     words = plain((await ops.get("/ops/funnel", params=asked)).text)
     assert "Lead at most 14 days 15 5 33.3% –" in words
     assert "not all have had their time yet" not in words.split("Stage by stage")[1].split("By the month")[0]
-    empty = {"model": "tool", "channel": "", "from": "", "to": "", "window": ""}
+    empty = {"model": "tool", "channel": "", "from_on": "", "to_on": "", "window": ""}
     assert (await ops.get("/ops/funnel", params=empty)).status_code == 200
-    for wrong in ({"channel": "nowhere"}, {"model": "none"}, {"from": "2018-09-01", "to": "2018-08-01"}):
+    for wrong in ({"channel": "nowhere"}, {"model": "none"}, {"from_on": "2018-09-01", "to_on": "2018-08-01"}):
         assert (await ops.get("/ops/funnel", params=wrong)).status_code in {400, 422}
 
 

@@ -23,9 +23,11 @@ async def fresh(maintenance_url: str) -> AsyncIterator[Database]:
 
 
 async def test_a_file_goes_to_the_bank_and_the_bank_says_what_became_of_it(fresh: Database, tmp_path: Path) -> None:
+    page = "/finance/payouts"
+    async with browser_of(fresh, tmp_path, "finance") as finance:
+        assert "held 2,362.77" in plain((await finance.get(f"{page}/owed")).text), "nobody has said where to"
     await add_accounts(fresh)
     await fresh.write(WORKER, "test", two_people)
-    page = "/finance/payouts"
     async with browser_of(fresh, tmp_path, "finance") as maker, browser_of(fresh, tmp_path, "admin") as checker:
         late = await send(maker, page, "/finance/payout-files", pay_on="2018-01-01")
         assert late.status_code == 422

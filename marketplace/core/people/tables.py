@@ -8,6 +8,7 @@ from marketplace.core.tables import (
     ARRAY,
     JSONB,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -100,6 +101,32 @@ mail = local_table(
     Index("ix_mail_waiting", "not_before", postgresql_where=text("sent_at IS NULL")),
     schema="core",
 )
+
+notice = local_table(
+    "notice",
+    Column("notice_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("audience", Text, nullable=False),
+    Column("merchant_id", BigInteger),
+    Column("kind", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    CheckConstraint("(audience = 'merchant') = (merchant_id IS NOT NULL)", name="merchant"),
+    Index(None, "merchant_id", "notice_id"),
+    Index(None, "audience", "notice_id"),
+    Index(None, "made_at"),
+    schema="core",
+)
+"""What people are told of in the console: those of one merchant, or of the house's ops or finance."""
+
+notice_reader = local_table(
+    "notice_reader",
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("seen_id", BigInteger, nullable=False, server_default="0"),
+    Column("by_mail", Boolean, nullable=False, server_default="true"),
+    ForeignKeyConstraint(["user_id"], [_OF_USER], ondelete="CASCADE"),
+    schema="core",
+)
+"""How far somebody has read its notices, and whether it wants them by mail, too; without a row it does."""
 
 identity = local_table(
     "identity",

@@ -114,6 +114,20 @@ JOIN billing.match_account a
   ON a.processor_id = p.processor_id AND a.entity_id = h.entity_id AND a.book = 'processor'
 WHERE (p.at AT TIME ZONE e.zone)::date >= a.from_on"""
 
+# What was matched as given back and bounced since: the processor owes it again, as the second part of the same attempt.
+_BOUNCED = f"""
+SELECT 'processor', 'ours', '{ItemKind.REFUND}', p.merchant_id, p.transfer_id, 1, i.entity_id, p.processor_id,
+       p.currency, p.amount_minor, NULL::bigint, i.reference, '', i.keys, '', '', '',
+       (coalesce(p.said_at, p.due_at) AT TIME ZONE e.zone)::date, a.calendar, a.lag_days, i.sort_key || '-back', true
+FROM billing.refund_payment p
+JOIN billing.match_item i
+  ON i.kind = '{ItemKind.REFUND}' AND i.part = 0 AND i.owner_id = p.merchant_id AND i.source_id = p.transfer_id
+ AND i.group_id IS NOT NULL AND i.booked
+JOIN billing.entity e ON e.entity_id = i.entity_id
+JOIN billing.match_account a
+  ON a.processor_id = p.processor_id AND a.entity_id = i.entity_id AND a.book = 'processor'
+WHERE p.way = 'card' AND p.state NOT IN {_GIVEN_BACK}"""
+
 # Money that came for nothing, on its way back: no refund of an order.
 _RETURNS = f"""
 SELECT 'processor', 'ours', '{ItemKind.REFUND}', c.merchant_id, c.command_id, 0, a.entity_id, c.processor_id,
@@ -278,7 +292,7 @@ JOIN LATERAL (SELECT sum(l.amount)::bigint AS minor FROM unnest(b.accounts, b.am
 WHERE b.kind IN ('journal_posted', 'exchange_sold', 'exchange_bought') AND b.effective_on >= a.from_on"""
 
 SOURCES = (
-    _BANK_LINES, _REPORTED_LINES, _FEE_LINES, _SETTLEMENT_LINES, _SETTLED_FEES, _CAPTURES, _REFUNDS, _RETURNS,
+    _BANK_LINES, _REPORTED_LINES, _FEE_LINES, _SETTLEMENT_LINES, _SETTLED_FEES, _CAPTURES, _REFUNDS, _BOUNCED, _RETURNS,
     _DISPUTES, _SETTLEMENTS, _PROCESSOR_PAYOUTS, _PAYOUTS, _PAYOUT_RETURNS, _CLAIMS, _REMITTANCES, _AD_RECEIPTS,
     _AD_PAYMENTS, _OWN_SALES, _JOURNALS,
 )  # fmt: skip
@@ -312,7 +326,10 @@ REFRESH = (
     WHERE i.kind = 'refund' AND i.group_id IS NULL
       AND NOT EXISTS (SELECT FROM billing.payment_command c WHERE c.command_id = i.source_id AND c.state = 'sent')
       AND NOT EXISTS (SELECT FROM billing.refund_payment p
-                      WHERE p.merchant_id = i.owner_id AND p.transfer_id = i.source_id AND p.state IN {_GIVEN_BACK})""",
+                      WHERE p.merchant_id = i.owner_id AND p.transfer_id = i.source_id AND p.state IN {_GIVEN_BACK})
+      AND NOT EXISTS (SELECT FROM billing.match_item m
+                      WHERE m.kind = 'refund' AND m.owner_id = i.owner_id AND m.source_id = i.source_id
+                        AND m.part = 0 AND i.part = 1 AND m.group_id IS NOT NULL)""",
     """
     UPDATE billing.match_item i SET booked = true, day = (p.said_at AT TIME ZONE e.zone)::date
     FROM billing.refund_payment p, billing.entity e

@@ -12,6 +12,9 @@ _AT_ONCE = 20
 _PATHS = {"invitation": "/join", "reset": "/reset/new"}
 """The pages that links of each kind lead to."""
 
+NOTICE = "notice"
+"""Mails that tell of an event: `facts` names its words and the page that shows it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,5 +44,7 @@ async def _written(db: Database, actor: str, mail: Mail, base: str) -> Message:
         token = await db.write(WORKER, actor, links.new_token, mail.link_id)
         facts["link"] = f"{base}{_PATHS[mail.kind]}?token={token}"
     say = speech(mail.locale)
+    if mail.kind == NOTICE:
+        facts = {"what": say.label("notice", facts["notice"]), "link": f"{base}{facts['path']}"}
     subject, text = say.label("mail_subject", mail.kind), say.label("mail_text", mail.kind, **facts)
     return Message(str(mail.mail_id), mail.recipient, subject, text)
