@@ -9,41 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from incentives.rules.model import Experiment
+from incentives.experiments.guardrails import Guardrail, Near, Observed, Others, guardrails, observed
+from incentives.experiments.model import HELD_OUT, TREATED, UNITS_MIN, Exposed, Interval, interval
+from incentives.rules.model import Arm, Experiment
 from incentives.rules.parts import SLOTS
-from incentives.uplift.estimates import Effect, Ratio, cuped, difference, iroi, sample_ratio
+from incentives.uplift.estimates import Ratio, cuped, difference, iroi, sample_ratio
 from marketplace.core.rates import PPM
-
-HELD_OUT = ""
-UNITS_MIN = 2
-
-
-class Exposed(msgspec.Struct, frozen=True, kw_only=True):
-    """A merchant of the experiment. after, before: its settled sales, net of refunds, while the promotion ran and in a
-    time as long before it. margin: the commission on the former; cost: what it was granted in all.
-    """
-
-    merchant_id: int
-    unit: str
-    arm: str
-    after_minor: int
-    before_minor: int
-    margin_minor: int
-    cost_minor: int
-
-
-class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate between the ends of its 95 % interval; p_ppm: the probability of one as far from zero by chance."""
-
-    estimate: int
-    low: int
-    high: int
-    p_ppm: int
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +39,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     arms: merchants by arm, "" is held out. srm_ppm: the probability of arms so unlike what was drawn; alarm: below
     1 in 1,000, and then no effect may be read. observational: nothing was randomised, or nobody was left to compare
-    with: there is no estimate. exposed, of all merchants that the promotion reached.
+    with: there is no estimate but that of `observed`. exposed, of all merchants that the promotion reached.
     """
 
     planned_minor: int | None
@@ -79,28 +50,36 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     alarm: bool
     observational: bool
     comparisons: tuple[Comparison, ...]
+    guardrails: tuple[Guardrail, ...] = ()
+    observed: Observed | None = None
 
 
 def findings(
     experiment: Experiment | None,
     exposed: Sequence[Exposed],
     *,
+    near: Sequence[Near] = (),
+    others: Others | None = None,
     planned_minor: int | None,
     cost_minor: int,
     clawed_minor: int,
+    holdout_slots: int = 0,
 ) -> Findings:
-    """What can be said. Lots that are drawn for buyers or regions are counted, not compared."""
+    """What can be said. Lots that are drawn for buyers or regions are counted, not compared.
+
+    holdout_slots: of merchants that are held out of all promotions: they are controls as well.
+    """
     arms: dict[str, list[Exposed]] = {}
     for each in exposed:
         arms.setdefault(each.arm, []).append(each)
     control = arms.get(HELD_OUT, [])
-    comparable = experiment is not None and experiment.unit == "merchant" and len(control) >= UNITS_MIN
+    comparable = (experiment is None or experiment.unit == "merchant") and len(control) >= UNITS_MIN
     compared = [
         _compare(name, arms[name], control)
         for name in sorted(arms)
         if comparable and name != HELD_OUT and len(arms[name]) >= UNITS_MIN
     ]
-    srm, alarm = _drawn_as_planned(experiment, arms)
+    srm, alarm = _drawn_as_planned(experiment, arms, holdout_slots)
     return Findings(
         planned_minor=planned_minor,
         cost_minor=cost_minor,
@@ -110,16 +89,21 @@ def findings(
         alarm=alarm,
         observational=not compared,
         comparisons=tuple(compared),
+        guardrails=guardrails(exposed if comparable else [], near),
+        observed=observed(exposed, others) if others is not None and not compared else None,
     )
 
 
-def _drawn_as_planned(experiment: Experiment | None, arms: dict[str, list[Exposed]]) -> tuple[int | None, bool]:
-    if experiment is None or experiment.unit != "merchant":
+def _drawn_as_planned(
+    experiment: Experiment | None, arms: dict[str, list[Exposed]], holdout_slots: int
+) -> tuple[int | None, bool]:
+    if experiment is not None and experiment.unit != "merchant":
         return None, False
-    total = sum(arm.weight for arm in experiment.arms)
-    names = [HELD_OUT, *(arm.name for arm in experiment.arms)]
-    left = SLOTS - experiment.holdout_slots
-    weights = [experiment.holdout_slots * total, *(left * arm.weight for arm in experiment.arms)]
+    drawn = (Arm(name=TREATED),) if experiment is None else experiment.arms
+    total = sum(arm.weight for arm in drawn)
+    names = [HELD_OUT, *(arm.name for arm in drawn)]
+    left = (SLOTS - holdout_slots) * (SLOTS - (0 if experiment is None else experiment.holdout_slots))
+    weights = [(SLOTS * SLOTS - left) * total, *(left * arm.weight for arm in drawn)]
     try:
         ratio = sample_ratio([len(arms.get(name, [])) for name in names], weights)
     except ValueError:  # a single arm: nothing was drawn
@@ -134,14 +118,14 @@ def _compare(name: str, treated: Sequence[Exposed], control: Sequence[Exposed]) 
     effect = cuped(after, others, before, others_before) if known else difference(after, others)
     mean = sum(others) / len(others)
     try:
-        returned = _interval(iroi(_ratio(treated), _ratio(control)), PPM)
+        returned = interval(iroi(_ratio(treated), _ratio(control)), PPM)
     except ValueError:  # it cost nothing
         returned = None
     return Comparison(
         arm=name,
         treated=len(treated),
         control=len(control),
-        effect_minor=_interval(effect),
+        effect_minor=interval(effect),
         relative_ppm=round(effect.estimate / mean * PPM) if mean > 0 else None,
         iroi_ppm=returned,
         control_minor=round(mean),
@@ -156,12 +140,3 @@ def _sales(arm: Sequence[Exposed]) -> list[float]:
 def _ratio(arm: Sequence[Exposed]) -> Ratio:
     margins = [float(each.margin_minor) for each in arm]
     return Ratio(numerators=margins, denominators=[float(each.cost_minor) for each in arm])
-
-
-def _interval(effect: Effect, scale: int = 1) -> Interval:
-    return Interval(
-        estimate=round(effect.estimate * scale),
-        low=round(effect.low * scale),
-        high=round(effect.high * scale),
-        p_ppm=round(effect.p_value * PPM),
-    )

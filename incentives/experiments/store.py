@@ -12,6 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from incentives.experiments.findings import Findings
 from incentives.experiments.tables import exposure, review
+from incentives.rules.arms import holdout_at
+from incentives.rules.events import Holdout
+from marketplace.core import policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
 
@@ -43,6 +46,21 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     learned: str
     made_by: str
+    made_at: datetime
+
+
+async def holdout_now(tx: Tx, at: datetime) -> Holdout | None:
+    """The merchants that no promotion for orders reaches at an instant; None where the house does not want any."""
+    return None if await policies.is_on(tx, "no_merchant_holdout") else holdout_at(at)
+
+
+class Precedent(msgspec.Struct, frozen=True, kw_only=True):
+    """The review of another promotion like this one: what came of it, and what the next one should know."""
+
+    promotion_id: int
+    name: str
+    decision: Decision
+    learned: str
     made_at: datetime
 
 
@@ -109,3 +127,25 @@ async def find_review(tx: Tx, promotion_id: int) -> Review | None:
         promotion=promotion_id,
     )
     return None if row is None else msgspec.convert(dict(row._mapping), Review)
+
+
+async def precedents(tx: Tx, promotion_id: int, limit: int = 5) -> list[Precedent]:
+    """The newest reviews of promotions that wait for the same, reward the same, and by the same kind of amount."""
+    rows = await tx.rows(
+        """
+        WITH newest AS (
+            SELECT DISTINCT ON (promotion_id) promotion_id, terms -> 'trigger' AS trigger,
+                   terms -> 'beneficiary' ->> 'to' AS whom, terms -> 'reward' -> 'amount' ->> 'gives' AS gives
+            FROM incentives.promotion_version ORDER BY promotion_id, version_no DESC
+        )
+        SELECT r.promotion_id, p.name, r.decision, r.learned, r.made_at
+        FROM newest mine JOIN newest other USING (trigger, whom, gives)
+        JOIN incentives.review r ON r.promotion_id = other.promotion_id
+        JOIN incentives.promotion p ON p.promotion_id = r.promotion_id
+        WHERE mine.promotion_id = :promotion AND other.promotion_id <> :promotion
+        ORDER BY r.made_at DESC, r.promotion_id DESC LIMIT :limit
+        """,
+        promotion=promotion_id,
+        limit=limit,
+    )
+    return [msgspec.convert(dict(row._mapping), Precedent) for row in rows]

@@ -25,6 +25,7 @@ from incentives.rules.model import (
     OrderPlaced,
     OrderSettled,
     PerEvent,
+    SinceOptIn,
     Terms,
     Trigger,
     merchants_pay,
@@ -49,11 +50,11 @@ def is_reward(terms: Terms) -> bool:
 
 
 def is_rebate(terms: Terms) -> bool:
-    """Whether buyers are given credit, or a voucher, by it when an order of theirs settles."""
+    """Whether buyers are given credit, or a voucher, by it when orders of theirs settle."""
     return (
         isinstance(terms.trigger, OrderSettled)
         and not isinstance(terms.beneficiary, ToMerchant)
-        and isinstance(terms.window, PerEvent)
+        and not isinstance(terms.window, SinceOptIn)
         and all(isinstance(each.form, Credit | NextOrderVoucher) for each in _rewards(terms, "buyer"))
     )
 
@@ -92,8 +93,8 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
         return
     if isinstance(terms.trigger, CustomEvent):
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
-    if not isinstance(terms.window, PerEvent):
-        yield "/window", "buyers are not paid over more than one order yet: take a window of one event"
+    if isinstance(terms.window, SinceOptIn):
+        yield "/window", "buyers do not join promotions: take days of the calendar"
     if terms.qualify.opt_in == "not_needed" and merchants_pay(terms):
         yield "/qualify/opt_in", "the merchant bears a part of what its buyers get: it must have joined"
 

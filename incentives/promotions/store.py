@@ -20,6 +20,8 @@ from incentives.promotions.model import (
     merchants_of,
     public_terms,
 )
+from incentives.rules.arms import is_held_out
+from incentives.rules.events import Holdout
 from incentives.rules.model import Terms
 from incentives.store import let_grant, record_move
 from incentives.tables import promotion, promotion_version, public_promotion
@@ -323,20 +325,31 @@ async def join(tx: Tx, merchant_id: int, promotion_id: int) -> datetime:
 
 
 async def public_promotions(
-    tx: Tx, merchant_id: int, *, promotion_id: int | None = None, limit: int, before: int | None = None
+    tx: Tx,
+    merchant_id: int,
+    *,
+    holdout: Holdout | None,
+    promotion_id: int | None = None,
+    limit: int,
+    before: int | None = None,
 ) -> list[PublicPromotion]:
-    """The live promotions that concern a merchant, the newest first, below the promotion `before`."""
+    """The live promotions that concern a merchant, the newest first, below the promotion `before`.
+
+    A merchant that is held out of all is not told of those that would reward it for orders. holdout: of now.
+    """
     rows = await tx.rows(
         """
         SELECT p.promotion_id, p.name, p.currency, p.starts_at, p.ends_at, p.terms, o.at AS joined_at
         FROM incentives.public_promotion p
         LEFT JOIN incentives.opt_in o ON o.promotion_id = p.promotion_id AND o.merchant_id = :merchant
         WHERE p.live AND (p.merchants IS NULL OR :merchant = ANY(p.merchants))
+          AND (NOT :held_out OR p.terms -> 'beneficiary' ->> 'to' = 'buyer' OR p.terms ->> 'trigger' NOT LIKE 'order.%')
           AND (CAST(:promotion AS bigint) IS NULL OR p.promotion_id = :promotion)
           AND p.promotion_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
         ORDER BY p.promotion_id DESC LIMIT :limit
         """,
         merchant=merchant_id,
+        held_out=is_held_out(holdout, merchant_id),
         promotion=promotion_id,
         before=before,
         limit=limit,

@@ -1,8 +1,10 @@
 """By lot, and the same lot wherever and whenever it is drawn: the slot of a unit, the arm of a slot. Pure."""
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 
+from incentives.rules.events import Holdout
 from incentives.rules.model import Arm, Experiment
 from incentives.rules.parts import SLOTS
 
@@ -19,6 +21,16 @@ A vector for both: slot("summer", "42") is 3229.
 def slot(salt: str, unit: str) -> int:
     """0 to 9,999: the first 32 bits of SHA-256 of "salt:unit", modulo 10,000."""
     return int.from_bytes(sha256(f"{salt}:{unit}".encode()).digest()[:4]) % SLOTS
+
+
+def holdout_at(at: datetime) -> Holdout:
+    """Whom no promotion reaches at an instant: 5 % of all merchants, others in each half of a year (UTC)."""
+    at = at.astimezone(UTC)
+    return Holdout(salt=f"of all {at.year}-{1 if at.month <= 6 else 2}")
+
+
+def is_held_out(holdout: Holdout | None, merchant_id: int) -> bool:
+    return holdout is not None and slot(holdout.salt, str(merchant_id)) < holdout.slots
 
 
 def arm_of(experiment: Experiment, unit: str) -> Arm | None:

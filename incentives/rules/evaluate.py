@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from incentives.rules.allocation import share_out
-from incentives.rules.arms import arm_of, slot
+from incentives.rules.arms import arm_of, is_held_out
 from incentives.rules.awards import Form, Limits
 from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured
 from incentives.rules.index import Index, Plan, PlanSide
@@ -203,8 +203,7 @@ class _Desk:
 
     def _is_out_of_all(self) -> bool:
         if self._out_of_all is None:
-            holdout, merchant = self.facts.holdout, str(self.event.merchant.party_id)
-            self._out_of_all = holdout is not None and slot(holdout.salt, merchant) < holdout.slots
+            self._out_of_all = is_held_out(self.facts.holdout, self.event.merchant.party_id)
         return self._out_of_all
 
     def _unit(self, of: str) -> str | None:

@@ -137,6 +137,19 @@ def _show_findings(of: Findings, currency: str) -> None:
     out.print(f"cost {text_from_minor(of.cost_minor, currency)} {currency}", highlight=False)
     if of.observational:
         out.print("nobody was held out to compare with: there is no estimate of what it changed")
+    if of.observed is not None:
+        low, middle, high = (
+            text_from_minor(minor, currency)
+            for minor in (
+                of.observed.effect_minor.low,
+                of.observed.effect_minor.estimate,
+                of.observed.effect_minor.high,
+            )
+        )
+        out.print(f"observational: {middle} {currency} more than {of.observed.others} others, {low} to {high}")
+    for rail in of.guardrails:
+        if rail.flagged:
+            out.print(f"look at {rail.name}: {rail.value.low} to {rail.value.high}", highlight=False)
     for each in of.comparisons:
         low, middle, high = (
             text_from_minor(minor, currency)

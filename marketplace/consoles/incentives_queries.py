@@ -14,7 +14,7 @@ from incentives.campaigns.model import Campaign
 from incentives.changes import store as changes
 from incentives.changes.model import Change
 from incentives.experiments.findings import Findings
-from incentives.experiments.store import Review, find_review
+from incentives.experiments.store import Precedent, Review, find_review, precedents
 from incentives.lifecycle import State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion, Version
@@ -79,7 +79,7 @@ class PromotionPage(msgspec.Struct, frozen=True):
     """A promotion with its newest version and what waits for a second person.
 
     simulated: the newest simulation of that version that has come to a result; warnings: what whoever approves must
-    say something to. asked: all simulations, the newest first. exposed: units of its experiment by arm.
+    say something to. asked: all simulations, the newest first. precedents: reviews of promotions like it.
     """
 
     promotion: Promotion
@@ -93,6 +93,7 @@ class PromotionPage(msgspec.Struct, frozen=True):
     asked: Sequence[Summary]
     simulated: Stored | None
     warnings: Sequence[Warned]
+    precedents: Sequence[Precedent]
 
     @property
     def is_proposed(self) -> bool:
@@ -175,6 +176,7 @@ async def promotion_page(tx: Tx, promotion_id: int) -> PromotionPage:
         asked=await simulations.list_simulations(tx, promotion_id, limit=5, before=None),
         simulated=simulated,
         warnings=warnings_of(version.terms, simulated),
+        precedents=await precedents(tx, promotion_id),
     )
 
 

@@ -8,12 +8,14 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
+from incentives.experiments.store import holdout_now
 from incentives.grants.progress_queries import Reward, rewards, running
 from incentives.promotions.store import PublicPromotion, public_promotions
+from incentives.rules.events import Holdout
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.layout import PathId, Place, send
-from marketplace.core.db import Database, Tx
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions.join_promotion import join_promotion
 from marketplace.flows.promotions.report_rewards import RewardGrant, reward_grants
 from marketplace.web.auth import ActorRequest
@@ -31,12 +33,12 @@ class PromotionsPage(msgspec.Struct, frozen=True):
     grants: Sequence[RewardGrant]
 
 
-async def promotions_page(tx: Tx, merchant_id: int) -> PromotionsPage:
+async def promotions_page(tx: Tx, merchant_id: int, holdout: Holdout | None) -> PromotionsPage:
     """Raises NotFound."""
     found = await rewards(tx, merchant_id, limit=LISTED_MAX, before=None)
     return PromotionsPage(
         merchant=await get_merchant(tx, merchant_id),
-        open=await public_promotions(tx, merchant_id, limit=LISTED_MAX),
+        open=await public_promotions(tx, merchant_id, holdout=holdout, limit=LISTED_MAX),
         running=running(found),
         grants=await reward_grants(tx, merchant_id, None, limit=LISTED_MAX, before=None),
     )
@@ -53,8 +55,10 @@ async def promotions(
 async def show_promotions(
     request: ActorRequest, db: Database, place: Place, refused: Refused | None = None
 ) -> Response[str]:
+    async with db.read(WORKER) as tx:
+        holdout = await holdout_now(tx, tx.now)
     async with db.read(place.scope) as tx:
-        page = await promotions_page(tx, place.merchant_id)
+        page = await promotions_page(tx, place.merchant_id, holdout)
     may = bool(request.user.roles & (MERCHANT_BOOKS | OPS))
     return send(request, "merchant/promotions.html", page, "promotions", place, refused=refused, may_join=may)
 

@@ -11,6 +11,7 @@ from marketplace.core.tables import policy
 POLICIES = {
     "single_operator": "one person may both make and approve; every such deed is marked in the audit trail",
     "auto_approve_merchants": "a merchant goes live by itself once nothing of its onboarding is missing",
+    "no_merchant_holdout": "promotions reach every merchant: no 5 % are kept out of all, so that all can be measured",
     "staff_second_factor": "the house's people sign in with a second factor, and set one up when they have none",
     "demonstration": "the data are made up, and the sign-in page names the users that come with them",
 }

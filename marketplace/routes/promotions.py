@@ -8,13 +8,14 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from incentives import store as incentives
+from incentives.experiments.store import holdout_now
 from incentives.lifecycle import FOR_APPROVERS, Move
 from incentives.promotions import store
 from incentives.promotions.model import OnPause, Promotion, Version, VersionState
 from incentives.promotions.store import PublicPromotion
 from incentives.rules.model import Terms
 from incentives.store import Step
-from marketplace.core.db import Database
+from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.promotions import join_promotion as joining
@@ -196,9 +197,11 @@ async def list_merchant_promotions(
     """The live promotions that concern a merchant, the newest first, as it may know them."""
     check_books(request.user, merchant_id)
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(WORKER) as tx:
+        holdout = await holdout_now(tx, tx.now)
     async with db.read(request.user.scope) as tx:
         await get_merchant(tx, merchant_id)
-        rows = await store.public_promotions(tx, merchant_id, limit=limit + 1, before=before)
+        rows = await store.public_promotions(tx, merchant_id, holdout=holdout, limit=limit + 1, before=before)
     return page(rows, limit, lambda row: row, lambda row: (row.promotion_id,))
 
 

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 
 from incentives.experiments import store
 from incentives.experiments.findings import Findings
-from incentives.experiments.store import Decision, Exposure, Review
+from incentives.experiments.store import Decision, Exposure, Precedent, Review
 from incentives.promotions.store import get_promotion
 from marketplace.core.db import Database
 from marketplace.core.paging import Page, decode_cursor, page
@@ -33,10 +33,14 @@ class NewReview(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class ReviewSoFar(msgspec.Struct, frozen=True, kw_only=True):
-    """findings: as they stand now, or as they were frozen with the review, null before there is one."""
+    """findings: as they stand now, or as they were frozen with the review, null before there is one.
+
+    precedents: the newest reviews of promotions like it.
+    """
 
     findings: Findings
     review: Review | None
+    precedents: list[Precedent]
 
 
 @get(f"{_PATH}/exposures", guards=[needs(STAFF)])
@@ -64,7 +68,8 @@ async def get_promotion_review(
         await get_promotion(tx, promotion_id)
         review = await store.find_review(tx, promotion_id)
         found = await flow.look_back(tx, promotion_id) if review is None else review.findings
-    return ReviewSoFar(findings=found, review=review)
+        similar = await store.precedents(tx, promotion_id)
+    return ReviewSoFar(findings=found, review=review, precedents=similar)
 
 
 @post(f"{_PATH}/review", dto=StrictBody[NewReview], guards=[needs(OPS)], opt=ONCE)

@@ -8,8 +8,8 @@ import pytest
 from incentives.budgets import store as budgets
 from incentives.budgets.model import Owner
 from incentives.lifecycle import Move
-from incentives.rules.awards import Band, Credit, Graduated, Reward
-from incentives.rules.model import ByMerchant, OrderSettled, Terms, TotalBudget
+from incentives.rules.awards import Band, Credit, Graduated, Once, Reward
+from incentives.rules.model import ByMerchant, Calendar, OrderSettled, Terms, TotalBudget
 from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
@@ -176,4 +176,36 @@ async def test_two_rebates_are_not_taken_back_out_of_the_same_credit(db: Databas
             " WHERE c.entry_no < h.last_entry_no"
         )
     assert behind == 0
+    await check_books(db)
+
+
+async def test_a_rebate_over_a_week_counts_every_order_of_it(db: Database, clock: FixedClock) -> None:
+    """15.00 back for 200.00 in a week: the second order of 120.00 reaches it, a refund leaves it."""
+    weekly = Reward(amount=Once(threshold=20_000, amount_minor=1_500), form=Credit())
+    [sale] = await market(db, clock, back(reward=weekly, window=Calendar(period="week")))
+    await sold(db)
+    await look(db)
+    assert await credit_of(db) == 0
+    placed = await sold(db, "second")
+    await look(db)
+    found = await stands(db, sale)
+    assert (await credit_of(db), found.spent, found.granted) == (1_500, 1_500, 1_500)
+    await check_books(db)
+    await refund(db, placed, 5_000)
+    await look(db)
+    found = await stands(db, sale)
+    assert (await credit_of(db), found.spent, found.granted) == (1_187, 1_187, 1_187)
+    await check_books(db)
+
+
+async def test_a_rebate_over_a_week_is_credit_once_it_is_live_again(db: Database, clock: FixedClock) -> None:
+    weekly = Reward(amount=Once(threshold=10_000, amount_minor=1_500), form=Credit())
+    [sale] = await market(db, clock, back(reward=weekly, window=Calendar(period="week")))
+    sale = await move(db, sale, Move.PAUSE)
+    await sold(db)
+    await look(db)
+    assert await credit_of(db) == 0
+    await move(db, sale, Move.RESUME)
+    await look(db)
+    assert await credit_of(db) == 1_500
     await check_books(db)

@@ -77,3 +77,17 @@ async def test_a_merchant_reads_what_is_promised_before_it_settles(
     await deliver(db, clock, 1, 6)
     await deliver(db, clock, 2, 7)
     assert await stands() == [11_000, 11_000, None, 2_000, 0]
+
+
+async def test_who_is_held_out_of_all_promotions_is_not_told_of_any(
+    app: Litestar, db: Database, clock: FixedClock, caller: Any
+) -> None:
+    """Merchant 13 is drawn for the second half of 2018."""
+    await db.write(WORKER, MAKER, prepare, [], [1, 13])
+    _, promotion = await live(db, clock, WEEKLY)
+    listed = {}
+    for merchant_id in (1, 13):
+        owner = await caller(f"owner{merchant_id}", "merchant_owner", merchant_id=merchant_id)
+        answer = await owner.get(f"/api/v1/merchants/{merchant_id}/promotions")
+        listed[merchant_id] = [each["promotion_id"] for each in answer.json()["items"]]
+    assert listed == {1: [promotion.promotion_id], 13: []}

@@ -8,6 +8,7 @@ import msgspec
 
 from incentives.budgets import store
 from incentives.budgets.model import Ask, Budget, Decision, Draw, Owner, Scope
+from incentives.budgets.reservations import promises_sql as promises
 from incentives.budgets.reservations import store as reservations
 from incentives.budgets.store import Standing
 from marketplace.core.db import WORKER, Database, Tx
@@ -84,6 +85,15 @@ HAVING s.reserved_minor <> coalesce(sum(r.amount_minor) FILTER (WHERE r.state = 
 async def recycle(db: Database, key: str, backs: dict[int, int], *, to_funder: bool = False) -> None:
     taken = {(budget_id, key): minor for budget_id, minor in backs.items()}
     await db.write(WORKER, "test", reservations.recycle, taken, to_funder=to_funder)
+
+
+async def cut(db: Database, key: str, under: str | None, minor: int, budget_ids: Sequence[int]) -> None:
+    """Spend a part of what is reserved under a key of its own, or give it back."""
+    parts = dict.fromkeys(budget_ids, minor)
+    if under is None:
+        await db.write(WORKER, "test", promises.give_back_part, key, minor, parts)
+    else:
+        await db.write(WORKER, "test", promises.spend_part, key, under, minor, parts)
 
 
 async def top_up(db: Database, of: Budget, amount_minor: int) -> Budget:

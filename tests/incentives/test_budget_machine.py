@@ -127,6 +127,18 @@ class BudgetMachine(RuleBasedStateMachine):
         for day in self.day_limits:
             self.day_limits[day] += amount if day >= self.clock.now().date() else 0
 
+    @rule(key=keys, part=st.integers(1, 100), spent=st.booleans())
+    def cut(self, key: str, part: int, spent: bool) -> None:
+        known = self.kept.get(key)
+        if known is None or known.state != "reserved" or known.minor == 1:
+            return
+        minor = min(part, known.minor - 1)
+        under = f"{key} {len(self.kept)}" if spent else None
+        self.wait(b.cut(self.db, key, under, minor, self.ids))
+        known.minor -= minor
+        if under is not None:
+            self.kept[under] = Kept(minor, known.day, "committed")
+
     @rule(key=keys, part=st.integers(1, 100), to_funder=st.booleans())
     def recycle(self, key: str, part: int, to_funder: bool) -> None:
         known = self.kept.get(key)
@@ -150,7 +162,7 @@ class BudgetMachine(RuleBasedStateMachine):
         assert stood.available_minor == self.limit - self.used()
 
 
-def test_any_history_agrees_with_the_model(maintenance_url: str) -> None:
+def test_invariants_4_5_and_6_any_history_agrees_with_the_model(maintenance_url: str) -> None:
     with asyncio.Runner() as runner:
         clock = FixedClock(NOW)
         opened = fresh_database(maintenance_url, clock)

@@ -33,7 +33,7 @@ def markets(draw: st.DrawFn) -> tuple[list[Budget], list[Ask], dict[tuple[int, o
 
 
 @given(markets())
-def test_what_is_given_fits_and_what_is_refused_would_not_have(
+def test_invariants_4_and_5_what_is_given_fits_and_what_is_refused_would_not_have(
     market: tuple[list[Budget], list[Ask], dict[tuple[int, object], int]],
 ) -> None:
     _, asks, rooms = market

@@ -46,8 +46,8 @@ async def test_bug_1_many_at_once_get_exactly_the_limit(db: Database, shards: in
 
 
 @pytest.mark.parametrize("shards", [1, 8])
-async def test_amounts_of_all_sizes_leave_nothing_that_would_have_fitted(db: Database, shards: int) -> None:
-    """Invariant 5: what is refused at the end is more than what is left."""
+async def test_invariant_5_amounts_of_all_sizes_leave_nothing_that_would_have_fitted(db: Database, shards: int) -> None:
+    """What is refused at the end is more than what is left."""
     of = budget(limit_minor=10_007, shards=shards)
     await opened(db, of)
     refused: list[int] = []

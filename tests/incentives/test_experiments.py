@@ -8,17 +8,20 @@ import pytest
 from scipy import stats
 
 from incentives.experiments import store
-from incentives.experiments.findings import Exposed, Findings, findings
+from incentives.experiments.findings import Findings, findings
+from incentives.experiments.model import Exposed
 from incentives.experiments.store import Decision
 from incentives.lifecycle import Move, State
 from incentives.promotions.model import Promotion
 from incentives.rules.arms import arm_of
-from incentives.rules.model import Arm, Experiment
+from incentives.rules.awards import Fixed, Reward
+from incentives.rules.model import Arm, Experiment, Schedule
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid
+from marketplace.flows.promotions import plan_incentives as plan
 from marketplace.flows.promotions.grant_rewards import grant_rewards
-from marketplace.flows.promotions.plan_incentives import move_promotion
+from marketplace.flows.promotions.plan_incentives import DraftCampaign, move_promotion
 from marketplace.flows.promotions.review_promotion import ReviewPromotion, look_back, review_promotion
 from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
@@ -27,6 +30,9 @@ from tests.incentives.trade import WEEKLY, day, look, settle
 
 HALF = Experiment(salt="lots", holdout_slots=5_000)
 MERCHANTS = range(1, 13)
+LATER = Schedule(zone="UTC", starts="2019-03-01", ends="2019-03-30")
+ANOTHER = DraftCampaign(name="spring", currency="EUR", schedule=LATER, plan=m.PLAN)
+FIXED = Reward(amount=Fixed(amount_minor=100))
 
 
 def drawn(merchant_id: int) -> str:
@@ -152,6 +158,14 @@ async def test_a_review_freezes_what_was_found_and_closes_the_promotion(db: Data
         assert await store.find_review(tx, promotion.promotion_id) == made
         granted = await tx.scalar("SELECT sum(amount_minor)::bigint FROM incentives.merchant_grant")
     assert made.learned == "more of it"
+    campaign = await db.write(WORKER, m.MAKER, plan.draft_campaign, ANOTHER)
+    like = await m.drafted(db, campaign, m.terms(name="again", schedule=LATER))
+    unlike = await m.drafted(db, campaign, m.terms(name="other", schedule=LATER, reward=FIXED))
+    async with db.read(WORKER) as tx:
+        [found] = await store.precedents(tx, like.promotion_id)
+        assert await store.precedents(tx, unlike.promotion_id) == []
+        assert await store.precedents(tx, promotion.promotion_id) == []
+    assert (found.promotion_id, found.decision, found.learned) == (promotion.promotion_id, cmd.decision, made.learned)
     assert made.findings.cost_minor == granted > 0
     assert made.findings.planned_minor == 0
     assert sum(made.findings.arms.values()) == len(MERCHANTS)

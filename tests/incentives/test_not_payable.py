@@ -33,6 +33,7 @@ from incentives.rules.model import (
     OrderSettled,
     PerEvent,
     Qualify,
+    SinceOptIn,
     WholePromotion,
 )
 from incentives.rules.predicates import EVENT_ATTRIBUTES, LINE_ATTRIBUTES, AllOf, Equals, Exists, Not
@@ -67,11 +68,11 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({**REBATE, "trigger": OrderPlaced()}, ["/trigger"]),
     ({"trigger": ListingPublished()}, ["/trigger"]),
     ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
-    ({"beneficiary": BOTH}, ["/window"]),
+    ({"beneficiary": BOTH, "window": SinceOptIn(days=7)}, ["/window"]),
     ({"beneficiary": BOTH, "window": PerEvent(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": BOTH, "window": PerEvent(), "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
     ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
-    ({**REBATE, "window": WholePromotion()}, ["/window"]),
+    ({**REBATE, "window": SinceOptIn(days=7)}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
     ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in", "/funding/0"]),
     ({**CUT, "funding": (ByPlatform(), ByMerchant())}, ["/qualify/opt_in"]),

@@ -9,7 +9,8 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
 from incentives.experiments import store as experiments
-from incentives.experiments.findings import Exposed, findings
+from incentives.experiments.findings import findings
+from incentives.experiments.model import Exposed
 from incentives.experiments.store import Decision, Review
 from incentives.rules.model import Experiment
 from marketplace.core.clock import FixedClock

@@ -41,7 +41,7 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     **{deed.replace(" ", " /ops/people"): {UserRole.ADMIN} for deed in TEAM},
     "POST /books/{merchant_id}/view-as": set(STAFF_ROLES),
     "POST /view-as/end": set(UserRole),
-    **dict.fromkeys(("GET /notices", "POST /notices/seen", "POST /notices/mails"), set(TOLD)),
+    **{deed: set(TOLD) for deed in ("GET /notices", "POST /notices/seen", "POST /notices/mails")},
     "GET /audit": set(STAFF_ROLES),
     "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/files/{file_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),

@@ -4,6 +4,7 @@ import ast
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -34,6 +35,7 @@ from demand.refund_policy import Reason
 from demand.refunds.tables import dispute
 from demand.store import AMEND
 from demand.tables import refund
+from incentives.experiments.guardrails import Name as Guardrail
 from marketplace.consoles.approvals import Kind
 from marketplace.consoles.finance_breaks import Deed as BreakDeed
 from marketplace.consoles.finance_workbench import REASONS
@@ -174,6 +176,7 @@ FAMILIES: dict[str, set[str]] = {
     "bench_state": states(match_proposal),
     "bench_why": set(REASONS.values()),
     "break_kind": {str(kind) for kind in BreakKind},
+    "guardrail": {*get_args(Guardrail)},
     "break_state": {str(state) for state in BreakState},
     "break_do": {str(deed) for deed in BreakDeed} - {"approve"},
     "means": {str(means) for means in Means},

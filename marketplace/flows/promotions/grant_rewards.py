@@ -23,6 +23,7 @@ from incentives.promotions import store as promotions
 from incentives.rules import target as rules
 from incentives.rules.evaluate import Effect, Verdict
 from incentives.rules.index import Plan
+from marketplace.core import policies
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.flows.promotions import grant_rewards_sql as sql
@@ -74,6 +75,7 @@ async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     versions = await promotions.approved_versions(tx, _COUNTING)
     desk = Desk(merchant, plans, versions, await promotions.joined_at(tx, merchant_id))
     ended = {row.promotion_id for row in versions if row.state == State.ENDED}
+    desk.holds_out = not await policies.is_on(tx, "no_merchant_holdout")
     desk.granting = await promotions.hold_granting(tx, desk.campaigns) | ended
     return desk
 

@@ -122,6 +122,14 @@ def _windows(role: Role, *, unvested: bool) -> str:
     return found.format(role=role)
 
 
+_MERCHANTS_OF = """
+    SELECT o.merchant_id FROM incentives.buyer_contribution c
+    JOIN demand.merchant_order o ON o.buyer_id = c.buyer_id AND o.order_id = CAST(c.event_id AS bigint)
+    WHERE c.buyer_id = w.party_id AND c.promotion_id = w.promotion_id AND c.span = w.span
+"""
+"""The merchants of whose orders something counts in a buyer's window."""
+
+
 async def granting_again(tx: Tx) -> list[int]:
     """Promotions that may grant what was earned while they could not."""
     rows = await tx.rows(
@@ -152,8 +160,8 @@ async def merchants_in(
         SELECT merchant_id FROM (
             SELECT w.party_id AS merchant_id FROM ({_windows("merchant", unvested=unvested)}) w
             UNION
-            SELECT o.merchant_id FROM demand.merchant_order o
-            WHERE o.order_id IN (SELECT CAST(w.span AS bigint) FROM ({_windows("buyer", unvested=unvested)}) w)
+            SELECT m.merchant_id FROM ({_windows("buyer", unvested=unvested)}) w
+            CROSS JOIN LATERAL ({_MERCHANTS_OF}) AS m
         ) AS each
         WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit
         """,
@@ -200,7 +208,7 @@ async def windows_in(
     """The windows that `merchants_in` has found a merchant for: its own, or those of the buyers of its orders."""
     of = "w.party_id = :merchant"
     if role == "buyer":
-        of = "CAST(w.span AS bigint) IN (SELECT order_id FROM demand.merchant_order WHERE merchant_id = :merchant)"
+        of = f":merchant IN ({_MERCHANTS_OF})"
     rows = await tx.rows(
         f"""
         SELECT w.party_id, w.promotion_id, w.span FROM ({_windows(role, unvested=unvested)}) w

@@ -6,15 +6,16 @@ from typing import Any
 
 import msgspec
 
+from incentives.experiments.model import HELD_OUT, TREATED
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
 from incentives.promotions.model import as_it_ends
-from incentives.rules.arms import arm_of
+from incentives.rules.arms import arm_of, holdout_at, is_held_out
 from incentives.rules.evaluate import Verdict, evaluate
-from incentives.rules.events import Event, Facts
+from incentives.rules.events import Event, Facts, Holdout
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
-from incentives.rules.model import OrderPlaced, Terms
+from incentives.rules.model import Experiment, OrderPlaced, Terms
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
@@ -44,6 +45,7 @@ class Desk:
         self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
         self.granting: set[int] = set()
+        self.holds_out = False
         self._reached: set[tuple[int, str]] = set()
         self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
 
@@ -55,7 +57,10 @@ class Desk:
             rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
             self._indexes[keys] = Index(rewards)
         who = self.merchant.merchant_id
-        facts = Facts(joined_at={(promotion_id, "merchant", who): at for promotion_id, at in self._joined.items()})
+        facts = Facts(
+            joined_at={(promotion_id, "merchant", who): joined for promotion_id, joined in self._joined.items()},
+            holdout=self._holdout(event, at),
+        )
         return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
@@ -64,28 +69,41 @@ class Desk:
             return verdict
         return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
 
+    def _holdout(self, event: Event, at: datetime) -> Holdout | None:
+        """Who is held out of all promotions for orders; what a merchant was promised by name, such as for bringing
+        another, it gets."""
+        return holdout_at(at) if self.holds_out and event.on.startswith("order.") else None
+
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
         if not (verdict.effects or verdict.outcome == "held_out"):
             return []
         experiment = (await self.plans.get(tx, verdict.promotion_id, verdict.version)).terms.experiment
-        if experiment is None:
+        if experiment is None and self.role != "merchant":
             return []
-        unit = str(self._units(buyer_id)[experiment.unit])
+        unit = str(self._units(buyer_id)["merchant" if experiment is None else experiment.unit])
         if (verdict.promotion_id, unit) in self._reached:
             return []
         self._reached.add((verdict.promotion_id, unit))
-        arm = arm_of(experiment, unit)
         return [
             Exposure(
                 merchant_id=self.merchant.merchant_id,
                 promotion_id=verdict.promotion_id,
                 unit=unit,
-                arm="" if arm is None else arm.name,
+                arm=self._arm(experiment, unit, at),
                 version_no=verdict.version,
                 at=at,
             )
         ]
+
+    def _arm(self, experiment: Experiment | None, unit: str, at: datetime) -> str:
+        """The arm that was drawn: "" is held out, of this promotion or of all."""
+        if self.role == "merchant" and self.holds_out and is_held_out(holdout_at(at), self.merchant.merchant_id):
+            return HELD_OUT
+        if experiment is None:
+            return TREATED
+        arm = arm_of(experiment, unit)
+        return HELD_OUT if arm is None else arm.name
 
     def _units(self, buyer_id: int | None) -> dict[str, int | str | None]:
         """What is drawn, by the kinds of units of experiments."""
@@ -94,7 +112,7 @@ class Desk:
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
         desk = BuyersDesk(self.merchant, self.plans, self._versions, {})
-        desk.granting = self.granting
+        desk.granting, desk.holds_out = self.granting, self.holds_out
         return desk
 
     async def promises(self, tx: Tx) -> bool:

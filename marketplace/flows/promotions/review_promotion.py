@@ -1,58 +1,23 @@
 """What a promotion that is over has changed and cost, and the review that closes it."""
 
-from datetime import datetime
-
 import msgspec
 
 from incentives.experiments import store
-from incentives.experiments.findings import Exposed, Findings, findings
+from incentives.experiments.findings import Findings, findings
+from incentives.experiments.model import Exposed
 from incentives.experiments.store import Decision, Review
 from incentives.lifecycle import Move
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion, Version
+from incentives.rules.awards import Ladder, Once
+from incentives.rules.model import Terms
 from incentives.simulation import store as simulations
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.promotions import review_promotion_sql as sql
 from marketplace.flows.promotions.plan_incentives import move_promotion
-
-EXPOSED = """
-SELECT e.merchant_id, min(e.unit) AS unit, (array_agg(e.arm ORDER BY e.at, e.unit))[1] AS arm,
-       coalesce((array_agg(s.after_minor))[1], 0)::bigint AS after_minor,
-       coalesce((array_agg(s.before_minor))[1], 0)::bigint AS before_minor,
-       coalesce((array_agg(c.margin_minor))[1], 0)::bigint AS margin_minor,
-       coalesce((array_agg(g.cost_minor))[1], 0)::bigint AS cost_minor
-FROM incentives.exposure e
-LEFT JOIN LATERAL (
-    SELECT sum(l.minor) FILTER (WHERE o.delivered_at >= :starts) AS after_minor,
-           sum(l.minor) FILTER (WHERE o.delivered_at < :starts) AS before_minor
-    FROM demand.merchant_order o CROSS JOIN LATERAL (
-        SELECT sum(l.goods_minor - l.discount_minor - l.refunded_goods_minor) AS minor FROM demand.order_line l
-        WHERE l.merchant_id = o.merchant_id AND l.order_id = o.order_id
-    ) AS l
-    WHERE o.merchant_id = e.merchant_id AND o.state = 'delivered' AND o.currency = :currency
-      AND o.delivered_at >= :before AND o.delivered_at < :ends
-) AS s ON true
-LEFT JOIN LATERAL (
-    SELECT sum(c.commission_minor) AS margin_minor FROM billing.commission_line c
-    WHERE c.merchant_id = e.merchant_id AND c.currency = :currency
-      AND c.occurred_on >= :first AND c.occurred_on < :last
-) AS c ON true
-LEFT JOIN LATERAL (
-    SELECT sum(g.amount_minor) AS cost_minor FROM incentives.merchant_grant g
-    WHERE g.merchant_id = e.merchant_id AND g.promotion_id = e.promotion_id AND g.state <> 'void'
-) AS g ON true
-WHERE e.promotion_id = :promotion
-GROUP BY e.merchant_id ORDER BY e.merchant_id
-"""
-COST = """
-SELECT coalesce(sum(minor), 0)::bigint AS cost, coalesce(-sum(minor) FILTER (WHERE minor < 0), 0)::bigint AS clawed
-FROM (
-    SELECT amount_minor AS minor FROM incentives.merchant_grant WHERE promotion_id = :promotion AND state <> 'void'
-    UNION ALL
-    SELECT amount_minor FROM incentives.buyer_grant WHERE promotion_id = :promotion AND state <> 'void'
-) AS g
-"""
+from marketplace.flows.promotions.review_promotion_sql import Times
 
 
 class ReviewPromotion(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,15 +33,44 @@ async def look_back(tx: Tx, promotion_id: int) -> Findings:
     promotion = await promotions.get_promotion(tx, promotion_id)
     approved = [row for row in await _versions(tx, promotion_id) if row.approved_by is not None]
     version = approved[0] if approved else await promotions.get_version(tx, promotion_id)
-    spent = await tx.row(COST, promotion=promotion_id)
-    assert spent is not None
+    terms = version.terms
+    holdout = await store.holdout_now(tx, promotion.starts_at)
+    cost_minor, clawed_minor = await sql.cost(tx, promotion_id)
+    found: list[Exposed] = []
+    others = None
+    times = _times(tx, promotion, terms)
+    if times is not None:
+        found = await sql.exposed(tx, promotion_id, promotion.currency, times)
+        others = await sql.others(tx, promotion_id, promotion.currency, times)
     return findings(
-        version.terms.experiment,
-        await _exposed(tx, promotion, version),
+        terms.experiment,
+        found,
+        near=await sql.near(tx, promotion_id, _thresholds(terms)),
+        others=others,
         planned_minor=await _planned(tx, promotion_id, version),
-        cost_minor=spent.cost,
-        clawed_minor=spent.clawed,
+        cost_minor=cost_minor,
+        clawed_minor=clawed_minor,
+        holdout_slots=0 if holdout is None else holdout.slots,
     )
+
+
+def _times(tx: Tx, of: Promotion, terms: Terms) -> Times | None:
+    """When it ran, until now at the latest; None before it began."""
+    starts, ends, zone = of.starts_at, of.ends_at or tx.now, terms.schedule.zone
+    if ends <= starts:
+        return None
+    return Times(starts=starts, ends=ends, first=local_date(starts, zone), last=local_date(ends, zone))
+
+
+def _thresholds(terms: Terms) -> list[int]:
+    """The measures at which a reward jumps: those that are worth reaching by a hair."""
+    match terms.reward.amount:
+        case Once(threshold=threshold):
+            return [threshold]
+        case Ladder(tiers=tiers):
+            return [tier.threshold for tier in tiers]
+        case _:
+            return []
 
 
 async def _versions(tx: Tx, promotion_id: int) -> list[Version]:
@@ -89,28 +83,6 @@ async def _planned(tx: Tx, promotion_id: int, version: Version) -> int | None:
         return None
     found = await simulations.get_simulation(tx, promotion_id, version.simulation_id)
     return None if found.result is None else found.result.limited.cost_minor
-
-
-async def _exposed(tx: Tx, promotion: Promotion, version: Version) -> list[Exposed]:
-    starts, ends = promotion.starts_at, promotion.ends_at or tx.now
-    if ends <= starts:
-        return []
-    zone = version.terms.schedule.zone
-    rows = await tx.rows(
-        EXPOSED,
-        promotion=promotion.promotion_id,
-        currency=promotion.currency,
-        before=_before(starts, ends),
-        starts=starts,
-        ends=ends,
-        first=local_date(starts, zone),
-        last=local_date(ends, zone),
-    )
-    return [Exposed(**row._mapping) for row in rows]
-
-
-def _before(starts: datetime, ends: datetime) -> datetime:
-    return starts - (ends - starts)
 
 
 async def review_promotion(tx: Tx, cmd: ReviewPromotion) -> Review:

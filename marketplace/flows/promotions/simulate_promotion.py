@@ -14,6 +14,7 @@ import msgspec
 
 import incentives.rules
 import incentives.simulation
+from incentives.experiments.store import holdout_now
 from incentives.promotions import store as promotions
 from incentives.rules.check import Problem, problems, refuse
 from incentives.rules.events import Holdout
@@ -211,13 +212,14 @@ async def run_simulation(db: Database, actor: str, simulation_id: int) -> None:
     async with db.read(WORKER) as tx:
         asked = await store.get_summary(tx, simulation_id)
         terms = (await promotions.get_version(tx, asked.promotion_id, asked.version_no)).terms
+        holdout = await holdout_now(tx, schedule_span(terms.schedule).starts)
     if asked.state in {store.State.DONE, store.State.FAILED}:
         return
 
     async def progressed(done: int, total: int) -> None:
         await db.write(WORKER, actor, store.progressed, simulation_id, done * PPM // total)
 
-    recorded = Recorded(**{name: getattr(asked.asked, name) for name in Asked.__struct_fields__})
+    recorded = Recorded(**{name: getattr(asked.asked, name) for name in Asked.__struct_fields__}, holdout=holdout)
     try:
         made = await simulate_terms(
             db,

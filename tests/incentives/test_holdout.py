@@ -1,0 +1,73 @@
+"""5 % of all merchants get no promotion for orders, so that all promotions together can be measured."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from incentives.experiments import store
+from incentives.promotions.model import Promotion
+from incentives.rules.arms import holdout_at, is_held_out
+from marketplace.core import policies
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database
+from marketplace.flows.promotions.review_promotion import look_back
+from tests.billing.market import MAKER, check_books, prepare
+from tests.billing.market import order as paid_order
+from tests.incentives import market as m
+from tests.incentives.trade import WEEKLY, day, look, settle
+
+OUT = 13
+"""Drawn for the second half of 2018."""
+MERCHANTS = (1, 2, 3, OUT, 40)
+AUTUMN = datetime(2018, 9, 5, tzinfo=UTC)
+
+
+def test_5_percent_are_held_out_and_others_in_each_half_year() -> None:
+    halves = [holdout_at(datetime(year, month, 1, tzinfo=UTC)) for year in (2025, 2026) for month in (1, 7)]
+    drawn = [{number for number in range(20_000) if is_held_out(each, number)} for each in halves]
+    assert all(0.045 < len(out) / 20_000 < 0.055 for out in drawn)
+    assert all(len(one & other) < 100 for one in drawn for other in drawn if one is not other)
+    assert holdout_at(datetime(2018, 6, 30, 23, 59, tzinfo=UTC)) != holdout_at(datetime(2018, 7, 1, tzinfo=UTC))
+    assert [number for number in range(41) if is_held_out(holdout_at(AUTUMN), number)] == [OUT, 40]
+    assert not is_held_out(None, OUT)
+
+
+async def live(db: Database, clock: FixedClock) -> Promotion:
+    await db.write(WORKER, MAKER, prepare, [], list(MERCHANTS))
+    _, promotion = await m.live(db, clock, WEEKLY)
+    return promotion
+
+
+async def trade(db: Database, clock: FixedClock) -> list[int]:
+    """Everybody sells enough; who was granted something."""
+    await settle(db, clock, *[paid_order(n, 100 + n, day(5), 12_000 + n) for n in MERCHANTS])
+    await look(db)
+    async with db.read(WORKER) as tx:
+        rows = await tx.rows("SELECT DISTINCT merchant_id FROM incentives.merchant_grant ORDER BY 1")
+    return [row.merchant_id for row in rows]
+
+
+async def test_who_is_held_out_gets_nothing_and_is_compared_with_the_others(db: Database, clock: FixedClock) -> None:
+    promotion = await live(db, clock)
+    assert await trade(db, clock) == [1, 2]  # the budget is for two
+    async with db.read(WORKER) as tx:
+        seen = await store.list_exposures(tx, promotion.promotion_id, limit=99, after=None)
+        found = await look_back(tx, promotion.promotion_id)
+    assert {each.merchant_id: each.arm for each in seen} == {1: "treated", 2: "treated", 3: "treated", OUT: "", 40: ""}
+    assert not found.observational
+    [compared] = found.comparisons
+    assert (compared.arm, compared.treated, compared.control) == ("treated", 3, 2)
+    assert found.srm_ppm is not None
+    await check_books(db)
+
+
+async def test_the_house_may_do_without(db: Database, clock: FixedClock) -> None:
+    await live(db, clock)
+    await db.write(WORKER, "admin", policies.switch, "no_merchant_holdout", on=True)
+    await db.write(WORKER, "test", _more)
+    assert await trade(db, clock) == list(MERCHANTS)
+
+
+async def _more(tx: Any) -> None:
+    await tx.execute("UPDATE incentives.budget_shard SET allocated_minor = allocated_minor + 100000 WHERE n = 0")
+    await tx.execute("UPDATE incentives.budget_period SET limit_minor = limit_minor + 100000")
+    await tx.execute("UPDATE incentives.budget SET limit_minor = limit_minor + 100000")
