@@ -11,7 +11,7 @@ from billing.ledger.chart import Account
 from billing.payers import store as payers
 from billing.payers.claims.store import PayerClaim
 from billing.payers.terms import PayerTerms
-from incentives.promotions.model import Promotion
+from incentives.promotions.model import Promotion, VersionState
 from incentives.rules.awards import EveryN, Once, Reward
 from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, FunderBudget, PerEvent, Terms, TotalBudget
 from incentives.rules.parts import DAY
@@ -20,12 +20,15 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import RejectLine, reject_line
+from marketplace.flows.promotions import plan_incentives as plans
+from marketplace.flows.promotions.plan_incentives import NewVersion
 from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
 from tests.builders import ENTITY
 from tests.discounts.test_payers import contract
 from tests.http.conftest import app, caller, client
-from tests.incentives.market import live, terms
+from tests.incentives.market import CHECKER, WARNED, live, simulated, terms
+from tests.incentives.market import MAKER as PLANNER
 from tests.incentives.trade import WEEK, day, look, refund, settle
 from tests.payers.market import used
 
@@ -164,6 +167,26 @@ async def test_all_three_bear_it_and_what_the_payer_rejects_comes_back_to_whoeve
     await db.write(WORKER, "test", reject_line, line)
     await check_books(db)
     await refund(db, 1, 1)
+    await look(db)
+    assert (await legs(db), await used(db)) == ({}, 0)
+    await check_books(db)
+
+
+async def test_a_payer_that_bears_nothing_by_the_newest_version_gets_back_what_it_bore_before(
+    db: Database, clock: FixedClock
+) -> None:
+    made = await market(db, clock, shared())
+    await settle(db, clock, paid_order(1, 1, day(4), 10_000))
+    await look(db)
+    assert (await legs(db))[Account.PAYER_RECEIVABLE] == 1_333
+    cmd = NewVersion(promotion_id=made.promotion_id, terms=terms(window=WEEK))
+    version = await db.write(WORKER, PLANNER, plans.add_version, cmd)
+    await simulated(db, made.promotion_id)
+    approved = (made.promotion_id, version.version_no, VersionState.APPROVED, WARNED)
+    await db.write(WORKER, CHECKER, plans.decide_version, *approved)
+    await settle(db, clock, paid_order(1, 2, day(5), 100))
+    await look(db)
+    await refund(db, 1, 10_000)
     await look(db)
     assert (await legs(db), await used(db)) == ({}, 0)
     await check_books(db)

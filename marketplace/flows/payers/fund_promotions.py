@@ -36,9 +36,10 @@ Contracts = Mapping[str, Contract]
 """By name, as funders are named."""
 
 
-async def contracts_of(tx: Tx, terms: Iterable[Terms]) -> dict[str, Contract]:
-    """The contracts of payers that bear a part of these promotions, by name."""
-    names = sorted({name for each in terms for name in payers_of(each)})
+async def contracts_of(tx: Tx, terms: Iterable[Terms], bearing: Iterable[str] = ()) -> dict[str, Contract]:
+    """The contracts of payers that bear a part of these promotions, by name. bearing: funders of what was granted, of
+    which the newest terms may have no part any more."""
+    names = sorted({name for each in terms for name in payers_of(each)}.union(bearing))
     if not names:
         return {}
     rows = await tx.rows(

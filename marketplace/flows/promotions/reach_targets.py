@@ -111,7 +111,8 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     changing = {step.promotion_id for step in steps if step.change_minor or step.due_minor or step.progress.promises}
     kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
-    contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor])
+    bearing = {name for step, new in backs for grant in new for name in grant.funders}
+    contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor], bearing)
     caps = await hold_caps(tx, contracts, desk.merchant)  # caps before budgets, here as everywhere
     await uncover_grants(tx, contracts, [(step.granted, new) for step, new in backs])
     if backs or any(step.progress.promise_keys for step in steps):
