@@ -9,7 +9,7 @@ import pytest
 from incentives.grants.model import Voucher
 from incentives.grants.vouchers import store as vouchers
 from incentives.rules.awards import Fixed, NextOrderVoucher, Reward
-from incentives.rules.model import OrderSettled, Terms
+from incentives.rules.model import Calendar, OrderSettled, PerEvent, Terms, Window
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
@@ -25,10 +25,10 @@ from tests.orders.paid import entry
 from tests.placing.market import BUYER, command, ticket
 
 
-def back(minor: int = 1_000, **form: Any) -> Terms:
+def back(minor: int = 1_000, window: Window | None = None, **form: Any) -> Terms:
     """10.00 back on the next order."""
     reward = Reward(amount=Fixed(amount_minor=minor), form=NextOrderVoucher(**{"valid_days": 10, **form}))
-    return off(trigger=OrderSettled(), reward=reward)
+    return off(trigger=OrderSettled(), reward=reward, window=window or PerEvent())
 
 
 async def having(db: Database) -> list[Voucher]:
@@ -61,9 +61,10 @@ async def test_g_ten_back_on_the_next_order(db: Database, clock: FixedClock) -> 
         await bought_with(db, one.code, "k3")
 
 
-async def test_nobody_uses_it_in_time(db: Database, clock: FixedClock) -> None:
+@pytest.mark.parametrize("window", [None, Calendar(period="month")])
+async def test_nobody_uses_it_in_time(db: Database, clock: FixedClock, window: Window | None) -> None:
     """Breakage: it has cost nothing in the end, and is not given again."""
-    [sale] = await market(db, clock, back())
+    [sale] = await market(db, clock, back(window=window))
     await sold(db)
     await look(db)
     [one] = await having(db)

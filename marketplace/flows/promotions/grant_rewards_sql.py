@@ -122,7 +122,7 @@ def _windows(role: Role, *, unvested: bool) -> str:
     return found.format(role=role)
 
 
-_MERCHANTS_OF = """
+MERCHANTS_OF = """
     SELECT o.merchant_id FROM incentives.buyer_contribution c
     JOIN demand.merchant_order o ON o.buyer_id = c.buyer_id AND o.order_id = CAST(c.event_id AS bigint)
     WHERE c.buyer_id = w.party_id AND c.promotion_id = w.promotion_id AND c.span = w.span
@@ -161,7 +161,7 @@ async def merchants_in(
             SELECT w.party_id AS merchant_id FROM ({_windows("merchant", unvested=unvested)}) w
             UNION
             SELECT m.merchant_id FROM ({_windows("buyer", unvested=unvested)}) w
-            CROSS JOIN LATERAL ({_MERCHANTS_OF}) AS m
+            CROSS JOIN LATERAL ({MERCHANTS_OF}) AS m
         ) AS each
         WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit
         """,
@@ -208,7 +208,7 @@ async def windows_in(
     """The windows that `merchants_in` has found a merchant for: its own, or those of the buyers of its orders."""
     of = "w.party_id = :merchant"
     if role == "buyer":
-        of = f":merchant IN ({_MERCHANTS_OF})"
+        of = f":merchant IN ({MERCHANTS_OF})"
     rows = await tx.rows(
         f"""
         SELECT w.party_id, w.promotion_id, w.span FROM ({_windows(role, unvested=unvested)}) w

@@ -6,6 +6,7 @@ from typing import Any
 
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
+from marketplace.flows.promotions.grant_rewards_sql import MERCHANTS_OF
 
 
 async def uses_any(tx: Tx, merchant_id: int) -> bool:
@@ -95,22 +96,23 @@ async def unuse_vouchers(tx: Tx, merchant_id: int, event_id: str) -> None:
     )
 
 
-_WINDOWS = """
-    FROM incentives.{role}_voucher v
-    JOIN incentives.{role}_grant g ON g.{role}_id = v.{role}_id AND g.grant_id = v.grant_id
-"""
-_OF: dict[Role, str] = {"merchant": "v.merchant_id", "buyer": "o.merchant_id"}
+_OF: dict[Role, str] = {"merchant": "SELECT w.party_id AS merchant_id", "buyer": MERCHANTS_OF}
 
 
 def _expired(role: Role) -> str:
-    """Vouchers that nobody has used in time; a buyer's with the order that it was earned with."""
-    of = "JOIN demand.merchant_order o ON o.order_id = CAST(g.span AS bigint)" if role == "buyer" else ""
-    return f"{_WINDOWS.format(role=role)} {of} WHERE v.state = 'issued' AND v.expires_at <= :now"
+    """Vouchers that nobody has used in time, with the windows that they were earned in."""
+    return f"""
+        (SELECT v.{role}_id AS party_id, v.voucher_id, v.promotion_id, v.expires_at, g.span
+         FROM incentives.{role}_voucher v
+         JOIN incentives.{role}_grant g ON g.{role}_id = v.{role}_id AND g.grant_id = v.grant_id
+         WHERE v.state = 'issued' AND v.expires_at <= :now) AS w"""
 
 
 async def merchants_expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[Any]:
     """Merchants with vouchers that nobody has used in time, or whose buyers have some, those behind `after`."""
-    each = " UNION ".join(f"SELECT {of} AS merchant_id {_expired(role)}" for role, of in _OF.items())
+    each = " UNION ".join(
+        f"SELECT m.merchant_id FROM {_expired(role)} CROSS JOIN LATERAL ({of}) AS m" for role, of in _OF.items()
+    )
     return await tx.rows(
         f"SELECT merchant_id FROM ({each}) AS every WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit",
         now=now,
@@ -124,12 +126,12 @@ async def expired_of(tx: Tx, role: Role, merchant_id: int, limit: int) -> Sequen
     window, which was earned again after a refund and has its money."""
     return await tx.rows(
         f"""
-        SELECT v.{role}_id AS party_id, v.voucher_id, v.promotion_id, g.span,
-               EXISTS (SELECT FROM incentives.{role}_voucher w
-                       JOIN incentives.{role}_grant h ON h.{role}_id = w.{role}_id AND h.grant_id = w.grant_id
-                       WHERE w.{role}_id = v.{role}_id AND w.promotion_id = v.promotion_id AND h.span = g.span
-                         AND w.state = 'issued' AND w.expires_at > :now) AS replaced
-        {_expired(role)} AND {_OF[role]} = :merchant ORDER BY v.expires_at, v.voucher_id LIMIT :limit
+        SELECT w.party_id, w.voucher_id, w.promotion_id, w.span,
+               EXISTS (SELECT FROM incentives.{role}_voucher n
+                       JOIN incentives.{role}_grant h ON h.{role}_id = n.{role}_id AND h.grant_id = n.grant_id
+                       WHERE n.{role}_id = w.party_id AND n.promotion_id = w.promotion_id AND h.span = w.span
+                         AND n.state = 'issued' AND n.expires_at > :now) AS replaced
+        FROM {_expired(role)} WHERE :merchant IN ({_OF[role]}) ORDER BY w.expires_at, w.voucher_id LIMIT :limit
         """,
         merchant=merchant_id,
         now=tx.now,
