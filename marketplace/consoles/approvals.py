@@ -200,6 +200,13 @@ def _check_role(request: ActorRequest, kind: Kind) -> None:
         raise Forbidden(f"a {kind} is decided by other people")
 
 
+def deeds_of(kind: Kind) -> tuple[Deed, Deed | None]:
+    """Raises Conflict for a kind that is decided on its own page."""
+    if kind not in DECIDED:
+        raise Conflict(f"a {kind} is decided on its own page")
+    return DECIDED[kind]
+
+
 def _decision(request: ActorRequest, merchant_id: int, proposal_id: int, reason: str = "") -> Decision:
     return Decision(merchant_id, proposal_id, reason, bool(request.user.roles & CONTROL))
 
@@ -238,7 +245,7 @@ async def approve(
         decision = _decision(request, merchant_id, proposal_id)
         if kind is Kind.BILLING_RUN:
             decision = msgspec.structs.replace(decision, batch_id=number(typed, "batch_id"))
-        await DECIDED[kind][0](tx, decision)
+        await deeds_of(kind)[0](tx, decision)
         return done(_at(request), "approved")
 
     return await carry_out(request, db, work, again=lambda why: show_approvals(request, db, why))
@@ -256,7 +263,7 @@ async def reject(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         _check_role(request, kind)
-        deed = DECIDED[kind][1]
+        deed = deeds_of(kind)[1]
         if deed is None:
             raise Conflict(f"a {kind} is not rejected; it is made anew or given up where it was made")
         reason = text(typed, "reason", most=500, least=1)

@@ -8,7 +8,9 @@ import pytest
 from billing.matching.model import Rules
 from incentives.lifecycle import Move
 from incentives.rules.model import Schedule
+from marketplace.consoles.approvals import DECIDED, Kind, deeds_of
 from marketplace.core.db import STAFF, WORKER, Database
+from marketplace.core.errors import Conflict
 from marketplace.flows.bank.match_by_hand import propose_rules
 from marketplace.flows.promotions import plan_incentives as plans
 from marketplace.flows.promotions.plan_incentives import DraftCampaign
@@ -52,3 +54,11 @@ async def test_ops_approves_what_is_ops_and_finance_what_is_finances(fresh: Data
     async with fresh.read(STAFF) as tx:
         assert await tx.scalar("SELECT approved_by FROM billing.match_rules") == "admin"
         assert await tx.scalar("SELECT state FROM incentives.campaign") == "approved"
+
+
+def test_a_kind_with_a_page_of_its_own_is_refused_here_by_name() -> None:
+    elsewhere = [kind for kind in Kind if kind not in DECIDED]
+    assert Kind.PERIOD_BREAK in elsewhere
+    for kind in elsewhere:
+        with pytest.raises(Conflict, match=f"a {kind} is decided on its own page"):
+            deeds_of(kind)
