@@ -17,6 +17,7 @@ from incentives.promotions.budgets import ask_for
 from incentives.rules import target as rules
 from incentives.rules.events import Used
 from incentives.rules.index import Plan
+from incentives.rules.model import ByMerchant, ByPlatform, funder_name
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
@@ -33,6 +34,8 @@ from marketplace.flows.promotions.keep_promises import (
 from marketplace.flows.promotions.use_rewards import issue_vouchers
 from marketplace.flows.promotions.vest_rebates import free_credit, post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
+
+_NO_PAYERS = {funder_name(ByMerchant()), funder_name(ByPlatform())}
 
 
 class Touched(msgspec.Struct, kw_only=True):
@@ -111,7 +114,7 @@ async def reach_targets(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -
     changing = {step.promotion_id for step in steps if step.change_minor or step.due_minor or step.progress.promises}
     kept = await budgets.budgets_under(tx, {each: desk.campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, desk, step)) for step in steps if step.change_minor < 0]
-    bearing = {name for step, new in backs for grant in new for name in grant.funders}
+    bearing = {name for _, new in backs for grant in new for name in grant.funders} - _NO_PAYERS
     contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor], bearing)
     caps = await hold_caps(tx, contracts, desk.merchant)  # caps before budgets, here as everywhere
     await uncover_grants(tx, contracts, [(step.granted, new) for step, new in backs])
