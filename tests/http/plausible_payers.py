@@ -23,6 +23,7 @@ REAL: dict[tuple[str, ...], str] = {
 }
 
 RIPE: dict[str, str] = {
+    f"{_OF_CLAIM}/rejections": "FROM billing.payer_claim_line WHERE line_no = 2",
     f"POST {_DOCUMENT}/void": "FROM billing.payer_document WHERE state = 'issued' AND void_asked_by IS NULL",
     f"POST {_DOCUMENT}/void/approve": "FROM billing.payer_document WHERE state = 'issued' AND void_asked_by <> ''",
     f"POST {_DOCUMENT}/void/withdraw": "FROM billing.payer_document WHERE state = 'issued' AND void_asked_by <> ''",
