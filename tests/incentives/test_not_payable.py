@@ -160,8 +160,8 @@ def test_an_attribute_that_checkout_does_not_know_is_named(attribute: str) -> No
 
 async def test_they_are_refused_as_a_draft_and_as_a_new_version(db: Database, clock: FixedClock) -> None:
     campaign, promotion = await m.live(db, clock)
-    wrong = m.terms(**{**REBATE, "window": WholePromotion()})
-    with pytest.raises(Invalid, match=r"terms.window: buyers are not paid over more"):
+    wrong = m.terms(**{**REBATE, "window": SinceOptIn(days=7)})
+    with pytest.raises(Invalid, match=r"terms.window: buyers do not join"):
         await m.drafted(db, campaign, wrong)
     cmd = NewVersion(promotion_id=promotion.promotion_id, terms=wrong)
     with pytest.raises(Invalid, match=r"terms.window"):
