@@ -258,7 +258,8 @@ WITH told AS (
     FROM billing.bank_statement s JOIN billing.bank_file f ON f.file_id = s.file_id AND f.state = 'read'
     WHERE s.kind = 'statement' AND s.opening_minor IS NOT NULL AND s.closing_minor IS NOT NULL
       AND s.to_day IS NOT NULL AND (CAST(:account AS text) IS NULL OR s.account = :account)
-    ORDER BY s.account, s.currency, s.number, s.from_day, s.to_day, s.opening_minor, s.closing_minor, s.file_id
+    ORDER BY s.account, s.currency, s.number, s.from_day, s.to_day, s.opening_minor, s.closing_minor, s.file_id,
+             s.statement_no
 ), chained AS (
     SELECT told.*, lag(closing_minor) OVER one AS before_minor, lag(number) OVER one AS before_number,
            lag(to_day) OVER one AS before_day

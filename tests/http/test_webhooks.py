@@ -46,7 +46,7 @@ async def tell(db: Database, *events: tuple[str, int | None]) -> None:
 
     async def emit(tx: Tx) -> None:
         for number, (topic, merchant_id) in enumerate(events):
-            await outbox.emit(tx, topic, {"number": number}, merchant_id=merchant_id)
+            await outbox.emit(tx, topic, {"number": number, "run_id": 1}, merchant_id=merchant_id)
 
     await db.write(WORKER, "test", emit)
     await db.write(WORKER, "worker", outbox.dispatch, DELIVERIES, 100)
@@ -85,7 +85,7 @@ async def test_each_is_told_of_its_own_and_the_house_of_all(
         "type": MOVED,
         "timestamp": "2018-09-03T12:00:00Z",
         "merchant_id": ALPHA,
-        "data": {"number": 0},
+        "data": {"number": 0, "run_id": 1},
     }
     assert await send_due(db) == 0
 

@@ -109,7 +109,7 @@ async def test_every_page_is_open_to_everybody(
     for name, path in reached[person].items():
         carried.clear()
         await page.goto(address + path)
-        weight = sum(size for sent, size in carried.items() if "plotly" not in names[sent])
+        weight = sum(size for sent, size in carried.items() if "plotly" not in names.get(sent, ""))
         if not 0 < weight <= FIRST_VIEW_BYTES_MAX:
             faults.append(f"{name}: {weight} bytes")
         faults += [f"{name}: {fault}" for fault in await _faults(page)]
