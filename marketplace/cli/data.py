@@ -4,16 +4,18 @@ from pathlib import Path
 
 import msgspec
 import rich_click as click
+from rich.table import Table
 
 from billing.bank_files.mapping import Mapping
 from billing.bank_files.model import BankFileState
 from billing.breaks import store as breaks
 from billing.openings.model import control_from_text
-from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, progress_bar
+from marketplace.cli.base import EXIT_INCOMPLETE, Outcome, Session, command, out, progress_bar
 from marketplace.cli.billing import day
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF, WORKER
 from marketplace.core.errors import Invalid
+from marketplace.core.money import text_from_minor
 from marketplace.flows.acquisition.import_costs import import_costs as load_costs
 from marketplace.flows.acquisition.import_funnel import import_funnel as import_leads
 from marketplace.flows.bank.import_bank_file import import_bank_file as bring
@@ -175,4 +177,15 @@ async def reconcile_breaks(session: Session, limit: int, not_due: bool) -> Outco
     async with session.db.read(STAFF) as tx:
         counts = await breaks.count_breaks(tx)
         found = await breaks.list_breaks(tx, live=True, due=not not_due, limit=limit)
-    return Outcome(msgspec.structs.asdict(counts) | {"breaks": found})
+
+    def show() -> None:
+        table = Table("id", "type", "amount", "", "since", "days", "who", "what", box=None, pad_edge=False)
+        for one in found:
+            amount = text_from_minor(one.amount_minor, one.currency) if one.currency else str(one.amount_minor)
+            since = (f"{one.expected_on}", f"{one.age_days}")
+            table.add_row(str(one.break_id), one.kind, amount, one.currency, *since, one.owner or "", one.detail)
+        if found:
+            out.print(table, highlight=False)
+        out.print(f"{counts.due:,} due, {counts.overdue:,} of them unanswered in time; {counts.not_due:,} not due yet.")
+
+    return Outcome(msgspec.structs.asdict(counts) | {"breaks": found}, show=show)

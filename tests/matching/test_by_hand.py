@@ -246,6 +246,14 @@ async def test_written_off_within_a_limit_and_by_two_above_it(db: Database) -> N
     assert (done.state, done.decided_by) == (BreakState.WRITTEN_OFF, "col")
     stands = await balances(db, HOUSE)
     assert stands == {(1010, 0): theirs.amount_minor, (Account.ADJUSTMENTS, 0): -theirs.amount_minor}
+    async with db.read(WORKER) as tx:
+        days = await tx.rows(
+            "SELECT kind, effective_on FROM billing.entry WHERE kind IN ('line_claimed', 'break_written_off')"
+        )
+        assert tx.now.date() > theirs.day  # the bank's account is what it says by the end of its own day
+    assert {(row.kind, row.effective_on) for row in days} == {
+        ("line_claimed", theirs.day), ("break_written_off", theirs.day),
+    }  # fmt: skip
     limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=10**6, controller_minor=10**6)
     await db.write(WORKER, "col", set_limits, limits)
     assert (await db.write(WORKER, "fay", comment, say[1])).words == "too old"

@@ -138,6 +138,21 @@ async def test_who_is_too_late_is_refused(db: Database, clock: FixedClock) -> No
     assert await stands(db, referral) == (ReferralState.REFUSED, [], ["not activated within 20 days"])
 
 
+async def test_who_was_active_before_is_brought_by_nobody(db: Database, clock: FixedClock) -> None:
+    await db.write(WORKER, "test", add_market, [1, 2])
+    before = clock.now()
+    clock.move_to(before - timedelta(days=30))
+    sold = Order(
+        merchant_id=2, order_id=9, lines=(Line(goods_minor=10_000),), placed_at=clock.now(), settles_at=clock.now()
+    )
+    await db.write(WORKER, "test", add_orders, [sold])
+    clock.move_to(before)
+    lead, referral = await referred(db)
+    await activated(db, clock, lead)
+    assert await reward_referrals(db, "worker") == 1
+    assert await stands(db, referral) == (ReferralState.REFUSED, [], ["it was active before it was brought"])
+
+
 @pytest.mark.parametrize(
     ("same", "why"),
     [

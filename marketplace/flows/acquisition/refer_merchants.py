@@ -1,7 +1,8 @@
 """Process: a merchant brings another one; when that is activated in time, both are rewarded, through incentives.
 
-pending -> qualified -> rewarded, or refused: too late, or because both are the same. A merchant that is lost before the
-programme's last day takes both rewards back. A pass may be killed, repeated and run twice at once.
+pending -> qualified -> rewarded, or refused: too late, active before it was brought, or because both are the same. A
+merchant that is lost before the programme's last day takes both rewards back. A pass may be killed, repeated and run
+twice at once.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import msgspec
 
 from billing.ledger import store as ledger
 from marketplace.core import audit
-from marketplace.core.clock import day_begins
+from marketplace.core.clock import day_begins, local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict
@@ -129,6 +130,8 @@ async def _judge(tx: Tx, row: Any) -> bool:
     reasons = self_referral(
         await sql.referrer_identity(tx, held), await sql.referee_identity(tx, held, found.merchant_id)
     )  # fmt: skip
+    if found.activated_on < local_date(held.referred_at, found.zone):
+        reasons.append("it was active before it was brought")
     if await store.brought_already(tx, found.merchant_id, held.referral_id):
         reasons.append("somebody else has brought this merchant")
     state = ReferralState.REFUSED if reasons else ReferralState.QUALIFIED

@@ -166,12 +166,13 @@ async def _write_off(tx: Tx, one: Break, *, single: bool, **detail: str) -> Brea
 
 
 async def _missing(tx: Tx, one: Break, like: Item, side: Side, minor: int) -> int:
-    """What makes up for what a side lacks, as an item of its own; returns its id."""
+    """What makes up for what a side lacks, as an item of its own; returns its id. It is booked on the day of the other
+    side, so that the book is right by the end of every day, or on the first open one after it."""
     item_id = await blocks.reserve(tx, "match_item", 1) + 1
     today = tx.now.date()
     row = {"item_id": item_id, "book": like.book, "side": side, "kind": ItemKind.WRITE_OFF, "owner_id": 0}
     row |= {"source_id": one.break_id, "entity_id": like.entity_id, "processor_id": like.processor_id}
     row |= {"currency": one.currency, "amount_minor": minor, "reference": "", "batch_ref": "", "keys": [], "party": ""}
-    row |= {"party_account": "", "words": one.reason, "day": today, "expected_on": today, "booked": False}
+    row |= {"party_account": "", "words": one.reason, "day": like.day, "expected_on": today, "booked": False}
     await tx.execute(insert(match_item), row | {"sort_key": f"break-{one.break_id}"})
     return item_id
