@@ -85,7 +85,7 @@ async def list_breaks(
     due: bool = False,
 ) -> list[Break]:
     """At most `limit` breaks, the oldest first, those behind the break `after`. live: only those without an end;
-    due: not those that are merely early.
+    due: not those that are merely early, nor, unless that state is asked for, those that two people left as they are.
     """
     rows = await tx.rows(
         f"""
@@ -93,7 +93,8 @@ async def list_breaks(
         WHERE b.break_id > coalesce(CAST(:after AS bigint), 0) AND (CAST(:kind AS text) IS NULL OR b.kind = :kind)
           AND (CAST(:state AS text) IS NULL OR b.state = :state) AND (CAST(:owner AS text) IS NULL OR b.owner = :owner)
           AND (CAST(:entity AS integer) IS NULL OR b.entity_id = :entity) AND (NOT :live OR b.closed_at IS NULL)
-          AND (NOT :due OR b.kind <> 'expected' OR b.closed_at IS NOT NULL)
+          AND (NOT :due OR b.closed_at IS NOT NULL
+               OR b.kind <> 'expected' AND (b.state <> 'accepted' OR CAST(:state AS text) = 'accepted'))
         ORDER BY b.break_id LIMIT :limit
         """,
         after=after,
@@ -112,7 +113,7 @@ async def count_breaks(tx: Tx, *, entity_id: int | None = None) -> BreakCounts:
     """How many breaks are not dealt with, of an entity or of all; what belongs to none counts with any."""
     row = await tx.row(
         """
-        SELECT count(*) FILTER (WHERE kind <> 'expected') AS due,
+        SELECT count(*) FILTER (WHERE kind <> 'expected' AND state <> 'accepted') AS due,
                count(*) FILTER (WHERE kind <> 'expected' AND state = 'open' AND respond_by < :now) AS overdue,
                count(*) FILTER (WHERE kind = 'expected') AS not_due
         FROM billing.recon_break

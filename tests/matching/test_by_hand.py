@@ -229,7 +229,15 @@ async def test_a_break_has_an_owner_a_history_and_an_end(db: Database) -> None:
     async with db.read(WORKER) as tx:
         assert (await breaks.get_break(tx, one.break_id)).state is BreakState.ACCEPTED
         steps = [step.what for step in await breaks.list_steps(tx, one.break_id)]
+        left = await breaks.list_breaks(tx, live=True, due=True, limit=10)
+        named = await breaks.list_breaks(tx, state=BreakState.ACCEPTED, due=True, limit=10)
+        due = (await breaks.count_breaks(tx)).due
     assert steps == ["opened", "assigned", "commented", "accepting", "accepted"]
+    assert (one.break_id in {each.break_id for each in left}, [each.break_id for each in named]) == (
+        False,
+        [one.break_id],
+    )
+    assert due == len(left)
     assert (await db.write(WORKER, "fay", reopen_break, said)).state is BreakState.OPEN
 
 
