@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from billing.documents.model import Document, Draft, Kind, Line, Party, State, Subject, Tax, Written, number, series_of
 from billing.documents.store import take_numbers
@@ -87,10 +87,10 @@ async def add_document(tx: Tx, payer_id: int, issue: PayerIssue, draft: Draft) -
     return await get_document(tx, payer_id, draft.document_id)
 
 
-async def get_document(tx: Tx, payer_id: int, document_id: int, *, lock: bool = False) -> PayerDocument:
+async def get_document(tx: Tx, payer_id: int, document_id: int) -> PayerDocument:
     """Raises NotFound."""
-    query = _one(payer_id, document_id)
-    row = await tx.row(query.with_for_update() if lock else query)
+    query = select(payer_document).where(_OF.payer_id == payer_id, _OF.document_id == document_id)
+    row = await tx.row(query)
     if row is None:
         raise NotFound(f"payer {payer_id} has no document {document_id}")
     return _document(row)
@@ -168,10 +168,6 @@ async def written(tx: Tx, payer_id: int, document_id: int) -> Written:
 
 
 _OF_NO_MERCHANT: Mapping[str, Any] = {"merchant_id": 0, "run_id": 0, "subject": Subject.CLAIM, "reverses_id": None}
-
-
-def _one(payer_id: int, document_id: int) -> Select[Any]:
-    return select(payer_document).where(_OF.payer_id == payer_id, _OF.document_id == document_id)
 
 
 def _document(row: Row[Any]) -> PayerDocument:

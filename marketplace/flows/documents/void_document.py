@@ -4,9 +4,14 @@ The amounts are the books', so nothing is posted: what may be wrong is who stand
 number and is listed; until it is issued again, `verify_books` counts it among what is open.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
 from billing.documents import store
 from billing.documents.model import Document, Draft, State, Written
 from billing.documents.store import Issue
+from billing.documents.voiding import Voidable, check_asked, check_reissuable, check_stands, check_unasked
 from billing.ledger import store as ledger
 from billing.runs import store as runs
 from billing.runs.model import RunState
@@ -17,6 +22,8 @@ from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.documents.issue_documents import get_entity, parties_of
 
+V = TypeVar("V", bound=Voidable)
+
 
 async def ask_void(tx: Tx, merchant_id: int, document_id: int, reason: str) -> Document:
     """Ask for a document to be void; another person decides.
@@ -24,9 +31,8 @@ async def ask_void(tx: Tx, merchant_id: int, document_id: int, reason: str) -> D
     Raises Conflict unless it stands, nobody has asked, and no document that stands corrects it.
     """
     one = await _held(tx, merchant_id, document_id)
-    await _check_stands(tx, one)
-    if one.void_asked_by is not None:
-        raise Conflict(f"document {one.number}: {one.void_asked_by} has asked for it to be void already")
+    check_stands(one, is_corrected=await store.is_corrected(tx, one))
+    check_unasked(one)
     asked = await store.change_document(tx, one, void_reason=reason, void_asked_by=tx.actor)
     await audit.record(tx, "void of document asked for", _subject(one), number=one.number, reason=reason)
     return asked
@@ -35,7 +41,7 @@ async def ask_void(tx: Tx, merchant_id: int, document_id: int, reason: str) -> D
 async def approve_void(tx: Tx, merchant_id: int, document_id: int) -> Document:
     """Make it void. Raises Forbidden for who asked, Conflict unless somebody has and it still stands alone."""
     one = await _asked(tx, merchant_id, document_id)
-    await _check_stands(tx, one)
+    check_stands(one, is_corrected=await store.is_corrected(tx, one))
     single = await policies.check_second_person(tx, one.void_asked_by or "", f"document {one.number}")
     void = await store.change_document(tx, one, state=State.VOID.value, voided_by=tx.actor, voided_at=tx.now)
     await audit.record(tx, "document made void", _subject(one), single_operator=single, number=one.number)
@@ -58,11 +64,7 @@ async def reissue_document(tx: Tx, merchant_id: int, document_id: int) -> Writte
     not issued again yet, when its run is not final any more, or when what it corrects is void.
     """
     one = await _held(tx, merchant_id, document_id)
-    if one.state is not State.VOID:
-        raise Conflict(f"document {one.number} is {one.state}: only a void one is issued again")
-    after = await store.find_replacement(tx, one)
-    if after is not None:
-        raise Conflict(f"document {one.number} has been issued again as {after.number}")
+    check_reissuable(one, await store.find_replacement(tx, one))
     run = await runs.share_run(tx, one.run_id)
     if run.state not in {RunState.FINALISING, RunState.FINALISED} and one.reverses_id is None:
         raise Conflict(f"document {one.number}: run {run.run_id} is {run.state}, so nothing is to be issued for it")
@@ -74,7 +76,9 @@ async def reissue_document(tx: Tx, merchant_id: int, document_id: int) -> Writte
         subject=one.subject,
         source_id=one.source_id,
         currency=one.currency,
-        corrects_id=await _standing(tx, merchant_id, one.corrects_id),
+        corrects_id=await standing(
+            one.corrects_id, partial(store.lock_document, tx, merchant_id), partial(store.find_replacement, tx)
+        ),
         reverses_id=one.reverses_id,
         replaces_id=one.document_id,
         due_on=one.due_on,
@@ -103,29 +107,23 @@ async def _held(tx: Tx, merchant_id: int, document_id: int) -> Document:
 
 async def _asked(tx: Tx, merchant_id: int, document_id: int) -> Document:
     one = await _held(tx, merchant_id, document_id)
-    if one.state is State.VOID or one.void_asked_by is None:
-        raise Conflict(f"document {one.number} is {one.state}, and nobody asks for it to be void")
+    check_asked(one)
     return one
 
 
-async def _standing(tx: Tx, merchant_id: int, document_id: int | None) -> int | None:
-    """The document that stands in the place of this one, which may be itself."""
+async def standing(
+    document_id: int | None, read: Callable[[int], Awaitable[V]], replacement: Callable[[V], Awaitable[V | None]]
+) -> int | None:
+    """The document that stands in the place of this one, which may be itself. Raises Conflict where none does."""
     while document_id is not None:
-        one = await store.lock_document(tx, merchant_id, document_id)
+        one = await read(document_id)
         if one.state is not State.VOID:
             break
-        after = await store.find_replacement(tx, one)
+        after = await replacement(one)
         if after is None:
             raise Conflict(f"document {one.number}, which it corrects, is void: issue that again first")
         document_id = after.document_id
     return document_id
-
-
-async def _check_stands(tx: Tx, one: Document) -> None:
-    if one.state is not State.ISSUED:
-        raise Conflict(f"document {one.number} is {one.state}")
-    if await store.is_corrected(tx, one):
-        raise Conflict(f"document {one.number}: other documents correct it; make those void first")
 
 
 def _subject(one: Document) -> str:

@@ -2,7 +2,10 @@
 payer's details as they are known now. What is void keeps its number and stays listed.
 """
 
+from functools import partial
+
 from billing.documents.model import Draft, State, Subject
+from billing.documents.voiding import check_asked, check_reissuable, check_stands, check_unasked
 from billing.payers import store as payers
 from billing.payers.claims import store as claims
 from billing.payers.invoices import store as invoices
@@ -10,9 +13,9 @@ from billing.payers.invoices.store import PayerDocument, PayerIssue
 from marketplace.core import audit, outbox, policies
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.core.errors import Conflict
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.documents.issue_documents import get_entity
+from marketplace.flows.documents.void_document import standing
 from marketplace.flows.payers.invoice_payer import parties
 
 
@@ -22,9 +25,8 @@ async def ask_void(tx: Tx, payer_id: int, document_id: int, reason: str) -> Paye
     Raises Conflict unless it stands, nobody has asked, and no document that stands corrects it.
     """
     one = await _held(tx, payer_id, document_id)
-    await _check_stands(tx, one)
-    if one.void_asked_by is not None:
-        raise Conflict(f"document {one.number}: {one.void_asked_by} has asked for it to be void already")
+    check_stands(one, is_corrected=await invoices.is_corrected(tx, one))
+    check_unasked(one)
     asked = await invoices.change_document(tx, one, void_reason=reason, void_asked_by=tx.actor)
     await audit.record(tx, "void of document asked for", _subject(one), number=one.number, reason=reason)
     return asked
@@ -33,7 +35,7 @@ async def ask_void(tx: Tx, payer_id: int, document_id: int, reason: str) -> Paye
 async def approve_void(tx: Tx, payer_id: int, document_id: int) -> PayerDocument:
     """Make it void. Raises Forbidden for who asked, Conflict unless somebody has and it still stands alone."""
     one = await _asked(tx, payer_id, document_id)
-    await _check_stands(tx, one)
+    check_stands(one, is_corrected=await invoices.is_corrected(tx, one))
     single = await policies.check_second_person(tx, one.void_asked_by or "", f"document {one.number}")
     void = await invoices.change_document(tx, one, state=State.VOID.value, voided_by=tx.actor, voided_at=tx.now)
     await audit.record(tx, "document made void", _subject(one), single_operator=single, number=one.number)
@@ -55,11 +57,7 @@ async def reissue_document(tx: Tx, payer_id: int, document_id: int) -> PayerDocu
     Raises Conflict unless it is void and not issued again yet, or when what it corrects is void.
     """
     one = await _held(tx, payer_id, document_id)
-    if one.state is not State.VOID:
-        raise Conflict(f"document {one.number} is {one.state}: only a void one is issued again")
-    after = await invoices.find_replacement(tx, one)
-    if after is not None:
-        raise Conflict(f"document {one.number} has been issued again as {after.number}")
+    check_reissuable(one, await invoices.find_replacement(tx, one))
     draft = Draft(
         merchant_id=0,
         document_id=time_ordered_id(tx.now),
@@ -67,7 +65,9 @@ async def reissue_document(tx: Tx, payer_id: int, document_id: int) -> PayerDocu
         subject=Subject.CLAIM,
         source_id=one.claim_id,
         currency=one.currency,
-        corrects_id=await _standing(tx, one),
+        corrects_id=await standing(
+            one.corrects_id, partial(invoices.get_document, tx, payer_id), partial(invoices.find_replacement, tx)
+        ),
         replaces_id=one.document_id,
         due_on=one.due_on,
         lines=one.lines,
@@ -97,30 +97,8 @@ async def _held(tx: Tx, payer_id: int, document_id: int) -> PayerDocument:
 
 async def _asked(tx: Tx, payer_id: int, document_id: int) -> PayerDocument:
     one = await _held(tx, payer_id, document_id)
-    if one.state is State.VOID or one.void_asked_by is None:
-        raise Conflict(f"document {one.number} is {one.state}, and nobody asks for it to be void")
+    check_asked(one)
     return one
-
-
-async def _check_stands(tx: Tx, one: PayerDocument) -> None:
-    if one.state is not State.ISSUED:
-        raise Conflict(f"document {one.number} is {one.state}")
-    if await invoices.is_corrected(tx, one):
-        raise Conflict(f"document {one.number}: other documents correct it; make those void first")
-
-
-async def _standing(tx: Tx, one: PayerDocument) -> int | None:
-    """The document that stands in the place of what this one corrects, which may be that itself."""
-    corrected = one.corrects_id
-    while corrected is not None:
-        other = await invoices.get_document(tx, one.payer_id, corrected)
-        if other.state is State.ISSUED:
-            break
-        after = await invoices.find_replacement(tx, other)
-        if after is None:
-            raise Conflict(f"document {other.number}, which it corrects, is void: issue that again first")
-        corrected = after.document_id
-    return corrected
 
 
 def _subject(one: PayerDocument) -> str:
