@@ -1,6 +1,7 @@
 """What a promotion must not have harmed, and how its effect may only seem to be one. Pure.
 
-A guardrail that is flagged is a reason to look, not a verdict: each is asked of its own interval at 95 %.
+A guardrail that is flagged is a reason to look, not a verdict: each is asked of its own interval at 95 %. As in
+`findings`, the floats are observations that estimators are given; no money is booked and no rate applied from one.
 """
 
 import math

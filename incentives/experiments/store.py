@@ -1,7 +1,7 @@
 """Every statement on exposures and reviews."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -96,25 +96,6 @@ async def add_review(tx: Tx, new: Review) -> None:
         await tx.execute(insert(review), row)
     except IntegrityError as fault:
         raise Conflict("review: there is one already, and it stays as it is") from fault
-
-
-async def findings_between(tx: Tx, entity_id: int, currency: str, from_on: date, to_on: date) -> list[Findings]:
-    """What the reviews found that were made from a day to before another, by the entity's days."""
-    rows = await tx.rows(
-        """
-        SELECT r.findings FROM incentives.review r
-        JOIN incentives.promotion p ON p.promotion_id = r.promotion_id
-        JOIN billing.entity e ON e.entity_id = :entity
-        WHERE p.currency = :currency AND (r.made_at AT TIME ZONE e.zone)::date >= :from_on
-          AND (r.made_at AT TIME ZONE e.zone)::date < :to_on
-        ORDER BY r.promotion_id
-        """,
-        entity=entity_id,
-        currency=currency,
-        from_on=from_on,
-        to_on=to_on,
-    )
-    return [msgspec.convert(row.findings, Findings) for row in rows]
 
 
 async def find_review(tx: Tx, promotion_id: int) -> Review | None:

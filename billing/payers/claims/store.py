@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import insert
@@ -11,6 +11,8 @@ from billing.payers.tables import payer_claim, payer_claim_line, payer_rejection
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.core.ids import time_ordered_id
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 FEE = "claim"
 """The source of a claim's fixed fee, which belongs to the house."""
@@ -235,19 +237,7 @@ async def list_remittances(
     tx: Tx, payer_id: int, *, claim_id: int | None = None, limit: int, after: int | None = None
 ) -> list[Remittance]:
     """At most `limit` payments of a payer, the newest first, those behind the id `after`: for one claim or for all."""
-    rows = await tx.rows(
-        f"""
-        SELECT {", ".join(Remittance.__struct_fields__)} FROM billing.payer_remittance
-        WHERE payer_id = :payer AND (CAST(:claim AS bigint) IS NULL OR claim_id = :claim)
-          AND (CAST(:after AS bigint) IS NULL OR remittance_id < :after)
-        ORDER BY remittance_id DESC LIMIT :limit
-        """,
-        payer=payer_id,
-        claim=claim_id,
-        after=after,
-        limit=limit,
-    )
-    return [Remittance(**row._mapping) for row in rows]
+    return await _newest(tx, Remittance, "remittance", payer_id, claim_id, limit, after)
 
 
 async def remittance_of(tx: Tx, payer_id: int, claim_id: int, bank_ref: str) -> int:
@@ -287,19 +277,26 @@ async def list_rejections(
     tx: Tx, payer_id: int, *, claim_id: int | None = None, limit: int, after: int | None = None
 ) -> list[Rejection]:
     """At most `limit` rejections and re-claims, the newest first, those behind the id `after`."""
+    return await _newest(tx, Rejection, "rejection", payer_id, claim_id, limit, after)
+
+
+async def _newest(
+    tx: Tx, kind: type[S], name: str, payer_id: int, claim_id: int | None, limit: int, after: int | None
+) -> list[S]:
+    """Rows of billing.payer_<name>, the newest first, those behind the id `after`: of one claim or of all."""
     rows = await tx.rows(
         f"""
-        SELECT {", ".join(Rejection.__struct_fields__)} FROM billing.payer_rejection
+        SELECT {", ".join(kind.__struct_fields__)} FROM billing.payer_{name}
         WHERE payer_id = :payer AND (CAST(:claim AS bigint) IS NULL OR claim_id = :claim)
-          AND (CAST(:after AS bigint) IS NULL OR rejection_id < :after)
-        ORDER BY rejection_id DESC LIMIT :limit
+          AND (CAST(:after AS bigint) IS NULL OR {name}_id < :after)
+        ORDER BY {name}_id DESC LIMIT :limit
         """,
         payer=payer_id,
         claim=claim_id,
         after=after,
         limit=limit,
     )
-    return [Rejection(**row._mapping) for row in rows]
+    return [kind(**row._mapping) for row in rows]
 
 
 class PayerStatement(msgspec.Struct, frozen=True, kw_only=True):

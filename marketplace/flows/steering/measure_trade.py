@@ -3,7 +3,6 @@
 from fractions import Fraction
 from typing import Any
 
-from incentives.experiments import store as experiments
 from marketplace.core.db import Tx
 from marketplace.core.rates import PPM
 from marketplace.flows.steering import measure_trade_sql as sql
@@ -55,7 +54,8 @@ async def _settlement(tx: Tx, of: Of, span: Span) -> Found:
 async def _promotions(tx: Tx, of: Of, span: Span) -> Found:
     """What reviews of the days found of promotions with a control, each arm by what it brought beside it."""
     treated, counterfactual, brought, cost = Fraction(), Fraction(), Fraction(), 0
-    for findings in await experiments.findings_between(tx, of.entity_id, of.currency, span.from_on, span.to_on):
+    days = {"from_on": span.from_on, "to_on": span.to_on}
+    for findings in await sql.reviews(tx, entity=of.entity_id, currency=of.currency, **days):
         for arm in findings.comparisons:
             if arm.control_minor is None or arm.cost_minor is None or findings.alarm:
                 continue

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import msgspec
+
 from billing.ledger.tables import BESIDE_ORDERS
 from billing.runs.model import AD_KINDS, INCENTIVE_KINDS, PAYOUT_KINDS
+from incentives.experiments.findings import Findings
 from marketplace.core.db import Tx
 
 SHIPS_WITHIN = 3
@@ -158,6 +161,16 @@ FROM fees f, topped t, (SELECT coalesce(sum(minor), 0) AS minor FROM span) AS w,
 term names, products first of all."""
 
 
+_REVIEWS = """
+SELECT r.findings FROM incentives.review r
+JOIN incentives.promotion p ON p.promotion_id = r.promotion_id
+JOIN billing.entity e ON e.entity_id = :entity
+WHERE p.currency = :currency AND (r.made_at AT TIME ZONE e.zone)::date >= :from_on
+  AND (r.made_at AT TIME ZONE e.zone)::date < :to_on
+ORDER BY r.promotion_id
+"""
+
+
 async def paid(tx: Tx, **of: Any) -> Any:
     """Goods of the orders that were paid in the days."""
     return await tx.row(_PAID, **of)
@@ -191,3 +204,8 @@ async def matched(tx: Tx, **of: Any) -> Any:
 async def settlement(tx: Tx, **of: Any) -> Any:
     """What merchants are paid for the days, term by term."""
     return await tx.row(_SETTLEMENT, **of)
+
+
+async def reviews(tx: Tx, **of: Any) -> list[Findings]:
+    """What the reviews found that were made in the days, by the entity's calendar."""
+    return [msgspec.convert(row.findings, Findings) for row in await tx.rows(_REVIEWS, **of)]
