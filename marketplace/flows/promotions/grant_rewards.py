@@ -36,7 +36,7 @@ from marketplace.flows.promotions.weigh_windows import Touched
 
 PAGE = 200
 LINES_PER_COMMIT = 500
-_COUNTING = (State.SCHEDULED, State.LIVE, State.PAUSED, State.EXHAUSTED, State.ENDED, State.CLOSING)
+COUNTING = (State.SCHEDULED, State.LIVE, State.PAUSED, State.EXHAUSTED, State.ENDED, State.CLOSING)
 """Promotions whose events count: a scheduled one may have begun before the clock has said so."""
 
 
@@ -73,7 +73,7 @@ async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     await ledger.lock_books(tx, merchant_id)
     await grants.hold_parties(tx, "merchant", [merchant_id])
     merchant = await sql.get_merchant(tx, merchant_id)
-    versions = await promotions.approved_versions(tx, _COUNTING)
+    versions = await promotions.approved_versions(tx, COUNTING)
     desk = Desk(merchant, plans, versions, await promotions.joined_at(tx, merchant_id))
     ended = {row.promotion_id for row in versions if row.state == State.ENDED}
     desk.holds_out = not await policies.is_on(tx, "no_merchant_holdout")
