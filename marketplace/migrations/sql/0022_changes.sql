@@ -1,0 +1,4 @@
+ALTER TABLE supply.stage_event ADD COLUMN evidence text NOT NULL DEFAULT ''
+;;
+UPDATE supply.lead SET territory_id = p.territory_id FROM supply.lead_pool p
+WHERE p.pool_id = lead.pool_id AND lead.territory_id IS NULL AND p.territory_id IS NOT NULL
