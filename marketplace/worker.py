@@ -8,7 +8,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,9 +106,7 @@ async def _complete_orders(db: Database, _: Any) -> None:
         pass
 
 
-def _expiring(
-    expire: Callable[[Database, str, datetime], Awaitable[Any]],
-) -> Callable[[Database, Any], Awaitable[None]]:
+def _expiring(expire: Callable[..., Awaitable[Any]]) -> Callable[[Database, Any], Awaitable[None]]:
     async def run(db: Database, _: Any) -> None:
         await expire(db, ACTOR, db.clock.now())
 
