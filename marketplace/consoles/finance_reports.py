@@ -59,7 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     entity: str = ""
     currency: str = ""
 
-    def span(self, tx: Tx) -> Span:
+    async def span(self, tx: Tx) -> Span:
         """Raises Invalid."""
         first, last = given_day(self.first, "first"), given_day(self.last, "last")
         if first and last and last < first:
@@ -69,7 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 f"currency: {self.currency[:10]!r} is not one that this platform accepts", pointer="/currency"
             )
         entity = given(self.entity, int, "entity")
-        return span_of(tx, first, last + timedelta(days=1) if last else None, entity, self.currency or None)
+        return await span_of(tx, first, last + timedelta(days=1) if last else None, entity, self.currency or None)
 
 
 def asked(first: str, last: str, entity: str, currency: str) -> Asked:
@@ -103,7 +103,7 @@ async def show_report(
     key = decode_cursor(after, tuple[int, str])
     row_type, read = REPORTS[report]
     async with db.read(STAFF) as tx:
-        span = wanted.span(tx)
+        span = await wanted.span(tx)
         rows = await read(tx, span)
         entities = await ops_queries.list_entities(tx)
     left = sorted((row for row in rows if key is None or key_of(row) > key), key=key_of)
@@ -142,7 +142,7 @@ async def report_workbook(
     """A report whole, as a workbook; amounts in major units."""
     row_type, read = REPORTS[report]
     async with db.read(STAFF) as tx:
-        rows = await read(tx, asked(first, last, entity, currency).span(tx))
+        rows = await read(tx, await asked(first, last, entity, currency).span(tx))
     if len(rows) > ROWS_MAX:
         raise Invalid(f"first: a workbook holds {ROWS_MAX} rows; choose fewer days", pointer="/first")
     return Response(

@@ -82,7 +82,7 @@ def _report(report: Report, about: str) -> HTTPRouteHandler:
     ) -> Any:
         after = decode_cursor(cursor, tuple[int, str])
         async with db.read(request.user.scope) as tx:
-            rows = await read(tx, span_of(tx, from_on, to_on, entity_id, currency))
+            rows = await read(tx, await span_of(tx, from_on, to_on, entity_id, currency))
         left = sorted((row for row in rows if after is None or key_of(row) > after), key=key_of)
         return page(left[: limit + 1], limit, lambda row: row, key_of)
 
@@ -111,7 +111,7 @@ async def report_as_csv(
         raise NotFound(f"there is no report {report[:60]!r}: {', '.join(Report)}")
     _, read = REPORTS[Report(report)]
     async with db.read(request.user.scope) as tx:
-        rows = await read(tx, span_of(tx, from_on, to_on, entity_id, currency))
+        rows = await read(tx, await span_of(tx, from_on, to_on, entity_id, currency))
     return Stream(
         csv_of(Report(report), rows),
         media_type=CSV,
@@ -137,7 +137,7 @@ async def report_account(
         raise NotFound(f"there is no account {account}")
     after = decode_cursor(cursor, tuple[date, int, int, int])
     async with db.read(request.user.scope) as tx:
-        span = span_of(tx, from_on, to_on, entity_id, currency)
+        span = await span_of(tx, from_on, to_on, entity_id, currency)
         standing = await store.account_standing(tx, span, account, merchant_id)
         lines = await store.ledger_lines(tx, span, account, merchant_id=merchant_id, limit=limit + 1, after=after)
     shown = page(lines, limit, lambda line: line, lambda line: (
