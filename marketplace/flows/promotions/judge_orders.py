@@ -111,7 +111,7 @@ class Desk:
 
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
-        desk = BuyersDesk(self.merchant, self.plans, self._versions, {})
+        desk = BuyersDesk(self.merchant, self.plans, self._versions, self._joined)
         desk.granting, desk.holds_out = self.granting, self.holds_out
         return desk
 
@@ -136,6 +136,11 @@ class Desk:
 
     def party_of(self, order: Settled) -> int:
         """Whom an order counts for."""
+        return self.merchant.merchant_id
+
+    @property
+    def books_id(self) -> int:
+        """In whose books its grants are."""
         return self.merchant.merchant_id
 
     def _in_force(self, at: datetime) -> dict[int, int]:
@@ -167,3 +172,7 @@ class BuyersDesk(Desk):
 
     def party_of(self, order: Settled) -> int:
         return order.buyer_id
+
+    @property
+    def books_id(self) -> int:
+        return self.merchant.house_merchant_id
