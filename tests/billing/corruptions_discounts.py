@@ -82,6 +82,12 @@ async def _list_goods(tx: Tx) -> None:
 
 _ENTRIES, _SHARES, _PRICES = {"discounts-are-entries"}, {"discounts-are-shares"}, {"discounts-are-prices"}
 _BACKS, _GRANTS, _BUDGETS = {"discount-backs-are-refunds"}, {"discounts-are-grants"}, {"discounts-are-budgets"}
+_REBATE = """
+INSERT INTO incentives.buyer_grant
+SELECT buyer_id, promotion_id, 'x', 1, 1, campaign_id, version_no, 'x', 'credit', currency, amount_minor, ARRAY[{}],
+       ARRAY[amount_minor], '{{}}', '{{}}', 'paid', NULL, NULL, at, at
+FROM incentives.buyer_grant WHERE form = 'discount' AND grant_no = 1
+"""
 
 DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a discount that costs the platform something else than was booked": (
@@ -117,6 +123,14 @@ DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
             occurred_at, effective_on, prior_period, ARRAY[5000, 6920], ARRAY[9, 0]::bigint[], ARRAY[5, -5]::bigint[],
             posted_at, posted_by FROM billing.entry WHERE merchant_id = 1 AND kind = 'goodwill'"""],
         {"rebates-are-entries", "numbers-dense"},
+    ),
+    "a rebate that a payer is said to bear": (
+        ["UPDATE billing.payer_contract SET pays = 'promotion'",
+         _REBATE.format("(SELECT name FROM billing.payer_contract LIMIT 1)")],
+        {"rebates-are-shares", "rebates-are-budgets"},
+    ),
+    "a rebate that its merchant is said to bear": (
+        [_REBATE.format("'merchant'")], {"rebates-are-shared", "rebates-are-budgets"},
     ),
     "a code used for nothing": (
         ["UPDATE incentives.promotion_code SET used_for = 1"], {"codes-are-used-once"},

@@ -3,7 +3,11 @@
 from marketplace.flows.proofs import verify_discounts
 
 _KINDS = "('incentive_earned', 'incentive_unearned', 'incentive_vested', 'incentive_clawed_back')"
-_ROLES = (("merchant", "rewards", "merchants' rewards"), ("buyer", "rebates", "buyers' rebates"))
+_ROLES = (
+    ("merchant", "rewards", "merchants' rewards", "s.merchant_id = g.merchant_id"),
+    ("buyer", "rebates", "buyers' rebates", "g.form <> 'discount'"),
+)
+"""Role, nouns, and which shares of payers may be of its grants: a buyer's are in a house's books."""
 
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
@@ -37,12 +41,11 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                       UNION ALL
                       SELECT g.{role}_id, g.promotion_id, g.span, s.contract_id, 0, s.amount_minor - s.back_minor
                       FROM incentives.{role}_grant g
-                      JOIN billing.payer_share s ON s.source = 'promotion' AND s.source_id = g.grant_id
-                       AND s.state = 'committed'
-                      WHERE g.form <> 'discount') AS said
+                      JOIN billing.payer_share s ON {of} AND s.source = 'promotion' AND s.source_id = g.grant_id
+                       AND s.state = 'committed') AS said
                 GROUP BY 1, 2, 3, 4 HAVING sum(granted) <> sum(borne)""",
         )
-        for role, noun, whose in _ROLES
+        for role, noun, whose, of in _ROLES
     ),
     *(
         (
@@ -64,7 +67,7 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                   ON w.party_id = s.party_id AND w.promotion_id = s.promotion_id AND w.span = s.span
                 WHERE s.spent <> w.granted""",
         )
-        for role, noun, whose in _ROLES
+        for role, noun, whose, _ in _ROLES
     ),
     (
         "rewards-are-progress",
