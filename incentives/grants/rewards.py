@@ -54,7 +54,6 @@ def is_rebate(terms: Terms) -> bool:
     return (
         isinstance(terms.trigger, OrderSettled)
         and not isinstance(terms.beneficiary, ToMerchant)
-        and not isinstance(terms.window, SinceOptIn)
         and all(isinstance(each.form, Credit | NextOrderVoucher) for each in _rewards(terms, "buyer"))
     )
 
@@ -93,8 +92,8 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
         return
     if isinstance(terms.trigger, CustomEvent):
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
-    if isinstance(terms.window, SinceOptIn):
-        yield "/window", "buyers do not join promotions: take days of the calendar"
+    if isinstance(terms.window, SinceOptIn) and not isinstance(terms.beneficiary, ToBuyer):
+        yield "/window", "merchant and buyer do not join at once: take days of the calendar"
     if terms.qualify.opt_in == "not_needed" and merchants_pay(terms):
         yield "/qualify/opt_in", "the merchant bears a part of what its buyers get: it must have joined"
 

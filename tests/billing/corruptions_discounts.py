@@ -8,7 +8,7 @@ from billing.payments.facts import PaymentFact, PaymentState, payment_reference
 from demand.carts import store as carts
 from demand.carts.model import CartLine
 from incentives.lifecycle import Move
-from incentives.promotions import store as promotions
+from incentives.promotions.joins import store as joins
 from incentives.rules.model import ByMerchant, ByPlatform, Qualify, Schedule
 from incentives.rules.predicates import Equals
 from marketplace.core.db import WORKER, Database, Tx
@@ -42,7 +42,7 @@ async def add_discounts(db: Database) -> None:
     made = await drafted(db, campaign, terms)
     await move(db, made, Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
     await advance_incentives(db, "worker")
-    await db.write(WORKER, "test", promotions.join, MERCHANT, made.promotion_id)
+    await db.write(WORKER, "test", joins.join, "merchant", MERCHANT, made.promotion_id)
     await db.write(WORKER, "test", _list_goods)
     wanted = IssueCodes(promotion_id=made.promotion_id, count=1, expires_at=db.clock.now() + timedelta(days=9))
     [code] = (await db.write(WORKER, MAKER, issue_codes, wanted)).codes

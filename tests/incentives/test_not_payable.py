@@ -71,7 +71,6 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": BOTH, "window": SinceOptIn(days=7)}, ["/window"]),
     ({"beneficiary": BOTH, "window": PerEvent(), "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
-    ({**REBATE, "window": SinceOptIn(days=7)}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
     ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in"]),
     ({**REBATE, "window": WholePromotion(), "funding": (ByMerchant(),), "qualify": JOINED}, ["/funding/0"]),
@@ -99,6 +98,7 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
                 {**CUT, "funding": (ByMerchant(),), "qualify": JOINED},
                 {**REBATE, "funding": (ByMerchant(), ByPayer(contract="brand")), "qualify": JOINED},
                 {"beneficiary": BOTH, "window": PerEvent(), "funding": (ByPlatform(), ByPayer(contract="brand"))},
+                {**REBATE, "window": SinceOptIn(days=7)},
                 {"funding": (ByPayer(contract="brand"), ByMerchant())}]
 )  # fmt: skip
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:
@@ -162,8 +162,8 @@ def test_an_attribute_that_checkout_does_not_know_is_named(attribute: str) -> No
 
 async def test_they_are_refused_as_a_draft_and_as_a_new_version(db: Database, clock: FixedClock) -> None:
     campaign, promotion = await m.live(db, clock)
-    wrong = m.terms(**{**REBATE, "window": SinceOptIn(days=7)})
-    with pytest.raises(Invalid, match=r"terms.window: buyers do not join"):
+    wrong = m.terms(beneficiary=BOTH, window=SinceOptIn(days=7))
+    with pytest.raises(Invalid, match=r"terms.window: merchant and buyer do not join at once"):
         await m.drafted(db, campaign, wrong)
     cmd = NewVersion(promotion_id=promotion.promotion_id, terms=wrong)
     with pytest.raises(Invalid, match=r"terms.window"):

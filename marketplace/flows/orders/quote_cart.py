@@ -31,7 +31,7 @@ async def quote_cart(tx: Tx, cart: Cart, codes: Sequence[str] = (), voucher: str
             merchants = merchants_of(rows)
             rooms = await rooms_of(tx, live, merchants, tx.now)
             shopper = shopper_of(cart.buyer_id, buyer, tx.now, codes)
-            joined = await joined_of(tx, live, merchants)
+            joined = await joined_of(tx, live, merchants, cart.buyer_id)
             quote, _ = quote_discounts(live, quote, shopper, merchants, tx.now, rooms, joined)
     if rows and rows[0]["payers"]:
         quote, _ = await bear_quote(tx, quote, merchants_of(rows), tx.now)
