@@ -1,4 +1,4 @@
-"""Every statement on promotions, their versions, and who has joined them."""
+"""Every statement on promotions and their versions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -266,25 +266,6 @@ async def live_versions(tx: Tx) -> Sequence[Any]:
     )
 
 
-async def joined_at(tx: Tx, merchant_id: int) -> dict[int, datetime]:
-    """When a merchant joined, by promotion."""
-    query = "SELECT promotion_id, at FROM incentives.opt_in WHERE merchant_id = :merchant"
-    return {row.promotion_id: row.at for row in await tx.rows(query, merchant=merchant_id)}
-
-
-async def joins(tx: Tx, merchants: Iterable[int], promotion_ids: Sequence[int]) -> dict[tuple[int, int], datetime]:
-    """When merchants joined these promotions, by promotion and merchant."""
-    rows = await tx.rows(
-        """
-        SELECT promotion_id, merchant_id, at FROM incentives.opt_in
-        WHERE merchant_id = ANY(:merchants) AND promotion_id = ANY(:promotions)
-        """,
-        merchants=sorted(merchants),
-        promotions=list(promotion_ids),
-    )
-    return {(row.promotion_id, row.merchant_id): row.at for row in rows}
-
-
 async def hold_granting(tx: Tx, promotions: Mapping[int, int]) -> set[int]:
     """Which of these promotions, given with their campaigns, may reserve: none of them is paused until the end.
 
@@ -320,23 +301,6 @@ async def publish(tx: Tx, of: Promotion) -> None:
     await tx.execute(
         upsert(public_promotion).values(row).on_conflict_do_update(index_elements=["promotion_id"], set_=row)
     )
-
-
-async def join(tx: Tx, merchant_id: int, promotion_id: int) -> datetime:
-    """Note that a merchant has joined, if it has not before; returns when it did."""
-    await tx.execute(
-        """
-        INSERT INTO incentives.opt_in (merchant_id, promotion_id, at, actor)
-        VALUES (:merchant, :promotion, :at, :actor) ON CONFLICT DO NOTHING
-        """,
-        {"merchant": merchant_id, "promotion": promotion_id, "at": tx.now, "actor": tx.actor},
-    )
-    at: datetime = await tx.scalar(
-        "SELECT at FROM incentives.opt_in WHERE merchant_id = :merchant AND promotion_id = :promotion",
-        merchant=merchant_id,
-        promotion=promotion_id,
-    )
-    return at
 
 
 async def public_promotions(

@@ -17,7 +17,7 @@ from incentives.rules.awards import Form, Limits
 from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured, once
 from incentives.rules.index import Index, Plan, PlanSide
 from incentives.rules.model import Stacking
-from incentives.rules.parts import Role
+from incentives.rules.parts import OptIn, Role
 from incentives.rules.qualifying import why_not
 from incentives.rules.reward import next_step
 from incentives.rules.stacking import decide
@@ -183,23 +183,34 @@ class _Desk:
         """The window of each beneficiary that takes part. Raises _Refusal when none does."""
         spans: dict[Role, Span] = {}
         why = ""
-        joined_at = None
-        if plan.needs_joining:
-            joined_at = self.facts.joined_at.get((plan.promotion_id, "merchant", self.event.merchant.party_id))
+        joined_at = self._joined_at(plan) if plan.joins else None
         for role in plan.roles:
             party = self.event.party(role)
             if party is None:
                 why = f"the event has no {role}"
                 continue
             span = plan.timeline.window_at(self.at, joined_at)
-            if plan.needs_joining and not _has_joined(plan, joined_at, self.at, span):
-                why = "has not joined" if joined_at is None else f"joined at {joined_at:%F %R}"
-                why = f"the merchant {why}"
-            elif span is not None:
+            if span is not None:
                 spans[role] = span
         if not spans:
             raise _Refusal("beneficiary", why)
         return spans
+
+    def _joined_at(self, plan: Plan) -> datetime | None:
+        """When whoever's days the window counts has joined. Raises _Refusal where somebody must have and has not."""
+        joined: dict[Role, datetime | None] = {}
+        for role in plan.joins:
+            party = self.event.party(role)
+            who = plan.promotion_id, role, 0 if party is None else party.party_id
+            joined[role] = self.facts.joined_at.get(who)
+        counts_from = joined.get("buyer", joined.get("merchant"))
+        span = plan.timeline.window_at(self.at, counts_from)
+        for role, mode in plan.joins.items():
+            at = joined[role]
+            if not _has_joined(mode, at, self.at, span):
+                why = "has not joined" if at is None else f"joined at {at:%F %R}"
+                raise _Refusal("beneficiary", f"the {role} {why}")
+        return counts_from
 
     def _arm(self, plan: Plan, spans: dict[Role, Span]) -> str:
         """The arm of the event's unit, "" without an experiment. Raises _Refusal when it is held out."""
@@ -326,10 +337,10 @@ _NO_LIMITS = Limits()
 _NO_PROGRESS = Progress()
 
 
-def _has_joined(plan: Plan, joined_at: datetime | None, at: datetime, span: Span | None) -> bool:
+def _has_joined(mode: OptIn, joined_at: datetime | None, at: datetime, span: Span | None) -> bool:
     if joined_at is None or span is None:
         return False
-    if plan.terms.qualify.opt_in == "from_window_start":
+    if mode == "from_window_start":
         return span.ends is None or joined_at < span.ends
     return joined_at <= at
 

@@ -35,7 +35,7 @@ class PromotionsPage(msgspec.Struct, frozen=True):
 
 async def promotions_page(tx: Tx, merchant_id: int, holdout: Holdout | None) -> PromotionsPage:
     """Raises NotFound."""
-    found = await rewards(tx, merchant_id, limit=LISTED_MAX, before=None)
+    found = await rewards(tx, "merchant", merchant_id, limit=LISTED_MAX, before=None)
     return PromotionsPage(
         merchant=await get_merchant(tx, merchant_id),
         open=await public_promotions(tx, merchant_id, holdout=holdout, limit=LISTED_MAX),

@@ -10,10 +10,11 @@ from incentives.experiments.model import HELD_OUT, TREATED
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
+from incentives.promotions.joins import store as joins
 from incentives.promotions.model import as_it_ends
 from incentives.rules.arms import HOLDOUT, arm_of
 from incentives.rules.evaluate import Verdict, evaluate
-from incentives.rules.events import Event, Facts, Holdout
+from incentives.rules.events import Event, Facts, Holdout, Who
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
 from incentives.rules.model import OrderPlaced, Terms
 from incentives.rules.parts import Role
@@ -41,7 +42,7 @@ class Desk:
 
     role: Role = "merchant"
 
-    def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[int, datetime]) -> None:
+    def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[Who, datetime]) -> None:
         self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
         self.granting: set[int] = set()
@@ -57,12 +58,7 @@ class Desk:
             found = [await self.plans.get(tx, *key) for key in keys]
             rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
             self._indexes[keys] = Index(rewards)
-        who = self.merchant.merchant_id
-        facts = Facts(
-            joined_at={(promotion_id, "merchant", who): joined for promotion_id, joined in self._joined.items()},
-            holdout=self._holdout(event),
-            begun=self.begun,
-        )
+        facts = Facts(joined_at=self._joined, holdout=self._holdout(event), begun=self.begun)
         return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
@@ -104,7 +100,7 @@ class Desk:
 
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
-        desk = BuyersDesk(self.merchant, self.plans, self._versions, {})
+        desk = BuyersDesk(self.merchant, self.plans, self._versions, self._joined)
         desk.granting, desk.holds_out, desk.begun = self.granting, self.holds_out, self.begun
         return desk
 
@@ -115,6 +111,13 @@ class Desk:
     async def counts_orders(self, tx: Tx) -> bool:
         """Whether any of the promotions asks how many orders there were before."""
         return any(not COUNTED.isdisjoint(asked(terms)) for terms in await self._terms(tx))
+
+    async def note_joined(self, tx: Tx, buyer_ids: Sequence[int]) -> None:
+        """Find out which of these buyers have joined promotions that ask for it."""
+        plans = [await self.plans.get(tx, row.promotion_id, row.version_no) for row in self._versions]
+        asking = {plan.promotion_id for plan in plans if "buyer" in plan.joins}
+        if asking:
+            self._joined = self._joined | await joins.joined_at(tx, "buyer", buyer_ids, asking)
 
     async def concerns_anybody(self, tx: Tx) -> bool:
         """Whether any of the promotions is decided here."""
@@ -129,6 +132,11 @@ class Desk:
 
     def party_of(self, order: Settled) -> int:
         """Whom an order counts for."""
+        return self.merchant.merchant_id
+
+    @property
+    def books_id(self) -> int:
+        """In whose books its grants are."""
         return self.merchant.merchant_id
 
     def _in_force(self, at: datetime) -> dict[int, int]:
@@ -160,3 +168,7 @@ class BuyersDesk(Desk):
 
     def party_of(self, order: Settled) -> int:
         return order.buyer_id
+
+    @property
+    def books_id(self) -> int:
+        return self.merchant.house_merchant_id
