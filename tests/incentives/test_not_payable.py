@@ -172,7 +172,7 @@ async def test_they_are_refused_as_a_draft_and_as_a_new_version(db: Database, cl
 
 _SPOIL = """
 UPDATE incentives.promotion_version
-SET terms = terms || '{"window": {"over": "opt_in", "days": 7}, "beneficiary": {"to": "buyer"}}'
+SET terms = terms || '{"qualify": {"event": {"is": "exists", "attribute": "merchant.level"}}}'
 """
 
 
@@ -182,5 +182,5 @@ async def test_a_draft_from_before_is_refused_when_it_is_submitted(db: Database)
     campaign = await m.move_campaign(db, await m.drafted_campaign(db), Move.SUBMIT, Move.APPROVE)
     drafted = await m.drafted(db, campaign)
     await db.write(WORKER, "test", Tx.execute, _SPOIL)
-    with pytest.raises(Invalid, match="buyers do not join"):
+    with pytest.raises(Invalid, match="is not known when an order settles"):
         await m.move(db, drafted, Move.SUBMIT)
