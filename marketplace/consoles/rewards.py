@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from incentives.experiments.store import holdout_now
+from incentives.experiments.store import get_holdout
 from incentives.grants.progress_queries import Reward, rewards, running
 from incentives.promotions.store import PublicPromotion, public_promotions
 from incentives.rules.events import Holdout
@@ -56,7 +56,7 @@ async def show_promotions(
     request: ActorRequest, db: Database, place: Place, refused: Refused | None = None
 ) -> Response[str]:
     async with db.read(WORKER) as tx:
-        holdout = await holdout_now(tx, tx.now)
+        holdout = await get_holdout(tx)
     async with db.read(place.scope) as tx:
         page = await promotions_page(tx, place.merchant_id, holdout)
     may = bool(request.user.roles & (MERCHANT_BOOKS | OPS))
