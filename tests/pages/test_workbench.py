@@ -221,14 +221,15 @@ def key_of(html: str) -> dict[str, str]:
 async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Path) -> None:
     content = camt([line(1_234, text="late")], 92_999, "EUR")
     async with browser_of(fresh, tmp_path, "finance") as browser:
-        for said in ("The file holds and is read.", "The file holds and is read."):
+        for said in ("The file holds and is read.", "This file was there already; nothing was added."):
             html = (await browser.get("/finance/files")).text
             sent = key_of(html)
             brought = await browser.post("/finance/files", data=sent, files={"file": ("late.xml", content)})
             assert brought.status_code == 303, plain(brought.text)
             shown = (await browser.get(brought.headers["location"])).text
             assert said in shown
-            assert shown.count("late.xml") == 1
+            assert "<h1>late.xml</h1>" in shown
+        assert (await browser.get("/finance/files")).text.count("late.xml") == 1
         sent = {"form_key": "12345678-nothing"}
         assert (await browser.post("/finance/files", data=sent)).status_code == 422
         page = await browser.get("/finance/files")
