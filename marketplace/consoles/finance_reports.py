@@ -26,6 +26,7 @@ from marketplace.core.money import MINOR_DIGITS
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.books.show_report import REPORTS, Report, key_of, span_of
 from marketplace.web.auth import ActorRequest
+from marketplace.web.files import attached
 
 LISTED_MAX = 100
 ROWS_MAX = 100_000
@@ -147,7 +148,7 @@ async def report_workbook(
     return Response(
         workbook_of(report.value, row_type.__struct_fields__, rows),
         media_type=XLSX,
-        headers={"content-disposition": f'attachment; filename="{report.value}.xlsx"'},
+        headers=attached(f"{report.value}.xlsx"),
     )
 
 

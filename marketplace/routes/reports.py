@@ -30,6 +30,7 @@ from marketplace.routes.fields import EntityId, Label, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathAccount, QueryCurrency, QueryEntity, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
+from marketplace.web.files import CSV, attached, described
 from marketplace.web.guards import FINANCE, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -94,9 +95,7 @@ def _report(report: Report, about: str) -> HTTPRouteHandler:
 @get(
     "/reports/{report:str}/rows.csv",
     guards=[needs(FINANCE)],
-    responses={
-        200: ResponseSpec(str, media_type="text/csv", description="The rows, after a header.", generate_examples=False)
-    },
+    responses=described("The rows"),
 )
 async def report_as_csv(
     request: ActorRequest,
@@ -115,8 +114,8 @@ async def report_as_csv(
         rows = await read(tx, await span_of(tx, from_on, to_on, entity_id, currency))
     return Stream(
         csv_of(Report(report), rows),
-        media_type="text/csv",
-        headers={"content-disposition": f'attachment; filename="{report}.csv"'},
+        media_type=CSV,
+        headers=attached(f"{report}.csv"),
     )
 
 
@@ -175,7 +174,7 @@ async def journal_file(
     return Stream(
         _chunks(file, folder),
         media_type="application/octet-stream",
-        headers={"content-disposition": f'attachment; filename="{file.name}"'},
+        headers=attached(file.name),
     )
 
 
