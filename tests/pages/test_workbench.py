@@ -133,7 +133,7 @@ async def test_several_are_matched_at_once_and_what_differs_is_refused_with_its_
     async with browser_of(fresh, tmp_path, "finance") as browser:
         refused = await pressed(browser, [of[Side.THEIRS, 30_000], of[Side.OURS, 10_000]], "seen with the bank")
         assert refused.status_code == 422
-        assert "both sides differ by 20000" in refused.text
+        assert "both sides differ by 200.00 EUR" in refused.text
         assert f'name="ours:{of[Side.OURS, 10_000].item_id}" checked' in refused.text
         assert "Nothing explains the difference." in plain(refused.text)
         missing = await pressed(browser, [of[Side.THEIRS, 30_000]], "alone")
