@@ -30,6 +30,7 @@ BARE = {
     "GET /sign-in/provider/back": "leads on",
     "GET /sign-in/code": "asks who is half signed in",
     "GET /finance/workbench/sums": "a fragment",
+    "GET /finance/files/{file_id}/content": "a file",
 }
 """Addresses that are no pages of their own, and why."""
 
