@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import asyncpg
 import msgspec
-from sqlalchemy import Table
+from sqlalchemy import ForeignKeyConstraint, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import AddConstraint, DropConstraint, ExecutableDDLElement
 
 from marketplace.core.db import Role
 from marketplace.core.errors import Conflict
@@ -45,7 +47,9 @@ async def distribute(url: str, *, shards: int = SHARDS) -> list[PlacedTable]:
         await _let_house_roles_copy(connection)
         await _simplify_policies(connection)
         await connection.execute(f"SET citus.shard_count = {int(shards):d}")
+        await _untie(connection)
         moved = [*await _make_reference_tables(connection), *await _make_distributed_tables(connection)]
+        await _tie(connection)
         for name in moved:
             await _drop_local_rows(connection, name)
         placed = await placed_tables(connection)
@@ -114,6 +118,43 @@ async def _simplify_policies(connection: asyncpg.Connection) -> None:
     for name in MAY_ADD:
         for role in (Role.STAFF, Role.WORKER):
             await connection.execute(f"ALTER POLICY {role} ON {name} WITH CHECK (true)")
+
+
+async def _untie(connection: asyncpg.Connection) -> None:
+    """Take off the foreign keys of tables that are still to be distributed, to others that are distributed.
+
+    A table with a key to a reference table, and all that are tied to it, become local tables that Citus knows of, and
+    these may have no key to a distributed one: where tables are tied, none could be the first.
+    """
+    placed = await placed_tables(connection)
+    for key in _keys_between_distributed():
+        if placed[qualified(key.table)].place == "local":
+            await connection.execute(_statement(DropConstraint(key, if_exists=True, isolate_from_table=False)))
+
+
+async def _tie(connection: asyncpg.Connection) -> None:
+    """Put the missing foreign keys between distributed tables back; also those that a run before this took off."""
+    there = await connection.fetch(
+        "SELECT conrelid::regclass::text AS name, conname FROM pg_constraint WHERE contype = 'f'"
+    )
+    found = {(row["name"], row["conname"]) for row in there}
+    for key in _keys_between_distributed():
+        if (qualified(key.table), key.name) not in found:
+            await connection.execute(_statement(AddConstraint(key, isolate_from_table=False)))
+
+
+def _keys_between_distributed() -> list[ForeignKeyConstraint]:
+    return [
+        key
+        for table in metadata.sorted_tables
+        for key in sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys))
+        if key.referred_table is not table and placement(key.referred_table).distributed_by
+    ]
+
+
+def _statement(ddl: ExecutableDDLElement) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not annotate its constructor
+    return str(ddl.compile(dialect=dialect))
 
 
 async def _make_reference_tables(connection: asyncpg.Connection) -> list[str]:

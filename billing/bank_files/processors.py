@@ -12,8 +12,14 @@ from billing.bank_files.model import Items, Kind, Line, Statement, Unreadable
 from billing.bank_files.text import Row, amount, day, lines, named, rows, short
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 
-STRIPE_EXPORT = {"id", "amount", "fee", "net", "currency", "created", "type", "source"}
-STRIPE_REPORT = {"balance_transaction_id", "gross", "fee", "net", "currency", "reporting_category"}
+STRIPE = (
+    {"balance_transaction_id", "gross", "fee", "net", "currency", "reporting_category"},
+    {"id", "amount", "fee", "net", "currency", "created", "type", "source"},
+    {"id", "amount", "currency", "created", "balance_transaction_id"},
+)
+"""The columns of reports, of balance transactions, and of payouts and transfers."""
+STRIPE_MEMBERS = {"payout_id", "balance_transaction_id"}
+"""Which payout pays a transaction out, which the transactions' own file says, too."""
 ADYEN = {
     "Merchant Account",
     "Psp Reference",
@@ -27,10 +33,35 @@ _ADYEN_FEES = ("Commission (NC)", "Markup (NC)", "Scheme Fees (NC)", "Interchang
 
 
 def read_stripe(stream: BinaryIO) -> Items:
-    """Balance transactions of the API (minor units), or the itemised balance or payout reconciliation report."""
+    """Balance transactions, or payouts and transfers, of the API (minor units), or an itemised report (major units): of
+    the balance, of payouts, or what each payout is made of.
+
+    A payout is the same line in both files of the API, so that it counts once.
+    """
     header, body = _table(stream)
-    read_line = _stripe_report if set(header) >= STRIPE_REPORT else _stripe_export
-    yield from _whole("stripe", header, body, read_line)
+    reads = zip(STRIPE, (_stripe_report, _stripe_export, _stripe_payout), strict=True)
+    yield from _whole("stripe", header, body, next(read for columns, read in reads if columns <= set(header)))
+
+
+def _stripe_payout(place: str, row: Row, cells: dict[str, str]) -> Line:
+    currency = cells["currency"].upper()
+    paid = _whole_minor(f"{place}: amount", cells["amount"], currency)
+    back = _whole_minor(f"{place}: amount_reversed", cells.get("amount_reversed") or "0", currency)
+    return Line(
+        position=row.number,
+        day=day(f"{place}: created", cells["created"]),
+        value_day=_optional_day(place, cells, "arrival_date"),
+        amount_minor=back - paid,
+        currency=currency,
+        gross_minor=back - paid,
+        fee_minor=0,
+        bank_ref=short(place, cells["balance_transaction_id"]),
+        end_to_end=short(place, cells["id"]),
+        batch_ref=short(place, cells["id"]),
+        text=short(place, cells.get("description", "")),
+        type_code="payout" if cells["id"].startswith("po_") else "transfer",
+        booked=cells.get("status") not in {"failed", "canceled"},
+    )
 
 
 def _stripe_export(place: str, row: Row, cells: dict[str, str]) -> Line:
@@ -52,21 +83,24 @@ def _stripe_export(place: str, row: Row, cells: dict[str, str]) -> Line:
     )
 
 
+_STRIPE_DAYS = ("created_utc", "created", "effective_at_utc", "effective_at")
+
+
 def _stripe_report(place: str, row: Row, cells: dict[str, str]) -> Line:
     currency = cells["currency"].upper()
     amounts = {name: amount(f"{place}: {name}", cells[name], currency) for name in ("gross", "fee", "net")}
-    created = cells.get("created_utc") or cells.get("created", "")
+    created = next((cells[name] for name in _STRIPE_DAYS if cells.get(name)), "")
     return Line(
         position=row.number,
         day=day(f"{place}: created", created),
-        value_day=_optional_day(place, cells, "available_on_utc", "available_on"),
+        value_day=_optional_day(place, cells, "available_on_utc", "available_on", "payout_expected_arrival_date"),
         amount_minor=amounts["net"],
         currency=currency,
         gross_minor=amounts["gross"],
         fee_minor=amounts["fee"],
         bank_ref=short(place, cells["balance_transaction_id"]),
-        end_to_end=short(place, cells.get("source_id", "")),
-        batch_ref=short(place, cells.get("automatic_payout_id", "")),
+        end_to_end=short(place, cells.get("source_id") or cells.get("payout_id", "")),
+        batch_ref=short(place, cells.get("automatic_payout_id") or cells.get("payout_id", "")),
         text=short(place, cells.get("description", "")),
         type_code=short(place, cells["reporting_category"]),
     )

@@ -67,8 +67,13 @@ def _of_table(table: list[list[str]]) -> Format | None:
     columns = set(next(iter(table), []))
     if columns == set(settlement_file.COLUMNS):
         return Format.SETTLEMENT
-    if columns >= processors.STRIPE_REPORT or columns >= processors.STRIPE_EXPORT:
+    if any(columns >= known for known in processors.STRIPE):
         return Format.STRIPE
+    if columns >= processors.STRIPE_MEMBERS:
+        raise Unreadable(
+            "the file says which payout pays a transaction out, and no amount; bring the balance transactions,"
+            " which say it, too"
+        )
     if columns >= processors.ADYEN:
         return Format.ADYEN
     return Format.CHINESE if any(map(chinese.is_header, table)) else None

@@ -167,7 +167,8 @@ SELECT 'fee:' || item_id, '{K.FEE_VARIANCE}', item_id, NULL, entity_id, currency
        'fee ' || fee_minor || ' of ' || reference || ', agreed ' || agreed_minor, day
 FROM compared WHERE abs(fee_minor - agreed_minor) > 1"""
 
-_HOURS = " ".join(
+# What is not due has until it is.
+_HOURS = f"WHEN w.kind IN ('{K.EXPECTED}', '{K.CUT_OFF}') THEN NULL " + " ".join(
     f"WHEN abs(w.amount_minor) >= {least} OR CAST(:today AS date) - w.expected_on >= {days} THEN {hours}"
     for least, days, hours in RESPONSES
 )
@@ -208,7 +209,7 @@ WITH turned AS (
     UPDATE billing.recon_break b
     SET kind = t.kind, amount_minor = t.amount_minor, other_id = t.other_id, detail = t.detail,
         expected_on = t.expected_on, version = b.version + 1,
-        respond_by = CASE WHEN t.anew AND (b.state <> 'open' OR t.before = '{K.EXPECTED}') THEN t.by
+        respond_by = CASE WHEN t.by IS NULL OR t.anew AND b.state <> 'open' THEN t.by
                           ELSE least(b.respond_by, t.by) END,
         state = CASE WHEN t.anew THEN 'open' ELSE b.state END,
         asked_by = CASE WHEN t.anew THEN NULL ELSE b.asked_by END,

@@ -68,7 +68,8 @@ RESPONSES = ((10_000_000, 5, 24), (1_000_000, 3, 72), (100_000, 1, 120), (0, 0, 
 class Break(msgspec.Struct, frozen=True, kw_only=True):
     """Something that does not match, see `billing.breaks.tables`. amount_minor: what is in question, signed.
 
-    age_days: calendar days since it was expected; age_class: by AGES. overdue: nobody has dealt with it in time.
+    age_days: calendar days since it was expected; age_class: by AGES. respond_by: None before it is due.
+    overdue: nobody has dealt with it in time.
     """
 
     break_id: int
@@ -82,7 +83,7 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     detail: str
     expected_on: date
-    respond_by: datetime
+    respond_by: datetime | None
     owner: str | None
     opened_at: datetime
     closed_at: datetime | None
@@ -133,13 +134,10 @@ def check_move(one: Break, then: BreakState) -> None:
         raise Conflict(f"break {one.break_id} is {one.state}; it cannot become {then}", state=one.state.value)
 
 
-def check_limit(one: Break, limits: Limits, *, is_controller: bool) -> None:
+def check_limit(what: str, minor: int, limits: Limits, *, is_controller: bool) -> None:
     """Raise Forbidden for an approval of more than anybody in the approver's role may write off."""
-    if abs(one.amount_minor) > limits.accountant_minor and not is_controller:
-        raise Forbidden(
-            f"break {one.break_id}: {abs(one.amount_minor)} is more than {limits.accountant_minor}, so a controller"
-            " approves it"
-        )
+    if abs(minor) > limits.accountant_minor and not is_controller:
+        raise Forbidden(f"{what}: {abs(minor)} is more than {limits.accountant_minor}, so a controller approves it")
 
 
 def age_class(days: int) -> str:

@@ -34,7 +34,7 @@ class Gapped(msgspec.Struct, frozen=True, kw_only=True):
 def _break(row: Any, tx: Tx) -> Break:
     days = max((tx.now.date() - row.expected_on).days, 0)
     derived = {"age_days": days, "age_class": age_class(days)}
-    waits = row.closed_at is None and row.state == BreakState.OPEN and row.kind != BreakKind.EXPECTED
+    waits = row.closed_at is None and row.state == BreakState.OPEN and row.respond_by is not None
     derived["overdue"] = waits and row.respond_by < tx.now
     return Break(**{**row._mapping, "kind": BreakKind(row.kind), "state": BreakState(row.state), **derived})
 
@@ -114,7 +114,7 @@ async def count_breaks(tx: Tx, *, entity_id: int | None = None) -> BreakCounts:
     row = await tx.row(
         """
         SELECT count(*) FILTER (WHERE kind <> 'expected' AND state <> 'accepted') AS due,
-               count(*) FILTER (WHERE kind <> 'expected' AND state = 'open' AND respond_by < :now) AS overdue,
+               count(*) FILTER (WHERE state = 'open' AND respond_by < :now) AS overdue,
                count(*) FILTER (WHERE kind = 'expected') AS not_due
         FROM billing.recon_break
         WHERE closed_at IS NULL AND (CAST(:entity AS integer) IS NULL OR entity_id IS NULL OR entity_id = :entity)

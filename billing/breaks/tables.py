@@ -29,7 +29,7 @@ recon_break = local_table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
     Column("expected_on", Date, nullable=False),
-    Column("respond_by", Instant, nullable=False),
+    Column("respond_by", Instant),
     Column("owner", Text),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
@@ -53,8 +53,9 @@ recon_break = local_table(
 """Something that does not match, since opened_at, until it does or is written off. amount_minor: what is in question.
 
 subject: what it is about, `item:…`, `batch:…`, `gap:…` or `fee:…`; it has one live break at most. item_id, other_id:
-the items that do not fit. respond_by: when somebody should have dealt with it. accepting, writing_off: asked for by
-asked_by for a reason, and waits for a second person. accepted: stays, named and agreed, until it is resolved.
+the items that do not fit. respond_by: when somebody should have dealt with it, NULL before it is due. accepting,
+writing_off: asked for by asked_by for a reason, and waits for a second person. accepted: stays, named and agreed, until
+it is resolved.
 """
 
 recon_break_step = local_table(

@@ -66,11 +66,12 @@ class Stage(StrEnum):
 
 
 class ResidueKind(StrEnum):
-    """What explains that two sides differ."""
+    """What explains that two sides differ; an adjustment is what nothing does."""
 
     FEE = "fee"
     EXCHANGE = "exchange"
     ROUNDING = "rounding"
+    ADJUSTMENT = "adjustment"
 
 
 Minor = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
@@ -240,13 +241,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person wants matched or taken back; another person decides."""
+    """What a person wants matched or taken back; another person decides. residue_kind: what the person says explains a
+    difference, "" where it is left to the rules."""
 
     proposal_id: int
     action: str
     theirs: tuple[int, ...]
     ours: tuple[int, ...]
     group_id: int | None
+    residue_kind: str
     reason: str
     state: str
     made_by: str

@@ -8,6 +8,7 @@ RESIDUES = {
     ResidueKind.FEE: Account.PROCESSOR_FEES,
     ResidueKind.EXCHANGE: Account.EXCHANGE_RESULT,
     ResidueKind.ROUNDING: Account.ROUNDING,
+    ResidueKind.ADJUSTMENT: Account.ADJUSTMENTS,
 }
 
 

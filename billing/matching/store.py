@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import insert
 
 from billing.matching import pairs_sql
-from billing.matching.model import Book, Charge, Draft, Group, Item, ItemKind, Proposal, Run, Side, Stage
+from billing.matching.model import Book, Charge, Draft, Group, Item, ItemKind, Proposal, ResidueKind, Run, Side, Stage
 from billing.matching.tables import match_group, match_item, match_proposal, match_run
 from marketplace.core import blocks
 from marketplace.core.db import Tx
@@ -315,11 +315,18 @@ async def note_booked(tx: Tx, item_id: int, amount_minor: int, booked_as: int | 
 
 
 async def add_proposal(
-    tx: Tx, action: str, theirs: Sequence[int], ours: Sequence[int], group_id: int | None, reason: str
+    tx: Tx,
+    action: str,
+    theirs: Sequence[int],
+    ours: Sequence[int],
+    reason: str,
+    *,
+    group_id: int | None = None,
+    residue_kind: ResidueKind | None = None,
 ) -> Proposal:
     row: dict[str, Any] = {"proposal_id": time_ordered_id(tx.now), "action": action, "group_id": group_id}
     row |= {"theirs": list(theirs), "ours": list(ours), "reason": reason, "state": "proposed", "made_by": tx.actor}
-    row |= {"made_at": tx.now}
+    row |= {"made_at": tx.now, "residue_kind": residue_kind or ""}
     await tx.execute(insert(match_proposal), row)
     return await get_proposal(tx, row["proposal_id"])
 

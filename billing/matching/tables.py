@@ -144,7 +144,7 @@ match_group = local_table(
     Column("made_at", Instant, nullable=False),
     CheckConstraint("stage IN ('exact', 'explained', 'batch', 'subset', 'likely', 'manual', 'unmatch')", name="stage"),
     CheckConstraint("(stage = 'unmatch') = (reverses_id IS NOT NULL)", name="reverses"),
-    CheckConstraint("residue_kind IN ('', 'fee', 'exchange', 'rounding')", name="residue_kind"),
+    CheckConstraint("residue_kind IN ('', 'fee', 'exchange', 'rounding', 'adjustment')", name="residue_kind"),
     CheckConstraint("(residue_minor = 0) = (residue_kind = '')", name="residue"),
     CheckConstraint("cardinality(theirs) > 0 AND cardinality(ours) > 0", name="sides"),
     Index("uq_match_group_reverses", "reverses_id", unique=True, postgresql_where=text("reverses_id IS NOT NULL")),
@@ -163,6 +163,7 @@ match_proposal = local_table(
     Column("theirs", ARRAY(BigInteger), nullable=False),
     Column("ours", ARRAY(BigInteger), nullable=False),
     Column("group_id", BigInteger),
+    Column("residue_kind", Text, nullable=False, server_default=text("''")),
     Column("reason", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("made_by", Text, nullable=False),
@@ -171,11 +172,15 @@ match_proposal = local_table(
     Column("decided_at", Instant),
     Column("single_operator", Boolean, nullable=False, server_default="false"),
     CheckConstraint("action IN ('match', 'unmatch')", name="action"),
+    CheckConstraint("residue_kind IN ('', 'fee', 'exchange', 'rounding', 'adjustment')", name="residue_kind"),
     CheckConstraint("state IN ('proposed', 'approved', 'rejected')", name="state"),
     CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="decided"),
     schema="billing",
 )
-"""What a person wants matched, or taken back, and who agreed. group_id: the group to take back, or that it became."""
+"""What a person wants matched, or taken back, and who agreed. group_id: the group to take back, or that it became.
+
+residue_kind: what that person says explains the difference; empty where the rules do.
+"""
 
 fee_schedule = local_table(
     "fee_schedule",

@@ -230,6 +230,7 @@ payer_claim = payer_table(
     Column("sent_by", Text, nullable=False),
     Column("accepted_at", Instant),
     Column("accepted_by", Text),
+    Column("documented", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("payer_id", "entity_id", "claim_no"),
     Index(None, "due_on", "claim_id"),
     schema="billing",
@@ -237,6 +238,8 @@ payer_claim = payer_table(
 """What a payer was asked to pay under a contract. rejected_minor: of share, fee and VAT, as remitted_minor is.
 
 The sum of its lines, always. It is paid when nothing is open; a rejected part is claimed again by a later claim.
+
+documented: what it charges stands in a document. Claims that were sent before payers had documents have none.
 """
 
 payer_claim_line = payer_table(

@@ -1,4 +1,5 @@
-"""The proofs of a month's checklist, each as one SQL query that must find nothing: what, currency, amount, in words.
+"""The proofs of a month's checklist, each as one SQL query that must find nothing: what, currency, amount, in words
+(with amounts in minor units).
 
 They take :entity, :from_on and :to_on, and read the roll-up and the entries behind it, and what the last matching pass
 has listed. What is compared with banks and processors is on accounts that somebody has named (`/match-accounts`).
@@ -71,7 +72,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "bank-is-statement",
         "the bank's account in the books is what the last statements of the month close at, and what is on its way",
-        f"""SELECT m.currency, m.currency, m.books - m.said - m.way,
+        f"""SELECT 'bank', m.currency, m.books - m.said - m.way,
                    CASE WHEN m.statements = 0 THEN 'nothing to compare: no statement by the end of the month, books '
                              || m.books
                         ELSE 'books ' || m.books || ', statements ' || m.said || ', on the way ' || m.way END
@@ -105,8 +106,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "suspense-is-lines",
         "account 2900 is, line by line, lines of banks that nobody had claimed by the end of the month",
-        f"""SELECT 'line ' || coalesce(b.line_id, i.line_id), coalesce(b.currency, i.currency),
-                   coalesce(b.minor, 0) - coalesce(i.minor, 0),
+        f"""SELECT coalesce('line ' || nullif(coalesce(b.line_id, i.line_id), 0), 'no line'),
+                   coalesce(b.currency, i.currency), coalesce(b.minor, 0) - coalesce(i.minor, 0),
                    CASE WHEN i.line_id IS NULL THEN 'booked, and no line of a bank' WHEN b.line_id IS NULL
                         THEN 'open, and not booked in the month'
                         ELSE 'books ' || b.minor || ', the line ' || i.minor END

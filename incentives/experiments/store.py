@@ -67,8 +67,7 @@ class Precedent(msgspec.Struct, frozen=True, kw_only=True):
 async def expose(tx: Tx, new: Sequence[Exposure]) -> None:
     """Note who was reached; whoever was before stays in its arm, and at its time."""
     if new:
-        rows = [msgspec.structs.asdict(each) for each in new]
-        await tx.execute(upsert(exposure).values(rows).on_conflict_do_nothing())
+        await tx.execute(upsert(exposure).on_conflict_do_nothing(), [msgspec.structs.asdict(each) for each in new])
 
 
 async def list_exposures(tx: Tx, promotion_id: int, *, limit: int, after: tuple[int, str] | None) -> Sequence[Exposure]:

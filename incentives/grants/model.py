@@ -28,8 +28,9 @@ MOVES: dict[GrantState, tuple[GrantState, ...]] = {
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Where a beneficiary stands in a window: `incentives.rules.target.Progress`, with what is on the way.
 
-    span: the event's id where the window is one event, else the instant at which it starts. grants: how many there
-    have been, clawbacks among them. void_minor: what it was entitled to and a pause has made void, for good.
+    span: the event's id where the window is one event, else the instant at which it starts, for a buyer behind the
+    legal entity. grants: how many there have been, clawbacks among them. void_minor: what it was entitled to and a
+    pause has made void, for good.
 
     promise_keys, promise_minor: what budgets hold for what is promised and has not settled, in the order in which it
     was promised; promises: how many there have been.

@@ -6,20 +6,16 @@ that two events of one party follow each other; after that nothing has to be loc
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Table, insert
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-import incentives.grants.tables  # noqa: F401  # defines the tables that are looked up by name
 from incentives.grants.model import MOVES, Contribution, Grant, GrantState, Progress
 from incentives.rules.events import Used
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
-from marketplace.core.tables import metadata
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -29,13 +25,20 @@ EventKey = tuple[int, int, str]
 """Party, promotion and event: the key of a contribution."""
 
 
-def _table(role: Role, noun: str) -> Table:
-    return metadata.tables[f"incentives.{role}_{noun}"]
+def _rows(tx: Tx, role: Role, things: Iterable[Progress | Contribution | Grant]) -> dict[str, str]:
+    """The things as the one parameter of `_adding`."""
+    more = {"at": tx.now, "changed_at": tx.now}
+    rows = [more | msgspec.structs.asdict(each) | {f"{role}_id": each.party_id} for each in things]
+    return {"rows": msgspec.json.encode(rows).decode()}
 
 
-def _rows(tx: Tx, role: Role, things: Iterable[msgspec.Struct]) -> list[dict[str, Any]]:
-    plain = [msgspec.to_builtins(each, builtin_types=(datetime,)) | {"changed_at": tx.now} for each in things]
-    return [{f"{role}_id" if name == "party_id" else name: value for name, value in row.items()} for row in plain]
+def _adding(role: Role, noun: str, names: Iterable[str]) -> str:
+    """Adds any number of things by one statement that is always the same: it need not be compiled anew for each."""
+    columns = ", ".join(f"{role}_id" if name == "party_id" else name for name in names)
+    return f"""
+        INSERT INTO incentives.{role}_{noun} ({columns})
+        SELECT {columns} FROM jsonb_populate_recordset(NULL::incentives.{role}_{noun}, CAST(:rows AS jsonb))
+        """
 
 
 def _columns(role: Role, kind: type[msgspec.Struct]) -> str:
@@ -80,14 +83,12 @@ async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None
     """Store where parties stand now, in the place of what was before."""
     if not changed:
         return
-    table = _table(role, "progress")
-    statement = upsert(table).values(_rows(tx, role, changed))
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns),
-            set_={c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key},
-        )
+    names = (*Progress.__struct_fields__, "changed_at")
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in names[3:])
+    statement = (
+        f"{_adding(role, 'progress', names)} ON CONFLICT ({role}_id, promotion_id, span) DO UPDATE SET {replaced}"
     )
+    await tx.execute(statement, _rows(tx, role, changed))
 
 
 async def add_granted(tx: Tx, role: Role, changes: Sequence[tuple[Window, int]], *, grants: int = 0) -> None:
@@ -170,13 +171,14 @@ async def save_contributions(tx: Tx, role: Role, changed: Sequence[Contribution]
     """Store what events contribute now. Window and version of an event stay what they were when it came first."""
     if not changed:
         return
-    table = _table(role, "contribution")
-    statement = upsert(table).values(_rows(tx, role, changed))
-    replaced = ("promised", "settled", "of_buyer", "line_nos", "changed_at")
     await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns), set_={name: statement.excluded[name] for name in replaced}
-        )
+        f"""
+        {_adding(role, "contribution", (*Contribution.__struct_fields__, "changed_at"))}
+        ON CONFLICT ({role}_id, promotion_id, event_id) DO UPDATE
+        SET promised = excluded.promised, settled = excluded.settled, of_buyer = excluded.of_buyer,
+            line_nos = excluded.line_nos, changed_at = excluded.changed_at
+        """,
+        _rows(tx, role, changed),
     )
 
 
@@ -185,7 +187,8 @@ async def add_grants(tx: Tx, role: Role, new: Sequence[Grant]) -> None:
     if not new:
         return
     try:
-        await tx.execute(insert(_table(role, "grant")).values([row | {"at": tx.now} for row in _rows(tx, role, new)]))
+        names = (*Grant.__struct_fields__, "at", "changed_at")
+        await tx.execute(_adding(role, "grant", names), _rows(tx, role, new))
     except IntegrityError as fault:
         raise Conflict("grant_no: somebody else has granted in this window meanwhile") from fault
 

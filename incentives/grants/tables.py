@@ -119,6 +119,7 @@ def _grant(role: str, make: Make) -> None:
             name="shares",
         ),
         Index(None, "promotion_id", "at"),
+        *([Index(None, "grant_id")] if role == "buyer" else []),  # of merchants' grants one also knows whose they are
         Index(
             f"ix_{role}_grant_open", "promotion_id", "state", postgresql_where=text("state IN ('pending', 'available')")
         ),

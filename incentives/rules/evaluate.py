@@ -35,9 +35,10 @@ PartName = Literal[
 class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one beneficiary gets by the event.
 
-    window: with promotion, role and party the key of its progress: the event's id, or when the window starts. measure:
-    what the event adds to it, of the lines numbered. amount_minor: what the event itself earns, None when its window is
-    longer; line_minor: over the lines, funder_minor: over the funders of the terms, both frozen with the award.
+    window: with promotion, role and party the key of its progress: the event's id, or when the window starts, for a
+    buyer behind the legal entity that it buys of. measure: what the event adds to it, of the lines numbered.
+    amount_minor: what the event itself earns, None when its window is longer; line_minor: over the lines,
+    funder_minor: over the funders of the terms, both frozen with the award.
     """
 
     role: Role
@@ -287,7 +288,7 @@ class _Desk:
         return Effect(
             role=side.side.role,
             party_id=party.party_id,
-            window=self.event.event_id if plan.per_event else span.starts.isoformat(),
+            window=self._window(plan, side.side.role, span),
             starts=span.starts,
             ends=span.ends,
             form=side.side.reward.form,
@@ -297,6 +298,12 @@ class _Desk:
             line_minor=shares,
             funder_minor=tuple(funders),
         )
+
+    def _window(self, plan: Plan, role: Role, span: Span) -> str:
+        if plan.per_event:
+            return self.event.event_id
+        starts = span.starts.isoformat()
+        return starts if role == "merchant" else f"{self.event.entity_id}:{starts}"
 
 
 _NO_CLAMP = 2**62

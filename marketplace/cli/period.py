@@ -128,8 +128,9 @@ def _show(view: PeriodView) -> None:
 
 
 def _first(check: Check) -> str:
-    found = check.findings[:1]
-    return f"{found[0].subject} {found[0].currency or ''} {found[0].says}" if found else check.states
+    for found in check.findings:
+        return " ".join(filter(None, (found.subject, found.currency, found.says)))
+    return check.states
 
 
 @command(cli, "report")

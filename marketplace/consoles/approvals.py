@@ -138,7 +138,7 @@ def _of_break(deed: Callable[[Tx, SayOfBreak], Awaitable[Any]]) -> Deed:
 
 
 _MATCH: tuple[Deed, Deed] = (
-    _of_house(match_by_hand.approve_match),
+    lambda tx, one: match_by_hand.approve_match(tx, one.proposal_id, is_controller=one.is_controller),
     _of_house(match_by_hand.reject_match),
 )
 _BREAK: tuple[Deed, Deed] = (_of_break(work_breaks.approve_break), _of_break(work_breaks.reopen_break))

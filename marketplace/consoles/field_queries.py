@@ -95,11 +95,12 @@ class Earnings(msgspec.Struct, frozen=True):
 
 
 class FieldHome(msgspec.Struct, frozen=True):
-    """Goals with their pace, and leads by the day on which their stage is over."""
+    """Goals with their pace, and leads by the day on which their stage is over. of: whose each goal is, by its id."""
 
     today: date
     currency: str
     goals: Sequence[GoalProgress]
+    of: Mapping[int, str]
     leads: Sequence[WorkRow]
     older: tuple[date, int] | None
 
@@ -198,7 +199,10 @@ async def field_home(tx: Tx, user_id: int, goals: Sequence[GoalProgress], after:
     """A rep's own leads; of who is no rep, those of its territories."""
     leads, older = await _work(tx, after, owner=user_id if await is_rep(tx, user_id) else None)
     currency = goals[0].goal.currency if goals else ""
-    return FieldHome(today=local_date(tx.now, "UTC"), currency=currency, goals=goals, leads=leads, older=older)
+    names = {each.territory_id: each.name for each in await territories.list_territories(tx)}
+    names |= await _logins(tx, [each.goal.rep_id for each in goals])
+    of = {each.goal.goal_id: names.get(each.goal.rep_id or each.goal.territory_id or 0, "") for each in goals}
+    return FieldHome(today=local_date(tx.now, "UTC"), currency=currency, goals=goals, of=of, leads=leads, older=older)
 
 
 async def is_rep(tx: Tx, user_id: int) -> bool:

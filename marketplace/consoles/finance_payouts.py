@@ -17,13 +17,12 @@ from billing.runs import store as runs
 from marketplace.consoles import payouts_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, chosen, day_needed, done, number, text
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.lists import Amount, csv_file
 from marketplace.consoles.lists_queries import EXPORTED_MAX
 from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.payouts_queries import STATES
 from marketplace.consoles.reader import ppm
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.money import check_currency, text_from_minor
+from marketplace.core.money import check_currency
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payouts import instruct_bank, pay_merchants, set_payout_terms
 from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor
@@ -33,6 +32,7 @@ from marketplace.flows.payouts.retry_payout import RetryPayout
 from marketplace.flows.payouts.retry_payout import retry_payout as retry
 from marketplace.flows.payouts.set_payout_terms import ProposeTerms
 from marketplace.web.auth import ActorRequest
+from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import CONTROL, needs
 from marketplace.web.i18n import speech
 
@@ -97,7 +97,7 @@ async def payouts_file(request: ActorRequest, db: NamedDependency[Database], now
                 row.instructed_on.isoformat(),
                 names.get(row.merchant_id, row.merchant_id),
                 row.currency,
-                Amount(text_from_minor(row.amount_minor, row.currency)),
+                Amount.of(row.amount_minor, row.currency),
                 row.state,
                 row.bank_ref,
             )

@@ -26,6 +26,7 @@ from marketplace.core.money import MINOR_DIGITS
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.books.show_report import REPORTS, Report, key_of, span_of
 from marketplace.web.auth import ActorRequest
+from marketplace.web.files import attached
 
 LISTED_MAX = 100
 ROWS_MAX = 100_000
@@ -58,7 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     entity: str = ""
     currency: str = ""
 
-    def span(self, tx: Tx) -> Span:
+    async def span(self, tx: Tx) -> Span:
         """Raises Invalid."""
         first, last = given_day(self.first, "first"), given_day(self.last, "last")
         if first and last and last < first:
@@ -68,7 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 f"currency: {self.currency[:10]!r} is not one that this platform accepts", pointer="/currency"
             )
         entity = given(self.entity, int, "entity")
-        return span_of(tx, first, last + timedelta(days=1) if last else None, entity, self.currency or None)
+        return await span_of(tx, first, last + timedelta(days=1) if last else None, entity, self.currency or None)
 
 
 def asked(first: str, last: str, entity: str, currency: str) -> Asked:
@@ -102,7 +103,7 @@ async def show_report(
     key = decode_cursor(after, tuple[int, str])
     row_type, read = REPORTS[report]
     async with db.read(STAFF) as tx:
-        span = wanted.span(tx)
+        span = await wanted.span(tx)
         rows = await read(tx, span)
         entities = await ops_queries.list_entities(tx)
     left = sorted((row for row in rows if key is None or key_of(row) > key), key=key_of)
@@ -141,13 +142,13 @@ async def report_workbook(
     """A report whole, as a workbook; amounts in major units."""
     row_type, read = REPORTS[report]
     async with db.read(STAFF) as tx:
-        rows = await read(tx, asked(first, last, entity, currency).span(tx))
+        rows = await read(tx, await asked(first, last, entity, currency).span(tx))
     if len(rows) > ROWS_MAX:
         raise Invalid(f"first: a workbook holds {ROWS_MAX} rows; choose fewer days", pointer="/first")
     return Response(
         workbook_of(report.value, row_type.__struct_fields__, rows),
         media_type=XLSX,
-        headers={"content-disposition": f'attachment; filename="{report.value}.xlsx"'},
+        headers=attached(f"{report.value}.xlsx"),
     )
 
 

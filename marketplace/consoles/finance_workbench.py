@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 
-from billing.matching.model import Book, Proposal, Side
+from billing.matching.model import Book, Proposal, ResidueKind, Side
 from marketplace.consoles import workbench_queries as queries
-from marketplace.consoles.deeds import Refused, carry_out, done, number, text
+from marketplace.consoles.deeds import Refused, carry_out, chosen, done, number, text
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.consoles.workbench_queries import Asked, Place
 from marketplace.core import policies
@@ -23,16 +23,18 @@ from marketplace.flows.bank import match_by_hand
 from marketplace.flows.bank.match_by_hand import ProposeMatch
 from marketplace.flows.bank.match_lines import match_lines
 from marketplace.web.auth import ActorRequest
+from marketplace.web.guards import CONTROL
 from marketplace.web.i18n import speech
 from marketplace.web.templating import render
 
 HERE = "/finance/workbench"
 TICKED_MAX = 500
+_KINDS = "|".join(ResidueKind)
 
 REASONS = {
     "the amounts are equal": "amount",
     "the amounts differ": "apart",
-    r"a (?P<kind>fee|exchange|rounding) would explain": "explains",
+    rf"a (?P<kind>{_KINDS}) would explain": "explains",
     "the line names the reference": "reference",
     "the line names the end of the reference": "end",
     r"(?P<days>\d+) days after it was expected": "days",
@@ -41,7 +43,7 @@ REASONS = {
     "a person took these apart": "taken_apart",
     r"the only (?P<items>\d+) items of this counterparty that sum to it": "subset",
     "the same reference": "same_reference",
-    r"-?\d+ explained as (?P<kind>fee|exchange|rounding)": "explained",
+    rf"-?\d+ explained as (?P<kind>{_KINDS})": "explained",
     r"batch (?P<batch>.+)": "batch",
 }
 """The reasons that matching gives, and the words for them."""
@@ -65,7 +67,7 @@ async def show_workbench(
         side: encode_cursor(place) if place else None
         for side, place in (("theirs", page.theirs_next), ("ours", page.ours_next))
     }
-    more: dict[str, Any] = {"books": list(Book), "nexts": nexts, "whys": _whys(request)}
+    more: dict[str, Any] = {"books": list(Book), "residues": list(ResidueKind), "nexts": nexts, "whys": _whys(request)}
     return send(request, "finance/workbench.html", page, "workbench", refused=refused, **more)
 
 
@@ -106,8 +108,9 @@ async def match(request: ActorRequest, db: NamedDependency[Database]) -> Respons
         asked = _asked(typed)
         if not asked.theirs or not asked.ours:
             raise Invalid("items: tick at least one on either side")
-        cmd = ProposeMatch(theirs=asked.theirs, ours=asked.ours, reason=text(typed, "reason", least=1, most=500))
-        return await _settled(tx, await match_by_hand.propose_match(tx, cmd), _address(asked))
+        reason = text(typed, "reason", least=1, most=500)
+        cmd = ProposeMatch(theirs=asked.theirs, ours=asked.ours, reason=reason, residue_kind=asked.residue_kind)
+        return await _settled(tx, request, await match_by_hand.propose_match(tx, cmd), _address(asked))
 
     return await _carry_out(request, db, work)
 
@@ -118,7 +121,8 @@ async def unmatch(request: ActorRequest, db: NamedDependency[Database], group_id
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         reason = text(typed, "reason", least=1, most=500)
-        return await _settled(tx, await match_by_hand.propose_unmatch(tx, group_id, reason), _address(_asked(typed)))
+        proposal = await match_by_hand.propose_unmatch(tx, group_id, reason)
+        return await _settled(tx, request, proposal, _address(_asked(typed)))
 
     return await _carry_out(request, db, work)
 
@@ -141,11 +145,12 @@ async def _carry_out(request: ActorRequest, db: Database, work: Any, *, by_steps
     return await carry_out(request, db, work, again=again, by_steps=by_steps)
 
 
-async def _settled(tx: Tx, proposal: Proposal, address: str) -> str:
+async def _settled(tx: Tx, request: ActorRequest, proposal: Proposal, address: str) -> str:
     """Where one person does everything, what was proposed is done at once; else somebody else decides."""
     if not await policies.is_on(tx, "single_operator"):
         return done(address, "bench_proposed")
-    await match_by_hand.approve_match(tx, proposal.proposal_id)
+    is_controller = bool(request.user.roles & CONTROL)
+    await match_by_hand.approve_match(tx, proposal.proposal_id, is_controller=is_controller)
     return done(address, f"bench_{proposal.action}")
 
 
@@ -175,6 +180,7 @@ def _asked(typed: Mapping[str, str]) -> Asked:
         theirs=ticked(Side.THEIRS),
         ours=ticked(Side.OURS),
         reason=typed.get("reason", ""),
+        residue_kind=chosen(typed, "residue_kind", ResidueKind) if typed.get("residue_kind") else None,
     )
 
 

@@ -13,17 +13,17 @@ from marketplace.consoles.books_queries import get_merchant
 from marketplace.consoles.deeds import Refused, amount, carry_out, done, number, text
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.consoles.listings_queries import EXPORTED_MAX, SORTS, ListingFilter
-from marketplace.consoles.lists import Amount, Listing, csv_file, given, sort_of
+from marketplace.consoles.lists import Listing, given, sort_of
 from marketplace.core import audit
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.money import text_from_minor
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.orders import count_stock as counting
 from marketplace.flows.orders import list_goods as flow
 from marketplace.flows.orders.list_goods import Goods, GoodsChange
 from marketplace.web.auth import ActorRequest
 from marketplace.web.etag import check_version
+from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, needs
 from marketplace.web.i18n import speech
 from supply.model import ListingState
@@ -106,7 +106,7 @@ async def listings_file(
                 row.sku,
                 row.title,
                 row.category,
-                *(Amount(text_from_minor(minor, row.currency)) for minor in (row.price_minor, row.freight_minor)),
+                *(Amount.of(minor, row.currency) for minor in (row.price_minor, row.freight_minor)),
                 *(row.on_hand, row.reserved, row.currency, row.state),
             )
             for row in rows

@@ -1,20 +1,15 @@
 """What lists share: sorted by a column, filtered, and taken along as CSV, all of it said in the address."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response
 
 from marketplace.core.errors import Invalid
 
 T = TypeVar("T")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for the beginning of a formula, in a text that somebody else has written."""
 
 
 class Sort(msgspec.Struct, frozen=True):
@@ -92,28 +87,3 @@ def given_day(said: str | None, name: str) -> date | None:
     if day == date.max:
         raise Invalid(f"{name}: {day} has no day beyond it", pointer=f"/{name}")
     return day
-
-
-def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[str]:
-    """A list as a file. Amounts are plain decimals, days as ISO 8601 has them, so that any program can read them."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return Response(
-        out.getvalue(),
-        media_type="text/csv",
-        headers={"content-disposition": f'attachment; filename="{name}.csv"'},
-    )
-
-
-class Amount(str):
-    """A decimal: a minus before it is one, and no formula."""
-
-    __slots__ = ()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and not isinstance(value, Amount) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value

@@ -10,13 +10,13 @@ from litestar.params import FromQuery, QueryParameter
 from demand.model import OrderState
 from marketplace.consoles import lists_queries
 from marketplace.consoles.layout import Place, send
-from marketplace.consoles.lists import Amount, Listing, csv_file, given_day, sort_of
+from marketplace.consoles.lists import Listing, given_day, sort_of
 from marketplace.consoles.lists_queries import EXPORTED_MAX, ORDER_SORTS, STATEMENT_SORTS, OrderFilter
 from marketplace.core.db import Database
 from marketplace.core.errors import Invalid
-from marketplace.core.money import text_from_minor
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.web.auth import ActorRequest
+from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, needs
 from marketplace.web.i18n import speech
 
@@ -90,10 +90,7 @@ async def orders_file(
                 row.purchased_on.isoformat(),
                 row.state,
                 row.currency,
-                *(
-                    Amount(text_from_minor(minor, row.currency))
-                    for minor in (row.goods_minor, row.freight_minor, row.discount_minor)
-                ),
+                *(Amount.of(minor, row.currency) for minor in (row.goods_minor, row.freight_minor, row.discount_minor)),
             )
             for row in rows
         ),
@@ -143,7 +140,7 @@ async def statements_file(
                 row.currency,
                 row.orders,
                 *(
-                    Amount(text_from_minor(minor, row.currency))
+                    Amount.of(minor, row.currency)
                     for minor in (row.opening_minor, row.earned_minor, row.payout_minor, row.closing_minor)
                 ),
             )

@@ -1,6 +1,7 @@
 """The pages of third-party payers: a payer's person sees its own, finance sees all under another address."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,11 +13,10 @@ from billing.payers.claims import store as claims
 from marketplace.consoles import ops_queries, payers_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, day_needed, done, number, text
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.lists import Amount, csv_file, given_day
+from marketplace.consoles.lists import given_day
 from marketplace.consoles.lists_queries import EXPORTED_MAX
 from marketplace.core.db import STAFF, Database, Scope, Tx
 from marketplace.core.errors import Forbidden, Invalid
-from marketplace.core.money import text_from_minor
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import (
@@ -28,6 +28,7 @@ from marketplace.flows.payers.settle_claim import (
     remit,
 )
 from marketplace.web.auth import ActorRequest
+from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import FINANCE, PAYER, needs
 from marketplace.web.i18n import speech
 
@@ -132,7 +133,7 @@ async def claims_file(
                 row.sent_on.isoformat(),
                 row.due_on.isoformat(),
                 row.currency,
-                *(Amount(text_from_minor(minor, row.currency)) for minor in (
+                *(Amount.of(minor, row.currency) for minor in (
                     row.amount_minor, row.fee_minor, row.vat_minor, row.remitted_minor, row.rejected_minor,
                     row.open_minor,
                 )),
@@ -151,7 +152,7 @@ async def claim(
     after: FromQuery[str | None] = None,
 ) -> Response[str]:
     """One claim, its lines, and what was paid and refused of it."""
-    return await show_claim(request, db, place, claim_id, after)
+    return await show_claim(request, db, place, claim_id, after=after)
 
 
 async def show_claim(
@@ -159,8 +160,8 @@ async def show_claim(
     db: Database,
     place: PayerPlace,
     claim_id: int,
-    after: str | None = None,
     refused: Refused | None = None,
+    after: str | None = None,
 ) -> Response[str]:
     (behind,) = decode_cursor(after, tuple[int]) or (0,)
     async with db.read(place.scope) as tx:
@@ -238,7 +239,7 @@ async def accept(
         await accept_claim(tx, place.payer_id, claim_id)
         return done(f"{place.at}/claims/{claim_id}", "claim_accepted")
 
-    return await carry_out(request, db, work, again=lambda why: show_claim(request, db, place, claim_id, refused=why))
+    return await carry_out(request, db, work, again=partial(show_claim, request, db, place, claim_id))
 
 
 async def _line(tx: Tx, place: PayerPlace, claim_id: int, typed: Mapping[str, str]) -> RejectLine:
@@ -264,7 +265,7 @@ async def reject(
         await reject_line(tx, await _line(tx, place, claim_id, typed))
         return done(f"{place.at}/claims/{claim_id}", "line_rejected")
 
-    return await carry_out(request, db, work, again=lambda why: show_claim(request, db, place, claim_id, refused=why))
+    return await carry_out(request, db, work, again=partial(show_claim, request, db, place, claim_id))
 
 
 @post("/claims/{claim_id:int}/reclaim")
@@ -277,7 +278,7 @@ async def reclaim(
         await reclaim_line(tx, await _line(tx, place, claim_id, typed))
         return done(f"{place.at}/claims/{claim_id}", "line_reclaimed")
 
-    return await carry_out(request, db, work, again=lambda why: show_claim(request, db, place, claim_id, refused=why))
+    return await carry_out(request, db, work, again=partial(show_claim, request, db, place, claim_id))
 
 
 @post("/claims/{claim_id:int}/remit")
@@ -298,7 +299,7 @@ async def take_money(
         await remit(tx, cmd)
         return done(f"{place.at}/claims/{claim_id}", "claim_remitted")
 
-    return await carry_out(request, db, work, again=lambda why: show_claim(request, db, place, claim_id, refused=why))
+    return await carry_out(request, db, work, again=partial(show_claim, request, db, place, claim_id))
 
 
 @post("/claims")

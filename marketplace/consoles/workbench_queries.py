@@ -9,7 +9,7 @@ import msgspec
 from billing.matching import rules as pure
 from billing.matching import store
 from billing.matching.agreements import store as agreements
-from billing.matching.model import Book, Group, Item, ItemKind, Proposal, Side, Suggestion
+from billing.matching.model import Book, Group, Item, ItemKind, Proposal, ResidueKind, Side, Suggestion
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core.db import Tx
 from marketplace.core.money import minor_from_text
@@ -37,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     theirs: tuple[int, ...] = ()
     ours: tuple[int, ...] = ()
     reason: str = ""
+    residue_kind: ResidueKind | None = None
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -106,6 +107,15 @@ class MatchPage(msgspec.Struct, frozen=True, kw_only=True):
     items: Sequence[Item]
     entries: Sequence[Booked]
     zone: str
+
+    @property
+    def residue(self) -> tuple[str, int]:
+        """What explains that the sides differ, "" where nothing has to, and by how much they do."""
+        if self.group is not None:
+            return self.group.residue_kind, self.group.residue_minor
+        assert self.proposal is not None
+        signs = {Side.THEIRS: 1, Side.OURS: -1}
+        return self.proposal.residue_kind, sum(signs[item.side] * item.amount_minor for item in self.items)
 
 
 class Workbench(msgspec.Struct, frozen=True, kw_only=True):

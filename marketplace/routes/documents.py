@@ -26,6 +26,7 @@ from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import check_version, expected_version, tagged, versioned
+from marketplace.web.files import attached
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -133,7 +134,7 @@ async def xml_of(written: Written, language: str, syntax: Syntax) -> Response[by
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response[bytes]:
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    headers = attached(name)
     return Response(content, media_type=media_type, headers=headers)
 
 

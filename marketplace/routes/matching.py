@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from billing.matching import store
-from billing.matching.model import Book, Group, Item, ItemKind, Proposal, Run, Side, Stage, Suggestion
+from billing.matching.model import Book, Group, Item, ItemKind, Proposal, ResidueKind, Run, Side, Stage, Suggestion
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.bank import match_by_hand
@@ -18,7 +18,7 @@ from marketplace.routes.fields import Id, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo, QueryCurrency, QueryEntity, QueryNo
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
-from marketplace.web.guards import FINANCE, needs
+from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once, once_through
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -29,11 +29,13 @@ InState = Annotated[str | None, QueryParameter(name="state", pattern="^(proposed
 
 
 class NewMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Open items of both sides that belong together: equal, or apart by what the rules explain; and why."""
+    """Open items of both sides that belong together, and why. They are equal, or apart by what the rules explain, or by
+    what residue_kind says, which whoever approves it may write off."""
 
     theirs: Ids
     ours: Ids
     reason: Reason
+    residue_kind: ResidueKind | None = None
 
 
 class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -104,7 +106,7 @@ async def propose_match(
     request: ActorRequest, db: NamedDependency[Database], data: JSONBody[NewMatch]
 ) -> Response[Proposal]:
     """Propose to match items by hand. Somebody else approves it."""
-    cmd = ProposeMatch(theirs=data.theirs, ours=data.ours, reason=data.reason)
+    cmd = ProposeMatch(theirs=data.theirs, ours=data.ours, reason=data.reason, residue_kind=data.residue_kind)
     return await once(request, db, match_by_hand.propose_match, cmd)
 
 
@@ -147,7 +149,8 @@ async def approve_match(
     request: ActorRequest, db: NamedDependency[Database], match_proposal_id: PathNo
 ) -> Response[Proposal]:
     """Do what somebody else has proposed; who comes too late for one of the items is told."""
-    return await once(request, db, match_by_hand.approve_match, match_proposal_id)
+    is_controller = bool(request.user.roles & CONTROL)
+    return await once(request, db, match_by_hand.approve_match, match_proposal_id, is_controller=is_controller)
 
 
 @post(

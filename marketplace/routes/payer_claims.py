@@ -1,20 +1,17 @@
 """Claims on third-party payers: sent, remitted, rejected, claimed again. A payer's person sees its own."""
 
-import csv
-import io
 from datetime import date
 from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
 from billing.payers.claims import store
 from billing.payers.claims.store import ClaimLine, PayerClaim, Rejection, Remittance
-from marketplace.core.db import Database
-from marketplace.core.money import AMOUNT_MAX, text_from_minor
+from marketplace.core.db import Database, Tx
+from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
@@ -22,14 +19,16 @@ from marketplace.flows.payers.settle_claim import accept_claim as accept
 from marketplace.routes.fields import Label, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.routes.payers import check_payer, own_payer_or
-from marketplace.web.auth import ActorRequest
+from marketplace.web.auth import Actor, ActorRequest
 from marketplace.web.body import StrictBody
+from marketplace.web.files import Amount, csv_file, described
 from marketplace.web.guards import FINANCE, PAYER, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ONCE
 
 _ID = msgspec.Meta(ge=1, le=2**63 - 1)
 _AMOUNT = msgspec.Meta(ge=1, le=AMOUNT_MAX)
+_HEADER = ("claim_no", "line_no", "merchant_id", "source", "reference", "amount", "fee", "vat", "currency")
 _CLAIM = "/payers/{payer_id:int}/claims/{claim_id:int}"
 
 Unpaid = Annotated[bool | None, QueryParameter(description="Only claims of which something is open.")]
@@ -57,6 +56,12 @@ class LineAmount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     line_no: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     amount_minor: Annotated[int, _AMOUNT]
     reason: Annotated[Note, msgspec.Meta(min_length=1)]
+
+
+async def own_claim(actor: Actor, tx: Tx, payer_id: int, claim_id: int) -> PayerClaim:
+    """A claim. Raises NotFound, also for a payer's person who names another payer's."""
+    check_payer(actor, payer_id)
+    return await store.get_claim(tx, payer_id, claim_id)
 
 
 @get("/payer-claims", guards=[needs(FINANCE, PAYER)])
@@ -93,9 +98,8 @@ async def get_claim(
     request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, claim_id: PathId
 ) -> PayerClaim:
     """A claim."""
-    check_payer(request.user, payer_id)
     async with db.read(request.user.scope) as tx:
-        return await store.get_claim(tx, payer_id, claim_id)
+        return await own_claim(request.user, tx, payer_id, claim_id)
 
 
 @get(f"{_CLAIM}/lines", guards=[needs(FINANCE, PAYER)])
@@ -108,10 +112,9 @@ async def list_claim_lines(
     cursor: Cursor = None,
 ) -> Page[ClaimLine]:
     """A claim's lines by number: one for each order, charge or promotion, and one for a fixed fee."""
-    check_payer(request.user, payer_id)
     (after,) = decode_cursor(cursor, tuple[int]) or (0,)
     async with db.read(request.user.scope) as tx:
-        await store.get_claim(tx, payer_id, claim_id)
+        await own_claim(request.user, tx, payer_id, claim_id)
         rows = await store.lines_of(tx, payer_id, claim_id, after=after, limit=limit + 1)
     return page(rows, limit, lambda row: row, lambda row: (row.line_no,))
 
@@ -119,33 +122,28 @@ async def list_claim_lines(
 @get(
     f"{_CLAIM}/lines.csv",
     guards=[needs(FINANCE, PAYER)],
-    responses={
-        200: ResponseSpec(
-            str, media_type="text/csv", description="One line per share, after a header.", generate_examples=False
-        )
-    },
+    responses=described("One line per share"),
 )
 async def export_claim_lines(
     request: ActorRequest, db: NamedDependency[Database], payer_id: PathId, claim_id: PathId
 ) -> Response[str]:
     """All lines of a claim, amounts in major units; they sum to the claim."""
-    check_payer(request.user, payer_id)
     async with db.read(request.user.scope) as tx:
-        claim = await store.get_claim(tx, payer_id, claim_id)
+        claim = await own_claim(request.user, tx, payer_id, claim_id)
         lines = await store.lines_of(tx, payer_id, claim_id)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("claim_no", "line_no", "merchant_id", "source", "reference", "amount", "fee", "vat", "currency"))
-    for line in lines:
-        amounts = [text_from_minor(m, claim.currency) for m in (line.amount_minor, line.fee_minor, line.vat_minor)]
-        reference = (line.merchant_id, line.source, line.source_ref)
-        writer.writerow((claim.claim_no, line.line_no, *reference, *amounts, claim.currency))
-    name = f"claim-{payer_id}-{claim.claim_no}.csv"
-    return Response(
-        text.getvalue(),
-        media_type="text/csv",
-        headers={"content-disposition": f'attachment; filename="{name}"'},
+    rows = (
+        (
+            claim.claim_no,
+            line.line_no,
+            line.merchant_id,
+            line.source,
+            line.source_ref,
+            *(Amount.of(minor, claim.currency) for minor in (line.amount_minor, line.fee_minor, line.vat_minor)),
+            claim.currency,
+        )
+        for line in lines
     )
+    return csv_file(f"claim-{payer_id}-{claim.claim_no}", _HEADER, rows)
 
 
 @post(f"{_CLAIM}/accept", guards=[needs(FINANCE, PAYER)], status_code=200, opt=ONCE)
@@ -167,10 +165,9 @@ async def list_remittances(
     cursor: Cursor = None,
 ) -> Page[Remittance]:
     """The money that came for a claim, the newest first."""
-    check_payer(request.user, payer_id)
     (after,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(request.user.scope) as tx:
-        await store.get_claim(tx, payer_id, claim_id)
+        await own_claim(request.user, tx, payer_id, claim_id)
         rows = await store.list_remittances(tx, payer_id, claim_id=claim_id, limit=limit + 1, after=after)
     return page(rows, limit, lambda row: row, lambda row: (row.remittance_id,))
 

@@ -21,6 +21,7 @@ from marketplace.routes.fields import Currency, EntityId, Name, Reason
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathNo
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
+from marketplace.web.files import attached
 from marketplace.web.guards import CONTROL, FINANCE, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -163,7 +164,7 @@ async def download_csv(request: ActorRequest, db: NamedDependency[Database], fil
 async def _download(request: ActorRequest, db: Database, file_id: int, kind: str, media_type: str) -> Response[bytes]:
     async with db.read(request.user.scope) as tx:
         content = await flow.read_bytes(tx, file_id, kind)
-    name = {"content-disposition": f'attachment; filename="payouts-{file_id}.{kind}"'}
+    name = attached(f"payouts-{file_id}.{kind}")
     return Response(content, media_type=media_type, headers=name)
 
 

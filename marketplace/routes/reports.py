@@ -30,6 +30,7 @@ from marketplace.routes.fields import EntityId, Label, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathAccount, QueryCurrency, QueryEntity, QueryId
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
+from marketplace.web.files import CSV, attached, described
 from marketplace.web.guards import FINANCE, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
@@ -81,7 +82,7 @@ def _report(report: Report, about: str) -> HTTPRouteHandler:
     ) -> Any:
         after = decode_cursor(cursor, tuple[int, str])
         async with db.read(request.user.scope) as tx:
-            rows = await read(tx, span_of(tx, from_on, to_on, entity_id, currency))
+            rows = await read(tx, await span_of(tx, from_on, to_on, entity_id, currency))
         left = sorted((row for row in rows if after is None or key_of(row) > after), key=key_of)
         return page(left[: limit + 1], limit, lambda row: row, key_of)
 
@@ -94,9 +95,7 @@ def _report(report: Report, about: str) -> HTTPRouteHandler:
 @get(
     "/reports/{report:str}/rows.csv",
     guards=[needs(FINANCE)],
-    responses={
-        200: ResponseSpec(str, media_type="text/csv", description="The rows, after a header.", generate_examples=False)
-    },
+    responses=described("The rows"),
 )
 async def report_as_csv(
     request: ActorRequest,
@@ -112,11 +111,11 @@ async def report_as_csv(
         raise NotFound(f"there is no report {report[:60]!r}: {', '.join(Report)}")
     _, read = REPORTS[Report(report)]
     async with db.read(request.user.scope) as tx:
-        rows = await read(tx, span_of(tx, from_on, to_on, entity_id, currency))
+        rows = await read(tx, await span_of(tx, from_on, to_on, entity_id, currency))
     return Stream(
         csv_of(Report(report), rows),
-        media_type="text/csv",
-        headers={"content-disposition": f'attachment; filename="{report}.csv"'},
+        media_type=CSV,
+        headers=attached(f"{report}.csv"),
     )
 
 
@@ -138,7 +137,7 @@ async def report_account(
         raise NotFound(f"there is no account {account}")
     after = decode_cursor(cursor, tuple[date, int, int, int])
     async with db.read(request.user.scope) as tx:
-        span = span_of(tx, from_on, to_on, entity_id, currency)
+        span = await span_of(tx, from_on, to_on, entity_id, currency)
         standing = await store.account_standing(tx, span, account, merchant_id)
         lines = await store.ledger_lines(tx, span, account, merchant_id=merchant_id, limit=limit + 1, after=after)
     shown = page(lines, limit, lambda line: line, lambda line: (
@@ -175,7 +174,7 @@ async def journal_file(
     return Stream(
         _chunks(file, folder),
         media_type="application/octet-stream",
-        headers={"content-disposition": f'attachment; filename="{file.name}"'},
+        headers=attached(file.name),
     )
 
 

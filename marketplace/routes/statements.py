@@ -7,7 +7,6 @@ from datetime import date
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 
 from billing.runs import store
@@ -28,6 +27,7 @@ from marketplace.routes.parameters import (
 )
 from marketplace.routes.statement_queries import StatementLine, list_lines
 from marketplace.web.auth import Actor, ActorRequest
+from marketplace.web.files import CSV, attached, described
 from marketplace.web.guards import FINANCE, MERCHANT_BOOKS, needs
 
 _LINES_PER_CHUNK = 2_000
@@ -70,11 +70,7 @@ async def get_statement(
 @get(
     "/merchants/{merchant_id:int}/statements/{run_id:int}/lines.csv",
     guards=[needs(FINANCE, MERCHANT_BOOKS)],
-    responses={
-        200: ResponseSpec(
-            str, media_type="text/csv", description="One line per entry, after a header.", generate_examples=False
-        )
-    },
+    responses=described("One line per entry"),
 )
 async def statement_lines(
     request: ActorRequest,
@@ -88,8 +84,8 @@ async def statement_lines(
     name = f"statement-{statement.period.name}-{merchant_id}-{statement.currency}.csv"
     return Stream(
         _csv_of_lines(db, request.user.scope, statement),
-        media_type="text/csv",
-        headers={"content-disposition": f'attachment; filename="{name}"'},
+        media_type=CSV,
+        headers=attached(name),
     )
 
 

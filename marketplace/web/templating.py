@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,7 +63,17 @@ def _properties(page: type[msgspec.Struct]) -> tuple[str, ...]:
 
 
 def _vocabulary(say: Speech) -> dict[str, Any]:
-    """The verbs of a template, bound to the language; the same names as the methods of Speech."""
+    """The verbs of a template, bound to the language; the same names as the methods of Speech.
+
+    zones: on whose clocks the moments are that have been shown so far.
+    """
+    zones: list[str] = []
+
+    def instant(at: datetime, zone: str) -> str:
+        if zone not in zones:
+            zones.append(zone)
+        return say.instant(at, zone)
+
     return {
         "language": say.language,
         "t": say.text,
@@ -83,7 +94,8 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "short_day": say.short_day,
         "period": say.period,
         "month": say.month,
-        "instant": say.instant,
+        "instant": instant,
+        "zones": zones,
     }
 
 

@@ -12,24 +12,18 @@ from typing import Any
 
 from demand.carts.model import Cart
 from demand.carts.store import get_cart
-from incentives.campaigns.model import FunderPart, OnDay, Plan, Target
-from incentives.lifecycle import Move
 from incentives.rules.awards import Band, Discount, Graduated, Reward, ToBuyer
 from incentives.rules.model import OrderPlaced, PerEvent, Qualify, Schedule, Stacking, Terms, TotalBudget
 from incentives.rules.predicates import Equals
-from marketplace.core import users
 from marketplace.core.clock import SystemClock
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import WORKER, Database
 from marketplace.core.idempotency import Ticket
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.orders.place_order import PlaceOrder, place_order
 from marketplace.flows.orders.quote_cart import quote_cart
-from marketplace.flows.promotions import plan_incentives as flow
-from marketplace.flows.promotions.advance_incentives import advance_incentives
-from marketplace.flows.promotions.plan_incentives import DraftCampaign, DraftPromotion
 from tests.bench.place import _CARTS, _MARKET, BUYERS, LISTINGS_PER_MERCHANT, MERCHANTS
-from tests.bench.scratch import ACTOR, Stopwatch, as_owner, ask_owner, at_most, main, note, scratch_database
-from tests.incentives.market import WARNED, simulated
+from tests.bench.promotions import BUDGET_MINOR, launch, schedule_over
+from tests.bench.scratch import Stopwatch, as_owner, ask_owner, at_most, main, note, scratch_database
 
 RATIO_BAR = 1.3
 PROMOTIONS, MATCHING = 55, 5
@@ -41,7 +35,9 @@ async def measure(orders: int, rounds: int, connections: int) -> dict[str, Any]:
         carts = 3 * rounds * orders + 3 * WARM
         sizes = {"buyers": BUYERS, "carts": carts, "merchants": MERCHANTS, "products": LISTINGS_PER_MERCHANT - 1}
         await as_owner(scratch, *_MARKET, *(statement.format(**sizes) for statement in _CARTS))
-        await _promote(scratch)
+        today = scratch.clock.now().date()
+        schedule = schedule_over(today - timedelta(days=1), today + timedelta(days=30))
+        await launch(scratch, [_terms(number, schedule) for number in range(PROMOTIONS)])
         db = Database(scratch.url, SystemClock(), pool_size=connections)
         taken = iter(range(1, carts + 1))
         seconds: dict[str, list[float]] = {name: [] for name in _LIVE}
@@ -74,40 +70,6 @@ async def measure(orders: int, rounds: int, connections: int) -> dict[str, Any]:
     }
 
 
-async def _promote(db: Database) -> None:
-    await db.write(WORKER, ACTOR, _reviewer)
-    today = db.clock.now().date()
-    schedule = Schedule(
-        zone="UTC", starts=str(today - timedelta(days=1)), ends=str(today + timedelta(days=30))
-    )  # fmt: skip
-    plan = Plan(
-        target=Target(metric="gmv", value=1, by=today + timedelta(days=30)),
-        budget_minor=10**12,
-        funders=(FunderPart(funder="platform", amount_minor=10**12),),
-        stops=(OnDay(on=today + timedelta(days=20)),),
-        reviewer="rob",
-        gains="buyers",
-        loses="the margin",
-    )
-    drafting = DraftCampaign(name="fifty", currency="EUR", schedule=schedule, plan=plan)
-    campaign = await db.write(WORKER, ACTOR, flow.draft_campaign, drafting)
-    for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
-        await db.write(WORKER, ACTOR, flow.move_campaign, campaign.campaign_id, move, "so")
-    for number in range(PROMOTIONS):
-        terms = _terms(number, schedule)
-        made = await db.write(
-            WORKER, ACTOR, flow.draft_promotion, DraftPromotion(campaign_id=campaign.campaign_id, terms=terms)
-        )
-        await simulated(db, made.promotion_id)
-        for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
-            await db.write(WORKER, ACTOR, flow.move_promotion, made.promotion_id, move, "so", WARNED)
-    await advance_incentives(db, ACTOR)
-
-
-async def _reviewer(tx: Tx) -> None:
-    await users.create_user(tx, "rob", "rob", ["growth"])
-
-
 def _terms(number: int, schedule: Schedule) -> Terms:
     rate = 100_000 - 10_000 * number if number < MATCHING else 200_000
     other = Qualify(event=Equals(attribute="merchant.id", value=MERCHANTS + number))
@@ -119,7 +81,7 @@ def _terms(number: int, schedule: Schedule) -> Terms:
         window=PerEvent(),
         reward=Reward(amount=Graduated(bands=(Band(from_minor=0, rate_ppm=rate),)), form=Discount()),
         beneficiary=ToBuyer(),
-        budgets=(TotalBudget(limit_minor=10**12, currency="EUR"),),
+        budgets=(TotalBudget(limit_minor=BUDGET_MINOR, currency="EUR"),),
         stacking=Stacking(lane="best_of"),
         schedule=schedule,
     )

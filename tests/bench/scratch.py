@@ -63,6 +63,19 @@ async def as_maintenance(db: Database, *statements: str) -> None:
     await beside.dispose()
 
 
+@asynccontextmanager
+async def copy_of(db: Database) -> AsyncIterator[Database]:
+    """The same once more, on disk, in a database of its own that is dropped in the end."""
+    await db.disconnect()  # a template must have no other user
+    await as_maintenance(db, "CREATE DATABASE bench_copy TEMPLATE marketplace STRATEGY file_copy", "CHECKPOINT")
+    copy = Database(db.url.replace("/marketplace?", "/bench_copy?"), db.clock)
+    try:
+        yield copy
+    finally:
+        await copy.close()
+        await as_maintenance(db, "DROP DATABASE bench_copy")
+
+
 async def ask_owner(db: Database, query: str) -> Any:
     """The first column of the first row of a query, asked as the role that owns the tables."""
     async with db.engine.connect() as connection:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -55,10 +55,16 @@ def postmaster_of(data_directory: str) -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds that a process and all that descend from it have computed so far, the ended ones included (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = sum(map(int, fields[11:15]))
+    """Seconds that a process and all that descend from it have computed so far, the ended ones included (Linux).
+
+    A child that ends meanwhile is counted in what its parent says of ended ones.
+    """
     children = [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
-    return ticks / os.sysconf("SC_CLK_TCK") + sum(cpu_s(child) for child in children)
+    computed = 0.0
+    for child in children:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            computed += cpu_s(child)
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return computed + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

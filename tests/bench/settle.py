@@ -3,8 +3,7 @@
 import asyncio
 import random
 import statistics
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -19,11 +18,11 @@ from tests.bench.market import CURRENCY, LAST_DAY, build_market
 from tests.bench.scratch import (
     ACTOR,
     Stopwatch,
-    as_maintenance,
     as_owner,
     ask_owner,
     at_least,
     at_most,
+    copy_of,
     main,
     note,
     scratch_database,
@@ -41,7 +40,7 @@ async def measure(orders: int, merchants: int, repeats: int) -> dict[str, Any]:
         note(f"market built in {watch.seconds} s")
         passes, bares = [], []
         for _ in range(repeats):
-            async with _copy(db) as copy:
+            async with copy_of(db) as copy:
                 done, seconds, rolled = await _pass(copy)
                 note(f"settled in {seconds} s, then rolled up in {rolled} s")
                 bare, sizes = await _bare(copy, _INSERTED)
@@ -49,7 +48,7 @@ async def measure(orders: int, merchants: int, repeats: int) -> dict[str, Any]:
                 note(f"bare inserts in {bare} s, with the days of the roll-up in {every} s")
             passes.append((seconds, rolled))
             bares.append((bare, every))
-        async with _copy(db) as copy:
+        async with copy_of(db) as copy:
             waits = await _place_while_settling(copy, merchants)
         biggest = await ask_owner(db, "SELECT max(orders) FROM bench.size")
     seconds, rolled = (statistics.median(column) for column in zip(*passes, strict=True))
@@ -76,19 +75,6 @@ async def measure(orders: int, merchants: int, repeats: int) -> dict[str, Any]:
         },
         "aim": {"orders_per_second": 40_000, "reached": done / (seconds + rolled) >= 40_000},
     }
-
-
-@asynccontextmanager
-async def _copy(db: Database) -> AsyncIterator[Database]:
-    """The same market once more, unsettled and on disk, in a database of its own that is dropped in the end."""
-    await db.disconnect()  # a template must have no other user
-    await as_maintenance(db, "CREATE DATABASE bench_copy TEMPLATE marketplace STRATEGY file_copy", "CHECKPOINT")
-    copy = Database(db.url.replace("/marketplace?", "/bench_copy?"), db.clock)
-    try:
-        yield copy
-    finally:
-        await copy.close()
-        await as_maintenance(db, "DROP DATABASE bench_copy")
 
 
 async def _pass(db: Database) -> tuple[int, float, float]:

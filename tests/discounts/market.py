@@ -25,7 +25,7 @@ from marketplace.flows.promotions.join_promotion import join_promotion
 from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
 from tests.incentives.market import PLAN, SCHEDULE, at, drafted, drafted_campaign, move, move_campaign, people
 from tests.payers.market import OPEN_TERMS
-from tests.placing.market import ALPHA, CUP, TEA, line, new_cart, place
+from tests.placing.market import ALPHA, BETA, CUP, LAMP, TEA, line, new_cart, place
 from tests.placing.market import prepare as prepare_shop
 
 RICH = msgspec.structs.replace(
@@ -91,12 +91,15 @@ async def market(
     return made
 
 
-async def cart(db: Database, tea: int = 1, cups: int = 0) -> Cart:
+async def cart(db: Database, tea: int = 1, cups: int = 0, *, lamps: int = 0) -> Cart:
+    """Tea and cups are sold by ALPHA, lamps by BETA."""
     lines: list[CartLine] = []
     if tea:
         lines.append(line(ALPHA, TEA, tea))
     if cups:
         lines.append(line(ALPHA, CUP, cups))
+    if lamps:
+        lines.append(line(BETA, LAMP, lamps))
     return await new_cart(db, *lines)
 
 
@@ -123,7 +126,7 @@ async def pay(db: Database, placed: Placed) -> None:
     await db.write(WORKER, "processor", payment_changed, 2, fact)
 
 
-async def _deliver(tx: Tx, order_id: int) -> None:
+async def _deliver(tx: Tx, merchant_id: int, order_id: int) -> None:
     await tx.execute(
         "UPDATE demand.merchant_order SET state = 'delivered', delivered_at = :at, delivered_on = :day"
         " WHERE order_id = :order",
@@ -134,11 +137,12 @@ async def _deliver(tx: Tx, order_id: int) -> None:
         " WHERE order_id = :order",
         {"order": order_id},
     )
-    await queue_delivered(tx, [ALPHA], after_order_id=order_id - 1, upto_order_id=order_id)
+    await queue_delivered(tx, [merchant_id], after_order_id=order_id - 1, upto_order_id=order_id)
 
 
 async def settle(db: Database, placed: Placed) -> None:
-    await db.write(WORKER, "test", _deliver, placed.orders[0].order_id)
+    for order in placed.orders:
+        await db.write(WORKER, "test", _deliver, order.merchant_id, order.order_id)
     await settle_through(db, "test", db.clock.now().date() + timedelta(days=1))
 
 

@@ -1,11 +1,16 @@
 """One promotion that gives merchant and buyer something: two grants, two caps, two books, one budget."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from incentives.budgets.model import Ask, Decision
+from incentives.budgets.reservations import store as reservations
 from incentives.rules.awards import Band, Credit, Graduated, NextOrderVoucher, Reward, ToBoth
 from incentives.rules.model import OrderSettled, Terms
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import Database
+from marketplace.core.db import Database, Tx
 from marketplace.flows.promotions.vest_rewards import vest_rewards
 from tests.billing.market import check_books
 from tests.builders import HOUSE
@@ -56,6 +61,24 @@ async def test_a_budget_that_is_short_gives_the_merchant_first_and_nobody_more_t
     found = await stands(db, sale)
     assert (await credit_of(db), found.spent, found.cost) == (0, 600, 600)
     await check_books(db)
+
+
+async def test_one_page_asks_the_budgets_once_for_both(
+    db: Database, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked twice, what the second asks first could be what somebody holds who waits for the first."""
+    await market(db, clock, both())
+    await sold(db)
+    asked = []
+    reserve = reservations.reserve
+
+    async def counted(tx: Tx, asks: Sequence[Ask], **named: Any) -> list[Decision]:
+        asked.append(len(asks))
+        return await reserve(tx, asks, **named)
+
+    monkeypatch.setattr(reservations, "reserve", counted)
+    await look(db)
+    assert asked == [2]
 
 
 async def test_the_merchants_part_may_be_a_voucher(db: Database, clock: FixedClock) -> None:

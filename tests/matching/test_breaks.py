@@ -231,11 +231,12 @@ async def test_what_is_not_due_yet_is_never_overdue(market: Database) -> None:
     await matched(market)
     await tomorrow(market, 40)
     [early] = await found(market)
-    assert (early.kind, early.overdue) == (K.EXPECTED, False)
+    assert (early.kind, early.overdue, early.respond_by) == (K.EXPECTED, False, None)
     await tomorrow(market, 1)
     await matched(market)
     [late] = await found(market)
     assert (late.kind, late.overdue) == (K.MISSING_EXTERNAL, False)
+    assert late.respond_by == market.clock.now() + respond_within(700, 1)
     await tomorrow(market, 6)
     assert [one.overdue for one in await found(market)] == [True]
 

@@ -15,6 +15,7 @@ from marketplace.flows.bank.match_by_hand import approve_fees, approve_match, pr
 from marketplace.flows.payments.import_processor_file import import_processor_file
 from tests.billing.market import check_books
 from tests.builders import HOUSE, PROCESSOR
+from tests.matching.items import add_items, ours, theirs
 from tests.matching.market import DAY, groups, matched, name_accounts, open_items
 from tests.matching.test_by_hand import live_breaks
 from tests.matching.test_charges import charged
@@ -113,3 +114,21 @@ async def test_a_fee_of_a_settlement_file_is_booked_with_it_and_compared(db: Dat
     assert wrong.amount_minor == 100
     assert await open_items(db, kind=ItemKind.PROCESSOR_LINE) == []
     await check_books(db)
+
+
+async def test_a_fee_that_was_matched_as_a_payment_before_has_no_other_side(db: Database) -> None:
+    """Versions before 0010 listed fees like payments; those in groups stayed as they were, and are no break."""
+    await db.write(WORKER, "test", reported, MONTHLY[:1])
+    old = theirs(-500, "F1", kind=ItemKind.PROCESSOR_LINE)
+    await add_items(db, [old, ours(-500, "F1", kind=ItemKind.JOURNAL)])
+    await db.write(WORKER, "test", _as_line, 1)
+    await matched(db)
+    assert await open_items(db) == []
+    assert await live_breaks(db) == []
+
+
+async def _as_line(tx: Tx, line_id: int) -> None:
+    await tx.execute(
+        "UPDATE billing.match_item SET source_id = :line WHERE kind = 'processor_line' AND reference = 'F1'",
+        {"line": line_id},
+    )

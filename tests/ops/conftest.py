@@ -67,7 +67,7 @@ async def _run(url: str, *statements: str) -> None:
 async def citus_db(citus_url: str) -> AsyncIterator[Database]:
     """A migrated and distributed database on the cluster."""
     await migrate(citus_url)
-    await distribute(citus_url)
+    await distribute(citus_url, shards=4)
     database = Database(citus_url, FixedClock(NOW), pool_size=8, citus=True)
     await database.write(WORKER, "bootstrap", ensure_basics, embedded=True)
     yield database

@@ -16,7 +16,7 @@ FIELD_PAGES: dict[str, set[UserRole]] = {
     "GET /field/territory": {UserRole.SALES_MANAGER},
     "POST /field/visits/{visit_id}/review": {UserRole.SALES_MANAGER},
     "GET /distributor": {UserRole.DISTRIBUTOR},
-    "GET /ops/agents": set(_OPS),
+    **{f"GET /ops/{name}": set(_OPS) for name in ("funnel", "leads", "leads/{lead_id}", "agents")},
     **{f"GET /ops/{name}": set(_OPS) for name in _STEERED},
     **{f"POST /ops/{name}": set(_GROWTH) for name in _STEERED},
 }

@@ -7,10 +7,11 @@ from datetime import date
 
 import pytest
 
-from marketplace.consoles.lists import Amount, Listing, Sort, csv_file, sort_of
+from marketplace.consoles.lists import Listing, Sort, sort_of
 from marketplace.core.db import STAFF, Database
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
+from marketplace.web.files import Amount, csv_file
 from tests.pages.conftest import MINE, OTHERS, SignIn
 
 TOTAL = "goods_minor + freight_minor - discount_minor"

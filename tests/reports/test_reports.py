@@ -22,6 +22,7 @@ from billing.reports.model import FEES, STREAMS, Span, forecast, rate_ppm, sched
 from billing.tables import commission_line
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Invalid
+from marketplace.flows.books.show_report import span_of
 from tests.builders import ENTITY, HOUSE, add_market
 
 FIRST = date(2018, 1, 1)
@@ -332,3 +333,19 @@ async def test_a_forecast_of_the_days_to_come_begins_with_what_is_booked(
     expected = [row for row in whole if row.source not in {"bank", "booked"}]
     assert expected
     assert min(row.due_on for row in expected) >= today
+
+
+@pytest.mark.parametrize(("zone", "first", "last"), [
+    ("Asia/Shanghai", date(2018, 9, 1), date(2018, 9, 1)), ("America/Sao_Paulo", date(2018, 8, 1), date(2018, 8, 31)),
+])  # fmt: skip
+async def test_the_days_of_a_report_end_today_where_the_entity_is(
+    db: Database, zone: str, first: date, last: date
+) -> None:
+    """At 20:00 UTC it is tomorrow already in Shanghai."""
+    await db.write(WORKER, "test", add_market, [7], zone=zone)
+    db.clock.move_to(datetime(2018, 8, 31, 20, tzinfo=UTC))  # type: ignore[attr-defined]  # a FixedClock
+    async with db.read(STAFF) as tx:
+        for entity_id in (ENTITY, None):
+            span = await span_of(tx, None, None, entity_id, None)
+            assert (span.from_on, span.to_on) == (first, last + timedelta(days=1))
+        assert (await span_of(tx, None, None, 99, None)).to_on == date(2018, 9, 1)

@@ -21,7 +21,8 @@ FEE = "claim"
 class PayerClaim(msgspec.Struct, frozen=True, kw_only=True):
     """A claim, in minor units. rejected_minor and remitted_minor are of share, fee and VAT together.
 
-    accepted_at: since when the payer says that what is open is right.
+    accepted_at: since when the payer says that what is open is right. documented: false for claims sent before payers
+    had documents, whose fee stands in none.
     """
 
     payer_id: int
@@ -43,6 +44,7 @@ class PayerClaim(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime
     accepted_at: datetime | None = None
     accepted_by: str | None = None
+    documented: bool = True
 
     @property
     def open_minor(self) -> int:

@@ -47,7 +47,7 @@ WHERE l.kind = 'processor' AND l.booked AND l.day >= a.from_on AND l.type_code N
   AND coalesce(l.gross_minor, l.amount_minor) <> 0 AND NOT ({_IS_FEE})"""
 
 # A fee that belongs to no payment: nothing was captured, and so much was charged. Nobody expects it elsewhere, so it is
-# its own other side, and never a break for being there.
+# its own other side, and never a break for being there. One that was matched as a payment before stays as it is.
 _FEE_LINES = f"""
 SELECT 'processor', s.side, s.kind, 0::bigint, l.line_id, 0, a.entity_id, a.processor_id, l.currency, 0::bigint,
        CASE s.side WHEN 'theirs' THEN -l.amount_minor END, 'FEE-' || l.line_id, '', ARRAY['FEE-' || l.line_id], '', '',
@@ -57,7 +57,10 @@ FROM billing.bank_line l
 JOIN billing.bank_file f ON f.file_id = l.file_id AND f.state = 'read'
 JOIN billing.match_account a ON a.account = l.account AND a.book = 'processor'
 CROSS JOIN (VALUES ('theirs', '{ItemKind.PROCESSOR_LINE}'), ('ours', '{ItemKind.PROCESSOR_FEE}')) AS s (side, kind)
-WHERE l.kind = 'processor' AND l.booked AND l.day >= a.from_on AND l.type_code NOT IN ({_TYPES}) AND {_IS_FEE}"""
+WHERE l.kind = 'processor' AND l.booked AND l.day >= a.from_on AND l.type_code NOT IN ({_TYPES}) AND {_IS_FEE}
+  AND NOT EXISTS (SELECT FROM billing.match_item i
+                  WHERE i.kind = '{ItemKind.PROCESSOR_LINE}' AND i.owner_id = 0 AND i.source_id = l.line_id
+                    AND i.part = 0 AND i.reference <> 'FEE-' || l.line_id)"""
 
 # The same in a settlement file, where it is booked with the file.
 _SETTLED_FEES = f"""

@@ -5,6 +5,8 @@ from datetime import date, timedelta
 
 import msgspec
 
+from billing.breaks import store as breaks
+from billing.breaks.model import check_limit
 from billing.matching import rules as pure
 from billing.matching import store
 from billing.matching.agreements import store as agreements
@@ -15,6 +17,7 @@ from billing.matching.model import (
     FeeSchedule,
     Item,
     Proposal,
+    ResidueKind,
     Rules,
     RulesVersion,
     Side,
@@ -32,11 +35,13 @@ CANDIDATES_MAX = 2_000
 
 
 class ProposeMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Items of both sides that belong together, and why."""
+    """Items of both sides that belong together, and why. residue_kind: what explains their difference, where the rules
+    say nothing of it."""
 
     theirs: tuple[int, ...]
     ours: tuple[int, ...]
     reason: str
+    residue_kind: ResidueKind | None = None
 
 
 class SetAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +71,8 @@ async def suggest(tx: Tx, item_id: int) -> list[Suggestion]:
 
 async def propose_match(tx: Tx, cmd: ProposeMatch) -> Proposal:
     """Raises NotFound, Conflict for what is matched already, Invalid for sides whose difference nothing explains."""
-    await _draft(tx, cmd.theirs, cmd.ours)
-    proposal = await store.add_proposal(tx, "match", cmd.theirs, cmd.ours, None, cmd.reason)
+    await _draft(tx, cmd.theirs, cmd.ours, cmd.residue_kind)
+    proposal = await store.add_proposal(tx, "match", cmd.theirs, cmd.ours, cmd.reason, residue_kind=cmd.residue_kind)
     await audit.record(tx, "match proposed", f"match_proposal:{proposal.proposal_id}", reason=cmd.reason)
     return proposal
 
@@ -77,14 +82,14 @@ async def propose_unmatch(tx: Tx, group_id: int, reason: str) -> Proposal:
     group = await store.get_group(tx, group_id)
     if group.reversed_by is not None or group.stage is Stage.UNMATCH:
         raise Conflict(f"group {group_id} is not live any more")
-    proposal = await store.add_proposal(tx, "unmatch", group.theirs, group.ours, group_id, reason)
+    proposal = await store.add_proposal(tx, "unmatch", group.theirs, group.ours, reason, group_id=group_id)
     await audit.record(tx, "unmatch proposed", f"match_proposal:{proposal.proposal_id}", reason=reason)
     return proposal
 
 
-async def approve_match(tx: Tx, proposal_id: int) -> Proposal:
-    """Do what was proposed. Raises NotFound; Forbidden for who proposed it; Conflict when it is decided, or an item has
-    been matched meanwhile.
+async def approve_match(tx: Tx, proposal_id: int, *, is_controller: bool = False) -> Proposal:
+    """Do what was proposed. Raises NotFound; Forbidden for who proposed it, and for who may not write off as much as a
+    person has explained; Conflict when it is decided, or an item has been matched meanwhile.
     """
     proposal = await _undecided(tx, proposal_id)
     single = await policies.check_second_person(tx, proposal.made_by, f"match proposal {proposal_id}")
@@ -93,7 +98,11 @@ async def approve_match(tx: Tx, proposal_id: int) -> Proposal:
         group = await store.get_group(tx, proposal.group_id)
         group_id = await take_back(tx, group, proposal_id=proposal_id, reason=proposal.reason)
     else:
-        draft = await _draft(tx, proposal.theirs, proposal.ours)
+        draft = await _draft(
+            tx, proposal.theirs, proposal.ours, ResidueKind(kind) if (kind := proposal.residue_kind) else None
+        )
+        if proposal.residue_kind:
+            await _check_limit(tx, draft, is_controller=is_controller)
         version = await agreements.rules_in_force(tx)
         made = await make_group(
             tx,
@@ -117,15 +126,23 @@ async def reject_match(tx: Tx, proposal_id: int) -> Proposal:
     return await store.decide_proposal(tx, proposal_id, "rejected", group_id=None)
 
 
-async def _draft(tx: Tx, theirs: Sequence[int], ours: Sequence[int]) -> Draft:
-    """The group that these would be; a residue must be one that the rules explain."""
+async def _check_limit(tx: Tx, draft: Draft, *, is_controller: bool) -> None:
+    """What a person explains is within the limits of writing off."""
+    [line] = await store.items_of(tx, draft.theirs[:1])
+    limits = await breaks.limits_of(tx, line.entity_id, line.currency)
+    check_limit("the difference", draft.residue_minor, limits, is_controller=is_controller)
+
+
+async def _draft(tx: Tx, theirs: Sequence[int], ours: Sequence[int], explained_as: ResidueKind | None = None) -> Draft:
+    """The group that these would be; a residue is what a person says that it is, else must be one that the rules
+    explain."""
     items = {item.item_id: item for item in await store.items_of(tx, [*theirs, *ours])}
     sides = [[items[item_id] for item_id in side] for side in (theirs, ours)]
     residue = _sum(sides[0]) - _sum(sides[1])
     draft = Draft(stage=Stage.MANUAL, theirs=tuple(theirs), ours=tuple(ours))
     if residue and sides[0]:
         rules = (await agreements.rules_in_force(tx)).rules
-        kind = pure.residue_of(rules, sides[0][0].book, _sum(sides[0]), _sum(sides[1]))
+        kind = explained_as or pure.residue_of(rules, sides[0][0].book, _sum(sides[0]), _sum(sides[1]))
         if kind is not None:
             draft = msgspec.structs.replace(draft, residue_minor=residue, residue_kind=kind)
     check_sides(draft, sides[0], sides[1])

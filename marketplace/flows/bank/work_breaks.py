@@ -53,10 +53,10 @@ async def write_off(tx: Tx, cmd: SayOfBreak) -> Break:
 
     A limit that one has set oneself lets one do nothing alone, or it would do away with the second person.
 
-    Raises NotFound; Conflict for one that is dealt with; Invalid for one that is no item, or of two currencies.
+    Raises NotFound; Conflict for one that is dealt with; Invalid for one that cannot be written off.
     """
     one = await _live(tx, cmd.break_id)
-    _check_worth(one)
+    await _in_question(tx, one)
     limits = await _limits(tx, one)
     own = await store.set_the_limits(tx, limits.entity_id, limits.currency)
     single = own and await policies.is_on(tx, "single_operator")
@@ -76,7 +76,8 @@ async def approve_break(tx: Tx, cmd: SayOfBreak) -> Break:
     assert one.asked_by is not None
     single = await policies.check_second_person(tx, one.asked_by, f"break {cmd.break_id}")
     if one.state is BreakState.WRITING_OFF:
-        check_limit(one, await _limits(tx, one), is_controller=cmd.is_controller)
+        limits = await _limits(tx, one)
+        check_limit(f"break {one.break_id}", one.amount_minor, limits, is_controller=cmd.is_controller)
         return await _write_off(tx, one, single=single)
     await store.add_step(tx, cmd.break_id, "accepted", cmd.words)
     await audit.record(tx, "break accepted", f"break:{cmd.break_id}", single_operator=single, reason=one.reason)
@@ -129,30 +130,45 @@ async def _limits(tx: Tx, one: Break) -> Limits:
     return await store.limits_of(tx, one.entity_id, one.currency)
 
 
-def _check_worth(one: Break) -> None:
+class _Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is there of a break by its sides, and by how much one of them is lacking."""
+
+    sides: dict[Side, list[Item]]
+    lacking: Side
+    minor: int
+
+
+async def _in_question(tx: Tx, one: Break) -> _Question:
+    """What may be written off of a break. What a line of the bank pays with another amount is booked by that.
+
+    Raises Invalid for a break that is no item, is of two currencies, or is of what nobody has paid or been paid yet;
+    Conflict where more than it is in question.
+    """
     if one.item_id is None or one.entity_id is None or one.subject.startswith("fee:"):
         raise Invalid(f"break {one.break_id}: there is nothing to write off of a {one.kind}; accept it, or mend it")
-
-
-async def _write_off(tx: Tx, one: Break, *, single: bool, **detail: str) -> Break:
-    """Match what is there with what is missing, which is booked."""
-    _check_worth(one)
     items = await matching.items_of(tx, [each for each in (one.item_id, one.other_id) if each is not None])
     if len({item.currency for item in items}) > 1:
         raise Invalid(f"break {one.break_id}: its sides are in two currencies, and nothing makes up for that")
-    for item in items:
-        if item.side is Side.OURS and not item.booked:
+    sides = {side: [item for item in items if item.side is side] for side in Side}
+    for item in sides[Side.OURS]:
+        if not item.booked and (item.kind is ItemKind.REFUND or not sides[Side.THEIRS]):
             raise Invalid(
                 f"break {one.break_id}: {item.kind} {item.source_id} is not booked yet; take that back instead"
             )
-    sides = {side: [item for item in items if item.side is side] for side in Side}
     sums = {side: sum(item.amount_minor for item in of_side) for side, of_side in sides.items()}
     lacking = Side.OURS if sides[Side.THEIRS] else Side.THEIRS
     minor = sums[Side.THEIRS] - sums[Side.OURS] if lacking is Side.OURS else sums[Side.OURS]
     if minor != one.amount_minor:
         raise Conflict(f"break {one.break_id}: more than two items are in question; match those that fit by hand first")
-    ids = {side: [item.item_id for item in of_side] for side, of_side in sides.items()}
-    ids[lacking].append(await _missing(tx, one, items[0], lacking, minor))
+    return _Question(sides=sides, lacking=lacking, minor=minor)
+
+
+async def _write_off(tx: Tx, one: Break, *, single: bool, **detail: str) -> Break:
+    """Match what is there with what is missing, which is booked."""
+    asked = await _in_question(tx, one)
+    like = next(item for side in Side for item in asked.sides[side])
+    ids = {side: [item.item_id for item in of_side] for side, of_side in asked.sides.items()}
+    ids[asked.lacking].append(await _missing(tx, one, like, asked.lacking, asked.minor))
     draft = Draft(stage=Stage.MANUAL, theirs=tuple(ids[Side.THEIRS]), ours=tuple(ids[Side.OURS]), reasons=(one.reason,))
     version = await agreements.rules_in_force(tx)
     group = await make_group(tx, draft, rules_version=version.version)

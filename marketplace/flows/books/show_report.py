@@ -52,9 +52,20 @@ REPORTS: dict[Report, tuple[type[msgspec.Struct], Callable[[Tx, Span], Awaitable
 }
 
 
-def span_of(tx: Tx, from_on: date | None, to_on: date | None, entity_id: int | None, currency: str | None) -> Span:
-    """The days asked for, by default from the first of this month to today. Raises Invalid."""
-    today = tx.now.date()
+async def span_of(
+    tx: Tx, from_on: date | None, to_on: date | None, entity_id: int | None, currency: str | None
+) -> Span:
+    """The days asked for, by default from the first of this month to today, which is the latest that it is anywhere in
+    the entities asked for. Raises Invalid.
+    """
+    today = await tx.scalar(
+        """
+        SELECT coalesce(max((:now AT TIME ZONE zone)::date), (:now AT TIME ZONE 'UTC')::date) FROM billing.entity
+        WHERE CAST(:entity AS integer) IS NULL OR entity_id = :entity
+        """,
+        now=tx.now,
+        entity=entity_id,
+    )
     for name, on, last in (("from_on", from_on, date.max), ("to_on", to_on, date.min)):
         if on == last:
             raise Invalid(f"{name}: {on} has no day beyond it", field=name)

@@ -37,7 +37,7 @@ from marketplace.flows.discounts.reserve_discounts import (
     discounts_of,
     reserve_exactly,
 )
-from marketplace.flows.discounts.use_voucher import use_voucher
+from marketplace.flows.discounts.use_voucher import find_voucher, use_voucher
 from marketplace.flows.orders import place_order_sql as sql
 from marketplace.flows.orders.read_placed import Placed, PlacedOrder, order_ref, read_placed
 from marketplace.flows.payers.bear_order import Borne, Merchant, bear_quote, reserve_shares
@@ -246,8 +246,10 @@ async def _with_voucher(tx: Tx, cmd: PlaceOrder, code: str, quote: Quote, ref: s
     """What a voucher brings is credit, of which the order takes what it needs. Whoever posts takes the books first."""
     if cmd.method == CASH:
         raise Invalid("voucher: cash is not mixed with credit", pointer="/voucher")
-    await hold_books(tx, [order.merchant_id for order in quote.orders], with_house=True)
-    minor = await use_voucher(tx, cmd.buyer_id, code, quote.currency, quote.due_minor, ref)
+    found = await find_voucher(tx, cmd.buyer_id, code)
+    merchants = [order.merchant_id for order in quote.orders]
+    await hold_books(tx, merchants, with_house=True, other_houses=[found.house_id])
+    minor = await use_voucher(tx, cmd.buyer_id, found, quote.currency, quote.due_minor, ref)
     more = min(minor, quote.due_minor - cmd.credit_minor)
     return msgspec.structs.replace(cmd, credit_minor=cmd.credit_minor + more)
 

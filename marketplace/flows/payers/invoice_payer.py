@@ -47,7 +47,9 @@ async def invoice_claim(tx: Tx, claim: PayerClaim, fees: Sequence[Fee], from_on:
 
 
 async def credit_rejection(tx: Tx, claim: PayerClaim, rejection: Rejection, fee: Fee) -> PayerDocument | None:
-    """Give back in a credit note what a rejection takes back of a claim's fee. No fee: nothing."""
+    """Give back in a credit note what a rejection takes back of a documented claim's fee. No fee: nothing."""
+    if not claim.documented:
+        return None
     invoice = await invoices.find_invoice(tx, claim)
     issue = PayerIssue(
         claim_id=claim.claim_id,

@@ -1,11 +1,11 @@
 """What becomes of orders when the processor says what became of their payment.
 
 Facts are absolute and states only go forward, so that facts may come in any order and any number of times: captured
-wins over everything, what has ended stays ended. Locks: the merchants' books in id order, the house's, the orders, the
+wins over everything, what has ended stays ended. Locks: the merchants' books in id order, the houses', the orders, the
 payment, its parts, the buyer's credit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -220,8 +220,11 @@ async def _give_back(tx: Tx, payment: Payment, merchant_id: int, amount_minor: i
     )
 
 
-async def hold_books(tx: Tx, merchant_ids: Iterable[int], *, with_house: bool) -> Sequence[Any]:
-    """Hold the books of merchants in id order, then those of their house; returns zone and house of each.
+async def hold_books(
+    tx: Tx, merchant_ids: Iterable[int], *, with_house: bool, other_houses: Collection[int] = ()
+) -> Sequence[Any]:
+    """Hold the books of merchants in id order, then those of their house and of others, too; returns zone and house of
+    each merchant.
 
     Raises Conflict for a merchant without books.
     """
@@ -239,8 +242,8 @@ async def hold_books(tx: Tx, merchant_ids: Iterable[int], *, with_house: bool) -
         if merchant_id not in known:
             raise Conflict(f"merchant {merchant_id} has no books")
         await ledger.lock_books(tx, merchant_id)
-    if with_house:
-        await ledger.lock_books(tx, rows[0].house_merchant_id)
+    for house in sorted({*other_houses, *([rows[0].house_merchant_id] if with_house else [])}):
+        await ledger.lock_books(tx, house)
     return rows
 
 

@@ -30,8 +30,9 @@ from marketplace.flows.promotions import grant_rewards_sql as sql
 from marketplace.flows.promotions import use_rewards_sql as used_sql
 from marketplace.flows.promotions.grant_rewards_sql import Settled
 from marketplace.flows.promotions.judge_orders import BuyersDesk, Desk, Plans
-from marketplace.flows.promotions.reach_targets import Touched, reach_targets
+from marketplace.flows.promotions.reach_targets import reach_targets
 from marketplace.flows.promotions.use_rewards import use_rewards
+from marketplace.flows.promotions.weigh_windows import Touched
 
 PAGE = 200
 LINES_PER_COMMIT = 500
@@ -90,10 +91,9 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
     else:
         page = sql.Page(orders=[], upto_no=None)
     buyers = await _buyers_of(tx, desk, page.orders)
-    await reach_targets(tx, desk, await _contributions(tx, desk, page.orders))
+    sides = [desk] if buyers is None else [desk, buyers]
+    await reach_targets(tx, [(side, await _contributions(tx, side, page.orders)) for side in sides])
     await use_rewards(tx, desk, page.orders)
-    if buyers is not None:
-        await reach_targets(tx, buyers, await _contributions(tx, buyers, page.orders))
     await sql.advance(tx, row.merchant_id, page.upto_no)
     return True
 
@@ -134,9 +134,12 @@ async def _expire(plans: Plans, tx: Tx, row: Any) -> bool:
     }
     if over[buyers]:
         await _hold_buyers(tx, desk, [one.party_id for one in over[buyers]])
+    ending = {
+        side: sorted({(one.party_id, one.promotion_id, one.span) for one in found if not one.replaced})
+        for side, found in over.items()
+    }
+    await reach_targets(tx, [(side, await _untouched(tx, side, of, void=True)) for side, of in ending.items()])
     for side, found in over.items():
-        windows = sorted({(one.party_id, one.promotion_id, one.span) for one in found if not one.replaced})
-        await reach_targets(tx, side, await _untouched(tx, side, windows, void=True))
         for one in found:
             await vouchers.end(tx, side.role, one.party_id, one.voucher_id, "void" if one.replaced else "expired")
     return any(over.values())
@@ -161,9 +164,7 @@ async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void
         if windows and side.role == "buyer":
             await _hold_buyers(tx, desk, [party_id for party_id, _, _ in windows])
         found.append((side, windows))
-    return any(
-        [await reach_targets(tx, side, await _untouched(tx, side, windows, void=void)) for side, windows in found]
-    )
+    return await reach_targets(tx, [(side, await _untouched(tx, side, windows, void=void)) for side, windows in found])
 
 
 async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:

@@ -15,7 +15,8 @@ from incentives.rules.events import Event, Line, Party
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards import desk_of
 from marketplace.flows.promotions.judge_orders import Plans
-from marketplace.flows.promotions.reach_targets import Touched, reach_targets
+from marketplace.flows.promotions.reach_targets import reach_targets
+from marketplace.flows.promotions.weigh_windows import Touched
 
 _LINE = Line(line_no=1, amount_minor=1, quantity=1)
 """An event is one piece: a reward of it is a fixed amount."""
@@ -55,7 +56,7 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
                 changes=[(None, now)],
             )  # fmt: skip
     await grants.save_contributions(tx, desk.role, changed)
-    await reach_targets(tx, desk, touched)
+    await reach_targets(tx, [(desk, touched)])
     counted = await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])
     windows = [(one.party_id, one.promotion_id, one.span) for one in counted]
     stands = await grants.progress_of(tx, desk.role, windows)
@@ -81,5 +82,5 @@ async def unreward_event(tx: Tx, plans: Plans, merchant_id: int, event_id: str) 
             starts=was.at, ends=None, award_minor=None, at=tx.now, changes=[(was, now)]
         )
     await grants.save_contributions(tx, desk.role, changed)
-    await reach_targets(tx, desk, touched)
+    await reach_targets(tx, [(desk, touched)])
     return bool(changed)

@@ -1,0 +1,138 @@
+"""What was paid with another amount is matched all the same: explained by people, or written off."""
+
+from datetime import timedelta
+
+import pytest
+
+from billing.breaks.model import BreakKind, BreakState, Limits
+from billing.ledger.chart import Account
+from billing.matching.model import Item, ResidueKind, Side
+from marketplace.core import policies
+from marketplace.core.db import WORKER, Database
+from marketplace.core.errors import Conflict, Forbidden, Invalid
+from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match, propose_unmatch
+from marketplace.flows.bank.work_breaks import SayOfBreak, approve_break, set_limits, write_off
+from tests.billing.market import check_books
+from tests.billing.test_payouts import instructed
+from tests.builders import ENTITY, HOUSE
+from tests.matching.market import bank_says, groups, line, matched, name_accounts, open_items
+from tests.matching.test_by_hand import DAY, live_breaks, one_each
+from tests.payments.market import balances
+
+SHORT = 10
+"""What the bank paid less than was instructed; what it took more, and no rule explains, is negative."""
+
+
+async def paid_with_another_amount(db: Database, short: int, *, named: bool = True) -> tuple[Item, Item]:
+    """A payout, and the line by which the bank paid so much less of it."""
+    [payout] = await instructed(db)
+    await db.write(WORKER, "test", policies.switch, "single_operator", on=False)
+    await db.write(WORKER, "fay", name_accounts)
+    said = {"end_to_end": f"{payout.merchant_id}-{payout.payout_id}"} if named else {"text": "sundry"}
+    day = DAY + timedelta(days=0 if named else 30)
+    await bank_says(db, [line(short - payout.amount_minor, day=day, **said)])
+    await matched(db)
+    [theirs] = await open_items(db, side=Side.THEIRS)
+    [ours] = await open_items(db, side=Side.OURS)
+    return theirs, ours
+
+
+async def payout_state(db: Database) -> str:
+    async with db.read(WORKER) as tx:
+        state: str = await tx.scalar("SELECT state FROM billing.payout")
+    return state
+
+
+def at_bank(stands: dict[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+    return {key: minor for key, minor in stands.items() if key[0] != Account.CONTROL}
+
+
+@pytest.mark.parametrize("short", [SHORT, -2_000])
+async def test_the_difference_of_a_payout_is_written_off_and_the_payout_confirmed(db: Database, short: int) -> None:
+    theirs, ours = await paid_with_another_amount(db, short)
+    limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=abs(short), controller_minor=abs(short))
+    await db.write(WORKER, "col", set_limits, limits)
+    [one] = [each for each in await live_breaks(db) if each.item_id == theirs.item_id]
+    assert (one.kind, one.other_id, one.amount_minor) == (BreakKind.AMOUNT, ours.item_id, short)
+    done = await db.write(WORKER, "fay", write_off, SayOfBreak(break_id=one.break_id, words="the bank's mistake"))
+    assert (done.state, await payout_state(db)) == (BreakState.WRITTEN_OFF, "confirmed")
+    assert at_bank(await balances(db, HOUSE)) == {
+        (1010, 0): theirs.amount_minor, (Account.ADJUSTMENTS, 0): -short,
+    }  # fmt: skip
+    await matched(db)
+    assert await live_breaks(db) == []
+    await check_books(db)
+
+
+@pytest.mark.parametrize(
+    ("kind", "account"),
+    [
+        (ResidueKind.FEE, Account.PROCESSOR_FEES),
+        (ResidueKind.EXCHANGE, Account.EXCHANGE_RESULT),
+        (ResidueKind.ADJUSTMENT, Account.ADJUSTMENTS),
+    ],
+)
+async def test_two_people_match_with_a_difference_and_say_what_it_is(
+    db: Database, kind: ResidueKind, account: Account
+) -> None:
+    theirs, ours = await paid_with_another_amount(db, SHORT, named=False)
+    wanted = ProposeMatch(theirs=(theirs.item_id,), ours=(ours.item_id,), reason="told by the bank")
+    with pytest.raises(Invalid, match="both sides differ by 10"):
+        await db.write(WORKER, "fay", propose_match, wanted)
+    explained = ProposeMatch(theirs=wanted.theirs, ours=wanted.ours, reason=wanted.reason, residue_kind=kind)
+    proposal = await db.write(WORKER, "fay", propose_match, explained)
+    assert proposal.residue_kind == kind
+    for nobody in ("fay", "ann"):
+        with pytest.raises(Forbidden):
+            await db.write(WORKER, nobody, approve_match, proposal.proposal_id)
+    limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=SHORT - 1, controller_minor=SHORT)
+    await db.write(WORKER, "col", set_limits, limits)
+    with pytest.raises(Forbidden, match="a controller approves"):
+        await db.write(WORKER, "ann", approve_match, proposal.proposal_id)
+    await db.write(WORKER, "col", approve_match, proposal.proposal_id, is_controller=True)
+    [group] = await groups(db)
+    assert (group.residue_minor, group.residue_kind, await payout_state(db)) == (SHORT, kind, "confirmed")
+    assert at_bank(await balances(db, HOUSE)) == {(1010, 0): theirs.amount_minor, (account, 0): -SHORT}
+    await check_books(db)
+    back = await db.write(WORKER, "fay", propose_unmatch, group.group_id, "not this one")
+    await db.write(WORKER, "ann", approve_match, back.proposal_id)
+    assert (account, 0) not in await balances(db, HOUSE)
+    await check_books(db)
+
+
+async def test_within_the_limit_an_accountant_agrees(db: Database) -> None:
+    theirs, ours = await paid_with_another_amount(db, SHORT, named=False)
+    limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=SHORT, controller_minor=SHORT)
+    await db.write(WORKER, "col", set_limits, limits)
+    wanted = ProposeMatch(
+        theirs=(theirs.item_id,), ours=(ours.item_id,), reason="its charge", residue_kind=ResidueKind.FEE
+    )
+    proposal = await db.write(WORKER, "fay", propose_match, wanted)
+    done = await db.write(WORKER, "ann", approve_match, proposal.proposal_id)
+    assert (done.state, done.decided_by) == ("approved", "ann")
+    await check_books(db)
+
+
+async def test_what_is_not_booked_is_refused_when_its_write_off_is_asked_for(db: Database) -> None:
+    """Not only when somebody agrees: nobody looks at what cannot be done."""
+    _, ours = await one_each(db)
+    [one] = [each for each in await live_breaks(db) if each.item_id == ours.item_id]
+    said = SayOfBreak(break_id=one.break_id, words="never paid")
+    with pytest.raises(Invalid, match="is not booked yet"):
+        await db.write(WORKER, "fay", write_off, said)
+    assert [each.state for each in await live_breaks(db) if each.item_id == ours.item_id] == [BreakState.OPEN]
+
+
+async def test_what_changed_between_asking_and_agreeing_is_refused_then(db: Database) -> None:
+    theirs, ours = await paid_with_another_amount(db, SHORT)
+    [one] = [each for each in await live_breaks(db) if each.item_id == theirs.item_id]
+    said = SayOfBreak(break_id=one.break_id, words="its mistake", is_controller=True)
+    assert (await db.write(WORKER, "fay", write_off, said)).state is BreakState.WRITING_OFF
+    explained = ProposeMatch(
+        theirs=(theirs.item_id,), ours=(ours.item_id,), reason="its charge", residue_kind=ResidueKind.FEE
+    )
+    proposal = await db.write(WORKER, "fay", propose_match, explained)
+    await db.write(WORKER, "col", approve_match, proposal.proposal_id, is_controller=True)
+    with pytest.raises(Conflict, match="matched already"):
+        await db.write(WORKER, "col", approve_break, said)
+    await check_books(db)
