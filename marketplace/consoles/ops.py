@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from marketplace.consoles import ops_queries
 from marketplace.consoles.approvals import PAGES as APPROVALS
 from marketplace.consoles.campaigns import PAGES as CAMPAIGNS
+from marketplace.consoles.growth import PAGES as GROWTH
 from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.leads import PAGES as LEADS
@@ -122,6 +123,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *(home, steering, merchants, parked),
     *TASKS,
     *LEADS,
+    *GROWTH,
     *CAMPAIGNS,
     *CHANGES,
     *PROMOTIONS,
