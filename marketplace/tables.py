@@ -35,6 +35,8 @@ import incentives.tables
 import marketplace.core.people.tables
 import marketplace.core.webhooks.tables
 import marketplace.metrics.tables
+import supply.academy.tables
+import supply.content.tables
 import supply.funnels.tables
 import supply.leads.agents.tables
 import supply.leads.events.tables

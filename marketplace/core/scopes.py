@@ -89,6 +89,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
         *("funnels", "channels", "channel-costs", "channel-economics"),
         *("team-comparison", "merchant-growth"),
     ),
+    "academy": ("courses", "classes", "attempts", "certificates"),
+    "content": ("content-partners", "content-pieces", "content-sends"),
     "webhooks": ("webhooks", "webhook-topics"),
     "metrics": ("metrics", "observations", "alerts", "goals", "holidays", "reviews"),
 }  # fmt: skip

@@ -200,6 +200,7 @@ lead = local_table(
     Index("ix_lead_place", "place_key", postgresql_where=text("place_key IS NOT NULL")),
     Index("ix_lead_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     Index("ix_lead_merchant", "merchant_id", postgresql_where=text("merchant_id IS NOT NULL")),
+    Index("ix_lead_campaign", "campaign", "channel_id", postgresql_where=text("campaign <> ''")),
     schema="supply",
 )
 """Somebody who may become a merchant, or a payer, by one business model.
@@ -254,6 +255,7 @@ touch = local_table(
     ForeignKeyConstraint(["channel_id"], ["supply.channel.channel_id"]),
     CheckConstraint("kind IN ('seen', 'form', 'call', 'message', 'meeting', 'visit', 'event')", name="kind"),
     Index(None, "lead_id", "at"),
+    Index("ix_touch_campaign", "campaign", "channel_id", postgresql_where=text("campaign <> ''")),
     schema="supply",
 )
 """A contact with a lead, never changed. at: when it was; it keeps its lead when that is merged."""
@@ -269,6 +271,7 @@ attribution_share = local_table(
     ForeignKeyConstraint(["lead_id"], ["supply.lead.lead_id"]),
     ForeignKeyConstraint(["channel_id"], ["supply.channel.channel_id"]),
     CheckConstraint("share_ppm BETWEEN 0 AND 1000000", name="ppm"),
+    Index("ix_attribution_share_campaign", "campaign", "model", postgresql_where=text("campaign <> ''")),
     schema="supply",
 )
 """To which channels a lead that was activated is due, by each model; of a lead and model they sum to the whole."""

@@ -50,6 +50,7 @@ CHECKLIST: tuple[Requirement, ...] = (
     Requirement("identity_document", Kind.VERIFIED, "a document shows who owns the business"),
     Requirement("bank_account", Kind.COMPUTED, "a bank account is verified"),
     Requirement("listing", Kind.COMPUTED, "at least one listing is not hidden"),
+    Requirement("courses", Kind.COMPUTED, "somebody has passed every course that is required"),
 )
 """What every merchant is asked for."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 
 from marketplace.core.db import Tx
+from supply.academy.store import missing_courses
 from supply.onboarding.rules import Act, Fact, Record, State
 from supply.tables import requirement
 
@@ -43,3 +44,9 @@ async def listing_fact(tx: Tx, merchant_id: int) -> Fact:
         merchant=merchant_id,
     )
     return Fact(State.VERIFIED, None) if found else Fact(State.MISSING, "a listing that is not hidden")
+
+
+async def courses_fact(tx: Tx, merchant_id: int) -> Fact:
+    """Whether somebody of the merchant has passed every course that is required, and it counts now."""
+    missing = await missing_courses(tx, merchant_id)
+    return Fact(State.MISSING, f"to be passed: {', '.join(missing)}") if missing else Fact(State.VERIFIED, None)

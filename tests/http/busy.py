@@ -26,6 +26,7 @@ from marketplace.processors.wire import DisputeData, Event, PaymentData, RefundD
 from marketplace.worker import DELIVERIES
 from supply.stock import store as stock
 from supply.tables import offer, product
+from tests.http.busy_academy import learn, publish
 from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_ads import advertise
 from tests.http.busy_documents import bring_bank_files, tell_billing_details, void_documents
@@ -95,6 +96,8 @@ async def fill(db: Database, home: Path) -> None:
         await add_payer(db, people.controller)
         await acquire(db, people.ops)
         await go_out(db, people.ops, people.controller)
+        await learn(db, people.ops, owners)
+        await publish(people.ops)
         await advertise(db, ops=people.ops, clerk=people.clerk, controller=people.controller, owners=people.owners)
         await keep_journals(people.clerk, people.controller)
         await exchange(people.clerk, people.controller)

@@ -13,6 +13,7 @@ import msgspec
 from demand.refund_policy import DEFAULT
 from marketplace.core.db import WORKER, Database
 from tests.http import (
+    plausible_academy,
     plausible_ads,
     plausible_field,
     plausible_incentives,
@@ -80,6 +81,7 @@ REAL: dict[tuple[str, ...], str] = {
     **plausible_payers.REAL,
     **plausible_leads.REAL,
     **plausible_field.REAL,
+    **plausible_academy.REAL,
     **plausible_steering.REAL,
     ("run_id",): "SELECT run_id FROM billing.billing_run ORDER BY state DESC",
     **plausible_products.REAL,
@@ -176,6 +178,7 @@ RIPE: dict[str, str] = {
     **plausible_incentives.RIPE,
     **plausible_leads.RIPE,
     **plausible_field.RIPE,
+    **plausible_academy.RIPE,
     "POST /api/v1/webhooks/{endpoint_id}/deliveries/{event_id}/replay": _in_state("core.webhook_delivery", "failed"),
 }  # fmt: skip
 """Where an operation needs a thing in a certain state: what is ripe for it."""
@@ -336,6 +339,7 @@ SENSIBLE: dict[str, Sensible] = {
     **plausible_incentives.SENSIBLE,
     **plausible_leads.SENSIBLE,
     **plausible_field.SENSIBLE,
+    **plausible_academy.SENSIBLE,
     **plausible_steering.SENSIBLE,
     "POST /api/v1/processor-files": lambda _, n: {"processor": NAME, "content": _FILE.format(n=n)},
     "POST /api/v1/refund-policies": lambda _, n: {"name": f"v{n}", "valid_from": "2018-10-01", "rules": _RULES},

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests.http import plausible_field, plausible_leads
+from tests.http import plausible_academy, plausible_field, plausible_leads
 from tests.http.products import serial
 
 _M = "/api/v1/merchants/{merchant_id}"
@@ -73,6 +73,7 @@ async def named(admin: httpx.AsyncClient) -> dict[str, int]:
         _named["incentive_campaign"] = running[-1]["campaign_id"]
         _named.update(await plausible_leads.named(admin))
         _named.update(await plausible_field.named(admin))
+        _named.update(await plausible_academy.named(admin))
         _named["provider_id"] = (await admin.get("/api/v1/providers")).json()["items"][0]["provider_id"]
     return _named
 

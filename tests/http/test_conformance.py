@@ -28,7 +28,7 @@ from marketplace.core import sessions, users
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.web.auth import SESSION_COOKIE
 from tests.billing.market import check_books
-from tests.http import plausible_field, plausible_periods
+from tests.http import plausible_academy, plausible_field, plausible_periods
 from tests.http.busy import NAME, SECRET
 from tests.http.market import ALPHA
 from tests.http.plausible import (
@@ -75,6 +75,7 @@ MADE_UP, SENSIBLY, SPOILED = 6, 9, 7
 """Requests of each operation: from the description, sensible ones, and sensible ones with one thing wrong."""
 
 UNREACHED = {
+    **plausible_academy.UNREACHED,
     **plausible_field.UNREACHED,
     **plausible_periods.UNREACHED,
     "DELETE /api/v1/sessions/{session_id}": "only one's own: tests/http/test_sign_in.py",

@@ -30,7 +30,8 @@ SECRETS = (
     "supply.agent_plan", "supply.agent_commission", "supply.agent_movement", "supply.lead_credit", "supply.referral",
     "supply.referral_code", "supply.referral_programme", "supply.referral_reward",
     "supply.rep", "supply.lead_pool", "supply.funnel", "supply.lead_scoring", "supply.agent_person",
-    "metrics.observation",
+    "metrics.observation", "supply.course_answers", "supply.content_partner", "supply.content_piece",
+    "supply.content_send", "supply.content_day",
 )  # fmt: skip
 """What no tenant reads any of."""
 

@@ -12,6 +12,7 @@ from marketplace.core.users import UserRole
 from marketplace.web import system
 from marketplace.web.guards import roles_of
 from tests.http import (
+    plausible_academy,
     plausible_ads,
     plausible_field,
     plausible_incentives,
@@ -153,14 +154,10 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel": OPERATING | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/cancel-lines": OPERATING | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns": OPERATING,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/approve": OPS
-    | {UserRole.ADMIN}
-    | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/approve": OPERATING | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/refuse": OPERATING | BOOKS,
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/cancel": OPERATING,
-    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/receive": OPS
-    | {UserRole.ADMIN}
-    | BOOKS,
+    "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/returns/{return_id}/receive": OPERATING | BOOKS,
     "GET /api/v1/buyers/{buyer_id}/purchases": SELLING,
     "GET /api/v1/buyers/{buyer_id}/purchases/{purchase_id}": SELLING,
     "POST /api/v1/buyers/{buyer_id}/purchases/{purchase_id}/pay": SELLING,
@@ -271,6 +268,7 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
     **plausible_journals.ROUTES,
     **plausible_leads.ROUTES,
     **plausible_field.ROUTES,
+    **plausible_academy.ROUTES,
     **plausible_steering.ROUTES,
     "GET /api/v1/balances/negative": FINANCE,
     "GET /api/v1/accounts": FINANCE | BOOKS,

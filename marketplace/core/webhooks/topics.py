@@ -19,6 +19,8 @@ TOPICS: dict[str, str] = {
     "billing.document_reissued.v1": "A void tax document has been issued again, under a new number.",
     "billing.payout_confirmed.v1": "The bank has paid a payout.",
     "billing.payout_returned.v1": "A payout has come back; the merchant is owed it again.",
+    "supply.attempt_moved.v1": "Somebody of a merchant has begun, passed, failed, missed or given up a course.",
+    "supply.certificate_revoked.v1": "What somebody of a merchant has passed counts no more.",
     "supply.agreement_moved.v1": "A service agreement has been proposed, accepted, declined or ended.",
     "supply.hardware_order_moved.v1": "Hardware has been quoted, ordered, shipped or returned.",
     "supply.work_order_moved.v1": "Work at a merchant's has been planned, appointed, done or cancelled.",

@@ -65,7 +65,11 @@ async def _entity(tx: Tx, entity_id: int | None) -> int:
 async def read_checklist(tx: Tx, merchant_id: int) -> Checklist:
     """Every point of a merchant's checklist and what each still waits for. Raises NotFound."""
     await store.get_merchant(tx, merchant_id)
-    facts = {"bank_account": await _bank_fact(tx, merchant_id), "listing": await points.listing_fact(tx, merchant_id)}
+    facts = {
+        "bank_account": await _bank_fact(tx, merchant_id),
+        "listing": await points.listing_fact(tx, merchant_id),
+        "courses": await points.courses_fact(tx, merchant_id),
+    }
     return rules.checklist(merchant_id, await points.read_records(tx, merchant_id), facts)
 
 

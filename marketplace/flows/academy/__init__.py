@@ -1,0 +1,1 @@
+"""Courses for merchants: offered, taken, and what they change."""

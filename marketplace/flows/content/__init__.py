@@ -1,0 +1,1 @@
+"""Content: planned, sent, taken up, and what it brought."""

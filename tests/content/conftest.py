@@ -1,0 +1,3 @@
+from tests.http.conftest import app, caller, client
+
+__all__ = ["app", "caller", "client"]
