@@ -13,6 +13,7 @@ from marketplace.flows.ads.plan_campaign import draft_campaign
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from tests.ads.market import add_lamps, add_search, lamps
 from tests.leads.market import bring, organise
+from tests.pages.academy_market import add_content, add_courses
 from tests.pages.conftest import MARKET_NOW, MINE, links
 from tests.pages.forms import send
 from tests.pages.payer_market import add_payer
@@ -74,6 +75,8 @@ async def fill(
     file = await send(bookkeeper, "/finance/payouts", "/finance/payout-files")
     assert file.status_code == 303, file.text
     await db.write(WORKER, "merchant", dispute)
+    await add_courses(db)
+    await add_content(db)
     compared = "&".join(f"of={path.rpartition('/')[2]}" for path in drafts)
     return [
         f"/ops/promotions/compare?{compared}",
