@@ -147,13 +147,14 @@ def _keys_between_distributed() -> list[ForeignKeyConstraint]:
     return [
         key
         for table in metadata.sorted_tables
-        for key in sorted(table.foreign_key_constraints, key=lambda key: key.column_keys)
+        for key in sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys))
         if key.referred_table is not table and placement(key.referred_table).distributed_by
     ]
 
 
 def _statement(ddl: ExecutableDDLElement) -> str:
-    return str(ddl.compile(dialect=postgresql.dialect()))
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not annotate its constructor
+    return str(ddl.compile(dialect=dialect))
 
 
 async def _make_reference_tables(connection: asyncpg.Connection) -> list[str]:

@@ -75,6 +75,7 @@ async def migrate(url: str) -> tuple[str | None, str]:
         async with engine.connect() as connection:
             await _check_server(connection)
             await connection.execute(text("SELECT pg_advisory_lock(hashtext('marketplace.migrate'))"))
+            await connection.execute(text("SET row_security = off"))  # an owner that policies narrow is told of it
             await connection.commit()
             versions = await connection.run_sync(_upgrade)
             await connection.commit()

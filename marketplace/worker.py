@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ from marketplace.flows.promotions.simulate_promotion import JOB as SIMULATION
 from marketplace.flows.promotions.simulate_promotion import run_simulation
 from marketplace.flows.promotions.vest_rebates import vest_rebates
 from marketplace.flows.promotions.vest_rewards import vest_rewards
+from marketplace.flows.proofs.check_again import JOB as CHECKS
+from marketplace.flows.proofs.check_again import check_books
 from marketplace.flows.refunds.grant_credit import expire_credit
 from marketplace.flows.runs import run_billing_buckets, schedule_runs
 from marketplace.flows.steering.roll_metrics import roll_metrics
@@ -103,12 +106,11 @@ async def _complete_orders(db: Database, _: Any) -> None:
         pass
 
 
-async def _expire_amendments(db: Database, _: Any) -> None:
-    await amend_order.expire_amendments(db, ACTOR, db.clock.now())
+def _expiring(expire: Callable[..., Awaitable[Any]]) -> Callable[[Database, Any], Awaitable[None]]:
+    async def run(db: Database, _: Any) -> None:
+        await expire(db, ACTOR, db.clock.now())
 
-
-async def _expire_credit(db: Database, _: Any) -> None:
-    await expire_credit(db, ACTOR, db.clock.now())
+    return run
 
 
 async def _rate_ads(db: Database, _: Any) -> None:
@@ -194,10 +196,6 @@ async def _clean_up(db: Database, _: Any) -> None:
         log.info("events of ads forgotten", hours=forgotten)
 
 
-async def _expire_orders(db: Database, _: Any) -> None:
-    await expire_orders(db, ACTOR, db.clock.now())
-
-
 async def _dun_claims(db: Database, _: Any) -> None:
     dunned = await dun_claims(db, ACTOR)
     if dunned:
@@ -246,9 +244,9 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "send_webhooks": Job(send_webhooks, cron="* * * * * */2"),
         "roll_ledger": Job(_roll_ledger, cron="* * * * * */10"),
         "complete_orders": Job(_complete_orders, cron="* * * * *"),
-        "expire_amendments": Job(_expire_amendments, cron="*/5 * * * *"),
-        "expire_credit": Job(_expire_credit, cron="* * * * *"),
-        "expire_orders": Job(_expire_orders, cron="* * * * * */5"),
+        "expire_amendments": Job(_expiring(amend_order.expire_amendments), cron="*/5 * * * *"),
+        "expire_credit": Job(_expiring(expire_credit), cron="* * * * *"),
+        "expire_orders": Job(_expiring(expire_orders), cron="* * * * * */5"),
         "activate_bank_accounts": Job(_activate_bank_accounts, cron="* * * * *"),
         "dun_claims": Job(_dun_claims, cron="41 * * * *"),
         "take_bank_files": Job(take_bank_files, cron="* * * * *"),
@@ -266,6 +264,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
         "roll_metrics": Job(_roll_metrics, cron="*/2 * * * *"),
         "watch_metrics": Job(_watch_metrics, cron="*/15 * * * *"),
+        CHECKS: Job(partial(check_books, actor=ACTOR), cron="37 * * * *"),
         "clean_up": Job(_clean_up, cron="17 3 * * *"),
     }
 

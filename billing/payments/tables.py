@@ -236,3 +236,14 @@ processor_line = lookup_table(
     key="line_ref",
 )
 """A line of a settlement file, once, whichever files it came in. line_id is the source of what it booked."""
+
+payment_break = local_table(
+    "payment_break",
+    Column("currency", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("order_ref", Text, primary_key=True),
+    Column("paid_minor", BigInteger, nullable=False),
+    Column("due_minor", BigInteger, nullable=False),
+    schema="billing",
+)
+"""Purchases whose payments and orders did not fit when they were last compared."""

@@ -151,17 +151,25 @@ def judged(
     name: str, states: str, findings: Sequence[Finding], approvals: Sequence[BreakApproval], sample: int
 ) -> Check:
     """A proof with what it found; an approval counts for exactly what it was given for. The newest one is shown."""
-    fingerprint = fingerprint_of(findings)
-    fitting = [one for one in approvals if one.check == name and one.fingerprint == fingerprint]
-    given = [one for one in fitting if one.approved_by is not None]
-    state = CheckState.GREEN if not findings else CheckState.APPROVED if given else CheckState.RED
-    shown = given or fitting
-    return Check(
+    check = Check(
         name=name,
         states=states,
-        state=state,
+        state=CheckState.GREEN,
         violations=len(findings),
         findings=list(findings[:sample]),
-        fingerprint=fingerprint,
-        approval=shown[-1] if shown and findings else None,
+        fingerprint=fingerprint_of(findings),
+        approval=None,
+    )
+    return with_approvals(check, approvals)
+
+
+def with_approvals(check: Check, approvals: Sequence[BreakApproval]) -> Check:
+    """A proof as it stands with these approvals, whatever it had before."""
+    if not check.violations:
+        return check
+    fitting = [one for one in approvals if one.check == check.name and one.fingerprint == check.fingerprint]
+    given = [one for one in fitting if one.approved_by is not None]
+    shown = given or fitting
+    return msgspec.structs.replace(
+        check, state=CheckState.APPROVED if given else CheckState.RED, approval=shown[-1] if shown else None
     )

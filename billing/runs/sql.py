@@ -15,6 +15,12 @@ def _any_of(kinds: tuple[str, ...]) -> str:
     return "kind IN (" + ", ".join(f"'{kind}'" for kind in kinds) + ")"
 
 
+# Both tables are cut to the bucket, or one of them would be read whole for each.
+UNROLLED = """billing.ledger_head h
+    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+     AND h.merchant_id = ANY(:merchants) AND r.merchant_id = ANY(:merchants)"""
+
+
 def span(*accounts: int) -> str:
     """Which of a merchant's entries can move these accounts in a period: from the roll-up, and all behind it."""
     return f"""
@@ -27,9 +33,7 @@ FROM (
     GROUP BY d.merchant_id
     UNION ALL
     SELECT h.merchant_id, r.rolled_no + 1, h.last_entry_no
-    FROM billing.ledger_head h
-    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
-    WHERE h.merchant_id = ANY(:merchants)
+    FROM {UNROLLED}
 ) AS part
 GROUP BY merchant_id"""
 
@@ -42,7 +46,7 @@ GROUP BY merchant_id"""
 #   charged   what the run itself charges and posts when it is final
 # closing is what the ledger says; a statement whose columns do not reach it is parked, never adjusted.
 COMPUTED = f"""
-SELECT held.merchant_id, held.currency, held.to_no, coalesce(rated.orders, 0) AS orders,
+SELECT held.merchant_id, held.currency, h.last_entry_no AS to_no, coalesce(rated.orders, 0) AS orders,
        held.opening_minor, held.closing_minor,
        coalesce(rated.goods_minor, 0) AS goods_minor, coalesce(rated.freight_minor, 0) AS freight_minor,
        coalesce(rated.discount_minor, 0) AS discount_minor, coalesce(rated.refund_minor, 0) AS refund_minor,
@@ -52,34 +56,33 @@ SELECT held.merchant_id, held.currency, held.to_no, coalesce(rated.orders, 0) AS
        coalesce(moved.other_minor, 0) - coalesce(charged.minor, 0) AS other_minor,
        coalesce(moved.payout_minor, 0) AS payout_minor
 FROM (
-    SELECT merchant_id, currency, max(to_no) AS to_no, max(windowed) AS windowed, sum(movements) AS movements,
+    SELECT merchant_id, currency, max(windowed) AS windowed, sum(movements) AS movements,
            (-coalesce(sum(balance) FILTER (WHERE effective_on < :from_on), 0))::bigint AS opening_minor,
            (-coalesce(sum(balance), 0))::bigint AS closing_minor
     FROM (
-        SELECT d.merchant_id, d.currency, d.effective_on, d.debit_minor - d.credit_minor AS balance,
-               h.last_entry_no AS to_no, 0 AS windowed,
+        SELECT d.merchant_id, d.currency, d.effective_on, d.debit_minor - d.credit_minor AS balance, 0 AS windowed,
                CASE WHEN d.effective_on >= :from_on THEN d.lines ELSE 0 END AS movements
-        FROM billing.account_day d JOIN billing.ledger_head h ON h.merchant_id = d.merchant_id
+        FROM billing.account_day d
         WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000 AND d.effective_on < :to_on
         UNION ALL
-        SELECT e.merchant_id, e.currency, e.effective_on, leg.amount, h.last_entry_no, 0,
+        SELECT e.merchant_id, e.currency, e.effective_on, leg.amount, 0,
                CASE WHEN e.effective_on >= :from_on THEN 1 ELSE 0 END
-        FROM billing.ledger_head h
-        JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+        FROM {UNROLLED}
         JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
              unnest(e.accounts, e.amounts) AS leg (account, amount)
-        WHERE h.merchant_id = ANY(:merchants) AND leg.account = 2000 AND e.effective_on < :to_on
+        WHERE leg.account = 2000 AND e.effective_on < :to_on
         UNION ALL
-        SELECT c.merchant_id, c.currency, CAST(:from_on AS date), c.fee_minor + c.vat_minor, h.last_entry_no, 0, 1
-        FROM billing.run_charge c JOIN billing.ledger_head h ON h.merchant_id = c.merchant_id
+        SELECT c.merchant_id, c.currency, CAST(:from_on AS date), c.fee_minor + c.vat_minor, 0, 1
+        FROM billing.run_charge c
         WHERE c.merchant_id = ANY(:merchants) AND c.run_id = :run_id AND c.state = 'due'
         UNION ALL
-        SELECT w.merchant_id, right(w.charge, 3), w.to_on, 0, h.last_entry_no, 1, 0
-        FROM billing.billing_window w JOIN billing.ledger_head h ON h.merchant_id = w.merchant_id
+        SELECT w.merchant_id, right(w.charge, 3), w.to_on, 0, 1, 0
+        FROM billing.billing_window w
         WHERE w.merchant_id = ANY(:merchants) AND w.to_on = :from_on AND w.charge LIKE 'statement:%'
     ) AS movement
     GROUP BY merchant_id, currency
 ) AS held
+JOIN billing.ledger_head h ON h.merchant_id = held.merchant_id AND h.merchant_id = ANY(:merchants)
 LEFT JOIN (
     SELECT c.merchant_id, c.currency, count(DISTINCT c.entry_no) FILTER (WHERE c.kind = 'sale') AS orders,
            sum(c.goods_minor) FILTER (WHERE c.kind = 'sale')::bigint AS goods_minor,
@@ -176,7 +179,8 @@ ORDER BY h.merchant_id
 FLIP = _bucket("""
 UPDATE billing.statement AS s SET state = 'final', to_no = h.last_entry_no
 FROM billing.ledger_head h
-WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'preview' AND h.merchant_id = s.merchant_id
+WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'preview'
+  AND h.merchant_id = s.merchant_id AND h.merchant_id = ANY(:merchants)
 """)
 
 OPEN_WINDOWS = _bucket("""
@@ -191,7 +195,7 @@ WHERE s.merchant_id = ANY(:merchants) AND s.run_id = :run_id AND s.state = 'fina
 # Never more than the statement closes at, never more than the merchant still has: later refunds count. Statements are
 # counted in, not joined: they are fresh, and without statistics a join would read the movements once for each of them.
 # It goes to the account that is active now; a change that is still cooling down gets nothing.
-OWED = """
+OWED = f"""
     SELECT merchant_id, currency, least(max(closing_minor), -sum(balance))::bigint AS minor
     FROM (
         SELECT s.merchant_id, s.currency, s.closing_minor, 0 AS balance FROM billing.statement s
@@ -201,11 +205,10 @@ OWED = """
         FROM billing.account_day d WHERE d.merchant_id = ANY(:merchants) AND d.account = 2000
         UNION ALL
         SELECT e.merchant_id, e.currency, NULL, leg.amount
-        FROM billing.ledger_head h
-        JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+        FROM {UNROLLED}
         JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
              unnest(e.accounts, e.amounts) AS leg (account, amount)
-        WHERE h.merchant_id = ANY(:merchants) AND leg.account = 2000
+        WHERE leg.account = 2000
     ) AS found
     GROUP BY merchant_id, currency HAVING max(closing_minor) IS NOT NULL"""
 

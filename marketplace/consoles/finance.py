@@ -1,13 +1,17 @@
 """The pages of finance: the ledger, payments against orders, and the proofs of it all; runs are in finance_runs."""
 
+from collections.abc import Mapping
 from datetime import date
+from functools import partial
+from typing import Any
 
-from litestar import Response, Router, get
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import finance_queries, ledger_queries, ops_queries
 from marketplace.consoles.approvals import PAGES as APPROVALS
+from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.finance_breaks import PAGES as BREAKS
 from marketplace.consoles.finance_close import PAGES as CLOSE
 from marketplace.consoles.finance_disputes import PAGES as DISPUTES
@@ -20,10 +24,12 @@ from marketplace.consoles.finance_runs import PAGES as RUNS
 from marketplace.consoles.finance_schedules import PAGES as SCHEDULES
 from marketplace.consoles.finance_workbench import PAGES as WORKBENCH
 from marketplace.consoles.layout import Nothing, PathId, send
-from marketplace.core.db import STAFF, Database
+from marketplace.core import last_checks
+from marketplace.core.db import STAFF, Database, Tx
+from marketplace.core.errors import NotFound
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payments.reconcile_payments import MatchKind
-from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.proofs.check_again import BOOKS, payments_in
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import FINANCE, needs
 
@@ -48,15 +54,44 @@ async def reconciliation(
     kind: FromQuery[MatchKind] = MatchKind.AMOUNT_BREAK,
     after: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """Payments against orders, by class, and the orders of one class."""
+    """Payments against orders, by class, and the orders of one class, as they were last compared."""
+    return await _show_reconciliation(request, db, entity, kind, after)
+
+
+async def _show_reconciliation(
+    request: ActorRequest,
+    db: Database,
+    entity: int | None,
+    kind: MatchKind = MatchKind.AMOUNT_BREAK,
+    after: str | None = None,
+    refused: Refused | None = None,
+) -> Response[str]:
     key = decode_cursor(after, tuple[str])
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "reconciliation")
         page = await finance_queries.reconciliation_page(tx, shown, kind, key[0] if key else "")
-    older = encode_cursor((page.older,)) if page.older is not None else None
-    return send(request, "finance/reconciliation.html", page, "reconciliation", kinds=list(MatchKind), cursor=older)
+    more: dict[str, Any] = {
+        "kinds": list(MatchKind),
+        "cursor": encode_cursor((page.older,)) if page.older is not None else None,
+    }
+    return send(request, "finance/reconciliation.html", page, "reconciliation", refused=refused, **more)
+
+
+@post("/reconciliation/{entity:int}/check")
+async def compare_again(request: ActorRequest, db: NamedDependency[Database], entity: PathId) -> Response[Any]:
+    """Have all payments compared with all orders anew."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        del typed
+        shown = await ops_queries.get_entity(tx, entity)
+        if shown is None:
+            raise NotFound(f"there is no legal entity {entity}")
+        await last_checks.ask(tx, payments_in(shown.currency))
+        return done(f"/finance/reconciliation?entity={entity}", "check_asked")
+
+    return await carry_out(request, db, work, again=lambda why: _show_reconciliation(request, db, entity, refused=why))
 
 
 @get("/purchases/{order_ref:str}")
@@ -69,8 +104,26 @@ async def purchase(request: ActorRequest, db: NamedDependency[Database], order_r
 
 @get("/proofs")
 async def proofs(request: ActorRequest, db: NamedDependency[Database]) -> Response[str]:
-    """Every invariant of the books, checked now."""
-    return send(request, "finance/proofs.html", await verify_books(db), "proofs")
+    """Every invariant of the books, as it was last proved."""
+    return await _show_proofs(request, db)
+
+
+async def _show_proofs(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[str]:
+    async with db.read(STAFF) as tx:
+        page = await finance_queries.proofs_page(tx)
+    return send(request, "finance/proofs.html", page, "proofs", refused=refused)
+
+
+@post("/proofs/check")
+async def prove_again(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
+    """Have the books proved anew."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        del typed
+        await last_checks.ask(tx, BOOKS)
+        return done("/finance/proofs", "check_asked")
+
+    return await carry_out(request, db, work, again=partial(_show_proofs, request, db))
 
 
 PAGES = [
@@ -91,8 +144,10 @@ PAGES = [
             *SCHEDULES,
             account,
             reconciliation,
+            compare_again,
             purchase,
             proofs,
+            prove_again,
         ],
         guards=[needs(FINANCE)],
         include_in_schema=False,

@@ -1,7 +1,6 @@
 """The end of a month on a page: its checklist, what is done about a proof that fails, closing, sealing, reopening."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -16,11 +15,13 @@ from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import Entity
+from marketplace.core import last_checks
 from marketplace.core.clock import local_date
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.months import first_of_month
+from marketplace.core.last_checks import LastCheck
 from marketplace.flows.books import close_period as flow
 from marketplace.flows.books.close_period import ApproveBreak, Month
+from marketplace.flows.proofs.check_again import last_of_period, month_over
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import CONTROL, needs
 
@@ -31,6 +32,7 @@ OPEN_SHOWN = 36
 class Deed(StrEnum):
     """What anybody of finance does with a month."""
 
+    CHECK = "check"
     SOFT_CLOSE = "soft_close"
     OPEN = "open"
     ASK_REOPENING = "ask_reopening"
@@ -46,12 +48,14 @@ class Final(StrEnum):
 
 
 class ClosePage(msgspec.Struct, frozen=True, kw_only=True):
-    """A month with its proofs and seals, the newest that were moved, and by name the newest that are not closed."""
+    """A month with its proofs, as they were last run, and its seals, the newest that were moved, and by name the newest
+    that are not closed.
+    """
 
     entity: Entity
     entities: list[Entity]
     standing: BookPeriod
-    checks: list[Check]
+    checked: LastCheck[list[Check]]
     seals: list[Seal]
     moved: list[BookPeriod]
     open: list[str]
@@ -75,15 +79,14 @@ async def show_month(
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "close")
-        last = month_of(first_of_month(local_date(tx.now, shown.zone)) - timedelta(days=1)).name
-        name = month or last
-        view = await flow.read_period(tx, Month(month=name, entity_id=shown.entity_id))
+        last = month_over(local_date(tx.now, shown.zone)).name
+        standing = await store.get_period(tx, shown.entity_id, month_named(month or last).from_on)
         page = ClosePage(
             entity=shown,
             entities=await ops_queries.list_entities(tx),
-            standing=view.period,
-            checks=view.checks,
-            seals=view.seals,
+            standing=standing,
+            checked=await last_of_period(tx, standing),
+            seals=await store.list_seals(tx, shown.entity_id, standing.month_on),
             moved=await store.list_periods(tx, shown.entity_id, limit=MONTHS_SHOWN),
             open=[
                 month_of(on).name
@@ -107,8 +110,11 @@ async def do_deed(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         match deed:
+            case Deed.CHECK:
+                await _ask(tx, entity, month)
             case Deed.SOFT_CLOSE:
                 await flow.soft_close(tx, named)
+                await _ask(tx, entity, month)
             case Deed.OPEN:
                 await flow.open_again(tx, named)
             case Deed.ASK_REOPENING:
@@ -122,6 +128,13 @@ async def do_deed(
         return done(f"/finance/close?entity={entity}&month={month}", f"period_{deed}")
 
     return await carry_out(request, db, work, again=lambda why: show_month(request, db, entity, month, why))
+
+
+async def _ask(tx: Tx, entity_id: int, month: str) -> None:
+    """Have a month's proofs run anew. Raises NotFound, Invalid."""
+    await store.get_entity(tx, entity_id)
+    period = await store.get_period(tx, entity_id, month_named(month).from_on)
+    await last_checks.ask(tx, period.subject)
 
 
 @post("/close/{entity:int}/{month:str}/final/{deed:str}", guards=[needs(CONTROL)])

@@ -18,13 +18,10 @@ from marketplace.core import policies, work
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
-from marketplace.flows.payments.reconcile_payments import (
-    MatchKind,
-    PaymentBreak,
-    Reconciliation,
-    list_payment_breaks,
-    reconcile_payments,
-)
+from marketplace.core.last_checks import LastCheck
+from marketplace.flows.payments.reconcile_payments import MatchKind, PaymentBreak, Reconciliation, list_kept_breaks
+from marketplace.flows.proofs.check_again import last_of_books, last_of_payments
+from marketplace.flows.proofs.verify_books import Verified
 
 RUNS_MAX = 12
 DEEDS_MAX = 6
@@ -90,7 +87,7 @@ class FinanceHome(msgspec.Struct, frozen=True):
     entities: Sequence[Entity]
     runs: Sequence[Run]
     trial: Sequence[TrialLine]
-    reconciliation: Reconciliation
+    compared: LastCheck[Reconciliation]
     single_operator: bool
     deeds: Sequence[Deed]
     ageing: Sequence[Aged]
@@ -115,9 +112,11 @@ class FinanceHome(msgspec.Struct, frozen=True):
         return sum(line.credit_minor for line in self.trial)
 
     @property
-    def breaks(self) -> int:
-        """Orders whose payments do not match, beyond the tolerance."""
-        found = self.reconciliation
+    def breaks(self) -> int | None:
+        """Orders whose payments did not match, beyond the tolerance, when they were last compared."""
+        found = self.compared.answer
+        if found is None:
+            return None
         return found.amount_break.count + found.payment_without_items.count + found.order_without_payment.count
 
 
@@ -163,10 +162,17 @@ class ReconciliationPage(msgspec.Struct, frozen=True):
     """Payments against orders by class, and the orders of one class by their refs. `older`: the last ref shown."""
 
     entity: Entity
-    reconciliation: Reconciliation
+    compared: LastCheck[Reconciliation]
     wanted: MatchKind
     breaks: Sequence[PaymentBreak]
     older: str | None
+
+
+class ProofsPage(msgspec.Struct, frozen=True):
+    """Every invariant of the books as they were last proved."""
+
+    zone: str
+    proved: LastCheck[Verified]
 
 
 class PurchaseOrder(msgspec.Struct, frozen=True):
@@ -216,7 +222,7 @@ async def home(tx: Tx, entity: Entity) -> FinanceHome:
             for line in await trial_balance(tx, entity_id=entity.entity_id)
             if line.currency == entity.currency and (line.debit_minor or line.credit_minor)
         ],
-        reconciliation=await reconcile_payments(tx, entity.currency),
+        compared=await last_of_payments(tx, entity.currency),
         single_operator=await policies.is_on(tx, "single_operator"),
         deeds=[Deed(*row) for row in await tx.rows(_DEEDS, looked_at=DEEDS_LOOKED_AT_MAX, limit=DEEDS_MAX)],
         ageing=await age_receivables(tx, entity.currency, local_date(tx.now, entity.zone)),
@@ -276,15 +282,20 @@ async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind, after: 
     listed = (
         []
         if wanted is MatchKind.MATCHED
-        else await list_payment_breaks(tx, wanted, currency=entity.currency, limit=LISTED_MAX + 1, after=after)
+        else await list_kept_breaks(tx, wanted, currency=entity.currency, limit=LISTED_MAX + 1, after=after)
     )
     return ReconciliationPage(
         entity=entity,
-        reconciliation=await reconcile_payments(tx, entity.currency),
+        compared=await last_of_payments(tx, entity.currency),
         wanted=wanted,
         breaks=listed[:LISTED_MAX],
         older=listed[LISTED_MAX - 1].order_ref if len(listed) > LISTED_MAX else None,
     )
+
+
+async def proofs_page(tx: Tx) -> ProofsPage:
+    entity = await get_entity(tx, None)
+    return ProofsPage(entity.zone if entity else "UTC", await last_of_books(tx))
 
 
 async def purchase_page(tx: Tx, order_ref: str) -> PurchasePage:

@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from billing.bank_files import store as bank_files
@@ -15,6 +16,7 @@ from incentives.simulation import store as simulations
 from marketplace.consoles import finance_queries
 from marketplace.consoles.finance_queries import Progress
 from marketplace.consoles.layout import PathId
+from marketplace.core import last_checks
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.rates import PPM
 from marketplace.web.guards import FINANCE, OPS, needs
@@ -87,4 +89,15 @@ async def simulation_progress(
     return await _answer(db, look)
 
 
-PAGES = [run_progress, file_progress, simulation_progress]
+@get("/finance/checks/progress", guards=[needs(FINANCE)], include_in_schema=False)
+async def check_progress(db: NamedDependency[Database], subject: FromQuery[str]) -> ServerSentEvent:
+    """Whether something is still to be checked anew."""
+
+    async def look(tx: Tx) -> Progress:
+        working = await last_checks.is_working(tx, subject)
+        return Progress("working" if working else "checked", 0, 1, working=working)
+
+    return await _answer(db, look)
+
+
+PAGES = [check_progress, run_progress, file_progress, simulation_progress]

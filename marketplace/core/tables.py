@@ -283,3 +283,14 @@ work_item = local_table(
     Index("ix_work_item_todo", "batch_id", "item_no", postgresql_where=text("state = 'todo'")),
     schema="core",
 )
+
+last_check = local_table(
+    "last_check",
+    Column("subject", Text, primary_key=True),
+    Column("answer", JSONB),
+    Column("checked_at", Instant),
+    Column("asked_at", Instant),
+    CheckConstraint("(answer IS NULL) = (checked_at IS NULL)", name="checked"),
+    schema="core",
+)
+"""What was found when something was last checked that takes too long while somebody waits. asked_at: by who waits."""

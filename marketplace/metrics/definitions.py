@@ -103,6 +103,8 @@ _define(
     "aov", Unit.MINOR, Ratio("completed_goods_minor", "completed"), "goods of an order that was completed, on average"
 )
 _ratio("items_per_order", "completed_items", "completed", "units of an order that was completed")
+_define("price_per_item", Unit.MINOR, Ratio("completed_goods_minor", "completed_items"), "goods by the units of orders"
+        " that were completed", _NEITHER)  # fmt: skip
 _ratio("order_frequency", "completed", "buyers", "orders completed by distinct buyers that they were completed for")
 _ratio("buyer_conversion", "visitors_with_order", "visitors", "visitors of a day who order by all its visitors, as the"
        " shop tells them")  # fmt: skip

@@ -18,6 +18,7 @@ NORTH_STARS = {
 DRIVERS: dict[str, Drivers] = {
     "platform_revenue": Drivers(Op.PRODUCT, ("gmv_completed", "revenue_rate")),
     "gmv_completed": Drivers(Op.PRODUCT, ("completed_orders", "aov")),
+    "aov": Drivers(Op.PRODUCT, ("items_per_order", "price_per_item")),
     "revenue_rate": Drivers(
         Op.SUM,
         ("commission_rate", "ad_rate", "value_added_rate", "third_party_rate", "contra_rate"),

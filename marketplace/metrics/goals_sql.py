@@ -76,29 +76,44 @@ async def _remember(tx: Tx, now: Goal, reason: str) -> None:
     await tx.execute(insert(goal_revision), row | {"reason": reason, "at": tx.now, "actor": tx.actor})
 
 
-async def get_goal(tx: Tx, goal_id: int, *, lock: bool = False) -> Goal:
-    """Raises NotFound."""
+_OWN = """
+    (CAST(:seller AS bigint) IS NULL OR rep_id = :seller
+     OR territory_id = (SELECT territory_id FROM supply.rep WHERE user_id = :seller)
+     OR coalesce(territory_id, (SELECT r.territory_id FROM supply.rep r WHERE r.user_id = goal.rep_id)) IN (
+         SELECT t.territory_id FROM supply.territory t JOIN supply.territory above ON above.territory_id = ANY(t.path)
+         WHERE above.manager_id = :seller
+     ))
+"""
+"""A person who sells sees its own goals and its team's, and those of the territories that it manages."""
+
+
+async def get_goal(tx: Tx, goal_id: int, *, lock: bool = False, seller: int | None = None) -> Goal:
+    """A goal, that a person who sells may see (None: the house). Raises NotFound."""
     held = "FOR UPDATE" if lock else ""
-    row = await tx.row(f"SELECT {_COLUMNS} FROM metrics.goal WHERE goal_id = :goal {held}", goal=goal_id)
+    query = f"SELECT {_COLUMNS} FROM metrics.goal WHERE goal_id = :goal AND {_OWN} {held}"
+    row = await tx.row(query, goal=goal_id, seller=seller)
     if row is None:
         raise NotFound(f"there is no goal {goal_id}")
     return _goal(row)
 
 
 async def list_goals(
-    tx: Tx, *, limit: int, before: tuple[date, int] | None = None, on: date | None = None
+    tx: Tx, *, limit: int, before: tuple[date, int] | None = None, on: date | None = None, seller: int | None = None
 ) -> list[Goal]:
-    """Goals, the newest periods first, behind (from_on, goal_id). on: those whose days this is one of."""
+    """Goals, the newest periods first, behind (from_on, goal_id). on: those whose days this is one of; seller: those
+    that this person may see.
+    """
     rows = await tx.rows(
         f"""
         SELECT {_COLUMNS} FROM metrics.goal
         WHERE (CAST(:day AS date) IS NULL OR (from_on, goal_id) < (:day, :goal))
-          AND (CAST(:on AS date) IS NULL OR (from_on <= :on AND to_on > :on))
+          AND (CAST(:on AS date) IS NULL OR (from_on <= :on AND to_on > :on)) AND {_OWN}
         ORDER BY from_on DESC, goal_id DESC LIMIT :limit
         """,
         day=before[0] if before else None,
         goal=before[1] if before else None,
         on=on,
+        seller=seller,
         limit=limit,
     )
     return [_goal(row) for row in rows]

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
@@ -147,6 +147,14 @@ async def create_agent_person(
     return await once(request, db, agents.add_person, agent_id, data.login)
 
 
+@delete(f"{_ONE}/people/{{user_id:int}}", guards=[needs(GROWTH)], status_code=204)
+async def remove_agent_person(
+    request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, user_id: PathId
+) -> None:
+    """Show somebody nothing of a distributor any more."""
+    await db.write(WORKER, request.user.login, agents.remove_person, agent_id, user_id)
+
+
 @get(f"{_ONE}/commissions", guards=[needs(STAFF, SALES, DISTRIBUTOR)])
 async def list_commissions(
     request: ActorRequest, db: NamedDependency[Database], agent_id: PathId, limit: Limit = LIMIT, cursor: Cursor = None
@@ -220,6 +228,7 @@ HANDLERS = [
     change_agent,
     list_agent_people,
     create_agent_person,
+    remove_agent_person,
     list_commissions,
     get_agent_statement,
     credit_lead,

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 
 from marketplace.core.clock import local_date
+from marketplace.core.db import STAFF as STAFF_SCOPE
 from marketplace.core.db import Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.steering.hold_review import HoldReview, hold_review
@@ -19,11 +20,11 @@ from marketplace.metrics.periods import Grain
 from marketplace.metrics.reviews_sql import Review, ReviewDecision
 from marketplace.routes.fields import Currency, EntityId, Id, Name, Positive, Reason, Reference, Words
 from marketplace.routes.metrics import MetricName
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, seller_of
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import edited, tagged, versioned
-from marketplace.web.guards import GROWTH, STAFF, needs
+from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 
@@ -36,7 +37,8 @@ _LIMIT_MAX = 50
 class GoalBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """For the week or month that `on` falls in; of a team (territory_id), a rep (rep_id: its user), or the house.
 
-    target in whole units of the metric. parent_id: the goal that this is a part of, of the same days.
+    target in whole units of the metric, as `unit` in `/metrics` says: money in minor units of the currency (12000 is
+    120.00 EUR), counts and days as they are. parent_id: the goal that this is a part of, of the same days.
     """
 
     metric: MetricName
@@ -92,7 +94,7 @@ class ReviewNoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     decision_no: Annotated[int, msgspec.Meta(ge=1, le=50)] | None = None
 
 
-@get("/goals", guards=[needs(STAFF)])
+@get("/goals", guards=[needs(STAFF, SALES)])
 async def list_goals(
     request: ActorRequest,
     db: NamedDependency[Database],
@@ -100,11 +102,14 @@ async def list_goals(
     limit: Limit = _LIMIT_MAX,
     cursor: Cursor = None,
 ) -> Page[GoalProgress]:
-    """Goals with their pace and forecast, the newest periods first; those whose days `on` is one of."""
+    """Goals with their pace and forecast, the newest periods first; those whose days `on` is one of.
+
+    A rep sees its own and its team's, a manager those of its territories.
+    """
     before = decode_cursor(cursor, tuple[date, int])
     shown = min(limit, _LIMIT_MAX)
-    async with db.read(request.user.scope) as tx:
-        rows = await goals_sql.list_goals(tx, limit=shown + 1, before=before, on=on)
+    async with db.read(STAFF_SCOPE) as tx:
+        rows = await goals_sql.list_goals(tx, limit=shown + 1, before=before, on=on, seller=seller_of(request.user))
         found = [await show_goal(tx, goal) for goal in rows]
     return page(found, shown, lambda row: row, lambda row: (row.goal.from_on, row.goal.goal_id))
 
@@ -115,11 +120,11 @@ async def create_goal(request: ActorRequest, db: NamedDependency[Database], data
     return await once(request, db, set_goal, SetGoal(**{**msgspec.structs.asdict(data), "grain": Grain(data.grain)}))
 
 
-@get(_ONE, guards=[needs(STAFF)])
+@get(_ONE, guards=[needs(STAFF, SALES)])
 async def get_goal(request: ActorRequest, db: NamedDependency[Database], goal_id: PathId) -> Response[GoalProgress]:
     """A goal, how far it has come and where that leads, and every target that it has had."""
-    async with db.read(request.user.scope) as tx:
-        found = await show_goal(tx, await goals_sql.get_goal(tx, goal_id))
+    async with db.read(STAFF_SCOPE) as tx:
+        found = await show_goal(tx, await goals_sql.get_goal(tx, goal_id, seller=seller_of(request.user)))
     return tagged(found, found.goal.version)
 
 

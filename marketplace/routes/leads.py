@@ -85,7 +85,11 @@ class LeadChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class MoveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """merchant_id: as whom it was signed or is handed over; owner_id: the rep it is assigned to; pool_id: where to."""
+    """merchant_id: as whom it was signed or is handed over; owner_id: the rep it is assigned to; pool_id: where to.
+
+    reason: of a signature, what shows it. A merchant that was here before the lead was contacted is named by another
+    person than the rep who holds the lead.
+    """
 
     move: Move
     reason: Note = ""
@@ -113,10 +117,14 @@ class MergeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class StageBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A stage of the lead's funnel, and when it was in it: now."""
+    """A stage of the lead's funnel, and when it was in it: now. evidence: what shows it, needed from the contract on.
+
+    Who holds a lead does not say itself that it is activated.
+    """
 
     stage: Key
     at: Past | None = None
+    evidence: Note = ""
 
 
 class LeadStages(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,7 +245,7 @@ async def create_stage(
 
     async def work(tx: Tx) -> StageEvent:
         await lock_own(tx, lead_id, seller_of(request.user))
-        return await note_stage(tx, NoteStage(lead_id=lead_id, stage=data.stage, at=data.at))
+        return await note_stage(tx, NoteStage(lead_id=lead_id, **msgspec.structs.asdict(data)))
 
     return await once(request, db, work)
 

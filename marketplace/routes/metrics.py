@@ -64,7 +64,8 @@ class MetricDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """bound raises it, clear_bound clears it: in whole units of the metric, or, of a change, in ppm.
+    """bound raises it, clear_bound clears it: in whole units of the metric, as `unit` in `/metrics` says, or, of a
+    change, in ppm. Money is in minor units (12000 is 120.00 EUR), a ratio in ppm (50000 is 5 %), counts as they are.
 
     guards: the metric whose rise must not be bought with this one. owner: the login of who answers for it.
     """

@@ -7,20 +7,29 @@ from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from marketplace.core.db import Database, Tx
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.acquisition import refer_merchants as referring
+from marketplace.flows.acquisition import refer_merchants_sql as sql
 from marketplace.flows.acquisition.refer_merchants import ReferralDetail
 from marketplace.routes.fields import Id, Label
-from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, seller_of
+from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId, check_books, seller_of
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import edited, tagged, versioned
-from marketplace.web.guards import GROWTH, SALES, STAFF, needs
+from marketplace.web.guards import GROWTH, MERCHANT_BOOKS, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
 from supply.leads.referrals import store
-from supply.leads.referrals.model import Programme, ProgrammeTerms, Referral, ReferralCode, ReferralState
+from supply.leads.referrals.model import (
+    Brought,
+    OwnCode,
+    Programme,
+    ProgrammeTerms,
+    Referral,
+    ReferralCode,
+    ReferralState,
+)
 
 _CODE = "^[A-Z0-9][A-Z0-9-]{3,39}$"
 CodeText = Annotated[str, msgspec.Meta(pattern=_CODE)]
@@ -118,6 +127,30 @@ async def change_code(
     return await edited(request, db, lambda tx: store.get_code(tx, code, lock=True), change)
 
 
+@get("/merchants/{merchant_id:int}/referral-codes", guards=[needs(MERCHANT_BOOKS, STAFF)])
+async def list_own_codes(request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId) -> list[OwnCode]:
+    """The codes by which a merchant brings others, and what has come of them."""
+    check_books(request.user, merchant_id)
+    async with db.read(WORKER) as tx:
+        return await sql.codes_of(tx, merchant_id)
+
+
+@get("/merchants/{merchant_id:int}/referrals", guards=[needs(MERCHANT_BOOKS, STAFF)])
+async def list_brought(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    merchant_id: PathId,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[Brought]:
+    """Who came with a merchant's codes, the newest first: not who it is, but what the merchant got for it."""
+    check_books(request.user, merchant_id)
+    (before,) = decode_cursor(cursor, tuple[int]) or (None,)
+    async with db.read(WORKER) as tx:
+        rows = await sql.brought_by(tx, merchant_id, limit=limit + 1, before=before)
+    return page(rows, limit, lambda row: row, lambda row: (row.referral_id,))
+
+
 @get("/referrals", guards=[needs(STAFF, SALES)])
 async def list_referrals(
     request: ActorRequest,
@@ -160,4 +193,6 @@ HANDLERS = [
     list_referrals,
     create_referral,
     get_referral,
+    list_own_codes,
+    list_brought,
 ]

@@ -37,15 +37,24 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
         known = ", ".join(each.key for each in self.stages)
         raise Invalid(f"stage: {stage!r} is none of {known}", pointer="/stage")
 
+    def is_fact(self, stage: str) -> bool:
+        """Whether a stage lies behind the contract or the first use, and so is more than what somebody thinks."""
+        return self.place(stage) >= min(self.place(self.won), self.place(self.activated))
+
+    def is_activated(self, stage: str) -> bool:
+        """Whether who is in a stage counts as activated."""
+        return self.place(stage) >= self.place(self.activated)
+
 
 class StageEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject was in a stage. voids: the event that this one takes back."""
+    """A subject was in a stage. evidence: what shows it; voids: the event that this one takes back."""
 
     event_id: int
     lead_id: int
     stage: str
     at: datetime
     cause: str
+    evidence: str
     voids: int | None
     recorded_at: datetime
     actor: str

@@ -64,9 +64,9 @@ async def add_funnel(tx: Tx, model: Model, stages: tuple[Stage, ...], won: str, 
 
 
 async def add_events(tx: Tx, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Store events of (lead_id, stage, at, cause, voids): their ids. Who calls holds the leads and rolls them."""
+    """Store events of (lead_id, stage, at, cause) and more: their ids. Who calls holds the leads and rolls them."""
     common = {"recorded_at": tx.now, "actor": tx.actor}
-    new = [{"voids": None, **row, **common, "event_id": time_ordered_id(tx.now)} for row in rows]
+    new = [{"evidence": "", "voids": None, **row, **common, "event_id": time_ordered_id(tx.now)} for row in rows]
     for first in range(0, len(new), _ROWS_PER_INSERT):
         await tx.execute(insert(stage_event), new[first : first + _ROWS_PER_INSERT])
     return [row["event_id"] for row in new]

@@ -38,6 +38,7 @@ stage_event = local_table(
     Column("stage", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("cause", Text, nullable=False),
+    Column("evidence", Text, nullable=False, server_default=text("''")),
     Column("voids", BigInteger, unique=True),
     Column("recorded_at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
@@ -46,7 +47,8 @@ stage_event = local_table(
     Index(None, "lead_id"),
     schema="supply",
 )
-"""A lead was in a stage at an instant, never changed. voids: the event that this one takes back, once."""
+"""A lead was in a stage at an instant, never changed. evidence: what shows it. voids: the event that this one takes
+back, once."""
 
 stage_entry = local_table(
     "stage_entry",

@@ -17,6 +17,7 @@ from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.commission.apply_contracts import apply_file
 from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.demo.run_demo import PASSWORD
+from marketplace.flows.proofs.check_again import check_all
 from marketplace.flows.runs import run_billing
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from tests.bench.scratch import ACTOR, Stopwatch, as_owner, at_most, main, note, scratch_database
@@ -78,6 +79,7 @@ async def _market(db: Database, orders: int, merchants: int, leads: int) -> None
         run = (await run_billing.run_period(db, ACTOR, period_named(month))).run
         await run_billing.approve_run(db, ACTOR, run.run_id)
         await run_billing.finalise_run(db, ACTOR, run.run_id)
+    await check_all(db, ACTOR)
 
 
 async def _ready(tx: Tx) -> None:

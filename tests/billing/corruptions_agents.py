@@ -25,8 +25,8 @@ async def _win(tx: Tx) -> None:
     await make_programme(tx, "friends", ProgrammeTerms(currency="EUR"))
     await make_code(tx, "FRIEND-1", "friends", 1)
     await refer_lead(tx, NewReferral(code="FRIEND-1", lead_id=lead.lead_id))
-    await move_lead(tx, MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=3))
-    await note_stage(tx, NoteStage(lead_id=lead.lead_id, stage="first_order"))
+    await move_lead(tx, MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=3))
+    await note_stage(tx, NoteStage(lead_id=lead.lead_id, stage="first_order", evidence="order 1"))
 
 
 _ENTRIES, _MOVEMENTS = {"agent-movements-are-entries"}, {"agent-commissions-are-movements"}

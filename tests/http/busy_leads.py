@@ -32,9 +32,9 @@ async def acquire(db: Database, ops: httpx.AsyncClient) -> None:
     for number in range(_LEADS):
         await _done(ops, "/leads", {**_FORM, "company": f"Stall of {number}"})
     won = (await _done(ops, f"/lead-pools/{pool}/claim", {"rep_id": rep}))["lead_id"]
-    for step in ({"move": "contact"}, {"move": "sign", "merchant_id": ALPHA}):
+    for step in ({"move": "contact"}, {"move": "sign", "reason": "contract 7", "merchant_id": ALPHA}):
         await _done(ops, f"/leads/{won}/moves", step)
-    await _done(ops, f"/leads/{won}/stages", {"stage": "first_order"})
+    await _done(ops, f"/leads/{won}/stages", {"stage": "first_order", "evidence": "order 1"})
     twin = (await _done(ops, "/leads", {**_FORM, "company": "A twin"}))["lead"]["lead_id"]
     await _done(ops, f"/leads/{twin}/merge", {"into": won, "reason": "the same"})
 

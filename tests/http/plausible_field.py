@@ -14,6 +14,7 @@ _GROWTH = {UserRole.GROWTH, UserRole.ADMIN}
 _FINANCE = {UserRole.ACCOUNTANT, UserRole.CONTROLLER, UserRole.ADMIN}
 _STAFF = _GROWTH | _FINANCE | {UserRole.INCENTIVES, UserRole.APPROVER}
 _READ, _WORK = _STAFF | _SALES, _GROWTH | _SALES
+_BOOKS = {UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}
 _EARNING = _READ | {UserRole.DISTRIBUTOR}
 _V1 = "/api/v1"
 _VISIT = f"{_V1}/visits/{{visit_id}}"
@@ -50,6 +51,7 @@ ROUTES: dict[str, set[UserRole]] = {
     f"GET {_AGENT}": _EARNING,
     f"GET {_AGENT}/people": _STAFF,
     f"POST {_AGENT}/people": _GROWTH,
+    f"DELETE {_AGENT}/people/{{user_id}}": _GROWTH,
     f"PATCH {_AGENT}": _GROWTH,
     f"GET {_AGENT}/commissions": _EARNING,
     f"GET {_AGENT}/statement": _EARNING,
@@ -62,6 +64,8 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_V1}/referral-codes": _GROWTH,
     f"GET {_CODE}": _STAFF,
     f"PATCH {_CODE}": _GROWTH,
+    f"GET {_V1}/merchants/{{merchant_id}}/referral-codes": _STAFF | _BOOKS,
+    f"GET {_V1}/merchants/{{merchant_id}}/referrals": _STAFF | _BOOKS,
     f"GET {_V1}/referrals": _READ,
     f"POST {_V1}/referrals": _WORK,
     f"GET {_V1}/referrals/{{referral_id}}": _STAFF,
@@ -88,6 +92,7 @@ RIPE: dict[str, str] = {
 }
 
 UNREACHED = {
+    f"DELETE {_AGENT}/people/{{user_id}}": "only one of its people: tests/leads/test_own_view.py",
     f"POST {_VISIT}/check-in": "only the rep whose visit it is: tests/leads/test_field_front_door.py",
     f"POST {_VISIT}/check-out": "only the rep whose visit it is: tests/leads/test_field_front_door.py",
     f"POST {_V1}/visit-syncs": "only a rep: tests/leads/test_field_front_door.py",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from marketplace.core.users import UserRole
+from marketplace.core.users import SALES_ROLES, UserRole
 
 _GROWTH = {UserRole.GROWTH, UserRole.ADMIN}
 _STAFF = _GROWTH | {UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ACCOUNTANT, UserRole.CONTROLLER}
@@ -21,9 +21,9 @@ ROUTES: dict[str, set[UserRole]] = {
     f"POST {_V1}/alerts": _GROWTH,
     f"GET {_V1}/alerts/{{rule_id}}": _STAFF,
     f"PATCH {_V1}/alerts/{{rule_id}}": _GROWTH,
-    f"GET {_V1}/goals": _STAFF,
+    f"GET {_V1}/goals": _STAFF | SALES_ROLES,
     f"POST {_V1}/goals": _GROWTH,
-    f"GET {_V1}/goals/{{goal_id}}": _STAFF,
+    f"GET {_V1}/goals/{{goal_id}}": _STAFF | SALES_ROLES,
     f"PATCH {_V1}/goals/{{goal_id}}": _GROWTH,
     f"GET {_V1}/holidays": _STAFF,
     f"POST {_V1}/holidays": _GROWTH,

@@ -79,9 +79,11 @@ async def test_cost_cac_payback_and_lifetime_value(db: Database, clock: FixedClo
     visit = NewTouch(lead_id=leads[1].lead_id, kind=TouchKind.VISIT, channel="offline.field")
     await db.write(WORKER, "test", touch_lead, visit)
     for merchant_id, lead in enumerate(leads[:2], start=1):
-        sign = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=merchant_id)
+        sign = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=merchant_id)
         await db.write(WORKER, "test", move_lead, sign)
-        await db.write(WORKER, "test", note_stage, NoteStage(lead_id=lead.lead_id, stage="first_order"))
+        await db.write(
+            WORKER, "test", note_stage, NoteStage(lead_id=lead.lead_id, stage="first_order", evidence="order 1")
+        )
     await earn(db, 1, date(2018, 9, 6), 50_000, fee=10_000)
     await earn(db, 1, date(2018, 10, 6), 20_000)
     await earn(db, 2, date(2018, 10, 7), 80_001)
@@ -137,7 +139,7 @@ async def test_every_bad_entry_is_named_and_nothing_is_stored(db: Database) -> N
 async def test_what_merchants_do_moves_their_leads_on(db: Database) -> None:
     await db.write(WORKER, "test", _open)
     lead = await bring(db)
-    signed = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=1)
+    signed = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=1)
     await db.write(WORKER, "test", move_lead, signed)
 
     async def sell(tx: Tx) -> None:

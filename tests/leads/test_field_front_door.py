@@ -112,8 +112,8 @@ async def test_commission_over_http(db: Database, caller: Make) -> None:
     acme = await done(who.greta, "/agents", {"name": "Acme", "plan": "flat", "territory_id": who.org.south})
     assert await who.see("/agents") == {"rita": 1, "rolf": 0, "sue": 0, "nina": 1, "max": 2}
     lead = (await done(who.rita, "/leads", LEAD))["lead"]["lead_id"]
-    await done(who.rita, f"/leads/{lead}/moves", {"move": "sign", "merchant_id": 1})
-    await done(who.rita, f"/leads/{lead}/stages", {"stage": "first_order"})
+    await done(who.rita, f"/leads/{lead}/moves", {"move": "sign", "reason": "contract 7", "merchant_id": 1})
+    await done(who.nina, f"/leads/{lead}/stages", {"stage": "first_order", "evidence": "order 1"})
     await pay_agents(db, "worker")
     path = f"/agents/{own['agent_id']}"
     [earned] = (await who.rita.get(f"/api/v1{path}/commissions")).json()["items"]
@@ -160,8 +160,8 @@ async def test_a_distributor_sees_what_it_brought_and_earns(db: Database, caller
     person = await done(who.greta, f"/agents/{acme}/people", {"login": "dora"})
     assert (await who.greta.get(f"/api/v1/agents/{acme}/people")).json() == [person]
     assert (await send(who.greta, f"/agents/{other}/people", {"login": "dora"})).status_code == 409
-    await done(who.rita, f"/leads/{leads[0]}/moves", {"move": "sign", "merchant_id": 1})
-    await done(who.rita, f"/leads/{leads[0]}/stages", {"stage": "first_order"})
+    await done(who.rita, f"/leads/{leads[0]}/moves", {"move": "sign", "reason": "contract 7", "merchant_id": 1})
+    await done(who.nina, f"/leads/{leads[0]}/stages", {"stage": "first_order", "evidence": "order 1"})
     await pay_agents(db, "worker")
     [lead] = (await dora.get("/api/v1/leads")).json()["items"]
     [agent] = (await dora.get("/api/v1/agents")).json()["items"]

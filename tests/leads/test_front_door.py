@@ -72,10 +72,12 @@ async def test_a_form_becomes_a_merchant_with_a_known_cost(db: Database, caller:
     clock.move_to(NOW + timedelta(days=5))
     await done(rita, f"{path}/touches", {"kind": "visit", "channel": "offline.field"})
     await done(rita, f"{path}/moves", {"move": "visit"})
-    await done(rita, f"{path}/moves", {"move": "sign", "merchant_id": 1})
+    await done(rita, f"{path}/moves", {"move": "sign", "reason": "contract 7", "merchant_id": 1})
     clock.move_to(NOW + timedelta(days=12))
     assert (await send(rita, f"{path}/stages", {"stage": "nowhere"})).status_code == 422
-    await done(rita, f"{path}/stages", {"stage": "first_order"})
+    own = await send(rita, f"{path}/stages", {"stage": "first_order", "evidence": "order 1"})
+    assert (own.status_code, "another person" in own.json()["detail"]) == (403, True)
+    await done(growth, f"{path}/stages", {"stage": "first_order", "evidence": "order 1"})
     shares = (await rita.get(f"/api/v1{path}/attribution")).json()
     assert {each["model"]: each["locked"] for each in shares} == dict.fromkeys(
         ("first", "last", "linear", "owner", "position"), True

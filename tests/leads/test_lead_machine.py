@@ -78,7 +78,7 @@ class LeadMachine(RuleBasedStateMachine):
     def move(self, which: int, move: Move) -> None:
         state, owner = self.model[which]
         allowed = state in RULES[move].sources
-        cmd = MoveLead(lead_id=self.ids[which], move=move, pool_id=self.org.pool.pool_id)
+        cmd = MoveLead(lead_id=self.ids[which], move=move, reason="said so", pool_id=self.org.pool.pool_id)
         self.act(allowed, self.db.write(WORKER, "test", move_lead, cmd))
         if allowed:
             kept = None if move in {Move.RELEASE, Move.REOPEN, Move.POOL} else owner
@@ -95,7 +95,7 @@ class LeadMachine(RuleBasedStateMachine):
     @rule(which=leads, stage=st.sampled_from(["qualified", "live", "lead"]), days=st.integers(0, 30))
     def note(self, which: int, stage: str, days: int) -> None:
         at = self.clock.now() - timedelta(days=days)
-        cmd = NoteStage(lead_id=self.ids[which], stage=stage, at=at)
+        cmd = NoteStage(lead_id=self.ids[which], stage=stage, at=at, evidence="seen")
         allowed = self.model[which][0] is not LeadState.MERGED
         self.act(allowed, self.db.write(WORKER, "test", note_stage, cmd))
 

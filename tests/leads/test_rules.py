@@ -123,7 +123,8 @@ FUNNEL = Funnel(
 def event(number: int, stage: str, day: int, voids: int | None = None) -> StageEvent:
     at = datetime(2018, 1, 1, tzinfo=UTC) + timedelta(days=day)
     return StageEvent(
-        event_id=number, lead_id=1, stage=stage, at=at, cause="test", voids=voids, recorded_at=NOW, actor="test"
+        event_id=number, lead_id=1, stage=stage, at=at, cause="test", evidence="", voids=voids, recorded_at=NOW,
+        actor="test",
     )  # fmt: skip
 
 

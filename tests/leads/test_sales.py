@@ -58,8 +58,10 @@ async def sold(db: Database) -> Organisation:
             await move_lead(tx, assign)
         await credit_lead(tx, leads[2].lead_id, acme)
         for merchant_id, lead in ((1, leads[0]), (2, leads[2])):
-            await move_lead(tx, MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=merchant_id))
-            await note_stage(tx, NoteStage(lead_id=lead.lead_id, stage="first_order"))
+            await move_lead(
+                tx, MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=merchant_id)
+            )
+            await note_stage(tx, NoteStage(lead_id=lead.lead_id, stage="first_order", evidence="order 1"))
 
     await db.write(WORKER, "greta", win)
     assert await pay_agents(db, "worker") == 2

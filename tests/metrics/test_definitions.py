@@ -56,7 +56,8 @@ INPUTS: dict[str, Any] = ORDERS | MONEY | MERCHANTS | LEADS
 
 KNOWN: dict[str, int] = {
     "placed_orders": 50, "completed_orders": 40, "gmv_placed": 500_000, "gmv_paid": 450_000, "gmv_completed": 400_000,
-    "net_gmv": 340_000, "aov": 10_000, "items_per_order": 2_500_000, "order_frequency": 1_250_000,
+    "net_gmv": 340_000, "aov": 10_000, "items_per_order": 2_500_000, "price_per_item": 4_000,
+    "order_frequency": 1_250_000,
     "buyer_conversion": 25_000, "fill_rate": 250_000, "supply_utilisation": 750_000, "time_to_first_quote": 3,
     "completion_rate": 600_000, "completed_per_placed": 800_000, "acceptance_rate": 800_000,
     "seller_cancel_rate": 40_000, "order_defect_rate": 25_000, "late_shipment_rate": 100_000, "refund_rate": 100_000,
@@ -106,7 +107,7 @@ def test_a_figure_is_undefined_where_an_input_is_missing_or_it_divides_by_zero(n
     nothing = evaluate(known.formula, dict.fromkeys(INPUTS, 0))
     divides = known.unit is Unit.RATIO or name in {
         "aov", "arpu", "pipeline_velocity", "paid_cac", "loaded_cac", "cpc", "cpm", "burn_per_incremental_order",
-        "turnover_per_merchant_served", "run_rate",
+        "turnover_per_merchant_served", "run_rate", "price_per_item",
     }  # fmt: skip
     assert nothing is None if divides else nothing == 0
 

@@ -145,7 +145,7 @@ async def test_leads_that_the_score_and_people_qualify(db: Database, clock: Fixe
         if number:
             taken = MoveLead(lead_id=leads[1].lead_id, move=Move.ASSIGN, owner_id=org.rita.user_id)
             await db.write(WORKER, "test", move_lead, taken)
-        signed = MoveLead(lead_id=leads[number].lead_id, move=Move.SIGN, merchant_id=number + 1)
+        signed = MoveLead(lead_id=leads[number].lead_id, move=Move.SIGN, reason="signed", merchant_id=number + 1)
         await db.write(WORKER, "test", move_lead, signed)
     await roll_metrics(db, "worker")
     names = ("marketing_qualified_leads", "accepted_leads", "mql_to_sql", "mql_to_sql_period", "sales_cycle",

@@ -194,7 +194,9 @@ async def test_the_funnel_is_the_same_counted_and_read_one_by_one(db: Database) 
         for lead in draw.sample(leads, 6):
             at = datetime(2018, draw.randrange(1, 9), draw.randrange(1, 28), tzinfo=UTC)
             stage = draw.choice(["qualified", "signed", "live", "first_order", "repeat"])
-            await db.write(WORKER, "test", note_stage, NoteStage(lead_id=lead.lead_id, stage=stage, at=at))
+            await db.write(
+                WORKER, "test", note_stage, NoteStage(lead_id=lead.lead_id, stage=stage, at=at, evidence="seen")
+            )
         await compare()
         if step == 2:
             merged = leads.pop()

@@ -86,7 +86,7 @@ async def test_a_goal_divided_over_a_team_and_its_reps(db: Database) -> None:
     move = MoveLead(lead_id=lead.lead_id, move=Move.ASSIGN, owner_id=people.rita.user_id)
     await db.write(WORKER, "test", move_lead, move)
     for step in (Move.CONTACT, Move.SIGN):
-        await db.write(WORKER, "test", move_lead, MoveLead(lead_id=lead.lead_id, move=step))
+        await db.write(WORKER, "test", move_lead, MoveLead(lead_id=lead.lead_id, move=step, reason="agreed"))
     await roll_metrics(db, "worker")
     for held in (whole, team, mine):
         found = await shown(db, held)

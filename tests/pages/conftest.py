@@ -22,6 +22,7 @@ from marketplace.flows.commission.apply_contracts import apply_file
 from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.demo.demo_market import DemoMarket, demo_contracts, load_demo_market, make_market
 from marketplace.flows.demo.run_demo import PASSWORD, closed_periods
+from marketplace.flows.proofs.check_again import check_all
 from marketplace.flows.runs import run_billing
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from marketplace.flows.steering.set_goals import SetGoal, set_goal
@@ -77,6 +78,7 @@ async def _bill(db: Database, market: DemoMarket) -> None:
         metric="completed_orders", grain=Grain.WEEK, on=MARKET_NOW.date(), target=60, owner="ops", reason="to grow"
     )
     await db.write(WORKER, "ops", set_goal, goal)
+    await check_all(db, "test")
 
 
 async def _switch_on(tx: Tx) -> None:

@@ -43,6 +43,7 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "POST /view-as/end": set(UserRole),
     **{deed: set(TOLD) for deed in ("GET /notices", "POST /notices/seen", "POST /notices/mails")},
     "GET /audit": set(STAFF_ROLES),
+    "GET /finance/checks/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/files/{file_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /ops/promotions/{promotion_id}/simulations/{simulation_id}/progress": set(OPS_ROLES | {UserRole.ADMIN}),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from marketplace.core.db import WORKER, Database
+from marketplace.flows.proofs.check_again import check_again
 from tests.billing.market import check_books
 from tests.pages.conftest import billed_market, plain
 from tests.pages.forms import form, send
@@ -33,6 +34,8 @@ async def test_a_month_is_closed_and_reopened_on_its_page(fresh: Database, tmp_p
         assert moved.status_code == 303, plain(moved.text)
         html = (await maker.get(moved.headers["location"])).text
         assert "The month is soft-closed" in html
+        assert "Not checked yet Being checked" in plain(html)
+        await check_again(fresh, "worker", f"period:1/{month}")
         refused = await send(maker, page, f"{deeds}/final/close")
         assert refused.status_code == 403
         assert "another person must approve it" in refused.text

@@ -14,6 +14,7 @@ from billing.runs.model import period_named
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.tables import qualified
+from marketplace.flows.books.close_period import Month
 from marketplace.migrate import alembic_config, migrate, newest_version
 from marketplace.tables import metadata
 from tests.billing.market import billed, check_books
@@ -21,7 +22,7 @@ from tests.conftest import connect
 from tests.ops.test_database_commands import drop_database, empty_database
 from tests.payers.market import claim, market, sold, terms
 from tests.payers.test_invoices import PAYER, documents, reject
-from tests.periods.market import Month, closed
+from tests.periods.market import closed
 
 TAKEN_BY_DOCUMENTS = "billing.document_series"
 """Not carried over: the numbers that payers' documents took, which there were not."""

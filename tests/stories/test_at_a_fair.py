@@ -79,7 +79,7 @@ async def test_a_conference_from_badges_to_deals_per_cost(db: Database, clock: F
             assert await fairs.add_cost(tx, cmd) == await fairs.add_cost(tx, cmd)
         await fairs.end_task(tx, tasks[0].task_id, TaskState.DONE, "wants a quote", org.max_id)
         for badge, merchant_id in (("b0", 1), ("b1", 2)):
-            await move_lead(tx, MoveLead(lead_id=ids[badge], move=Move.SIGN, merchant_id=merchant_id))
+            await move_lead(tx, MoveLead(lead_id=ids[badge], move=Move.SIGN, reason="signed", merchant_id=merchant_id))
         order = Order(merchant_id=1, order_id=1, lines=(Line(goods_minor=1),), placed_at=tx.now, settles_at=tx.now)
         await add_orders(tx, [order])
 

@@ -69,7 +69,7 @@ async def test_a_lead_form_becomes_an_activated_merchant_with_a_cac(db: Database
     lead = await bring(db, "First")
     await bring(db, "Second")
     day(clock, date(2018, 5, 6))
-    sign = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=M)
+    sign = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=M)
     await db.write(WORKER, "rita", move_lead, sign)
     day(clock, date(2018, 5, 13))
     first = order(M, 1, date(2018, 5, 12))

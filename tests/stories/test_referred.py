@@ -69,7 +69,7 @@ async def referred(db: Database, device: str = "", **lead: Any) -> tuple[Lead, R
 
 async def activated(db: Database, clock: FixedClock, lead: Lead, merchant_id: int = 2) -> None:
     """It is signed as merchant 2, and delivers its first order."""
-    cmd = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=merchant_id)
+    cmd = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=merchant_id)
     await db.write(WORKER, "greta", move_lead, cmd)
     order = Order(
         merchant_id=merchant_id, order_id=1, lines=(Line(goods_minor=10_000),), placed_at=clock.now(),
@@ -185,7 +185,7 @@ async def test_nobody_refers_itself(db: Database, clock: FixedClock, same: dict[
 
     await db.write(WORKER, "test", papers)
     own = await bring(db, "Ann's own", phone="0228 123456", region="South")
-    sign = MoveLead(lead_id=own.lead_id, move=Move.SIGN, merchant_id=1)
+    sign = MoveLead(lead_id=own.lead_id, move=Move.SIGN, reason="signed", merchant_id=1)
     await db.write(WORKER, "greta", move_lead, sign)
     known = {name: value for name, value in same.items() if name in {"tax_id", "phone"}}
     lead, referral = await referred(db, device=str(same.get("device", "")), **known)

@@ -79,7 +79,7 @@ async def test_a_field_visit_is_signed_activated_and_clawed_back_at_day_60(db: D
     )  # fmt: skip
     done = await db.write(WORKER, "rita", visits.check_out, left, org.rita.user_id)
     assert (done.flags, done.counts) == ([], True)
-    sign = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, merchant_id=1)
+    sign = MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=1)
     signed = await db.write(WORKER, "rita", move_lead, sign, org.rita.user_id)
     assert signed.lead.state is LeadState.SIGNED
     assert await pay_agents(db, "worker") == 0  # signed is not activated

@@ -1,10 +1,11 @@
 """What merchants that were won have reached by their own doing, by the business model they were won by.
 
 Each statement gives stages and instants of one merchant: `:merchant`, days in `:zone`; of products, what has happened
-`:since` the lead began. Stages that a funnel does not have are passed over.
+`:since` the lead was contacted. Stages that a funnel does not have are passed over.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from marketplace.core.db import Tx
@@ -68,6 +69,25 @@ _SERVICE = """
     WHERE m.merchant_id = :merchant AND c.source = 'service' AND c.created_at >= :since AND m.kind IN ('netted', 'paid')
 """
 
+_CONTACTED = """
+    SELECT coalesce(min(CASE WHEN t.rep_id IS NULL THEN t.at ELSE t.recorded_at END), min(l.first_contact_at))
+    FROM supply.lead l LEFT JOIN supply.touch t ON t.lead_id = l.lead_id
+    WHERE l.lead_id = :lead OR l.merged_into = :lead
+"""
+_WON_BY_ANOTHER = """
+    SELECT EXISTS (
+        SELECT FROM supply.lead
+        WHERE merchant_id = :merchant AND lead_id <> :lead AND model = 'platform' AND merged_into IS NULL
+    )
+"""
+_NEW = """
+    SELECT created_at >= :since OR (
+        SELECT CAST(min(purchased_on) AS timestamp) AT TIME ZONE :zone FROM demand.merchant_order
+        WHERE merchant_id = :merchant
+    ) >= :since
+    FROM supply.merchant WHERE merchant_id = :merchant
+"""
+
 _OF = {Model.PLATFORM: _PLATFORM, Model.TOOL: _TOOL, Model.HARDWARE: _HARDWARE, Model.SERVICE: _SERVICE}
 LAST = {
     Model.PLATFORM: "repeat", Model.TOOL: "renewed", Model.HARDWARE: "installed", Model.SERVICE: "cash_collected",
@@ -77,5 +97,25 @@ LAST = {
 
 async def milestones_of(tx: Tx, lead: Lead) -> Sequence[Any]:
     """Stage and instant of what a lead that was won has reached by now."""
-    rows = await tx.rows(_OF[lead.model], merchant=lead.merchant_id, zone=lead.zone, since=lead.first_contact_at)
+    return await _reached(tx, lead, lead.merchant_id, await contacted_since(tx, lead.lead_id))
+
+
+async def is_new_since(tx: Tx, lead: Lead, merchant_id: int) -> bool:
+    """Whether a merchant signed up, or first bought or sold, after the lead was contacted, and by no other lead."""
+    since = await contacted_since(tx, lead.lead_id)
+    if lead.model is not Model.PLATFORM:
+        return bool(await _reached(tx, lead, merchant_id, since))
+    if await tx.scalar(_WON_BY_ANOTHER, merchant=merchant_id, lead=lead.lead_id):
+        return False
+    return bool(await tx.scalar(_NEW, merchant=merchant_id, since=since, zone=lead.zone))
+
+
+async def contacted_since(tx: Tx, lead_id: int) -> datetime:
+    """Since when a lead is known to have been contacted: what a rep tells of counts from when it was told."""
+    found: datetime = await tx.scalar(_CONTACTED, lead=lead_id)
+    return found
+
+
+async def _reached(tx: Tx, lead: Lead, merchant_id: int | None, since: datetime) -> Sequence[Any]:
+    rows = await tx.rows(_OF[lead.model], merchant=merchant_id, zone=lead.zone, since=since)
     return [row for row in rows if row.at is not None and row.at <= tx.now]

@@ -12,23 +12,25 @@ import msgspec
 from marketplace.core import outbox
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
-from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.flows.acquisition.milestones_sql import LAST, milestones_of
 from supply.funnels import store as funnels
 from supply.funnels.model import Funnel, StageEvent
 from supply.leads import store
 from supply.leads.model import Lead, LeadState
 from supply.leads.shares_sql import lock_shares
+from supply.leads.territories import store as territories
 
 _PAGE = 500
 
 
 class NoteStage(msgspec.Struct, frozen=True, kw_only=True):
-    """The lead was in a stage at an instant, or is now (None)."""
+    """The lead was in a stage at an instant, or is now (None). evidence: what shows it, for a stage that is a fact."""
 
     lead_id: int
     stage: str
     at: datetime | None = None
+    evidence: str = ""
 
 
 async def funnel_of(tx: Tx, lead: Lead) -> Funnel:
@@ -37,18 +39,32 @@ async def funnel_of(tx: Tx, lead: Lead) -> Funnel:
 
 
 async def note_stage(tx: Tx, cmd: NoteStage) -> StageEvent:
-    """Note a stage that somebody saw, also late. Raises Invalid for a stage or instant that there is not."""
+    """Note a stage that somebody saw, also late. Raises Invalid for a stage or instant that there is not, and for a
+    fact that nothing shows; Forbidden for who says of its own lead what earns commission.
+    """
     held = await store.get_lead(tx, cmd.lead_id, lock=True)
     check_alive(held)
-    return await put_stage(tx, held, cmd.stage, cmd.at or tx.now, cause="person")
+    funnel = await funnel_of(tx, held)
+    if funnel.is_fact(cmd.stage) and not cmd.evidence:
+        raise Invalid(f"evidence: {cmd.stage} is a fact: name what shows it", pointer="/evidence")
+    if funnel.is_activated(cmd.stage):
+        await check_not_own(tx, held, f"stage {cmd.stage} earns commission")
+    return await put_stage(tx, held, cmd.stage, cmd.at or tx.now, cause="person", evidence=cmd.evidence)
 
 
-async def put_stage(tx: Tx, held: Lead, stage: str, at: datetime, *, cause: str) -> StageEvent:
+async def check_not_own(tx: Tx, held: Lead, why: str) -> None:
+    """Raise Forbidden when the rep who holds a lead says what it would earn commission by, whatever policy is on."""
+    if held.owner_id is not None and (await territories.get_rep(tx, held.owner_id)).login == tx.actor:
+        raise Forbidden(f"{why}: another person than {tx.actor}, who holds the lead, must say so")
+
+
+async def put_stage(tx: Tx, held: Lead, stage: str, at: datetime, *, cause: str, evidence: str = "") -> StageEvent:
     """Note a stage of a held lead. An activated lead's attribution is locked."""
     check_past(tx, at, "at")
     funnel = await funnel_of(tx, held)
     funnel.place(stage)
-    [event_id] = await funnels.add_events(tx, [{"lead_id": held.lead_id, "stage": stage, "at": at, "cause": cause}])
+    new = {"lead_id": held.lead_id, "stage": stage, "at": at, "cause": cause, "evidence": evidence}
+    [event_id] = await funnels.add_events(tx, [new])
     if stage == funnel.activated:
         await lock_shares(tx, held, await store.touches_of(tx, held.lead_id), at)
     await funnels.roll(tx, [held.lead_id])

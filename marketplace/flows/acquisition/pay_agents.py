@@ -123,6 +123,12 @@ async def add_person(tx: Tx, agent_id: int, login: str) -> AgentPerson:
     return AgentPerson(agent_id=agent_id, user_id=user.user_id, login=user.login)
 
 
+async def remove_person(tx: Tx, agent_id: int, user_id: int) -> None:
+    """Somebody sees nothing of a distributor any more. Raises NotFound."""
+    await store.remove_person(tx, agent_id, user_id)
+    await audit.record(tx, "agent's person removed", f"agent:{agent_id}", user_id=user_id)
+
+
 async def credit_lead(tx: Tx, lead_id: int, agent_id: int) -> None:
     """Note that an agent brought a lead. Raises NotFound; Conflict when another did, or it has earned commission."""
     held = await leads.get_lead(tx, lead_id, lock=True)

@@ -7,7 +7,14 @@ from typing import Any
 from marketplace.core.db import Tx
 from marketplace.flows.acquisition.pay_agents_sql import ACTIVATED
 from supply.leads.identity import tax_key
-from supply.leads.referrals.model import Identity, Referral, ReferralReward
+from supply.leads.referrals.model import (
+    Brought,
+    Identity,
+    OwnCode,
+    Referral,
+    ReferralReward,
+    ReferralState,
+)
 
 _ENTRY = f"""
     SELECT own.merchant_id, own.zone, e.entered_on AS activated_on
@@ -112,6 +119,43 @@ async def _identity(tx: Tx, merchant_id: int, keys: Sequence[Any], device: str) 
         accounts=frozenset(f"{row.routing}/{row.number}" for row in accounts),
         devices=frozenset({device} - {""}),
     )
+
+
+async def codes_of(tx: Tx, merchant_id: int) -> list[OwnCode]:
+    """A merchant's codes, with what has come of them."""
+    rows = await tx.rows(
+        """
+        SELECT c.code, c.programme, c.active, count(r.referral_id) AS brought,
+               count(*) FILTER (WHERE r.state = 'rewarded') AS rewarded
+        FROM supply.referral_code c LEFT JOIN supply.referral r ON r.code = c.code
+        WHERE c.merchant_id = :merchant GROUP BY c.code ORDER BY c.code
+        """,
+        merchant=merchant_id,
+    )
+    return [OwnCode(**row._mapping) for row in rows]
+
+
+async def brought_by(tx: Tx, merchant_id: int, *, limit: int, before: int | None = None) -> list[Brought]:
+    """Whom a merchant has brought, the newest first, behind the id `before`."""
+    rows = await tx.rows(
+        """
+        SELECT r.referral_id, r.code, r.referred_at, r.expires_at, r.state, r.activated_on,
+               p.terms ->> 'currency' AS currency,
+               (SELECT coalesce(sum(g.amount_minor), 0)::bigint FROM supply.referral_reward w
+                JOIN incentives.merchant_grant g ON g.merchant_id = w.merchant_id
+                  AND g.promotion_id = w.promotion_id AND g.event_id = w.event_id AND g.state <> 'void'
+                WHERE w.referral_id = r.referral_id AND w.merchant_id = :merchant AND w.side = 'referrer'
+               ) AS earned_minor
+        FROM supply.referral r
+        JOIN supply.referral_programme p ON p.name = r.programme AND p.version_no = r.version_no
+        WHERE r.referrer_id = :merchant AND (CAST(:before AS bigint) IS NULL OR r.referral_id < :before)
+        ORDER BY r.referral_id DESC LIMIT :limit
+        """,
+        merchant=merchant_id,
+        before=before,
+        limit=limit,
+    )
+    return [Brought(**{**row._mapping, "state": ReferralState(row.state)}) for row in rows]
 
 
 async def rewards_of(tx: Tx, referral_id: int) -> list[ReferralReward]:

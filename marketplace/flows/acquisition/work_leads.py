@@ -13,7 +13,14 @@ import msgspec
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
-from marketplace.flows.acquisition.note_stages import check_alive, check_past, funnel_of, put_stage
+from marketplace.flows.acquisition.milestones_sql import is_new_since
+from marketplace.flows.acquisition.note_stages import (
+    check_alive,
+    check_not_own,
+    check_past,
+    funnel_of,
+    put_stage,
+)
 from marketplace.flows.acquisition.score_leads import score_lead
 from supply import store as merchants
 from supply.funnels import store as funnels
@@ -78,7 +85,10 @@ class NewTouch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MoveLead(msgspec.Struct, frozen=True, kw_only=True):
-    """merchant_id: as whom it was signed; owner_id: to whom it is assigned; pool_id: where it waits."""
+    """merchant_id: as whom it was signed; owner_id: to whom it is assigned; pool_id: where it waits.
+
+    reason: of a signature, what shows it.
+    """
 
     lead_id: int
     move: Move
@@ -118,7 +128,7 @@ async def add_lead(tx: Tx, cmd: NewLead, seller: int | None = None) -> LeadDetai
     territory = await territories.territory_of(tx, cmd.region, cmd.city)
     state = LeadState.NEW
     if cmd.pool_id is not None:
-        await pools.get_pool(tx, cmd.pool_id)
+        territory = territory or (await pools.get_pool(tx, cmd.pool_id)).territory_id
         state = LeadState.POOLED
     if seller is not None:
         territory = territory or (await territories.get_rep(tx, seller)).territory_id
@@ -193,10 +203,19 @@ async def move_lead(tx: Tx, cmd: MoveLead, seller: int | None = None) -> LeadDet
     values = await _values(tx, held, cmd)
     moved = await store.move_lead(tx, held, cmd.move, cmd.reason, **values)
     if cmd.move is Move.SIGN:
-        await put_stage(tx, moved, (await funnel_of(tx, moved)).won, tx.now, cause="signed")
+        await _note_signed(tx, moved, cmd.reason)
     elif cmd.move in {Move.LOSE, Move.REOPEN}:
         await funnels.roll(tx, [moved.lead_id])
     return await _detail(tx, moved)
+
+
+async def _note_signed(tx: Tx, moved: Lead, evidence: str) -> None:
+    """The stage of the contract; where a model is used before it is paid, what the merchant does tells of it."""
+    funnel = await funnel_of(tx, moved)
+    if funnel.won == funnel.activated:
+        await check_not_own(tx, moved, "the signature earns commission")
+    if funnel.place(funnel.won) <= funnel.place(funnel.activated):
+        await put_stage(tx, moved, funnel.won, tx.now, cause="signed", evidence=evidence)
 
 
 async def _values(tx: Tx, held: Lead, cmd: MoveLead) -> dict[str, Any]:
@@ -204,12 +223,8 @@ async def _values(tx: Tx, held: Lead, cmd: MoveLead) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if cmd.move in {Move.CONTACT, Move.VISIT, Move.NEGOTIATE}:
         values["last_action_at"] = tx.now
-    if cmd.move in {Move.SIGN, Move.HAND_OVER} and cmd.merchant_id is not None:
-        if held.merchant_id not in {None, cmd.merchant_id}:
-            raise Conflict(f"merchant_id: the lead was won as merchant {held.merchant_id}", pointer="/merchant_id")
-        values["merchant_id"] = (await merchants.get_merchant(tx, cmd.merchant_id)).merchant_id
-    if cmd.move is Move.HAND_OVER and held.model is not Model.PAYER and (cmd.merchant_id or held.merchant_id) is None:
-        raise Invalid("merchant_id: say as whom the lead was won", pointer="/merchant_id")
+    if cmd.move in {Move.SIGN, Move.HAND_OVER}:
+        values["merchant_id"] = await _won_as(tx, held, cmd)
     if cmd.move is Move.ASSIGN:
         values |= await _assigned(tx, held, cmd.owner_id)
     if cmd.move in {Move.POOL, Move.RELEASE}:
@@ -217,12 +232,30 @@ async def _values(tx: Tx, held: Lead, cmd: MoveLead) -> dict[str, Any]:
         if pool_id is None:
             raise Invalid("pool_id: say where the lead is to wait", pointer="/pool_id")
         pool = await pools.get_pool(tx, pool_id)
-        values["pool_id"] = pool_id
+        values |= {"pool_id": pool_id, "territory_id": held.territory_id or pool.territory_id}
         if held.owner_id is not None:
             values |= cooling(held, pool, tx.now)
     if cmd.move is Move.REOPEN:
         values |= {"owner_id": None, "claimed_at": None, "protected_until": None}
     return values
+
+
+async def _won_as(tx: Tx, held: Lead, cmd: MoveLead) -> int | None:
+    """Which merchant a lead was won as; who holds it names none itself that was here before it was contacted."""
+    if cmd.move is Move.SIGN and not cmd.reason:
+        raise Invalid("reason: name what shows that it was signed", pointer="/reason")
+    if cmd.merchant_id is None:
+        if cmd.move is Move.HAND_OVER and held.model is not Model.PAYER and held.merchant_id is None:
+            raise Invalid("merchant_id: say as whom the lead was won", pointer="/merchant_id")
+        return held.merchant_id
+    if held.model is Model.PAYER:
+        raise Invalid("merchant_id: a payer is no merchant", pointer="/merchant_id")
+    if held.merchant_id not in {None, cmd.merchant_id}:
+        raise Conflict(f"merchant_id: the lead was won as merchant {held.merchant_id}", pointer="/merchant_id")
+    await merchants.get_merchant(tx, cmd.merchant_id)
+    if held.merchant_id is None and not await is_new_since(tx, held, cmd.merchant_id):
+        await check_not_own(tx, held, f"merchant {cmd.merchant_id} was here before the lead was contacted")
+    return cmd.merchant_id
 
 
 async def _assigned(tx: Tx, held: Lead, owner_id: int | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from billing.periods.model import (
 from billing.periods.store import Entity
 from billing.runs.model import Period
 from billing.runs.store import find_newest_run, find_run_at_work, only_entity
-from marketplace.core import audit, outbox, policies
+from marketplace.core import audit, last_checks, outbox, policies
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
@@ -115,6 +115,7 @@ async def close_period(tx: Tx, month: Month) -> PeriodView:
     if (before := await _before(tx, held)) is not None and before.state is not PeriodState.CLOSED:
         raise Conflict(f"{before.period.name} is {before.state}: months are closed one after the other")
     checks = await check_closable(tx, held)
+    await last_checks.keep(tx, held.subject, checks, tx.now)
     from_on = entity.sealed_through + timedelta(days=1) if entity.sealed_through is not None else None
     moved = await _seal(tx, held, from_on, single=single)
     await store.set_sealed(tx, held.entity_id, held.period.last_on)
@@ -173,7 +174,9 @@ async def ask_break(tx: Tx, cmd: ApproveBreak) -> BreakApproval:
     """Say why a month may be closed with what a proof finds now. Raises NotFound; Conflict when it finds nothing."""
     entity_id = await only_entity(tx, cmd.month.entity_id)
     period = await store.get_period(tx, entity_id, month_named(cmd.month.month).from_on)
-    checks = {check.name: check for check in await check_period(tx, period)}
+    found = await check_period(tx, period)
+    await last_checks.keep(tx, period.subject, found, tx.now)
+    checks = {check.name: check for check in found}
     if cmd.check not in checks:
         raise Invalid(f"check: {cmd.check[:60]!r} is none of {', '.join(checks)}", pointer="/check")
     if checks[cmd.check].state is not CheckState.RED:

@@ -25,8 +25,8 @@ from marketplace.flows.demo.demo_papers import hand_in_papers
 from marketplace.flows.demo.demo_payer import agree_with_payer, claim_on_payer
 from marketplace.flows.imports.import_olist import import_olist
 from marketplace.flows.imports.load_orders_model import Loaded
-from marketplace.flows.payments.reconcile_payments import Reconciliation, reconcile_payments
-from marketplace.flows.proofs.verify_books import verify_books
+from marketplace.flows.payments.reconcile_payments import Reconciliation
+from marketplace.flows.proofs.check_again import check_all, last_of_books, last_of_payments
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from marketplace.flows.runs import run_billing
 from marketplace.flows.steering.roll_metrics import roll_metrics
@@ -105,7 +105,7 @@ async def run_demo(
             await promote(db, actor, market)
     with bar("Figures"):
         await roll_metrics(db, actor)
-    return await _summary(db, loaded, refunds, live, periods)
+    return await _summary(db, actor, loaded, refunds, live, periods)
 
 
 def closed_periods(first_on: date, last_on: date) -> list[Period]:
@@ -228,16 +228,20 @@ async def _ensure_users(tx: Tx) -> int:
     return merchant_id
 
 
-async def _summary(db: Database, loaded: Loaded, refunds: int, live: int, periods: list[Period]) -> Demo:
-    verified = await verify_books(db)
+async def _summary(db: Database, actor: str, loaded: Loaded, refunds: int, live: int, periods: list[Period]) -> Demo:
+    await check_all(db, actor)
     async with db.read(WORKER) as tx:
         settled = await tx.scalar(f"SELECT count(*) FROM demand.merchant_order o WHERE {ORDER_STATE} = 'settled'")
         statements = await tx.scalar("SELECT count(*) FROM billing.statement WHERE state = 'final'")
         payouts = await tx.row(
             "SELECT count(*) AS payouts, coalesce(sum(amount_minor), 0)::bigint AS minor FROM billing.payout"
         )
-        reconciliation = await reconcile_payments(tx)
+        currency = await tx.scalar("SELECT currency FROM billing.entity ORDER BY entity_id LIMIT 1")
+        reconciliation = (await last_of_payments(tx, currency)).answer
+        verified = (await last_of_books(tx)).answer
     assert payouts is not None
+    assert reconciliation is not None
+    assert verified is not None
     return Demo(
         orders=loaded.orders,
         merchants=loaded.merchants,

@@ -13,6 +13,7 @@ from datetime import date
 from sqlalchemy import ARRAY, BigInteger, Date, bindparam, text
 
 from billing.runs.model import Run
+from billing.runs.sql import UNROLLED
 from marketplace.core import audit
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -24,7 +25,7 @@ _merchants = bindparam("merchants", type_=ARRAY(BigInteger))
 
 # Both accounts of these merchants, as of a day and altogether, of which the smallest may be netted: never more than
 # there was in the period, nor more than is left of it now.
-_HELD = """
+_HELD = f"""
 SELECT merchant_id, currency,
        least(-coalesce(sum(balance) FILTER (WHERE account = 2000 AND effective_on <= :as_of), 0),
              -coalesce(sum(balance) FILTER (WHERE account = 2000), 0),
@@ -36,25 +37,23 @@ FROM (
     WHERE d.merchant_id = ANY(:merchants) AND d.account IN (1100, 2000) AND d.dimension = 0
     UNION ALL
     SELECT e.merchant_id, leg.account, e.currency, e.effective_on, leg.amount
-    FROM billing.ledger_head h
-    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+    FROM {UNROLLED}
     JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no,
          unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
-    WHERE h.merchant_id = ANY(:merchants) AND leg.account IN (1100, 2000) AND leg.dimension = 0
+    WHERE leg.account IN (1100, 2000) AND leg.dimension = 0
 ) AS movement
 GROUP BY merchant_id, currency
 """
-_OWING = text("""
+_OWING = text(f"""
 SELECT DISTINCT merchant_id
 FROM (
     SELECT d.merchant_id FROM billing.account_day d
     WHERE d.merchant_id = ANY(:merchants) AND d.account = 1100 AND d.dimension = 0
     UNION ALL
     SELECT e.merchant_id
-    FROM billing.ledger_head h
-    JOIN billing.ledger_roll r ON r.merchant_id = h.merchant_id AND r.rolled_no < h.last_entry_no
+    FROM {UNROLLED}
     JOIN billing.entry e ON e.merchant_id = r.merchant_id AND e.entry_no > r.rolled_no
-    WHERE h.merchant_id = ANY(:merchants) AND 1100 = ANY(e.accounts)
+    WHERE 1100 = ANY(e.accounts)
 ) AS found
 ORDER BY merchant_id
 """).bindparams(_merchants)

@@ -1,3 +1,11 @@
+ALTER TABLE incentives.buyer_progress NO FORCE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_grant NO FORCE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_contribution NO FORCE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.merchant_order NO FORCE ROW LEVEL SECURITY
+;;
 UPDATE incentives.buyer_progress AS t SET span = w.entity_id || ':' || t.span
 FROM (SELECT c.buyer_id, c.promotion_id, c.span, min(o.entity_id) AS entity_id
       FROM incentives.buyer_contribution c
@@ -20,3 +28,11 @@ FROM (SELECT c.buyer_id, c.promotion_id, c.span, min(o.entity_id) AS entity_id
 WHERE t.buyer_id = w.buyer_id AND t.promotion_id = w.promotion_id AND t.span = w.span
 ;;
 CREATE INDEX ix_buyer_grant_grant_id ON incentives.buyer_grant (grant_id)
+;;
+ALTER TABLE incentives.buyer_progress FORCE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_grant FORCE ROW LEVEL SECURITY
+;;
+ALTER TABLE incentives.buyer_contribution FORCE ROW LEVEL SECURITY
+;;
+ALTER TABLE demand.merchant_order FORCE ROW LEVEL SECURITY

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -104,6 +104,13 @@ async def add_person(tx: Tx, agent_id: int, user_id: int) -> None:
     known = await tx.scalar(select(agent_person.c.agent_id).where(agent_person.c.user_id == user_id))
     if known != agent_id:
         raise Conflict(f"login: is one of agent {known}", pointer="/login")
+
+
+async def remove_person(tx: Tx, agent_id: int, user_id: int) -> None:
+    """Raises NotFound for somebody who is not of the agent."""
+    mine = delete(agent_person).where(agent_person.c.agent_id == agent_id, agent_person.c.user_id == user_id)
+    if (await tx.execute(mine.returning(agent_person.c.user_id))).first() is None:
+        raise NotFound(f"user {user_id} is none of agent {agent_id}'s people")
 
 
 async def list_people(tx: Tx, agent_id: int) -> list[AgentPerson]:

@@ -74,6 +74,29 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class OwnCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A code as its merchant sees it: how many came with it, and for how many of them it was rewarded."""
+
+    code: str
+    programme: str
+    active: bool
+    brought: int
+    rewarded: int
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who came with a merchant's code, as that merchant sees it: not who it is, but what came of it."""
+
+    referral_id: int
+    code: str
+    referred_at: datetime
+    expires_at: datetime
+    state: ReferralState
+    activated_on: date | None
+    currency: str
+    earned_minor: int
+
+
 class ReferralReward(msgspec.Struct, frozen=True, kw_only=True):
     """What one side has got, by the grants of incentives; 0 after a clawback."""
 

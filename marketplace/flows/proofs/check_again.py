@@ -1,0 +1,91 @@
+"""What takes too long to be checked while a page waits: the worker checks it and keeps what it found, with its time."""
+
+from datetime import date, timedelta
+
+from billing.periods import store as periods
+from billing.periods.model import BookPeriod, Check, month_named, month_of, with_approvals
+from billing.runs.model import Period
+from marketplace.core import last_checks
+from marketplace.core.clock import local_date
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.errors import Invalid
+from marketplace.core.last_checks import LastCheck
+from marketplace.core.months import first_of_month
+from marketplace.flows.books.check_period import check_period
+from marketplace.flows.payments.reconcile_payments import Reconciliation, keep_payment_breaks
+from marketplace.flows.proofs.verify_books import Verified, verify_books
+
+JOB = last_checks.JOB
+BOOKS = "books"
+"""The subject of every invariant of the books."""
+
+
+def payments_in(currency: str) -> str:
+    """The subject of all payments of a currency against all orders."""
+    return f"payments:{currency}"
+
+
+def month_over(today: date) -> Period:
+    """The month that was over last."""
+    return month_of(first_of_month(today) - timedelta(days=1))
+
+
+async def last_of_books(tx: Tx) -> LastCheck[Verified]:
+    return await last_checks.last(tx, BOOKS, Verified)
+
+
+async def last_of_payments(tx: Tx, currency: str) -> LastCheck[Reconciliation]:
+    return await last_checks.last(tx, payments_in(currency), Reconciliation)
+
+
+async def last_of_period(tx: Tx, period: BookPeriod) -> LastCheck[list[Check]]:
+    """The checklist of a month, each proof with the approvals that it has by now."""
+    found = await last_checks.last(tx, period.subject, list[Check])
+    if found.answer is None:
+        return found
+    approvals = await periods.list_approvals(tx, period)
+    checks = [with_approvals(check, approvals) for check in found.answer]
+    return LastCheck(found.subject, checks, found.checked_at, found.working)
+
+
+async def check_again(db: Database, actor: str, subject: str) -> None:
+    """Check one subject and keep what was found. Raises Invalid for none."""
+    kind, _, of = subject.partition(":")
+    if kind == BOOKS:
+        at = db.clock.now()
+        verified = await verify_books(db)
+        await db.write(WORKER, actor, last_checks.keep, BOOKS, verified, at)
+    elif kind == "payments":
+        await db.write(WORKER, actor, _check_payments, of)
+    elif kind == "period":
+        entity_id, _, month = of.partition("/")
+        await db.write(WORKER, actor, _check_period, int(entity_id), month)
+    else:
+        raise Invalid(f"subject: {subject[:60]!r} is nothing that is checked")
+
+
+async def check_books(db: Database, subject: str | None, *, actor: str) -> None:
+    """The worker's job: what somebody has asked for, and by the clock all of it."""
+    await (check_again(db, actor, subject) if subject else check_all(db, actor))
+
+
+async def check_all(db: Database, actor: str) -> None:
+    """Check what pages show: payments in each currency, the month that each legal entity has behind it, the books."""
+    async with db.read(WORKER) as tx:
+        entities = await tx.rows("SELECT entity_id, currency, zone FROM billing.entity ORDER BY entity_id")
+    subjects = [payments_in(currency) for currency in sorted({entity.currency for entity in entities})]
+    for entity in entities:
+        over = month_over(local_date(db.clock.now(), entity.zone))
+        subjects.append(BookPeriod(entity_id=entity.entity_id, month_on=over.from_on).subject)
+    for subject in [*subjects, BOOKS]:
+        await check_again(db, actor, subject)
+
+
+async def _check_payments(tx: Tx, currency: str) -> None:
+    found = await keep_payment_breaks(tx, currency)
+    await last_checks.keep(tx, payments_in(currency), found, tx.now)
+
+
+async def _check_period(tx: Tx, entity_id: int, month: str) -> None:
+    period = await periods.get_period(tx, entity_id, month_named(month).from_on)
+    await last_checks.keep(tx, period.subject, await check_period(tx, period), tx.now)
