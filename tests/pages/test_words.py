@@ -56,6 +56,8 @@ from marketplace.metrics.periods import Grain
 from marketplace.metrics.watch import BoundSide, Compared
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
+from supply.academy.model import AttemptState, Mode
+from supply.content.model import PieceKind, SendState
 from supply.funnels.standard import STANDARD
 from supply.leads.agents.model import AgentKind, CommissionState
 from supply.leads.lifecycle import Move as LeadMove
@@ -200,6 +202,11 @@ FAMILIES: dict[str, set[str]] = {
     "agreement_state": {str(state) for state in AgreementState},
     "work_kind": {str(kind) for kind in WorkKind},
     "work_state": {str(state) for state in WorkState},
+    "course_mode": {str(mode) for mode in Mode},
+    "attempt_state": {str(state) for state in AttemptState},
+    "certificate": {"counts", "ended", "revoked"},
+    "piece_kind": {str(kind) for kind in PieceKind},
+    "send_state": {str(state) for state in SendState},
     "checklist": {point.key for point in CHECKLIST},
     "point_state": {str(state) for state in PointState},
     "merchant_state": {str(state) for state in MerchantState},
