@@ -93,7 +93,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    coalesce(b.minor, 0) - coalesce(i.minor, 0),
                    'books ' || coalesce(b.minor, 0) || ', open items ' || coalesce(i.minor, 0)
             FROM (SELECT a.processor_id, m.currency, sum(m.minor)::bigint AS minor
-                  FROM {MOVED.format(accounts="1020")}
+                  FROM (SELECT dimension, currency, effective_on, sum(minor) AS minor
+                        FROM {MOVED.format(accounts="1020")} GROUP BY dimension, currency, effective_on) AS m
                   JOIN (SELECT processor_id, min(from_on) AS from_on FROM billing.match_account
                         WHERE entity_id = :entity AND book = '{Book.PROCESSOR}' GROUP BY processor_id) AS a
                     ON a.processor_id = m.dimension AND m.effective_on >= a.from_on
@@ -143,10 +144,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                       JOIN billing.processor_file f ON f.file_id = l.file_id AND f.entity_id = :entity
                       WHERE l.kind <> 'fee' AND f.paid_on < :to_on) AS l ON l.line_id = b.line_id
            WHERE coalesce(b.minor, 0) + coalesce(l.minor, 0) <> 0
-             AND (b.line_id IS NOT NULL OR NOT EXISTS (
-                 SELECT FROM billing.entry late WHERE late.kind = 'processor_settled' AND late.source_id = l.line_id))
-             AND (l.line_id IS NOT NULL OR NOT EXISTS (
-                 SELECT FROM billing.processor_line later WHERE later.line_id = b.line_id))""",
+             AND (b.line_id IS NOT NULL OR l.line_id NOT IN (
+                 SELECT source_id FROM billing.entry WHERE kind = 'processor_settled'))
+             AND (l.line_id IS NOT NULL OR b.line_id NOT IN (SELECT line_id FROM billing.processor_line))""",
     ),
     (
         "control-is-zero",

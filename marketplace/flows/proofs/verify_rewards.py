@@ -47,7 +47,9 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  FROM incentives.merchant_grant g
                  JOIN incentives.budget b ON b.scope IN ('total', 'day')
                   AND b.owner_id = CASE b.owner WHEN 'promotion' THEN g.promotion_id ELSE g.campaign_id END
-                 LEFT JOIN incentives.budget_reservation r ON r.budget_id = b.budget_id AND r.key = g.reservation_key
+                 LEFT JOIN (SELECT budget_id, key, state, amount_minor, recycled_minor
+                            FROM incentives.budget_reservation) AS r
+                   ON r.budget_id = b.budget_id AND r.key = g.reservation_key
                  WHERE g.state <> 'void' AND g.amount_minor > 0
                  GROUP BY 1, 2, 3, 4) AS s
            JOIN (SELECT merchant_id, promotion_id, span, sum(amount_minor) AS granted FROM incentives.merchant_grant
