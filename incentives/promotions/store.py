@@ -299,7 +299,7 @@ async def public_promotions(
 ) -> list[PublicPromotion]:
     """The live promotions that concern a merchant, the newest first, below the promotion `before`.
 
-    A merchant that is held out of all is not told of those that would reward it for orders. holdout: of now.
+    A merchant that is held out of all is not told of those that would reward it for orders, unless it takes part.
     """
     rows = await tx.rows(
         """
@@ -307,13 +307,17 @@ async def public_promotions(
         FROM incentives.public_promotion p
         LEFT JOIN incentives.opt_in o ON o.promotion_id = p.promotion_id AND o.merchant_id = :merchant
         WHERE p.live AND (p.merchants IS NULL OR :merchant = ANY(p.merchants))
-          AND (NOT :held_out OR p.terms -> 'beneficiary' ->> 'to' = 'buyer' OR p.terms ->> 'trigger' NOT LIKE 'order.%')
+          AND (NOT :held_out OR o.at IS NOT NULL OR EXISTS (
+                   SELECT FROM incentives.merchant_progress g
+                   WHERE g.merchant_id = :merchant AND g.promotion_id = p.promotion_id AND g.ends_at > :now)
+               OR p.terms -> 'beneficiary' ->> 'to' = 'buyer' OR p.terms ->> 'trigger' NOT LIKE 'order.%')
           AND (CAST(:promotion AS bigint) IS NULL OR p.promotion_id = :promotion)
           AND p.promotion_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
         ORDER BY p.promotion_id DESC LIMIT :limit
         """,
         merchant=merchant_id,
-        held_out=is_held_out(holdout, merchant_id),
+        held_out=is_held_out(holdout, merchant_id, tx.now),
+        now=tx.now,
         promotion=promotion_id,
         before=before,
         limit=limit,

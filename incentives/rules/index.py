@@ -125,7 +125,7 @@ class _Shelf:
     """The promotions of one trigger and currency, filed by one value each, or under none."""
 
     def __init__(self) -> None:
-        self.anything: list[Plan] = []
+        self.anything: dict[int, Plan] = {}
         self.by: dict[str, dict[Value, list[Plan]]] = {}
 
     def add(self, plan: Plan) -> None:
@@ -133,16 +133,17 @@ class _Shelf:
         needs = required(qualify.event) | required(qualify.lines)
         name = next((name for name in LOOKED_UP if name in needs), None)
         if name is None:
-            self.anything.append(plan)
+            self.anything[plan.promotion_id] = plan
         else:
             for value in needs[name]:
                 self.by.setdefault(name, {}).setdefault(value, []).append(plan)
 
-    def matching(self, event: Event) -> list[Plan]:
-        found = list(self.anything)
+    def matching(self, event: Event) -> dict[int, Plan]:
+        found = self.anything.copy()
         for name, by_value in self.by.items():
             for value in _values(name, event):
-                found += by_value.get(value, ())
+                for plan in by_value.get(value, ()):
+                    found[plan.promotion_id] = plan
         return found
 
 
@@ -172,4 +173,4 @@ class Index:
     def matching(self, event: Event) -> dict[int, Plan]:
         """The promotions that the event may match, by id; some more than do, none fewer."""
         shelf = self._shelves.get((event.on, event.currency))
-        return {} if shelf is None else {plan.promotion_id: plan for plan in shelf.matching(event)}
+        return {} if shelf is None else shelf.matching(event)

@@ -79,6 +79,8 @@ async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     desk = Desk(merchant, plans, versions, joined)
     ended = {row.promotion_id for row in versions if row.state == State.ENDED}
     desk.holds_out = not await policies.is_on(tx, "no_merchant_holdout")
+    if desk.holds_out:
+        desk.begun = await grants.begun(tx, merchant_id, desk.campaigns)
     desk.granting = await promotions.hold_granting(tx, desk.campaigns) | ended
     return desk
 

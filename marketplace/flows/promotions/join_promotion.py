@@ -1,6 +1,6 @@
 """A merchant, or a buyer, joins a promotion: what it does from then on counts."""
 
-from incentives.experiments.store import holdout_now
+from incentives.experiments.store import get_holdout
 from incentives.promotions import store
 from incentives.promotions.joins import store as joins
 from incentives.promotions.joins.store import JoinablePromotion
@@ -27,7 +27,7 @@ async def join_promotion(tx: Tx, merchant_id: int, promotion_id: int) -> PublicP
 
 
 async def _find(tx: Tx, merchant_id: int, promotion_id: int) -> PublicPromotion:
-    holdout = await holdout_now(tx, tx.now)
+    holdout = await get_holdout(tx)
     found = await store.public_promotions(tx, merchant_id, holdout=holdout, promotion_id=promotion_id, limit=1)
     if not found:
         raise NotFound(f"there is no promotion {promotion_id} for merchant {merchant_id}")

@@ -1,6 +1,6 @@
 """Settled orders under the promotions that reward merchants: which count, and under which version."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,11 @@ from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_
 from incentives.promotions import store as promotions
 from incentives.promotions.joins import store as joins
 from incentives.promotions.model import as_it_ends
-from incentives.rules.arms import arm_of, holdout_at, is_held_out
+from incentives.rules.arms import HOLDOUT, arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts, Holdout, Who
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
-from incentives.rules.model import Experiment, OrderPlaced, Terms
+from incentives.rules.model import OrderPlaced, Terms
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
@@ -47,6 +47,7 @@ class Desk:
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
         self.granting: set[int] = set()
         self.holds_out = False
+        self.begun: Set[tuple[int, str]] = frozenset()
         self._reached: set[tuple[int, str]] = set()
         self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
 
@@ -57,7 +58,7 @@ class Desk:
             found = [await self.plans.get(tx, *key) for key in keys]
             rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
             self._indexes[keys] = Index(rewards)
-        facts = Facts(joined_at=self._joined, holdout=self._holdout(event, at))
+        facts = Facts(joined_at=self._joined, holdout=self._holdout(event), begun=self.begun)
         return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
@@ -66,10 +67,10 @@ class Desk:
             return verdict
         return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
 
-    def _holdout(self, event: Event, at: datetime) -> Holdout | None:
+    def _holdout(self, event: Event) -> Holdout | None:
         """Who is held out of all promotions for orders; what a merchant was promised by name, such as for bringing
         another, it gets."""
-        return holdout_at(at) if self.holds_out and event.on.startswith("order.") else None
+        return HOLDOUT if self.holds_out and event.on.startswith("order.") else None
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
@@ -87,20 +88,11 @@ class Desk:
                 merchant_id=self.merchant.merchant_id,
                 promotion_id=verdict.promotion_id,
                 unit=unit,
-                arm=self._arm(experiment, unit, at),
+                arm=HELD_OUT if verdict.outcome == "held_out" else verdict.arm or TREATED,
                 version_no=verdict.version,
                 at=at,
             )
         ]
-
-    def _arm(self, experiment: Experiment | None, unit: str, at: datetime) -> str:
-        """The arm that was drawn: "" is held out, of this promotion or of all."""
-        if self.role == "merchant" and self.holds_out and is_held_out(holdout_at(at), self.merchant.merchant_id):
-            return HELD_OUT
-        if experiment is None:
-            return TREATED
-        arm = arm_of(experiment, unit)
-        return HELD_OUT if arm is None else arm.name
 
     def _units(self, buyer_id: int | None) -> dict[str, int | str | None]:
         """What is drawn, by the kinds of units of experiments."""
@@ -109,7 +101,7 @@ class Desk:
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
         desk = BuyersDesk(self.merchant, self.plans, self._versions, self._joined)
-        desk.granting, desk.holds_out = self.granting, self.holds_out
+        desk.granting, desk.holds_out, desk.begun = self.granting, self.holds_out, self.begun
         return desk
 
     async def promises(self, tx: Tx) -> bool:
