@@ -88,7 +88,6 @@ UNREACHED = {
     "POST /api/v1/payout-files": "every payout that is instructed is in a file",
     "POST /api/v1/merchants/{merchant_id}/journals/{journal_id}/withdraw": "only whoever proposed it: test_journals",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
-    "POST /api/v1/buyers/{buyer_id}/promotions/{promotion_id}/opt-in": "none asks: tests/discounts/test_buyers_join.py",
     "POST /api/v1/promotions/{promotion_id}/review": "none is over: tests/incentives/test_experiments.py",
     "POST /api/v1/billing-runs/{run_id}/parked": "no statement is parked: tests/billing/test_runs_parked.py",
     "POST /api/v1/billing-runs/{run_id}/reverse": "the bank has paid one of its payouts",

@@ -105,9 +105,11 @@ async def _give(
     asks = [msgspec.structs.replace(ask, amount_minor=decisions[ask.key].granted_minor) for ask in asks]
     covered = [ask for ask in asks if ask.amount_minor]
     decisions |= {one.key: one for one in await _reserve(tx, covered, steps, kept)}
-    promised = {step.key: step.plan.terms for step in steps if step.is_promised}
+    promising = {step.key: step.plan.terms for step in steps if step.is_promised}
     given = [msgspec.structs.replace(ask, amount_minor=decisions[ask.key].granted_minor) for ask in covered]
-    await covers.reserve(tx, caps.capped([ask for ask in given if ask.key in promised and ask.amount_minor], promised))
+    await covers.reserve(
+        tx, caps.capped([ask for ask in given if ask.key in promising and ask.amount_minor], promising)
+    )
     gifts = []
     for step in steps:
         decision = decisions.get(step.key)
