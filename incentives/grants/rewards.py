@@ -47,7 +47,7 @@ def is_reward(terms: Terms) -> bool:
     """Whether merchants are paid by it, when their orders settle or something else happens that has a name; for
     orders that were placed it is promised before that."""
     return (
-        isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
+        isinstance(terms.trigger, OrderPlaced | OrderSettled | ListingPublished | CustomEvent)
         and not isinstance(terms.beneficiary, ToBuyer)
         and all(isinstance(each.form, Credit | NextOrderVoucher | FeeReduction) for each in _rewards(terms, "merchant"))
     )
@@ -72,8 +72,6 @@ def not_payable(terms: Terms) -> list[Problem]:
 
 
 def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
-    if isinstance(terms.trigger, ListingPublished):
-        yield "/trigger", "nothing is paid for listings yet"
     for pointer, _, reward in rewards_of(terms):
         match reward.form:
             case NextOrderVoucher() if not (
@@ -119,6 +117,7 @@ COUNTED = frozenset({"merchant.orders", "buyer.orders"})
 KNOWN: dict[type[Trigger], tuple[str, frozenset[str]]] = {
     OrderPlaced: ("at checkout", _ORDER | _LINE | _BUYER | {"order.code"}),
     OrderSettled: ("when an order settles", _ORDER | _LINE | COUNTED),
+    ListingPublished: ("of a new listing", _EVENT | {"line.amount", "line.product", "line.category"}),
     CustomEvent: ("of an event that is no order", _EVENT),
 }
 """By trigger where its promotions are decided, and the attributes that are known there."""
@@ -128,8 +127,6 @@ PROMISED_KNOWN = "of an order that merchants are promised something for", KNOWN[
 
 def _unknown(terms: Terms) -> Iterator[Problem]:
     """What a predicate asks that nobody knows there: it would never hold, or with `not` always."""
-    if type(terms.trigger) not in KNOWN:
-        return
     promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     where, known = PROMISED_KNOWN if promised else KNOWN[type(terms.trigger)]
     for pointer, attribute in _asked(terms):
