@@ -47,7 +47,7 @@ _APPROVED = "/approvals/{kind}/{merchant_id}/{proposal_id}"
 APPROVALS = ("GET /approvals", f"POST {_APPROVED}/approve", f"POST {_APPROVED}/reject")
 PAYER_PAGES = [page.replace(" ", " /payer", 1) for page in _OF_PAYERS]
 FINANCE_PAGES = [
-    *("POST /finance/reconciliation/{entity}/check", "POST /finance/proofs/check"),
+    *("POST /finance/reconciliation/{entity}/check", "POST /finance/proofs/check", "POST /finance/payouts/owed/check"),
     *_RECONCILED,
     "GET /finance/payers",
     *(page.replace(" ", " /finance", 1) for page in _MONEY),

@@ -48,15 +48,21 @@ from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.people.notify_people import RULES
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.flows.steering.measure_inputs import MEASURED
-from marketplace.metrics.definitions import DEFINITIONS
+from marketplace.metrics.definitions import DEFINITIONS, Unit
 from marketplace.metrics.drivers import DRIVERS, names_below
 from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.pace import Weighing
+from marketplace.metrics.periods import Grain
+from marketplace.metrics.watch import BoundSide, Compared
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
+from supply.academy.model import AttemptState, Mode
+from supply.content.model import PieceKind, SendState
 from supply.funnels.standard import STANDARD
+from supply.leads.agents.model import AgentKind, CommissionState
 from supply.leads.lifecycle import Move as LeadMove
-from supply.leads.model import LeadState, Model, TouchKind
+from supply.leads.model import CostKind, LeadState, Model, TouchKind
+from supply.leads.referrals.model import ReferralState
 from supply.leads.visits.model import Oddity, VisitState
 from supply.lifecycle import MerchantMove
 from supply.model import ListingState, MerchantState
@@ -163,6 +169,14 @@ FAMILIES: dict[str, set[str]] = {
     "visit_state": {str(state) for state in VisitState},
     "oddity": {str(oddity) for oddity in Oddity},
     "stage": {stage.key for funnel in STANDARD for stage in funnel.stages},
+    "grain": {str(grain) for grain in Grain},
+    "compared": {str(way) for way in Compared},
+    "bound_side": {str(side) for side in BoundSide},
+    "metric_unit": {str(unit) for unit in Unit},
+    "agent_kind": {str(kind) for kind in AgentKind},
+    "agent_commission": {str(state) for state in CommissionState},
+    "referral_state": {str(state) for state in ReferralState},
+    "cost_kind": {str(kind) for kind in CostKind},
     "weighing": {str(method) for method in Weighing},
     "proof": {name for name, _, _ in PROOFS},
     "open_item": set(OPEN_ITEMS),
@@ -188,6 +202,11 @@ FAMILIES: dict[str, set[str]] = {
     "agreement_state": {str(state) for state in AgreementState},
     "work_kind": {str(kind) for kind in WorkKind},
     "work_state": {str(state) for state in WorkState},
+    "course_mode": {str(mode) for mode in Mode},
+    "attempt_state": {str(state) for state in AttemptState},
+    "certificate": {"counts", "ended", "revoked"},
+    "piece_kind": {str(kind) for kind in PieceKind},
+    "send_state": {str(state) for state in SendState},
     "checklist": {point.key for point in CHECKLIST},
     "point_state": {str(state) for state in PointState},
     "merchant_state": {str(state) for state in MerchantState},
