@@ -99,7 +99,9 @@ _TABS = {
         Tab("leads", "/ops/leads"),
         Tab("agents", "/ops/agents"),
         Tab("costs", "/ops/costs"),
+        Tab("content", "/ops/content"),
         Tab("merchants", "/ops/merchants"),
+        Tab("academy", "/ops/academy"),
         Tab("tasks", "/ops/tasks"),
         Tab("service", "/ops/service"),
         Tab("campaigns", "/ops/campaigns"),
@@ -152,7 +154,7 @@ class Frame(msgspec.Struct, frozen=True):
     form_key: of this page's forms, see `deeds`. viewing: the name of the merchant as whom one of the house looks at
     these pages, None where nobody does.
     may_view: whether this person may do so with the merchant whose books are shown. told: whether there are
-    notices for this person. switches: whether to offer the demonstration's other people.
+    notices for this person; unread: how many of them are new. switches: whether to offer the demonstration's others.
     """
 
     console: str
@@ -169,6 +171,7 @@ class Frame(msgspec.Struct, frozen=True):
     viewing: str | None
     may_view: bool
     told: bool
+    unread: int
     switches: bool
 
 
@@ -219,6 +222,7 @@ def send(
         viewing=actor.viewing_name if actor.viewing else None,
         may_view=foreign and of_merchant and bool(actor.roles & STAFF),
         told=bool(actor.roles & (MERCHANT_BOOKS | STAFF)) and not actor.viewing,
+        unread=actor.unread,
         switches=actor.login in DEMONSTRATION_LOGINS and not actor.viewing,
     )
     content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)

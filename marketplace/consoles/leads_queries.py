@@ -82,10 +82,10 @@ async def funnel_page(tx: Tx, asked: ShowFunnel, after: tuple[date, int] | None)
     )
 
 
-async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None) -> LeadsPage:
+async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None, limit: int = ROWS_MAX) -> LeadsPage:
     """One page of leads, those before the lead `before`."""
-    rows = await store.list_leads(tx, limit=ROWS_MAX + 1, before=before, **msgspec.structs.asdict(wanted))
-    leads = rows[:ROWS_MAX]
+    rows = await store.list_leads(tx, limit=limit + 1, before=before, **msgspec.structs.asdict(wanted))
+    leads = rows[:limit]
     reps = [row.user_id for row in await tx.rows("SELECT user_id FROM supply.rep")]
     people = await _people(tx, [*reps, *(lead.owner_id for lead in leads)])
     return LeadsPage(
@@ -94,7 +94,7 @@ async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None) -> LeadsPag
         channels=await _channels(tx),
         reps={user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])},
         people=people,
-        older=leads[-1].lead_id if len(rows) > ROWS_MAX else None,
+        older=leads[-1].lead_id if len(rows) > limit else None,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from incentives.experiments.store import holdout_now
+from incentives.experiments.store import get_holdout
 from incentives.grants.progress_queries import Reward, rewards, running
 from incentives.promotions.store import PublicPromotion, public_promotions
 from incentives.rules.events import Holdout
@@ -42,7 +42,7 @@ class PromotionsPage(msgspec.Struct, frozen=True):
 
 async def promotions_page(tx: Tx, merchant_id: int, holdout: Holdout | None) -> PromotionsPage:
     """Raises NotFound."""
-    found = await rewards(tx, merchant_id, limit=LISTED_MAX, before=None)
+    found = await rewards(tx, "merchant", merchant_id, limit=LISTED_MAX, before=None)
     return PromotionsPage(
         merchant=await get_merchant(tx, merchant_id),
         open=await public_promotions(tx, merchant_id, holdout=holdout, limit=LISTED_MAX),
@@ -63,7 +63,7 @@ async def show_promotions(
     request: ActorRequest, db: Database, place: Place, refused: Refused | None = None
 ) -> Response[str]:
     async with db.read(WORKER) as tx:
-        holdout = await holdout_now(tx, tx.now)
+        holdout = await get_holdout(tx)
         codes = await codes_of(tx, place.merchant_id)
         brought = await brought_by(tx, place.merchant_id, limit=LISTED_MAX)
     async with db.read(place.scope) as tx:

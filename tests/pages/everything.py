@@ -12,6 +12,7 @@ from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.ads.plan_campaign import draft_campaign
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from tests.ads.market import add_lamps, add_search, lamps
+from tests.pages.academy_market import add_content, add_courses
 from tests.pages.conftest import MARKET_NOW, MINE, links
 from tests.pages.field_market import staff_the_field
 from tests.pages.forms import send
@@ -30,6 +31,7 @@ BARE = {
     "GET /sign-in/provider/back": "leads on",
     "GET /sign-in/code": "asks who is half signed in",
     "GET /finance/workbench/sums": "a fragment",
+    "GET /finance/files/{file_id}/content": "a file",
 }
 """Addresses that are no pages of their own, and why."""
 
@@ -73,6 +75,8 @@ async def fill(
     file = await send(bookkeeper, "/finance/payouts", "/finance/payout-files")
     assert file.status_code == 303, file.text
     await db.write(WORKER, "merchant", dispute)
+    await add_courses(db)
+    await add_content(db)
     compared = "&".join(f"of={path.rpartition('/')[2]}" for path in drafts)
     return [
         f"/ops/promotions/compare?{compared}",

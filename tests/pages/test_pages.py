@@ -82,6 +82,7 @@ PAGES: dict[str, set[UserRole] | None] = {
     "GET /ops/merchants": OPS,
     "GET /ops/steering": OPS,
     "GET /ops/parked": OPS,
+    **dict.fromkeys(("GET /ops/merchants.csv", "GET /ops/parked.csv", "GET /ops/leads.csv"), OPS),
     **dict.fromkeys(INCENTIVES, OPS),
     "GET /finance": FINANCE,
     "GET /finance/runs/{run_id}": FINANCE,
