@@ -12,7 +12,18 @@ from marketplace.consoles.deeds import Refused
 from marketplace.core.db import Scope
 from marketplace.core.errors import NotFound
 from marketplace.web.auth import Actor, ActorRequest
-from marketplace.web.guards import EVERYBODY, FINANCE, MERCHANT, MERCHANT_BOOKS, OPS, PAYER, STAFF, Role
+from marketplace.web.guards import (
+    DISTRIBUTOR,
+    EVERYBODY,
+    FINANCE,
+    MERCHANT,
+    MERCHANT_BOOKS,
+    OPS,
+    PAYER,
+    SALES,
+    STAFF,
+    Role,
+)
 from marketplace.web.i18n import DEFAULT_LANGUAGE, speech
 from marketplace.web.templating import render
 
@@ -62,6 +73,14 @@ LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
 """Who says who is of a team."""
 
 _TABS = {
+    "distributor": (Tab("home", "/distributor"),),
+    "field": (
+        Tab("home", "/field"),
+        Tab("territory", "/field/territory", frozenset({Role.SALES_MANAGER})),
+        Tab("pool", "/field/pool"),
+        Tab("visits", "/field/visits"),
+        Tab("commissions", "/field/commissions"),
+    ),
     "payer": (
         Tab("home", "/payer"),
         Tab("claims", "/payer/claims"),
@@ -73,9 +92,16 @@ _TABS = {
         Tab("home", "/ops"),
         Tab("approvals", "/ops/approvals"),
         Tab("steering", "/ops/steering"),
+        Tab("goals", "/ops/goals"),
+        Tab("reviews", "/ops/reviews"),
+        Tab("alerts", "/ops/alerts"),
         Tab("funnel", "/ops/funnel"),
         Tab("leads", "/ops/leads"),
+        Tab("agents", "/ops/agents"),
+        Tab("costs", "/ops/costs"),
+        Tab("content", "/ops/content"),
         Tab("merchants", "/ops/merchants"),
+        Tab("academy", "/ops/academy"),
         Tab("tasks", "/ops/tasks"),
         Tab("service", "/ops/service"),
         Tab("campaigns", "/ops/campaigns"),
@@ -106,7 +132,14 @@ _TABS = {
 }
 """The tabs of each console, in the order of a working day."""
 
-_ENTRANCE = {"payer": PAYER, "merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
+_ENTRANCE = {
+    "payer": PAYER,
+    "distributor": DISTRIBUTOR,
+    "field": SALES,
+    "merchant": MERCHANT,
+    "ops": OPS,
+    "finance": FINANCE,
+}
 
 
 DEMONSTRATION_LOGINS = ("merchant", "ops", "finance")

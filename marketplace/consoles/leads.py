@@ -134,7 +134,7 @@ async def lead(request: ActorRequest, db: NamedDependency[Database], lead_id: Pa
     """A lead: its way through the funnel, what was done about it, and who was there."""
     async with db.read(STAFF) as tx:
         page = await leads_queries.lead_page(tx, lead_id)
-    return send(request, "ops/lead.html", page, "leads")
+    return send(request, "ops/lead.html", page, "leads", at="/ops")
 
 
 PAGES = [funnel_board, leads, leads_file, lead]

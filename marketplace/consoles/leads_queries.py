@@ -1,6 +1,6 @@
 """What the pages of winning merchants show: the funnel board, leads, and all that happened to one of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -98,8 +98,10 @@ async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None, limit: int 
     )
 
 
-async def lead_page(tx: Tx, lead_id: int) -> LeadPage:
-    """Raises NotFound."""
+async def lead_page(
+    tx: Tx, lead_id: int, named: Callable[[Tx, Iterable[int | None]], Awaitable[dict[int, str]]] | None = None
+) -> LeadPage:
+    """named: says who users are, where not their names shall stand. Raises NotFound."""
     lead = await store.get_lead(tx, lead_id)
     history = await history_of(tx, lead_id)
     funnel = await funnels.get_funnel(tx, lead.model, lead.funnel_version)
@@ -113,7 +115,9 @@ async def lead_page(tx: Tx, lead_id: int) -> LeadPage:
         visits=seen,
         duplicates=await store.duplicates_of(tx, lead),
         channels=await _channels(tx),
-        people=await _people(tx, [*holders, *(t.rep_id for t in history.touches), *(v.rep_id for v in seen)]),
+        people=await (named or _people)(
+            tx, [*holders, *(t.rep_id for t in history.touches), *(v.rep_id for v in seen)]
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import books_queries, ledger_queries, merchant_queries
+from marketplace.consoles.academy import OF_MERCHANTS, OWN_DEEDS
 from marketplace.consoles.ads import PAGES as ADS
 from marketplace.consoles.deeds import Refused
 from marketplace.consoles.documents import PAGES as DOCUMENTS
@@ -169,6 +170,7 @@ async def entry(
 _PAGES = [
     *(home, order),
     *TASKS,
+    *OF_MERCHANTS,
     *LISTS,
     *LISTINGS,
     *DEEDS,
@@ -192,7 +194,7 @@ PAGES = [
         include_in_schema=False,
     )
     for path, roles, place, handlers in (
-        ("/merchant", MERCHANT, own_place, _PAGES),
+        ("/merchant", MERCHANT, own_place, [*_PAGES, *OWN_DEEDS]),
         ("/books/{merchant_id:int}", STAFF, any_place, [*_PAGES, *HOUSE_DEEDS]),
     )
 ]

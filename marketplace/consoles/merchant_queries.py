@@ -199,7 +199,7 @@ async def _ahead(tx: Tx, merchant_id: int, currency: str, on: date, statement: S
     waiting = await tx.row(_WAITING, merchant=merchant_id, currency=currency, on=on)
     assert waiting is not None
     kept = await tx.rows(_KEPT, merchant=merchant_id, run=statement.run_id) if statement else []
-    found = await rewards(tx, merchant_id, limit=REWARDS_LOOKED_AT_MAX, before=None)
+    found = await rewards(tx, "merchant", merchant_id, limit=REWARDS_LOOKED_AT_MAX, before=None)
     return Ahead(
         to_accept=waiting.to_accept,
         to_ship=waiting.to_ship,

@@ -34,7 +34,7 @@ async def show_tasks(
     request: ActorRequest, db: Database, place: Place, refused: Refused | None = None
 ) -> Response[str]:
     async with db.read(place.scope) as tx:
-        page = await merchant_tasks(tx, place.merchant_id)
+        page = await merchant_tasks(tx, place.merchant_id, request.user.login)
     house = bool(request.user.roles & OPS) and request.user.merchant_id is None
     return send(
         request, "merchant/tasks.html", page, "tasks", place, refused,

@@ -8,8 +8,11 @@ from litestar.params import FromQuery
 from litestar.types import ControllerRouterHandler
 
 from marketplace.consoles import ops_queries
+from marketplace.consoles.academy import PAGES as ACADEMY
 from marketplace.consoles.approvals import PAGES as APPROVALS
 from marketplace.consoles.campaigns import PAGES as CAMPAIGNS
+from marketplace.consoles.content import PAGES as CONTENT
+from marketplace.consoles.growth import PAGES as GROWTH
 from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.leads import PAGES as LEADS
@@ -182,6 +185,9 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *(home, steering, merchants, merchants_file, parked, parked_file),
     *TASKS,
     *LEADS,
+    *GROWTH,
+    *CONTENT,
+    *ACADEMY,
     *CAMPAIGNS,
     *CHANGES,
     *PROMOTIONS,

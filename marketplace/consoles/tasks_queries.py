@@ -5,6 +5,7 @@ from datetime import date
 
 import msgspec
 
+from marketplace.consoles.academy_queries import Taken, taken_courses
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.products_queries import Deal, deals
 from marketplace.core.db import Tx
@@ -31,6 +32,7 @@ class MerchantTasks(msgspec.Struct, frozen=True):
     deals: Sequence[Deal]
     agreements: Sequence[Agreement]
     visits: Sequence[WorkOrder]
+    courses: Sequence[Taken]
 
     @property
     def missing(self) -> Sequence[Item]:
@@ -41,7 +43,8 @@ class MerchantTasks(msgspec.Struct, frozen=True):
     @property
     def nothing(self) -> bool:
         """Whether nothing waits for the merchant."""
-        return not (self.missing or self.to_accept or self.to_ship or self.deals or self.agreements)
+        to_take = any(each.to_take for each in self.courses)
+        return not (self.missing or self.to_accept or self.to_ship or self.deals or self.agreements or to_take)
 
 
 class TasksPage(msgspec.Struct, frozen=True):
@@ -64,8 +67,8 @@ class ServicePage(msgspec.Struct, frozen=True):
     older: tuple[int, int] | None
 
 
-async def merchant_tasks(tx: Tx, merchant_id: int) -> MerchantTasks:
-    """Raises NotFound."""
+async def merchant_tasks(tx: Tx, merchant_id: int, person: str) -> MerchantTasks:
+    """As this person sees them. Raises NotFound."""
     waiting = await tx.row(_WAITING, merchant=merchant_id)
     assert waiting is not None
     proposed = await services.list_agreements(tx, merchant_id=merchant_id, limit=LISTED_MAX)
@@ -78,6 +81,7 @@ async def merchant_tasks(tx: Tx, merchant_id: int) -> MerchantTasks:
         deals=[one for one in await deals(tx, merchant_id) if one.order.state is HardwareState.QUOTED],
         agreements=[one for one in proposed if one.state is AgreementState.PROPOSED],
         visits=[one for one in work if one.state in {WorkState.PLANNED, WorkState.APPOINTED}],
+        courses=await taken_courses(tx, merchant_id, person),
     )
 
 

@@ -1,5 +1,6 @@
 """Every statement on courses, attempts and certificates."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -238,6 +239,14 @@ async def list_certificates(
         query = query.where(tuple_(certificate.c.attempt_id, certificate.c.merchant_id) < before)
     query = query.order_by(certificate.c.attempt_id.desc(), certificate.c.merchant_id.desc())
     return [Certificate(**row._mapping) for row in await tx.rows(query.limit(limit))]
+
+
+async def certificates_of(tx: Tx, merchant_ids: Sequence[int], course_id: int) -> list[Certificate]:
+    """All certificates of a course that people of some merchants have, the newest first."""
+    query = select(*_CERTIFICATE).where(
+        certificate.c.merchant_id.in_(merchant_ids), certificate.c.course_id == course_id
+    )  # fmt: skip
+    return [Certificate(**row._mapping) for row in await tx.rows(query.order_by(certificate.c.attempt_id.desc()))]
 
 
 async def missing_courses(tx: Tx, merchant_id: int) -> list[str]:

@@ -6,7 +6,10 @@ _RECONCILED = (
     *(f"GET {_BENCH}/groups/{{group_id}}", f"POST {_BENCH}/groups/{{group_id}}/unmatch"),
     f"GET {_BENCH}/proposals/{{proposal_id}}",
     *("GET /finance/breaks", "GET /finance/breaks/{break_id}", "POST /finance/breaks/{break_id}/{deed}"),
-    *("GET /finance/files", "POST /finance/files"),
+    *("GET /finance/files", "POST /finance/files", "GET /finance/files/{file_id}"),
+    *("GET /finance/files/{file_id}/content", "GET /finance/mappings", "GET /finance/mappings/edit"),
+    *("POST /finance/mappings", "POST /finance/mappings/preview"),
+    *("GET /finance/erp-accounts", "POST /finance/erp-accounts/{entity}"),
 )
 _OF_PAYERS = (
     *(

@@ -17,9 +17,12 @@ from marketplace.core.errors import Conflict
 from marketplace.core.users import UserRole, create_user
 from marketplace.flows.commission.apply_contracts import apply_file
 from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.demo.demo_growth import win_merchants
+from marketplace.flows.demo.demo_incentives import promote
 from marketplace.flows.demo.demo_market import SEED, SOURCE, demo_contracts, load_demo_market, make_market
 from marketplace.flows.demo.demo_orders import Outside, live_orders
 from marketplace.flows.demo.demo_papers import hand_in_papers
+from marketplace.flows.demo.demo_payer import agree_with_payer, claim_on_payer
 from marketplace.flows.imports.import_olist import import_olist
 from marketplace.flows.imports.load_orders_model import Loaded
 from marketplace.flows.payments.reconcile_payments import Reconciliation
@@ -84,6 +87,7 @@ async def run_demo(
     await apply_file(db, actor, contracts.encode())
     if olist is None:
         await db.write(WORKER, actor, hand_in_papers, market)
+        await db.write(WORKER, actor, agree_with_payer, market)
     with bar("Settling") as show:
         await settle_through(db, actor, last_on, show)
     refunds = await _refund_some(db, actor, last_on, bar) if olist is None else 0
@@ -95,6 +99,10 @@ async def run_demo(
     if olist is None:
         with bar("Live orders") as show:
             live = await live_orders(db, actor, market, outside, largest, show)
+        with bar("Promotions, leads, a payer"):
+            await db.write(WORKER, actor, claim_on_payer, last_on)
+            await db.write(WORKER, actor, win_merchants, largest)
+            await promote(db, actor, market)
     with bar("Figures"):
         await roll_metrics(db, actor)
     return await _summary(db, actor, loaded, refunds, live, periods)

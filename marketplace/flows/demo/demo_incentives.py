@@ -1,0 +1,124 @@
+"""A campaign of the demonstration with its promotions: written, simulated over the quarter, approved and live.
+
+Operations are one person here, as the policy `single_operator` allows: the audit trail says so.
+"""
+
+from datetime import date, timedelta
+
+from incentives.campaigns.model import FunderPart, Plan, SpentShare, Target
+from incentives.lifecycle import Move, State
+from incentives.promotions import store as promotions
+from incentives.promotions.model import Promotion
+from incentives.rules.awards import Discount, Fixed, Ladder, Once, Reward, Tier, ToBuyer, ToMerchant
+from incentives.rules.model import (
+    Calendar,
+    OrderPlaced,
+    OrderSettled,
+    PerEvent,
+    Qualify,
+    Schedule,
+    Terms,
+    TotalBudget,
+)
+from incentives.rules.parts import DAY
+from incentives.rules.predicates import Equals
+from incentives.simulation.report import EXPECTED
+from incentives.simulation.store import Asked, newest_done
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.demo.demo_market import CURRENCY, ZONE, DemoMarket
+from marketplace.flows.promotions import plan_incentives as flow
+from marketplace.flows.promotions.advance_incentives import advance_incentives
+from marketplace.flows.promotions.grant_rewards import grant_rewards
+from marketplace.flows.promotions.pass_gate import warnings_of
+from marketplace.flows.promotions.simulate_promotion import Ask, ask_simulation, run_simulation
+
+CAMPAIGN = "Autumn drive"
+_CODE = "WELCOME5"
+
+
+async def promote(db: Database, actor: str, market: DemoMarket) -> None:
+    """Plant the campaign and grant what the quarter's last month entitles to; whatever of it is there already stays."""
+    campaign_id = await db.write(WORKER, actor, _plan, market)
+    async with db.read(WORKER) as tx:
+        drafts = await promotions.list_promotions(tx, limit=len(_terms(market)), campaign_id=campaign_id)
+    for each in drafts:
+        if each.state is State.DRAFT:
+            await _launch(db, actor, each, market)
+    await advance_incentives(db, actor)
+    await grant_rewards(db, actor)
+
+
+async def _plan(tx: Tx, market: DemoMarket) -> int:
+    """The campaign, approved, with a draft of each promotion; its id."""
+    known: int | None = await tx.scalar("SELECT campaign_id FROM incentives.campaign WHERE name = :name", name=CAMPAIGN)
+    if known is not None:
+        return known
+    terms = _terms(market)
+    plan = Plan(
+        target=Target(metric="gmv", value=30_000_000, by=_ends(market)),
+        budget_minor=3_000_000,
+        funders=(FunderPart(funder="platform", amount_minor=3_000_000),),
+        stops=(SpentShare(share_ppm=950_000),),
+        reviewer="ops",
+        gains="merchants that trade more than they would have, and new buyers",
+        loses="the platform's margin of the season",
+    )
+    cmd = flow.DraftCampaign(name=CAMPAIGN, currency=CURRENCY, schedule=_schedule(market), plan=plan)
+    campaign = await flow.draft_campaign(tx, cmd)
+    for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
+        await flow.move_campaign(tx, campaign.campaign_id, move)
+    for each in terms:
+        await flow.draft_promotion(tx, flow.DraftPromotion(campaign_id=campaign.campaign_id, terms=each))
+    return campaign.campaign_id
+
+
+async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket) -> None:
+    """Simulate a draft over the quarter where that can be, approve it with what the simulation warns of, begin it."""
+    asked = Asked(from_on=market.first_on, to_on=market.last_on, expected=EXPECTED, seed=1)
+    if draft.name != _CODE:
+        made = await db.write(WORKER, actor, ask_simulation, Ask(promotion_id=draft.promotion_id, asked=asked))
+        await run_simulation(db, actor, made.simulation_id)
+
+    async def approve(tx: Tx) -> None:
+        version = await promotions.get_version(tx, draft.promotion_id)
+        warned = warnings_of(version.terms, await newest_done(tx, draft.promotion_id, version.version_no))
+        seen = {each.name: "a demonstration, on made-up data" for each in warned}
+        for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
+            await flow.move_promotion(tx, draft.promotion_id, move, acknowledged=seen)
+
+    await db.write(WORKER, actor, approve)
+
+
+def _schedule(market: DemoMarket) -> Schedule:
+    """From the first day of the quarter's last month on, so that there is something to show."""
+    return Schedule(zone=ZONE, starts=str(market.last_on.replace(day=1)), ends=str(_ends(market)))
+
+
+def _ends(market: DemoMarket) -> date:
+    return market.last_on + timedelta(days=150)
+
+
+def _terms(market: DemoMarket) -> list[Terms]:
+    """A ladder for a merchant's month, something for its busy week, and a code for buyers."""
+    settled = {"currency": CURRENCY, "trigger": OrderSettled(), "beneficiary": ToMerchant()}
+    month = Ladder(
+        tiers=(Tier(threshold=100_000, total_minor=1_500), Tier(threshold=300_000, total_minor=6_000),
+               Tier(threshold=800_000, total_minor=20_000)),
+    )  # fmt: skip
+    return [
+        Terms(
+            name="The month's ladder", window=Calendar(period="month"), reward=Reward(amount=month), **settled,
+            budgets=(TotalBudget(limit_minor=1_500_000, currency=CURRENCY),), schedule=_schedule(market),
+        ),
+        Terms(
+            name="A busy week", window=Calendar(period="week"), **settled, schedule=_schedule(market),
+            reward=Reward(amount=Once(threshold=60_000, amount_minor=1_000), vest_seconds=14 * DAY),
+            budgets=(TotalBudget(limit_minor=1_000_000, currency=CURRENCY),),
+        ),
+        Terms(
+            name=_CODE, currency=CURRENCY, trigger=OrderPlaced(), window=PerEvent(), beneficiary=ToBuyer(),
+            qualify=Qualify(event=Equals(attribute="order.code", value=_CODE)), schedule=_schedule(market),
+            reward=Reward(amount=Fixed(amount_minor=500), form=Discount()),
+            budgets=(TotalBudget(limit_minor=500_000, currency=CURRENCY),),
+        ),
+    ]  # fmt: skip
