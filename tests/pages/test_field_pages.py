@@ -138,7 +138,7 @@ async def test_the_pages_look_right(address: str, browser: Browser, leads: list[
         "merchant": ["/merchant/promotions"],
     }[login]
     for scheme in ("light", "dark"):
-        context = await browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900})  # type: ignore[arg-type]
+        context = await browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900})
         page = await context.new_page()
         await page.goto(f"{address}/")
         await page.locator("input[name=login]:visible").fill(login)

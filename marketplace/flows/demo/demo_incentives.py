@@ -4,6 +4,7 @@ Operations are one person here, as the policy `single_operator` allows: the audi
 """
 
 from datetime import date, timedelta
+from typing import Any
 
 from incentives.campaigns.model import FunderPart, Plan, SpentShare, Target
 from incentives.lifecycle import Move, State
@@ -82,7 +83,7 @@ async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket
     async def approve(tx: Tx) -> None:
         version = await promotions.get_version(tx, draft.promotion_id)
         warned = warnings_of(version.terms, await newest_done(tx, draft.promotion_id, version.version_no))
-        seen = {each.name: "a demonstration, on made-up data" for each in warned}
+        seen: dict[str, str] = {each.name: "a demonstration, on made-up data" for each in warned}
         for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
             await flow.move_promotion(tx, draft.promotion_id, move, acknowledged=seen)
 
@@ -100,7 +101,7 @@ def _ends(market: DemoMarket) -> date:
 
 def _terms(market: DemoMarket) -> list[Terms]:
     """A ladder for a merchant's month, something for its busy week, and a code for buyers."""
-    settled = {"currency": CURRENCY, "trigger": OrderSettled(), "beneficiary": ToMerchant()}
+    settled: dict[str, Any] = {"currency": CURRENCY, "trigger": OrderSettled(), "beneficiary": ToMerchant()}
     month = Ladder(
         tiers=(Tier(threshold=100_000, total_minor=1_500), Tier(threshold=300_000, total_minor=6_000),
                Tier(threshold=800_000, total_minor=20_000)),
