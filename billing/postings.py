@@ -299,15 +299,22 @@ def reserve_held(amount_minor: int) -> tuple[Leg, ...]:
     return legs({Account.PAYABLE: amount_minor, Account.RESERVE: -amount_minor})
 
 
-def incentive_earned(minor: int, promotion_id: int, payers: Sequence[tuple[int, int]] = ()) -> tuple[Leg, ...]:
-    """F: a promotion has cost something, which a merchant gets later: the platform, and what of it payers bear, by
-    contract; negative: not after all."""
-    named = {Account.INCENTIVE_COST: promotion_id, Account.INCENTIVE_PAYABLE: promotion_id}
-    cost = minor - sum(part for _, part in payers)
+def incentive_borne(
+    minor: int, promotion_id: int, payers: Sequence[tuple[int, int]] = (), *, merchant_minor: int = 0, grant_id: int = 0
+) -> tuple[Leg, ...]:
+    """F, G: who bears what a promotion has cost: payers by contract, of a buyer's rebate the merchant, whose part meets
+    its own books on 1030 under the grant, and the platform the rest. Negative: they need not any more."""
+    named = {Account.INCENTIVE_COST: promotion_id, Account.CONTROL: grant_id}
+    cost = minor - merchant_minor - sum(part for _, part in payers)
     return (
-        *legs({Account.INCENTIVE_COST: cost, Account.INCENTIVE_PAYABLE: -minor}, dimensions=named),
+        *legs({Account.INCENTIVE_COST: cost, Account.CONTROL: merchant_minor}, dimensions=named),
         *(Leg(int(Account.PAYER_RECEIVABLE), part, contract_id) for contract_id, part in payers),
     )
+
+
+def incentive_earned(minor: int, promotion_id: int) -> tuple[Leg, ...]:
+    """F, G: a merchant or a buyer gets something later, which is borne (`incentive_borne`); negative: not after all."""
+    return legs({Account.INCENTIVE_PAYABLE: -minor}, dimensions={Account.INCENTIVE_PAYABLE: promotion_id})
 
 
 def incentive_vested(minor: int, promotion_id: int) -> tuple[Leg, ...]:
@@ -316,14 +323,9 @@ def incentive_vested(minor: int, promotion_id: int) -> tuple[Leg, ...]:
     return legs({Account.INCENTIVE_PAYABLE: minor, Account.PAYABLE: -minor}, dimensions=named)
 
 
-def incentive_clawed_back(minor: int, promotion_id: int, payers: Sequence[tuple[int, int]] = ()) -> tuple[Leg, ...]:
+def incentive_clawed_back(minor: int) -> tuple[Leg, ...]:
     """F: what had vested is taken back, because what earned it was refunded; whoever bore it need not any more."""
-    named = {Account.INCENTIVE_COST: promotion_id}
-    cost = minor - sum(part for _, part in payers)
-    return (
-        *legs({Account.PAYABLE: minor, Account.INCENTIVE_COST: -cost}, dimensions=named),
-        *(Leg(int(Account.PAYER_RECEIVABLE), -part, contract_id) for contract_id, part in payers),
-    )
+    return legs({Account.PAYABLE: minor})
 
 
 def agent_commission(minor: int, provider_id: int) -> tuple[Leg, ...]:
@@ -340,7 +342,11 @@ def rebate_vested(minor: int, promotion_id: int, buyer_id: int) -> tuple[Leg, ..
     return legs({Account.INCENTIVE_PAYABLE: minor, Account.BUYER_CREDIT: -minor}, dimensions=named)
 
 
-def rebate_clawed_back(minor: int, promotion_id: int, buyer_id: int) -> tuple[Leg, ...]:
-    """G: what had become credit is taken back, because what earned it was refunded."""
-    named = {Account.INCENTIVE_COST: promotion_id, Account.BUYER_CREDIT: buyer_id}
-    return legs({Account.BUYER_CREDIT: minor, Account.INCENTIVE_COST: -minor}, dimensions=named)
+def rebate_clawed_back(minor: int, buyer_id: int) -> tuple[Leg, ...]:
+    """G: what had become credit is taken back, because what earned it was refunded; as `incentive_clawed_back`."""
+    return legs({Account.BUYER_CREDIT: minor}, dimensions={Account.BUYER_CREDIT: buyer_id})
+
+
+def rebate_shared(minor: int, grant_id: int) -> tuple[Leg, ...]:
+    """G, the merchant's side: what it bears of a rebate on its order; negative: it has that back."""
+    return legs({Account.PAYABLE: minor, Account.CONTROL: -minor}, dimensions={Account.CONTROL: grant_id})

@@ -111,6 +111,7 @@ merchant_order = merchant_table(
     Index(
         "ix_merchant_order_delivered", "merchant_id", "delivered_on", postgresql_where=text("delivered_on IS NOT NULL")
     ),
+    Index("ix_merchant_order_delivered_at", "delivered_at", postgresql_where=text("delivered_at IS NOT NULL")),
     schema="demand",
     postgresql_with={"fillfactor": "90"},  # the state changes in place
 )

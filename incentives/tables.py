@@ -15,6 +15,7 @@ from marketplace.core.tables import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    buyer_table,
     lookup_table,
     merchant_table,
     reference_table,
@@ -222,6 +223,17 @@ opt_in = merchant_table(
     schema="incentives",
 )
 """That a merchant has joined a promotion, and when."""
+
+buyer_opt_in = buyer_table(
+    "buyer_opt_in",
+    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
+    schema="incentives",
+)
+"""The same for a buyer."""
 
 change = reference_table(
     "change",

@@ -66,7 +66,7 @@ class SavedMapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _TEXTS = ("bank_ref", "end_to_end", "batch_ref", "party", "party_account", "text", "type_code")
-_COLUMNS = (
+COLUMNS = (
     "day", "value_day", "currency_column", "amount", "paid_in", "paid_out", "gross", "fee", "balance", *_TEXTS,
 )  # fmt: skip
 
@@ -112,7 +112,7 @@ def read_table(stream: BinaryIO, mapping: Mapping) -> Items:
 
 def _header(body: Iterator[Row], mapping: Mapping) -> dict[str, int]:
     """The columns by name, of the first row that names all of those the mapping wants."""
-    wanted = {name for name in (getattr(mapping, field) for field in _COLUMNS) if name}
+    wanted = {name for name in (getattr(mapping, field) for field in COLUMNS) if name}
     missing: Sequence[str] = sorted(wanted)
     for count, row in enumerate(body):
         if wanted <= set(row.cells):

@@ -89,7 +89,11 @@ UNFINISHED = frozenset({BankFileState.ARRIVING, BankFileState.KEPT, BankFileStat
 
 
 class BankFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of a bank or processor; its lines count when it is `read`. new_lines: which no file before had brought."""
+    """A file of a bank or processor; its lines count when it is `read`. new_lines: which no file before had brought.
+
+    settlement_id: as what a settlement file was booked. again: it has just been brought and was read before, so that
+    nothing was added.
+    """
 
     file_id: int
     name: str
@@ -102,9 +106,11 @@ class BankFile(msgspec.Struct, frozen=True, kw_only=True):
     lines: int
     stored_lines: int
     new_lines: int
+    settlement_id: int | None
     received_at: datetime
     received_by: str
     moved_at: datetime
+    again: bool = False
 
 
 class BankStatement(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ class Fingerprinted(msgspec.Struct, frozen=True):
     line: Line
 
 
-_FILE = ", ".join(BankFile.__struct_fields__)
+_FILE = ", ".join(name for name in BankFile.__struct_fields__ if name != "again")
 _STATEMENT = ", ".join(BankStatement.__struct_fields__)
 _LINE = ", ".join(f"l.{name}" for name in BankLine.__struct_fields__)
 
@@ -212,15 +212,18 @@ async def finish(tx: Tx, file_id: int) -> None:
     )
 
 
-async def booked_elsewhere(tx: Tx, file_id: int, file_format: str, lines: int, new_lines: int) -> None:
+async def booked_elsewhere(
+    tx: Tx, file_id: int, file_format: str, lines: int, new_lines: int, settlement_id: int | None
+) -> None:
     """Note that a file's lines, so many of them new, are booked where files of its format are."""
     await tx.execute(
         """
         UPDATE billing.bank_file SET state = 'read', format = :format, flaws = '{}', lines = :lines,
-            stored_lines = :lines, new_lines = :new, moved_at = :now
+            stored_lines = :lines, new_lines = :new, settlement_id = :settlement, moved_at = :now
         WHERE file_id = :file
         """,
-        {"file": file_id, "format": file_format, "lines": lines, "new": new_lines, "now": tx.now},
+        {"file": file_id, "format": file_format, "lines": lines, "new": new_lines, "now": tx.now}
+        | {"settlement": settlement_id},
     )
 
 

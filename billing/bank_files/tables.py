@@ -34,6 +34,7 @@ bank_file = local_table(
     Column("lines", Integer, nullable=False, server_default="0"),
     Column("stored_lines", Integer, nullable=False, server_default="0"),
     Column("new_lines", Integer, nullable=False, server_default="0"),
+    Column("settlement_id", BigInteger),
     Column("received_at", Instant, nullable=False),
     Column("received_by", Text, nullable=False),
     Column("moved_at", Instant, nullable=False),
@@ -48,7 +49,8 @@ bank_file = local_table(
 
 arriving: its bytes are being kept. kept: they are. storing: it has proved itself and stored_lines of its lines are
 taken in. failed: it can be read and does not hold, flaws say why; nothing of it is taken in. new_lines: those that no
-file before had brought. moved_at: when it last got on.
+file before had brought. settlement_id: the processor_file with what a settlement file brought. moved_at: when it last
+got on.
 """
 
 bank_file_part = local_table(

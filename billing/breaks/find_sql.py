@@ -220,10 +220,13 @@ WITH turned AS (
 )
 {_STEPS.format(what="turned", detail=_TURNED)}"""
 
-CLOSE = f"""
+_CLOSE = f"""
 WITH changed AS (
     UPDATE billing.recon_break b SET state = 'closed', closed_at = :now, version = b.version + 1
-    WHERE b.closed_at IS NULL AND NOT EXISTS (SELECT FROM recon_wanted w WHERE w.subject = b.subject)
+    WHERE b.closed_at IS NULL AND {{which}}
     RETURNING b.break_id
 )
-{_STEPS.format(what="closed", detail="'{}'::jsonb")}"""
+{_STEPS.format(what="closed", detail="'{{}}'::jsonb")}"""
+
+CLOSE = _CLOSE.format(which="NOT EXISTS (SELECT FROM recon_wanted w WHERE w.subject = b.subject)")
+CLOSE_OF = _CLOSE.format(which="b.item_id = ANY(CAST(:items AS bigint[])) AND b.subject LIKE 'item:%'")

@@ -61,6 +61,11 @@ async def find(tx: Tx, gaps: Sequence[Gapped]) -> tuple[int, int]:
     return opened, closed
 
 
+async def close_matched(tx: Tx, item_ids: Sequence[int]) -> None:
+    """Close what is about these items, which a person has matched: nobody has to wait for the next pass."""
+    await tx.execute(find_sql.CLOSE_OF, {"items": list(item_ids), "actor": tx.actor, "now": tx.now})
+
+
 async def get_break(tx: Tx, break_id: int, *, lock: bool = False) -> Break:
     """Raises NotFound."""
     row = await tx.row(

@@ -158,16 +158,17 @@ async def list_files(tx: Tx, *, limit: int, before: int | None = None) -> Sequen
     return [_file(row) for row in rows]
 
 
-async def content(tx: Tx, file_id: int) -> tuple[Party, list[FileLine]]:
-    """The account that a file is paid out of, and its lines in their order."""
+async def content(tx: Tx, file_id: int, *, limit: int | None = None) -> tuple[Party, list[FileLine]]:
+    """The account that a file is paid out of, and its lines in their order: all, or at most `limit`."""
     debtor = await tx.row(f"SELECT {_PARTY} FROM billing.payout_file WHERE file_id = :file", file=file_id)
     assert debtor is not None
     rows = await tx.rows(
         f"""
         SELECT merchant_id, payout_id, amount_minor, {_PARTY} FROM billing.payout_file_line
-        WHERE file_id = :file ORDER BY merchant_id, payout_id
+        WHERE file_id = :file ORDER BY merchant_id, payout_id LIMIT :limit
         """,
         file=file_id,
+        limit=limit,
     )
     lines = [
         FileLine(

@@ -116,7 +116,7 @@ class QuotedOrder(msgspec.Struct, frozen=True, kw_only=True):
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """What a cart costs now. `quote` names exactly these lines at these prices: placing repeats it, so that what is
     charged is what was shown, or nothing. due_minor: what the buyer pays; the rest is taken off by promotions, or
-    third parties pay it."""
+    third parties pay it. voucher_minor: what of that a voucher pays that was named with it."""
 
     quote: str
     currency: str
@@ -128,6 +128,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     due_minor: int
     placeable: bool
     discount_minor: int = 0
+    voucher_minor: int = 0
 
 
 def price(currency: str, lines: Sequence[CartLine], listings: Iterable[Listing]) -> Quote:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from incentives.experiments.findings import Findings
 from incentives.experiments.tables import exposure, review
-from incentives.rules.arms import holdout_at
+from incentives.rules.arms import HOLDOUT
 from incentives.rules.events import Holdout
 from marketplace.core import policies
 from marketplace.core.db import Tx
@@ -49,9 +49,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
 
 
-async def holdout_now(tx: Tx, at: datetime) -> Holdout | None:
-    """The merchants that no promotion for orders reaches at an instant; None where the house does not want any."""
-    return None if await policies.is_on(tx, "no_merchant_holdout") else holdout_at(at)
+async def get_holdout(tx: Tx) -> Holdout | None:
+    """The merchants that no promotion for orders reaches; None where the house does not want any."""
+    return None if await policies.is_on(tx, "no_merchant_holdout") else HOLDOUT
 
 
 class Precedent(msgspec.Struct, frozen=True, kw_only=True):

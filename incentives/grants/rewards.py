@@ -18,8 +18,8 @@ from incentives.rules.awards import (
 from incentives.rules.check import Problem, nodes_of, rewards_of
 from incentives.rules.funders import Bearing, bearing
 from incentives.rules.model import (
+    ByMerchant,
     ByPayer,
-    ByPlatform,
     CustomEvent,
     ListingPublished,
     OrderPlaced,
@@ -34,7 +34,7 @@ from incentives.rules.parts import Role
 from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
-"""The funder of what a merchant bears of its own reward: no money moves for it."""
+"""The funder of what a merchant bears: of its own reward no money moves for it."""
 FEE, VOUCHER = "fee_reduction", "next_order_voucher"
 """Forms of rewards that later orders use up."""
 
@@ -54,7 +54,6 @@ def is_rebate(terms: Terms) -> bool:
     return (
         isinstance(terms.trigger, OrderSettled)
         and not isinstance(terms.beneficiary, ToMerchant)
-        and not isinstance(terms.window, SinceOptIn)
         and all(isinstance(each.form, Credit | NextOrderVoucher) for each in _rewards(terms, "buyer"))
     )
 
@@ -93,18 +92,19 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
         return
     if isinstance(terms.trigger, CustomEvent):
         yield "/beneficiary", "buyers are not paid for anything but orders yet"
-    if isinstance(terms.window, SinceOptIn):
-        yield "/window", "buyers do not join promotions: take days of the calendar"
+    if isinstance(terms.window, SinceOptIn) and not isinstance(terms.beneficiary, ToBuyer):
+        yield "/window", "merchant and buyer do not join at once: take days of the calendar"
     if terms.qualify.opt_in == "not_needed" and merchants_pay(terms):
         yield "/qualify/opt_in", "the merchant bears a part of what its buyers get: it must have joined"
 
 
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
     rebate = isinstance(terms.trigger, OrderSettled) and not isinstance(terms.beneficiary, ToMerchant)
+    of_many = rebate and not isinstance(terms.window, PerEvent)
     promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     for number, funder in enumerate(terms.funding):
-        if rebate and not isinstance(funder, ByPlatform):
-            yield f"/funding/{number}", "only the platform can bear a buyer's rebate yet"
+        if of_many and isinstance(funder, ByMerchant):
+            yield f"/funding/{number}", "a buyer's orders are of many merchants: one bears a part of one event only"
         if promised and isinstance(funder, ByPayer):
             yield f"/funding/{number}", "a payer's cap holds nothing for what is only promised: take order.settled"
 
@@ -170,5 +170,5 @@ def taken_from(granted: Sequence[Grant], back_minor: int) -> list[tuple[int, dat
 
 
 def moves_minor(grant: Grant) -> int:
-    """What of a grant moves money: all but what the merchant bears itself."""
+    """What of a grant others than the merchant bear."""
     return sum(m for name, m in zip(grant.funders, grant.funder_minor, strict=True) if name != OWN)

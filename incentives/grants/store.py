@@ -6,7 +6,7 @@ that two events of one party follow each other; after that nothing has to be loc
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -56,19 +56,25 @@ async def hold_parties(tx: Tx, role: Role, party_ids: Iterable[int]) -> None:
     )
 
 
+_KEYS = "unnest(CAST(:parties AS bigint[]), CAST(:promotions AS bigint[]), CAST(:lasts AS text[]))"
+
+
+def _keys(of: Sequence[tuple[int, int, str]]) -> dict[str, list[Any]]:
+    """The parameters of `_KEYS`."""
+    parties, promotions, lasts = zip(*of, strict=True) if of else ((), (), ())
+    return {"parties": list(parties), "promotions": list(promotions), "lasts": list(lasts)}
+
+
 async def _of_keys(
     tx: Tx, role: Role, noun: str, kind: type[T], last: str, keys: Sequence[tuple[int, int, str]]
 ) -> list[T]:
     rows = await tx.rows(
         f"""
         SELECT {_columns(role, kind)} FROM incentives.{role}_{noun} t
-        JOIN unnest(CAST(:parties AS bigint[]), CAST(:promotions AS bigint[]), CAST(:lasts AS text[]))
-             AS k (party, promotion, last)
+        JOIN {_KEYS} AS k (party, promotion, last)
           ON t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.{last} = k.last
         """,
-        parties=[key[0] for key in keys],
-        promotions=[key[1] for key in keys],
-        lasts=[key[2] for key in keys],
+        **_keys(keys),
     )
     return [msgspec.convert(dict(row._mapping), kind) for row in rows]
 
@@ -77,6 +83,19 @@ async def progress_of(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Win
     """Where parties stand in windows; windows in which nothing has happened yet are left out."""
     found = await _of_keys(tx, role, "progress", Progress, "span", windows)
     return {(one.party_id, one.promotion_id, one.span): one for one in found}
+
+
+async def begun(tx: Tx, merchant_id: int, promotion_ids: Iterable[int]) -> set[tuple[int, str]]:
+    """The windows of more than one event in which something was measured of a merchant, by promotion."""
+    rows = await tx.rows(
+        """
+        SELECT promotion_id, span FROM incentives.merchant_progress
+        WHERE merchant_id = :merchant AND promotion_id = ANY(:promotions) AND ends_at IS DISTINCT FROM starts_at
+        """,
+        merchant=merchant_id,
+        promotions=list(promotion_ids),
+    )
+    return {(row.promotion_id, row.span) for row in rows}
 
 
 async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None:
@@ -138,18 +157,21 @@ async def contributions_by(tx: Tx, role: Role, party_id: int, event_ids: Sequenc
     return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
 
 
-async def newest_version(tx: Tx, role: Role, window: Window) -> int:
-    """The newest version under which anything counts in a window: under it the whole window is looked at."""
-    version_no: int = await tx.scalar(
+async def newest_versions(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Window, int]:
+    """The newest version under which anything counts in each window: under it the whole window is looked at."""
+    rows = await tx.rows(
         f"""
-        SELECT max(t.version_no) FROM incentives.{role}_contribution t
-        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span
+        SELECT k.party, k.promotion, k.span, newest.version_no
+        FROM {_KEYS} AS k (party, promotion, span)
+        CROSS JOIN LATERAL (
+            SELECT t.version_no FROM incentives.{role}_contribution t
+            WHERE t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.span = k.span
+            ORDER BY t.version_no DESC LIMIT 1
+        ) AS newest
         """,
-        party=window[0],
-        promotion=window[1],
-        span=window[2],
+        **_keys(windows),
     )
-    return version_no
+    return {(row.party, row.promotion, row.span): row.version_no for row in rows}
 
 
 async def grants_in(tx: Tx, role: Role, window: Window) -> list[Grant]:
@@ -247,22 +269,24 @@ async def unvested(tx: Tx, promotion_id: int) -> bool:
     return found is not None
 
 
-async def used(tx: Tx, role: Role, promotion_id: int, party_ids: Sequence[int]) -> dict[int, Used]:
-    """What parties have got of a promotion in all: in how many windows, and how much, promises among it."""
+async def used(tx: Tx, role: Role, windows: Iterable[Window]) -> dict[tuple[int, int], Used]:
+    """What the parties of windows have got of their promotions in all, by party and promotion: in how many windows, and
+    how much, promises among it."""
+    whose = sorted({(party_id, promotion_id) for party_id, promotion_id, _ in windows})
     rows = await tx.rows(
         f"""
-        SELECT {role}_id AS party_id, count(*)::int AS grants, sum(minor)::bigint AS minor
-        FROM incentives.{role}_progress p
+        SELECT p.{role}_id AS party_id, p.promotion_id, count(*)::int AS grants, sum(minor)::bigint AS minor
+        FROM unnest(CAST(:parties AS bigint[]), CAST(:promotions AS bigint[])) AS k (party, promotion)
+        JOIN incentives.{role}_progress p ON p.{role}_id = k.party AND p.promotion_id = k.promotion
         CROSS JOIN LATERAL (
             SELECT granted_minor + pending_minor + coalesce(sum(each), 0) AS minor FROM unnest(p.promise_minor) AS each
         ) AS has
-        WHERE {role}_id = ANY(:parties) AND promotion_id = :promotion AND minor > 0
-        GROUP BY {role}_id
+        WHERE minor > 0 GROUP BY p.{role}_id, p.promotion_id
         """,
-        parties=list(party_ids),
-        promotion=promotion_id,
+        parties=[party_id for party_id, _ in whose],
+        promotions=[promotion_id for _, promotion_id in whose],
     )
-    return {row.party_id: Used(grants=row.grants, minor=row.minor) for row in rows}
+    return {(row.party_id, row.promotion_id): Used(grants=row.grants, minor=row.minor) for row in rows}
 
 
 async def granted_minor(tx: Tx, promotion_id: int) -> dict[str, int]:

@@ -75,7 +75,7 @@ def _contribution(role: str, make: Make) -> None:
             ["promotion_id", "version_no"],
             ["incentives.promotion_version.promotion_id", "incentives.promotion_version.version_no"],
         ),
-        Index(None, f"{role}_id", "promotion_id", "span"),
+        Index(f"ix_{role}_contribution_window", f"{role}_id", "promotion_id", "span", "version_no"),
         schema="incentives",
         postgresql_with={"fillfactor": "80"},
     )

@@ -1,4 +1,4 @@
-"""Every statement on promotions, their versions, and who has joined them."""
+"""Every statement on promotions and their versions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -251,25 +251,6 @@ async def live_versions(tx: Tx) -> Sequence[Any]:
     )
 
 
-async def joined_at(tx: Tx, merchant_id: int) -> dict[int, datetime]:
-    """When a merchant joined, by promotion."""
-    query = "SELECT promotion_id, at FROM incentives.opt_in WHERE merchant_id = :merchant"
-    return {row.promotion_id: row.at for row in await tx.rows(query, merchant=merchant_id)}
-
-
-async def joins(tx: Tx, merchants: Iterable[int], promotion_ids: Sequence[int]) -> dict[tuple[int, int], datetime]:
-    """When merchants joined these promotions, by promotion and merchant."""
-    rows = await tx.rows(
-        """
-        SELECT promotion_id, merchant_id, at FROM incentives.opt_in
-        WHERE merchant_id = ANY(:merchants) AND promotion_id = ANY(:promotions)
-        """,
-        merchants=sorted(merchants),
-        promotions=list(promotion_ids),
-    )
-    return {(row.promotion_id, row.merchant_id): row.at for row in rows}
-
-
 async def hold_granting(tx: Tx, promotions: Mapping[int, int]) -> set[int]:
     """Which of these promotions, given with their campaigns, may reserve: none of them is paused until the end.
 
@@ -307,23 +288,6 @@ async def publish(tx: Tx, of: Promotion) -> None:
     )
 
 
-async def join(tx: Tx, merchant_id: int, promotion_id: int) -> datetime:
-    """Note that a merchant has joined, if it has not before; returns when it did."""
-    await tx.execute(
-        """
-        INSERT INTO incentives.opt_in (merchant_id, promotion_id, at, actor)
-        VALUES (:merchant, :promotion, :at, :actor) ON CONFLICT DO NOTHING
-        """,
-        {"merchant": merchant_id, "promotion": promotion_id, "at": tx.now, "actor": tx.actor},
-    )
-    at: datetime = await tx.scalar(
-        "SELECT at FROM incentives.opt_in WHERE merchant_id = :merchant AND promotion_id = :promotion",
-        merchant=merchant_id,
-        promotion=promotion_id,
-    )
-    return at
-
-
 async def public_promotions(
     tx: Tx,
     merchant_id: int,
@@ -335,7 +299,7 @@ async def public_promotions(
 ) -> list[PublicPromotion]:
     """The live promotions that concern a merchant, the newest first, below the promotion `before`.
 
-    A merchant that is held out of all is not told of those that would reward it for orders. holdout: of now.
+    A merchant that is held out of all is not told of those that would reward it for orders, unless it takes part.
     """
     rows = await tx.rows(
         """
@@ -343,13 +307,17 @@ async def public_promotions(
         FROM incentives.public_promotion p
         LEFT JOIN incentives.opt_in o ON o.promotion_id = p.promotion_id AND o.merchant_id = :merchant
         WHERE p.live AND (p.merchants IS NULL OR :merchant = ANY(p.merchants))
-          AND (NOT :held_out OR p.terms -> 'beneficiary' ->> 'to' = 'buyer' OR p.terms ->> 'trigger' NOT LIKE 'order.%')
+          AND (NOT :held_out OR o.at IS NOT NULL OR EXISTS (
+                   SELECT FROM incentives.merchant_progress g
+                   WHERE g.merchant_id = :merchant AND g.promotion_id = p.promotion_id AND g.ends_at > :now)
+               OR p.terms -> 'beneficiary' ->> 'to' = 'buyer' OR p.terms ->> 'trigger' NOT LIKE 'order.%')
           AND (CAST(:promotion AS bigint) IS NULL OR p.promotion_id = :promotion)
           AND p.promotion_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
         ORDER BY p.promotion_id DESC LIMIT :limit
         """,
         merchant=merchant_id,
-        held_out=is_held_out(holdout, merchant_id),
+        held_out=is_held_out(holdout, merchant_id, tx.now),
+        now=tx.now,
         promotion=promotion_id,
         before=before,
         limit=limit,

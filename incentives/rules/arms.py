@@ -23,14 +23,18 @@ def slot(salt: str, unit: str) -> int:
     return int.from_bytes(sha256(f"{salt}:{unit}".encode()).digest()[:4]) % SLOTS
 
 
-def holdout_at(at: datetime) -> Holdout:
-    """Whom no promotion reaches at an instant: 5 % of all merchants, others in each half of a year (UTC)."""
-    at = at.astimezone(UTC)
-    return Holdout(salt=f"of all {at.year}-{1 if at.month <= 6 else 2}")
+HOLDOUT = Holdout(salt="of all")
+"""Whom no promotion for orders reaches: 5 % of all merchants."""
 
 
-def is_held_out(holdout: Holdout | None, merchant_id: int) -> bool:
-    return holdout is not None and slot(holdout.salt, str(merchant_id)) < holdout.slots
+def is_held_out(holdout: Holdout | None, merchant_id: int, since: datetime) -> bool:
+    """Others are drawn in each half of a year (UTC). since: when the window begins that it is asked for, so that nobody
+    is taken out of one that is running."""
+    if holdout is None:
+        return False
+    since = since.astimezone(UTC)
+    half = f"{holdout.salt} {since.year}-{1 if since.month <= 6 else 2}"
+    return slot(half, str(merchant_id)) < holdout.slots
 
 
 def arm_of(experiment: Experiment, unit: str) -> Arm | None:

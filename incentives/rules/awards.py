@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from incentives.rules.parts import DAY, TIERS_MAX, Days, Minor, Part, Positive, Rate, Role
+from incentives.rules.parts import DAY, TIERS_MAX, Days, Minor, OptIn, Part, Positive, Rate, Role
 from marketplace.core.rates import PPM
 
 # 5. Reward: how much, as a function of the measure, and in which form.
@@ -153,8 +153,10 @@ class ToMerchant(_Beneficiary, frozen=True, tag="merchant"):
     """The merchant of the event."""
 
 
-class ToBuyer(_Beneficiary, frozen=True, tag="buyer"):
-    """The buyer of the event."""
+class ToBuyer(_Beneficiary, frozen=True, kw_only=True, tag="buyer"):
+    """The buyer of the event. opt_in: whether it must have joined, and from when on its events then count."""
+
+    opt_in: OptIn = "not_needed"
 
 
 class ToBoth(_Beneficiary, frozen=True, kw_only=True, tag="both"):

@@ -6,18 +6,18 @@ it measures, and `incentives.rules.target` says from the window's totals what ha
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cached_property
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Literal
 
 import msgspec
 
 from incentives.rules.allocation import share_out
 from incentives.rules.arms import arm_of, is_held_out
 from incentives.rules.awards import Form, Limits
-from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured
+from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured, once
 from incentives.rules.index import Index, Plan, PlanSide
 from incentives.rules.model import Stacking
-from incentives.rules.parts import Role
+from incentives.rules.parts import OptIn, Role
 from incentives.rules.qualifying import why_not
 from incentives.rules.reward import next_step
 from incentives.rules.stacking import decide
@@ -113,15 +113,26 @@ def evaluate(index: Index, event: Event, facts: Facts, at: datetime, include: It
         try:
             candidates.append(desk.candidate(plan))
         except _Refusal as refusal:
-            verdicts.append(_verdict(plan, refusal.outcome, part=refusal.part, reason=refusal.reason))
+            verdicts.append(
+                Verdict(
+                    promotion_id=plan.promotion_id,
+                    version=plan.version,
+                    outcome=refusal.outcome,
+                    part=refusal.part,
+                    reason=refusal.reason,
+                )
+            )
     for candidate, reason in decide(candidates, index.lanes, desk.worth, desk.take):
-        part, why = ("stacking", reason) if candidate.worth or candidate.short is None else candidate.short
-        verdicts.append(_judged(candidate, "refused", part=part, reason=why))
+        why: tuple[PartName, str] = ("stacking", reason)
+        if not candidate.worth and candidate.short is not None:
+            why = candidate.short
+        verdicts.append(_judged(candidate, "refused", *why))
     for candidate in candidates:
         if candidate.effects:
             outcome: Outcome = "queued" if candidate.queued else "applied" if candidate.plan.per_event else "counts"
-            verdicts.append(_judged(candidate, outcome, effects=candidate.effects))
-    return sorted(verdicts, key=lambda verdict: verdict.promotion_id)
+            verdicts.append(_judged(candidate, outcome))
+    verdicts.sort(key=_BY_ID)
+    return verdicts
 
 
 class _Desk:
@@ -129,12 +140,15 @@ class _Desk:
 
     def __init__(self, event: Event, facts: Facts, at: datetime) -> None:
         self.event, self.facts, self.at = event, facts, at
-        self.order_minor = event.amount_minor
-        is_order = event.on.startswith("order.")
-        self.left_minor = self.order_minor * min(facts.clamp_ppm, PPM) // PPM if is_order else _NO_CLAMP
-        self._out_of_all: bool | None = None
 
-    @cached_property
+    @once
+    def left_minor(self) -> int:
+        """What the order bears of awards of its own so far."""
+        if not self.event.on.startswith("order."):
+            return _NO_CLAMP
+        return self.event.amount_minor * min(self.facts.clamp_ppm, PPM) // PPM
+
+    @once
     def line_left(self) -> dict[int, int]:
         """What discounts have left of the lines so far."""
         return {line.line_no: line.amount_minor for line in self.event.lines}
@@ -161,7 +175,7 @@ class _Desk:
         if measure <= 0:
             raise _Refusal("measure", "there is nothing to measure")
         spans = self._spans(plan)
-        arm = self._arm(plan)
+        arm = self._arm(plan, spans)
         sides = [(side, spans[side.side.role]) for side in plan.sides[arm] if side.side.role in spans]
         return _Candidate(plan, lines, arm, measure, sides)
 
@@ -169,28 +183,39 @@ class _Desk:
         """The window of each beneficiary that takes part. Raises _Refusal when none does."""
         spans: dict[Role, Span] = {}
         why = ""
-        joined_at = None
-        if plan.needs_joining:
-            joined_at = self.facts.joined_at.get((plan.promotion_id, "merchant", self.event.merchant.party_id))
+        joined_at = self._joined_at(plan) if plan.joins else None
         for role in plan.roles:
             party = self.event.party(role)
             if party is None:
                 why = f"the event has no {role}"
                 continue
             span = plan.timeline.window_at(self.at, joined_at)
-            if plan.needs_joining and not _has_joined(plan, joined_at, self.at, span):
-                why = "has not joined" if joined_at is None else f"joined at {joined_at:%F %R}"
-                why = f"the merchant {why}"
-            elif span is not None:
+            if span is not None:
                 spans[role] = span
         if not spans:
             raise _Refusal("beneficiary", why)
         return spans
 
-    def _arm(self, plan: Plan) -> str:
+    def _joined_at(self, plan: Plan) -> datetime | None:
+        """When whoever's days the window counts has joined. Raises _Refusal where somebody must have and has not."""
+        joined: dict[Role, datetime | None] = {}
+        for role in plan.joins:
+            party = self.event.party(role)
+            who = plan.promotion_id, role, 0 if party is None else party.party_id
+            joined[role] = self.facts.joined_at.get(who)
+        counts_from = joined.get("buyer", joined.get("merchant"))
+        span = plan.timeline.window_at(self.at, counts_from)
+        for role, mode in plan.joins.items():
+            at = joined[role]
+            if not _has_joined(mode, at, self.at, span):
+                why = "has not joined" if at is None else f"joined at {at:%F %R}"
+                raise _Refusal("beneficiary", f"the {role} {why}")
+        return counts_from
+
+    def _arm(self, plan: Plan, spans: dict[Role, Span]) -> str:
         """The arm of the event's unit, "" without an experiment. Raises _Refusal when it is held out."""
         experiment = plan.terms.experiment
-        if self._is_out_of_all() and "merchant" in plan.roles:
+        if "merchant" in spans and self._is_out_of_all(plan, spans["merchant"]):
             raise _Refusal("experiment", "the merchant is held out of all promotions", "held_out")
         if experiment is None:
             return ""
@@ -202,10 +227,10 @@ class _Desk:
             raise _Refusal("experiment", f"the {experiment.unit} is held out", "held_out")
         return arm.name
 
-    def _is_out_of_all(self) -> bool:
-        if self._out_of_all is None:
-            self._out_of_all = is_held_out(self.facts.holdout, self.event.merchant.party_id)
-        return self._out_of_all
+    def _is_out_of_all(self, plan: Plan, span: Span) -> bool:
+        if not is_held_out(self.facts.holdout, self.event.merchant.party_id, span.starts):
+            return False
+        return (plan.promotion_id, self._window(plan, "merchant", span)) not in self.facts.begun
 
     def _unit(self, of: str) -> str | None:
         """What an experiment draws lots for, as a text."""
@@ -238,7 +263,7 @@ class _Desk:
     def _most(self, candidate: _Candidate, side: PlanSide) -> int:
         limits = side.side.limits
         if limits == _NO_LIMITS:
-            return side.goal.most(NOTHING_USED, _NO_PROGRESS)
+            return side.goal.cap_minor
         party = self.event.party(side.side.role)
         assert party is not None
         used = self.facts.used.get((candidate.promotion_id, side.side.role, party.party_id), NOTHING_USED)
@@ -246,7 +271,7 @@ class _Desk:
         if limits.per_event_minor is not None:
             most = min(most, limits.per_event_minor)
         if limits.order_share_ppm is not None:
-            most = min(most, self.order_minor * limits.order_share_ppm // PPM)
+            most = min(most, self.event.amount_minor * limits.order_share_ppm // PPM)
         return most
 
     def _fitted(self, candidate: _Candidate, award: int, room: Room) -> int:
@@ -293,7 +318,7 @@ class _Desk:
             ends=span.ends,
             form=side.side.reward.form,
             measure=candidate.measure,
-            lines=tuple(line.line_no for line in candidate.lines),
+            lines=tuple([line.line_no for line in candidate.lines]),
             amount_minor=award,
             line_minor=shares,
             funder_minor=tuple(funders),
@@ -306,15 +331,16 @@ class _Desk:
         return starts if role == "merchant" else f"{self.event.entity_id}:{starts}"
 
 
+_BY_ID = attrgetter("promotion_id")
 _NO_CLAMP = 2**62
 _NO_LIMITS = Limits()
 _NO_PROGRESS = Progress()
 
 
-def _has_joined(plan: Plan, joined_at: datetime | None, at: datetime, span: Span | None) -> bool:
+def _has_joined(mode: OptIn, joined_at: datetime | None, at: datetime, span: Span | None) -> bool:
     if joined_at is None or span is None:
         return False
-    if plan.terms.qualify.opt_in == "from_window_start":
+    if mode == "from_window_start":
         return span.ends is None or joined_at < span.ends
     return joined_at <= at
 
@@ -335,11 +361,15 @@ def _counted(number: int, _currency: str) -> str:
     return str(number)
 
 
-def _verdict(plan: Plan, outcome: Outcome, **more: Any) -> Verdict:
-    return Verdict(promotion_id=plan.promotion_id, version=plan.version, outcome=outcome, **more)
-
-
-def _judged(candidate: _Candidate, outcome: Outcome, **more: Any) -> Verdict:
-    return _verdict(
-        candidate.plan, outcome, arm=candidate.arm, measure=candidate.measure, worth_minor=candidate.worth, **more
+def _judged(candidate: _Candidate, outcome: Outcome, part: PartName | None = None, reason: str = "") -> Verdict:
+    return Verdict(
+        promotion_id=candidate.promotion_id,
+        version=candidate.plan.version,
+        outcome=outcome,
+        part=part,
+        reason=reason,
+        arm=candidate.arm,
+        measure=candidate.measure,
+        worth_minor=candidate.worth,
+        effects=candidate.effects,
     )

@@ -1,13 +1,15 @@
 """What happens, as the engine sees it, and what it must know besides. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from incentives.rules.parts import Role
 from marketplace.core.rates import PPM
+
+T = TypeVar("T")
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +37,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     brand: str | None = None
 
 
-class _Once:
+class once(Generic[T]):  # noqa: N801  # a decorator
     """A property that is worked out when it is first asked for. That of functools holds a lock before Python 3.12."""
 
-    def __init__(self, work_out: Callable[[Any], int]) -> None:
+    def __init__(self, work_out: Callable[[Any], T]) -> None:
         self._work_out, self._name = work_out, work_out.__name__
 
-    def __get__(self, of: Any, _owner: type) -> int:
+    def __get__(self, of: Any, _owner: type) -> T:
         value = of.__dict__[self._name] = self._work_out(of)
         return value
 
@@ -64,13 +66,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     codes: frozenset[str] = frozenset()
     self_trade: bool = False
 
-    @_Once
+    @once
     def amount_minor(self) -> int:
-        return sum(line.amount_minor for line in self.lines)
+        return sum([line.amount_minor for line in self.lines])
 
-    @_Once
+    @once
     def quantity(self) -> int:
-        return sum(line.quantity for line in self.lines)
+        return sum([line.quantity for line in self.lines])
 
     def party(self, role: Role) -> Party | None:
         return self.merchant if role == "merchant" else self.buyer
@@ -107,6 +109,7 @@ Who = tuple[int, Role, int]
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What an evaluation must know beside the event. What is not named has not joined, has used nothing, has no limit.
 
+    begun: windows, by promotion, in which the merchant has had something measured: it is held out of none of them.
     clamp_ppm: the largest share of an order that the incentives decided on it may come to in all.
     """
 
@@ -114,6 +117,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     used: Mapping[Who, Used] = {}
     room: Mapping[int, Room] = {}
     holdout: Holdout | None = None
+    begun: Set[tuple[int, str]] = frozenset()
     clamp_ppm: int = PPM
 
 
@@ -123,6 +127,6 @@ def measured(of: str, lines: Sequence[Line]) -> int:
     An event of which nothing is left is no order, and its buyer no buyer.
     """
     if of == "amount":
-        return sum(line.amount_minor for line in lines)
-    quantity = sum(line.quantity for line in lines)
+        return sum([line.amount_minor for line in lines])
+    quantity = sum([line.quantity for line in lines])
     return quantity if of == "quantity" else int(quantity > 0)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from incentives.rules.awards import Discount, Side, sides
+from incentives.rules.awards import Discount, Side, ToBuyer, sides
 from incentives.rules.events import Event
 from incentives.rules.model import CustomEvent, PerEvent, SinceOptIn, Stacking, Terms, Trigger
-from incentives.rules.parts import Role
+from incentives.rules.parts import OptIn, Role
 from incentives.rules.predicates import EVENT_ATTRIBUTES, LINE_ATTRIBUTES, Attribute, Predicate, Value
 from incentives.rules.qualifying import Test, compiled, reader, required
 from incentives.rules.reward import Earned, earned_by
@@ -41,7 +41,8 @@ class PlanSide(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a promotion, compiled. sides: by the name of the arm; "" without an experiment."""
+    """A version of a promotion, compiled. sides: by the name of the arm; "" without an experiment. joins: who must have
+    joined."""
 
     promotion_id: int
     version: int
@@ -51,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     lines_test: Test | None
     timeline: Timeline
     per_event: bool
-    needs_joining: bool
+    joins: dict[Role, OptIn]
     roles: tuple[Role, ...]
     sides: dict[str, tuple[PlanSide, ...]]
     weights: tuple[int, ...]
@@ -76,7 +77,7 @@ def plan_of(promotion_id: int, version: int, terms: Terms) -> Plan:
         lines_test=_compiled(qualify.lines, LINE_ATTRIBUTES),
         timeline=Timeline(terms.schedule, terms.window),
         per_event=isinstance(terms.window, PerEvent),
-        needs_joining=qualify.opt_in != "not_needed" or isinstance(terms.window, SinceOptIn),
+        joins=_joins(terms),
         roles=tuple(side.role for side in sides(terms.beneficiary, terms.reward, terms.limits)),
         sides={
             name: tuple(_side(side) for side in sides(terms.beneficiary, reward, terms.limits))
@@ -84,6 +85,18 @@ def plan_of(promotion_id: int, version: int, terms: Terms) -> Plan:
         },
         weights=tuple(funder.weight for funder in terms.funding),
     )
+
+
+def _joins(terms: Terms) -> dict[Role, OptIn]:
+    """Who must have joined: the merchant, the buyer where it alone gets something, whoever's days the window counts."""
+    to = terms.beneficiary
+    wanted: dict[Role, OptIn] = {"merchant": terms.qualify.opt_in}
+    owner: Role = "merchant"
+    if isinstance(to, ToBuyer):
+        wanted["buyer"], owner = to.opt_in, "buyer"
+    if isinstance(terms.window, SinceOptIn) and wanted[owner] == "not_needed":
+        wanted[owner] = "from_opt_in"
+    return {role: mode for role, mode in wanted.items() if mode != "not_needed"}
 
 
 def _compiled(predicate: Predicate | None, attributes: Mapping[str, Attribute]) -> Test | None:
@@ -112,7 +125,7 @@ class _Shelf:
     """The promotions of one trigger and currency, filed by one value each, or under none."""
 
     def __init__(self) -> None:
-        self.anything: list[Plan] = []
+        self.anything: dict[int, Plan] = {}
         self.by: dict[str, dict[Value, list[Plan]]] = {}
 
     def add(self, plan: Plan) -> None:
@@ -120,16 +133,17 @@ class _Shelf:
         needs = required(qualify.event) | required(qualify.lines)
         name = next((name for name in LOOKED_UP if name in needs), None)
         if name is None:
-            self.anything.append(plan)
+            self.anything[plan.promotion_id] = plan
         else:
             for value in needs[name]:
                 self.by.setdefault(name, {}).setdefault(value, []).append(plan)
 
-    def matching(self, event: Event) -> list[Plan]:
-        found = list(self.anything)
+    def matching(self, event: Event) -> dict[int, Plan]:
+        found = self.anything.copy()
         for name, by_value in self.by.items():
             for value in _values(name, event):
-                found += by_value.get(value, ())
+                for plan in by_value.get(value, ()):
+                    found[plan.promotion_id] = plan
         return found
 
 
@@ -159,4 +173,4 @@ class Index:
     def matching(self, event: Event) -> dict[int, Plan]:
         """The promotions that the event may match, by id; some more than do, none fewer."""
         shelf = self._shelves.get((event.on, event.currency))
-        return {} if shelf is None else {plan.promotion_id: plan for plan in shelf.matching(event)}
+        return {} if shelf is None else shelf.matching(event)

@@ -18,6 +18,7 @@ from incentives.rules.parts import (
     Days,
     LocalHour,
     LocalTime,
+    OptIn,
     Part,
     Positive,
     Slots,
@@ -67,7 +68,7 @@ class Qualify(Part, frozen=True, kw_only=True):
 
     event: Predicate | None = None
     lines: Predicate | None = None
-    opt_in: Literal["not_needed", "from_opt_in", "from_window_start"] = "not_needed"
+    opt_in: OptIn = "not_needed"
 
 
 # 3. Measure: what is added up.

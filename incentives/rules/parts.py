@@ -32,6 +32,8 @@ LocalTime = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d(T\d\d:\d\d)?$
 """A local date, or a local date and time: 2026-12-01 or 2026-12-01T18:00."""
 LocalHour = Annotated[str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 Role = Literal["merchant", "buyer"]
+OptIn = Literal["not_needed", "from_opt_in", "from_window_start"]
+"""Whether somebody must have joined, and from when on its events then count."""
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

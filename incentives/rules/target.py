@@ -6,7 +6,7 @@ their own: the answer depends on the totals alone.
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -34,6 +34,21 @@ def contribution(of: str, lines: Iterable[Line], standing: Standing, buyer_id: i
     """The contribution of an event whose qualifying lines stand like this, net of refunds."""
     value = 0 if standing == "cancelled" else measured(of, tuple(lines))
     return Contribution(promised=value, settled=value if standing == "settled" else 0, buyer_id=buyer_id)
+
+
+class Stands(Protocol):
+    """What a goal must know of a window; see `Progress`."""
+
+    @property
+    def promised(self) -> int: ...
+    @property
+    def settled(self) -> int: ...
+    @property
+    def reached(self) -> int: ...
+    @property
+    def granted_minor(self) -> int: ...
+    @property
+    def award_minor(self) -> int | None: ...
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,13 +104,13 @@ class Goal:
 
     def __init__(self, reward: Reward, limits: Limits, role: Role) -> None:
         self._earned: Earned = earned_by(reward.amount)
-        self._cap = reward.cap_minor
+        self.cap_minor = AMOUNT_MAX if reward.cap_minor is None else reward.cap_minor
         self._has_lifetime = limits.grants is not None or limits.lifetime_minor is not None
         self._limits = limits
         self._ignore_below = reward.clawback.ignore_below_minor
         self._policy = reward.clawback.policy or ("strict" if role == "merchant" else "proportional")
 
-    def target(self, progress: Progress, used: Used = NOTHING_USED) -> Target:
+    def target(self, progress: Stands, used: Used = NOTHING_USED) -> Target:
         """What the progress entitles to now. used: what the same beneficiary has got in other windows."""
         most = self.most(used, progress)
         available = min(self._available(progress), most)
@@ -105,7 +120,7 @@ class Goal:
             grant, available = 0, progress.granted_minor
         return Target(available_minor=available, pending_minor=max(0, promised - available), grant_minor=grant)
 
-    def _available(self, progress: Progress) -> int:
+    def _available(self, progress: Stands) -> int:
         settled, reached, earned = progress.settled, progress.reached, self._earned
         match self._policy:
             case "keep":
@@ -116,9 +131,9 @@ class Goal:
                 return max(earned(settled, settled), earned(reached, reached) * settled // reached)
         return earned(settled, settled)
 
-    def most(self, used: Used, progress: Progress) -> int:
+    def most(self, used: Used, progress: Stands) -> int:
         """The least of the caps: of the window, of the event's award, of what is left of the lifetime's limits."""
-        most = AMOUNT_MAX if self._cap is None else self._cap
+        most = self.cap_minor
         if progress.award_minor is not None:
             most = min(most, progress.award_minor)
         if self._has_lifetime:

@@ -82,6 +82,8 @@ class Timeline:
 
         joined_at: when the beneficiary joined. None: outside the schedule, or of its days since joining.
         """
+        if self._latest.holds(at):
+            return self._latest
         if not self.span.holds(at):
             return None
         match self._window:
@@ -97,9 +99,6 @@ class Timeline:
 
     def _tile(self, at: datetime) -> Span:
         """The window between two edges of the calendar that holds an instant."""
-        latest = self._latest
-        if latest.holds(at):
-            return latest
         number = self._number(at.astimezone(self._zone).date())
         while self._edge(number + 1) <= at:  # where the clock was put back over midnight, or a day left out
             number += 1

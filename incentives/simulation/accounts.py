@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from incentives.rules.events import NOTHING_USED, Event, Line, Used, Who, measured
 from incentives.rules.index import Plan, PlanSide
-from incentives.rules.target import Contribution, Progress, Standing, Target, totals
+from incentives.rules.target import Contribution, Standing, Target, totals
 from incentives.rules.windows import zone_named
 from incentives.simulation.gains import Tally
 from incentives.simulation.purse import Purse, Takings
@@ -18,15 +18,15 @@ class Account:
     """A beneficiary's window under one promotion. side_no: of its sides, under its arm."""
 
     __slots__ = (
-        *("award", "granted", "promised", "reached", "settled"),  # see `incentives.rules.target.Progress`
+        *("award_minor", "granted_minor", "promised", "reached", "settled"),  # see `incentives.rules.target.Progress`
         *("arm", "buyers", "held", "key", "region", "run", "side", "side_no", "takings", "tally"),
     )
 
     def __init__(self, run: "Run", key: Key, arm: str, region: str | None, tally: Tally) -> None:
         self.run, self.key, self.arm, self.region, self.tally = run, key, arm, region, tally
         self.side_no, self.side = run.sides[arm, key[1]]
-        self.promised = self.settled = self.reached = self.granted = self.held = 0
-        self.award: int | None = None
+        self.promised = self.settled = self.reached = self.granted_minor = self.held = 0
+        self.award_minor: int | None = None
         self.takings: Takings = []
         self.buyers: Counter[Contribution] | None = None
 
@@ -50,14 +50,7 @@ class Account:
 
     def target(self, used: Used = NOTHING_USED) -> Target:
         """What it is entitled to now; see `incentives.rules.target`."""
-        progress = Progress(
-            promised=self.promised,
-            settled=self.settled,
-            reached=self.reached,
-            granted_minor=self.granted,
-            award_minor=self.award,
-        )
-        return self.side.goal.target(progress, used)
+        return self.side.goal.target(self, used)
 
     @property
     def who(self) -> Who:

@@ -160,7 +160,7 @@ class Replay:
             if tally is None:
                 tally = run.tallies[key[1:3]] = Tally(party.party_id, party.region, party.segments)
             account = self._accounts[key] = Account(run, key, arm, event.merchant.region, tally)
-            account.award = effect.amount_minor
+            account.award_minor = effect.amount_minor
         return account
 
     def _move(self, touch: Touch, event: OpenEvent, at: datetime) -> None:
@@ -177,7 +177,7 @@ class Replay:
 
     def _grant(self, account: Account, merchant_id: int, at: datetime) -> None:
         """Hold and grant what an account is entitled to now, as far as the budgets go."""
-        run, held, granted = account.run, account.held, account.granted
+        run, held, granted = account.run, account.held, account.granted_minor
         elsewhere = (
             account.used_elsewhere(self._used.get(account.who, NOTHING_USED)) if run.has_lifetime else NOTHING_USED
         )
@@ -188,7 +188,7 @@ class Replay:
         elif change < 0:
             run.purse.give_back(-change, account.takings)
             account.held += change
-        now = account.granted = min(target.available_minor, account.held)
+        now = account.granted_minor = min(target.available_minor, account.held)
         if run.has_lifetime:
             grants = elsewhere.grants + (account.held > 0)
             self._used[account.who] = Used(grants=grants, minor=elsewhere.minor + account.held)
@@ -207,15 +207,15 @@ class Replay:
 
     def _close(self, account: Account) -> None:
         run = account.run
-        if not 0 <= account.granted <= account.held or account.settled > account.promised:
-            run.breaches.append(f"{account.key}: granted {account.granted}, held {account.held}")
+        if not 0 <= account.granted_minor <= account.held or account.settled > account.promised:
+            run.breaches.append(f"{account.key}: granted {account.granted_minor}, held {account.held}")
         if not (account.held or account.promised):
             return  # as if it had never been
         run.cost += account.held
-        run.grants += account.granted > 0
+        run.grants += account.granted_minor > 0
         run.measures[account.arm, account.side_no][account.promised] += 1
         account.tally.measured += account.promised
-        account.tally.granted_minor += account.granted
+        account.tally.granted_minor += account.granted_minor
         grant = _grant_of(account)
         text = "|".join(map(str, msgspec.structs.astuple(grant)))
         run.digest = (run.digest + int.from_bytes(sha256(text.encode()).digest())) % _DIGESTS
@@ -231,7 +231,7 @@ def _grant_of(account: Account) -> Grant:
         party_id=party_id,
         window=window,
         arm=account.arm,
-        granted_minor=account.granted,
+        granted_minor=account.granted_minor,
         held_minor=account.held,
         promised=account.promised,
         settled=account.settled,

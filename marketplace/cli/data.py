@@ -77,6 +77,9 @@ async def import_bank(session: Session, file: Path, mapping: str | None, process
             )
     except OSError as fault:
         raise Invalid(f"{file}: {fault.strerror}") from fault
+    if read.again:
+        told = f"{file.name} was read before, as file {read.file_id}: nothing was added."
+        return Outcome(read, show=lambda: out.print(told))
     return Outcome(read, 0 if read.state is BankFileState.READ else EXIT_INCOMPLETE)
 
 

@@ -5,6 +5,8 @@ from litestar.types import ControllerRouterHandler
 from marketplace.consoles import (
     account,
     audit,
+    distributor,
+    field,
     finance,
     links,
     merchant,
@@ -35,6 +37,8 @@ page_handlers: list[ControllerRouterHandler] = [
     *merchant.PAGES,
     *ops.PAGES,
     *finance.PAGES,
+    *field.PAGES,
+    *distributor.PAGES,
     *payers.PAGES,
     *progress.PAGES,
     *static.PAGES,

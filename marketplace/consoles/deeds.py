@@ -7,9 +7,10 @@ Every form carries a key of its own, so one that is sent twice takes effect once
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Response
@@ -146,6 +147,15 @@ def day_needed(typed: Mapping[str, str], name: str) -> date:
     if found is None:
         raise Invalid(f"{name}: is missing", pointer=f"/{name}")
     return found
+
+
+def instant(typed: Mapping[str, str], name: str, zone: str) -> datetime:
+    """A day and a time as a browser sends them, in a zone. Raises Invalid."""
+    value = text(typed, name, most=30, least=1)
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(zone))
+    except ValueError as fault:
+        raise Invalid(f"{name}: must be a day and a time, as 2026-01-31T09:30", pointer=f"/{name}") from fault
 
 
 def chosen(typed: Mapping[str, str], name: str, of: type[Choice]) -> Choice:

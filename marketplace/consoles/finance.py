@@ -15,8 +15,10 @@ from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.finance_breaks import PAGES as BREAKS
 from marketplace.consoles.finance_close import PAGES as CLOSE
 from marketplace.consoles.finance_disputes import PAGES as DISPUTES
+from marketplace.consoles.finance_erp import PAGES as ERP
 from marketplace.consoles.finance_exchange import PAGES as EXCHANGE
 from marketplace.consoles.finance_files import PAGES as FILES
+from marketplace.consoles.finance_mappings import PAGES as MAPPINGS
 from marketplace.consoles.finance_payouts import PAGES as PAYOUTS
 from marketplace.consoles.finance_reports import PAGES as REPORTS
 from marketplace.consoles.finance_rules import PAGES as RULES
@@ -136,8 +138,10 @@ PAGES = [
             *WORKBENCH,
             *BREAKS,
             *FILES,
+            *MAPPINGS,
             *PAYOUTS,
             *REPORTS,
+            *ERP,
             *DISPUTES,
             *EXCHANGE,
             *RULES,

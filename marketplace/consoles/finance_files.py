@@ -1,19 +1,22 @@
-"""Files of banks and processors on a page: what came, whether it holds, and a form to bring another."""
+"""Files of banks and processors on pages: what came, whether it holds, what became of each line, and bringing more."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from itertools import count
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
+from litestar.response import Stream
 
 from billing.bank_files import store
 from billing.bank_files.model import UNFINISHED, BankFile, BankFileState
-from marketplace.consoles import ops_queries
+from marketplace.consoles import files_queries, ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, text
-from marketplace.consoles.layout import send
+from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.paging import cut, decode_cursor, encode_cursor
@@ -22,13 +25,15 @@ from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 
 LISTED_MAX = 50
+MAPPINGS_MAX = 200
 FILE_BYTES_MAX = 2**25
 
 
 class FilesPage(msgspec.Struct, frozen=True):
-    """Files, the newest first."""
+    """Files, the newest first, and the mappings to choose from by name, "" for none."""
 
     files: list[BankFile]
+    mappings: list[tuple[str, str]]
     zone: str
 
 
@@ -47,8 +52,10 @@ async def show_files(
     async with db.read(STAFF) as tx:
         rows = await store.list_files(tx, limit=LISTED_MAX + 1, before=behind)
         entity = await ops_queries.get_entity(tx, None)
+        saved = await store.list_mappings(tx, limit=MAPPINGS_MAX)
     listed, last = cut(rows, LISTED_MAX, lambda row: (row.file_id,))
-    page = FilesPage(list(listed), entity.zone if entity else "UTC")
+    mappings = [("", "–"), *((name, name) for name in sorted({one.name for one in saved}))]
+    page = FilesPage(list(listed), mappings, entity.zone if entity else "UTC")
     cursor = encode_cursor(last) if last else None
     return send(request, "finance/files.html", page, "files", refused=refused, cursor=cursor, unfinished=UNFINISHED)
 
@@ -67,9 +74,53 @@ async def bring(
         brought = await import_bank_file(
             db, tx.actor, file.filename, cast(BinaryIO, file.file), processor=settings.processor, mapping=mapping
         )
-        return done("/finance/files", "file_read" if brought.state is BankFileState.READ else "file_kept")
+        return done(f"/finance/files/{brought.file_id}", _outcome(brought))
 
     return await carry_out(request, db, work, again=lambda why: show_files(request, db, None, why), by_steps=True)
 
 
-PAGES = [files, bring]
+def _outcome(brought: BankFile) -> str:
+    if brought.again:
+        return "file_again"
+    if brought.state is not BankFileState.READ:
+        return "file_kept"
+    return "file_read" if brought.new_lines == brought.lines else "file_overlaps"
+
+
+@get("/files/{file_id:int}")
+async def file_page(
+    request: ActorRequest, db: NamedDependency[Database], file_id: PathId, after: FromQuery[str | None] = None
+) -> Response[str]:
+    """A file: its statements, what of it does not hold, and of each line what it is matched with."""
+    (behind,) = decode_cursor(after, tuple[int]) or (0,)
+    async with db.read(STAFF) as tx:
+        entity = await ops_queries.get_entity(tx, None)
+        page = await files_queries.file_page(tx, file_id, entity.zone if entity else "UTC", behind)
+    shown, last = cut(page.lines, files_queries.LINES_MAX, lambda line: (line.place,))
+    page = msgspec.structs.replace(page, lines=shown)
+    cursor = encode_cursor(last) if last else None
+    return send(request, "finance/file.html", page, "files", cursor=cursor, unfinished=UNFINISHED)
+
+
+@get("/files/{file_id:int}/content")
+async def content(db: NamedDependency[Database], file_id: PathId) -> Stream:
+    """The file as it came, byte by byte."""
+    async with db.read(STAFF) as tx:
+        file = await store.get_file(tx, file_id)
+    return Stream(
+        _parts(db, file_id),
+        media_type="application/octet-stream",
+        headers={"content-disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"},
+    )
+
+
+async def _parts(db: Database, file_id: int) -> AsyncIterator[bytes]:
+    for part_no in count():
+        async with db.read(STAFF) as tx:
+            part = await store.read_part(tx, file_id, part_no)
+        if part is None:
+            return
+        yield part
+
+
+PAGES = [files, bring, file_page, content]

@@ -21,6 +21,7 @@ from marketplace.consoles.lists_queries import EXPORTED_MAX
 from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.payouts_queries import STATES
 from marketplace.consoles.reader import ppm
+from marketplace.core import last_checks
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.money import check_currency
 from marketplace.core.paging import decode_cursor, encode_cursor
@@ -31,6 +32,7 @@ from marketplace.flows.payouts.pay_merchants import ConfirmPayout, ReturnPayout
 from marketplace.flows.payouts.retry_payout import RetryPayout
 from marketplace.flows.payouts.retry_payout import retry_payout as retry
 from marketplace.flows.payouts.set_payout_terms import ProposeTerms
+from marketplace.flows.proofs.check_again import OWED
 from marketplace.web.auth import ActorRequest
 from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import CONTROL, needs
@@ -75,10 +77,29 @@ async def owed(
     request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
 ) -> Response[str]:
     """Who was owed money when the last period closed and gets none, and why."""
+    return await _show_owed(request, db, after=after)
+
+
+async def _show_owed(
+    request: ActorRequest, db: Database, refused: Refused | None = None, after: str | None = None
+) -> Response[str]:
     key = decode_cursor(after, tuple[int, str])
     async with db.read(STAFF) as tx:
         page = await payouts_queries.owed_page(tx, key)
-    return send(request, "finance/owed.html", page, "payouts", cursor=encode_cursor(page.older) if page.older else None)
+    older = encode_cursor(page.older) if page.older else None
+    return send(request, "finance/owed.html", page, "payouts", refused=refused, cursor=older)
+
+
+@post("/payouts/owed/check")
+async def check_owed(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
+    """Have all balances gone over anew."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        del typed
+        await last_checks.ask(tx, OWED)
+        return done("/finance/payouts/owed", "check_asked")
+
+    return await carry_out(request, db, work, again=partial(_show_owed, request, db))
 
 
 @get("/payouts.csv")
@@ -295,6 +316,7 @@ PAGES = [
     payouts,
     payouts_file,
     owed,
+    check_owed,
     make_file,
     set_debtor,
     payout_file,

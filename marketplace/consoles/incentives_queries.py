@@ -27,6 +27,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.pass_gate import warnings_of
 from marketplace.flows.promotions.review_promotion import look_back
+from marketplace.flows.proofs.check_again import last_of_review
 
 LISTED_MAX = 50
 STEPS_MAX = 30
@@ -102,11 +103,12 @@ class PromotionPage(msgspec.Struct, frozen=True):
 
 
 class ReviewPage(msgspec.Struct, frozen=True):
-    """findings: as they stand, or as they were frozen with the review."""
+    """findings: as they stood at `as_of`, None for now, or as they were frozen with the review."""
 
     promotion: Promotion
     campaign: Campaign
     findings: Findings
+    as_of: datetime | None
     review: Review | None
     zone: str
 
@@ -115,10 +117,13 @@ async def review_page(tx: Tx, promotion_id: int) -> ReviewPage:
     """What a promotion has changed by now. Raises NotFound."""
     found = await promotions.get_promotion(tx, promotion_id)
     written = await find_review(tx, promotion_id)
+    kept = await last_of_review(tx, promotion_id)
+    standing = kept.answer or await look_back(tx, promotion_id) if written is None else written.findings
     return ReviewPage(
         promotion=found,
         campaign=await campaigns.get_campaign(tx, found.campaign_id),
-        findings=await look_back(tx, promotion_id) if written is None else written.findings,
+        findings=standing,
+        as_of=kept.checked_at if written is None else None,
         review=written,
         zone=(await promotions.get_version(tx, promotion_id)).terms.schedule.zone,
     )

@@ -12,7 +12,18 @@ from marketplace.consoles.deeds import Refused
 from marketplace.core.db import Scope
 from marketplace.core.errors import NotFound
 from marketplace.web.auth import Actor, ActorRequest
-from marketplace.web.guards import EVERYBODY, FINANCE, MERCHANT, MERCHANT_BOOKS, OPS, PAYER, STAFF, Role
+from marketplace.web.guards import (
+    DISTRIBUTOR,
+    EVERYBODY,
+    FINANCE,
+    MERCHANT,
+    MERCHANT_BOOKS,
+    OPS,
+    PAYER,
+    SALES,
+    STAFF,
+    Role,
+)
 from marketplace.web.i18n import DEFAULT_LANGUAGE, speech
 from marketplace.web.templating import render
 
@@ -62,6 +73,14 @@ LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
 """Who says who is of a team."""
 
 _TABS = {
+    "distributor": (Tab("home", "/distributor"),),
+    "field": (
+        Tab("home", "/field"),
+        Tab("territory", "/field/territory", frozenset({Role.SALES_MANAGER})),
+        Tab("pool", "/field/pool"),
+        Tab("visits", "/field/visits"),
+        Tab("commissions", "/field/commissions"),
+    ),
     "payer": (
         Tab("home", "/payer"),
         Tab("claims", "/payer/claims"),
@@ -73,8 +92,13 @@ _TABS = {
         Tab("home", "/ops"),
         Tab("approvals", "/ops/approvals"),
         Tab("steering", "/ops/steering"),
+        Tab("goals", "/ops/goals"),
+        Tab("reviews", "/ops/reviews"),
+        Tab("alerts", "/ops/alerts"),
         Tab("funnel", "/ops/funnel"),
         Tab("leads", "/ops/leads"),
+        Tab("agents", "/ops/agents"),
+        Tab("costs", "/ops/costs"),
         Tab("content", "/ops/content"),
         Tab("merchants", "/ops/merchants"),
         Tab("academy", "/ops/academy"),
@@ -108,7 +132,14 @@ _TABS = {
 }
 """The tabs of each console, in the order of a working day."""
 
-_ENTRANCE = {"payer": PAYER, "merchant": MERCHANT, "ops": OPS, "finance": FINANCE}
+_ENTRANCE = {
+    "payer": PAYER,
+    "distributor": DISTRIBUTOR,
+    "field": SALES,
+    "merchant": MERCHANT,
+    "ops": OPS,
+    "finance": FINANCE,
+}
 
 
 DEMONSTRATION_LOGINS = ("merchant", "ops", "finance")
@@ -123,7 +154,7 @@ class Frame(msgspec.Struct, frozen=True):
     form_key: of this page's forms, see `deeds`. viewing: the name of the merchant as whom one of the house looks at
     these pages, None where nobody does.
     may_view: whether this person may do so with the merchant whose books are shown. told: whether there are
-    notices for this person. switches: whether to offer the demonstration's other people.
+    notices for this person; unread: how many of them are new. switches: whether to offer the demonstration's others.
     """
 
     console: str
@@ -140,6 +171,7 @@ class Frame(msgspec.Struct, frozen=True):
     viewing: str | None
     may_view: bool
     told: bool
+    unread: int
     switches: bool
 
 
@@ -190,6 +222,7 @@ def send(
         viewing=actor.viewing_name if actor.viewing else None,
         may_view=foreign and of_merchant and bool(actor.roles & STAFF),
         told=bool(actor.roles & (MERCHANT_BOOKS | STAFF)) and not actor.viewing,
+        unread=actor.unread,
         switches=actor.login in DEMONSTRATION_LOGINS and not actor.viewing,
     )
     content = render(template, actor.locale, page, frame=frame, tab=tab, base=place.base if place else "", **more)

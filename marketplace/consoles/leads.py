@@ -11,6 +11,7 @@ from marketplace.consoles import leads_queries
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.leads_queries import FunnelPage, LeadFilter
 from marketplace.consoles.lists import Listing, Sort, given
+from marketplace.consoles.lists_queries import EXPORTED_MAX
 from marketplace.consoles.plots import Figure, funnel
 from marketplace.core.db import STAFF, Database
 from marketplace.core.errors import Invalid
@@ -18,6 +19,7 @@ from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition.show_funnel import ShowFunnel
 from marketplace.metrics.periods import check_day
 from marketplace.web.auth import ActorRequest
+from marketplace.web.files import csv_file
 from marketplace.web.i18n import Speech, speech
 from supply.leads.model import LeadState, Model
 
@@ -84,13 +86,8 @@ async def leads(
 ) -> Response[str]:
     """Leads, the newest first."""
     (key,) = decode_cursor(before, tuple[int]) or (None,)
-    wanted = LeadFilter(
-        model=given(model, Model, "model"),
-        state=given(in_state, LeadState, "state"),
-        owner_id=_number(owner, "owner", _ID_MAX),
-    )
     async with db.read(STAFF) as tx:
-        page = await leads_queries.leads_page(tx, wanted, key)
+        page = await leads_queries.leads_page(tx, _wanted(model, in_state, owner), key)
     said = {"model": model, "state": in_state, "owner": owner}
     return send(
         request, "ops/leads.html", page, "leads", models=list(Model), states=list(LeadState),
@@ -98,12 +95,46 @@ async def leads(
     )  # fmt: skip
 
 
+def _wanted(model: str | None, in_state: str | None, owner: str | None) -> LeadFilter:
+    return LeadFilter(
+        model=given(model, Model, "model"),
+        state=given(in_state, LeadState, "state"),
+        owner_id=_number(owner, "owner", _ID_MAX),
+    )
+
+
+@get("/leads.csv")
+async def leads_file(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    model: FromQuery[str | None] = None,
+    in_state: InState = None,
+    owner: FromQuery[str | None] = None,
+) -> Response[str]:
+    """All leads of the list, as a file."""
+    async with db.read(STAFF) as tx:
+        page = await leads_queries.leads_page(tx, _wanted(model, in_state, owner), None, EXPORTED_MAX)
+    say = speech(request.user.locale)
+    header = [say.label("lead", name) for name in ("company", "model", "owner", "channel", "first_contact")]
+    return csv_file(
+        "leads",
+        [*header, say.label("lead", "fit"), say.label("lead", "engagement"), say.text("col.state")],
+        (
+            (
+                *(row.company, row.model.value, page.people.get(row.owner_id or 0), page.channels[row.channel_id]),
+                *(row.first_contact_at.isoformat(), row.fit, row.engagement, row.state.value),
+            )
+            for row in page.leads
+        ),
+    )
+
+
 @get("/leads/{lead_id:int}")
 async def lead(request: ActorRequest, db: NamedDependency[Database], lead_id: PathId) -> Response[str]:
     """A lead: its way through the funnel, what was done about it, and who was there."""
     async with db.read(STAFF) as tx:
         page = await leads_queries.lead_page(tx, lead_id)
-    return send(request, "ops/lead.html", page, "leads")
+    return send(request, "ops/lead.html", page, "leads", at="/ops")
 
 
-PAGES = [funnel_board, leads, lead]
+PAGES = [funnel_board, leads, leads_file, lead]

@@ -1,6 +1,6 @@
 """What the pages of winning merchants show: the funnel board, leads, and all that happened to one of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -82,10 +82,10 @@ async def funnel_page(tx: Tx, asked: ShowFunnel, after: tuple[date, int] | None)
     )
 
 
-async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None) -> LeadsPage:
+async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None, limit: int = ROWS_MAX) -> LeadsPage:
     """One page of leads, those before the lead `before`."""
-    rows = await store.list_leads(tx, limit=ROWS_MAX + 1, before=before, **msgspec.structs.asdict(wanted))
-    leads = rows[:ROWS_MAX]
+    rows = await store.list_leads(tx, limit=limit + 1, before=before, **msgspec.structs.asdict(wanted))
+    leads = rows[:limit]
     reps = [row.user_id for row in await tx.rows("SELECT user_id FROM supply.rep")]
     people = await _people(tx, [*reps, *(lead.owner_id for lead in leads)])
     return LeadsPage(
@@ -94,12 +94,14 @@ async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None) -> LeadsPag
         channels=await _channels(tx),
         reps={user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])},
         people=people,
-        older=leads[-1].lead_id if len(rows) > ROWS_MAX else None,
+        older=leads[-1].lead_id if len(rows) > limit else None,
     )
 
 
-async def lead_page(tx: Tx, lead_id: int) -> LeadPage:
-    """Raises NotFound."""
+async def lead_page(
+    tx: Tx, lead_id: int, named: Callable[[Tx, Iterable[int | None]], Awaitable[dict[int, str]]] | None = None
+) -> LeadPage:
+    """named: says who users are, where not their names shall stand. Raises NotFound."""
     lead = await store.get_lead(tx, lead_id)
     history = await history_of(tx, lead_id)
     funnel = await funnels.get_funnel(tx, lead.model, lead.funnel_version)
@@ -113,7 +115,9 @@ async def lead_page(tx: Tx, lead_id: int) -> LeadPage:
         visits=seen,
         duplicates=await store.duplicates_of(tx, lead),
         channels=await _channels(tx),
-        people=await _people(tx, [*holders, *(t.rep_id for t in history.touches), *(v.rep_id for v in seen)]),
+        people=await (named or _people)(
+            tx, [*holders, *(t.rep_id for t in history.touches), *(v.rep_id for v in seen)]
+        ),
     )
 
 

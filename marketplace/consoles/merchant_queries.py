@@ -108,6 +108,10 @@ class MerchantHome(msgspec.Struct, frozen=True):
     ahead: Ahead
 
     @property
+    def day_before(self) -> date:
+        return self.on - timedelta(days=1)
+
+    @property
     def sales(self) -> Change:
         return Change(self.this_month.goods_minor, self.earlier.goods_minor)
 
@@ -147,8 +151,12 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
         "earlier_first": days.earlier_first,
         "earlier_last": days.earlier_last,
     }
-    sums = await tx.row(_SUMS, **stretch, yesterday=on - timedelta(days=1))
-    assert sums is not None
+    by_day = await tx.rows(_DAYS, **stretch)
+
+    def sales(first: date, last: date) -> Sales:
+        placed = [row for row in by_day if first <= row.purchased_on <= last]
+        return Sales(sum(row.orders for row in placed), int(sum(row.goods_minor for row in placed)))
+
     causes = [Cause(row.category, int(row.by_minor)) for row in await tx.rows(_CATEGORIES, **stretch)]
     standing = {
         line.account: -line.balance_minor
@@ -161,12 +169,12 @@ async def home(tx: Tx, merchant_id: int, wished: date | None) -> MerchantHome:
         on=on,
         is_today=on == today,
         days=days,
-        today=Sales(sums.today_orders, int(sums.today_minor)),
-        yesterday=Sales(sums.yesterday_orders, int(sums.yesterday_minor)),
-        this_month=Sales(sums.month_orders, int(sums.month_minor)),
-        earlier=Sales(sums.earlier_orders, int(sums.earlier_minor)),
-        cancelled=Sales(sums.cancelled_orders, int(sums.cancelled_minor)),
-        chart=_calendar(days, await tx.rows(_DAYS, **stretch)),
+        today=sales(on, on),
+        yesterday=sales(on - timedelta(days=1), on - timedelta(days=1)),
+        this_month=sales(days.first, days.last),
+        earlier=sales(days.earlier_first, days.earlier_last),
+        cancelled=Sales(sum(row.cancelled for row in by_day), int(sum(row.cancelled_minor for row in by_day))),
+        chart=_calendar(days, by_day),
         causes=causes[:CAUSES_MAX],
         other_causes_minor=sum(cause.by_minor for cause in causes[CAUSES_MAX:]),
         payable_minor=standing.get(Account.PAYABLE, 0),
@@ -191,7 +199,7 @@ async def _ahead(tx: Tx, merchant_id: int, currency: str, on: date, statement: S
     waiting = await tx.row(_WAITING, merchant=merchant_id, currency=currency, on=on)
     assert waiting is not None
     kept = await tx.rows(_KEPT, merchant=merchant_id, run=statement.run_id) if statement else []
-    found = await rewards(tx, merchant_id, limit=REWARDS_LOOKED_AT_MAX, before=None)
+    found = await rewards(tx, "merchant", merchant_id, limit=REWARDS_LOOKED_AT_MAX, before=None)
     return Ahead(
         to_accept=waiting.to_accept,
         to_ship=waiting.to_ship,
@@ -231,24 +239,12 @@ o.merchant_id = :merchant AND o.currency = :currency
 AND o.placed_at >= CAST(:earlier_first AS date) - 2 AND o.purchased_on BETWEEN :earlier_first AND :last
 """
 
-_SUMS = f"""
-SELECT count(*) FILTER (WHERE purchased_on = :last) AS today_orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on = :last), 0) AS today_minor,
-       count(*) FILTER (WHERE purchased_on = :yesterday) AS yesterday_orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on = :yesterday), 0) AS yesterday_minor,
-       count(*) FILTER (WHERE purchased_on >= :first) AS month_orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on >= :first), 0) AS month_minor,
-       count(*) FILTER (WHERE purchased_on <= :earlier_last) AS earlier_orders,
-       coalesce(sum(goods_minor) FILTER (WHERE purchased_on <= :earlier_last), 0) AS earlier_minor,
-       count(*) FILTER (WHERE purchased_on >= :first AND state = 'cancelled') AS cancelled_orders,
+# Of what was cancelled, only this month's is shown.
+_DAYS = f"""
+SELECT purchased_on, count(*) AS orders, sum(goods_minor) AS goods_minor,
+       count(*) FILTER (WHERE purchased_on >= :first AND state = 'cancelled') AS cancelled,
        coalesce(sum(goods_minor) FILTER (WHERE purchased_on >= :first AND state = 'cancelled'), 0) AS cancelled_minor
 FROM demand.merchant_order o WHERE {_STRETCH}
-"""
-
-_DAYS = f"""
-SELECT purchased_on, count(*) AS orders, sum(goods_minor) AS goods_minor
-FROM demand.merchant_order o
-WHERE {_STRETCH} AND (purchased_on >= :first OR purchased_on <= :earlier_last)
 GROUP BY purchased_on
 """
 

@@ -15,9 +15,8 @@ from marketplace.consoles.layout import send
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.paging import cut, decode_cursor, encode_cursor
 from marketplace.core.people import notices as store
-from marketplace.core.people.notices import Audience, Notice, Reading
-from marketplace.flows.people.notify_people import KEEPERS
-from marketplace.web.auth import Actor, ActorRequest
+from marketplace.core.people.notices import Notice, Reading
+from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import MERCHANT_BOOKS, needs
 from marketplace.web.guards import STAFF as HOUSE
 
@@ -37,7 +36,7 @@ class NoticesPage(msgspec.Struct, frozen=True):
 async def notices(
     request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
 ) -> Response[str]:
-    """What has happened since this person last looked, and before."""
+    """What has happened since this person last looked, and before; from now on none of it is new."""
     return await show_notices(request, db, before)
 
 
@@ -50,38 +49,22 @@ async def show_notices(
         entity = await ops_queries.get_entity(tx, None)
     async with db.read(WORKER) as tx:
         rows = await store.list_notices(
-            tx, audiences_of(user), user.merchant_id, limit=LISTED_MAX + 1, before=key[0] if key else None
+            tx,
+            store.audiences_of(user.roles, user.merchant_id),
+            user.merchant_id,
+            limit=LISTED_MAX + 1,
+            before=key[0] if key else None,
         )
         reading = await store.reading_of(tx, user.user_id)
+    newest = rows[0].notice_id if rows else 0
+    if before is None and newest > reading.seen_id and not user.viewing:
+        await db.write(WORKER, user.login, store.set_reading, user.user_id, seen_id=newest)
+        request.scope["user"] = msgspec.structs.replace(user, unread=0)
     shown, last = cut(rows, LISTED_MAX, lambda row: (row.notice_id,))
     page = NoticesPage(shown, reading, entity.zone if entity else "UTC")
     return send(
         request, "people/notices.html", page, "notices", refused=refused, cursor=encode_cursor(last) if last else None
     )
-
-
-def audiences_of(user: Actor) -> list[Audience]:
-    """As whom somebody is told."""
-    return [
-        audience
-        for audience, roles in KEEPERS.items()
-        if user.roles & roles and (audience is Audience.MERCHANT) == (user.merchant_id is not None)
-    ]
-
-
-@post("/notices/seen", guards=[told], include_in_schema=False)
-async def seen(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
-    """Nothing that is there by now is new any more."""
-
-    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
-        del typed
-        newest = await store.list_notices(
-            tx, audiences_of(request.user), request.user.merchant_id, limit=1, before=None
-        )
-        await store.set_reading(tx, request.user.user_id, seen_id=newest[0].notice_id if newest else 0)
-        return done("/notices", "notices_seen")
-
-    return await carry_out(request, db, work, again=partial(show_notices, request, db, None))
 
 
 @post("/notices/mails", guards=[told], include_in_schema=False)
@@ -95,4 +78,4 @@ async def mails(request: ActorRequest, db: NamedDependency[Database]) -> Respons
     return await carry_out(request, db, work, again=partial(show_notices, request, db, None))
 
 
-PAGES = [notices, seen, mails]
+PAGES = [notices, mails]

@@ -208,23 +208,27 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
     )
 
 
-async def merchants_page(tx: Tx, entity: Entity, wished: date | None, before: tuple[int, int] | None) -> MerchantsPage:
+async def merchants_page(
+    tx: Tx, entity: Entity, wished: date | None, before: tuple[int, int] | None, limit: int = LISTED_MAX
+) -> MerchantsPage:
     on = await day_shown(tx, entity, wished)
     days = weeks_to(on, WINDOW_WEEKS)
     goods, merchant_id = before or (2**62, 2**62)
-    rows = await tx.rows(_MERCHANTS, **_stretch(entity, days), goods=goods, merchant=merchant_id, limit=LISTED_MAX + 1)
-    movers = [_mover(row) for row in rows[:LISTED_MAX]]
-    last = movers[-1] if len(rows) > LISTED_MAX else None
+    rows = await tx.rows(_MERCHANTS, **_stretch(entity, days), goods=goods, merchant=merchant_id, limit=limit + 1)
+    movers = [_mover(row) for row in rows[:limit]]
+    last = movers[-1] if len(rows) > limit else None
     return MerchantsPage(entity, on, days, movers, (last.goods.now, last.merchant_id) if last else None)
 
 
-async def parked_page(tx: Tx, entity: Entity, before: tuple[datetime, int, int] | None) -> ParkedPage:
+async def parked_page(
+    tx: Tx, entity: Entity, before: tuple[datetime, int, int] | None, limit: int = LISTED_MAX
+) -> ParkedPage:
     total = await tx.row(_PARKED_TOTAL, **_of(entity))
     assert total is not None
     at, merchant_id, order_id = before or (None, 0, 0)
-    rows = await tx.rows(_PARKED, **_of(entity), at=at, merchant=merchant_id, order=order_id, limit=LISTED_MAX + 1)
-    orders = [ParkedOrder(*row) for row in rows[:LISTED_MAX]]
-    last = orders[-1] if len(rows) > LISTED_MAX else None
+    rows = await tx.rows(_PARKED, **_of(entity), at=at, merchant=merchant_id, order=order_id, limit=limit + 1)
+    orders = [ParkedOrder(*row) for row in rows[:limit]]
+    last = orders[-1] if len(rows) > limit else None
     return ParkedPage(
         entity=entity,
         total=Waiting(total.orders, int(total.goods_minor)),

@@ -11,15 +11,16 @@ from billing.payout_files.store import DebtorAccount
 from billing.payout_terms import store as terms_store
 from billing.payout_terms.dues import store as dues_store
 from billing.payout_terms.model import Due, Hold, Reserve, Terms
-from billing.payouts import store as owing
 from billing.payouts.store import BalanceKey, OwedPayout
 from billing.runs import store as runs
 from billing.runs.model import Payout
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.names_queries import names_of
-from marketplace.consoles.ops_queries import Entity, list_entities
+from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core.db import Tx
+from marketplace.core.last_checks import LastCheck
 from marketplace.core.paging import cut
+from marketplace.flows.proofs.check_again import last_of_owed
 
 LISTED_MAX = 50
 FILES_SHOWN = 10
@@ -44,8 +45,10 @@ class PayoutsPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwedPage(msgspec.Struct, frozen=True):
-    """Who should be getting money and is not, by merchant."""
+    """Who should have been getting money and was not, by merchant, as was last checked."""
 
+    checked: LastCheck[list[OwedPayout]]
+    zone: str
     waiting: Sequence[OwedPayout]
     names: dict[int, str]
     older: BalanceKey | None
@@ -100,18 +103,19 @@ async def payouts_page(tx: Tx, state: str, after: PayoutKey | None) -> PayoutsPa
 
 
 async def owed_page(tx: Tx, after: BalanceKey | None) -> OwedPage:
-    """Goes over all balances, so it is a page of its own."""
-    rows = await owing.list_owed(tx, limit=LISTED_MAX + 1, after=after)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.merchant_id, row.currency))
-    return OwedPage(shown, await names_of(tx, (row.merchant_id for row in shown)), older)
+    checked = await last_of_owed(tx)
+    behind = [row for row in checked.answer or [] if after is None or (row.merchant_id, row.currency) > after]
+    shown, older = cut(behind, LISTED_MAX, lambda row: (row.merchant_id, row.currency))
+    entity = await get_entity(tx, None)
+    zone = entity.zone if entity else "UTC"
+    return OwedPage(checked, zone, shown, await names_of(tx, (row.merchant_id for row in shown)), older)
 
 
 async def file_page(tx: Tx, file_id: int) -> FilePage:
     """Raises NotFound."""
     file = await files.get_file(tx, file_id)
-    debtor, lines = await files.content(tx, file_id)
+    debtor, shown = await files.content(tx, file_id, limit=LINES_SHOWN)
     entity = next((one for one in await list_entities(tx) if one.entity_id == file.entity_id), None)
-    shown = lines[:LINES_SHOWN]
     return FilePage(
         file=file,
         debtor=debtor,

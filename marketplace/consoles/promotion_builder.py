@@ -28,13 +28,15 @@ from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftPromotion, NewVersion
-from marketplace.flows.promotions.preview_promotion import Preview, preview_terms
+from marketplace.flows.promotions.preview_promotion import ORDERS_MAX, Preview, preview_terms
 from marketplace.web.auth import ActorRequest
 from marketplace.web.i18n import Speech, speech
 from marketplace.web.templating import render
 
 FRAGMENT = "x-fragment"
 """A request with this header gets the preview alone."""
+GLANCE_MAX = 500
+"""Orders over which a page shows previews at once; the script, or somebody, then asks for one over more of them."""
 
 
 class PromotionForm(msgspec.Struct, frozen=True):
@@ -87,9 +89,9 @@ def preview_chart(preview: Preview, currency: str, say: Speech) -> Chart:
     return Chart(bars(columns, say.text("preview.chart")), top(columns), preview.from_on, preview.to_on)
 
 
-async def _seen(db: Database, terms: Terms) -> tuple[Preview | None, str]:
+async def _seen(db: Database, terms: Terms, orders_max: int) -> tuple[Preview | None, str]:
     try:
-        return await preview_terms(db, terms), ""
+        return await preview_terms(db, terms, orders_max=orders_max), ""
     except Invalid as fault:
         return None, fault.detail
 
@@ -119,7 +121,11 @@ async def _promotion(db: Database, promotion_id: int) -> tuple[Promotion, Campai
 
 
 async def _filled(
-    db: Database, campaign: Campaign, promotion: Promotion | None, typed: Mapping[str, str]
+    db: Database,
+    campaign: Campaign,
+    promotion: Promotion | None,
+    typed: Mapping[str, str],
+    orders_max: int = ORDERS_MAX,
 ) -> PromotionForm:
     """The form with what was typed, everything that is wrong with it, and what it would have cost.
 
@@ -133,7 +139,7 @@ async def _filled(
         return PromotionForm(campaign, promotion, typed, filled.faults)
     span = schedule_span(terms.schedule)
     outside = by_field(within(terms, span.starts, span.ends, campaign))
-    preview, unseen = await _seen(db, terms)
+    preview, unseen = await _seen(db, terms, orders_max)
     return PromotionForm(campaign, promotion, typed, {**outside, **filled.faults}, preview, unseen)
 
 
@@ -151,7 +157,7 @@ async def new_promotion(
     if like is not None:
         other, _, terms = await _promotion(db, like)
         typed = {**typed_of(terms, other.on_pause), "name": ""}
-    form = await _filled(db, campaign, None, typed)
+    form = await _filled(db, campaign, None, typed, GLANCE_MAX)
     return show_form(request, msgspec.structs.replace(form, faults={}))
 
 
@@ -218,7 +224,7 @@ async def edit(request: ActorRequest, db: NamedDependency[Database], promotion_i
     found, campaign, terms = await _promotion(db, promotion_id)
     if not is_shown(terms, campaign):
         raise Conflict("terms: the form does not say all of them; use the API for another version")
-    form = await _filled(db, campaign, found, typed_of(terms, found.on_pause))
+    form = await _filled(db, campaign, found, typed_of(terms, found.on_pause), GLANCE_MAX)
     return show_form(request, form)
 
 
@@ -242,9 +248,10 @@ async def compare(
 ) -> Response[str]:
     """Some promotions side by side: where their terms differ, and what each would have cost on the same weeks."""
     variants = []
-    for promotion_id in dict.fromkeys((of or [])[: queries.COMPARED_MAX]):
+    wanted = list(dict.fromkeys((of or [])[: queries.COMPARED_MAX]))
+    for promotion_id in wanted:
         found, _, terms = await _promotion(db, promotion_id)
-        preview, unseen = await _seen(db, terms)
+        preview, unseen = await _seen(db, terms, GLANCE_MAX // len(wanted))
         variants.append(Variant(found, terms, dict(facts_of(terms)), preview, unseen))
     names = dict.fromkeys(name for each in variants for name in each.facts)
     fields = [(name, len({each.facts.get(name, "") for each in variants}) > 1) for name in names]

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from incentives.experiments.store import holdout_now
+from incentives.experiments.store import get_holdout
 from incentives.grants.progress_queries import Reward, rewards, running
 from incentives.promotions.store import PublicPromotion, public_promotions
 from incentives.rules.events import Holdout
@@ -16,26 +16,33 @@ from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.acquisition.refer_merchants_sql import brought_by, codes_of
 from marketplace.flows.promotions.join_promotion import join_promotion
 from marketplace.flows.promotions.report_rewards import RewardGrant, reward_grants
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import MERCHANT_BOOKS, OPS, needs
+from supply.leads.referrals.model import Brought, OwnCode
 
 LISTED_MAX = 50
 
 
 class PromotionsPage(msgspec.Struct, frozen=True):
-    """running: windows that still take something in, by what is missing. grants: the newest first."""
+    """running: windows that still take something in, by what is missing. grants: the newest first.
+
+    codes, brought: by which the merchant brings others, and what came of it.
+    """
 
     merchant: Merchant
     open: Sequence[PublicPromotion]
     running: Sequence[Reward]
     grants: Sequence[RewardGrant]
+    codes: Sequence[OwnCode] = ()
+    brought: Sequence[Brought] = ()
 
 
 async def promotions_page(tx: Tx, merchant_id: int, holdout: Holdout | None) -> PromotionsPage:
     """Raises NotFound."""
-    found = await rewards(tx, merchant_id, limit=LISTED_MAX, before=None)
+    found = await rewards(tx, "merchant", merchant_id, limit=LISTED_MAX, before=None)
     return PromotionsPage(
         merchant=await get_merchant(tx, merchant_id),
         open=await public_promotions(tx, merchant_id, holdout=holdout, limit=LISTED_MAX),
@@ -56,9 +63,12 @@ async def show_promotions(
     request: ActorRequest, db: Database, place: Place, refused: Refused | None = None
 ) -> Response[str]:
     async with db.read(WORKER) as tx:
-        holdout = await holdout_now(tx, tx.now)
+        holdout = await get_holdout(tx)
+        codes = await codes_of(tx, place.merchant_id)
+        brought = await brought_by(tx, place.merchant_id, limit=LISTED_MAX)
     async with db.read(place.scope) as tx:
         page = await promotions_page(tx, place.merchant_id, holdout)
+    page = msgspec.structs.replace(page, codes=codes, brought=brought)
     may = bool(request.user.roles & (MERCHANT_BOOKS | OPS))
     return send(request, "merchant/promotions.html", page, "promotions", place, refused=refused, may_join=may)
 

@@ -1,17 +1,16 @@
 """What the house has to do with merchants, on pages: follow-ups with an owner and a day, work, services."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from marketplace.consoles import ops_queries
-from marketplace.consoles.deeds import Refused, carry_out, day, done, number, text
+from marketplace.consoles.deeds import Refused, carry_out, day, done, instant, number, text
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.tasks_queries import service_page, tasks_page
 from marketplace.core.clock import local_date
@@ -117,7 +116,7 @@ async def change_work(
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         if deed == "appoint":
-            at = _instant(typed, "at", await _zone(tx))
+            at = instant(typed, "at", await _zone(tx))
             await order_work.appoint_work(tx, Appoint(merchant_id=merchant_id, work_order_id=work_order_id, at=at))
         elif deed == "finish":
             on = day(typed, "on")
@@ -138,15 +137,6 @@ async def change_work(
 async def _zone(tx: Tx) -> str:
     entity = await ops_queries.get_entity(tx, None)
     return entity.zone if entity else "UTC"
-
-
-def _instant(typed: Mapping[str, str], name: str, zone: str) -> datetime:
-    """A day and a time as a browser sends them, in the zone of the house. Raises Invalid."""
-    value = text(typed, name, most=30, least=1)
-    try:
-        return datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(zone))
-    except ValueError as fault:
-        raise Invalid(f"{name}: must be a day and a time, as 2026-01-31T09:30", pointer=f"/{name}") from fault
 
 
 PAGES = [tasks, change_task, service, change_work]

@@ -72,6 +72,7 @@ CHANGEABLE = {
         "lines",
         "stored_lines",
         "new_lines",
+        "settlement_id",
         "moved_at",
     ),
     "billing.document": ("state", "void_reason", "void_asked_by", "voided_by", "voided_at"),

@@ -62,7 +62,8 @@ SELECT count(*) FILTER (WHERE measure = 'active' AND from_on < :from_on AND to_o
 FROM (
     SELECT *, measure = 'retained' AND lag(to_on) OVER (PARTITION BY merchant_id, measure ORDER BY from_on) >= :from_on
               AS began_alive
-    FROM metrics.merchant_span WHERE entity_id = :entity {}
+    FROM metrics.merchant_span
+    WHERE entity_id = :entity AND (measure = 'retained' OR to_on >= :from_on) {}
 ) AS span
 """
 

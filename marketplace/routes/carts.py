@@ -17,14 +17,14 @@ from marketplace.flows.orders.place_order import PlaceOrder, place_order
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.routes.fields import CODES_MAX, Currency, Method, Minor, PromotionCode
-from marketplace.routes.parameters import LIMIT, Codes, Cursor, Limit, PathId
+from marketplace.routes.parameters import LIMIT, Codes, Cursor, Limit, PathId, VoucherCode
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 from marketplace.web.body import StrictBody
 from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import SELLING, needs
 from marketplace.web.once import once, respond, ticket_of
-from marketplace.web.openapi import ONCE
+from marketplace.web.openapi import ALSO, ONCE
 
 
 class NewCart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,17 +130,19 @@ async def drop_cart(
     return await once(request, db, work)
 
 
-@get("/buyers/{buyer_id:int}/carts/{cart_id:int}/quote", guards=[needs(SELLING)])
-async def get_quote(db: NamedDependency[Database], buyer_id: PathId, cart_id: PathId, codes: Codes = None) -> Quote:
+@get("/buyers/{buyer_id:int}/carts/{cart_id:int}/quote", guards=[needs(SELLING)], opt={ALSO: (409,)})
+async def get_quote(
+    db: NamedDependency[Database], buyer_id: PathId, cart_id: PathId, codes: Codes = None, voucher: VoucherCode = None
+) -> Quote:
     """What the cart costs now, line by line and merchant by merchant, and what cannot be bought. Reserves nothing.
 
     promotions: what each live promotion takes off, or why it does not. codes: those that the buyer has typed in,
-    separated by commas.
+    separated by commas. voucher: the code of one of the buyer's vouchers; 409 where it cannot be used for this cart.
     """
     async with db.read(_of(buyer_id)) as tx:
         cart = await store.get_cart(tx, buyer_id, cart_id)
     async with db.read(WORKER) as tx:
-        return await quote_cart(tx, cart, (codes or "").split(","))
+        return await quote_cart(tx, cart, (codes or "").split(","), voucher)
 
 
 @post(

@@ -30,6 +30,9 @@ Codes = Annotated[
     str | None,
     QueryParameter(pattern="^[A-Za-z0-9-]{1,40}(,[A-Za-z0-9-]{1,40}){0,9}$", description="Codes of promotions."),
 ]
+VoucherCode = Annotated[
+    str | None, QueryParameter(pattern="^[A-Za-z0-9-]{1,40}$", description="The code of a buyer's voucher.")
+]
 
 LIMIT = LIMIT_DEFAULT
 

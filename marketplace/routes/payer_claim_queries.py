@@ -8,8 +8,8 @@ from marketplace.core.db import Tx
 
 
 class ClaimedGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a claim with the grant it is for. beneficiary: merchant, or buyer for a discount. window: the order, or
-    the instant at which a longer one begins.
+    """A line of a claim with the grant it is for. beneficiary: merchant, or buyer for a discount or a rebate, which is
+    in the house's books. window: the order, or the instant at which a longer one begins, for a buyer behind the entity.
 
     granted_minor: the grant. borne_minor, back_minor: the payer's part of it, and what came back of that so far;
     claimed_minor: what this claim asks for, below zero where more had been claimed before.
@@ -46,6 +46,9 @@ JOIN LATERAL (
     UNION ALL
     SELECT promotion_id, version_no, 'merchant', span, amount_minor
     FROM incentives.merchant_grant WHERE merchant_id = l.merchant_id AND grant_id = l.source_id
+    UNION ALL
+    SELECT promotion_id, version_no, 'buyer', span, amount_minor
+    FROM incentives.buyer_grant WHERE form <> 'discount' AND grant_id = l.source_id
 ) AS g ON true
 JOIN incentives.promotion p ON p.promotion_id = g.promotion_id
 WHERE l.payer_id = :payer AND l.claim_id = :claim AND l.source = 'promotion' AND l.line_no > :after

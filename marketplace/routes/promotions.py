@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from incentives import store as incentives
-from incentives.experiments.store import holdout_now
+from incentives.experiments.store import get_holdout
 from incentives.lifecycle import FOR_APPROVERS, Move
 from incentives.promotions import store
 from incentives.promotions.model import OnPause, Promotion, Version, VersionState
@@ -198,7 +198,7 @@ async def list_merchant_promotions(
     check_books(request.user, merchant_id)
     (before,) = decode_cursor(cursor, tuple[int]) or (None,)
     async with db.read(WORKER) as tx:
-        holdout = await holdout_now(tx, tx.now)
+        holdout = await get_holdout(tx)
     async with db.read(request.user.scope) as tx:
         await get_merchant(tx, merchant_id)
         rows = await store.public_promotions(tx, merchant_id, holdout=holdout, limit=limit + 1, before=before)

@@ -32,7 +32,7 @@ async def list_rewards(
     before = decode_cursor(cursor, tuple[int, str])
     async with db.read(request.user.scope) as tx:
         await get_merchant(tx, merchant_id)
-        rows = await find_rewards(tx, merchant_id, limit=limit + 1, before=before)
+        rows = await find_rewards(tx, "merchant", merchant_id, limit=limit + 1, before=before)
     return page(rows, limit, lambda row: row, lambda row: (row.promotion_id, row.span))
 
 

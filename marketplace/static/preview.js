@@ -21,6 +21,8 @@ async function look() {
   place.removeAttribute("aria-busy");
 }
 
+if ("glance" in place.dataset) look();
+
 form.addEventListener("input", () => {
   clearTimeout(waiting);
   waiting = setTimeout(look, 300);

@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars
 from marketplace.core import db as database
 from marketplace.core.db import STAFF, WORKER, Database, Role
 from marketplace.core.errors import Forbidden, Unauthenticated
+from marketplace.core.people.notices import audiences_of, count_unread
 from marketplace.core.sessions import (
     SESSION_MAX,
     Holder,
@@ -30,13 +31,15 @@ from marketplace.web.limits import address_of, count
 from marketplace.web.observed import settings_of
 
 SESSION_COOKIE = "marketplace_session"
+_NO_PAGES = ("/api/", "/static/")
+"""Where nobody is told of anything that is new."""
 
 
 class Actor(msgspec.Struct, frozen=True):
     """The signed-in caller. roles are values of `UserRole`; the house's own people have no merchant_id or payer_id.
 
     viewing: one of the house who looks at a merchant's pages as that merchant does; roles and merchant_id are then the
-    merchant's, and nothing may be changed. viewing_name: the merchant's name.
+    merchant's, and nothing may be changed. viewing_name: the merchant's name. unread: how many notices are new.
     """
 
     user_id: int
@@ -48,6 +51,7 @@ class Actor(msgspec.Struct, frozen=True):
     payer_id: int | None = None
     viewing: bool = False
     viewing_name: str = ""
+    unread: int = 0
 
     @property
     def is_staff(self) -> bool:
@@ -128,7 +132,12 @@ async def _recognise(scope: Scope) -> None:
     if holder is None and not credential.is_cookie:
         raise Unauthenticated("authorization: the API key is not valid (unknown, expired or revoked)")
     if holder is not None:
-        scope["user"] = _actor(holder)
+        actor = _actor(holder)
+        if credential.is_cookie and not actor.viewing and not scope["path"].startswith(_NO_PAGES):
+            told = audiences_of(actor.roles, actor.merchant_id)
+            unread = await count_unread(scope["litestar_app"].state["db"], actor.user_id, told, actor.merchant_id)
+            actor = msgspec.structs.replace(actor, unread=unread)
+        scope["user"] = actor
         scope["auth"] = msgspec.structs.replace(credential, scopes=holder.scopes, caller=holder.caller)
         scope["actor"] = holder.login  # type: ignore[typeddict-unknown-key]  # read by the request log
         bind_contextvars(actor=holder.login)

@@ -8,7 +8,7 @@ from billing.payments.facts import PaymentFact, PaymentState, payment_reference
 from demand.carts import store as carts
 from demand.carts.model import CartLine
 from incentives.lifecycle import Move
-from incentives.promotions import store as promotions
+from incentives.promotions.joins import store as joins
 from incentives.rules.model import ByMerchant, ByPlatform, Qualify, Schedule
 from incentives.rules.predicates import Equals
 from marketplace.core.db import WORKER, Database, Tx
@@ -42,7 +42,7 @@ async def add_discounts(db: Database) -> None:
     made = await drafted(db, campaign, terms)
     await move(db, made, Move.SUBMIT, Move.APPROVE, Move.SCHEDULE)
     await advance_incentives(db, "worker")
-    await db.write(WORKER, "test", promotions.join, MERCHANT, made.promotion_id)
+    await db.write(WORKER, "test", joins.join, "merchant", MERCHANT, made.promotion_id)
     await db.write(WORKER, "test", _list_goods)
     wanted = IssueCodes(promotion_id=made.promotion_id, count=1, expires_at=db.clock.now() + timedelta(days=9))
     [code] = (await db.write(WORKER, MAKER, issue_codes, wanted)).codes
@@ -82,6 +82,12 @@ async def _list_goods(tx: Tx) -> None:
 
 _ENTRIES, _SHARES, _PRICES = {"discounts-are-entries"}, {"discounts-are-shares"}, {"discounts-are-prices"}
 _BACKS, _GRANTS, _BUDGETS = {"discount-backs-are-refunds"}, {"discounts-are-grants"}, {"discounts-are-budgets"}
+_REBATE = """
+INSERT INTO incentives.buyer_grant
+SELECT buyer_id, promotion_id, 'x', 1, 1, campaign_id, version_no, 'x', 'credit', currency, amount_minor, ARRAY[{}],
+       ARRAY[amount_minor], '{{}}', '{{}}', 'paid', NULL, NULL, at, at
+FROM incentives.buyer_grant WHERE form = 'discount' AND grant_no = 1
+"""
 
 DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
     "a discount that costs the platform something else than was booked": (
@@ -117,6 +123,14 @@ DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
             occurred_at, effective_on, prior_period, ARRAY[5000, 6920], ARRAY[9, 0]::bigint[], ARRAY[5, -5]::bigint[],
             posted_at, posted_by FROM billing.entry WHERE merchant_id = 1 AND kind = 'goodwill'"""],
         {"rebates-are-entries", "numbers-dense"},
+    ),
+    "a rebate that a payer is said to bear": (
+        ["UPDATE billing.payer_contract SET pays = 'promotion'",
+         _REBATE.format("(SELECT name FROM billing.payer_contract LIMIT 1)")],
+        {"rebates-are-shares", "rebates-are-budgets"},
+    ),
+    "a rebate that its merchant is said to bear": (
+        [_REBATE.format("'merchant'")], {"rebates-are-shared", "rebates-are-budgets"},
     ),
     "a code used for nothing": (
         ["UPDATE incentives.promotion_code SET used_for = 1"], {"codes-are-used-once"},

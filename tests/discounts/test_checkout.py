@@ -14,10 +14,10 @@ from incentives.changes.model import ChangeState, EndOn
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Discount, Fixed, Limits, Once, Reward
-from incentives.rules.model import ByMerchant, Qualify, Stacking, TotalBudget
+from incentives.rules.model import ByMerchant, Qualify, RegionBudget, Stacking, TotalBudget
 from incentives.rules.predicates import AnyOf, Equals, Range
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.discounts.issue_codes import IssueCodes, issue_codes, void_code
 from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
@@ -94,6 +94,29 @@ async def test_a_budget_that_gives_a_part_gives_what_is_left(db: Database, clock
     [sale] = await market(db, clock, off(budgets=(budget,)))
     assert [(await bought(db, f"k{n}")).discount_minor for n in range(3)] == [1_500, 500, 0]
     assert (await stands(db, sale)).reserved == 2_000
+    await check_budgets(db)
+    await check_books(db)
+
+
+async def test_a_regions_budget_is_spent_to_the_last_order_of_it_and_asked_by_no_other(
+    db: Database, clock: FixedClock
+) -> None:
+    """12.5 % of 120.00 and of 50.00: of 16 orders from the north 3 fit into 59.99; the south has its own."""
+    north = RegionBudget(limit_minor=5_999, currency="EUR", region="north")
+    south = RegionBudget(limit_minor=625, currency="EUR", region="south")
+    [sale] = await market(db, clock, off(budgets=(north, south)))
+
+    async def settle_down(tx: Tx) -> None:
+        for region, merchant_id in (("north", ALPHA), ("south", BETA)):
+            await tx.execute(f"UPDATE supply.merchant SET region = '{region}' WHERE merchant_id = {merchant_id}")
+
+    await db.write(WORKER, "test", settle_down)
+    cmds = [await command(db, buyer_id=900 + n) for n in range(CONNECTIONS)]
+    placed = await asyncio.gather(*(tried(db, cmd, f"k{n}") for n, cmd in enumerate(cmds)))
+    assert (sum(placed), (await stands(db, sale)).reserved) == (3, 4_500)
+    seen = await quoted(db, await cart(db))
+    assert (seen.discount_minor, seen.orders[0].promotions[0].reason) == (0, "the budget has 14.99 left")
+    assert (await quoted(db, await cart(db, 0, lamps=1))).discount_minor == 625
     await check_budgets(db)
     await check_books(db)
 

@@ -154,9 +154,10 @@ async def test_a_pause_that_voids_takes_what_has_not_vested_and_no_discount_of_a
     await check_books(db)
 
 
-async def test_only_the_platform_bears_a_rebate(db: Database, clock: FixedClock) -> None:
-    with pytest.raises(Invalid, match="only the platform"):
-        await market(db, clock, back(funding=(ByMerchant(),)))
+async def test_a_merchant_bears_no_part_of_a_window_of_many_orders(db: Database, clock: FixedClock) -> None:
+    weekly = Reward(amount=Once(threshold=20_000, amount_minor=1_500), form=Credit())
+    with pytest.raises(Invalid, match="a buyer's orders are of many merchants"):
+        await market(db, clock, back(reward=weekly, window=Calendar(period="week"), funding=(ByMerchant(),)))
 
 
 async def test_two_rebates_are_not_taken_back_out_of_the_same_credit(db: Database, clock: FixedClock) -> None:

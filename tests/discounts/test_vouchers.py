@@ -1,11 +1,15 @@
 """Posting G with vouchers: issued by one order, used once for a later one, or gone when their time is over."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
+from demand.carts.model import Cart
 from incentives.grants.model import Voucher
 from incentives.grants.vouchers import store as vouchers
 from incentives.rules.awards import Fixed, NextOrderVoucher, Reward
@@ -21,8 +25,11 @@ from tests.billing.market import check_books
 from tests.builders import HOUSE
 from tests.discounts.market import cart, market, off, pay, refund, settle, sold, stands
 from tests.discounts.test_rebates import credit_of, look
+from tests.http.conftest import app, caller, client
 from tests.orders.paid import entry
 from tests.placing.market import BUYER, command, ticket
+
+__all__ = ["app", "caller", "client"]
 
 
 def back(minor: int = 1_000, window: Window | None = None, **form: Any) -> Terms:
@@ -59,6 +66,62 @@ async def test_g_ten_back_on_the_next_order(db: Database, clock: FixedClock) -> 
     await check_books(db)
     with pytest.raises(Conflict, match="it has been used"):
         await bought_with(db, one.code, "k3")
+
+
+async def test_what_is_quoted_with_a_voucher_is_what_is_charged(
+    db: Database, clock: FixedClock, caller: Callable[..., Awaitable[httpx.AsyncClient]]
+) -> None:
+    """12.5 % off 120.00, and 10.00 by the voucher: 95.00 are left; of a cup for 7.00 it pays all."""
+    await market(db, clock, back(), off(name="sale"))
+    await sold(db)
+    await look(db)
+    [one] = await having(db)
+    shop = await caller("shop", "storefront")
+
+    async def seen(of: Cart, code: str = one.code) -> httpx.Response:
+        return await shop.get(f"/api/v1/buyers/{BUYER}/carts/{of.cart_id}/quote", params={"voucher": code})
+
+    cups = (await seen(await cart(db, 0, 1))).json()
+    assert (cups["due_minor"], cups["voucher_minor"]) == (700, 700)
+    of = await cart(db)
+    quoted = (await seen(of)).json()
+    assert (quoted["total_minor"], quoted["due_minor"], quoted["voucher_minor"]) == (12_000, 10_500, 1_000)
+    body = {"quote": quoted["quote"], "method": "tok_ok", "voucher": one.code}
+    placing = await shop.post(f"/api/v1/buyers/{BUYER}/carts/{of.cart_id}/place", json=body)
+    placed = msgspec.json.decode(placing.content, type=Placed)
+    assert (placed.pay_minor, placed.credit_minor) == (9_500, 1_000)
+    assert placed.pay_minor == quoted["due_minor"] - quoted["voucher_minor"]
+    again = await seen(await cart(db))
+    assert (again.status_code, "it has been used" in again.text) == (409, True)
+    assert (await seen(await cart(db), "NOPE")).status_code == 409
+    await pay(db, placed)
+    await check_books(db)
+
+
+async def test_of_16_connections_one_uses_a_voucher(db: Database, clock: FixedClock) -> None:
+    """Oscar #4580: a single-use voucher redeemed by several at once."""
+    await market(db, clock, back())
+    await sold(db)
+    await look(db)
+    [one] = await having(db)
+    pool = Database(db.url, clock, pool_size=16)
+    carts = [await command(db, await cart(db)) for _ in range(16)]
+    cmds = [msgspec.structs.replace(cmd, voucher=one.code) for cmd in carts]
+    came = await asyncio.gather(
+        *(pool.write(WORKER, "shop", place_order, ticket(f"v{n}"), cmd) for n, cmd in enumerate(cmds)),
+        return_exceptions=True,
+    )
+    await pool.close()
+    [won] = [each for each in came if not isinstance(each, BaseException)]
+    assert {each.detail for each in came if isinstance(each, Conflict)} == {
+        "voucher: it has been used, or is not valid any more"
+    }
+    placed = msgspec.json.decode(won.body, type=Placed)
+    assert (placed.credit_minor, len(came)) == (1_000, 16)
+    assert await credit_of(db) == 1_000
+    await pay(db, placed)
+    assert await credit_of(db) == 0
+    await check_books(db)
 
 
 @pytest.mark.parametrize("window", [None, Calendar(period="month")])

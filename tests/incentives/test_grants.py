@@ -89,7 +89,8 @@ async def test_progress_is_where_a_party_stands_now(db: Database, promotion: Pro
     async with db.read(WORKER) as tx:
         windows = [(PARTY, promotion.promotion_id, span) for span in ("a", "b", "c")]
         assert await store.progress_of(tx, role, windows) == {windows[0]: later, windows[1]: before[1]}
-        assert await store.used(tx, role, promotion.promotion_id, [PARTY, 8]) == {PARTY: Used(grants=2, minor=100)}
+        whose = PARTY, promotion.promotion_id
+        assert await store.used(tx, role, [*windows, (8, *windows[0][1:])]) == {whose: Used(grants=2, minor=100)}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -5,7 +5,8 @@ from typing import Any
 
 from incentives.experiments import store
 from incentives.promotions.model import Promotion
-from incentives.rules.arms import holdout_at, is_held_out
+from incentives.promotions.store import public_promotions
+from incentives.rules.arms import HOLDOUT, is_held_out
 from marketplace.core import policies
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
@@ -22,13 +23,14 @@ AUTUMN = datetime(2018, 9, 5, tzinfo=UTC)
 
 
 def test_5_percent_are_held_out_and_others_in_each_half_year() -> None:
-    halves = [holdout_at(datetime(year, month, 1, tzinfo=UTC)) for year in (2025, 2026) for month in (1, 7)]
-    drawn = [{number for number in range(20_000) if is_held_out(each, number)} for each in halves]
+    halves = [datetime(year, month, 1, tzinfo=UTC) for year in (2025, 2026) for month in (1, 7)]
+    drawn = [{number for number in range(20_000) if is_held_out(HOLDOUT, number, each)} for each in halves]
     assert all(0.045 < len(out) / 20_000 < 0.055 for out in drawn)
     assert all(len(one & other) < 100 for one in drawn for other in drawn if one is not other)
-    assert holdout_at(datetime(2018, 6, 30, 23, 59, tzinfo=UTC)) != holdout_at(datetime(2018, 7, 1, tzinfo=UTC))
-    assert [number for number in range(41) if is_held_out(holdout_at(AUTUMN), number)] == [OUT, 40]
-    assert not is_held_out(None, OUT)
+    assert [number for number in range(41) if is_held_out(HOLDOUT, number, AUTUMN)] == [OUT, 40]
+    assert is_held_out(HOLDOUT, OUT, datetime(2018, 7, 1, tzinfo=UTC))
+    assert not is_held_out(HOLDOUT, OUT, datetime(2018, 6, 30, 23, 59, tzinfo=UTC))
+    assert not is_held_out(None, OUT, AUTUMN)
 
 
 async def live(db: Database, clock: FixedClock) -> Promotion:
@@ -71,3 +73,41 @@ async def _more(tx: Any) -> None:
     await tx.execute("UPDATE incentives.budget_shard SET allocated_minor = allocated_minor + 100000 WHERE n = 0")
     await tx.execute("UPDATE incentives.budget_period SET limit_minor = limit_minor + 100000")
     await tx.execute("UPDATE incentives.budget SET limit_minor = limit_minor + 100000")
+
+
+async def test_nobody_is_taken_out_of_a_window_that_is_running(db: Database, clock: FixedClock) -> None:
+    promotion = await live(db, clock)
+    await db.write(WORKER, "admin", policies.switch, "no_merchant_holdout", on=True)
+    await db.write(WORKER, "test", _more)
+    await settle(db, clock, paid_order(OUT, 201, day(5), 9_000))
+    await look(db)
+    await db.write(WORKER, "admin", policies.switch, "no_merchant_holdout", on=False)
+    await settle(db, clock, *[paid_order(n, 300 + n, day(7), 9_000 + n) for n in (OUT, 40)])
+    await look(db)
+    await settle(db, clock, *[paid_order(n, 400 + n, day(12), 18_000 + n) for n in (OUT, 40)])
+    await look(db)
+    async with db.read(WORKER) as tx:
+        rows = await tx.rows(
+            "SELECT merchant_id, left(span, 10) AS since, granted_minor FROM incentives.merchant_progress"
+        )
+        seen = await store.list_exposures(tx, promotion.promotion_id, limit=99, after=None)
+    assert [tuple(row) for row in rows] == [(OUT, "2018-09-04", 2_000)]
+    assert {each.merchant_id: each.arm for each in seen} == {OUT: "treated", 40: ""}
+    await check_books(db)
+
+
+async def test_who_takes_part_is_told_until_its_window_ends(db: Database, clock: FixedClock) -> None:
+    promotion = await live(db, clock)
+    await db.write(WORKER, "admin", policies.switch, "no_merchant_holdout", on=True)
+    await settle(db, clock, paid_order(OUT, 201, day(5), 9_000))
+    await look(db)
+    await db.write(WORKER, "admin", policies.switch, "no_merchant_holdout", on=False)
+
+    async def told(merchant_id: int) -> list[int]:
+        async with db.read(WORKER) as tx:
+            found = await public_promotions(tx, merchant_id, holdout=await store.get_holdout(tx), limit=9)
+        return [each.promotion_id for each in found]
+
+    assert [await told(n) for n in (1, OUT, 40)] == [[promotion.promotion_id], [promotion.promotion_id], []]
+    clock.move_to(datetime(2018, 9, 12, tzinfo=UTC))
+    assert await told(OUT) == []

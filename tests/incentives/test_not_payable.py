@@ -58,6 +58,7 @@ def gives(form: Any) -> Reward:
 CUT = {"trigger": OrderPlaced(), "window": PerEvent(), "beneficiary": ToBuyer(), "reward": gives(Discount())}
 REBATE = {**CUT, "trigger": OrderSettled(), "reward": gives(Credit())}
 VOUCHER = NextOrderVoucher(valid_days=30)
+JOINED = Qualify(opt_in="from_opt_in")
 BOTH = ToBoth(buyer_reward=gives(Credit()))
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
@@ -69,12 +70,10 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"trigger": ListingPublished()}, ["/trigger"]),
     ({"trigger": OrderPlaced(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": BOTH, "window": SinceOptIn(days=7)}, ["/window"]),
-    ({"beneficiary": BOTH, "window": PerEvent(), "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
     ({"beneficiary": BOTH, "window": PerEvent(), "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
-    ({**REBATE, "funding": (ByPlatform(), ByPayer(contract="brand"))}, ["/funding/1"]),
-    ({**REBATE, "window": SinceOptIn(days=7)}, ["/window"]),
     ({**REBATE, "trigger": CustomEvent(name="visit")}, ["/beneficiary"]),
-    ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in", "/funding/0"]),
+    ({**REBATE, "funding": (ByMerchant(),)}, ["/qualify/opt_in"]),
+    ({**REBATE, "window": WholePromotion(), "funding": (ByMerchant(),), "qualify": JOINED}, ["/funding/0"]),
     ({**CUT, "funding": (ByPlatform(), ByMerchant())}, ["/qualify/opt_in"]),
     (
         {
@@ -96,7 +95,10 @@ def test_what_nothing_pays_is_named(changes: dict[str, Any], pointers: list[str]
                 {"beneficiary": BOTH, "window": PerEvent()}, {"trigger": OrderPlaced()},
                 {"reward": gives(VOUCHER)}, {**REBATE, "reward": gives(VOUCHER)}, {"reward": gives(FeeReduction())},
                 {**CUT, "funding": (ByPayer(contract="brand"),)},
-                {**CUT, "funding": (ByMerchant(),), "qualify": Qualify(opt_in="from_opt_in")},
+                {**CUT, "funding": (ByMerchant(),), "qualify": JOINED},
+                {**REBATE, "funding": (ByMerchant(), ByPayer(contract="brand")), "qualify": JOINED},
+                {"beneficiary": BOTH, "window": PerEvent(), "funding": (ByPlatform(), ByPayer(contract="brand"))},
+                {**REBATE, "window": SinceOptIn(days=7)},
                 {"funding": (ByPayer(contract="brand"), ByMerchant())}]
 )  # fmt: skip
 def test_what_is_paid_is_not_refused_and_is_paid_by_something(changes: dict[str, Any]) -> None:
@@ -160,8 +162,8 @@ def test_an_attribute_that_checkout_does_not_know_is_named(attribute: str) -> No
 
 async def test_they_are_refused_as_a_draft_and_as_a_new_version(db: Database, clock: FixedClock) -> None:
     campaign, promotion = await m.live(db, clock)
-    wrong = m.terms(**{**REBATE, "window": SinceOptIn(days=7)})
-    with pytest.raises(Invalid, match=r"terms.window: buyers do not join"):
+    wrong = m.terms(beneficiary=BOTH, window=SinceOptIn(days=7))
+    with pytest.raises(Invalid, match=r"terms.window: merchant and buyer do not join at once"):
         await m.drafted(db, campaign, wrong)
     cmd = NewVersion(promotion_id=promotion.promotion_id, terms=wrong)
     with pytest.raises(Invalid, match=r"terms.window"):

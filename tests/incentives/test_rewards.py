@@ -15,13 +15,14 @@ from incentives.budgets.model import Budget, Owner
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Band, Clawback, EveryN, Graduated, Limits, Reward
-from incentives.rules.model import ByMerchant, ByPlatform, Measure, PerEvent, TotalBudget
+from incentives.rules.model import ByMerchant, ByPlatform, Measure, PerEvent, RegionBudget, TotalBudget
 from incentives.rules.parts import DAY
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from tests.billing.market import MAKER, check_books, prepare
 from tests.billing.market import order as paid_order
+from tests.incentives.budgets import check_budgets
 from tests.incentives.market import live, move, terms
 from tests.incentives.trade import WEEK, WEEKLY, day, look, refund, settle
 
@@ -249,4 +250,27 @@ async def test_a_rebate_per_order_shared_with_the_merchant_pays_the_platforms_pa
     await refund(market, 2, 2_500)
     await look(market)
     assert (await stands(market, promotion), await spent(market, promotion)) == ((50, 0, 50), 75)
+    await check_books(market)
+
+
+async def test_a_regions_budget_is_for_its_merchants_and_rejects_exactly(market: Database, clock: FixedClock) -> None:
+    """20.00 each: the north's 39.99 have enough for one of its two merchants, the south's for its only one."""
+    budgets = tuple(
+        RegionBudget(limit_minor=limit, currency="EUR", region=region)
+        for region, limit in (("north", 3_999), ("south", 2_000))
+    )
+    _, promotion = await live(market, clock, terms(window=WEEK, budgets=budgets))
+    north = "UPDATE supply.merchant SET region = CASE WHEN merchant_id = 3 THEN 'south' ELSE 'north' END"
+    await market.write(WORKER, "test", Tx.execute, north)
+    await settle(market, clock, *(paid_order(merchant, merchant, day(4), 10_000) for merchant in (1, 2, 3)))
+    await asyncio.gather(*(look(market) for _ in range(4)))
+    assert (await stands(market, promotion))[0] == 4_000
+    async with market.read(WORKER) as tx:
+        rows = await tx.rows(
+            "SELECT merchant_id, sum(amount_minor)::bigint AS minor FROM incentives.merchant_grant GROUP BY 1"
+        )
+    granted = {row.merchant_id: row.minor for row in rows}
+    assert granted.pop(3) == 2_000
+    assert list(granted.values()) == [2_000]
+    await check_budgets(market)
     await check_books(market)

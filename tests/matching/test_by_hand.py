@@ -80,8 +80,9 @@ async def test_matched_by_two_people_the_payout_is_confirmed(db: Database) -> No
     assert (await balances(db, HOUSE))[1010, 0] == theirs.amount_minor
     assert (2900, theirs.source_id) not in await balances(db, HOUSE)
     await check_books(db)
-    await matched(db)
     assert await live_breaks(db) == []
+    found = (await matched(db)).found
+    assert (found["breaks_opened"], found["breaks_closed"]) == (0, 0)
 
 
 async def test_a_group_is_taken_back_and_nothing_that_was_booked_is_lost(db: Database) -> None:

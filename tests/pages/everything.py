@@ -12,9 +12,9 @@ from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.ads.plan_campaign import draft_campaign
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from tests.ads.market import add_lamps, add_search, lamps
-from tests.leads.market import bring, organise
 from tests.pages.academy_market import add_content, add_courses
 from tests.pages.conftest import MARKET_NOW, MINE, links
+from tests.pages.field_market import staff_the_field
 from tests.pages.forms import send
 from tests.pages.payer_market import add_payer
 from tests.pages.payout_market import add_accounts, dispute
@@ -31,6 +31,7 @@ BARE = {
     "GET /sign-in/provider/back": "leads on",
     "GET /sign-in/code": "asks who is half signed in",
     "GET /finance/workbench/sums": "a fragment",
+    "GET /finance/files/{file_id}/content": "a file",
 }
 """Addresses that are no pages of their own, and why."""
 
@@ -48,11 +49,10 @@ async def fill(
 
     Returns addresses that links lead to only from some of them.
     """
-    await organise(db)
-    leads = [await bring(db, f"Shop {n}", phone=f"+49 228 {n:05}", city="Bonn") for n in range(3)]
+    leads = await staff_the_field(db)
     await db.write(WORKER, "test", _ads)
     await a_merchant_buys(db)
-    await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=leads[0].lead_id, stage="qualified", at=MARKET_NOW))
+    await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=leads[1].lead_id, stage="qualified", at=MARKET_NOW))
     await roll_metrics(db, "test")
     await db.write(WORKER, "test", two_people)
     campaign = await approved_campaign(maker, checker)

@@ -6,7 +6,10 @@ _RECONCILED = (
     *(f"GET {_BENCH}/groups/{{group_id}}", f"POST {_BENCH}/groups/{{group_id}}/unmatch"),
     f"GET {_BENCH}/proposals/{{proposal_id}}",
     *("GET /finance/breaks", "GET /finance/breaks/{break_id}", "POST /finance/breaks/{break_id}/{deed}"),
-    *("GET /finance/files", "POST /finance/files"),
+    *("GET /finance/files", "POST /finance/files", "GET /finance/files/{file_id}"),
+    *("GET /finance/files/{file_id}/content", "GET /finance/mappings", "GET /finance/mappings/edit"),
+    *("POST /finance/mappings", "POST /finance/mappings/preview"),
+    *("GET /finance/erp-accounts", "POST /finance/erp-accounts/{entity}"),
 )
 _OF_PAYERS = (
     *(
@@ -44,7 +47,7 @@ _APPROVED = "/approvals/{kind}/{merchant_id}/{proposal_id}"
 APPROVALS = ("GET /approvals", f"POST {_APPROVED}/approve", f"POST {_APPROVED}/reject")
 PAYER_PAGES = [page.replace(" ", " /payer", 1) for page in _OF_PAYERS]
 FINANCE_PAGES = [
-    *("POST /finance/reconciliation/{entity}/check", "POST /finance/proofs/check"),
+    *("POST /finance/reconciliation/{entity}/check", "POST /finance/proofs/check", "POST /finance/payouts/owed/check"),
     *_RECONCILED,
     "GET /finance/payers",
     *(page.replace(" ", " /finance", 1) for page in _MONEY),

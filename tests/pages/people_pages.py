@@ -41,7 +41,7 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     **{deed.replace(" ", " /ops/people"): {UserRole.ADMIN} for deed in TEAM},
     "POST /books/{merchant_id}/view-as": set(STAFF_ROLES),
     "POST /view-as/end": set(UserRole),
-    **{deed: set(TOLD) for deed in ("GET /notices", "POST /notices/seen", "POST /notices/mails")},
+    **{deed: set(TOLD) for deed in ("GET /notices", "POST /notices/mails")},
     "GET /audit": set(STAFF_ROLES),
     "GET /finance/checks/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),

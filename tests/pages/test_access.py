@@ -68,13 +68,12 @@ async def reached(market: Database, sign_in: SignIn) -> Mapping[str, Mapping[str
     """By person, an address of each page; each page once."""
     more = await fill(market, *[await sign_in(login) for login in ("ops", "admin", "finance")])
     of_house = await addresses(await sign_in("admin"), more)
-    of_merchant = await addresses(await sign_in("merchant"))
-    of_payer = await addresses(await sign_in("payer"))
+    people = ("merchant", "payer", "rita", "nina", "dora")
+    found = {login: await addresses(await sign_in(login)) for login in people}
     invited = await market.write(WORKER, "admin", invite, Invite(email="new@shop.test", name="New", roles=["growth"]))
     return {
         "admin": of_house,
-        "merchant": {name: path for name, path in of_merchant.items() if name not in of_house},
-        "payer": {name: path for name, path in of_payer.items() if name not in of_house},
+        **{login: {name: path for name, path in own.items() if name not in of_house} for login, own in found.items()},
         "stranger": {
             "GET /sign-in": "/sign-in",
             "GET /join": f"/join?token={invited.token}",
@@ -89,7 +88,7 @@ async def test_every_page_is_looked_at(reached: Mapping[str, Mapping[str, str]])
     assert {name for name in PAGES if is_page(name)} - seen == set()
 
 
-@pytest.mark.parametrize("person", ["merchant", "admin", "payer", "stranger"])
+@pytest.mark.parametrize("person", ["merchant", "admin", "payer", "rita", "nina", "dora", "stranger"])
 async def test_every_page_is_open_to_everybody(
     address: str, browser: Browser, reached: Mapping[str, Mapping[str, str]], person: str
 ) -> None:

@@ -22,6 +22,7 @@ from tests.pages.test_deeds import browser_of
 PAGES = {
     "/finance/proofs": ("/finance/proofs/check", "books"),
     "/finance/reconciliation": ("/finance/reconciliation/1/check", "payments:EUR"),
+    "/finance/payouts/owed": ("/finance/payouts/owed/check", "owed"),
     "/finance/close?entity=1&month=2018-08": ("/finance/close/1/2018-08/check", "period:1/2018-08"),
 }
 

@@ -12,7 +12,7 @@ from marketplace.core.db import STAFF, Database
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
 from marketplace.web.files import Amount, csv_file
-from tests.pages.conftest import MINE, OTHERS, SignIn
+from tests.pages.conftest import MINE, OTHERS, SignIn, plain
 
 TOTAL = "goods_minor + freight_minor - discount_minor"
 
@@ -127,3 +127,21 @@ async def test_a_filter_that_is_sent_empty_filters_nothing(sign_in: SignIn, logi
 
 async def test_a_day_with_none_beyond_it_is_refused(sign_in: SignIn) -> None:
     assert (await (await sign_in("finance")).get("/audit?last=9999-12-31")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("login", "page", "column"),
+    [("ops", "/ops/merchants", 0), ("ops", "/ops/parked", 0), ("ops", "/ops/leads?state=new", 0)],
+)
+async def test_the_file_of_a_list_begins_as_the_list_does(sign_in: SignIn, login: str, page: str, column: int) -> None:
+    browser = await sign_in(login)
+    html = (await browser.get(page)).text
+    link = re.search(r'href="(/[^"]+\.csv[^"]*)" download', html)
+    path = link[1].replace("&amp;", "&") if link else page.partition("?")[0] + ".csv"
+    answer = await browser.get(path)
+    assert answer.status_code == 200
+    _, *rows = csv.reader(io.StringIO(answer.text))
+    shown = re.findall(r"<tbody>.*?</tbody>", html, re.DOTALL)
+    assert bool(rows) == bool(shown) == bool(link)
+    if rows:
+        assert rows[0][column] in plain(shown[0])

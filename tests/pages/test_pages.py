@@ -15,6 +15,7 @@ from marketplace.web.guards import roles_of
 from marketplace.web.i18n import speech
 from tests.http.conftest import make_client, running
 from tests.pages.conftest import MINE, OTHERS, SignIn, links, plain
+from tests.pages.field_pages import FIELD_PAGES
 from tests.pages.finance_pages import APPROVALS, CONTROLLERS_PAGES, FINANCE_PAGES, PAYER_PAGES
 from tests.pages.merchant_pages import MERCHANT, MERCHANT_WORK, OPS, OWNERS
 from tests.pages.people_pages import PEOPLE_PAGES
@@ -75,14 +76,13 @@ PAGES: dict[str, set[UserRole] | None] = {
     "POST /language": set(UserRole),
     "GET /static/{name}": None,
     **PEOPLE_PAGES,
+    **FIELD_PAGES,
     **MERCHANT_WORK,
     "GET /ops": OPS,
     "GET /ops/merchants": OPS,
     "GET /ops/steering": OPS,
-    "GET /ops/funnel": OPS,
-    "GET /ops/leads": OPS,
-    "GET /ops/leads/{lead_id}": OPS,
     "GET /ops/parked": OPS,
+    **dict.fromkeys(("GET /ops/merchants.csv", "GET /ops/parked.csv", "GET /ops/leads.csv"), OPS),
     **dict.fromkeys(INCENTIVES, OPS),
     "GET /finance": FINANCE,
     "GET /finance/runs/{run_id}": FINANCE,

@@ -14,6 +14,7 @@ from sqlalchemy import CheckConstraint, Table
 
 from billing.ads.lifecycle import CampaignMove
 from billing.ads.model import CampaignState, Pricing
+from billing.bank_files.mapping import COLUMNS
 from billing.bank_files.model import BankFileState
 from billing.breaks.model import BreakKind, BreakState
 from billing.documents.model import Category
@@ -38,6 +39,7 @@ from demand.tables import refund
 from incentives.experiments.guardrails import Name as Guardrail
 from marketplace.consoles.approvals import Kind
 from marketplace.consoles.finance_breaks import Deed as BreakDeed
+from marketplace.consoles.finance_mappings import DECIMALS, DELIMITERS, KINDS
 from marketplace.consoles.finance_workbench import REASONS
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
@@ -46,17 +48,21 @@ from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.people.notify_people import RULES
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
 from marketplace.flows.steering.measure_inputs import MEASURED
-from marketplace.metrics.definitions import DEFINITIONS
+from marketplace.metrics.definitions import DEFINITIONS, Unit
 from marketplace.metrics.drivers import DRIVERS, names_below
 from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.pace import Weighing
+from marketplace.metrics.periods import Grain
+from marketplace.metrics.watch import BoundSide, Compared
 from marketplace.web.i18n import LANGUAGES, MINUS, keys, negotiate, read_catalogue, speech
 from marketplace.web.templating import TEMPLATES, environment
 from supply.academy.model import AttemptState, Mode
 from supply.content.model import PieceKind, SendState
 from supply.funnels.standard import STANDARD
+from supply.leads.agents.model import AgentKind, CommissionState
 from supply.leads.lifecycle import Move as LeadMove
-from supply.leads.model import LeadState, Model, TouchKind
+from supply.leads.model import CostKind, LeadState, Model, TouchKind
+from supply.leads.referrals.model import ReferralState
 from supply.leads.visits.model import Oddity, VisitState
 from supply.lifecycle import MerchantMove
 from supply.model import ListingState, MerchantState
@@ -163,6 +169,14 @@ FAMILIES: dict[str, set[str]] = {
     "visit_state": {str(state) for state in VisitState},
     "oddity": {str(oddity) for oddity in Oddity},
     "stage": {stage.key for funnel in STANDARD for stage in funnel.stages},
+    "grain": {str(grain) for grain in Grain},
+    "compared": {str(way) for way in Compared},
+    "bound_side": {str(side) for side in BoundSide},
+    "metric_unit": {str(unit) for unit in Unit},
+    "agent_kind": {str(kind) for kind in AgentKind},
+    "agent_commission": {str(state) for state in CommissionState},
+    "referral_state": {str(state) for state in ReferralState},
+    "cost_kind": {str(kind) for kind in CostKind},
     "weighing": {str(method) for method in Weighing},
     "proof": {name for name, _, _ in PROOFS},
     "open_item": set(OPEN_ITEMS),
@@ -201,6 +215,12 @@ FAMILIES: dict[str, set[str]] = {
     "listing_state": {str(state) for state in ListingState},
     "stock_move": states(stock_movement, "kind"),
     "file_state": {str(state) for state in BankFileState},
+    "line_state": {"matched", "suspended", "open", "waiting", "unlisted"},
+    "mapping_kind": set(KINDS),
+    "mapping_delimiter": set(DELIMITERS),
+    "mapping_decimal": set(DECIMALS),
+    "mapping_tick": {"minor", "negated"},
+    "mapping_column": set(COLUMNS),
     "period_check": {name for name, *_ in (*CHECKS, *AT_ALL_TIMES)},
 }
 """Words that are chosen by a member of a closed list, by what they begin with: every member, and nothing else."""

@@ -133,7 +133,7 @@ async def test_several_are_matched_at_once_and_what_differs_is_refused_with_its_
     async with browser_of(fresh, tmp_path, "finance") as browser:
         refused = await pressed(browser, [of[Side.THEIRS, 30_000], of[Side.OURS, 10_000]], "seen with the bank")
         assert refused.status_code == 422
-        assert "both sides differ by 20000" in refused.text
+        assert "both sides differ by 200.00 EUR" in refused.text
         assert f'name="ours:{of[Side.OURS, 10_000].item_id}" checked' in refused.text
         assert "Nothing explains the difference." in plain(refused.text)
         missing = await pressed(browser, [of[Side.THEIRS, 30_000]], "alone")
@@ -221,14 +221,15 @@ def key_of(html: str) -> dict[str, str]:
 async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Path) -> None:
     content = camt([line(1_234, text="late")], 92_999, "EUR")
     async with browser_of(fresh, tmp_path, "finance") as browser:
-        for said in ("The file holds and is read.", "The file holds and is read."):
+        for said in ("The file holds and is read.", "This file was there already; nothing was added."):
             html = (await browser.get("/finance/files")).text
             sent = key_of(html)
             brought = await browser.post("/finance/files", data=sent, files={"file": ("late.xml", content)})
             assert brought.status_code == 303, plain(brought.text)
             shown = (await browser.get(brought.headers["location"])).text
             assert said in shown
-            assert shown.count("late.xml") == 1
+            assert "<h1>late.xml</h1>" in shown
+        assert (await browser.get("/finance/files")).text.count("late.xml") == 1
         sent = {"form_key": "12345678-nothing"}
         assert (await browser.post("/finance/files", data=sent)).status_code == 422
         page = await browser.get("/finance/files")

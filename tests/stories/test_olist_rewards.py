@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 
 from incentives.campaigns.model import FunderPart, OnDay, Plan
 from incentives.lifecycle import Move
-from incentives.rules.arms import holdout_at
+from incentives.rules.arms import HOLDOUT
 from incentives.rules.awards import Ladder, Reward, Tier, ToMerchant
 from incentives.rules.index import plan_of
 from incentives.rules.model import Calendar, Experiment, OrderSettled, Schedule, Terms
@@ -114,10 +114,10 @@ async def test_a_real_month_replayed_comes_to_what_was_granted_live(settled: Dat
         starts, ends = datetime(2018, 5, 1, 3, tzinfo=UTC), datetime(2018, 6, 1, 3, tzinfo=UTC)
         parts = history(tx, "order.settled", starts, ends, currency="BRL", zone=ZONE, buyers=False)
         records: list[Record] = [record async for part in parts for record in part]
-    [answer] = replay([plan], records, holdout=holdout_at(starts), sink=grants.append)
+    [answer] = replay([plan], records, holdout=HOLDOUT, sink=grants.append)
     replayed = {(grant.party_id, grant.window): grant.granted_minor for grant in grants if grant.granted_minor}
     assert replayed == live
-    recorded = Recorded(from_on=date(2018, 5, 1), to_on=date(2018, 5, 31), holdout=holdout_at(starts))
+    recorded = Recorded(from_on=date(2018, 5, 1), to_on=date(2018, 5, 31), holdout=HOLDOUT)
     made = await simulate_terms(settled, TERMS, recorded)
     assert made.unlimited.granted_minor == answer.replayed.granted_minor == sum(live.values())
     await check_books(settled)

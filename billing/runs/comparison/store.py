@@ -25,10 +25,12 @@ FROM (
     FROM (
         SELECT coalesce(n.merchant_id, b.merchant_id) AS merchant_id, coalesce(n.currency, b.currency) AS currency,
                c.name AS "column", c.before_minor, c.now_minor, c.now_minor - c.before_minor AS change_minor,
-               CASE WHEN c.before_minor <> 0 THEN
-                   least(greatest(div((c.now_minor - c.before_minor)::numeric * 1000000, abs(c.before_minor)),
-                                  -{MOST}), {MOST})::bigint
-                   END AS relative_ppm,
+               CASE WHEN c.before_minor = 0 THEN NULL
+                    WHEN abs(c.now_minor - c.before_minor) <= {MOST} / 1000000
+                    THEN (c.now_minor - c.before_minor) * 1000000 / abs(c.before_minor)
+                    ELSE least(greatest(div((c.now_minor - c.before_minor)::numeric * 1000000, abs(c.before_minor)),
+                                        -{MOST}), {MOST})::bigint
+                    END AS relative_ppm,
                c.name IN ({_CARRIED}) AS carried,
                CASE WHEN c.name IN ({_CARRIED}) THEN NULL
                     WHEN NOT coalesce(b.moves, false) AND coalesce(n.moves, false) THEN 'new'

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert
@@ -53,6 +54,26 @@ async def vouchers_of(tx: Tx, role: Role, party_id: int, *, limit: int, before: 
     return [msgspec.convert(dict(row._mapping), Voucher) for row in rows]
 
 
+async def valid(tx: Tx, role: Role, party_id: int, voucher_id: int) -> Voucher:
+    """A voucher that may be used now. Raises Conflict for one that is used, void or expired."""
+    row = await tx.row(
+        f"""
+        SELECT {_columns(role)} FROM incentives.{role}_voucher
+        WHERE {role}_id = :party AND voucher_id = :voucher AND state = 'issued' AND expires_at > :now
+        """,
+        party=party_id,
+        voucher=voucher_id,
+        now=tx.now,
+    )
+    return _found(row)
+
+
+def _found(row: Any) -> Voucher:
+    if row is None:
+        raise Conflict("voucher: it has been used, or is not valid any more")
+    return msgspec.convert(dict(row._mapping), Voucher)
+
+
 async def use(
     tx: Tx, role: Role, party_id: int, voucher_id: int, used_for: str, *, at: datetime | None = None
 ) -> Voucher:
@@ -70,9 +91,7 @@ async def use(
         party=party_id,
         voucher=voucher_id,
     )
-    if row is None:
-        raise Conflict("voucher: it has been used, or is not valid any more")
-    return msgspec.convert(dict(row._mapping), Voucher)
+    return _found(row)
 
 
 async def give_back(tx: Tx, role: Role, party_id: int, voucher_id: int, used_for: str) -> bool:

@@ -1,6 +1,6 @@
 """What people are told of: rows that commit with their event, read in the console and mailed by the worker."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from marketplace.core.db import Tx
+from marketplace.core.db import Database, Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.core.people.tables import notice, notice_reader
+from marketplace.core.users import FINANCE_ROLES, OPS_ROLES, UserRole
 
 
 class Audience(StrEnum):
@@ -19,6 +20,17 @@ class Audience(StrEnum):
     MERCHANT = "merchant"
     OPS = "ops"
     FINANCE = "finance"
+
+
+KEEPERS: dict[Audience, frozenset[str]] = {
+    Audience.MERCHANT: frozenset({UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}),
+    Audience.OPS: frozenset(OPS_ROLES | {UserRole.ADMIN}),
+    Audience.FINANCE: frozenset(FINANCE_ROLES | {UserRole.ADMIN}),
+}
+"""Whose roles make them somebody who is told."""
+
+UNREAD_MAX = 100
+"""Of so many unread notices nobody needs to know how many more there are."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +89,33 @@ async def list_notices(
     return [Notice(**{**row._mapping, "audience": Audience(row.audience)}) for row in rows]
 
 
+def audiences_of(roles: Set[str], merchant_id: int | None) -> list[Audience]:
+    """As whom somebody is told."""
+    return [
+        audience
+        for audience, keepers in KEEPERS.items()
+        if roles & keepers and (audience is Audience.MERCHANT) == (merchant_id is not None)
+    ]
+
+
+async def count_unread(db: Database, user_id: int, audiences: Sequence[Audience], merchant_id: int | None) -> int:
+    """How many notices are new to somebody, UNREAD_MAX at most: one statement over an index."""
+    if not audiences:
+        return 0
+    told = "audience = ANY($2)" if merchant_id is None else "merchant_id = $2"
+    row = await db.lookup(
+        f"""
+        SELECT count(*) AS unread FROM (
+            SELECT FROM core.notice WHERE {told} AND notice_id >
+                coalesce((SELECT seen_id FROM core.notice_reader WHERE user_id = $1), 0) LIMIT {UNREAD_MAX}) AS new
+        """,
+        user_id,
+        list(audiences) if merchant_id is None else merchant_id,
+    )
+    assert row is not None
+    return int(row["unread"])
+
+
 async def reading_of(tx: Tx, user_id: int) -> Reading:
     row = await tx.row(
         select(notice_reader.c.seen_id, notice_reader.c.by_mail).where(notice_reader.c.user_id == user_id)
@@ -91,9 +130,7 @@ async def set_reading(tx: Tx, user_id: int, *, seen_id: int | None = None, by_ma
     await tx.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 
-async def readers_by_mail(
-    tx: Tx, audiences: Sequence[tuple[Audience, int | None]], roles: dict[Audience, frozenset[str]]
-) -> list[Reader]:
+async def readers_by_mail(tx: Tx, audiences: Sequence[tuple[Audience, int | None]]) -> list[Reader]:
     """Who of these is told by mail: active people with an address who have not said that they want none."""
     found = []
     for audience, merchant_id in dict.fromkeys(audiences):
@@ -105,7 +142,7 @@ async def readers_by_mail(
             ORDER BY u.user_id
             """,
             merchant=merchant_id,
-            roles=sorted(roles[audience]),
+            roles=sorted(KEEPERS[audience]),
         )
         found += [Reader(audience, merchant_id, row.email, row.locale) for row in rows]
     return found

@@ -19,6 +19,7 @@ from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.core.ids import time_ordered_id
+from marketplace.core.money import text_from_minor
 from marketplace.flows.payers.settle_claim import Remit, remit
 from marketplace.flows.payments.take_payment import hold_books
 from marketplace.flows.payouts.pay_merchants import ConfirmPayout, confirm_payout
@@ -122,7 +123,8 @@ def check_sides(draft: Draft, theirs: Sequence[Item], ours: Sequence[Item]) -> N
             raise Conflict(f"item {item.item_id} is matched already, in group {item.group_id}")
     residue = _sum(theirs) - _sum(ours)
     if residue != draft.residue_minor and not (draft.residue_minor == 0 and pays_part(theirs, ours)):
-        raise Invalid(f"items: both sides differ by {residue}, of which {draft.residue_minor} is explained")
+        apart, explained = (text_from_minor(minor, first.currency) for minor in (residue, draft.residue_minor))
+        raise Invalid(f"items: both sides differ by {apart} {first.currency}, of which {explained} is explained")
 
 
 def pays_part(theirs: Sequence[Item], ours: Sequence[Item]) -> bool:

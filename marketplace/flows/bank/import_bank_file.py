@@ -76,7 +76,7 @@ async def import_bank_file(
     if file.state is BankFileState.ARRIVING:
         await _keep(db, actor, file.file_id, stream)
     if file.state is BankFileState.READ:
-        return file
+        return msgspec.structs.replace(file, again=True)
     return await _read(db, actor, file, stream, processor, on_progress)
 
 
@@ -193,7 +193,7 @@ async def _booked(tx: Tx, file_id: int, booked: ImportedFile) -> BankFile:
     file = await store.lock_file(tx, file_id)
     if file.state is BankFileState.READ:
         return file
-    await store.booked_elsewhere(tx, file_id, Format.SETTLEMENT, booked.lines, booked.new_lines)
+    await store.booked_elsewhere(tx, file_id, Format.SETTLEMENT, booked.lines, booked.new_lines, booked.file_id)
     return await _ended(tx, file_id)
 
 

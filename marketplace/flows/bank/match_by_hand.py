@@ -104,6 +104,7 @@ async def approve_match(tx: Tx, proposal_id: int, *, is_controller: bool = False
         if proposal.residue_kind:
             await _check_limit(tx, draft, is_controller=is_controller)
         version = await agreements.rules_in_force(tx)
+        await breaks.close_matched(tx, [*proposal.theirs, *proposal.ours])
         made = await make_group(
             tx,
             msgspec.structs.replace(draft, reasons=(proposal.reason,)),

@@ -58,7 +58,8 @@ async def _take(db: Database, actor: str, folder: Path, path: Path, processor: s
         await asyncio.to_thread(_move, path, folder / FAILED, path.name)
         return
     done = read.state is BankFileState.READ
-    log.info("bank file", file=path.name, file_id=read.file_id, state=read.state.value, new_lines=read.new_lines)
+    told = {"state": read.state.value, "new_lines": read.new_lines, "again": read.again}
+    log.info("bank file", file=path.name, file_id=read.file_id, **told)
     await asyncio.to_thread(_move, path, folder / (DONE if done else FAILED), f"{read.file_id}-{path.name}")
 
 

@@ -73,7 +73,7 @@ async def _plan(tx: Tx, market: DemoMarket) -> int:
 
 
 async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket) -> None:
-    """Simulate a draft over the quarter's last month, where that can be; approve it with what that warns of; begin it."""
+    """Simulate a draft over the quarter's last month where that can be; approve it with what that warns of."""
     async with db.read(WORKER) as tx:
         terms = (await promotions.get_version(tx, draft.promotion_id)).terms
     if not not_recorded(terms):
@@ -85,7 +85,7 @@ async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket
     async def approve(tx: Tx) -> None:
         version = await promotions.get_version(tx, draft.promotion_id)
         warned = warnings_of(version.terms, await newest_done(tx, draft.promotion_id, version.version_no))
-        seen = {each.name: "a demonstration, on made-up data" for each in warned}
+        seen: dict[str, str] = {each.name: "a demonstration, on made-up data" for each in warned}
         for move in (Move.SUBMIT, Move.APPROVE, Move.SCHEDULE):
             await flow.move_promotion(tx, draft.promotion_id, move, acknowledged=seen)
 
@@ -115,8 +115,8 @@ def _terms(market: DemoMarket) -> list[Terms]:
         ),
         Terms(
             name="Bring a neighbour", currency=CURRENCY, trigger=CustomEvent(name="referral.referrer"),
-            window=PerEvent(), beneficiary=ToMerchant(), reward=Reward(amount=Fixed(amount_minor=5_000)), schedule=_schedule(market),
-            budgets=(TotalBudget(limit_minor=250_000, currency=CURRENCY),),
+            window=PerEvent(), beneficiary=ToMerchant(), reward=Reward(amount=Fixed(amount_minor=5_000)),
+            schedule=_schedule(market), budgets=(TotalBudget(limit_minor=250_000, currency=CURRENCY),),
         ),
         Terms(
             name=_CODE, currency=CURRENCY, trigger=OrderPlaced(), window=PerEvent(), beneficiary=ToBuyer(),

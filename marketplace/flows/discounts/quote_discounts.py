@@ -15,12 +15,13 @@ from demand.carts.model import PromotionPart, Quote, QuoteLine, take_off
 from incentives.budgets import store as budgets
 from incentives.budgets.model import Ask, Decision, Slot, decide
 from incentives.discounts.model import OWN, own_parts, reservation_key
-from incentives.promotions import store as promotions
 from incentives.promotions.budgets import ask_for
+from incentives.promotions.joins import store as joins
 from incentives.rules.evaluate import Effect, Verdict, evaluate
 from incentives.rules.events import Event, Facts, Line, Party, Room, Used, Who
 from incentives.rules.index import Plan
 from incentives.rules.model import funder_name
+from incentives.rules.parts import Role
 from incentives.rules.qualifying import required
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
@@ -130,12 +131,14 @@ async def rooms_of(tx: Tx, live: Live, merchants: Mapping[int, Merchant], at: da
     return await budgets.rooms(tx, slots) | await cap_rooms(tx, live.contracts, days)
 
 
-async def joined_of(tx: Tx, live: Live, merchants: Iterable[int]) -> dict[Who, datetime]:
-    """Which merchants have joined promotions that ask for it, and when; where none does costs no round trip."""
-    if not live.joined:
-        return {}
-    found = await promotions.joins(tx, merchants, live.joined)
-    return {(promotion_id, "merchant", merchant_id): at for (promotion_id, merchant_id), at in found.items()}
+async def joined_of(tx: Tx, live: Live, merchants: Iterable[int], buyer_id: int) -> dict[Who, datetime]:
+    """When the merchants and the buyer have joined promotions that ask for it; where none does costs no round trip."""
+    joined: dict[Who, datetime] = {}
+    parties: tuple[tuple[Role, Iterable[int]], ...] = (("merchant", merchants), ("buyer", [buyer_id]))
+    for role, party_ids in parties:
+        if live.joined[role]:
+            joined |= await joins.joined_at(tx, role, party_ids, live.joined[role])
+    return joined
 
 
 def quote_discounts(

@@ -13,6 +13,7 @@ from incentives.promotions import store as promotions
 from incentives.promotions.model import as_it_ends
 from incentives.rules.index import Index, Plan, plan_of
 from incentives.rules.model import Terms
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.payers.fund_promotions import Contract, contracts_of
 
@@ -42,7 +43,10 @@ class Live:
         self.epoch, self.budgets, self.contracts = epoch, kept, contracts
         self.campaigns = {each.plan.promotion_id: each.campaign_id for each in versions}
         self.plans = {(each.plan.promotion_id, each.plan.version): each.plan for each in versions}
-        self.joined = sorted({promotion_id for (promotion_id, _), plan in self.plans.items() if plan.needs_joining})
+        self.joined: dict[Role, set[int]] = {"merchant": set(), "buyer": set()}
+        for (promotion_id, _), plan in self.plans.items():
+            for role in plan.joins:
+                self.joined[role].add(promotion_id)
         self._versions = versions
         instants = {each.effective_from for each in versions} | {each.ends_at for each in versions if each.ends_at}
         self._changes = sorted(instants)

@@ -3,11 +3,13 @@
 What the order does not need, or frees because nobody pays the rest, stays credit until the voucher would have expired.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from billing.credit import store as credit
 from incentives.grants import store as grants
-from incentives.grants.model import GrantState
+from incentives.grants.model import Grant, GrantState, Voucher
 from incentives.grants.vouchers import store as vouchers
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
@@ -48,6 +50,14 @@ async def find_voucher(tx: Tx, buyer_id: int, code: str) -> Found:
     return Found(**row._mapping)
 
 
+async def quote_voucher(tx: Tx, buyer_id: int, code: str, currency: str, due_minor: int) -> int:
+    """What a voucher would pay of an order. Raises Conflict as `use_voucher`."""
+    found = await find_voucher(tx, buyer_id, code)
+    voucher = await vouchers.valid(tx, "buyer", buyer_id, found.voucher_id)
+    _check_for(voucher, tx.now, currency, due_minor)
+    return min(due_minor, sum(grant.amount_minor for grant in await _waiting(tx, found, voucher)))
+
+
 async def use_voucher(tx: Tx, buyer_id: int, found: Found, currency: str, due_minor: int, order_ref: str) -> int:
     """How much it brings. The books of the order's merchants, of their house and of the voucher's are held.
 
@@ -55,21 +65,10 @@ async def use_voucher(tx: Tx, buyer_id: int, found: Found, currency: str, due_mi
     """
     await grants.hold_parties(tx, "buyer", [buyer_id])
     used = await vouchers.use(tx, "buyer", buyer_id, found.voucher_id, order_ref)
-    if used.currency != currency or due_minor < used.minimum_minor or used.issued_at > tx.now:
-        raise Conflict(
-            f"voucher: it is for {used.minimum_minor} {used.currency} or more, from {used.issued_at:%F %R} on",
-            pointer=_AT,
-        )
-    window = buyer_id, used.promotion_id, found.span
-    waiting = [
-        one.grant_id
-        for one in await grants.grants_in(tx, "buyer", window)
-        if one.state is GrantState.PENDING and one.vests_at == used.issued_at
-    ]
+    _check_for(used, tx.now, currency, due_minor)
+    waiting = [grant.grant_id for grant in await _waiting(tx, found, used)]
     vested = await vest_grants(tx, buyer_id, waiting, found.house_id, found.zone)
     minor = sum(grant.amount_minor for grant in vested)
-    if minor <= 0:
-        raise Conflict("voucher: what it was earned with was refunded", pointer=_AT)
     await credit.move(tx, buyer_id, currency, "rebate", minor, source_id=used.grant_id, reason="voucher")
     left = credit.Grant(
         grant_id=used.grant_id,
@@ -80,3 +79,25 @@ async def use_voucher(tx: Tx, buyer_id: int, found: Found, currency: str, due_mi
     )
     await credit.add_grant(tx, buyer_id, found.entity_id, left)
     return minor
+
+
+def _check_for(voucher: Voucher, now: datetime, currency: str, due_minor: int) -> None:
+    """Raises Conflict for a voucher that is not for such an order."""
+    if voucher.currency != currency or due_minor < voucher.minimum_minor or voucher.issued_at > now:
+        raise Conflict(
+            f"voucher: it is for {voucher.minimum_minor} {voucher.currency} or more, from {voucher.issued_at:%F %R} on",
+            pointer=_AT,
+        )
+
+
+async def _waiting(tx: Tx, found: Found, voucher: Voucher) -> list[Grant]:
+    """What waits for a voucher. Raises Conflict where that is nothing."""
+    window = voucher.party_id, voucher.promotion_id, found.span
+    waiting = [
+        one
+        for one in await grants.grants_in(tx, "buyer", window)
+        if one.state is GrantState.PENDING and one.vests_at == voucher.issued_at
+    ]
+    if sum(one.amount_minor for one in waiting) <= 0:
+        raise Conflict("voucher: what it was earned with was refunded", pointer=_AT)
+    return waiting

@@ -176,7 +176,7 @@ async def _quote(
         if look:
             rooms = await rooms_of(tx, checkout.live, merchants_of(rows), tx.now)
         merchants = merchants_of(rows)
-        joined = await joined_of(tx, checkout.live, merchants)
+        joined = await joined_of(tx, checkout.live, merchants, checkout.shopper.buyer_id)
         quote, taken = quote_discounts(checkout.live, quote, checkout.shopper, merchants, tx.now, rooms, joined)
     if not rows[0]["payers"]:
         return quote, taken, []

@@ -22,11 +22,14 @@ from marketplace.flows.discounts.quote_discounts import BUYER
 
 # The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order. The policy is
 # that of `demand.refunds.store.policy_for`.
+# What is written is found by keys whatever the cart holds: to plan it anew each time costs more than to run it.
 # The buyer is held against another placement of its own, without waiting; so are promotions against being moved.
 _LOCKS = f""", {LET_PLACE} AS held,
        pg_try_advisory_xact_lock(hashtextextended('incentives.checkout', {{buyer}})) AS alone"""
 READ = f"""
-WITH claim AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine),
+WITH claim AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock($1) AS mine, set_config('plan_cache_mode', 'force_generic_plan', true)
+),
 buyer AS MATERIALIZED ({BUYER.format(buyer="$4", codes="$8", now="$6", locks=_LOCKS.format(buyer="$4"))})
 SELECT claim.mine, k.fingerprint, k.status, k.body,
        c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,

@@ -4,16 +4,22 @@ promotions take off it, as far as their budgets reach, and what third parties pa
 
 from collections.abc import Sequence
 
+import msgspec
+
 from demand.carts.model import Cart, Quote, price
 from marketplace.core.db import Tx
 from marketplace.flows.discounts.quote_discounts import BUYER, joined_of, quote_discounts, rooms_of, shopper_of
 from marketplace.flows.discounts.read_live import read_live
+from marketplace.flows.discounts.use_voucher import quote_voucher
 from marketplace.flows.orders.place_order import listing_of, merchants_of
 from marketplace.flows.payers.bear_order import bear_quote
 
 
-async def quote_cart(tx: Tx, cart: Cart, codes: Sequence[str] = ()) -> Quote:
-    """Price a cart as placing it with these codes would. Reserves nothing."""
+async def quote_cart(tx: Tx, cart: Cart, codes: Sequence[str] = (), voucher: str | None = None) -> Quote:
+    """Price a cart as placing it with these codes, and this voucher, would. Reserves nothing.
+
+    Raises Conflict for a voucher that cannot be used for it.
+    """
     rows = await tx.raw.fetch(
         _LISTINGS, [line.merchant_id for line in cart.lines], [line.product_id for line in cart.lines]
     )
@@ -25,11 +31,14 @@ async def quote_cart(tx: Tx, cart: Cart, codes: Sequence[str] = ()) -> Quote:
             merchants = merchants_of(rows)
             rooms = await rooms_of(tx, live, merchants, tx.now)
             shopper = shopper_of(cart.buyer_id, buyer, tx.now, codes)
-            joined = await joined_of(tx, live, merchants)
+            joined = await joined_of(tx, live, merchants, cart.buyer_id)
             quote, _ = quote_discounts(live, quote, shopper, merchants, tx.now, rooms, joined)
     if rows and rows[0]["payers"]:
         quote, _ = await bear_quote(tx, quote, merchants_of(rows), tx.now)
-    return quote
+    if voucher is None:
+        return quote
+    minor = await quote_voucher(tx, cart.buyer_id, voucher, quote.currency, quote.due_minor)
+    return msgspec.structs.replace(quote, voucher_minor=minor)
 
 
 _BUYER = BUYER.format(buyer="$1", codes="$2", now="$3", locks="")

@@ -45,6 +45,15 @@ async def zone_of(tx: Tx, entity_id: int) -> str:
     return zone
 
 
+async def has_recourse(tx: Tx, share: PayerShare) -> bool:
+    """Whether a merchant bears what the payer rejects of a share: never of what stands in a house's books."""
+    version = await payers.get_version(tx, share.version_id)
+    if not version.terms.recourse:
+        return False
+    house = "SELECT 1 FROM billing.entity WHERE house_merchant_id = :books"
+    return await tx.scalar(house, books=share.merchant_id) is None
+
+
 async def keep_share(tx: Tx, share: PayerShare, *, on: date | None = None) -> PayerShare:
     """Store a changed share, and hold back from the merchant what it has to wait for: what the payer has not paid of a
     settled order, under a contract that is paid when the payer pays (account 2010). Returns it as it stands."""

@@ -71,10 +71,9 @@ async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
         raise NotFound(f"there is no legal entity {cmd.entity_id}")
     today = local_date(tx.now, entity.zone)
     version = await payers.version_on(tx, cmd.contract_id, today)
-    found = await _held(tx, cmd)
+    found = await _held(tx, cmd, entity.house_merchant_id)
     if not found:
         raise Conflict(f"through: {version.terms.name!r} has nothing to be claimed through {cmd.through}")
-    await ledger.lock_books(tx, entity.house_merchant_id)
     claim_id = time_ordered_id(tx.now)
     so_far = await invoices.taxed_so_far(tx, version.payer_id, cmd.contract_id, cmd.entity_id)
     fees = await _fees(tx, found, version, so_far)
@@ -110,13 +109,13 @@ async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
     return claim
 
 
-async def _held(tx: Tx, cmd: ClaimShares) -> list[PayerShare]:
-    """The shares, read again once the books of their merchants are held."""
+async def _held(tx: Tx, cmd: ClaimShares, house: int) -> list[PayerShare]:
+    """The shares, read again once the books of their merchants, and then the house's, are held."""
     found = await shares.claimable(tx, cmd.contract_id, cmd.entity_id, cmd.through, LINES_MAX)
     if not found:
         return []
     held = {share.merchant_id for share in found}
-    await hold_books(tx, held, with_house=False)
+    await hold_books(tx, held - {house}, with_house=False, other_houses=[house])
     again = await shares.claimable(tx, cmd.contract_id, cmd.entity_id, cmd.through, LINES_MAX)
     return [share for share in again if share.merchant_id in held]
 

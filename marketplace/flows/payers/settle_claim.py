@@ -23,7 +23,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.payers.book_share import keep_share, post_share, zone_of
+from marketplace.flows.payers.book_share import has_recourse, keep_share, post_share, zone_of
 from marketplace.flows.payers.claim_shares import with_fee
 from marketplace.flows.payers.invoice_payer import Fee, credit_rejection
 from marketplace.flows.payments.take_payment import hold_books
@@ -202,7 +202,7 @@ async def reject_line(tx: Tx, cmd: RejectLine) -> Rejection:
         )
     today = local_date(tx.now, await zone_of(tx, claim.entity_id))
     terms = (await payers.get_version(tx, share.version_id)).terms
-    legs = postings.payer_rejected(cmd.amount_minor, share.contract_id, recourse=terms.recourse)
+    legs = postings.payer_rejected(cmd.amount_minor, share.contract_id, recourse=await has_recourse(tx, share))
     fee = _fee_back(line, cmd.amount_minor, terms)
     rejected = await with_fee(tx, share, -cmd.amount_minor, fee.fee_minor, fee.vat_minor, today)
     back = -(fee.fee_minor + fee.vat_minor)
@@ -251,12 +251,11 @@ async def reclaim_line(tx: Tx, cmd: RejectLine) -> Rejection:
             pointer="/amount_minor",
         )
     today = local_date(tx.now, await zone_of(tx, claim.entity_id))
-    terms = (await payers.get_version(tx, share.version_id)).terms
     done = await claims.add_rejection(
         tx, claim, line.line_no, kind="reclaimed", amount_minor=cmd.amount_minor, fee_minor=0, reason=cmd.reason,
         on=today,
     )  # fmt: skip
-    legs = postings.payer_rejected(-cmd.amount_minor, share.contract_id, recourse=terms.recourse)
+    legs = postings.payer_rejected(-cmd.amount_minor, share.contract_id, recourse=await has_recourse(tx, share))
     await post_share(tx, share, "payer_reclaimed", legs, on=today, source_id=done.rejection_id)
     await keep_share(
         tx, msgspec.structs.replace(share, rejected_minor=share.rejected_minor - cmd.amount_minor), on=today
@@ -274,7 +273,8 @@ async def _hold(tx: Tx, payer_id: int, claim_id: int) -> tuple[PayerClaim, list[
     house: int = await tx.scalar(
         "SELECT house_merchant_id FROM billing.entity WHERE entity_id = :entity", entity=claim.entity_id
     )
-    await hold_books(tx, [line.merchant_id for line in lines if line.merchant_id != house], with_house=True)
+    merchants = {line.merchant_id for line in lines} - {house}
+    await hold_books(tx, merchants, with_house=False, other_houses=[house])
     claim = await claims.get_claim(tx, payer_id, claim_id, lock=True)
     return claim, await claims.lines_of(tx, payer_id, claim_id), house
 

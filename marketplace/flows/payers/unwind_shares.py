@@ -11,7 +11,6 @@ import msgspec
 from billing import postings
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg
-from billing.payers import store as payers
 from billing.payers.caps import store as caps
 from billing.payers.rules import Borne, Going, split_back, unwind
 from billing.payers.shares import store as shares
@@ -23,7 +22,7 @@ from incentives.discounts import store as discounts
 from incentives.discounts.model import Back, Discount, back_of
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
-from marketplace.flows.payers.book_share import keep_share, post_share
+from marketplace.flows.payers.book_share import has_recourse, keep_share, post_share
 from marketplace.flows.refunds.read_funds import Funds
 
 STANDS = frozenset({Reason.GOODWILL, Reason.DISPUTE_LOST})
@@ -208,7 +207,6 @@ async def move_share(
 
     on: the day that its entries count for, by default today. cap_moved: the cap is where it belongs already.
     """
-    version = await payers.get_version(tx, share.version_id)
     moved = msgspec.structs.replace(
         share,
         back_minor=share.back_minor + sum(lines.values()),
@@ -219,6 +217,6 @@ async def move_share(
     )
     if not cap_moved:
         await caps.give_back(tx, share.cap, share.shard, sum(lines.values()))
-    legs = postings.payer_rejected(-to_bearer, share.contract_id, recourse=version.terms.recourse)
+    legs = postings.payer_rejected(-to_bearer, share.contract_id, recourse=await has_recourse(tx, share))
     await post_share(tx, share, "payer_rejection_returned", legs, on=on)
     await keep_share(tx, moved, on=on)

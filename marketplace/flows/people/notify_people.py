@@ -13,15 +13,7 @@ from marketplace.core.outbox import Event
 from marketplace.core.people import notices
 from marketplace.core.people.mails import ask_for_mail
 from marketplace.core.people.notices import Audience, Notice
-from marketplace.core.users import FINANCE_ROLES, OPS_ROLES, UserRole
 from marketplace.flows.people.send_mails import NOTICE
-
-KEEPERS: dict[Audience, frozenset[str]] = {
-    Audience.MERCHANT: frozenset({UserRole.MERCHANT_OWNER, UserRole.MERCHANT_MANAGER}),
-    Audience.OPS: frozenset(OPS_ROLES | {UserRole.ADMIN}),
-    Audience.FINANCE: frozenset(FINANCE_ROLES | {UserRole.ADMIN}),
-}
-"""Whose roles make them somebody who is told."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -63,7 +55,7 @@ Channel = Callable[[Tx, Sequence[Notice]], Awaitable[None]]
 
 async def by_mail(tx: Tx, told: Sequence[Notice]) -> None:
     """Have a mail sent to everybody who wants one."""
-    readers = await notices.readers_by_mail(tx, [(one.audience, one.merchant_id) for one in told], KEEPERS)
+    readers = await notices.readers_by_mail(tx, [(one.audience, one.merchant_id) for one in told])
     for one in told:
         for reader in readers:
             if (reader.audience, reader.merchant_id) == (one.audience, one.merchant_id):

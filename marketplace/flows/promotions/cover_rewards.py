@@ -1,6 +1,7 @@
-"""What third-party payers bear of merchants' rewards: taken from their caps, owed at once, claimed once it has vested.
+"""What third-party payers bear of rewards and rebates: taken from caps, owed at once, claimed once it has vested.
 
-A payer's share is of one grant; what is taken back of a window comes off the shares of its newest grants first.
+A payer's share is of one grant, and in the same books: a merchant's, or of a buyer's grant the house's. What is taken
+back of a window comes off the shares of its newest grants first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,13 +52,15 @@ async def hold_caps(tx: Tx, contracts: Contracts, merchant: Merchant) -> Caps:
     return Caps(contracts, await cap_rooms(tx, contracts, [on], hold=True), on)
 
 
-async def cover_grants(tx: Tx, contracts: Contracts, new: Sequence[tuple[Grant, Plan]], merchant: Merchant) -> None:
-    """Take from the caps, which are held and have it, what payers bear of new grants."""
+async def cover_grants(
+    tx: Tx, contracts: Contracts, new: Sequence[tuple[int, Grant, Plan]], merchant: Merchant
+) -> None:
+    """Take from the caps, which are held and have it, what payers bear of new grants, each of these books."""
     today = local_date(tx.now, merchant.zone)
     cmds = [
         CoverCost(
             contract_id=contract_id,
-            merchant_id=merchant.merchant_id,
+            merchant_id=books_id,
             entity_id=merchant.entity_id,
             source=shares.PROMOTION,
             source_id=grant.grant_id,
@@ -65,25 +68,25 @@ async def cover_grants(tx: Tx, contracts: Contracts, new: Sequence[tuple[Grant, 
             amount_minor=minor,
             on=today,
         )
-        for grant, plan in new
+        for books_id, grant, plan in new
         for contract_id, minor in parts_of(contracts, grant)
     ]
-    vests = {grant.grant_id: grant.vests_at or tx.now for grant, _ in new}
+    vests = {grant.grant_id: grant.vests_at or tx.now for _, grant, _ in new}
     for share in await reserve_costs(tx, cmds):
         on = max(today, local_date(vests[share.source_id], merchant.zone))
         await commit_cost(tx, share.merchant_id, share.source, share.source_id, share.contract_id, on=on)
 
 
 async def uncover_grants(
-    tx: Tx, contracts: Contracts, backs: Iterable[tuple[Sequence[Grant], Sequence[Grant]]]
+    tx: Tx, contracts: Contracts, backs: Iterable[tuple[int, Sequence[Grant], Sequence[Grant]]]
 ) -> None:
-    """The payers need not bear any more what is taken back: by window what was granted in it, and the clawbacks."""
+    """The payers need not bear any more what is taken back: by window its books, what was granted, the clawbacks."""
     found = []
-    for granted, new in backs:
+    for books_id, granted, new in backs:
         left: dict[tuple[int, int], int] = {}
         for back in new:
             for contract_id, minor in parts_of(contracts, back):
-                for share, part in await _newest_first(tx, contract_id, granted, -minor, left):
+                for share, part in await _newest_first(tx, (books_id, contract_id), granted, -minor, left):
                     found.append((share.cap, share.shard, share, back.grant_id, part))
     for _, _, share, back_id, part in sorted(found, key=_in_order):
         present = await shares.get_share(tx, share.merchant_id, share.source, share.source_id, share.contract_id)
@@ -100,15 +103,17 @@ def _in_order(found: tuple[object, int, PayerShare, int, int]) -> tuple[object, 
 
 
 async def _newest_first(
-    tx: Tx, contract_id: int, granted: Sequence[Grant], minor: int, left: dict[tuple[int, int], int]
+    tx: Tx, of: tuple[int, int], granted: Sequence[Grant], minor: int, left: dict[tuple[int, int], int]
 ) -> list[tuple[PayerShare, int]]:
-    """From which shares of a window an amount comes back. left: what is left of those that were looked at before."""
+    """From which shares of a window an amount comes back. of: their books and the contract; left: of those looked at
+    before."""
+    books_id, contract_id = of
     parts = []
     for grant in sorted(granted, key=lambda each: -each.grant_no):
         if not minor or grant.amount_minor < 0:
             continue
         key = grant.grant_id, contract_id
-        share = await shares.get_share(tx, grant.party_id, shares.PROMOTION, grant.grant_id, contract_id)
+        share = await shares.get_share(tx, books_id, shares.PROMOTION, grant.grant_id, contract_id)
         if share is None:
             continue
         room = left.setdefault(key, share.amount_minor - share.back_minor)

@@ -20,6 +20,7 @@ from incentives.grants.store import Window
 from incentives.grants.vouchers import store as vouchers
 from incentives.lifecycle import State
 from incentives.promotions import store as promotions
+from incentives.promotions.joins import store as joins
 from incentives.rules import target as rules
 from incentives.rules.evaluate import Effect, Verdict
 from incentives.rules.index import Plan
@@ -74,9 +75,12 @@ async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     await grants.hold_parties(tx, "merchant", [merchant_id])
     merchant = await sql.get_merchant(tx, merchant_id)
     versions = await promotions.approved_versions(tx, _COUNTING)
-    desk = Desk(merchant, plans, versions, await promotions.joined_at(tx, merchant_id))
+    joined = await joins.joined_at(tx, "merchant", [merchant_id], {row.promotion_id for row in versions})
+    desk = Desk(merchant, plans, versions, joined)
     ended = {row.promotion_id for row in versions if row.state == State.ENDED}
     desk.holds_out = not await policies.is_on(tx, "no_merchant_holdout")
+    if desk.holds_out:
+        desk.begun = await grants.begun(tx, merchant_id, desk.campaigns)
     desk.granting = await promotions.hold_granting(tx, desk.campaigns) | ended
     return desk
 
@@ -104,7 +108,9 @@ async def _buyers_of(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> BuyersDes
     buyers = desk.for_buyers()
     if not orders or not await buyers.concerns_anybody(tx):
         return None
-    await _hold_buyers(tx, desk, [order.buyer_id for order in orders])
+    buyer_ids = [order.buyer_id for order in orders]
+    await _hold_buyers(tx, desk, buyer_ids)
+    await buyers.note_joined(tx, buyer_ids)
     return buyers
 
 

@@ -1,6 +1,6 @@
 """Settled orders under the promotions that reward merchants: which count, and under which version."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +10,13 @@ from incentives.experiments.model import HELD_OUT, TREATED
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
 from incentives.promotions import store as promotions
+from incentives.promotions.joins import store as joins
 from incentives.promotions.model import as_it_ends
-from incentives.rules.arms import arm_of, holdout_at, is_held_out
+from incentives.rules.arms import HOLDOUT, arm_of
 from incentives.rules.evaluate import Verdict, evaluate
-from incentives.rules.events import Event, Facts, Holdout
+from incentives.rules.events import Event, Facts, Holdout, Who
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
-from incentives.rules.model import Experiment, OrderPlaced, Terms
+from incentives.rules.model import OrderPlaced, Terms
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
@@ -41,11 +42,12 @@ class Desk:
 
     role: Role = "merchant"
 
-    def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[int, datetime]) -> None:
+    def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[Who, datetime]) -> None:
         self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
         self.granting: set[int] = set()
         self.holds_out = False
+        self.begun: Set[tuple[int, str]] = frozenset()
         self._reached: set[tuple[int, str]] = set()
         self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
 
@@ -56,11 +58,7 @@ class Desk:
             found = [await self.plans.get(tx, *key) for key in keys]
             rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
             self._indexes[keys] = Index(rewards)
-        who = self.merchant.merchant_id
-        facts = Facts(
-            joined_at={(promotion_id, "merchant", who): joined for promotion_id, joined in self._joined.items()},
-            holdout=self._holdout(event, at),
-        )
+        facts = Facts(joined_at=self._joined, holdout=self._holdout(event), begun=self.begun)
         return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
@@ -69,10 +67,10 @@ class Desk:
             return verdict
         return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
 
-    def _holdout(self, event: Event, at: datetime) -> Holdout | None:
+    def _holdout(self, event: Event) -> Holdout | None:
         """Who is held out of all promotions for orders; what a merchant was promised by name, such as for bringing
         another, it gets."""
-        return holdout_at(at) if self.holds_out and event.on.startswith("order.") else None
+        return HOLDOUT if self.holds_out and event.on.startswith("order.") else None
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
@@ -90,20 +88,11 @@ class Desk:
                 merchant_id=self.merchant.merchant_id,
                 promotion_id=verdict.promotion_id,
                 unit=unit,
-                arm=self._arm(experiment, unit, at),
+                arm=HELD_OUT if verdict.outcome == "held_out" else verdict.arm or TREATED,
                 version_no=verdict.version,
                 at=at,
             )
         ]
-
-    def _arm(self, experiment: Experiment | None, unit: str, at: datetime) -> str:
-        """The arm that was drawn: "" is held out, of this promotion or of all."""
-        if self.role == "merchant" and self.holds_out and is_held_out(holdout_at(at), self.merchant.merchant_id):
-            return HELD_OUT
-        if experiment is None:
-            return TREATED
-        arm = arm_of(experiment, unit)
-        return HELD_OUT if arm is None else arm.name
 
     def _units(self, buyer_id: int | None) -> dict[str, int | str | None]:
         """What is drawn, by the kinds of units of experiments."""
@@ -111,8 +100,8 @@ class Desk:
 
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
-        desk = BuyersDesk(self.merchant, self.plans, self._versions, {})
-        desk.granting, desk.holds_out = self.granting, self.holds_out
+        desk = BuyersDesk(self.merchant, self.plans, self._versions, self._joined)
+        desk.granting, desk.holds_out, desk.begun = self.granting, self.holds_out, self.begun
         return desk
 
     async def promises(self, tx: Tx) -> bool:
@@ -122,6 +111,13 @@ class Desk:
     async def counts_orders(self, tx: Tx) -> bool:
         """Whether any of the promotions asks how many orders there were before."""
         return any(not COUNTED.isdisjoint(asked(terms)) for terms in await self._terms(tx))
+
+    async def note_joined(self, tx: Tx, buyer_ids: Sequence[int]) -> None:
+        """Find out which of these buyers have joined promotions that ask for it."""
+        plans = [await self.plans.get(tx, row.promotion_id, row.version_no) for row in self._versions]
+        asking = {plan.promotion_id for plan in plans if "buyer" in plan.joins}
+        if asking:
+            self._joined = self._joined | await joins.joined_at(tx, "buyer", buyer_ids, asking)
 
     async def concerns_anybody(self, tx: Tx) -> bool:
         """Whether any of the promotions is decided here."""
@@ -136,6 +132,11 @@ class Desk:
 
     def party_of(self, order: Settled) -> int:
         """Whom an order counts for."""
+        return self.merchant.merchant_id
+
+    @property
+    def books_id(self) -> int:
+        """In whose books its grants are."""
         return self.merchant.merchant_id
 
     def _in_force(self, at: datetime) -> dict[int, int]:
@@ -167,3 +168,7 @@ class BuyersDesk(Desk):
 
     def party_of(self, order: Settled) -> int:
         return order.buyer_id
+
+    @property
+    def books_id(self) -> int:
+        return self.merchant.house_merchant_id

@@ -50,7 +50,7 @@ async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
     bearing = {name for _, new in backs for grant in new for name in grant.funders} - _NO_PAYERS
     contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor], bearing)
     caps = await hold_caps(tx, contracts, merchant)  # caps before budgets, here as everywhere
-    await uncover_grants(tx, contracts, [(step.granted, new) for step, new in backs])
+    await uncover_grants(tx, contracts, [(step.desk.books_id, step.granted, new) for step, new in backs])
     if backs or any(step.progress.promise_keys for step in steps):
         await reservations.hold(tx, {each.budget_id for of in kept.values() for each in of})
         caps = await hold_caps(tx, contracts, merchant)
@@ -59,7 +59,8 @@ async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
     steps = [step for step in steps if step.change_minor >= 0] + [_taken_back(*back) for back in backs]
     steps = [await _without_surplus(tx, step, kept) for step in steps]
     gifts = await _give(tx, [step for step in steps if step.due_minor], kept, caps)
-    await cover_grants(tx, contracts, [(grant, step.plan) for step, new, _ in gifts for grant in new], merchant)
+    covered = [(step.desk.books_id, grant, step.plan) for step, new, _ in gifts for grant in new]
+    await cover_grants(tx, contracts, covered, merchant)
     stands = [(step.desk, step.progress) for step in steps if not step.due_minor]
     stands += [(step.desk, _after(step, new, owed)) for step, new, owed in gifts]
     made += [(step.desk, grant) for step, new, _ in gifts for grant in new]
@@ -74,7 +75,7 @@ async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
         if desk.role == "merchant":
             await post_grants(tx, granted, merchant.zone, contracts)
         else:
-            await post_rebates(tx, granted, merchant)
+            await post_rebates(tx, granted, merchant, contracts)
     return bool(made)
 
 

@@ -34,7 +34,7 @@ async def look_back(tx: Tx, promotion_id: int) -> Findings:
     approved = [row for row in await _versions(tx, promotion_id) if row.approved_by is not None]
     version = approved[0] if approved else await promotions.get_version(tx, promotion_id)
     terms = version.terms
-    holdout = await store.holdout_now(tx, promotion.starts_at)
+    holdout = await store.get_holdout(tx)
     cost_minor, clawed_minor = await sql.cost(tx, promotion_id)
     found: list[Exposed] = []
     others = None

@@ -14,7 +14,7 @@ import msgspec
 
 import incentives.rules
 import incentives.simulation
-from incentives.experiments.store import holdout_now
+from incentives.experiments.store import get_holdout
 from incentives.promotions import store as promotions
 from incentives.rules.check import Problem, problems, refuse
 from incentives.rules.events import Holdout
@@ -212,7 +212,7 @@ async def run_simulation(db: Database, actor: str, simulation_id: int) -> None:
     async with db.read(WORKER) as tx:
         asked = await store.get_summary(tx, simulation_id)
         terms = (await promotions.get_version(tx, asked.promotion_id, asked.version_no)).terms
-        holdout = await holdout_now(tx, schedule_span(terms.schedule).starts)
+        holdout = await get_holdout(tx)
     if asked.state in {store.State.DONE, store.State.FAILED}:
         return
 

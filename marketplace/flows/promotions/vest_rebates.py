@@ -1,4 +1,5 @@
 """Book buyers' rebates, in the house's books: earned at once (5000 to 2050), the buyer's credit when they vest (2410).
+What payers bear is owed by them (1110), what the merchant of the order bears comes out of its payable balance (2000).
 
 What is taken back after that comes out of what is free of the buyer's credit, and no further: a buyer owes nothing.
 """
@@ -13,9 +14,12 @@ from billing.ledger import store as ledger
 from billing.ledger.model import Leg, NewEntry
 from incentives.grants import store as grants
 from incentives.grants.model import Grant, GrantState
+from incentives.grants.rewards import moves_minor
 from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
+from marketplace.flows.payers.fund_promotions import Contracts
+from marketplace.flows.promotions.cover_rewards import parts_of
 from marketplace.flows.promotions.grant_rewards_sql import Merchant
 
 _PAGE = 200
@@ -81,19 +85,24 @@ async def vest_grants(tx: Tx, buyer_id: int, grant_ids: Sequence[int], house_id:
     return vested
 
 
-async def post_rebates(tx: Tx, new: Sequence[Grant], merchant: Merchant) -> None:
-    """Book new rebates, or what is taken back of them, in the house's books, which are held."""
+async def post_rebates(tx: Tx, new: Sequence[Grant], merchant: Merchant, contracts: Contracts) -> None:
+    """Book new rebates, or what is taken back of them, in the house's books, and what the merchant of the order bears
+    in its own; both are held."""
     entries = []
     for grant in new:
-        minor = grant.amount_minor
+        minor, own = grant.amount_minor, grant.amount_minor - moves_minor(grant)
+        payers = parts_of(contracts, grant)
+        borne = postings.incentive_borne(minor, grant.promotion_id, payers, merchant_minor=own, grant_id=grant.grant_id)
         if grant.state is GrantState.PAID:
-            kind = "rebate_clawed_back"
-            legs = postings.rebate_clawed_back(-minor, grant.promotion_id, grant.party_id)
+            kind, legs = "rebate_clawed_back", (*postings.rebate_clawed_back(-minor, grant.party_id), *borne)
             await _move_credit(tx, grant, "rebate taken back")
         else:
             kind = "rebate_earned" if minor > 0 else "rebate_unearned"
-            legs = postings.incentive_earned(minor, grant.promotion_id)
+            legs = (*borne, *postings.incentive_earned(minor, grant.promotion_id))
         entries.append(_entry(tx, grant, kind, legs, merchant.house_merchant_id, merchant.zone))
+        if own:
+            shared = postings.rebate_shared(own, grant.grant_id)
+            entries.append(_entry(tx, grant, "rebate_shared", shared, merchant.merchant_id, merchant.zone))
     await ledger.post(tx, entries)
 
 
@@ -112,9 +121,9 @@ async def free_credit(tx: Tx, buyer_id: int, currency: str) -> int:
     return max(0, sum(free))
 
 
-def _entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], house_id: int, zone: str) -> NewEntry:
+def _entry(tx: Tx, grant: Grant, kind: str, legs: tuple[Leg, ...], books_id: int, zone: str) -> NewEntry:
     return NewEntry(
-        merchant_id=house_id,
+        merchant_id=books_id,
         kind=kind,
         source_id=grant.grant_id,
         currency=grant.currency,

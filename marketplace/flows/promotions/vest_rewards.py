@@ -49,13 +49,13 @@ async def post_grants(tx: Tx, new: Sequence[Grant], zone: str, contracts: Contra
     """Book new grants of merchants whose books are held. What a merchant bears of its own reward moves nothing."""
     entries = []
     for grant in new:
-        minor, promotion_id, payers = moves_minor(grant), grant.promotion_id, parts_of(contracts, grant)
+        minor = moves_minor(grant)
+        borne = postings.incentive_borne(minor, grant.promotion_id, parts_of(contracts, grant))
         if grant.state is GrantState.PAID:
-            back = [(contract_id, -part) for contract_id, part in payers]
-            kind, legs = "incentive_clawed_back", postings.incentive_clawed_back(-minor, promotion_id, back)
+            kind, legs = "incentive_clawed_back", (*postings.incentive_clawed_back(-minor), *borne)
         else:
             kind = "incentive_earned" if minor > 0 else "incentive_unearned"
-            legs = postings.incentive_earned(minor, promotion_id, payers)
+            legs = (*borne, *postings.incentive_earned(minor, grant.promotion_id))
         if legs:
             entries.append(reward_entry(tx, grant, kind, legs, zone))
     await ledger.post(tx, entries)

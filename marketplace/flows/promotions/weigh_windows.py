@@ -78,20 +78,22 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 async def weigh_windows(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -> list[Step]:
     """Where the windows of a desk go, in their order."""
     stored = await grants.progress_of(tx, desk.role, list(touched))
-    used: dict[tuple[int, int], Used] = {}
+    used = await grants.used(tx, desk.role, touched)
+    versions = await grants.newest_versions(tx, desk.role, list(touched))
     free: dict[tuple[int, str], int] = {}
     steps = []
     for window, touch in sorted(touched.items()):
         who = window[0], window[1]
-        if who not in used:
-            used[who] = (await grants.used(tx, desk.role, window[1], [window[0]])).get(window[0], Used())
-        step = await _step(tx, desk, window, touch, stored.get(window), used[who])
+        plan = await desk.plans.get(tx, window[1], _version_of(window, touch, versions[window]))
+        step = await _step(tx, desk, plan, window, touch, stored.get(window), used.get(who, Used()))
         used[who] = step.used
         steps.append(await _within_credit(tx, step, free) if desk.role == "buyer" else step)
     return steps
 
 
-async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progress | None, used: Used) -> Step:
+async def _step(
+    tx: Tx, desk: Desk, plan: Plan, window: Window, touch: Touched, was: Progress | None, used: Used
+) -> Step:
     """Where a window stands after what has changed in it, and what that entitles to."""
     before = was or Progress(
         party_id=window[0],
@@ -103,7 +105,6 @@ async def _step(tx: Tx, desk: Desk, window: Window, touch: Touched, was: Progres
     )
     own = before.granted_minor + before.pending_minor + before.promised_minor
     elsewhere = Used(grants=used.grants - (own > 0), minor=used.minor - own)
-    plan = await desk.plans.get(tx, window[1], await _version_of(tx, desk, window, touch))
     buyer_id = touch.changes[-1][1].of_buyer if touch.changes else None
     if desk.role == "buyer":
         buyer_id = window[0]
@@ -158,11 +159,11 @@ async def _within_credit(tx: Tx, step: Step, free: dict[tuple[int, str], int]) -
     return msgspec.structs.replace(step, change_minor=-taken)
 
 
-async def _version_of(tx: Tx, desk: Desk, window: Window, touch: Touched) -> int:
+def _version_of(window: Window, touch: Touched, newest: int) -> int:
     """A window of one event is looked at under that event's version, a longer one under the newest that counts."""
     if touch.changes and touch.changes[-1][1].event_id == window[2]:
         return touch.changes[-1][1].version_no
-    return await grants.newest_version(tx, desk.role, window)
+    return newest
 
 
 async def _standing(tx: Tx, desk: Desk, plan: Plan, window: Window, before: Progress, touch: Touched) -> rules.Progress:

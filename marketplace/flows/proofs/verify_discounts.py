@@ -122,9 +122,27 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                   WHERE e.kind IN ('rebate_earned', 'rebate_unearned', 'rebate_vested', 'rebate_clawed_back')
                     AND leg.account IN (5000, 2050)
                   UNION ALL
-                  SELECT promotion_id, 0, amount_minor, 0, CASE WHEN state = 'pending' THEN amount_minor ELSE 0 END
-                  FROM incentives.buyer_grant WHERE form <> 'discount' AND state <> 'void') AS said
+                  SELECT g.promotion_id, 0, (SELECT coalesce(sum(minor), 0)
+                                             FROM unnest(g.funders, g.funder_minor) AS part (funder, minor)
+                                             WHERE part.funder = 'platform'),
+                         0, CASE WHEN g.state = 'pending' THEN g.amount_minor ELSE 0 END
+                  FROM incentives.buyer_grant g WHERE g.form <> 'discount' AND g.state <> 'void') AS said
             GROUP BY promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
+    ),
+    (
+        "rebates-are-shared",
+        "what the merchants of orders bear of buyers' rebates is the same by their books, the house's and the grants",
+        f"""SELECT grant_id, sum(house), sum(merchant), sum(granted)
+            FROM (SELECT e.source_id AS grant_id, CASE WHEN leg.account = 1030 THEN leg.amount ELSE 0 END AS house,
+                         CASE WHEN leg.account = 2000 THEN leg.amount ELSE 0 END AS merchant, 0 AS granted
+                  FROM {_LEGS}
+                  WHERE e.kind IN ('rebate_earned', 'rebate_unearned', 'rebate_clawed_back') AND leg.account = 1030
+                     OR e.kind = 'rebate_shared' AND leg.account = 2000
+                  UNION ALL
+                  SELECT g.grant_id, 0, 0, part.minor
+                  FROM incentives.buyer_grant g, unnest(g.funders, g.funder_minor) AS part (funder, minor)
+                  WHERE g.form <> 'discount' AND g.state <> 'void' AND part.funder = 'merchant') AS said
+            GROUP BY grant_id HAVING sum(house) <> sum(granted) OR sum(merchant) <> sum(granted)""",
     ),
     (
         "codes-are-used-once",

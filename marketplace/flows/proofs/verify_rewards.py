@@ -3,6 +3,11 @@
 from marketplace.flows.proofs import verify_discounts
 
 _KINDS = "('incentive_earned', 'incentive_unearned', 'incentive_vested', 'incentive_clawed_back')"
+_ROLES = (
+    ("merchant", "rewards", "merchants' rewards", "s.merchant_id = g.merchant_id"),
+    ("buyer", "rebates", "buyers' rebates", "g.form <> 'discount'"),
+)
+"""Role, nouns, and which shares of payers may be of its grants: a buyer's are in a house's books."""
 
 PROOFS: tuple[tuple[str, str, str], ...] = (
     (
@@ -22,38 +27,47 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                   WHERE g.state <> 'void' AND part.funder <> 'merchant') AS said
             GROUP BY merchant_id, promotion_id HAVING sum(cost) <> sum(granted) OR sum(payable) <> sum(pending)""",
     ),
-    (
-        "rewards-are-shares",
-        "what payers bear of merchants' rewards is what is left of their shares, grant by grant and taken back",
-        """SELECT merchant_id, promotion_id, span, contract_id, sum(granted), sum(borne)
-           FROM (SELECT g.merchant_id, g.promotion_id, g.span, c.contract_id, part.minor AS granted, 0 AS borne
-                 FROM incentives.merchant_grant g
-                 CROSS JOIN LATERAL unnest(g.funders, g.funder_minor) AS part (funder, minor)
-                 JOIN billing.payer_contract c ON c.name = part.funder AND c.pays = 'promotion'
-                 WHERE g.state <> 'void'
-                 UNION ALL
-                 SELECT g.merchant_id, g.promotion_id, g.span, s.contract_id, 0, s.amount_minor - s.back_minor
-                 FROM incentives.merchant_grant g
-                 JOIN billing.payer_share s ON s.merchant_id = g.merchant_id AND s.source = 'promotion'
-                  AND s.source_id = g.grant_id AND s.state = 'committed') AS said
-           GROUP BY 1, 2, 3, 4 HAVING sum(granted) <> sum(borne)""",
+    *(
+        (
+            f"{noun}-are-shares",
+            f"what payers bear of {whose} is what is left of their shares, grant by grant and taken back",
+            f"""SELECT party_id, promotion_id, span, contract_id, sum(granted), sum(borne)
+                FROM (SELECT g.{role}_id AS party_id, g.promotion_id, g.span, c.contract_id, part.minor AS granted,
+                             0 AS borne
+                      FROM incentives.{role}_grant g
+                      CROSS JOIN LATERAL unnest(g.funders, g.funder_minor) AS part (funder, minor)
+                      JOIN billing.payer_contract c ON c.name = part.funder AND c.pays = 'promotion'
+                      WHERE g.state <> 'void' AND g.form <> 'discount'
+                      UNION ALL
+                      SELECT g.{role}_id, g.promotion_id, g.span, s.contract_id, 0, s.amount_minor - s.back_minor
+                      FROM incentives.{role}_grant g
+                      JOIN billing.payer_share s ON {of} AND s.source = 'promotion' AND s.source_id = g.grant_id
+                       AND s.state = 'committed') AS said
+                GROUP BY 1, 2, 3, 4 HAVING sum(granted) <> sum(borne)""",
+        )
+        for role, noun, whose, of in _ROLES
     ),
-    (
-        "rewards-are-budgets",
-        "what rewards of a window come to is what is spent of the budgets that they draw on",
-        """SELECT s.merchant_id, s.promotion_id, s.span, s.budget_id, s.spent, w.granted
-           FROM (SELECT g.merchant_id, g.promotion_id, g.span, b.budget_id,
-                        sum(CASE r.state WHEN 'committed' THEN r.amount_minor - r.recycled_minor ELSE 0 END) AS spent
-                 FROM incentives.merchant_grant g
-                 JOIN incentives.budget b ON b.scope IN ('total', 'day')
-                  AND b.owner_id = CASE b.owner WHEN 'promotion' THEN g.promotion_id ELSE g.campaign_id END
-                 LEFT JOIN incentives.budget_reservation r ON r.budget_id = b.budget_id AND r.key = g.reservation_key
-                 WHERE g.state <> 'void' AND g.amount_minor > 0
-                 GROUP BY 1, 2, 3, 4) AS s
-           JOIN (SELECT merchant_id, promotion_id, span, sum(amount_minor) AS granted FROM incentives.merchant_grant
-                 WHERE state <> 'void' GROUP BY 1, 2, 3) AS w
-             ON w.merchant_id = s.merchant_id AND w.promotion_id = s.promotion_id AND w.span = s.span
-           WHERE s.spent <> w.granted""",
+    *(
+        (
+            f"{noun}-are-budgets",
+            f"what {whose} of a window come to is what is spent of the budgets that they draw on",
+            f"""SELECT s.party_id, s.promotion_id, s.span, s.budget_id, s.spent, w.granted
+                FROM (SELECT g.{role}_id AS party_id, g.promotion_id, g.span, b.budget_id,
+                             sum(CASE r.state WHEN 'committed' THEN r.amount_minor - r.recycled_minor ELSE 0 END)
+                             AS spent
+                      FROM incentives.{role}_grant g
+                      JOIN incentives.budget b ON b.scope IN ('total', 'day')
+                       AND b.owner_id = CASE b.owner WHEN 'promotion' THEN g.promotion_id ELSE g.campaign_id END
+                      LEFT JOIN incentives.budget_reservation r
+                        ON r.budget_id = b.budget_id AND r.key = g.reservation_key
+                      WHERE g.state <> 'void' AND g.amount_minor > 0 AND g.form <> 'discount'
+                      GROUP BY 1, 2, 3, 4) AS s
+                JOIN (SELECT {role}_id AS party_id, promotion_id, span, sum(amount_minor) AS granted
+                      FROM incentives.{role}_grant WHERE state <> 'void' AND form <> 'discount' GROUP BY 1, 2, 3) AS w
+                  ON w.party_id = s.party_id AND w.promotion_id = s.promotion_id AND w.span = s.span
+                WHERE s.spent <> w.granted""",
+        )
+        for role, noun, whose, _ in _ROLES
     ),
     (
         "rewards-are-progress",

@@ -16,3 +16,7 @@ DELETE FROM billing.match_item i
 USING billing.match_item t
 WHERE i.kind = 'processor_fee' AND i.owner_id = 0 AND i.group_id IS NULL AND t.kind = 'processor_line'
   AND t.owner_id = 0 AND t.source_id = i.source_id AND t.part = i.part AND t.reference <> i.reference
+;;
+ALTER TABLE billing.bank_file ADD COLUMN settlement_id bigint
+;;
+GRANT UPDATE (settlement_id) ON billing.bank_file TO app_staff, app_worker

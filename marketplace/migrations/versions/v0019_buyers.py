@@ -1,4 +1,4 @@
-"""Buyers' windows are of one legal entity, which their keys say; and their grants are found by id."""
+"""Buyers join promotions; their windows are of one legal entity, which the keys say; their grants are found by id."""
 
 from importlib.resources import files
 
@@ -9,7 +9,8 @@ down_revision = "0018"
 
 
 def upgrade() -> None:
-    script = (files("marketplace.migrations") / "sql" / "0019_changes.sql").read_text()
-    for statement in script.split("\n;;\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    for name in ("0019_changes.sql", "0019_buyers.sql"):
+        script = (files("marketplace.migrations") / "sql" / name).read_text()
+        for statement in script.split("\n;;\n"):
+            if statement.strip():
+                op.get_bind().exec_driver_sql(statement)

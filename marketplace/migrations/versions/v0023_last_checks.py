@@ -1,4 +1,4 @@
-"""The last results of what pages cannot wait for."""
+"""The last results of what pages cannot wait for; and the index by which history is read as orders arrived."""
 
 from importlib.resources import files
 
@@ -9,7 +9,8 @@ down_revision = "0022"
 
 
 def upgrade() -> None:
-    script = (files("marketplace.migrations") / "sql" / "0023_last_checks.sql").read_text()
-    for statement in script.split("\n;;\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    for name in ("0023_changes.sql", "0023_last_checks.sql"):
+        script = (files("marketplace.migrations") / "sql" / name).read_text()
+        for statement in script.split("\n;;\n"):
+            if statement.strip():
+                op.get_bind().exec_driver_sql(statement)

@@ -1,0 +1,1 @@
+"""Merchants and buyers that take part in promotions which ask for it."""
