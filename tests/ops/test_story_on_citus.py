@@ -11,6 +11,7 @@ from billing.runs.model import period_named
 from billing.runs.store import list_payouts
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
+from marketplace.flows.books.close_period import Month
 from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.accounts import add_account
 from tests.billing.market import MAKER, billed, check_books, order
@@ -21,7 +22,7 @@ from tests.matching.market import bank_says, line, matched, name_accounts
 from tests.matching.test_legs import reference_of
 from tests.payers.market import claim, market, sold
 from tests.payers.test_invoices import PAYER, reject
-from tests.periods.market import Month, closed
+from tests.periods.market import closed
 from tests.placing.market import ALPHA
 
 pytestmark = pytest.mark.citus
