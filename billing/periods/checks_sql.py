@@ -74,8 +74,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "the bank's account in the books is what the last statements of the month close at, and what is on its way",
         f"""SELECT 'bank', m.currency, m.books - m.said - m.way,
                    CASE WHEN m.statements = 0 THEN 'nothing to compare: no statement by the end of the month, books '
-                             || m.books
-                        ELSE 'books ' || m.books || ', statements ' || m.said || ', on the way ' || m.way END
+                             || m.books || ' (minor units)'
+                        ELSE 'books ' || m.books || ', statements ' || m.said || ', on the way ' || m.way
+                             || ' (minor units)' END
             FROM (SELECT currency, coalesce(sum(minor) FILTER (WHERE what = 'books'), 0)::bigint AS books,
                          coalesce(sum(minor) FILTER (WHERE what = 'said'), 0)::bigint AS said,
                          coalesce(sum(minor) FILTER (WHERE what = 'way'), 0)::bigint AS way,
@@ -122,7 +123,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "breaks-are-accepted",
         "what does not match by the end of the month, and is not merely early, is resolved or accepted by two people",
-        f"""SELECT b.kind || ' ' || b.subject, b.currency, b.amount_minor, b.detail
+        f"""SELECT replace(b.kind, '_', ' ') || ', break ' || b.break_id, b.currency, b.amount_minor, b.detail
             FROM billing.recon_break b LEFT JOIN billing.match_item i ON i.item_id = b.item_id
             WHERE b.entity_id = :entity AND b.closed_at IS NULL AND b.state <> '{BreakState.ACCEPTED}'
               AND b.kind <> '{BreakKind.EXPECTED}' AND coalesce(i.day, b.expected_on) < :to_on""",

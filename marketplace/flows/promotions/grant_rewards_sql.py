@@ -31,7 +31,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
     settled_at: None where it settled before the page began, or has not yet. sold_at: when it settled, whenever that
     was. changed_at: when it did any of it last. earlier: how many orders its merchant and its buyer had before it, by
-    what happened to them (`earlier_orders`), where anybody asks.
+    what happened to them (`earlier_orders`), where anybody asks. self_trade: its buyer is one of the merchant's people.
     """
 
     order_id: int
@@ -45,6 +45,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     ordered: tuple[Line, ...]
     left: tuple[Line, ...]
     earlier: dict[str, tuple[int, int]] = {}
+    self_trade: bool = False
 
     @property
     def event_id(self) -> str:
@@ -75,6 +76,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
             buyer=Party(party_id=self.buyer_id, orders=of_buyer),
             entity_id=self.entity_id,
             lines=self.ordered,
+            self_trade=self.self_trade,
         )
 
 

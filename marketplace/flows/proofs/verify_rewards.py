@@ -48,6 +48,16 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         )
         for role, noun, whose, of in _ROLES
     ),
+    (
+        "promises-are-shares",
+        "what payers' caps hold for promotions is for orders that are not paid, or for promises that stand",
+        """SELECT s.merchant_id, s.source_ref, s.contract_id, s.amount_minor FROM billing.payer_share s
+           WHERE s.source = 'promotion' AND s.state = 'reserved'
+             AND NOT EXISTS (SELECT FROM incentives.order_discount d
+                             WHERE d.merchant_id = s.merchant_id AND d.grant_id = s.source_id)
+             AND NOT EXISTS (SELECT FROM incentives.merchant_progress p
+                             WHERE p.merchant_id = s.merchant_id AND s.source_ref = ANY(p.promise_keys))""",
+    ),
     *(
         (
             f"{noun}-are-budgets",

@@ -39,3 +39,5 @@ ALTER TABLE incentives.buyer_grant FORCE ROW LEVEL SECURITY
 ALTER TABLE incentives.buyer_contribution FORCE ROW LEVEL SECURITY
 ;;
 ALTER TABLE demand.merchant_order FORCE ROW LEVEL SECURITY
+;;
+CREATE INDEX ix_payer_share_reserved ON billing.payer_share (merchant_id, source_ref) WHERE state = 'reserved'
