@@ -54,9 +54,9 @@ async def figures(
 
 
 async def win(db: Database, lead_id: int, merchant_id: int) -> None:
-    sign = MoveLead(lead_id=lead_id, move=Move.SIGN, merchant_id=merchant_id)
+    sign = MoveLead(lead_id=lead_id, move=Move.SIGN, merchant_id=merchant_id, reason="contract 1")
     await db.write(WORKER, "greta", move_lead, sign)
-    await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=lead_id, stage="first_order"))
+    await db.write(WORKER, "greta", note_stage, NoteStage(lead_id=lead_id, stage="first_order", evidence="order 1"))
 
 
 async def test_a_piece_is_sent_opened_and_wins_a_merchant(db: Database, clock: FixedClock) -> None:

@@ -148,7 +148,7 @@ async def _work(tx: Tx, lead_id: int, rep_id: int, number: int, days: int) -> No
     if number < _SIGNED:
         signed = _ago(tx, days - 6, REP)
         won = await onboard_merchant(signed, OnboardMerchant(name=_LEADS[number][0], city="Berlin", region="Berlin"))
-        cmd = MoveLead(lead_id=lead_id, move=Move.SIGN, merchant_id=won.merchant_id)
+        cmd = MoveLead(lead_id=lead_id, move=Move.SIGN, merchant_id=won.merchant_id, reason=f"contract {number + 1}/B")
         await move_lead(signed, cmd, rep_id)
     elif number >= _HELD:
         await move_lead(

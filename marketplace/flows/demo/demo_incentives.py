@@ -1,18 +1,18 @@
-"""A campaign of the demonstration with its promotions: written, simulated over the quarter, approved and live.
+"""A campaign of the demonstration with its promotions: written, simulated over its last month, approved and live.
 
 Operations are one person here, as the policy `single_operator` allows: the audit trail says so.
 """
 
 from datetime import date, timedelta
-from typing import Any
 
 from incentives.campaigns.model import FunderPart, Plan, SpentShare, Target
 from incentives.lifecycle import Move, State
 from incentives.promotions import store as promotions
 from incentives.promotions.model import Promotion
-from incentives.rules.awards import Discount, Fixed, Ladder, Once, Reward, Tier, ToBuyer, ToMerchant
+from incentives.rules.awards import Discount, Fixed, Ladder, Reward, Tier, ToBuyer, ToMerchant
 from incentives.rules.model import (
     Calendar,
+    CustomEvent,
     OrderPlaced,
     OrderSettled,
     PerEvent,
@@ -21,7 +21,6 @@ from incentives.rules.model import (
     Terms,
     TotalBudget,
 )
-from incentives.rules.parts import DAY
 from incentives.rules.predicates import Equals
 from incentives.simulation.report import EXPECTED
 from incentives.simulation.store import Asked, newest_done
@@ -31,7 +30,7 @@ from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from marketplace.flows.promotions.pass_gate import warnings_of
-from marketplace.flows.promotions.simulate_promotion import Ask, ask_simulation, run_simulation
+from marketplace.flows.promotions.simulate_promotion import Ask, ask_simulation, not_recorded, run_simulation
 
 CAMPAIGN = "Autumn drive"
 _CODE = "WELCOME5"
@@ -74,9 +73,12 @@ async def _plan(tx: Tx, market: DemoMarket) -> int:
 
 
 async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket) -> None:
-    """Simulate a draft over the quarter where that can be, approve it with what the simulation warns of, begin it."""
-    asked = Asked(from_on=market.first_on, to_on=market.last_on, expected=EXPECTED, seed=1)
-    if draft.name != _CODE:
+    """Simulate a draft over the quarter's last month where that can be; approve it with what that warns of."""
+    async with db.read(WORKER) as tx:
+        terms = (await promotions.get_version(tx, draft.promotion_id)).terms
+    if not not_recorded(terms):
+        first_on = market.last_on.replace(day=1)
+        asked = Asked(from_on=first_on, to_on=market.last_on, expected=EXPECTED, seed=1)
         made = await db.write(WORKER, actor, ask_simulation, Ask(promotion_id=draft.promotion_id, asked=asked))
         await run_simulation(db, actor, made.simulation_id)
 
@@ -100,21 +102,21 @@ def _ends(market: DemoMarket) -> date:
 
 
 def _terms(market: DemoMarket) -> list[Terms]:
-    """A ladder for a merchant's month, something for its busy week, and a code for buyers."""
-    settled: dict[str, Any] = {"currency": CURRENCY, "trigger": OrderSettled(), "beneficiary": ToMerchant()}
+    """A ladder for a merchant's month, something for who brings another merchant, and a code for buyers."""
     month = Ladder(
         tiers=(Tier(threshold=100_000, total_minor=1_500), Tier(threshold=300_000, total_minor=6_000),
                Tier(threshold=800_000, total_minor=20_000)),
     )  # fmt: skip
     return [
         Terms(
-            name="The month's ladder", window=Calendar(period="month"), reward=Reward(amount=month), **settled,
-            budgets=(TotalBudget(limit_minor=1_500_000, currency=CURRENCY),), schedule=_schedule(market),
+            name="The month's ladder", currency=CURRENCY, trigger=OrderSettled(), window=Calendar(period="month"),
+            beneficiary=ToMerchant(), reward=Reward(amount=month), schedule=_schedule(market),
+            budgets=(TotalBudget(limit_minor=1_500_000, currency=CURRENCY),),
         ),
         Terms(
-            name="A busy week", window=Calendar(period="week"), **settled, schedule=_schedule(market),
-            reward=Reward(amount=Once(threshold=60_000, amount_minor=1_000), vest_seconds=14 * DAY),
-            budgets=(TotalBudget(limit_minor=1_000_000, currency=CURRENCY),),
+            name="Bring a neighbour", currency=CURRENCY, trigger=CustomEvent(name="referral.referrer"),
+            window=PerEvent(), beneficiary=ToMerchant(), reward=Reward(amount=Fixed(amount_minor=5_000)),
+            schedule=_schedule(market), budgets=(TotalBudget(limit_minor=250_000, currency=CURRENCY),),
         ),
         Terms(
             name=_CODE, currency=CURRENCY, trigger=OrderPlaced(), window=PerEvent(), beneficiary=ToBuyer(),
