@@ -213,27 +213,17 @@ public_promotion = reference_table(
 )
 """What merchants are told of a promotion, in the version that is in force. merchants: those that it is for, or all."""
 
-opt_in = merchant_table(
-    "opt_in",
-    Column("merchant_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Instant, nullable=False),
-    Column("actor", Text, nullable=False),
-    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
-    schema="incentives",
-)
-"""That a merchant has joined a promotion, and when."""
-
-buyer_opt_in = buyer_table(
-    "buyer_opt_in",
-    Column("buyer_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", Instant, nullable=False),
-    Column("actor", Text, nullable=False),
-    ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
-    schema="incentives",
-)
-"""The same for a buyer."""
+# That a merchant, or a buyer, has joined a promotion, and when.
+for _name, _key, _make in (("opt_in", "merchant_id", merchant_table), ("buyer_opt_in", "buyer_id", buyer_table)):
+    _make(
+        _name,
+        Column(_key, BigInteger, primary_key=True, autoincrement=False),
+        Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("at", Instant, nullable=False),
+        Column("actor", Text, nullable=False),
+        ForeignKeyConstraint(["promotion_id"], ["incentives.promotion.promotion_id"]),
+        schema="incentives",
+    )
 
 change = reference_table(
     "change",

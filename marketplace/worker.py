@@ -45,7 +45,7 @@ from marketplace.flows.payouts.set_payout_terms import release_reserves
 from marketplace.flows.people.notify_people import notify
 from marketplace.flows.people.send_mails import send_mails
 from marketplace.flows.products import bill_services, dun_merchants, run_charges, run_subscriptions, sell_hardware
-from marketplace.flows.promotions import advance_incentives, grant_rewards
+from marketplace.flows.promotions import advance_incentives, grant_rewards, reward_listings
 from marketplace.flows.promotions.simulate_promotion import JOB as SIMULATION
 from marketplace.flows.promotions.simulate_promotion import run_simulation
 from marketplace.flows.promotions.vest_rebates import vest_rebates
@@ -260,6 +260,7 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
         "deliver_ad_orders": Job(_deliver_ad_orders, cron="* * * * *"),
         "score_campaigns": Job(_score_campaigns, cron="11 * * * *"),
         SIMULATION: Job(_simulate_promotion),
+        reward_listings.JOB: Job(reward_listings.reward_listings),
         "release_reserves": Job(_release_reserves, cron="*/5 * * * *"),
         "look_after_leads": Job(_look_after_leads, cron="*/10 * * * *"),
         "roll_metrics": Job(_roll_metrics, cron="*/2 * * * *"),

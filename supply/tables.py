@@ -82,6 +82,7 @@ offer = merchant_table(
     Column("freight_minor", BigInteger, nullable=False, server_default="0"),
     Column("counted", Boolean, nullable=False, server_default="false"),
     Column("version", Integer, nullable=False, server_default="1"),
+    Column("listed_at", Instant),
     ForeignKeyConstraint(["merchant_id"], ["supply.merchant.merchant_id"]),
     UniqueConstraint("merchant_id", "sku"),
     CheckConstraint("price_minor >= 0", name="price"),
@@ -90,6 +91,7 @@ offer = merchant_table(
     schema="supply",
 )
 """What a merchant sells of a product: a listing. Price and freight are of one unit; sku is the merchant's own code.
+listed_at: when it could be bought first, where that is known.
 
 counted: it has a row of stock. Who promises, ships or frees units of a listing that is not counted holds this row (FOR
 SHARE), which has no stock to hold; so that the beginning of a count waits for them, or they for it.

@@ -147,6 +147,7 @@ payer_share = merchant_table(
     ),
     Index("ix_payer_share_claimable", "contract_id", "claimable_on", postgresql_where=text("claimable_on IS NOT NULL")),
     Index("ix_payer_share_version", "version_id"),
+    Index("ix_payer_share_reserved", "merchant_id", "source_ref", postgresql_where=text("state = 'reserved'")),
     schema="billing",
     postgresql_with={"fillfactor": "80"},
 )

@@ -74,8 +74,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "the bank's account in the books is what the last statements of the month close at, and what is on its way",
         f"""SELECT 'bank', m.currency, m.books - m.said - m.way,
                    CASE WHEN m.statements = 0 THEN 'nothing to compare: no statement by the end of the month, books '
-                             || m.books
-                        ELSE 'books ' || m.books || ', statements ' || m.said || ', on the way ' || m.way END
+                             || m.books || ' (minor units)'
+                        ELSE 'books ' || m.books || ', statements ' || m.said || ', on the way ' || m.way
+                             || ' (minor units)' END
             FROM (SELECT currency, coalesce(sum(minor) FILTER (WHERE what = 'books'), 0)::bigint AS books,
                          coalesce(sum(minor) FILTER (WHERE what = 'said'), 0)::bigint AS said,
                          coalesce(sum(minor) FILTER (WHERE what = 'way'), 0)::bigint AS way,
@@ -93,7 +94,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    coalesce(b.minor, 0) - coalesce(i.minor, 0),
                    'books ' || coalesce(b.minor, 0) || ', open items ' || coalesce(i.minor, 0)
             FROM (SELECT a.processor_id, m.currency, sum(m.minor)::bigint AS minor
-                  FROM {MOVED.format(accounts="1020")}
+                  FROM (SELECT dimension, currency, effective_on, sum(minor) AS minor
+                        FROM {MOVED.format(accounts="1020")} GROUP BY dimension, currency, effective_on) AS m
                   JOIN (SELECT processor_id, min(from_on) AS from_on FROM billing.match_account
                         WHERE entity_id = :entity AND book = '{Book.PROCESSOR}' GROUP BY processor_id) AS a
                     ON a.processor_id = m.dimension AND m.effective_on >= a.from_on
@@ -121,7 +123,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "breaks-are-accepted",
         "what does not match by the end of the month, and is not merely early, is resolved or accepted by two people",
-        f"""SELECT b.kind || ' ' || b.subject, b.currency, b.amount_minor, b.detail
+        f"""SELECT replace(b.kind, '_', ' ') || ', break ' || b.break_id, b.currency, b.amount_minor, b.detail
             FROM billing.recon_break b LEFT JOIN billing.match_item i ON i.item_id = b.item_id
             WHERE b.entity_id = :entity AND b.closed_at IS NULL AND b.state <> '{BreakState.ACCEPTED}'
               AND b.kind <> '{BreakKind.EXPECTED}' AND coalesce(i.day, b.expected_on) < :to_on""",
@@ -143,10 +145,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                       JOIN billing.processor_file f ON f.file_id = l.file_id AND f.entity_id = :entity
                       WHERE l.kind <> 'fee' AND f.paid_on < :to_on) AS l ON l.line_id = b.line_id
            WHERE coalesce(b.minor, 0) + coalesce(l.minor, 0) <> 0
-             AND (b.line_id IS NOT NULL OR NOT EXISTS (
-                 SELECT FROM billing.entry late WHERE late.kind = 'processor_settled' AND late.source_id = l.line_id))
-             AND (l.line_id IS NOT NULL OR NOT EXISTS (
-                 SELECT FROM billing.processor_line later WHERE later.line_id = b.line_id))""",
+             AND (b.line_id IS NOT NULL OR l.line_id NOT IN (
+                 SELECT source_id FROM billing.entry WHERE kind = 'processor_settled'))
+             AND (l.line_id IS NOT NULL OR b.line_id NOT IN (SELECT line_id FROM billing.processor_line))""",
     ),
     (
         "control-is-zero",

@@ -1,7 +1,7 @@
 """Which promotions are paid, and how a clawback falls on what was granted. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from incentives.grants.model import Grant, GrantState
@@ -16,10 +16,11 @@ from incentives.rules.awards import (
     ToMerchant,
 )
 from incentives.rules.check import Problem, nodes_of, rewards_of
-from incentives.rules.funders import Bearing, bearing
+from incentives.rules.funders import Bearing, Shares, bearing
 from incentives.rules.model import (
     ByMerchant,
     ByPayer,
+    ByPlatform,
     CustomEvent,
     ListingPublished,
     OrderPlaced,
@@ -28,6 +29,7 @@ from incentives.rules.model import (
     SinceOptIn,
     Terms,
     Trigger,
+    funder_name,
     merchants_pay,
 )
 from incentives.rules.parts import Role
@@ -35,6 +37,8 @@ from incentives.rules.predicates import AllOf, AnyOf, Not
 
 OWN = "merchant"
 """The funder of what a merchant bears: of its own reward no money moves for it."""
+NO_PAYERS = {funder_name(ByMerchant()), funder_name(ByPlatform())}
+"""Funders that bear their part without a contract."""
 FEE, VOUCHER = "fee_reduction", "next_order_voucher"
 """Forms of rewards that later orders use up."""
 
@@ -43,7 +47,7 @@ def is_reward(terms: Terms) -> bool:
     """Whether merchants are paid by it, when their orders settle or something else happens that has a name; for
     orders that were placed it is promised before that."""
     return (
-        isinstance(terms.trigger, OrderPlaced | OrderSettled | CustomEvent)
+        isinstance(terms.trigger, OrderPlaced | OrderSettled | ListingPublished | CustomEvent)
         and not isinstance(terms.beneficiary, ToBuyer)
         and all(isinstance(each.form, Credit | NextOrderVoucher | FeeReduction) for each in _rewards(terms, "merchant"))
     )
@@ -68,8 +72,6 @@ def not_payable(terms: Terms) -> list[Problem]:
 
 
 def _unpaid_reward(terms: Terms) -> Iterator[Problem]:
-    if isinstance(terms.trigger, ListingPublished):
-        yield "/trigger", "nothing is paid for listings yet"
     for pointer, _, reward in rewards_of(terms):
         match reward.form:
             case NextOrderVoucher() if not (
@@ -101,12 +103,9 @@ def _unpaid_buyer(terms: Terms) -> Iterator[Problem]:
 def _unpaid_funding(terms: Terms) -> Iterator[Problem]:
     rebate = isinstance(terms.trigger, OrderSettled) and not isinstance(terms.beneficiary, ToMerchant)
     of_many = rebate and not isinstance(terms.window, PerEvent)
-    promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     for number, funder in enumerate(terms.funding):
         if of_many and isinstance(funder, ByMerchant):
             yield f"/funding/{number}", "a buyer's orders are of many merchants: one bears a part of one event only"
-        if promised and isinstance(funder, ByPayer):
-            yield f"/funding/{number}", "a payer's cap holds nothing for what is only promised: take order.settled"
 
 
 _EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})
@@ -118,6 +117,7 @@ COUNTED = frozenset({"merchant.orders", "buyer.orders"})
 KNOWN: dict[type[Trigger], tuple[str, frozenset[str]]] = {
     OrderPlaced: ("at checkout", _ORDER | _LINE | _BUYER | {"order.code"}),
     OrderSettled: ("when an order settles", _ORDER | _LINE | COUNTED),
+    ListingPublished: ("of a new listing", _EVENT | {"line.amount", "line.product", "line.category"}),
     CustomEvent: ("of an event that is no order", _EVENT),
 }
 """By trigger where its promotions are decided, and the attributes that are known there."""
@@ -127,8 +127,6 @@ PROMISED_KNOWN = "of an order that merchants are promised something for", KNOWN[
 
 def _unknown(terms: Terms) -> Iterator[Problem]:
     """What a predicate asks that nobody knows there: it would never hold, or with `not` always."""
-    if type(terms.trigger) not in KNOWN:
-        return
     promised = isinstance(terms.trigger, OrderPlaced) and isinstance(terms.beneficiary, ToMerchant)
     where, known = PROMISED_KNOWN if promised else KNOWN[type(terms.trigger)]
     for pointer, attribute in _asked(terms):
@@ -152,6 +150,17 @@ def asked(terms: Terms) -> set[str]:
 def borne(terms: Terms, granted: Sequence[Grant]) -> Bearing:
     """How a window's funders bear what was granted in it: the next grant, or clawback, is divided by it."""
     return bearing(terms.funding, [(grant.funders, grant.funder_minor) for grant in granted])
+
+
+def of_promise(terms: Terms, granted: Sequence[Grant], minor: int, payers: Mapping[str, int]) -> Shares:
+    """How a grant out of a promise is divided: payers bear what was promised by them, the others the rest."""
+    others = [each for each in terms.funding if each.weight and not isinstance(each, ByPayer)] or [ByPlatform()]
+    before = []
+    for grant in granted:
+        ours = [each for each in zip(grant.funders, grant.funder_minor, strict=True) if each[0] in NO_PAYERS]
+        before.append(([name for name, _ in ours], [part for _, part in ours]))
+    names, minors = bearing(others, before).divide(minor - sum(payers.values()))
+    return (*payers, *names), (*payers.values(), *minors)
 
 
 def taken_from(granted: Sequence[Grant], back_minor: int) -> list[tuple[int, datetime | None]]:

@@ -238,6 +238,21 @@ async def names_that_say(tx: Tx, word: str, states: Iterable[State], *, but: int
     return [row.name for row in rows]
 
 
+async def waits_for(tx: Tx, on: str, states: Iterable[State]) -> bool:
+    """Whether a promotion in one of these states waits for events of a name."""
+    found: bool = await tx.scalar(
+        """
+        SELECT EXISTS (
+            SELECT FROM incentives.promotion p
+            JOIN incentives.promotion_version v ON v.promotion_id = p.promotion_id AND v.state = 'approved'
+            WHERE p.state = ANY(:states) AND v.terms -> 'trigger' ->> 'on' = :on)
+        """,
+        states=[state.value for state in states],
+        on=on,
+    )
+    return found
+
+
 async def live_versions(tx: Tx) -> Sequence[Any]:
     """The approved versions of promotions that are live under a live campaign, each from the instant it is in force."""
     return await tx.rows(

@@ -112,11 +112,11 @@ LEFT JOIN LATERAL (
     SELECT sum(b.impressions - b.invalid_impressions)::bigint AS impressions,
            sum(b.clicks - b.invalid_clicks)::bigint AS clicks, sum(b.billed_minor)::bigint AS billed_minor
     FROM billing.ad_bucket b
-    WHERE b.merchant_id = c.merchant_id AND b.campaign_id = c.campaign_id AND b.on_day >= :first
+    WHERE b.merchant_id = :merchant AND b.campaign_id = c.campaign_id AND b.on_day >= :first
 ) AS b ON true
 LEFT JOIN LATERAL (
     SELECT a.daily_minor FROM billing.ad_budget a
-    WHERE a.merchant_id = c.merchant_id AND a.campaign_id = c.campaign_id ORDER BY a.from_on DESC LIMIT 1
+    WHERE a.merchant_id = :merchant AND a.campaign_id = c.campaign_id ORDER BY a.from_on DESC LIMIT 1
 ) AS d ON true
 ORDER BY c.campaign_id DESC
 """

@@ -32,6 +32,10 @@ SELECT payout_id, run_id, currency, amount_minor, instructed_on, state,
 FROM billing.payout
 WHERE merchant_id = :merchant
 """
+PAYOUTS_PAGED = f"""
+{PAYOUTS} AND (CAST(:on AS date) IS NULL OR (instructed_on, payout_id) < (CAST(:on AS date), CAST(:payout AS bigint)))
+ORDER BY instructed_on DESC, payout_id DESC LIMIT :limit
+"""
 PAYOUTS_OF_RUN = f"""
 {PAYOUTS} AND payout_id IN (
     SELECT i.payout_id FROM billing.payout_item i WHERE i.merchant_id = :merchant AND i.run_id = :run)

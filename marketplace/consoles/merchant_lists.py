@@ -9,6 +9,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from demand.model import OrderState
 from marketplace.consoles import lists_queries
+from marketplace.consoles.books_queries import list_payouts
 from marketplace.consoles.layout import Place, send
 from marketplace.consoles.lists import Listing, given_day, sort_of
 from marketplace.consoles.lists_queries import EXPORTED_MAX, ORDER_SORTS, STATEMENT_SORTS, OrderFilter
@@ -149,4 +150,22 @@ async def statements_file(
     )
 
 
-PAGES = [orders, orders_file, statements, statements_file]
+@get("/payouts.csv", guards=[keepers])
+async def payouts_file(
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]
+) -> Response[str]:
+    """All the merchant's payouts, as a file."""
+    async with db.read(place.scope) as tx:
+        rows = await list_payouts(tx, place.merchant_id, limit=EXPORTED_MAX)
+    say = speech(request.user.locale)
+    return csv_file(
+        "payouts",
+        [say.label("col", name) for name in ("instructed", "currency", "amount", "state")],
+        (
+            (row.instructed_on.isoformat(), row.currency, Amount.of(row.amount_minor, row.currency), row.state)
+            for row in rows
+        ),
+    )
+
+
+PAGES = [orders, orders_file, statements, statements_file, payouts_file]

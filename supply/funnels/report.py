@@ -91,12 +91,22 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     window_days: int | None
 
 
-def figures_of(rows: Iterable[Any], period: Period, to_on: date) -> Figures:
-    """The figures of counted rows (fate, days, leads) of those who entered before to_on."""
-    by_fate: dict[str, dict[int, int]] = {"on": {}, "lost": {}, "open": {}}
+FATES = ("on", "lost", "open")
+Counts = dict[str, dict[int, int]]
+"""How many leads met each fate after so many days."""
+
+
+def counts_of(rows: Iterable[Any]) -> Counts:
+    """Rows (fate, days, leads), counted."""
+    by_fate: Counts = {fate: {} for fate in FATES}
     for row in rows:
         days = by_fate[row.fate]
         days[row.days] = days.get(row.days, 0) + row.leads
+    return by_fate
+
+
+def figures_of(by_fate: Counts, period: Period, to_on: date) -> Figures:
+    """The figures of those who entered before to_on."""
     done, lost, still = (sum(days.values()) for days in by_fate.values())
     entered = done + lost + still
     converted = within(by_fate["on"], period.window_days)
@@ -132,6 +142,11 @@ def report(
             by_channel.setdefault(row.channel_id, []).append(row)
         else:
             by_month.setdefault(row.month, []).append(row)
+    by_stage: dict[int, list[Any]] = {}
+    for row in stages:
+        by_stage.setdefault(row.stage_no, []).append(row)
+    channels = {channel_id: counts_of(rows) for channel_id, rows in by_channel.items()}
+    everybody = {fate: counted(chain.from_iterable(of[fate].items() for of in channels.values())) for fate in FATES}
     return FunnelReport(
         model=funnel.model,
         version_no=funnel.version_no,
@@ -140,34 +155,33 @@ def report(
         from_on=period.from_on,
         to_on=period.to_on,
         window_days=period.window_days,
-        won=figures_of(chain.from_iterable(by_channel.values()), period, period.to_on),
-        stages=[_stage(funnel, number, stages, period) for number in range(len(funnel.stages))],
+        won=figures_of(everybody, period, period.to_on),
+        stages=[_stage(funnel, number, by_stage.get(number, []), period) for number in range(len(funnel.stages))],
         channels=[
             CohortFigures(
                 channel=codes[channel_id],
                 month=None,
-                figures=figures_of(by_channel[channel_id], period, period.to_on),
+                figures=figures_of(channels[channel_id], period, period.to_on),
             )
-            for channel_id in sorted(by_channel, key=lambda each: codes[each])
+            for channel_id in sorted(channels, key=lambda each: codes[each])
         ],
         months=[
             CohortFigures(
                 channel=None,
                 month=month,
-                figures=figures_of(by_month[month], period, _month_end(month)),
+                figures=figures_of(counts_of(by_month[month]), period, _month_end(month)),
             )
             for month in sorted(by_month)
         ],
     )
 
 
-def _stage(funnel: Funnel, number: int, rows: Sequence[Any], period: Period) -> StageFigures:
-    own = [row for row in rows if row.stage_no == number]
+def _stage(funnel: Funnel, number: int, own: Sequence[Any], period: Period) -> StageFigures:
     sla = funnel.stages[number].sla_days
     return StageFigures(
         stage=funnel.stages[number].key,
         sla_days=sla,
-        figures=figures_of(own, period, period.to_on),
+        figures=figures_of(counts_of(own), period, period.to_on),
         inferred=sum(row.inferred for row in own),
         regressions=sum(row.regressions for row in own),
         stuck=sum(row.leads for row in own if sla is not None and row.fate == "open" and row.days > sla),

@@ -141,7 +141,9 @@ async def add_listings(tx: Tx, merchant_id: int, merchant_ref: str, rows: Sequen
         ref = f"{merchant_ref}/{row['sku']}"
         products.append({"product_id": product_id, "product_ref": ref, "category": row["category"]})
         told = {name: row[name] for name in _TOLD}
-        offers.append({**key, **told, "counted": row["on_hand"] is not None, "updated_at": tx.now})
+        listed_at = tx.now if row["state"] == ListingState.LISTED else None
+        more = {"counted": row["on_hand"] is not None, "updated_at": tx.now, "listed_at": listed_at}
+        offers.append({**key, **told, **more})
         if row["on_hand"] is not None:
             counted.append({**key, "on_hand": row["on_hand"]})
             movement = {**key, "movement_no": 1, "kind": "counted", "delta": row["on_hand"], "on_hand": row["on_hand"]}
@@ -162,7 +164,8 @@ async def edit_listings(tx: Tx, merchant_id: int, rows: Sequence[Mapping[str, An
     await tx.execute(
         """
         UPDATE supply.offer SET title = :title, category = :category, price_minor = :price_minor,
-               freight_minor = :freight_minor, state = :state, updated_at = :now, version = version + 1
+               freight_minor = :freight_minor, state = :state, updated_at = :now, version = version + 1,
+               listed_at = coalesce(listed_at, CASE WHEN :state = 'listed' THEN CAST(:now AS timestamptz) END)
         WHERE merchant_id = :merchant AND product_id = :product_id
         """,
         [{**row, "merchant": merchant_id, "now": tx.now} for row in rows],

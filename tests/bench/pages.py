@@ -1,5 +1,6 @@
 """How long the server takes for each page, with years of orders of many merchants behind it."""
 
+import gc
 import os
 import statistics
 import tempfile
@@ -52,6 +53,7 @@ async def measure(orders: int, merchants: int, leads: int) -> dict[str, Any]:
             async with running(db, Path(home)) as app, _people(app) as people:
                 more = await fill(db, people["ops"], people["admin"], people["finance"])
                 await as_owner(db, "ANALYZE")
+                gc.freeze()  # as `serve` does
                 taken: dict[str, dict[str, float]] = {}
                 for login in ("merchant", "admin"):
                     for name, path in (await addresses(people[login], more if login == "admin" else [])).items():

@@ -75,6 +75,13 @@ REWARD_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
              SET funders = ARRAY[(SELECT name FROM billing.payer_contract LIMIT 1)] WHERE {_SOME.format("")}"""],
         _ENTRIES | {"rewards-are-shares"},
     ),
+    "a promise that a payer's cap holds for nobody": (
+        ["""INSERT INTO billing.payer_share
+            SELECT merchant_id, 'promotion', 1, contract_id, version_id, payer_id, entity_id, 'x', currency, 'reserved',
+                   period_from, shard, '{1}', '{0}', '{0}', 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, reserved_at
+            FROM billing.payer_share ORDER BY merchant_id, source_id LIMIT 1"""],
+        {"promises-are-shares"},
+    ),
     **AGENT_CORRUPTIONS,
     **DISCOUNT_CORRUPTIONS,
 }  # fmt: skip

@@ -39,7 +39,7 @@ async def test_a_buyer_joins_over_the_api_and_what_it_buys_from_then_on_counts(
     assert (seen["promotion_id"], seen["joined_at"], seen["reward"]["amount"]["threshold"]) == (
         sale.promotion_id, None, 20_000,
     )  # fmt: skip
-    joining = await shop.post(f"{_HERE}/promotions/{sale.promotion_id}/opt-in", json={})
+    joining = await shop.post(f"{_HERE}/promotions/{sale.promotion_id}/opt-in", headers={"Idempotency-Key": "join"})
     assert (joining.status_code, joining.json()["joined_at"]) == (200, clock.now().isoformat().replace("+00:00", "Z"))
     clock.move_to(clock.now() + timedelta(minutes=1))
     await sold(db, "k2")

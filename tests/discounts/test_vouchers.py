@@ -87,7 +87,8 @@ async def test_what_is_quoted_with_a_voucher_is_what_is_charged(
     quoted = (await seen(of)).json()
     assert (quoted["total_minor"], quoted["due_minor"], quoted["voucher_minor"]) == (12_000, 10_500, 1_000)
     body = {"quote": quoted["quote"], "method": "tok_ok", "voucher": one.code}
-    placing = await shop.post(f"/api/v1/buyers/{BUYER}/carts/{of.cart_id}/place", json=body)
+    path = f"/api/v1/buyers/{BUYER}/carts/{of.cart_id}/place"
+    placing = await shop.post(path, json=body, headers={"Idempotency-Key": "place"})
     placed = msgspec.json.decode(placing.content, type=Placed)
     assert (placed.pay_minor, placed.credit_minor) == (9_500, 1_000)
     assert placed.pay_minor == quoted["due_minor"] - quoted["voucher_minor"]

@@ -17,6 +17,7 @@ from incentives.experiments.store import Exposure, expose
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress, Voucher
 from incentives.grants.vouchers import store as vouchers
+from incentives.promotions.joins import store as joins
 from incentives.rules.parts import Role
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions.advance_incentives import advance_incentives
@@ -57,6 +58,8 @@ async def promote(
     joined = await _promotion(db, ops, approver, of, {"name": "weekly twenty", **TERMS, "qualify": JOINED})
     await _promotion(db, ops, approver, of, {"name": "for one only", **TERMS, "qualify": {**JOINED, **OF_ALPHA}})
     await _promotion(db, ops, approver, of, {"name": "five off", **FIVE_OFF})
+    asking = {**TERMS, "name": "buyers' weekly twenty", "beneficiary": {"to": "buyer", **JOINED}}
+    asked = await _promotion(db, ops, approver, of, asking)
     await advance_incentives(db, "worker")
     for merchant_id, owner in owners.items():
         await _done(owner, f"/merchants/{merchant_id}/promotions/{joined}/opt-in")
@@ -76,6 +79,7 @@ async def promote(
         body = {"campaign_id": draft["campaign_id"], "terms": {"name": f"idea {number}", **TERMS}}
         await _done(ops, "/promotions", body)
     await db.write(WORKER, "test", _grant, joined, of)
+    await db.write(WORKER, "test", _join, asked)
     await db.write(WORKER, "test", _expose, joined)
     await grant_rewards(db, "worker")
 
@@ -99,6 +103,11 @@ async def _promotion(
     await _done(approver, of, {"move": "approve", "acknowledged": WARNED})
     await _done(ops, of, {"move": "schedule"})
     return promotion_id
+
+
+async def _join(tx: Tx, promotion_id: int) -> None:
+    for row in await tx.rows(text("SELECT buyer_id FROM demand.buyer")):
+        await joins.join(tx, "buyer", row.buyer_id, promotion_id)
 
 
 async def _expose(tx: Tx, promotion_id: int) -> None:

@@ -61,6 +61,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("promotion_id", "version_no"): "SELECT promotion_id, version_no FROM incentives.promotion_version ORDER BY 2 DESC",
     ("promotion_id", "simulation_id"): "SELECT promotion_id, simulation_id FROM incentives.simulation ORDER BY 2",
     ("merchant_id", "promotion_id"): "SELECT merchant_id, promotion_id FROM incentives.opt_in ORDER BY 1",
+    ("buyer_id", "promotion_id"): "SELECT buyer_id, promotion_id FROM incentives.buyer_opt_in ORDER BY 1",
     ("promotion_id", "code"): "SELECT promotion_id, code FROM incentives.promotion_code ORDER BY 2",
     ("budget_id",): "SELECT budget_id FROM incentives.budget ORDER BY 1",
     ("change_id",): "SELECT change_id FROM incentives.change ORDER BY 1",

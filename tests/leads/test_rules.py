@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from marketplace.core.errors import Invalid
 from supply.funnels.model import Funnel, Stage, StageEvent, check_funnel, entries
-from supply.funnels.report import Period, figures_of, is_mature
+from supply.funnels.report import Period, counts_of, figures_of, is_mature
 from supply.funnels.standard import STANDARD
 from supply.funnels.statistics import median, median_survival, ratio_ppm, spread, survival
 from supply.leads import economics
@@ -174,7 +174,7 @@ def test_conversion_is_never_above_one(subjects: list[list[StageEvent]], window:
             days = ((each.next_on or today) - each.entered_on).days
             rows.append(Counted(fate, days))
     period = Period(from_on=date(2018, 1, 1), to_on=today, as_of=today, window_days=window)
-    figures = figures_of(rows, period, today)
+    figures = figures_of(counts_of(rows), period, today)
     assert figures.converted <= figures.done <= figures.entered == len(rows)
     assert (figures.conversion_ppm is None) is (not rows)
     assert (figures.conversion_ppm or 0) <= PPM

@@ -49,6 +49,7 @@ ABOUT_A_MERCHANT = {
     "/documents": (OWNERS, FINANCE),
     "/documents/{document_id}/document.pdf": (OWNERS, FINANCE),
     "/payouts": (OWNERS, FINANCE),
+    "/payouts.csv": (OWNERS, FINANCE),
     "/payouts/{payout_id}": (OWNERS, FINANCE),
     "/accounts/{code}": (OWNERS, FINANCE),
     "/entries/{entry_no}": (OWNERS, FINANCE),

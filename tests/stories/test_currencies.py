@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -13,6 +14,7 @@ from demand.store import queue_delivered
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
+from marketplace.core.money import text_from_minor
 from marketplace.flows.books.exchange_money import (
     ExchangeBalance,
     approve_rate,
@@ -22,14 +24,19 @@ from marketplace.flows.books.exchange_money import (
 )
 from marketplace.flows.commission.apply_contracts import apply_versions
 from marketplace.flows.commission.settle_orders import settle_through
+from marketplace.flows.documents.render_document import content, render_document
 from marketplace.flows.orders.list_goods import Goods, list_goods, list_goods_in_bulk
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.payments.take_payment import payment_changed
+from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor, approve_file, make_file, read_bytes, set_debtor
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
+from marketplace.web.i18n import speech
 from tests.billing.accounts import add_account
 from tests.billing.market import billed, check_books, figures, payable, payouts, statements
+from tests.billing.test_payout_files import HOUSE, NS
 from tests.builders import ENTITY
 from tests.conftest import NOW
+from tests.documents.market import of_run
 from tests.placing.market import ALPHA, line, new_cart, place, prepare
 
 SOLD = {"EUR": 12_000, "USD": 9_999, "JPY": 11_001, "KWD": 12_345}
@@ -108,6 +115,29 @@ async def test_four_currencies_from_listing_to_payout(db: Database, clock: Fixed
     await db.write(WORKER, "test", refund_order, cmd)
     assert await payable(db, ALPHA) == {"KWD": -NET["KWD"]}  # one currency's loss takes nothing from another's
     await check_books(db)
+
+
+async def test_documents_and_files_for_the_bank_have_each_currencys_decimals(db: Database, clock: FixedClock) -> None:
+    products = await market(db)
+    for currency, product_id in products.items():
+        await sold(db, currency, product_id)
+    clock.move_to(datetime(2018, 10, 1, 8, tzinfo=UTC))
+    await settle_through(db, "worker", date(2018, 9, 30))
+    run = (await billed(db, period_named("2018-09"))).run
+    issued = {one.document.currency: one for one in await of_run(db, run.run_id)}
+    charged = {currency: content(one, speech("en")) for currency, one in issued.items()}
+    assert {currency: (said["lines"][0]["net"], said["sums"][1][1]) for currency, said in charged.items()} == {
+        "EUR": ("12.00", "2.40"), "USD": ("10.00", "2.00"), "JPY": ("1,100", "220"), "KWD": ("1.234", "0.247"),
+    }  # fmt: skip
+    for currency, written in issued.items():
+        assert render_document(written, "en", None).startswith(b"%PDF-"), currency
+        await db.write(WORKER, "controller", set_debtor, SetDebtor(currency=currency, party=HOUSE))
+        file = await db.write(WORKER, "clerk", make_file, MakeFile(currency=currency, pay_on=date(2018, 10, 2)))
+        await db.write(WORKER, "controller", approve_file, file.file_id)
+        async with db.read(WORKER) as tx:
+            xml = await read_bytes(tx, file.file_id, "xml")
+        [paid] = ET.fromstring(xml).iterfind(".//p:InstdAmt", NS)  # our own
+        assert (paid.get("Ccy"), paid.text) == (currency, text_from_minor(NET[currency], currency))
 
 
 async def test_a_payout_in_euros_from_what_was_earned_in_dollars_yen_and_dinars(

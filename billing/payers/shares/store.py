@@ -1,6 +1,6 @@
 """Every statement on shares: what payers bear of orders, charges and promotions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -146,6 +146,40 @@ async def store_share(tx: Tx, share: PayerShare) -> None:
         WHERE {_KEY} AND contract_id = :contract_id
         """,
         msgspec.structs.asdict(share) | {"merchant": share.merchant_id},
+    )
+
+
+async def reserved_under(tx: Tx, merchant_id: int, refs: Collection[str]) -> list[PayerShare]:
+    """What is reserved for promotions under these references, by reference and contract. The books are held."""
+    rows = await tx.rows(
+        f"""
+        SELECT {_COLUMNS} FROM billing.payer_share
+        WHERE merchant_id = :merchant AND state = 'reserved' AND source = 'promotion' AND source_ref = ANY(:refs)
+        ORDER BY source_ref, contract_id
+        """,
+        merchant=merchant_id,
+        refs=list(refs),
+    )
+    return [PayerShare(**row._mapping) for row in rows]
+
+
+async def shrink(tx: Tx, left: PayerShare) -> None:
+    """Leave so much of a reserved share; one of which nothing is left is released."""
+    await tx.execute(
+        f"""
+        UPDATE billing.payer_share
+        SET state = CASE WHEN CAST(:left AS bigint) = 0 THEN 'released' ELSE state END,
+            amount_minor = CASE WHEN CAST(:left AS bigint) = 0 THEN amount_minor ELSE :left END,
+            line_minor = CASE WHEN CAST(:left AS bigint) = 0 THEN line_minor ELSE ARRAY[CAST(:left AS bigint)] END
+        WHERE {_KEY} AND contract_id = :contract AND state = 'reserved'
+        """,
+        {
+            "merchant": left.merchant_id,
+            "source": left.source,
+            "source_id": left.source_id,
+            "contract": left.contract_id,
+            "left": left.amount_minor,
+        },
     )
 
 

@@ -326,13 +326,11 @@ async def _move(tx: Tx, budget_id: int, keys: Sequence[str], then: str) -> int:
 
 async def hold(tx: Tx, budget_ids: Iterable[int]) -> None:
     """Hold all shards of budgets, for what gives back to some of them and then takes from others."""
-    await tx.execute(
-        """
-        SELECT n FROM incentives.budget_shard WHERE budget_id = ANY(:budgets)
-        ORDER BY budget_id, period_from, n FOR UPDATE
-        """,
-        {"budgets": sorted(set(budget_ids))},
-    )
+    for budget_id in sorted(set(budget_ids)):  # one after the other: on a cluster each is on a node of its own
+        await tx.execute(
+            "SELECT n FROM incentives.budget_shard WHERE budget_id = :budget ORDER BY period_from, n FOR UPDATE",
+            {"budget": budget_id},
+        )
 
 
 async def recycle(tx: Tx, backs: Mapping[tuple[int, str], int], *, to_funder: bool = False) -> None:
@@ -345,24 +343,33 @@ async def recycle(tx: Tx, backs: Mapping[tuple[int, str], int], *, to_funder: bo
         for budget_id in sorted({budget_id for budget_id, _ in backs}):
             await hold_keys(tx, [budget_id], [key for each, key in backs if each == budget_id])
     for (budget_id, key), minor in sorted(backs.items()):
-        await tx.execute(
+        period_from = await tx.scalar(
             """
             WITH back AS (
                 UPDATE incentives.budget_reservation SET recycled_minor = recycled_minor + :minor
                 WHERE budget_id = :budget AND key = :key AND state = 'committed'
                 RETURNING period_from, n
-            ), shards AS (
-                UPDATE incentives.budget_shard s
-                SET spent_minor = s.spent_minor - :minor, allocated_minor = s.allocated_minor - :sinks
-                FROM back WHERE s.budget_id = :budget AND s.period_from = back.period_from AND s.n = back.n
             )
-            UPDATE incentives.budget_period p SET limit_minor = p.limit_minor - :sinks
-            FROM back WHERE p.budget_id = :budget AND p.period_from = back.period_from AND :sinks > 0
+            UPDATE incentives.budget_shard s
+            SET spent_minor = s.spent_minor - :minor, allocated_minor = s.allocated_minor - :sinks
+            FROM back WHERE s.budget_id = :budget AND s.period_from = back.period_from AND s.n = back.n
+            RETURNING s.period_from
             """,
-            {"budget": budget_id, "key": key, "minor": minor, "sinks": minor if to_funder else 0},
+            budget=budget_id,
+            key=key,
+            minor=minor,
+            sinks=minor if to_funder else 0,
         )
         if not to_funder:
             await note_available(tx, budget_id)
+        elif period_from is not None:
+            await tx.execute(
+                """
+                UPDATE incentives.budget_period SET limit_minor = limit_minor - :minor
+                WHERE budget_id = :budget AND period_from = :period
+                """,
+                {"budget": budget_id, "minor": minor, "period": period_from},
+            )
 
 
 async def queued(tx: Tx, budget_id: int, limit: int) -> list[str]:

@@ -57,10 +57,11 @@ FROM billing.bank_line l
 JOIN billing.bank_file f ON f.file_id = l.file_id AND f.state = 'read'
 JOIN billing.match_account a ON a.account = l.account AND a.book = 'processor'
 CROSS JOIN (VALUES ('theirs', '{ItemKind.PROCESSOR_LINE}'), ('ours', '{ItemKind.PROCESSOR_FEE}')) AS s (side, kind)
+LEFT JOIN (SELECT source_id, reference FROM billing.match_item
+           WHERE kind = '{ItemKind.PROCESSOR_LINE}' AND owner_id = 0 AND part = 0) AS i
+  ON i.source_id = l.line_id AND i.reference <> 'FEE-' || l.line_id
 WHERE l.kind = 'processor' AND l.booked AND l.day >= a.from_on AND l.type_code NOT IN ({_TYPES}) AND {_IS_FEE}
-  AND NOT EXISTS (SELECT FROM billing.match_item i
-                  WHERE i.kind = '{ItemKind.PROCESSOR_LINE}' AND i.owner_id = 0 AND i.source_id = l.line_id
-                    AND i.part = 0 AND i.reference <> 'FEE-' || l.line_id)"""
+  AND i.source_id IS NULL"""
 
 # The same in a settlement file, where it is booked with the file.
 _SETTLED_FEES = f"""
@@ -145,7 +146,7 @@ JOIN billing.match_account a
 WHERE c.kind = 'refund' AND c.state = 'sent' AND c.error IS NULL
   AND (c.created_at AT TIME ZONE e.zone)::date >= a.from_on
   AND NOT EXISTS (SELECT FROM billing.refund_payment p
-                  WHERE p.merchant_id = c.merchant_id AND p.refund_id = c.refund_id)"""
+                  WHERE p.merchant_id = h.merchant_id AND p.refund_id = c.refund_id)"""
 
 _DISPUTES = f"""
 SELECT 'processor', 'ours', d.kind, d.buyer_id, d.payment_id, 0, a.entity_id, d.processor_id, d.currency, d.minor,
@@ -168,8 +169,8 @@ WHERE d.minor <> 0 AND d.day >= a.from_on"""
 
 # The entity's own bank: the first of its accounts says by which calendar money is expected.
 _BANK_OF = """
-JOIN LATERAL (SELECT * FROM billing.match_account b WHERE b.book = 'bank' AND b.entity_id = {entity}
-              ORDER BY b.account LIMIT 1) AS a ON true"""
+JOIN (SELECT DISTINCT ON (entity_id) * FROM billing.match_account WHERE book = 'bank'
+      ORDER BY entity_id, account) AS a ON a.entity_id = {entity}"""
 
 _SETTLEMENTS = f"""
 SELECT 'bank', 'ours', '{ItemKind.SETTLEMENT}', f.processor_id, f.file_id, 0, f.entity_id, f.processor_id, f.currency,
@@ -245,9 +246,10 @@ SELECT 'bank', 'ours', '{ItemKind.REMITTANCE}', r.payer_id, r.remittance_id, 0, 
 FROM billing.payer_remittance r
 JOIN billing.payer_claim c ON c.payer_id = r.payer_id AND c.claim_id = r.claim_id
 JOIN billing.payer p ON p.payer_id = r.payer_id
+LEFT JOIN (SELECT booked_as FROM billing.match_item WHERE kind = '{ItemKind.CLAIM}' AND booked_as IS NOT NULL) AS i
+  ON i.booked_as = r.remittance_id
 {_BANK_OF.format(entity="c.entity_id")}
-WHERE r.received_on >= a.from_on AND NOT EXISTS (
-    SELECT FROM billing.match_item i WHERE i.kind = '{ItemKind.CLAIM}' AND i.booked_as = r.remittance_id)"""
+WHERE r.received_on >= a.from_on AND i.booked_as IS NULL"""
 
 _AD_RECEIPTS = f"""
 SELECT 'bank', 'ours', '{ItemKind.AD_RECEIPT}', m.merchant_id, m.movement_id, 0, h.entity_id, NULL::bigint, m.currency,
@@ -312,9 +314,10 @@ CREATE TEMP TABLE match_new (LIKE billing.match_item INCLUDING DEFAULTS) ON COMM
 
 LIST = f"""
 INSERT INTO match_new (item_id, expected_on, {", ".join(_KEPT)})
+WITH s ({", ".join(_COLUMNS)}) AS ({{source}})
 SELECT :last + row_number() OVER (),
        coalesce(d.due_on, s.day + s.lag_days), {", ".join(f"s.{name}" for name in _KEPT)}
-FROM ({{source}}) AS s ({", ".join(_COLUMNS)})
+FROM s
 LEFT JOIN unnest(CAST(:calendars AS text[]), CAST(:lags AS integer[]), CAST(:days AS date[]), CAST(:dues AS date[]))
     AS d (calendar, lag_days, day, due_on)
   ON d.calendar = s.calendar AND d.lag_days = s.lag_days AND d.day = s.day
@@ -326,13 +329,14 @@ WHERE NOT EXISTS (
 REFRESH = (
     f"""
     DELETE FROM billing.match_item i
-    WHERE i.kind = 'refund' AND i.group_id IS NULL
-      AND NOT EXISTS (SELECT FROM billing.payment_command c WHERE c.command_id = i.source_id AND c.state = 'sent')
-      AND NOT EXISTS (SELECT FROM billing.refund_payment p
-                      WHERE p.merchant_id = i.owner_id AND p.transfer_id = i.source_id AND p.state IN {_GIVEN_BACK})
+    USING billing.match_item o
+    LEFT JOIN billing.refund_payment p
+      ON p.merchant_id = o.owner_id AND p.transfer_id = o.source_id AND p.state IN {_GIVEN_BACK}
+    WHERE o.item_id = i.item_id AND p.transfer_id IS NULL AND o.kind = 'refund' AND o.group_id IS NULL
+      AND NOT EXISTS (SELECT FROM billing.payment_command c WHERE c.command_id = o.source_id AND c.state = 'sent')
       AND NOT EXISTS (SELECT FROM billing.match_item m
-                      WHERE m.kind = 'refund' AND m.owner_id = i.owner_id AND m.source_id = i.source_id
-                        AND m.part = 0 AND i.part = 1 AND m.group_id IS NOT NULL)""",
+                      WHERE m.kind = 'refund' AND m.owner_id = o.owner_id AND m.source_id = o.source_id
+                        AND m.part = 0 AND o.part = 1 AND m.group_id IS NOT NULL)""",
     """
     UPDATE billing.match_item i SET booked = true, day = (p.said_at AT TIME ZONE e.zone)::date
     FROM billing.refund_payment p, billing.entity e

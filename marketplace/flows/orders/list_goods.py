@@ -10,6 +10,7 @@ from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.acquisition.onboard_merchant import go_live_if_ready
+from marketplace.flows.promotions.reward_listings import ask_rewards
 from supply.listings import store
 from supply.model import Listing, ListingState, Merchant, MerchantState
 from supply.stock import store as stock
@@ -76,6 +77,7 @@ async def list_goods(tx: Tx, merchant_id: int, goods: Goods) -> Listing:
     await _check_category(tx, goods.category)
     [product_id] = await store.add_listings(tx, merchant_id, merchant.merchant_ref, [_row(goods, currencies[0])])
     await _record(tx, merchant_id, created=1, updated=0)
+    await ask_rewards(tx, merchant_id, [product_id])
     await go_live_if_ready(tx, merchant_id)
     return await store.get_listing(tx, merchant_id, product_id)
 
@@ -102,6 +104,7 @@ async def list_goods_in_bulk(tx: Tx, merchant_id: int, rows: Sequence[Goods]) ->
     if again:
         await store.edit_listings(tx, merchant_id, again)
     await _record(tx, merchant_id, created=len(new), updated=len(again))
+    await ask_rewards(tx, merchant_id, ids.values())
     await go_live_if_ready(tx, merchant_id)
     return Listed(created=len(new), updated=len(again), product_ids=[ids[row.sku] for row in rows])
 
@@ -120,6 +123,8 @@ async def edit_listing(tx: Tx, now: Listing, change: GoodsChange) -> Listing:
     await store.edit_listings(tx, now.merchant_id, [{**row, **wanted, "product_id": now.product_id}])
     subject = f"listing:{now.merchant_id}/{now.product_id}"
     await audit.record(tx, "listing changed", subject, before={name: row[name] for name in wanted}, after=wanted)
+    if "state" in wanted:
+        await ask_rewards(tx, now.merchant_id, [now.product_id])
     await go_live_if_ready(tx, now.merchant_id)
     return await store.get_listing(tx, now.merchant_id, now.product_id)
 

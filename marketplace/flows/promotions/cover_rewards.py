@@ -4,7 +4,7 @@ A payer's share is of one grant, and in the same books: a merchant's, or of a bu
 back of a window comes off the shares of its newest grants first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -42,14 +42,17 @@ class Caps(msgspec.Struct, frozen=True):
 
     def decide(self, asks: Iterable[Ask], terms: Mapping[str, Terms]) -> dict[str, Decision]:
         """What they give of grants, by key: everything where no payer bears a part. terms: by key."""
-        capped = [msgspec.structs.replace(a, draws=cap_draws(self.contracts, terms[a.key], self.on)) for a in asks]
-        return {one.key: one for one in decide(capped, dict(self.rooms))}
+        return {one.key: one for one in decide(self.capped(asks, terms), dict(self.rooms))}
+
+    def capped(self, asks: Iterable[Ask], terms: Mapping[str, Terms]) -> list[Ask]:
+        """What they are asked for grants. terms: by key."""
+        return [msgspec.structs.replace(a, draws=cap_draws(self.contracts, terms[a.key], self.on)) for a in asks]
 
 
-async def hold_caps(tx: Tx, contracts: Contracts, merchant: Merchant) -> Caps:
-    """In the order of the contracts; again: what they have by now."""
+async def hold_caps(tx: Tx, contracts: Contracts, merchant: Merchant, days: Collection[date] = ()) -> Caps:
+    """In the order of the contracts; again: what they have by now. days: on which more was taken that may come back."""
     on = local_date(tx.now, merchant.zone)
-    return Caps(contracts, await cap_rooms(tx, contracts, [on], hold=True), on)
+    return Caps(contracts, await cap_rooms(tx, contracts, {on, *days}, hold=True), on)
 
 
 async def cover_grants(

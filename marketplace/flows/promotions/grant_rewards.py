@@ -32,12 +32,13 @@ from marketplace.flows.promotions import use_rewards_sql as used_sql
 from marketplace.flows.promotions.grant_rewards_sql import Settled
 from marketplace.flows.promotions.judge_orders import BuyersDesk, Desk, Plans
 from marketplace.flows.promotions.reach_targets import reach_targets
+from marketplace.flows.promotions.self_trades import with_self_trades
 from marketplace.flows.promotions.use_rewards import use_rewards
 from marketplace.flows.promotions.weigh_windows import Touched
 
 PAGE = 200
 LINES_PER_COMMIT = 500
-_COUNTING = (State.SCHEDULED, State.LIVE, State.PAUSED, State.EXHAUSTED, State.ENDED, State.CLOSING)
+COUNTING = (State.SCHEDULED, State.LIVE, State.PAUSED, State.EXHAUSTED, State.ENDED, State.CLOSING)
 """Promotions whose events count: a scheduled one may have begun before the clock has said so."""
 
 
@@ -74,7 +75,7 @@ async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     await ledger.lock_books(tx, merchant_id)
     await grants.hold_parties(tx, "merchant", [merchant_id])
     merchant = await sql.get_merchant(tx, merchant_id)
-    versions = await promotions.approved_versions(tx, _COUNTING)
+    versions = await promotions.approved_versions(tx, COUNTING)
     joined = await joins.joined_at(tx, "merchant", [merchant_id], {row.promotion_id for row in versions})
     desk = Desk(merchant, plans, versions, joined)
     ended = {row.promotion_id for row in versions if row.state == State.ENDED}
@@ -92,6 +93,7 @@ async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
         page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT, promised=await desk.promises(tx))
         if await desk.counts_orders(tx):
             page = msgspec.structs.replace(page, orders=await sql.with_earlier(tx, row.merchant_id, page.orders))
+        page = msgspec.structs.replace(page, orders=await with_self_trades(tx, row.merchant_id, page.orders))
     else:
         page = sql.Page(orders=[], upto_no=None)
     buyers = await _buyers_of(tx, desk, page.orders)

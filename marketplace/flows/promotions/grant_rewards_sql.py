@@ -31,7 +31,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
     settled_at: None where it settled before the page began, or has not yet. sold_at: when it settled, whenever that
     was. changed_at: when it did any of it last. earlier: how many orders its merchant and its buyer had before it, by
-    what happened to them (`earlier_orders`), where anybody asks.
+    what happened to them (`earlier_orders`), where anybody asks. self_trade: its buyer is one of the merchant's people.
     """
 
     order_id: int
@@ -45,6 +45,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     ordered: tuple[Line, ...]
     left: tuple[Line, ...]
     earlier: dict[str, tuple[int, int]] = {}
+    self_trade: bool = False
 
     @property
     def event_id(self) -> str:
@@ -75,6 +76,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
             buyer=Party(party_id=self.buyer_id, orders=of_buyer),
             entity_id=self.entity_id,
             lines=self.ordered,
+            self_trade=self.self_trade,
         )
 
 
@@ -122,12 +124,20 @@ def _windows(role: Role, *, unvested: bool) -> str:
     return found.format(role=role)
 
 
-MERCHANTS_OF = """
-    SELECT o.merchant_id FROM incentives.buyer_contribution c
-    JOIN demand.merchant_order o ON o.buyer_id = c.buyer_id AND o.order_id = CAST(c.event_id AS bigint)
-    WHERE c.buyer_id = w.party_id AND c.promotion_id = w.promotion_id AND c.span = w.span
-"""
-"""The merchants of whose orders something counts in a buyer's window."""
+def of_merchants(role: Role, windows: str) -> str:
+    """Windows with the merchants whom they concern (merchant_id): their own, or by the orders that count in them, so
+    many times over.
+
+    A buyer's windows are found with what counts in them first: on a cluster that is elsewhere than the orders are.
+    """
+    if role == "merchant":
+        return f"(SELECT w.*, w.party_id AS merchant_id FROM ({windows}) w) AS w"
+    return f"""
+        (SELECT w.*, o.merchant_id
+         FROM (SELECT w.*, CAST(c.event_id AS bigint) AS order_id FROM ({windows}) w
+               JOIN incentives.buyer_contribution c
+                 ON c.buyer_id = w.party_id AND c.promotion_id = w.promotion_id AND c.span = w.span) AS w
+         JOIN demand.merchant_order o ON o.buyer_id = w.party_id AND o.order_id = w.order_id) AS w"""
 
 
 async def granting_again(tx: Tx) -> list[int]:
@@ -158,10 +168,9 @@ async def merchants_in(
     return await tx.rows(
         f"""
         SELECT merchant_id FROM (
-            SELECT w.party_id AS merchant_id FROM ({_windows("merchant", unvested=unvested)}) w
+            SELECT w.merchant_id FROM {of_merchants("merchant", _windows("merchant", unvested=unvested))}
             UNION
-            SELECT m.merchant_id FROM ({_windows("buyer", unvested=unvested)}) w
-            CROSS JOIN LATERAL ({MERCHANTS_OF}) AS m
+            SELECT w.merchant_id FROM {of_merchants("buyer", _windows("buyer", unvested=unvested))}
         ) AS each
         WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit
         """,
@@ -206,13 +215,10 @@ async def windows_in(
     tx: Tx, role: Role, merchant_id: int, promotion_ids: Sequence[int], limit: int, *, unvested: bool = False
 ) -> list[Window]:
     """The windows that `merchants_in` has found a merchant for: its own, or those of the buyers of its orders."""
-    of = "w.party_id = :merchant"
-    if role == "buyer":
-        of = f":merchant IN ({MERCHANTS_OF})"
     rows = await tx.rows(
         f"""
-        SELECT w.party_id, w.promotion_id, w.span FROM ({_windows(role, unvested=unvested)}) w
-        WHERE {of} ORDER BY w.party_id, w.promotion_id, w.span LIMIT :limit
+        SELECT DISTINCT w.party_id, w.promotion_id, w.span FROM {of_merchants(role, _windows(role, unvested=unvested))}
+        WHERE w.merchant_id = :merchant ORDER BY w.party_id, w.promotion_id, w.span LIMIT :limit
         """,
         merchant=merchant_id,
         promotions=list(promotion_ids),

@@ -16,6 +16,7 @@ from incentives.grants.model import Grant, Progress
 from incentives.grants.rewards import borne
 from incentives.rules.model import Terms
 from marketplace.core.db import Tx
+from marketplace.flows.promotions.cover_promises import Promised
 
 PROMISED = "order.placed"
 """The trigger whose rewards are promised before they are earned."""
@@ -23,17 +24,31 @@ PROMISED_FOR = timedelta(days=90)
 """An order that has not settled by then is not waited for: its promise goes back to the budgets, and is made again out
 of what they have left should the order settle after all."""
 
+Make = Callable[[int, str, list[Grant], dict[str, int]], Grant]
+"""A grant of an amount, under a key, after others; and what of it payers bear, by name."""
+
 
 async def drop_promises(
-    tx: Tx, progress: Progress, due_minor: int, terms: Terms, granted: Sequence[Grant], kept: Sequence[Budget]
+    tx: Tx,
+    progress: Progress,
+    due_minor: int,
+    terms: Terms,
+    granted: Sequence[Grant],
+    kept: Sequence[Budget],
+    covers: Promised,
 ) -> Progress:
     """The promises of a window without those that have expired, and without what is not due any more."""
     ids = [budget.budget_id for budget in kept]
     gone = await promises.lapsed(tx, ids, progress.promise_keys)
-    held = [each for each in zip(progress.promise_keys, progress.promise_minor, strict=True) if each[0] not in gone]
+    held = list(zip(progress.promise_keys, progress.promise_minor, strict=True))
+    for key, minor in held:
+        if key in gone:
+            await covers.give_back(tx, key, minor, minor)
+    held = [each for each in held if each[0] not in gone]
     surplus = sum(minor for _, minor in held) - due_minor
     while surplus > 0:
         key, minor = held.pop()
+        await covers.give_back(tx, key, minor, min(minor, surplus))
         if minor <= surplus:
             await reservations.release(tx, ids, [key])
         else:
@@ -46,28 +61,27 @@ async def drop_promises(
 
 
 async def spend_promises(
-    tx: Tx, progress: Progress, minor: int, kept: Sequence[Budget], make: Callable[[int, str, list[Grant]], Grant]
+    tx: Tx, progress: Progress, minor: int, terms: Terms, kept: Sequence[Budget], covers: Promised, make: Make
 ) -> tuple[Progress, list[Grant]]:
-    """Grants out of what is promised, as far as it goes: one for each promise that they are spent of.
-
-    make: a grant of an amount, under a key, after others.
-    """
+    """Grants out of what is promised, as far as it goes: one for each promise that they are spent of."""
     ids = [budget.budget_id for budget in kept]
     held = list(zip(progress.promise_keys, progress.promise_minor, strict=True))
     new: list[Grant] = []
     whole: list[str] = []
     while minor and held:
         key, has = held.pop(0)
-        if has <= minor:
-            new.append(make(has, key, new))
+        part = min(has, minor)
+        under = key if part == has else f"{key}:{progress.grants + len(new) + 1}"
+        new.append(make(part, under, new, covers.parts(key, has, part)))
+        await covers.hand_over(tx, key, has, new[-1], terms.name)
+        if part == has:
             whole.append(key)
         else:
-            new.append(make(minor, f"{key}:{progress.grants + len(new) + 1}", new))
             shares = new[-1].funders, new[-1].funder_minor
             parts = {budget.budget_id: budget.concerned(*shares) for budget in kept}
             await promises.spend_part(tx, key, new[-1].reservation_key or "", minor, parts)
             held.insert(0, (key, has - minor))
-        minor -= new[-1].amount_minor
+        minor -= part
     if whole:
         await reservations.commit(tx, ids, whole)
     return _holding(progress, held), new

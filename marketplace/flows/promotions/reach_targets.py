@@ -11,13 +11,14 @@ from incentives.budgets.model import Ask, Budget, Decision, Verdict
 from incentives.budgets.reservations import store as reservations
 from incentives.grants import store as grants
 from incentives.grants.model import Grant, GrantState, Progress
-from incentives.grants.rewards import borne, taken_from
+from incentives.grants.rewards import NO_PAYERS, borne, of_promise, taken_from
 from incentives.grants.store import Window
 from incentives.promotions.budgets import ask_for
-from incentives.rules.model import ByMerchant, ByPlatform, funder_name
+from incentives.rules.funders import Shares
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.payers.fund_promotions import contracts_of
+from marketplace.flows.promotions.cover_promises import Promised, promised_of
 from marketplace.flows.promotions.cover_rewards import Caps, cover_grants, hold_caps, uncover_grants
 from marketplace.flows.promotions.judge_orders import Desk
 from marketplace.flows.promotions.keep_promises import PROMISED_FOR, drop_promises, promised, spend_promises
@@ -25,9 +26,6 @@ from marketplace.flows.promotions.use_rewards import issue_vouchers
 from marketplace.flows.promotions.vest_rebates import post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
 from marketplace.flows.promotions.weigh_windows import Step, Touched, weigh_windows
-
-_NO_PAYERS = {funder_name(ByMerchant()), funder_name(ByPlatform())}
-
 
 Side = tuple[Desk, Mapping[Window, Touched]]
 """Windows of merchants, or of buyers, that are decided at a desk."""
@@ -47,19 +45,25 @@ async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
     changing = {step.promotion_id for step in steps if step.change_minor or step.due_minor or step.progress.promises}
     kept = await budgets.budgets_under(tx, {each: campaigns[each] for each in changing})
     backs = [(step, _take_back(tx, step)) for step in steps if step.change_minor < 0]
-    bearing = {name for _, new in backs for grant in new for name in grant.funders} - _NO_PAYERS
-    contracts = await contracts_of(tx, [step.plan.terms for step in steps if step.change_minor], bearing)
-    caps = await hold_caps(tx, contracts, merchant)  # caps before budgets, here as everywhere
+    covers = await promised_of(tx, merchant, [key for step in steps for key in step.progress.promise_keys])
+    bearing = {name for _, new in backs for grant in new for name in grant.funders} - NO_PAYERS
+    asking = [step.plan.terms for step in steps if step.change_minor or step.due_minor]
+    contracts = await contracts_of(tx, asking, bearing.union(covers.names.values()))
+    caps = await hold_caps(tx, contracts, merchant, covers.days)  # caps before budgets, here as everywhere
     await uncover_grants(tx, contracts, [(step.desk.books_id, step.granted, new) for step, new in backs])
-    if backs or any(step.progress.promise_keys for step in steps):
+    gives_back = backs or any(step.progress.promise_keys for step in steps)
+    if gives_back:
         await reservations.hold(tx, {each.budget_id for of in kept.values() for each in of})
-        caps = await hold_caps(tx, contracts, merchant)
     await _recycle(tx, backs, kept)
     made = [(step.desk, grant) for step, new in backs for grant in new]
     steps = [step for step in steps if step.change_minor >= 0] + [_taken_back(*back) for back in backs]
-    steps = [await _without_surplus(tx, step, kept) for step in steps]
-    gifts = await _give(tx, [step for step in steps if step.due_minor], kept, caps)
-    covered = [(step.desk.books_id, grant, step.plan) for step, new, _ in gifts for grant in new]
+    steps = [await _without_surplus(tx, step, kept, covers) for step in steps]
+    if gives_back:
+        caps = await hold_caps(tx, contracts, merchant)
+    gifts = await _give(tx, [step for step in steps if step.due_minor], kept, caps, covers)
+    covered = [
+        (step.desk.books_id, grant, step.plan) for step, new, _ in gifts if not step.is_promised for grant in new
+    ]
     await cover_grants(tx, contracts, covered, merchant)
     stands = [(step.desk, step.progress) for step in steps if not step.due_minor]
     stands += [(step.desk, _after(step, new, owed)) for step, new, owed in gifts]
@@ -80,7 +84,7 @@ async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
 
 
 async def _give(
-    tx: Tx, steps: Sequence[Step], kept: Mapping[int, list[Budget]], caps: Caps
+    tx: Tx, steps: Sequence[Step], kept: Mapping[int, list[Budget]], caps: Caps, covers: Promised
 ) -> list[tuple[Step, list[Grant], int]]:
     """What payers' caps and the budgets give of what is missing, and what stays owed: of promotions that may not grant
     just now, and of caps and budgets that make wait."""
@@ -101,16 +105,22 @@ async def _give(
     asks = [msgspec.structs.replace(ask, amount_minor=decisions[ask.key].granted_minor) for ask in asks]
     covered = [ask for ask in asks if ask.amount_minor]
     decisions |= {one.key: one for one in await _reserve(tx, covered, steps, kept)}
+    promising = {step.key: step.plan.terms for step in steps if step.is_promised}
+    given = [msgspec.structs.replace(ask, amount_minor=decisions[ask.key].granted_minor) for ask in covered]
+    await covers.reserve(
+        tx, caps.capped([ask for ask in given if ask.key in promising and ask.amount_minor], promising)
+    )
     gifts = []
     for step in steps:
         decision = decisions.get(step.key)
         minor = 0 if decision is None else decision.granted_minor
         waits = decision is None or decision.verdict is Verdict.QUEUED
         if step.is_promised:
-            then, new = await _spend(tx, step, minor, kept)
+            then, new = await _spend(tx, step, minor, kept, covers)
         else:
             then = step
-            new = [_grant(tx, step, step.granted, minor, _vests_at(step), step.key)] if minor else []
+            shares = borne(step.plan.terms, step.granted).divide(minor)
+            new = [_grant(tx, step, shares, minor, _vests_at(step), step.key)] if minor else []
         gifts.append((then, new, step.change_minor - sum(one.amount_minor for one in new) if waits else 0))
     return gifts
 
@@ -129,26 +139,31 @@ async def _reserve(
     return decisions
 
 
-async def _without_surplus(tx: Tx, step: Step, kept: Mapping[int, list[Budget]]) -> Step:
+async def _without_surplus(tx: Tx, step: Step, kept: Mapping[int, list[Budget]], covers: Promised) -> Step:
     """A step whose window is promised no more than is due."""
     if not step.progress.promise_keys:
         return step
     left = await drop_promises(
-        tx, step.progress, step.due_minor, step.plan.terms, step.granted, kept[step.promotion_id]
+        tx, step.progress, step.due_minor, step.plan.terms, step.granted, kept[step.promotion_id], covers
     )
     return msgspec.structs.replace(step, progress=left)
 
 
-async def _spend(tx: Tx, step: Step, minor: int, kept: Mapping[int, list[Budget]]) -> tuple[Step, list[Grant]]:
+async def _spend(
+    tx: Tx, step: Step, minor: int, kept: Mapping[int, list[Budget]], covers: Promised
+) -> tuple[Step, list[Grant]]:
     """A step with what it was promised just now, after what it has earned of its promises is granted."""
     stands = promised(step.progress, step.key, minor) if minor else step.progress
     if step.promotion_id not in step.desk.granting:
         return msgspec.structs.replace(step, progress=stands), []
 
-    def make(part: int, key: str, new: list[Grant]) -> Grant:
-        return _grant(tx, step, [*step.granted, *new], part, _vests_at(step), key, len(new))
+    terms = step.plan.terms
 
-    stands, new = await spend_promises(tx, stands, step.change_minor, kept[step.promotion_id], make)
+    def make(part: int, key: str, new: list[Grant], payers: dict[str, int]) -> Grant:
+        shares = of_promise(terms, [*step.granted, *new], part, payers)
+        return _grant(tx, step, shares, part, _vests_at(step), key, len(new))
+
+    stands, new = await spend_promises(tx, stands, step.change_minor, terms, kept[step.promotion_id], covers, make)
     return msgspec.structs.replace(step, progress=stands), new
 
 
@@ -159,7 +174,8 @@ def _vests_at(step: Step) -> datetime:
 def _take_back(tx: Tx, step: Step) -> list[Grant]:
     new: list[Grant] = []
     for minor, vests_at in taken_from(step.granted, -step.change_minor):
-        new.append(_grant(tx, step, [*step.granted, *new], -minor, vests_at, None, len(new)))
+        shares = borne(step.plan.terms, [*step.granted, *new]).divide(-minor)
+        new.append(_grant(tx, step, shares, -minor, vests_at, None, len(new)))
     return new
 
 
@@ -171,7 +187,7 @@ def _taken_back(step: Step, new: Sequence[Grant]) -> Step:
 def _grant(
     tx: Tx,
     step: Step,
-    granted: Sequence[Grant],
+    shares: Shares,
     minor: int,
     vests_at: datetime | None,
     key: str | None,
@@ -179,10 +195,9 @@ def _grant(
 ) -> Grant:
     """The next grant of a window, after so many others of this step; without `vests_at` it counts at once.
 
-    key: under which its budgets hold it; None: of what is taken back.
+    shares: of its funders. key: under which its budgets hold it; None: of what is taken back.
     """
     window, terms = step.progress, step.plan.terms
-    funders, shares = borne(terms, granted).divide(minor)
     return Grant(
         party_id=window.party_id,
         promotion_id=window.promotion_id,
@@ -195,8 +210,8 @@ def _grant(
         form=step.form,
         currency=terms.currency,
         amount_minor=minor,
-        funders=funders,
-        funder_minor=shares,
+        funders=tuple(shares[0]),
+        funder_minor=tuple(shares[1]),
         state=GrantState.PAID if vests_at is None else GrantState.PENDING,
         reservation_key=key,
         vests_at=vests_at,

@@ -23,13 +23,15 @@ _LINE = Line(line_no=1, amount_minor=1, quantity=1)
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """Something a merchant is rewarded for: name is the trigger, event_id tells it from every other."""
+    """Something a merchant is rewarded for: name is the trigger, event_id tells it from every other. line: what it is
+    of, as far as that can be said."""
 
     merchant_id: int
     name: str
     event_id: str
     currency: str
     at: datetime
+    line: Line = _LINE
 
 
 async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
@@ -37,14 +39,14 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
     desk = await desk_of(tx, plans, what.merchant_id)
     days = (what.at - desk.merchant.since).days
     party = Party(party_id=what.merchant_id, region=desk.merchant.region or None, days=days)
-    event = Event(event_id=what.event_id, on=what.name, currency=what.currency, merchant=party, lines=(_LINE,))
+    event = Event(event_id=what.event_id, on=what.name, currency=what.currency, merchant=party, lines=(what.line,))
     before = await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])
     known = {one.promotion_id for one in before}
     touched, changed = {}, []
     for verdict in await desk.judged(tx, event, what.at):
         for effect in verdict.effects if verdict.promotion_id not in known else ():
             plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
-            counts = rules.contribution(plan.terms.measure.of, [_LINE], "settled")
+            counts = rules.contribution(plan.terms.measure.of, [what.line], "settled")
             now = Contribution(
                 party_id=what.merchant_id, promotion_id=verdict.promotion_id, event_id=what.event_id,
                 span=effect.window, version_no=verdict.version, promised=counts.promised, settled=counts.settled,

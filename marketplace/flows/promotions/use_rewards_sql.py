@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
-from marketplace.flows.promotions.grant_rewards_sql import MERCHANTS_OF
+from marketplace.flows.promotions.grant_rewards_sql import of_merchants
 
 
 async def uses_any(tx: Tx, merchant_id: int) -> bool:
@@ -96,23 +96,26 @@ async def unuse_vouchers(tx: Tx, merchant_id: int, event_id: str) -> None:
     )
 
 
-_OF: dict[Role, str] = {"merchant": "SELECT w.party_id AS merchant_id", "buyer": MERCHANTS_OF}
-
-
 def _expired(role: Role) -> str:
-    """Vouchers that nobody has used in time, with the windows that they were earned in."""
-    return f"""
-        (SELECT v.{role}_id AS party_id, v.voucher_id, v.promotion_id, v.expires_at, g.span
-         FROM incentives.{role}_voucher v
-         JOIN incentives.{role}_grant g ON g.{role}_id = v.{role}_id AND g.grant_id = v.grant_id
-         WHERE v.state = 'issued' AND v.expires_at <= :now) AS w"""
+    """Vouchers that nobody has used in time, with the windows that they were earned in, and whom they concern.
+
+    replaced: by another of the same window, which was earned again after a refund and has its money.
+    """
+    windows = f"""
+        SELECT v.{role}_id AS party_id, v.voucher_id, v.promotion_id, v.expires_at, g.span,
+               EXISTS (SELECT FROM incentives.{role}_voucher n
+                       JOIN incentives.{role}_grant h ON h.{role}_id = n.{role}_id AND h.grant_id = n.grant_id
+                       WHERE n.{role}_id = v.{role}_id AND n.promotion_id = v.promotion_id AND h.span = g.span
+                         AND n.state = 'issued' AND n.expires_at > :now) AS replaced
+        FROM incentives.{role}_voucher v
+        JOIN incentives.{role}_grant g ON g.{role}_id = v.{role}_id AND g.grant_id = v.grant_id
+        WHERE v.state = 'issued' AND v.expires_at <= :now"""
+    return of_merchants(role, windows)
 
 
 async def merchants_expiring(tx: Tx, now: datetime, after: int, limit: int) -> Sequence[Any]:
     """Merchants with vouchers that nobody has used in time, or whose buyers have some, those behind `after`."""
-    each = " UNION ".join(
-        f"SELECT m.merchant_id FROM {_expired(role)} CROSS JOIN LATERAL ({of}) AS m" for role, of in _OF.items()
-    )
+    each = " UNION ".join(f"SELECT w.merchant_id FROM {_expired(role)}" for role in get_args(Role))
     return await tx.rows(
         f"SELECT merchant_id FROM ({each}) AS every WHERE merchant_id > :after ORDER BY merchant_id LIMIT :limit",
         now=now,
@@ -122,16 +125,11 @@ async def merchants_expiring(tx: Tx, now: datetime, after: int, limit: int) -> S
 
 
 async def expired_of(tx: Tx, role: Role, merchant_id: int, limit: int) -> Sequence[Any]:
-    """A merchant's vouchers that have expired, or its buyers', with their windows; replaced: by another of the same
-    window, which was earned again after a refund and has its money."""
+    """A merchant's vouchers that have expired, or its buyers', with their windows."""
     return await tx.rows(
         f"""
-        SELECT w.party_id, w.voucher_id, w.promotion_id, w.span,
-               EXISTS (SELECT FROM incentives.{role}_voucher n
-                       JOIN incentives.{role}_grant h ON h.{role}_id = n.{role}_id AND h.grant_id = n.grant_id
-                       WHERE n.{role}_id = w.party_id AND n.promotion_id = w.promotion_id AND h.span = w.span
-                         AND n.state = 'issued' AND n.expires_at > :now) AS replaced
-        FROM {_expired(role)} WHERE :merchant IN ({_OF[role]}) ORDER BY w.expires_at, w.voucher_id LIMIT :limit
+        SELECT DISTINCT w.party_id, w.voucher_id, w.promotion_id, w.span, w.replaced, w.expires_at FROM {_expired(role)}
+        WHERE w.merchant_id = :merchant ORDER BY w.expires_at, w.voucher_id LIMIT :limit
         """,
         merchant=merchant_id,
         now=tx.now,

@@ -50,15 +50,14 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     (
         "charges-fill-up",
         "a minimum charged is what the month's commission lacked of it",
-        """SELECT c.merchant_id, c.charge_id, c.minimum_minor, c.commission_minor, l.commission
+        """SELECT c.merchant_id, c.charge_id, c.minimum_minor, c.commission_minor, sum(l.commission_minor)
            FROM billing.run_charge c
            JOIN billing.billing_run r ON r.run_id = c.run_id
-           JOIN LATERAL (
-               SELECT coalesce(sum(l.commission_minor), 0) AS commission FROM billing.commission_line l
-               WHERE l.merchant_id = c.merchant_id AND l.currency = c.currency
-                 AND l.effective_on >= date_trunc('month', r.to_on::timestamp) - interval '1 month'
-                 AND l.effective_on < date_trunc('month', r.to_on::timestamp)) AS l ON true
-           WHERE c.fee_minor <> c.minimum_minor - greatest(c.commission_minor, 0)
-              OR (c.state = 'posted' AND c.commission_minor <> l.commission)""",
+           LEFT JOIN billing.commission_line l ON l.merchant_id = c.merchant_id AND l.currency = c.currency
+            AND l.effective_on >= date_trunc('month', r.to_on::timestamp) - interval '1 month'
+            AND l.effective_on < date_trunc('month', r.to_on::timestamp)
+           GROUP BY c.merchant_id, c.charge_id, c.state, c.fee_minor, c.minimum_minor, c.commission_minor
+           HAVING c.fee_minor <> c.minimum_minor - greatest(c.commission_minor, 0)
+              OR (c.state = 'posted' AND c.commission_minor <> coalesce(sum(l.commission_minor), 0))""",
     ),
 )

@@ -51,9 +51,10 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  FROM incentives.order_discount d WHERE d.state <> 'released' GROUP BY 1, 2) AS d
            JOIN demand.merchant_order o ON o.merchant_id = d.merchant_id AND o.order_id = d.order_id
            LEFT JOIN (SELECT y.merchant_id, y.order_id, sum(y.amount_minor + y.credit_minor) AS paid
-                      FROM billing.payment_part y WHERE y.state <> 'released' AND NOT EXISTS (
-                          SELECT FROM billing.payment z WHERE z.buyer_id = y.buyer_id AND z.payment_id = y.payment_id
-                             AND z.amendment_id IS NOT NULL) GROUP BY 1, 2) AS p
+                      FROM billing.payment_part y
+                      LEFT JOIN (SELECT buyer_id, payment_id FROM billing.payment WHERE amendment_id IS NOT NULL) AS z
+                        ON z.buyer_id = y.buyer_id AND z.payment_id = y.payment_id
+                      WHERE y.state <> 'released' AND z.payment_id IS NULL GROUP BY 1, 2) AS p
              ON p.merchant_id = d.merchant_id AND p.order_id = d.order_id
            LEFT JOIN (SELECT merchant_id, source_id, sum(amount_minor) AS minor FROM billing.payer_share
                       WHERE source = 'order' AND state <> 'released' GROUP BY 1, 2) AS s
@@ -106,8 +107,9 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
            JOIN incentives.budget b ON b.scope IN ('total', 'day')
             AND b.owner_id = CASE b.owner WHEN 'promotion' THEN d.promotion_id ELSE d.campaign_id END
            CROSS JOIN LATERAL (SELECT coalesce(sum(x), 0) AS minor FROM unnest(d.funder_back_minor) AS x) AS back
-           LEFT JOIN incentives.budget_reservation r ON r.budget_id = b.budget_id
-            AND r.key = concat_ws(':', d.buyer_id, d.promotion_id, d.order_id, 1)
+           LEFT JOIN (SELECT budget_id, key, state, amount_minor, recycled_minor
+                      FROM incentives.budget_reservation) AS r
+             ON r.budget_id = b.budget_id AND r.key = concat_ws(':', d.buyer_id, d.promotion_id, d.order_id, 1)
            WHERE CASE WHEN d.state = 'released' THEN coalesce(r.state, '') IN ('reserved', 'committed')
                       ELSE coalesce(r.state, '') <> d.state OR r.amount_minor <> d.amount_minor
                            OR r.recycled_minor <> back.minor END""",
@@ -148,7 +150,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         "codes-are-used-once",
         "a code that was used was used for an order that has a discount, which stands",
         """SELECT c.code, c.used_for, d.state FROM incentives.promotion_code c
-           LEFT JOIN incentives.order_discount d ON d.order_id = c.used_for AND d.promotion_id = c.promotion_id
+           LEFT JOIN (SELECT order_id, promotion_id, state FROM incentives.order_discount) AS d
+             ON d.order_id = c.used_for AND d.promotion_id = c.promotion_id
            WHERE c.state = 'used' AND (d.state IS NULL OR d.state = 'released')""",
     ),
 )

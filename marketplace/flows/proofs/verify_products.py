@@ -102,10 +102,12 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
         f"""SELECT coalesce(s.sale_id, e.source_id), s.net_minor, e.net, s.cost_minor, e.cost, s.there
             FROM (SELECT o.sale_id, CASE WHEN o.returned_on IS NULL THEN o.net_minor ELSE 0 END AS net_minor,
                          CASE WHEN o.returned_on IS NULL THEN o.cost_minor ELSE 0 END AS cost_minor,
-                         (SELECT count(*) FROM supply.hardware_unit u
-                          WHERE u.serial = ANY(o.serials) AND u.state = 'sold') AS there,
+                         count(u.serial) AS there,
                          CASE WHEN o.returned_on IS NULL THEN cardinality(o.serials) END AS sold
-                  FROM supply.own_sale o) AS s
+                  FROM supply.own_sale o
+                  LEFT JOIN (SELECT serial FROM supply.hardware_unit WHERE state = 'sold') AS u
+                    ON u.serial = ANY(o.serials)
+                  GROUP BY o.receipt_ref) AS s
             FULL JOIN (SELECT e.source_id, -sum(leg.amount) FILTER (WHERE leg.account = 4070) AS net,
                               sum(leg.amount) FILTER (WHERE leg.account = 5300) AS cost
                        FROM {_LEGS} WHERE e.kind IN ('own_sale', 'own_sale_returned') GROUP BY e.source_id) AS e

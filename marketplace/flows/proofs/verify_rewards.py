@@ -41,11 +41,22 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                       UNION ALL
                       SELECT g.{role}_id, g.promotion_id, g.span, s.contract_id, 0, s.amount_minor - s.back_minor
                       FROM incentives.{role}_grant g
-                      JOIN billing.payer_share s ON {of} AND s.source = 'promotion' AND s.source_id = g.grant_id
-                       AND s.state = 'committed') AS said
+                      JOIN (SELECT merchant_id, source_id, contract_id, amount_minor, back_minor
+                            FROM billing.payer_share WHERE source = 'promotion' AND state = 'committed') AS s
+                        ON {of} AND s.source_id = g.grant_id) AS said
                 GROUP BY 1, 2, 3, 4 HAVING sum(granted) <> sum(borne)""",
         )
         for role, noun, whose, of in _ROLES
+    ),
+    (
+        "promises-are-shares",
+        "what payers' caps hold for promotions is for orders that are not paid, or for promises that stand",
+        """SELECT s.merchant_id, s.source_ref, s.contract_id, s.amount_minor FROM billing.payer_share s
+           WHERE s.source = 'promotion' AND s.state = 'reserved'
+             AND NOT EXISTS (SELECT FROM incentives.order_discount d
+                             WHERE d.merchant_id = s.merchant_id AND d.grant_id = s.source_id)
+             AND NOT EXISTS (SELECT FROM incentives.merchant_progress p
+                             WHERE p.merchant_id = s.merchant_id AND s.source_ref = ANY(p.promise_keys))""",
     ),
     *(
         (
@@ -58,7 +69,8 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                       FROM incentives.{role}_grant g
                       JOIN incentives.budget b ON b.scope IN ('total', 'day')
                        AND b.owner_id = CASE b.owner WHEN 'promotion' THEN g.promotion_id ELSE g.campaign_id END
-                      LEFT JOIN incentives.budget_reservation r
+                      LEFT JOIN (SELECT budget_id, key, state, amount_minor, recycled_minor
+                                 FROM incentives.budget_reservation) AS r
                         ON r.budget_id = b.budget_id AND r.key = g.reservation_key
                       WHERE g.state <> 'void' AND g.amount_minor > 0 AND g.form <> 'discount'
                       GROUP BY 1, 2, 3, 4) AS s

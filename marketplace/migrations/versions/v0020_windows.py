@@ -1,4 +1,4 @@
-"""The newest version under which anything counts in a window is found without reading all of it."""
+"""The newest version of a window is found without reading all of it; listings say since when they are any."""
 
 from importlib.resources import files
 

@@ -1,0 +1,108 @@
+"""A merchant is paid for what it lists: once for each listing, not for old ones, and not for what it hides again."""
+
+from typing import Any
+
+import msgspec
+
+from incentives.rules.awards import Fixed, Reward
+from incentives.rules.model import ListingPublished, Measure, PerEvent, Qualify, TotalBudget
+from incentives.rules.predicates import Range
+from marketplace.core.clock import FixedClock
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.orders.list_goods import (
+    Goods,
+    GoodsChange,
+    edit_listing,
+    hold_listing,
+    list_goods,
+    list_goods_in_bulk,
+)
+from marketplace.flows.promotions.reward_listings import JOB, reward_listings
+from supply.model import Listing, ListingState
+from tests.billing.market import MAKER, check_books, prepare
+from tests.incentives import market as m
+
+BONUS = m.terms(
+    name="new listing",
+    trigger=ListingPublished(),
+    measure=Measure(of="orders"),
+    qualify=Qualify(lines=Range(attribute="line.amount", at_least=1_000)),
+    window=PerEvent(),
+    reward=Reward(amount=Fixed(amount_minor=300)),
+    budgets=(TotalBudget(limit_minor=700, currency="EUR"),),
+)
+HIDE, SHOW = GoodsChange(state=ListingState.HIDDEN), GoodsChange(state=ListingState.LISTED)
+
+
+def goods(sku: str, price_minor: int = 2_000, **more: Any) -> Goods:
+    return Goods(sku=sku, title=sku, price_minor=price_minor, **more)
+
+
+async def listed(db: Database, *rows: Goods) -> list[Listing]:
+    return [await db.write(WORKER, MAKER, list_goods, 1, each) for each in rows]
+
+
+async def change(db: Database, of: Listing, what: GoodsChange) -> None:
+    async def edit(tx: Tx) -> None:
+        await edit_listing(tx, await hold_listing(tx, 1, of.product_id), what)
+
+    await db.write(WORKER, MAKER, edit)
+
+
+async def work(db: Database) -> None:
+    """What the worker does with what is queued."""
+
+    async def take(tx: Tx) -> list[Any]:
+        return [
+            row.payload
+            for row in await tx.rows("DELETE FROM core.job WHERE entrypoint = :job RETURNING payload", job=JOB)
+        ]
+
+    for payload in await db.write(WORKER, "test", take):
+        await reward_listings(db, msgspec.json.decode(payload))
+
+
+async def granted(db: Database) -> dict[str, int]:
+    async with db.read(WORKER) as tx:
+        rows = await tx.rows(
+            """
+            SELECT o.sku, sum(g.amount_minor)::bigint AS minor FROM incentives.merchant_grant g
+            JOIN supply.offer o ON g.event_id = 'listing:' || o.product_id GROUP BY o.sku ORDER BY o.sku
+            """
+        )
+    return {row.sku: row.minor for row in rows}
+
+
+async def test_each_new_listing_is_paid_for_once_and_taken_back_when_it_is_hidden(
+    db: Database, clock: FixedClock
+) -> None:
+    await db.write(WORKER, MAKER, prepare, [], [1])
+    [old] = await listed(db, goods("old"))
+    await m.live(db, clock, BONUS)
+    new, _, draft = await listed(db, goods("new"), goods("cheap", 500), goods("draft", state=ListingState.HIDDEN))
+    for what in (HIDE, SHOW):
+        await change(db, old, what)
+    await work(db)
+    await work(db)
+    assert await granted(db) == {"new": 300}
+    await change(db, draft, SHOW)
+    await work(db)
+    assert await granted(db) == {"draft": 300, "new": 300}
+    await db.write(WORKER, MAKER, list_goods_in_bulk, 1, [goods("new", 2_500), goods("late")])
+    await work(db)
+    assert await granted(db) == {"draft": 300, "new": 300}  # the budget has 100 left
+    await change(db, new, HIDE)
+    await work(db)
+    assert await granted(db) == {"draft": 300, "new": 0}
+    await change(db, new, SHOW)
+    await work(db)
+    assert await granted(db) == {"draft": 300, "new": 0}
+    await check_books(db)
+
+
+async def test_where_no_promotion_waits_for_listings_nothing_is_queued(db: Database, clock: FixedClock) -> None:
+    await db.write(WORKER, MAKER, prepare, [], [1])
+    await m.live(db, clock)
+    await listed(db, goods("new"))
+    async with db.read(WORKER) as tx:
+        assert await tx.scalar("SELECT count(*) FROM core.job WHERE entrypoint = :job", job=JOB) == 0
