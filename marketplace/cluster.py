@@ -129,7 +129,7 @@ async def _untie(connection: asyncpg.Connection) -> None:
     placed = await placed_tables(connection)
     for key in _keys_between_distributed():
         if placed[qualified(key.table)].place == "local":
-            await connection.execute(_statement(DropConstraint(key, if_exists=True, isolate_from_table=False)))
+            await connection.execute(_statement(DropConstraint(key, if_exists=True)))
 
 
 async def _tie(connection: asyncpg.Connection) -> None:

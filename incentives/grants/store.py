@@ -161,13 +161,11 @@ async def newest_versions(tx: Tx, role: Role, windows: Sequence[Window]) -> dict
     """The newest version under which anything counts in each window: under it the whole window is looked at."""
     rows = await tx.rows(
         f"""
-        SELECT k.party, k.promotion, k.span, newest.version_no
+        SELECT k.party, k.promotion, k.span, max(t.version_no) AS version_no
         FROM {_KEYS} AS k (party, promotion, span)
-        CROSS JOIN LATERAL (
-            SELECT t.version_no FROM incentives.{role}_contribution t
-            WHERE t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.span = k.span
-            ORDER BY t.version_no DESC LIMIT 1
-        ) AS newest
+        JOIN incentives.{role}_contribution t
+          ON t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.span = k.span
+        GROUP BY k.party, k.promotion, k.span
         """,
         **_keys(windows),
     )

@@ -9,7 +9,13 @@ from marketplace.core.db import WORKER, Database
 from marketplace.flows.commission.apply_contracts import apply_file
 from marketplace.flows.demo.demo_market import demo_contracts, load_demo_market, make_market
 from marketplace.flows.imports.import_olist import import_olist
-from marketplace.flows.payments.reconcile_payments import list_payment_breaks, reconcile_payments
+from marketplace.flows.payments.reconcile_payments import (
+    MatchKind,
+    keep_payment_breaks,
+    list_kept_breaks,
+    list_payment_breaks,
+    reconcile_payments,
+)
 from tests.conftest import NOW
 from tests.load.folders import contents, small_market, write
 
@@ -30,8 +36,12 @@ async def test_contracts_and_breaks_are_the_same_as_on_one_server(db: Database, 
         await apply_file(database, "operator", demo_contracts(market).encode())
         await load_demo_market(database, "operator", market)
         await load_demo_market(database, "operator", make_market(NOW.replace(month=12), orders=300, merchants=40))
+        kept = await database.write(WORKER, "operator", keep_payment_breaks, "EUR")
         async with database.read(WORKER) as tx:
-            found.append((await reconcile_payments(tx), await list_payment_breaks(tx, limit=200)))
+            breaks = await list_payment_breaks(tx, MatchKind.AMOUNT_BREAK, limit=200)
+            assert await list_kept_breaks(tx, MatchKind.AMOUNT_BREAK, currency="EUR", limit=200) == breaks
+            assert kept == await reconcile_payments(tx)
+            found.append((kept, await list_payment_breaks(tx, limit=200)))
     assert found[0] == found[1]
     assert await contents(citus_db) == await contents(db)
 

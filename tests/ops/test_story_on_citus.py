@@ -35,7 +35,7 @@ FIGURES = {
     "claims": "SELECT claim_no, amount_minor, fee_minor, vat_minor, rejected_minor, remitted_minor"
     " FROM billing.payer_claim ORDER BY 1",
     "to payers": "SELECT series, serial, net_minor, vat_minor FROM billing.payer_document ORDER BY 1, 2",
-    "rewards": "SELECT merchant_id, promotion_id, amount_minor, state FROM incentives.merchant_grant ORDER BY 1, 2, 3",
+    "rewards": "SELECT merchant_id, amount_minor, state FROM incentives.merchant_grant ORDER BY 1, 2",
     "statements": "SELECT merchant_id, payout_minor, closing_minor, state FROM billing.statement ORDER BY 1",
     "documents": "SELECT merchant_id, series, serial, net_minor, vat_minor FROM billing.document ORDER BY 1, 2, 3",
     "payouts": "SELECT merchant_id, amount_minor, state FROM billing.payout ORDER BY 1",

@@ -117,7 +117,7 @@ async def test_from_an_idea_to_its_review(address: str, browser: Browser, market
     await ops.goto(page)
     await looks_right(ops)
     assert minor(await ops.locator("#burn .pairs dd").first.inner_text()) > 0
-    await ops.get_by_role("link", name="Review").click()
+    await ops.get_by_role("link", name="Review", exact=True).click()
     await looks_right(ops)
     assert "Review" in await ops.locator("h1").inner_text()
     assert faults == []

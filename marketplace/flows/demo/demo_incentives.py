@@ -1,4 +1,4 @@
-"""A campaign of the demonstration with its promotions: written, simulated over its last month, approved and live.
+"""A campaign of the demonstration with its promotions: written, simulated over the last weeks, approved and live.
 
 Operations are one person here, as the policy `single_operator` allows: the audit trail says so.
 """
@@ -37,7 +37,7 @@ _CODE = "WELCOME5"
 
 
 async def promote(db: Database, actor: str, market: DemoMarket) -> None:
-    """Plant the campaign and grant what the quarter's last month entitles to; whatever of it is there already stays."""
+    """Plant the campaign and grant what the last weeks entitle to; whatever of it is there already stays."""
     campaign_id = await db.write(WORKER, actor, _plan, market)
     async with db.read(WORKER) as tx:
         drafts = await promotions.list_promotions(tx, limit=len(_terms(market)), campaign_id=campaign_id)
@@ -73,12 +73,11 @@ async def _plan(tx: Tx, market: DemoMarket) -> int:
 
 
 async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket) -> None:
-    """Simulate a draft over the quarter's last month where that can be; approve it with what that warns of."""
+    """Simulate a draft over the last weeks where that can be; approve it with what that warns of."""
     async with db.read(WORKER) as tx:
         terms = (await promotions.get_version(tx, draft.promotion_id)).terms
     if not not_recorded(terms):
-        first_on = market.last_on.replace(day=1)
-        asked = Asked(from_on=first_on, to_on=market.last_on, expected=EXPECTED, seed=1)
+        asked = Asked(from_on=_starts(market), to_on=market.last_on, expected=EXPECTED, seed=1)
         made = await db.write(WORKER, actor, ask_simulation, Ask(promotion_id=draft.promotion_id, asked=asked))
         await run_simulation(db, actor, made.simulation_id)
 
@@ -93,8 +92,12 @@ async def _launch(db: Database, actor: str, draft: Promotion, market: DemoMarket
 
 
 def _schedule(market: DemoMarket) -> Schedule:
-    """From the first day of the quarter's last month on, so that there is something to show."""
-    return Schedule(zone=ZONE, starts=str(market.last_on.replace(day=1)), ends=str(_ends(market)))
+    return Schedule(zone=ZONE, starts=str(_starts(market)), ends=str(_ends(market)))
+
+
+def _starts(market: DemoMarket) -> date:
+    """Some weeks before the last order, so that there is something to show."""
+    return market.last_on - timedelta(days=28)
 
 
 def _ends(market: DemoMarket) -> date:
