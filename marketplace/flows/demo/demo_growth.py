@@ -71,7 +71,7 @@ async def win_merchants(tx: Tx, seller: int) -> None:
     await _work_leads(tx)
     await _teach(tx, seller)
     today = local_date(tx.now, ZONE)
-    for metric, target in (("completed_orders", 400), ("new_active_merchants", 4)):
+    for metric, target in (("completed_orders", 6_000), ("new_active_merchants", 4)):
         goal = SetGoal(
             metric=metric, grain=Grain.MONTH, on=today, target=target, owner="ops", reason="the season begins"
         )
