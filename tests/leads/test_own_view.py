@@ -63,7 +63,7 @@ async def test_a_merchant_sees_its_code_and_what_came_of_it(db: Database, caller
     assert await reward_referrals(db, "worker") == 2
     [brought] = (await alice.get("/api/v1/merchants/1/referrals")).json()["items"]
     assert (brought["state"], brought["earned_minor"], brought["currency"]) == ("rewarded", 5_000, "EUR")
-    assert {"lead_id", "merchant_id", "device", "reasons"} & brought.keys() == set()
+    assert {"lead_id", "merchant_id", "device"} & brought.keys() == set()
     for path, nothing in (("referral-codes", []), ("referrals", {"items": [], "next": None})):
         assert (await bob.get(f"/api/v1/merchants/1/{path}")).status_code == 404
         assert (await bob.get(f"/api/v1/merchants/2/{path}")).json() == nothing
