@@ -83,8 +83,9 @@ async def get_review(tx: Tx, review_id: int) -> Review:
 async def list_reviews(
     tx: Tx, *, limit: int, before: tuple[date, int] | None = None, owner: str | None = None
 ) -> list[Review]:
-    """Reviews, the newest weeks first, behind (week_on, review_id); of an owner, only the decisions that are its own."""
-    wanted, bound = ["true"], {}
+    """Reviews, the newest weeks first, behind (week_on, review_id); of an owner only its own decisions."""
+    wanted = ["true"]
+    bound: dict[str, Any] = {}
     if before is not None:
         wanted.append("(week_on, review_id) < (:week, :review)")
         bound |= {"week": before[0], "review": before[1]}
@@ -100,12 +101,9 @@ async def list_reviews(
 def _own(of: Review, owner: str) -> Review:
     """A review as the owner of decisions sees it: those, numbered anew, and what came of them."""
     numbers = [number for number, each in enumerate(of.decisions, start=1) if each.owner == owner]
-    anew = {number: place for place, number in enumerate(numbers, start=1)}
-    notes = [
-        msgspec.structs.replace(note, decision_no=anew[note.decision_no])
-        for note in of.notes
-        if note.decision_no in anew
-    ]
+    anew: dict[int | None, int] = {number: place for place, number in enumerate(numbers, start=1)}
+    kept = [note for note in of.notes if note.decision_no in anew]
+    notes = [msgspec.structs.replace(note, decision_no=anew[note.decision_no]) for note in kept]
     mine = [of.decisions[number - 1] for number in numbers]
     return msgspec.structs.replace(of, causes="", learned="", decisions=mine, notes=notes)
 
