@@ -121,7 +121,7 @@ def _forecast(
     if rate is None:
         return None
     now = weighed.days.get(today, Fraction())
-    return done + max(rate * now, of_today) + rate * (whole - over - now)
+    return done + max(rate * now, Fraction(of_today)) + rate * (whole - over - now)
 
 
 def colour_of(forecast: Fraction, target: int) -> Colour:

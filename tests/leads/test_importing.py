@@ -83,7 +83,8 @@ async def test_what_the_won_have_sold_is_of_those_asked_for(db: Database, tmp_pa
             found = await trace_won(tx, ShowFunnel(model=Model.PLATFORM, **asked))
             return [(each.channel, each.won, each.with_orders, each.without_orders, each.gmv_minor) for each in found]
 
-        search, social = ("online.ads.search", 1, 0, 1, {}), ("online.content.social", 1, 1, 0, {"EUR": 123_450})
+        social = ("online.content.social", 1, 1, 0, {"EUR": 123_450})
+        search: tuple[Any, ...] = ("online.ads.search", 1, 0, 1, {})
         assert await won() == [search, social]
         assert await won(channel="online.content") == [social]
         assert await won(from_on=date(2018, 2, 1), to_on=date(2018, 3, 1)) == [social]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from marketplace.core.errors import Invalid
 from marketplace.metrics.pace import Colour, Weighing, progress, weights
-from marketplace.metrics.periods import Grain, Span, before, last_complete, span_of
+from marketplace.metrics.periods import Grain, Span, before, compared, last_complete, span_of
 from marketplace.metrics.watch import BoundSide, check_bounds, is_raised
 
 WEEK = span_of(Grain.WEEK, date(2018, 9, 5))
@@ -110,6 +110,18 @@ def test_periods() -> None:
     assert last_complete(Grain.MONTH, date(2018, 3, 31)) == Span(date(2018, 2, 1), date(2018, 3, 1))
     assert before(span_of(Grain.MONTH, date(2018, 3, 5))) == Span(date(2018, 2, 1), date(2018, 3, 1))
     assert before(Span(date(2018, 3, 2), date(2018, 3, 5))) == Span(date(2018, 2, 27), date(2018, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("today", "now", "then"),
+    [
+        (date(2018, 12, 1), Span(date(2018, 11, 1), date(2018, 12, 1)), Span(date(2018, 10, 1), date(2018, 11, 1))),
+        (date(2018, 11, 23), Span(date(2018, 11, 1), date(2018, 11, 23)), Span(date(2018, 10, 1), date(2018, 10, 23))),
+        (date(2018, 11, 1), Span(date(2018, 11, 1), date(2018, 12, 1)), Span(date(2018, 10, 1), date(2018, 11, 1))),
+    ],
+)
+def test_a_running_month_is_compared_with_as_many_days(today: date, now: Span, then: Span) -> None:
+    assert compared(span_of(Grain.MONTH, date(2018, 11, 5)), today) == (now, then)
 
 
 def test_an_alert_stands_until_its_other_bound() -> None:
