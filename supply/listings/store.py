@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
-from supply.model import CategoryName, Listing, ListingState, Offered
+from supply.model import CategoryName, Listing, ListingState, Merchant, MerchantState, Offered
 from supply.tables import offer, product, stock, stock_movement
 
 _SELECT = """
@@ -128,8 +128,8 @@ async def known_categories(tx: Tx, names: Sequence[str]) -> set[str]:
 _TOLD = ("sku", "title", "category", "currency", "price_minor", "freight_minor", "state")
 
 
-async def add_listings(tx: Tx, merchant_id: int, merchant_ref: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """List new goods, each a product of its own; returns their product ids. The merchant's row is held.
+async def add_listings(tx: Tx, merchant: Merchant, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """List new goods of a merchant that is held, each a product of its own; returns their product ids.
 
     Rows have the columns of an offer, and on_hand: None for goods that are sold uncounted. Raises Conflict when
     products of such names exist already.
@@ -137,11 +137,12 @@ async def add_listings(tx: Tx, merchant_id: int, merchant_ref: str, rows: Sequen
     ids = [time_ordered_id(tx.now) for _ in rows]
     products, offers, counted, moved = [], [], [], []
     for product_id, row in zip(ids, rows, strict=True):
-        key = {"merchant_id": merchant_id, "product_id": product_id}
-        ref = f"{merchant_ref}/{row['sku']}"
+        key = {"merchant_id": merchant.merchant_id, "product_id": product_id}
+        ref = f"{merchant.merchant_ref}/{row['sku']}"
         products.append({"product_id": product_id, "product_ref": ref, "category": row["category"]})
         told = {name: row[name] for name in _TOLD}
-        listed_at = tx.now if row["state"] == ListingState.LISTED else None
+        is_sold = row["state"] == ListingState.LISTED and merchant.state is MerchantState.LIVE
+        listed_at = tx.now if is_sold else None
         more = {"counted": row["on_hand"] is not None, "updated_at": tx.now, "listed_at": listed_at}
         offers.append({**key, **told, **more})
         if row["on_hand"] is not None:
@@ -165,8 +166,23 @@ async def edit_listings(tx: Tx, merchant_id: int, rows: Sequence[Mapping[str, An
         """
         UPDATE supply.offer SET title = :title, category = :category, price_minor = :price_minor,
                freight_minor = :freight_minor, state = :state, updated_at = :now, version = version + 1,
-               listed_at = coalesce(listed_at, CASE WHEN :state = 'listed' THEN CAST(:now AS timestamptz) END)
+               listed_at = coalesce(listed_at, CASE WHEN :state = 'listed' AND EXISTS (
+                   SELECT FROM supply.merchant WHERE merchant_id = :merchant AND state = 'live'
+               ) THEN CAST(:now AS timestamptz) END)
         WHERE merchant_id = :merchant AND product_id = :product_id
         """,
         [{**row, "merchant": merchant_id, "now": tx.now} for row in rows],
     )
+
+
+async def publish_listings(tx: Tx, merchant_id: int) -> list[int]:
+    """A held merchant is live: its listings can be bought; the product ids of those that never could before."""
+    rows = await tx.rows(
+        """
+        UPDATE supply.offer SET listed_at = :now
+        WHERE merchant_id = :merchant AND state = 'listed' AND listed_at IS NULL RETURNING product_id
+        """,
+        merchant=merchant_id,
+        now=tx.now,
+    )
+    return [row.product_id for row in rows]

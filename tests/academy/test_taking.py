@@ -170,6 +170,16 @@ async def test_a_class_has_its_seats_and_its_trainer_marks_who_came(
         assert [each.person for each in await store.list_certificates(tx, limit=9)] == [ANN]
 
 
+async def test_nobody_gives_up_what_has_begun_in_class(market: None, db: Database, clock: FixedClock) -> None:
+    held = await offer_class(db)
+    ann = await begin(db, held.course_id, at=held.class_id)
+    clock.move_to(CLASS_AT)
+    with pytest.raises(Conflict, match="the class has begun"):
+        await db.write(WORKER, ANN, taking.cancel, 1, ann.attempt_id)
+    marked = await db.write(WORKER, OPS, taking.mark, 1, ann.attempt_id, None)
+    assert marked.state is AttemptState.MISSED
+
+
 async def test_a_class_that_is_called_off_gives_its_seats_back(market: None, db: Database) -> None:
     held = await offer_class(db)
     begun = await begin(db, held.course_id, at=held.class_id)

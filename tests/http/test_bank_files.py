@@ -31,7 +31,7 @@ async def test_a_file_its_statements_and_its_lines(db: Database, caller: Make) -
     file = answer.json()
     assert (file["state"], file["lines"], file["new_lines"], file["received_by"]) == ("read", 5, 5, "fay")
     assert (await post(clerk, "bank-files", body, "1")).headers["Idempotency-Replayed"] == "true"
-    assert (await post(clerk, "bank-files", body, "2")).json() == file
+    assert (await post(clerk, "bank-files", body, "2")).json() == file | {"again": True}
     path = f"/api/v1/bank-files/{file['file_id']}"
     assert (await clerk.get(path)).json() == file
     [told] = (await clerk.get(f"{path}/statements")).json()["items"]

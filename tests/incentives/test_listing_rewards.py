@@ -1,5 +1,6 @@
 """A merchant is paid for what it lists: once for each listing, not for old ones, and not for what it hides again."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from incentives.rules.model import ListingPublished, Measure, PerEvent, Qualify,
 from incentives.rules.predicates import Range
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.acquisition.onboard_merchant import move_merchant
 from marketplace.flows.orders.list_goods import (
     Goods,
     GoodsChange,
@@ -18,6 +20,7 @@ from marketplace.flows.orders.list_goods import (
     list_goods_in_bulk,
 )
 from marketplace.flows.promotions.reward_listings import JOB, reward_listings
+from supply.lifecycle import MerchantMove
 from supply.model import Listing, ListingState
 from tests.billing.market import MAKER, check_books, prepare
 from tests.incentives import market as m
@@ -97,6 +100,29 @@ async def test_each_new_listing_is_paid_for_once_and_taken_back_when_it_is_hidde
     await change(db, new, SHOW)
     await work(db)
     assert await granted(db) == {"draft": 300, "new": 0}
+    await check_books(db)
+
+
+async def test_nothing_is_paid_for_what_nobody_can_buy_before_its_merchant_is_live(
+    db: Database, clock: FixedClock
+) -> None:
+    await db.write(WORKER, MAKER, prepare, [], [1])
+    await m.live(db, clock, BONUS)
+    await listed(db, goods("before"))
+    await db.write(WORKER, MAKER, move_merchant, 1, MerchantMove.SUSPEND, "forged papers")
+    _, draft = await listed(db, goods("new"), goods("draft", state=ListingState.HIDDEN))
+    await change(db, draft, SHOW)
+    await change(db, draft, HIDE)
+    await work(db)
+    assert await granted(db) == {"before": 300}
+    clock.move_to(clock.now() + timedelta(days=1))
+    await db.write(WORKER, MAKER, move_merchant, 1, MerchantMove.REINSTATE, "they were not")
+    await work(db)
+    assert await granted(db) == {"before": 300, "new": 300}
+    async with db.read(WORKER) as tx:
+        found = await tx.rows("SELECT sku, listed_at FROM supply.offer ORDER BY product_id")
+    since = {row.sku: row.listed_at for row in found}
+    assert (since["new"], since["draft"]) == (clock.now(), None)
     await check_books(db)
 
 

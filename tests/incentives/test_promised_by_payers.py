@@ -1,18 +1,22 @@
 """Promises that a brand bears a part of: its cap holds them until they are earned or fall away."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from billing.payers import store as payers
+from billing.payers.caps import store as caps
+from billing.payers.caps.store import CapKey
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
 from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, FunderBudget, TotalBudget
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
+from marketplace.flows.payers.fund_promotions import cap_rooms, contracts_of
+from tests.billing.locks import wait_until_blocked
 from tests.billing.market import MAKER, check_books, prepare
 from tests.builders import add_orders
 from tests.discounts.test_payers import contract
@@ -151,3 +155,32 @@ async def test_sixteen_workers_at_once_hold_a_cap_once(db: Database, clock: Fixe
     assert 2_998 <= waiting <= 3_000
     await check_budgets(db)
     await check_books(db)
+
+
+async def test_caps_of_two_periods_are_held_in_one_order(db: Database, clock: FixedClock) -> None:
+    """One gives back to the month before while it holds this one's cap, another holds both: neither is turned away."""
+    await market(db, clock)
+    this, before = date(2018, 10, 2), CapKey(1, 1, date(2018, 9, 1))
+    tries: list[str] = []
+    begun = asyncio.Event()
+
+    async def hold(tx: Tx, *days: date) -> None:
+        await cap_rooms(tx, await contracts_of(tx, [], ["brand autumn"]), days, hold=True)
+
+    async def gives_back(tx: Tx) -> None:
+        tries.append("gives back")
+        await hold(tx, this)
+        begun.set()
+        await wait_until_blocked(db)
+        await caps.give_back(tx, before, 0, 1)
+
+    async def holds_both(tx: Tx) -> None:
+        tries.append("holds both")
+        await begun.wait()
+        await hold(tx, before.period_from, this)
+
+    await db.write(WORKER, "test", hold, before.period_from, this)
+    await db.write(WORKER, "test", caps.reserve, before, "month", 0, 1)
+    async with asyncio.timeout(60):
+        await asyncio.gather(db.write(WORKER, "a", gives_back), db.write(WORKER, "b", holds_both))
+    assert sorted(tries) == ["gives back", "holds both"]

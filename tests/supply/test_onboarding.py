@@ -1,6 +1,6 @@
 """From the first entry to the day a merchant sells, as rules and as a flow."""
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from hypothesis import given
@@ -186,10 +186,20 @@ async def test_going_live_is_refused_naming_all_that_is_missing_and_why(db: Data
     with pytest.raises(NotReady, match="bank_account: the bank account that was proposed has to be verified"):
         await db.write(WORKER, OPS, go_live, m)
     await db.write(WORKER, CLERK, _vouch, m, account.account_id)
+    assert await _listed_at(db, m) is None
     live = await db.write(WORKER, OPS, go_live, m)
-    assert (live.state, live.joined_on) == (MerchantState.LIVE, NOW.date())
+    assert (live.state, live.joined_on, await _listed_at(db, m)) == (MerchantState.LIVE, NOW.date(), NOW)
     with pytest.raises(Conflict, match="the merchant is live"):
         await db.write(WORKER, OPS, go_live, m)
+
+
+async def _listed_at(db: Database, merchant_id: int) -> datetime | None:
+    """Since when its only listing can be bought."""
+    async with db.read(WORKER) as tx:
+        at: datetime | None = await tx.scalar(
+            "SELECT listed_at FROM supply.offer WHERE merchant_id = :merchant", merchant=merchant_id
+        )
+    return at
 
 
 async def _vouch(tx: Tx, merchant_id: int, account_id: int) -> None:

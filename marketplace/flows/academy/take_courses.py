@@ -81,8 +81,10 @@ async def answer(tx: Tx, merchant_id: int, attempt_id: int, answers: tuple[int, 
 
 
 async def cancel(tx: Tx, merchant_id: int, attempt_id: int) -> Attempt:
-    """Give an attempt up, and its seat. Raises NotFound, Forbidden, Conflict."""
+    """Give an attempt up, and its seat before the class begins. Raises NotFound, Forbidden, Conflict."""
     held, _, _ = await _own(tx, merchant_id, attempt_id, Move.CANCEL)
+    if held.class_id is not None and (await store.get_class(tx, held.class_id)).starts_at <= tx.now:
+        raise Conflict("state: the class has begun")
     return await store.end_attempt(tx, held, AttemptState.CANCELLED)
 
 

@@ -12,8 +12,10 @@ from marketplace.core import audit, policies
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.flows.promotions.reward_listings import ask_rewards
 from supply import store
 from supply.lifecycle import MerchantMove
+from supply.listings import store as listings
 from supply.model import Merchant, MerchantState
 from supply.onboarding import rules
 from supply.onboarding import store as points
@@ -135,8 +137,15 @@ async def go_live_if_ready(tx: Tx, merchant_id: int) -> bool:
 async def _live(tx: Tx, merchant: Merchant, *, by_policy: bool) -> Merchant:
     moved = await store.move_merchant(tx, merchant, MerchantMove.GO_LIVE, reason="")
     await store.join(tx, merchant.merchant_id, await _today(tx, merchant))
+    await _publish(tx, merchant.merchant_id)
     await audit.record(tx, "merchant live", f"merchant:{merchant.merchant_id}", by_policy=by_policy)
     return await store.get_merchant(tx, moved.merchant_id)
+
+
+async def _publish(tx: Tx, merchant_id: int) -> None:
+    """What a merchant has listed can be bought from now on."""
+    if first := await listings.publish_listings(tx, merchant_id):
+        await ask_rewards(tx, merchant_id, first)
 
 
 async def _today(tx: Tx, merchant: Merchant) -> date:
@@ -151,7 +160,9 @@ async def move_merchant(tx: Tx, merchant_id: int, move: MerchantMove, reason: st
         raise Invalid("reason: say why", pointer="/reason")
     merchant = await store.lock_merchant(tx, merchant_id)
     moved = await store.move_merchant(tx, merchant, move, reason=reason)
-    if moved.state is MerchantState.CLOSED:
+    if moved.state is MerchantState.LIVE:
+        await _publish(tx, merchant_id)
+    elif moved.state is MerchantState.CLOSED:
         await store.leave(tx, merchant_id, await _today(tx, moved))
     await audit.record(tx, f"merchant {moved.state}", f"merchant:{merchant_id}", move=move, reason=reason)
     return moved

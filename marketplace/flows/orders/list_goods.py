@@ -75,7 +75,7 @@ async def list_goods(tx: Tx, merchant_id: int, goods: Goods) -> Listing:
     if goods.currency not in {None, *currencies}:
         raise Invalid(f"currency: the merchant sells in {', '.join(currencies)}", pointer="/currency")
     await _check_category(tx, goods.category)
-    [product_id] = await store.add_listings(tx, merchant_id, merchant.merchant_ref, [_row(goods, currencies[0])])
+    [product_id] = await store.add_listings(tx, merchant, [_row(goods, currencies[0])])
     await _record(tx, merchant_id, created=1, updated=0)
     await ask_rewards(tx, merchant_id, [product_id])
     await go_live_if_ready(tx, merchant_id)
@@ -98,7 +98,7 @@ async def list_goods_in_bulk(tx: Tx, merchant_id: int, rows: Sequence[Goods]) ->
     ids = {sku: listing.product_id for sku, listing in known.items()}
     if new:
         listed = [_row(row, currencies[0]) for row in new]
-        made = await store.add_listings(tx, merchant_id, merchant.merchant_ref, listed)
+        made = await store.add_listings(tx, merchant, listed)
         ids |= {row.sku: product_id for row, product_id in zip(new, made, strict=True)}
     again = [{**_row(row, currencies[0]), "product_id": ids[row.sku]} for row in rows if row.sku in known]
     if again:

@@ -58,15 +58,16 @@ async def contracts_of(tx: Tx, terms: Iterable[Terms], bearing: Iterable[str] = 
 async def cap_rooms(tx: Tx, contracts: Contracts, days: Collection[date], *, hold: bool = False) -> dict[Slot, int]:
     """What the payers' caps have left on local days; nothing where their contracts are not valid.
 
-    hold: nobody else takes from them, or gives back, until this transaction ends; held in the order of contracts.
+    hold: nobody else takes from them, or gives back, until this transaction ends; held in the order of contracts, the
+    newest day first, as whoever gives back to a period that is over holds today's before it.
     """
-    rooms = {}
+    rooms: dict[Slot, int] = {}
     for contract in sorted(contracts.values(), key=lambda each: each.contract_id):
-        for on in sorted(days):
+        for on in sorted(days, reverse=True):
             terms = (await payers.version_on(tx, contract.contract_id, on)).terms
             room = caps.hold if hold else caps.room_of
             left = await room(tx, contract.key_on(on), contract.cap_period)
-            rooms[contract.slot_on(on)] = left if terms.is_valid_on(on) else 0
+            rooms.setdefault(contract.slot_on(on), left if terms.is_valid_on(on) else 0)
     return rooms
 
 

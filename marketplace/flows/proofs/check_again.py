@@ -15,6 +15,7 @@ from marketplace.core.last_checks import LastCheck
 from marketplace.core.months import first_of_month
 from marketplace.flows.books.check_period import check_period
 from marketplace.flows.payments.reconcile_payments import Reconciliation, keep_payment_breaks
+from marketplace.flows.promotions.grant_rewards import COUNTING
 from marketplace.flows.promotions.review_promotion import look_back
 from marketplace.flows.proofs.verify_books import Verified, verify_books
 
@@ -26,8 +27,7 @@ OWED = "owed"
 OWED_MAX = 5_000
 _BEGUN = """
 SELECT p.promotion_id FROM incentives.promotion p
-WHERE p.starts_at < :now AND NOT EXISTS (SELECT FROM incentives.review r WHERE r.promotion_id = p.promotion_id)
-ORDER BY p.promotion_id
+WHERE p.starts_at < :now AND p.state = ANY(:counting) ORDER BY p.promotion_id
 """
 
 
@@ -103,7 +103,7 @@ async def check_all(db: Database, actor: str) -> None:
     """
     async with db.read(WORKER) as tx:
         entities = await tx.rows("SELECT entity_id, currency, zone FROM billing.entity ORDER BY entity_id")
-        begun = await tx.rows(_BEGUN, now=tx.now)
+        begun = await tx.rows(_BEGUN, now=tx.now, counting=list(COUNTING))
     subjects = [payments_in(currency) for currency in sorted({entity.currency for entity in entities})]
     for entity in entities:
         over = month_over(local_date(db.clock.now(), entity.zone))
