@@ -72,7 +72,7 @@ def _print(shown: Shown) -> None:
     for name, figures in rows:
         table.add_row(name, *_cells(figures))
     out.print(table)
-    sales = Table("channel", "won", "sold", "not yet", "days to first sale", "goods", box=None, pad_edge=False)
+    sales = Table("channel", "won", "sold", "no order", "days to first sale", "goods", box=None, pad_edge=False)
     for each in shown.won:
         goods = ", ".join(
             f"{text_from_minor(minor, currency)} {currency}" for currency, minor in each.gmv_minor.items()

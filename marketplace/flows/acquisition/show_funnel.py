@@ -113,8 +113,7 @@ _WON = """
 """
 _SOLD = """
     SELECT merchant_id, currency, min(purchased_on) AS first_on, sum(goods_minor)::bigint AS gmv_minor
-    FROM demand.merchant_order WHERE merchant_id = ANY(:merchants) AND state <> 'cancelled'
-    GROUP BY merchant_id, currency
+    FROM demand.merchant_order WHERE merchant_id = ANY(:merchants) GROUP BY merchant_id, currency
 """
 
 
