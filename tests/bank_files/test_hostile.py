@@ -130,8 +130,11 @@ FLAWED: dict[str, tuple[str, str]] = {
     "no closing balance": (CAMT.replace("CLBD", "XXXX"), "Stmt 1: has no closing balance"),
     "twice": (MT940 * 2, "is in the file twice"),
     "mt940 cut off": (MT940.partition(":62F:")[0], "has no balance :62F:"),
-    "fee": (STRIPE.replace(",0.00,5.00,", ",0.01,5.00,"), "line 2: gross 500 less fee 1 is not net 500"),
-    "paypal sums": (PAYPAL.replace("SF,EUR,500", "SF,EUR,501"), "gross credits in EUR are said to be 501"),
+    "fee": (STRIPE.replace(",0.00,5.00,", ",0.01,5.00,"), "line 2: gross 5.00 less fee 0.01 is not net 5.00 EUR"),
+    "paypal sums": (
+        PAYPAL.replace("SF,EUR,500", "SF,EUR,501"),
+        "gross credits in EUR are said to be 5.01, the lines make 5.00",
+    ),
 }
 
 
