@@ -11,6 +11,7 @@ from rich.table import Table
 from marketplace.cli.base import Outcome, Session, command, out
 from marketplace.cli.root import cli
 from marketplace.core.db import STAFF
+from marketplace.core.money import text_from_minor
 from marketplace.core.rates import PPM
 from marketplace.flows.acquisition.show_funnel import ShowFunnel, show_funnel, trace_won
 from supply.funnels.report import Figures, FunnelReport, WonFigures
@@ -53,7 +54,7 @@ async def show(
         channel=channel,
     )  # fmt: skip
     async with session.db.read(STAFF) as tx:
-        shown = Shown(await show_funnel(tx, cmd), await trace_won(tx, cmd.model))
+        shown = Shown(await show_funnel(tx, cmd), await trace_won(tx, cmd))
     return Outcome(shown, show=lambda: _print(shown))
 
 
@@ -71,9 +72,11 @@ def _print(shown: Shown) -> None:
     for name, figures in rows:
         table.add_row(name, *_cells(figures))
     out.print(table)
-    sales = Table("channel", "won", "sold", "not here", "days to first sale", "goods", box=None, pad_edge=False)
+    sales = Table("channel", "won", "sold", "not yet", "days to first sale", "goods", box=None, pad_edge=False)
     for each in shown.won:
-        goods = ", ".join(f"{minor:,} {currency}" for currency, minor in each.gmv_minor.items())
+        goods = ", ".join(
+            f"{text_from_minor(minor, currency)} {currency}" for currency, minor in each.gmv_minor.items()
+        )
         sales.add_row(each.channel, *_texts([each.won, each.with_orders, each.without_orders, each.median_days]), goods)
     out.print(sales)
 

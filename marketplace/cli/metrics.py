@@ -83,11 +83,11 @@ def text_of(value: int | None, unit: Unit, currency: str) -> str:
 def _print(shown: MetricFigures) -> None:
     asked = shown.asked
     table = Table("", f"{asked.from_on} to {asked.to_on}", f"{asked.against_from} to {asked.against_to}", "change %",
-                  "not known", box=None, pad_edge=False)  # fmt: skip
+                  "mature", "not known", box=None, pad_edge=False)  # fmt: skip
     for each in shown.figures:
         change = "" if each.change_ppm is None else f"{100 * each.change_ppm / PPM:+.1f}"
         value, was = (text_of(number, each.unit, asked.currency) for number in (each.value, each.before))
-        table.add_row(each.name, value, was, change, ", ".join(each.missing))
+        table.add_row(each.name, value, was, change, "yes" if each.mature else "not yet", ", ".join(each.missing))
     out.print(table)
 
 

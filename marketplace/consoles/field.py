@@ -19,6 +19,7 @@ from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition import make_visits
 from marketplace.flows.acquisition.claim_leads import claim_lead
 from marketplace.flows.acquisition.work_leads import MoveLead, NewTouch, lock_own, move_lead, touch_lead
+from marketplace.metrics.reviews_sql import list_reviews
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import SALES, Role, needs
 from supply.leads.lifecycle import BY_REPS, RULES, Move
@@ -45,8 +46,9 @@ async def home(
     me = request.user.user_id
     async with db.read(STAFF) as tx:
         goals = await field_queries.goals_of(tx, me)
+        reviews = await list_reviews(tx, limit=field_queries.LISTED_MAX, owner=request.user.login)
     async with db.read(request.user.scope) as tx:
-        page = await field_queries.field_home(tx, me, goals, decode_cursor(after, tuple[date, int]))
+        page = await field_queries.field_home(tx, me, goals, reviews, decode_cursor(after, tuple[date, int]))
     return send(request, "field/home.html", page, "home", cursor=encode_cursor(page.older) if page.older else None)
 
 

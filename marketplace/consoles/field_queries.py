@@ -15,6 +15,7 @@ from marketplace.core.db import Tx
 from marketplace.flows.acquisition.pay_agents import AgentBalance, read_statement
 from marketplace.flows.steering.set_goals import GoalProgress, show_goal
 from marketplace.metrics import goals_sql
+from marketplace.metrics.reviews_sql import Review
 from supply.leads.agents import store as agents
 from supply.leads.agents.model import Agent
 from supply.leads.model import LeadCard, Pool
@@ -95,7 +96,10 @@ class Earnings(msgspec.Struct, frozen=True):
 
 
 class FieldHome(msgspec.Struct, frozen=True):
-    """Goals with their pace, and leads by the day on which their stage is over. of: whose each goal is, by its id."""
+    """Goals with their pace, and leads by the day on which their stage is over. of: whose each goal is, by its id.
+
+    reviews: those with decisions that are one's own, without the others.
+    """
 
     today: date
     currency: str
@@ -103,6 +107,7 @@ class FieldHome(msgspec.Struct, frozen=True):
     of: Mapping[int, str]
     leads: Sequence[WorkRow]
     older: tuple[date, int] | None
+    reviews: Sequence[Review]
 
 
 class TerritoryPage(msgspec.Struct, frozen=True):
@@ -195,14 +200,19 @@ async def goals_of(tx: Tx, user_id: int) -> list[GoalProgress]:
     return [await show_goal(tx, each) for each in found]
 
 
-async def field_home(tx: Tx, user_id: int, goals: Sequence[GoalProgress], after: tuple[date, int] | None) -> FieldHome:
+async def field_home(
+    tx: Tx, user_id: int, goals: Sequence[GoalProgress], reviews: Sequence[Review], after: tuple[date, int] | None
+) -> FieldHome:
     """A rep's own leads; of who is no rep, those of its territories."""
     leads, older = await _work(tx, after, owner=user_id if await is_rep(tx, user_id) else None)
     currency = goals[0].goal.currency if goals else ""
     names = {each.territory_id: each.name for each in await territories.list_territories(tx)}
     names |= await _logins(tx, [each.goal.rep_id for each in goals])
     of = {each.goal.goal_id: names.get(each.goal.rep_id or each.goal.territory_id or 0, "") for each in goals}
-    return FieldHome(today=local_date(tx.now, "UTC"), currency=currency, goals=goals, of=of, leads=leads, older=older)
+    today = local_date(tx.now, "UTC")
+    return FieldHome(
+        today=today, currency=currency, goals=goals, of=of, leads=leads, older=older, reviews=reviews
+    )  # fmt: skip
 
 
 async def is_rep(tx: Tx, user_id: int) -> bool:

@@ -5,6 +5,7 @@ version; what was reported under an earlier one keeps saying so. Where an input 
 has set the goal, the shop has told nothing, or it is asked of somebody it cannot be narrowed to.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from fractions import Fraction
 
@@ -301,3 +302,11 @@ def definition(name: str) -> Definition:
     if found is None:
         raise NotFound(f"there is no metric {name[:60]!r}")
     return found
+
+
+STILL_OPEN: Mapping[str, Expression] = {
+    "completion_rate": Sum(("placed",), ("placed_completed", "placed_cancelled")),
+    "acceptance_rate": Sum(("placed",), ("placed_accepted", "placed_cancelled")),
+    "seller_cancel_rate": Sum(("placed",), ("placed_completed", "placed_cancelled")),
+}
+"""Of figures of a cohort, how many of it are still on their way: while there are any, the figure is not mature."""

@@ -83,17 +83,22 @@ async def list_told(
 
 
 async def counts(tx: Tx, entity_id: int, span: Span) -> dict[str, int]:
-    """What was told of a period, by name; nothing of what nobody told."""
+    """What was told of a period, by name; nothing of what nobody told, or not of every day that the rest of a share
+    was told of.
+    """
     rows = await tx.rows(
         """
-        SELECT name, sum(count)::bigint AS count FROM metrics.observation
+        SELECT name, sum(count)::bigint AS count, array_agg(DISTINCT day) AS days FROM metrics.observation
         WHERE entity_id = :entity AND day >= :from_on AND day < :to_on GROUP BY name
         """,
         entity=entity_id,
         from_on=span.from_on,
         to_on=span.to_on,
     )
-    return {row.name: row.count for row in rows}
+    days = {row.name: set(row.days) for row in rows}
+    sides = [*PARTS, *((whole, part) for part, whole in PARTS)]
+    half_told = {one for one, other in sides if days.get(other, set()) - days.get(one, set())}
+    return {row.name: row.count for row in rows if row.name not in half_told}
 
 
 async def waits(tx: Tx, entity_id: int, span: Span) -> dict[str, dict[int, int]]:

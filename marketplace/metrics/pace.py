@@ -1,9 +1,10 @@
 """How far a goal has come: what was to be expected by now, how fast it goes, and where that leads. Pure.
 
-expected = T x sum of w_d over the days that are over; pace = actual / expected; required pace = (T - actual) / (T x sum
-of w_d to come); forecast = actual + T x sum of w_d to come x pace, the pace held within 0.5 and 1.5. The weights w of a
-period's days sum to one: by the medians of the last eight same weekdays, or, where those say nothing, evenly over
-working days. Floats do not come here: weights and ratios are exact.
+Each day has a weight w: the median of the last eight same weekdays, or, where those say nothing, one for a working day.
+expected = T x w of the days over / w of all; pace = actual / expected; required pace = (T - actual) / (T - expected).
+The forecast knows nothing of the target T. The rate is what the days over brought by their w, or before any is over the
+usual one; forecast = actual + rate x w of the days to come, today at least what it has brought already. Floats do not
+come here: weights and ratios are exact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ from marketplace.core.rates import PPM, divide_half_even
 from marketplace.metrics.periods import Span
 
 WEEKS = 8
-_SLOWEST, _FASTEST = Fraction(1, 2), Fraction(3, 2)
 _WORKING = range(5)
 
 
@@ -38,7 +38,9 @@ class Colour(StrEnum):
 
 
 class GoalPace(msgspec.Struct, frozen=True, kw_only=True):
-    """pace, required pace and attainment in ppm; None where there is nothing to divide by."""
+    """pace, required pace and attainment in ppm; None where there is nothing to divide by. forecast, colour: None while
+    neither the days before the period nor its own say what a day brings.
+    """
 
     actual: int
     target: int
@@ -46,12 +48,24 @@ class GoalPace(msgspec.Struct, frozen=True, kw_only=True):
     expected: int
     pace_ppm: int | None
     required_pace_ppm: int | None
-    forecast: int
-    colour: Colour
+    forecast: int | None
+    colour: Colour | None
     method: Weighing
 
 
-def weights(span: Span, by_day: Mapping[date, int], holidays: frozenset[date]) -> tuple[dict[date, Fraction], Weighing]:
+class Weighed(msgspec.Struct, frozen=True):
+    """What each day of a period weighs: by medians, what such a day usually brings."""
+
+    days: Mapping[date, Fraction]
+    method: Weighing
+
+    @property
+    def usual_rate(self) -> Fraction | None:
+        """What a weight of one brings, before any day of the period is over; None: not known."""
+        return Fraction(1) if self.method is Weighing.WEEKDAY_MEDIANS else None
+
+
+def weights(span: Span, by_day: Mapping[date, int], holidays: frozenset[date]) -> Weighed:
     """The weight of each day of a period.
 
     by_day: what the days before the period have brought. A holiday weighs nothing; where nothing would be left of a
@@ -62,10 +76,11 @@ def weights(span: Span, by_day: Mapping[date, int], holidays: frozenset[date]) -
     if method is Weighing.WORKING_DAYS:
         usual = {weekday: Fraction(1 if weekday in _WORKING else 0) for weekday in range(7)}
     heavy = {day: Fraction(0) if day in holidays else usual[day.weekday()] for day in span}
-    whole = sum(heavy.values())
-    if not whole:
-        return {day: Fraction(1, span.days) for day in span}, method
-    return {day: each / whole for day, each in heavy.items()}, method
+    return (
+        Weighed(heavy, method)
+        if any(heavy.values())
+        else Weighed(dict.fromkeys(span, Fraction(1)), Weighing.WORKING_DAYS)
+    )
 
 
 def _usual(before: date, weekday: int, by_day: Mapping[date, int]) -> Fraction:
@@ -74,16 +89,17 @@ def _usual(before: date, weekday: int, by_day: Mapping[date, int]) -> Fraction:
     return Fraction(median([max(by_day.get(latest - timedelta(weeks=back), 0), 0) for back in range(WEEKS)]))
 
 
-def progress(actual: int, target: int, weighed: Mapping[date, Fraction], today: date, method: Weighing) -> GoalPace:
-    """Where a goal stands when `today` begins: of what is measured so far, days before today are over.
+def progress(actual: int, target: int, weighed: Weighed, today: date, *, of_today: int = 0) -> GoalPace:
+    """Where a goal stands on a day: days before today are over.
 
-    weighed: the weight of each day of the period. actual and target in whole units of the metric.
+    actual: all that is measured so far, of_today: the part of it that today has brought. Whole units of the metric.
     """
-    over = sum((each for day, each in weighed.items() if day < today), Fraction())
-    expected, to_come = target * over, target * (1 - over)
+    whole = sum(weighed.days.values(), Fraction())
+    over = sum((each for day, each in weighed.days.items() if day < today), Fraction())
+    expected = target * over / whole
     pace = Fraction(actual) / expected if expected else None
-    held = min(max(pace if pace is not None else Fraction(1), _SLOWEST), _FASTEST)
-    forecast = actual + to_come * held
+    to_come = target - expected
+    forecast = _forecast(actual, of_today, weighed, today, over, whole)
     return GoalPace(
         actual=actual,
         target=target,
@@ -91,10 +107,21 @@ def progress(actual: int, target: int, weighed: Mapping[date, Fraction], today: 
         expected=_whole(expected),
         pace_ppm=_ppm(pace),
         required_pace_ppm=_ppm((target - actual) / to_come if to_come else None),
-        forecast=_whole(forecast),
-        colour=colour_of(forecast, target),
-        method=method,
+        forecast=None if forecast is None else _whole(forecast),
+        colour=None if forecast is None else colour_of(forecast, target),
+        method=weighed.method,
     )
+
+
+def _forecast(
+    actual: int, of_today: int, weighed: Weighed, today: date, over: Fraction, whole: Fraction
+) -> Fraction | None:
+    done = actual - of_today
+    rate = done / over if over else weighed.usual_rate
+    if rate is None:
+        return None
+    now = weighed.days.get(today, Fraction())
+    return done + max(rate * now, Fraction(of_today)) + rate * (whole - over - now)
 
 
 def colour_of(forecast: Fraction, target: int) -> Colour:

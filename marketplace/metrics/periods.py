@@ -61,6 +61,15 @@ def before(span: Span) -> Span:
     return Span(span.from_on - timedelta(days=span.days), span.from_on)
 
 
+def compared(span: Span, today: date) -> tuple[Span, Span]:
+    """A period and what it is compared with: of one that is running, its days that are over, and as many before."""
+    earlier = before(span)
+    if not span.from_on < today < span.to_on:
+        return span, earlier
+    seen = Span(span.from_on, today)
+    return seen, Span(earlier.from_on, min(earlier.from_on + timedelta(days=seen.days), earlier.to_on))
+
+
 def checked(from_on: date, to_on: date) -> Span:
     """The days of [from_on, to_on). Raises Invalid for none, for too many, and for years that nobody has figures of."""
     if to_on <= from_on:

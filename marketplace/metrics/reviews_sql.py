@@ -80,11 +80,32 @@ async def get_review(tx: Tx, review_id: int) -> Review:
     return found[0]
 
 
-async def list_reviews(tx: Tx, *, limit: int, before: tuple[date, int] | None = None) -> list[Review]:
-    """Reviews, the newest weeks first, behind (week_on, review_id)."""
-    if before is None:
-        return await _reviews(tx, "true", limit=limit)
-    return await _reviews(tx, "(week_on, review_id) < (:week, :review)", week=before[0], review=before[1], limit=limit)
+async def list_reviews(
+    tx: Tx, *, limit: int, before: tuple[date, int] | None = None, owner: str | None = None
+) -> list[Review]:
+    """Reviews, the newest weeks first, behind (week_on, review_id); of an owner only its own decisions."""
+    wanted = ["true"]
+    bound: dict[str, Any] = {}
+    if before is not None:
+        wanted.append("(week_on, review_id) < (:week, :review)")
+        bound |= {"week": before[0], "review": before[1]}
+    if owner is not None:
+        wanted.append(
+            "EXISTS (SELECT FROM metrics.review_decision d WHERE d.review_id = review.review_id AND d.owner = :owner)"
+        )
+        bound |= {"owner": owner}
+    found = await _reviews(tx, " AND ".join(wanted), limit=limit, **bound)
+    return found if owner is None else [_own(each, owner) for each in found]
+
+
+def _own(of: Review, owner: str) -> Review:
+    """A review as the owner of decisions sees it: those, numbered anew, and what came of them."""
+    numbers = [number for number, each in enumerate(of.decisions, start=1) if each.owner == owner]
+    anew: dict[int | None, int] = {number: place for place, number in enumerate(numbers, start=1)}
+    kept = [note for note in of.notes if note.decision_no in anew]
+    notes = [msgspec.structs.replace(note, decision_no=anew[note.decision_no]) for note in kept]
+    mine = [of.decisions[number - 1] for number in numbers]
+    return msgspec.structs.replace(of, causes="", learned="", decisions=mine, notes=notes)
 
 
 async def _reviews(tx: Tx, wanted: str, **bound: Any) -> list[Review]:

@@ -96,10 +96,19 @@ async def list_stuck_leads(
 
 
 @get("/funnels/{model:str}/won", guards=[needs(STAFF)])
-async def get_won(request: ActorRequest, db: NamedDependency[Database], model: PathModel) -> list[WonFigures]:
-    """What came of those who were won, by channel: first sale and goods sold."""
+async def get_won(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    model: PathModel,
+    version_no: Version = None,
+    from_on: QueryFrom = None,
+    to_on: QueryTo = None,
+    channel: OfChannel = None,
+) -> list[WonFigures]:
+    """What came of those who began in a period and were won, by channel: first sale and goods sold."""
+    cmd = ShowFunnel(model=model, version_no=version_no, from_on=from_on, to_on=to_on, channel=channel)
     async with db.read(request.user.scope) as tx:
-        return await trace_won(tx, model)
+        return await trace_won(tx, cmd)
 
 
 HANDLERS = [list_funnels, create_funnel, get_funnel_report, list_stuck_leads, get_won]

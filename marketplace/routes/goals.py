@@ -163,14 +163,15 @@ async def create_holiday(
     return await once(request, db, work)
 
 
-@get("/reviews", guards=[needs(STAFF)])
+@get("/reviews", guards=[needs(STAFF, SALES)])
 async def list_reviews(
     request: ActorRequest, db: NamedDependency[Database], limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[Review]:
-    """Weekly reviews, the newest weeks first."""
+    """Weekly reviews, the newest weeks first. Who sells reads the decisions that are its own, and what came of them."""
     before = decode_cursor(cursor, tuple[date, int])
-    async with db.read(request.user.scope) as tx:
-        rows = await reviews_sql.list_reviews(tx, limit=limit + 1, before=before)
+    owner = None if request.user.is_staff else request.user.login
+    async with db.read(STAFF_SCOPE) as tx:
+        rows = await reviews_sql.list_reviews(tx, limit=limit + 1, before=before, owner=owner)
     return page(rows, limit, lambda row: row, lambda row: (row.week_on, row.review_id))
 
 

@@ -33,7 +33,7 @@ LongDays = Annotated[int, msgspec.Meta(ge=1, le=3_650)]
 
 
 class PoolBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """daily_max: claims of a rep in a day of `zone`; stock_max: leads a rep may hold.
+    """daily_max: claims of a rep in a day of `zone`, of this pool; stock_max: leads a rep may hold, of all pools.
 
     A claimed lead is protected for protection_days; then it goes back after idle_days without an action, or after
     outcome_days without an outcome. Who had it may claim it again after cooling_days. territory_id: for its reps alone.

@@ -70,8 +70,8 @@ class FunnelReport(msgspec.Struct, frozen=True, kw_only=True):
 class WonFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Of the leads won on a channel: how many have sold here, how soon after they were won, and for how much.
 
-    without_orders: won, and no order of theirs is here. gmv_minor: the goods of all their orders, later cancelled ones
-    with them, by currency. median_days: from being won to the first order placed, of those who have sold.
+    An order that was cancelled is none. without_orders: won, and no order of theirs is here. gmv_minor: the goods of
+    all their orders, by currency. median_days: from being won to the first order placed, of those who have sold.
     """
 
     channel: str

@@ -2,8 +2,9 @@
 
     new -> pooled -> claimed -> contacted -> visited -> negotiating -> signed -> handed over
 
-Steps may be left out, but none is taken back; out of every held state a lead goes back to its pool, released by
-somebody or recycled by the clock. A lead that was lost may begin anew; one that was merged lives on in another.
+Steps may be left out, but none is taken back save a visit that does not count; out of every held state a lead goes
+back to its pool, released by somebody or recycled by the clock. A lead that was lost may begin anew; one that was
+merged lives on in another.
 """
 
 from enum import StrEnum
@@ -20,6 +21,7 @@ class Move(StrEnum):
     ASSIGN = "assign"
     CONTACT = "contact"
     VISIT = "visit"
+    UNVISIT = "unvisit"
     NEGOTIATE = "negotiate"
     SIGN = "sign"
     HAND_OVER = "hand_over"
@@ -44,6 +46,7 @@ RULES: dict[Move, Rule] = {
     Move.ASSIGN: Rule(frozenset({_S.NEW, _S.POOLED}), _S.CLAIMED),
     Move.CONTACT: Rule(frozenset({_S.CLAIMED}), _S.CONTACTED),
     Move.VISIT: Rule(frozenset({_S.CLAIMED, _S.CONTACTED}), _S.VISITED),
+    Move.UNVISIT: Rule(frozenset({_S.VISITED}), _S.CLAIMED),
     Move.NEGOTIATE: Rule(frozenset({_S.CLAIMED, _S.CONTACTED, _S.VISITED}), _S.NEGOTIATING),
     Move.SIGN: Rule(_OPEN, _S.SIGNED),
     Move.HAND_OVER: Rule(frozenset({_S.SIGNED}), _S.HANDED_OVER),

@@ -196,7 +196,10 @@ class Rep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """daily_max: claims of a rep in a day; stock_max: leads that a rep may hold. The days: see `pools.rules`."""
+    """daily_max: claims of a rep in a day, of this pool; stock_max: leads that a rep may hold, of all pools.
+
+    The days: see `pools.rules`.
+    """
 
     pool_id: int
     name: str

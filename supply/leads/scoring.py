@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from marketplace.core.errors import Refusals
+
 Part = Literal["fit", "engagement"]
 Field = Literal[
     "model",
@@ -26,7 +28,8 @@ SCORE_MAX = 100
 class Criterion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Points, also below zero, for a lead whose `field` is one of `any_of`, or a number of at least `at_least`.
 
-    A channel is also found under the code of one above it. What is had or not is 1 or 0.
+    Words need the first, numbers the second. A channel is also found under the code of one above it. What is had or not
+    is 1 or 0.
     """
 
     part: Part
@@ -60,6 +63,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     forms: int
 
 
+_NUMBERS = frozenset(field for field, kind in Facts.__annotations__.items() if kind is int)
+
+
 class Score(msgspec.Struct, frozen=True):
     """Each from 0 to 100."""
 
@@ -68,6 +74,17 @@ class Score(msgspec.Struct, frozen=True):
 
     def qualifies(self, rules: ScoringRules) -> bool:
         return self.fit >= rules.fit_min and self.engagement >= rules.engagement_min
+
+
+def check_rules(rules: ScoringRules) -> None:
+    """Raise Invalid naming every criterion that no lead could ever meet."""
+    wrong = Refusals()
+    for number, each in enumerate(rules.criteria):
+        if each.field in _NUMBERS and each.at_least is None:
+            wrong.add(f"/criteria/{number}/at_least", f"at_least: {each.field} is a number: say from which one on")
+        elif each.field not in _NUMBERS and not each.any_of:
+            wrong.add(f"/criteria/{number}/any_of", f"any_of: say which values of {each.field} give the points")
+    wrong.check()
 
 
 def score(facts: Facts, rules: ScoringRules) -> Score:

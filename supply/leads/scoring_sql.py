@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict
-from supply.leads.scoring import ScoringRules
+from supply.leads.scoring import ScoringRules, check_rules
 from supply.leads.tables import lead_scoring
 
 
@@ -31,7 +31,11 @@ async def list_scorings(tx: Tx, *, limit: int) -> list[Scoring]:
 
 
 async def add_scoring(tx: Tx, rules: ScoringRules) -> Scoring:
-    """The next version; leads are scored by it from their next change on. Raises Conflict for who was not first."""
+    """The next version; leads are scored by it from their next change on.
+
+    Raises Invalid, Conflict for who was not first.
+    """
+    check_rules(rules)
     newest = await newest_scoring(tx)
     new = Scoring(version_no=newest.version_no + 1 if newest else 1, rules=rules)
     row = {"version_no": new.version_no, "rules": msgspec.to_builtins(rules), "made_by": tx.actor, "made_at": tx.now}

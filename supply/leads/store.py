@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_once
 from sqlalchemy.exc import IntegrityError
 
 from marketplace.core import outbox
@@ -15,6 +16,7 @@ from supply.leads.identity import phone_key, place_key, tax_key
 from supply.leads.lifecycle import Move, check_move
 from supply.leads.model import HELD, Lead, LeadEvent, LeadState, Model, Touch, TouchKind
 from supply.leads.tables import lead, lead_event, lead_merge, touch
+from supply.leads.visits.tables import VISIT_COUNTS
 
 _COLUMNS = [lead.c[field] for field in Lead.__struct_fields__]
 _NAMES = ", ".join(Lead.__struct_fields__)
@@ -126,9 +128,13 @@ async def set_score(tx: Tx, held: Lead, fit: int, engagement: int, version_no: i
 
 async def note_action(tx: Tx, held: Lead, at: datetime) -> Lead:
     """Something was done about a lead: it is not idle."""
-    latest = max(at, held.last_action_at or at)
-    await tx.execute(update(lead).where(lead.c.lead_id == held.lead_id).values(last_action_at=latest))
-    return msgspec.structs.replace(held, last_action_at=latest)
+    return await set_action(tx, held, max(at, held.last_action_at or at))
+
+
+async def set_action(tx: Tx, held: Lead, at: datetime | None) -> Lead:
+    """When something was last done about a lead."""
+    await tx.execute(update(lead).where(lead.c.lead_id == held.lead_id).values(last_action_at=at))
+    return msgspec.structs.replace(held, last_action_at=at)
 
 
 async def move_lead(tx: Tx, held: Lead, move: Move, reason: str = "", **values: Any) -> Lead:
@@ -194,16 +200,20 @@ async def history_of(tx: Tx, lead_id: int) -> list[LeadEvent]:
 
 
 async def add_touch(tx: Tx, new: Touch) -> Touch:
-    await tx.execute(insert(touch), {**msgspec.structs.asdict(new), "actor": tx.actor})
+    """A visit's touch has the visit's id: it is there once, however often that is said to count."""
+    row = {**msgspec.structs.asdict(new), "actor": tx.actor}
+    await tx.execute(insert_once(touch).on_conflict_do_nothing(index_elements=["touch_id"]), row)
     return new
 
 
 async def touches_of(tx: Tx, lead_id: int) -> list[Touch]:
-    """The touches of a lead and of those merged into it, by their instants."""
+    """The touches of a lead and of those merged into it, by their instants; no visit that was taken back."""
     rows = await tx.rows(
         f"""
         SELECT {_TOUCH} FROM supply.lead l JOIN supply.touch t ON t.lead_id = l.lead_id
-        WHERE l.lead_id = :lead OR l.merged_into = :lead ORDER BY t.at, t.touch_id
+        LEFT JOIN supply.visit v ON v.visit_id = t.touch_id
+        WHERE (l.lead_id = :lead OR l.merged_into = :lead) AND coalesce({VISIT_COUNTS}, true)
+        ORDER BY t.at, t.touch_id
         """,
         lead=lead_id,
     )

@@ -27,7 +27,7 @@ ROUTES: dict[str, set[UserRole]] = {
     f"PATCH {_V1}/goals/{{goal_id}}": _GROWTH,
     f"GET {_V1}/holidays": _STAFF,
     f"POST {_V1}/holidays": _GROWTH,
-    f"GET {_V1}/reviews": _STAFF,
+    f"GET {_V1}/reviews": _STAFF | SALES_ROLES,
     f"POST {_V1}/reviews": _GROWTH,
     f"GET {_V1}/reviews/{{review_id}}": _STAFF,
     f"POST {_V1}/reviews/{{review_id}}/notes": _GROWTH,

@@ -85,7 +85,6 @@ UNREACHED = {
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": "no account is new since a payout came back",
     "POST /api/v1/merchants/{merchant_id}/payout-dues/{run_id}/pay": "nobody has days of its own: test_payout_dues.py",
     "POST /api/v1/match-groups": "only items of both sides that fit: tests/matching/test_by_hand.py",
-    "POST /api/v1/payout-files": "every payout that is instructed is in a file",
     "POST /api/v1/merchants/{merchant_id}/journals/{journal_id}/withdraw": "only whoever proposed it: test_journals",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",
     "POST /api/v1/promotions/{promotion_id}/review": "none is over: tests/incentives/test_experiments.py",

@@ -13,9 +13,11 @@ from demand.refunds.store import add_dispute
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.tables import placement
 from marketplace.core.webhooks import deliveries, store
+from marketplace.flows.academy.take_courses import Begin, begin
 from marketplace.flows.books.dispute_line import DisputeLine, dispute_line
 from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from marketplace.tables import metadata
+from tests.academy.market import offer
 from tests.http.busy_ad_orders import add_ad_orders
 from tests.http.busy_documents import tell_billing_details
 from tests.http.market import (
@@ -50,6 +52,9 @@ async def finance(db: Database, caller: Make) -> httpx.AsyncClient:
     await add_supply(db)
     await add_products(db)
     await add_ad_orders(db)
+    course = await offer(db)
+    for merchant_id in (ALPHA, BETA):
+        await db.write(WORKER, f"m{merchant_id}", begin, Begin(merchant_id=merchant_id, course_id=course.course_id))
     return await caller("fay", "controller")
 
 
@@ -63,6 +68,8 @@ def of(path: str, run_id: int, ids: dict[str, Any]) -> str:
         .replace("{refund_id}", str(ids["refund"]))
         .replace("{dispute_id}", str(ids["dispute"]))
         .replace("{document_id}", str(ids["document"]))
+        .replace("{course_id}", str(ids["course"]))
+        .replace("{version_no}", "1")
         .replace("{entry_no}", "1")
         .replace("{account}", "2000")
         .replace("{contract_id}", str(ids["contract"]))
@@ -95,6 +102,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
             "SELECT min(entry_no) FROM billing.entry WHERE merchant_id = :m AND kind = 'order_settled'", m=merchant_id
         )
         dispute = await tx.scalar("SELECT dispute_id FROM demand.dispute WHERE merchant_id = :m", m=merchant_id)
+        course = await tx.scalar("SELECT course_id FROM supply.attempt WHERE merchant_id = :m", m=merchant_id)
     webhook = await db.write(WORKER, "test", store.create_endpoint, merchant_id, "https://m.example/", "", [])
     tested = await db.write(WORKER, "test", deliveries.send_test, webhook.endpoint)
     case = DisputeLine(merchant_id=merchant_id, entry_no=line, disputed_minor=1, text="too much")
@@ -110,6 +118,7 @@ async def known_ids(db: Database, merchant_id: int, order_id: int, contract: str
         "refund": refund,
         "document": document,
         "dispute": dispute,
+        "course": course,
         "amendment": amendment,
         "line_dispute": line_dispute.line_dispute_id,
         **products,

@@ -1,13 +1,18 @@
 """A marketing funnel from files: every bad row is named, and the commands show what came of the good ones."""
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.flows.acquisition.import_funnel import DEALS, LEADS, import_funnel
-from tests.ops.commands import marketplace
+from marketplace.flows.acquisition.show_funnel import ShowFunnel, trace_won
+from supply.leads.model import Model
+from tests.builders import Line, Order, add_market, add_orders
+from tests.ops.commands import marketplace, printed
 
 HEADERS = {LEADS.file: ",".join(LEADS.columns), DEALS.file: ",".join((*DEALS.columns, *DEALS.others))}
 GOOD = {
@@ -57,6 +62,36 @@ async def test_longer_files_add_what_is_new(db: Database, tmp_path: Path) -> Non
     }
     second = await import_funnel(db, "operator", folder_of(tmp_path, longer))
     assert (second.leads, second.won, second.new_leads, second.new_won) == (4, 2, 1, 1)
+
+
+async def test_what_the_won_have_sold_is_of_those_asked_for(db: Database, tmp_path: Path) -> None:
+    """Seller m1 sold goods of 1,234.50; of m2 there is an order that was cancelled, and so no sale."""
+    await db.write(WORKER, "test", add_market, [1, 2])
+    orders = [Order(merchant_id=each, order_id=each, lines=(Line(goods_minor=123_450),)) for each in (1, 2)]
+    await db.write(WORKER, "test", add_orders, orders)
+
+    async def cancel(tx: Tx) -> None:
+        await tx.execute("UPDATE demand.merchant_order SET state = 'cancelled' WHERE merchant_id = 2")
+
+    await db.write(WORKER, "test", cancel)
+    others = "," * len(DEALS.others)
+    deals = [f"q1,m1,2018-02-11 10:00:00,pet{others}", f"q3,m2,2018-03-11 10:00:00,pet{others}"]
+    await import_funnel(db, "operator", folder_of(tmp_path, GOOD | {DEALS.file: deals}))
+    async with db.read(WORKER) as tx:
+
+        async def won(**asked: Any) -> list[tuple[Any, ...]]:
+            found = await trace_won(tx, ShowFunnel(model=Model.PLATFORM, **asked))
+            return [(each.channel, each.won, each.with_orders, each.without_orders, each.gmv_minor) for each in found]
+
+        social = ("online.content.social", 1, 1, 0, {"EUR": 123_450})
+        search: tuple[Any, ...] = ("online.ads.search", 1, 0, 1, {})
+        assert await won() == [search, social]
+        assert await won(channel="online.content") == [social]
+        assert await won(from_on=date(2018, 2, 1), to_on=date(2018, 3, 1)) == [social]
+        assert await won(from_on=date(2018, 3, 1)) == [search]
+        with pytest.raises(Invalid, match="no channel"):
+            await won(channel="nowhere")
+    assert "1234.50 EUR" in printed("funnel", "show", home=tmp_path, MARKETPLACE_DATABASE_URL=db.url)
 
 
 async def test_the_commands(db: Database, tmp_path: Path) -> None:

@@ -33,6 +33,35 @@ async def test_goals_are_read_by_whom_they_are_of(db: Database, caller: Make) ->
     }  # fmt: skip
 
 
+async def test_who_owns_a_decision_reads_it_and_nothing_else_of_the_review(db: Database, caller: Make) -> None:
+    who = await signed_in(db, caller)
+    decisions = [
+        {"decision": f"{owner} calls the {what}", "owner": owner, "due_on": "2018-09-10"}
+        for owner, what in (("nina", "town"), ("rita", "mill"), ("nina", "port"))
+    ]
+    week = {"on": "2018-09-03", "causes": "the rain", "learned": "to wait", "decisions": decisions}
+    held = await done(who.greta, "/reviews", week)
+    for number in (1, 2, 3):
+        await done(who.greta, f"/reviews/{held['review_id']}/notes", {"note": f"note {number}", "decision_no": number})
+    await done(who.greta, f"/reviews/{held['review_id']}/notes", {"note": "of all"})
+    seen = {}
+    for name in ("greta", "nina", "rita", "rolf"):
+        items = (await who.clients[name].get("/api/v1/reviews")).json()["items"]
+        seen[name] = [
+            (each["causes"], len(each["decisions"]), [(note["decision_no"], note["note"]) for note in each["notes"]])
+            for each in items
+        ]
+    whole = [(1, "note 1"), (2, "note 2"), (3, "note 3"), (None, "of all")]
+    assert seen == {
+        "greta": [("the rain", 3, whole)], "nina": [("", 2, [(1, "note 1"), (2, "note 3")])],
+        "rita": [("", 1, [(1, "note 2")])], "rolf": [],
+    }  # fmt: skip
+    home = (await who.rita.get("/field")).text
+    assert "rita calls the mill" in home
+    assert "note 2" in home
+    assert "nina" not in home
+
+
 async def test_who_leaves_a_distributor_sees_nothing_of_it(db: Database, caller: Make) -> None:
     who = await signed_in(db, caller)
     plan = {"code": "flat", "from_on": "2018-09-01", "terms": {"currency": "EUR", "fixed_minor": 20_000}}
@@ -63,7 +92,7 @@ async def test_a_merchant_sees_its_code_and_what_came_of_it(db: Database, caller
     assert await reward_referrals(db, "worker") == 2
     [brought] = (await alice.get("/api/v1/merchants/1/referrals")).json()["items"]
     assert (brought["state"], brought["earned_minor"], brought["currency"]) == ("rewarded", 5_000, "EUR")
-    assert {"lead_id", "merchant_id", "device", "reasons"} & brought.keys() == set()
+    assert {"lead_id", "merchant_id", "device"} & brought.keys() == set()
     for path, nothing in (("referral-codes", []), ("referrals", {"items": [], "next": None})):
         assert (await bob.get(f"/api/v1/merchants/1/{path}")).status_code == 404
         assert (await bob.get(f"/api/v1/merchants/2/{path}")).json() == nothing

@@ -21,7 +21,7 @@ from supply.leads.channels.standard import STANDARD as CHANNELS
 from supply.leads.identity import name_key, phone_key, place_key, tax_key
 from supply.leads.model import Model
 from supply.leads.pools.rules import turn
-from supply.leads.scoring import Criterion, Facts, Score, ScoringRules, score
+from supply.leads.scoring import Criterion, Facts, Score, ScoringRules, check_rules, score
 
 NOW = datetime(2018, 9, 3, 12, tzinfo=UTC)
 PPM = 1_000_000
@@ -106,6 +106,21 @@ def test_points_are_summed_by_part_and_cut_off() -> None:
     assert score(FACTS, rules) == Score(fit=100, engagement=0)
     assert not score(FACTS, rules).qualifies(rules)
     assert Score(fit=100, engagement=1).qualifies(rules)
+
+
+def test_a_criterion_that_no_lead_could_meet_is_refused() -> None:
+    met = Criterion(part="fit", field="has_phone", at_least=0, points=1)
+    never = (
+        Criterion(part="fit", field="region", points=1),
+        Criterion(part="fit", field="city", at_least=1, points=1),
+        Criterion(part="engagement", field="touches", any_of=("3",), points=1),
+    )
+    with pytest.raises(Invalid) as refused:
+        check_rules(ScoringRules(criteria=(met, *never), fit_min=0, engagement_min=0))
+    assert [each["pointer"] for each in refused.value.extra["errors"]] == [
+        "/criteria/1/any_of", "/criteria/2/any_of", "/criteria/3/at_least",
+    ]  # fmt: skip
+    check_rules(ScoringRules(criteria=(met,), fit_min=0, engagement_min=0))
 
 
 def test_turns_go_round() -> None:

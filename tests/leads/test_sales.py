@@ -1,6 +1,6 @@
 """Reps against distributors, and economics by campaign, rep, distributor and segment, on hand-made data."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -134,6 +134,13 @@ async def test_new_against_existing_merchants(db: Database, clock: FixedClock) -
     assert (growth.new, growth.retained, growth.reactivated, growth.churned) == (1, 1, 1, 1)
     assert (growth.nrr_ppm, growth.grr_ppm, growth.quick_ratio_ppm) == (650_000, 500_000, 600_000)
     assert (found.live, found.activated, found.activation_ppm, found.mature) == (1, 0, 0, False)
+    assert (found.against_from, found.against_to) == (date(2018, 8, 1), date(2018, 8, 3))  # two days are over
+    clock.move_to(datetime(2018, 10, 2, 9, tzinfo=UTC))
+    async with db.read(WORKER) as tx:
+        running = await compare_merchants(tx, date(2018, 10, 1), date(2018, 11, 1), "EUR")
+    assert (running.against_from, running.against_to, running.mature) == (date(2018, 9, 1), date(2018, 9, 2), False)
+    assert running.growth.start == 0  # what September brought came on the 2nd
     clock.move_to(NOW + timedelta(days=40))
     async with db.read(WORKER) as tx:
-        assert (await compare_merchants(tx, SEPTEMBER.from_on, SEPTEMBER.to_on, "EUR")).mature
+        over = await compare_merchants(tx, SEPTEMBER.from_on, SEPTEMBER.to_on, "EUR")
+    assert (over.against_from, over.against_to, over.mature) == (date(2018, 8, 1), date(2018, 9, 1), True)

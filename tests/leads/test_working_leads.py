@@ -24,6 +24,7 @@ from supply.funnels import store as funnels
 from supply.leads import store
 from supply.leads.lifecycle import Move
 from supply.leads.model import Lead, LeadState, Model, TouchKind
+from supply.leads.pools import store as pools
 from supply.leads.scoring import Criterion, ScoringRules
 from supply.leads.scoring_sql import add_scoring
 from supply.leads.shares_sql import locked_shares
@@ -65,7 +66,7 @@ async def test_of_two_reps_who_claim_one_lead_at_once_one_has_it(db: Database) -
         answers = await asyncio.gather(*claims, return_exceptions=True)
         [won] = [each for each in answers if isinstance(each, Lead)]
         [refused] = [each for each in answers if isinstance(each, Conflict)]
-        assert "somebody was faster" in refused.detail or "allowed in this pool" in refused.detail
+        assert "somebody was faster" in refused.detail or "of this pool today" in refused.detail
         assert (await lead_of(db, lead.lead_id)).owner_id == won.owner_id
         await db.write(WORKER, "test", move_lead, MoveLead(lead_id=lead.lead_id, move=Move.LOSE))
     async with db.read(WORKER) as tx:
@@ -85,11 +86,24 @@ async def test_a_day_and_a_stock_have_their_limits_however_many_hands(db: Databa
 
     refused = await grab(6)
     assert len(refused) == 3
-    assert all("has claimed 3 leads today" in each for each in refused)
+    assert all("has claimed 3 leads of this pool today" in each for each in refused)
     clock.move_to(NOW + timedelta(days=1))
     refused = await grab(3)
     assert len(refused) == 2
     assert all("holds 4 leads" in each for each in refused)
+
+
+async def test_a_pools_day_counts_its_own_claims_only(db: Database) -> None:
+    org = await organise(db, daily_max=1)
+    rules = {name: getattr(org.pool, name) for name in pools.NewPool.__struct_fields__}
+    other = await db.write(WORKER, "test", pools.add_pool, pools.NewPool(**{**rules, "name": "another"}))
+    for pool in (org.pool, other):
+        for number in range(2):
+            await bring(db, f"Shop {pool.name} {number}", pool_id=pool.pool_id)
+        await db.write(WORKER, "rita", claim_lead, pool.pool_id, org.rita.user_id)
+    for pool in (org.pool, other):
+        with pytest.raises(Conflict, match="has claimed 1 leads of this pool today; 1 are allowed"):
+            await db.write(WORKER, "rita", claim_lead, pool.pool_id, org.rita.user_id)
 
 
 async def test_what_lies_goes_back_and_cools_down_for_who_had_it(db: Database, clock: FixedClock) -> None:

@@ -8,13 +8,14 @@ import pytest
 from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import NewEntry, legs
+from demand.changes.store import note_merchants
 from incentives.experiments import store as experiments
 from incentives.experiments.findings import findings
 from incentives.experiments.model import Exposed
 from incentives.experiments.store import Decision, Review
 from incentives.rules.model import Experiment
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database, Tx
+from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.acquisition.work_leads import MoveLead, move_lead
@@ -22,6 +23,7 @@ from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from marketplace.flows.steering.set_goals import SetGoal, set_goal
+from marketplace.flows.steering.show_metrics import AskMetrics, Figure, show_metrics
 from marketplace.flows.steering.tell_observations import TellObservations, tell_observations
 from marketplace.metrics.observations_sql import Observation
 from marketplace.metrics.periods import Grain
@@ -57,6 +59,46 @@ async def test_what_the_shop_tells(db: Database) -> None:
     await tell(db, *counts, ("slots", 3_000), ("ad_slots_eligible", 400), ("ad_slots_filled", 300))
     await tell(db, ("visitors", 1_000), ("quoted", 1, 1), ("quoted", 1, 2), ("quoted", 1, 3), ("unquoted", 1, 2))
     assert await shown(db, *names, **WEEK) == dict(zip(names, (25_000, 250_000, 750_000, 100_000, 2), strict=True))
+
+
+async def test_a_share_that_is_half_told_is_not_known(db: Database) -> None:
+    """Visitors of two days, those with an order of one."""
+    await db.write(WORKER, "test", add_market, [1])
+    await tell(db, ("visitors", 1_000), ("visitors_with_order", 20))
+    more = [Observation(day=MONDAY + timedelta(days=1), name="visitors", count=1_000)]
+    await db.write(WORKER, "shop", tell_observations, TellObservations(rows=more))
+
+    async def conversion(**asked: Any) -> Figure:
+        async with db.read(STAFF) as tx:
+            return (await show_metrics(tx, AskMetrics(**asked), ["buyer_conversion"])).figures[0]
+
+    half = await conversion(**WEEK)
+    assert (half.value, half.complete, half.missing) == (None, False, ["visitors_with_order"])
+    told = await conversion(from_on=MONDAY, to_on=MONDAY + timedelta(days=1))
+    assert (told.value, told.complete, told.missing) == (20_000, True, [])
+
+
+async def test_a_cohort_is_mature_when_nobody_is_on_the_way(db: Database) -> None:
+    """Of two orders of a week that is over one is still under way."""
+    await db.write(WORKER, "test", add_market, [1])
+    await db.write(WORKER, "test", add_orders, [sale(1, 1, MONDAY, 1_000), sale(1, 2, MONDAY, 1_000, after=None)])
+    names = ["completion_rate", "acceptance_rate", "seller_cancel_rate", "placed_orders"]
+
+    async def figures() -> list[tuple[int | None, bool, bool]]:
+        await roll_metrics(db, "worker")
+        async with db.read(STAFF) as tx:
+            found = (await show_metrics(tx, AskMetrics(**WEEK), names)).figures
+        return [(each.value, each.complete, each.mature) for each in found]
+
+    young = (500_000, True, False)
+    assert await figures() == [young, young, (0, True, False), (2, True, True)]
+
+    async def cancel(tx: Tx) -> None:
+        await tx.execute("UPDATE demand.merchant_order SET state = 'cancelled' WHERE order_id = 2")
+        await note_merchants(tx, [1])
+
+    await db.write(WORKER, "test", cancel)
+    assert [mature for *_, mature in await figures()] == [True, True, True, True]
 
 
 async def test_no_part_is_more_than_the_whole(db: Database) -> None:

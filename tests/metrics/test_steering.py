@@ -46,7 +46,7 @@ async def shown(db: Database, held: Goal) -> GoalProgress:
 
 
 async def test_a_goal_of_the_house(db: Database, clock: FixedClock) -> None:
-    """20 by Sunday; on Wednesday 12 are done, where working days expected 8: at the pace held to 1.5, 12 + 12 x 1.5."""
+    """20 by Sunday; on Wednesday 12 are done, where working days expected 8: 6 a day, 12 + 3 x 6."""
     clock.move_to(datetime(2018, 7, 4, 9, tzinfo=UTC))
     await db.write(WORKER, "test", add_market, [1])
     sales = [sale(1, number, MONDAY - timedelta(days=2), 1_000) for number in range(1, 13)]

@@ -40,3 +40,15 @@ def marketplace(*arguments: str, home: Path, stdin: str = "", **settings: str) -
     lines = ran.stdout.splitlines()
     assert len(lines) == 1, ran.stdout + ran.stderr
     return Answer(ran.returncode, json.loads(lines[0]), [json.loads(line) for line in ran.stderr.splitlines()])
+
+
+def printed(*arguments: str, home: Path, **settings: str) -> str:
+    """What `marketplace …` prints to a person."""
+    return subprocess.run(
+        [sys.executable, "-m", "marketplace", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env=environment(home, COLUMNS="200", **settings),
+    ).stdout

@@ -47,10 +47,7 @@ from marketplace.flows.books.check_period import AT_ALL_TIMES
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.people.notify_people import RULES
 from marketplace.flows.proofs.verify_books import OPEN_ITEMS, PROOFS
-from marketplace.flows.steering.measure_inputs import MEASURED
 from marketplace.metrics.definitions import DEFINITIONS, Unit
-from marketplace.metrics.drivers import DRIVERS, names_below
-from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.pace import Weighing
 from marketplace.metrics.periods import Grain
 from marketplace.metrics.watch import BoundSide, Compared
@@ -160,8 +157,7 @@ FAMILIES: dict[str, set[str]] = {
     "role": {str(role) for role in UserRole},
     "proposal": {str(kind) for kind in Kind},
     "rec_kind": {str(kind) for kind in MatchKind},
-    "metric": {name for name, known in DEFINITIONS.items() if known.additive and inputs_of(known.formula) <= MEASURED}
-    | {name for root in DRIVERS for name in names_below(root)},
+    "metric": set(DEFINITIONS),
     "lead_model": {str(model) for model in Model},
     "lead_state": {str(state) for state in LeadState},
     "lead_move": {*(str(move) for move in LeadMove), "add", "edit"},

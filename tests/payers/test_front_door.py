@@ -143,8 +143,10 @@ async def test_payers_and_contracts_over_the_api(db: Database, caller: Make) -> 
     assert (await control.patch(path, json={"email": ""}, headers={"If-Match": '"1"'})).status_code == 412
     assert (await send(control, "/payers", {"name": "City", "kind": "bank"})).status_code == 409
     contract = {"name": "school", "payer": "City", "currency": "EUR", "valid_from": "2018-01-01", "share_ppm": 500_000}
+    contract["merchants"] = ["nobody"]
     applied = await send(control, "/payer-contracts", {"payer_contract": [contract]})
-    assert applied.json() == {"added": 1, "changed": 0, "unchanged": 0}, applied.text
+    counts = {"added": 1, "changed": 0, "unchanged": 0, "unknown_merchants": ["nobody"]}
+    assert applied.json() == counts, applied.text
     refused = await send(control, "/payer-contracts", {"payer_contract": [{**contract, "share_ppm": 0}]})
     assert refused.status_code == 422
     assert "share_ppm" in refused.text

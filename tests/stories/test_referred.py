@@ -22,6 +22,7 @@ from marketplace.flows.acquisition.refer_merchants import (
     refer_lead,
     reward_referrals,
 )
+from marketplace.flows.acquisition.refer_merchants_sql import brought_by
 from marketplace.flows.acquisition.work_leads import MoveLead, move_lead
 from marketplace.flows.promotions.vest_rewards import vest_rewards
 from supply.leads.lifecycle import Move
@@ -112,7 +113,12 @@ async def test_a_reward_waits_for_a_promotion(db: Database, clock: FixedClock) -
     lead, referral = await referred(db)
     await activated(db, clock, lead)
     assert await reward_referrals(db, "worker") == 1
-    assert await stands(db, referral) == (ReferralState.QUALIFIED, [], [])
+    why = "no live promotion gives a referrer anything (referral.referrer, EUR)"
+    assert await stands(db, referral) == (ReferralState.QUALIFIED, [], [why])
+    assert await reward_referrals(db, "worker") == 0
+    async with db.read(WORKER) as tx:
+        assert (await read_referral(tx, referral.referral_id)).referral.version == 3  # said once, not at every pass
+        assert [each.reasons for each in await brought_by(tx, 1, limit=9)] == [[]]  # nothing is for good
     await promoted(db, clock)
     assert await reward_referrals(db, "worker") == 1
     assert await stands(db, referral) == (ReferralState.REWARDED, [5_000, 2_000], [])
@@ -125,7 +131,9 @@ async def test_neither_side_is_rewarded_alone(db: Database, clock: FixedClock) -
     lead, referral = await referred(db)
     await activated(db, clock, lead)
     await reward_referrals(db, "worker")
-    assert await stands(db, referral) == (ReferralState.QUALIFIED, [], [])
+    state, rewards, [why] = await stands(db, referral)
+    assert (state, rewards) == (ReferralState.QUALIFIED, [])
+    assert "referee" in why
     assert await books(db, 1) == {}
 
 
@@ -136,6 +144,8 @@ async def test_who_is_too_late_is_refused(db: Database, clock: FixedClock) -> No
     await activated(db, clock, lead)
     await reward_referrals(db, "worker")
     assert await stands(db, referral) == (ReferralState.REFUSED, [], ["not activated within 20 days"])
+    async with db.read(WORKER) as tx:
+        assert [each.reasons for each in await brought_by(tx, 1, limit=9)] == [["not activated within 20 days"]]
 
 
 async def test_who_was_active_before_is_brought_by_nobody(db: Database, clock: FixedClock) -> None:

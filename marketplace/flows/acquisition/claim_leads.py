@@ -59,13 +59,13 @@ async def _check_rep(tx: Tx, rep: Rep, pool: Pool) -> None:
 async def _refuse(tx: Tx, pool: Pool, rep: Rep, lead_id: int, day_began: datetime) -> None:
     """Raise Conflict, or NotFound, saying what stood in the way of a claim."""
     found = await store.get_lead(tx, lead_id)
-    claimed, held = await pools.taken(tx, rep.user_id, day_began)
+    claimed, held = await pools.taken(tx, pool.pool_id, rep.user_id, day_began)
     if found.pool_id != pool.pool_id:
         raise NotFound(f"pool {pool.name} has no lead {lead_id}")
     if found.state is not LeadState.POOLED:
         raise Conflict(f"lead {lead_id} is taken: somebody was faster", state=found.state.value)
     if claimed >= pool.daily_max:
-        raise Conflict(f"{rep.login} has claimed {claimed} leads today; {pool.daily_max} are allowed in this pool")
+        raise Conflict(f"{rep.login} has claimed {claimed} leads of this pool today; {pool.daily_max} are allowed")
     if held >= pool.stock_max:
         raise Conflict(f"{rep.login} holds {held} leads; {pool.stock_max} are allowed in this pool")
     raise Conflict(f"{rep.login} has had lead {lead_id}, and may have it again from {found.cooling_until} on")

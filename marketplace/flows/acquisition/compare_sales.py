@@ -12,7 +12,7 @@ from marketplace.core.money import MINOR_DIGITS, check_currency
 from marketplace.core.rates import PPM, divide_half_even
 from marketplace.flows.acquisition.weigh_sales_sql import OWN_LEADS
 from marketplace.metrics.inputs_sql import ACTIVATED_WITHIN, activation
-from marketplace.metrics.periods import Span, before
+from marketplace.metrics.periods import Span, compared
 from supply.funnels import store as funnels
 from supply.leads.economics import cost_per
 from supply.leads.growth import Growth, growth
@@ -52,13 +52,16 @@ class Teams(msgspec.Struct, frozen=True, kw_only=True):
 class MerchantGrowth(msgspec.Struct, frozen=True, kw_only=True):
     """growth: what merchants brought the house, against the period before: the month before a month, else as many days.
 
-    live: merchants that went live in the period; activated of them delivered an order within 30 days of it. mature:
-    whether those days are over for all of them.
+    against_from, against_to: that period; of one that is running, its days that are over against as many. live:
+    merchants that went live in the period; activated of them delivered an order within 30 days of it. mature: the
+    period is over, and those days are for all of them.
     """
 
     currency: str
     from_on: date
     to_on: date
+    against_from: date
+    against_to: date
     growth: Growth
     live: int
     activated: int
@@ -195,17 +198,21 @@ async def compare_merchants(
 ) -> MerchantGrowth:
     """New against existing merchants, of an entity or of all, as far as the books are rolled up. Raises Invalid."""
     _check(from_on, to_on, currency)
-    span = Span(from_on, to_on)
+    span, today = Span(from_on, to_on), tx.now.date()
+    now, then = compared(span, today)
     live = await activation(tx, span, entity_id)
+    given = to_on if live.last_on is None else max(to_on, live.last_on + timedelta(days=ACTIVATED_WITHIN))
     return MerchantGrowth(
         currency=currency,
         from_on=from_on,
         to_on=to_on,
-        growth=await earned_growth(tx, span, before(span), currency, entity_id),
+        against_from=then.from_on,
+        against_to=then.to_on,
+        growth=await earned_growth(tx, now, then, currency, entity_id),
         live=live.joined,
         activated=live.joined_activated,
         activation_ppm=cost_per(live.joined_activated * PPM, live.joined),
-        mature=live.last_on is None or live.last_on + timedelta(days=ACTIVATED_WITHIN) <= tx.now.date(),
+        mature=given <= today,
     )
 
 

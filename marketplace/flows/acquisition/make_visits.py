@@ -1,7 +1,8 @@
 """Process: a rep visits those whom it is to win; what a device tells late is taken in once.
 
 A device's clock may be wrong, so it says what it shows when it sends: the difference to ours is taken off what it has
-recorded. What is odd about a visit is noted with the reason, and stays until a manager has said what it was.
+recorded. What is odd about a visit is noted with the reason, and such a visit does nothing to its lead until a manager
+has said that it counts.
 """
 
 from datetime import datetime, timedelta
@@ -12,10 +13,11 @@ from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from marketplace.flows.acquisition.note_stages import check_alive, check_past
+from marketplace.flows.acquisition.score_leads import score_lead
 from marketplace.flows.acquisition.work_leads import NewTouch, lock_own, touch_lead
 from supply.leads import store as leads
 from supply.leads.lifecycle import RULES, Move
-from supply.leads.model import Lead, TouchKind
+from supply.leads.model import HELD, Lead, LeadState, TouchKind
 from supply.leads.territories import store as territories
 from supply.leads.visits import store
 from supply.leads.visits.model import Fix, Place, Site, Visit, VisitState
@@ -120,7 +122,10 @@ async def check_in(tx: Tx, cmd: CheckIn, rep_id: int) -> Visit:
 
 
 async def check_out(tx: Tx, cmd: CheckOut, rep_id: int) -> Visit:
-    """The rep leaves: the visit is done and one of the lead's touches. Raises NotFound, Conflict, Invalid."""
+    """The rep leaves: the visit is done and, unless it is odd, one of the lead's touches.
+
+    Raises NotFound, Conflict, Invalid.
+    """
     lead = await leads.get_lead(tx, (await store.get_visit(tx, cmd.visit_id)).lead_id, lock=True)
     held = await _lock_own(tx, cmd.visit_id, rep_id, VisitState.OPEN)
     skew, at = _instant(tx, cmd.sent_at, cmd.fix)
@@ -138,7 +143,8 @@ async def check_out(tx: Tx, cmd: CheckOut, rep_id: int) -> Visit:
         name: value for name, value in msgspec.structs.asdict(over).items() if name not in {"visit_id", "version"}
     }
     done = await store.change_visit(tx, held, **changed)
-    await _note(tx, lead, done)
+    if done.counts:
+        await _note(tx, lead, done)
     return done
 
 
@@ -182,14 +188,17 @@ async def _take(tx: Tx, cmd: SyncVisits, told: ToldVisit, rep_id: int) -> Visit:
         next_step=told.next_step, synced_at=tx.now,
     )  # fmt: skip
     stored = await store.add_visit(tx, await _flagged(tx, new))
-    await _note(tx, lead, stored)
+    if stored.counts:
+        await _note(tx, lead, stored)
     return stored
 
 
 async def review_visit(tx: Tx, visit_id: int, valid: bool, reason: str, seller: int | None = None) -> Visit:
-    """Say what a visit was, having looked into what is odd about it. Raises Forbidden for one's own, Conflict."""
+    """Say what a visit was, having looked into what is odd about it; its lead follows. Raises Forbidden for one's own,
+    Conflict.
+    """
+    lead = await leads.get_lead(tx, (await store.get_visit(tx, visit_id)).lead_id, lock=True)
     held = await store.get_visit(tx, visit_id, lock=True)
-    lead = await leads.get_lead(tx, held.lead_id)
     if seller is not None:
         if held.rep_id != seller and not await territories.manages(tx, seller, lead.territory_id):
             raise NotFound(f"there is no visit {visit_id}")
@@ -200,7 +209,14 @@ async def review_visit(tx: Tx, visit_id: int, valid: bool, reason: str, seller: 
             f"state: the visit is {held.state}, only one that is done is looked into", state=held.state.value
         )
     await audit.record(tx, "visit reviewed", f"visit:{visit_id}", valid=valid, reason=reason)
-    return await store.change_visit(tx, held, valid=valid, reviewed_by=tx.actor, review_reason=reason)
+    said = await store.change_visit(tx, held, valid=valid, reviewed_by=tx.actor, review_reason=reason)
+    if lead.merged_into is not None:
+        lead = await leads.get_lead(tx, lead.merged_into, lock=True)
+    if said.counts and not held.counts:
+        await _note(tx, lead, said)
+    elif held.counts and not said.counts:
+        await _take_back(tx, lead, said)
+    return said
 
 
 async def _lock(tx: Tx, visit_id: int, seller: int | None, state: VisitState) -> Visit:
@@ -255,10 +271,26 @@ async def _flagged(tx: Tx, over: Visit) -> Visit:
 
 
 async def _note(tx: Tx, lead: Lead, done: Visit) -> None:
-    """The visit is a touch of the lead, and takes it a step on where it is still the rep's."""
+    """A visit that counts is a touch of the lead, never its first, and takes it on where it is the rep's."""
     assert done.in_at is not None
     if lead.merged_into is None:
-        touch = NewTouch(lead_id=lead.lead_id, kind=TouchKind.VISIT, channel=CHANNEL, rep_id=done.rep_id, at=done.in_at)
+        touch = NewTouch(
+            lead_id=lead.lead_id, kind=TouchKind.VISIT, channel=CHANNEL, rep_id=done.rep_id,
+            at=max(done.in_at, lead.first_contact_at), visit_id=done.visit_id,
+        )  # fmt: skip
         await touch_lead(tx, touch)
         if lead.owner_id == done.rep_id and lead.state in RULES[Move.VISIT].sources:
-            await leads.move_lead(tx, lead, Move.VISIT, last_action_at=tx.now)
+            await leads.move_lead(tx, lead, Move.VISIT, f"visit {done.visit_id}")
+
+
+async def _take_back(tx: Tx, lead: Lead, done: Visit) -> None:
+    """The lead is again as if there had been no such visit; attribution that was locked stays."""
+    remains = await store.remains_of(tx, lead.lead_id)
+    if lead.state in HELD:
+        lead = await leads.set_action(tx, lead, remains.acted_at)
+    if lead.state is LeadState.VISITED and remains.visited_from is not None:
+        why = f"visit {done.visit_id}"
+        lead = await leads.move_lead(tx, lead, Move.UNVISIT, why)
+        if remains.visited_from == LeadState.CONTACTED:
+            lead = await leads.move_lead(tx, lead, Move.CONTACT, why)
+    await score_lead(tx, lead)

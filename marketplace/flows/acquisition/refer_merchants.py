@@ -17,7 +17,7 @@ from marketplace.core import audit
 from marketplace.core.clock import day_begins, local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import AppError, Conflict
 from marketplace.core.money import check_currency
 from marketplace.flows.acquisition import refer_merchants_sql as sql
 from marketplace.flows.acquisition.note_stages import check_alive
@@ -141,11 +141,25 @@ async def _judge(tx: Tx, row: Any) -> bool:
 
 
 async def _reward(plans: Plans, tx: Tx, row: Any) -> bool:
-    """Reward both sides in one commit, as soon as promotions give either side something."""
+    """Reward both sides in one commit, as soon as promotions give either side something; until then, say why not."""
     await _hold_books(tx, row)
     held = await store.get_referral(tx, row.referral_id, lock=True)
     if held.state is not ReferralState.QUALIFIED:
         return False
+    try:
+        async with tx.connection.begin_nested():
+            rewards = await _rewards(plans, tx, held)
+    except AppError as refusal:
+        if held.reasons != [refusal.detail]:
+            await store.move_referral(tx, held, held.state, reasons=[refusal.detail])
+        return False
+    await store.add_rewards(tx, rewards)
+    await store.move_referral(tx, held, ReferralState.REWARDED, reasons=[])
+    return True
+
+
+async def _rewards(plans: Plans, tx: Tx, held: Referral) -> list[dict[str, Any]]:
+    """What either side is given. Raises Conflict where one of them gets nothing."""
     assert held.merchant_id is not None
     terms = (await store.get_programme(tx, held.programme, held.version_no)).terms
     sides = (
@@ -163,9 +177,7 @@ async def _reward(plans: Plans, tx: Tx, row: Any) -> bool:
             raise Conflict(f"no live promotion gives a {side} anything ({trigger}, {terms.currency})")
         key = {"referral_id": held.referral_id, "side": side, "merchant_id": merchant_id, "event_id": event_id}
         rewards += [{**key, "promotion_id": promotion, "currency": terms.currency} for promotion in promotions]
-    await store.add_rewards(tx, rewards)
-    await store.move_referral(tx, held, ReferralState.REWARDED)
-    return True
+    return rewards
 
 
 async def _claw_back(plans: Plans, tx: Tx, row: Any) -> bool:

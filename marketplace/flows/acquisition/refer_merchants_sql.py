@@ -145,7 +145,8 @@ async def brought_by(tx: Tx, merchant_id: int, *, limit: int, before: int | None
                 JOIN incentives.merchant_grant g ON g.merchant_id = w.merchant_id
                   AND g.promotion_id = w.promotion_id AND g.event_id = w.event_id AND g.state <> 'void'
                 WHERE w.referral_id = r.referral_id AND w.merchant_id = :merchant AND w.side = 'referrer'
-               ) AS earned_minor
+               ) AS earned_minor,
+               CASE WHEN r.state IN ('refused', 'clawed_back') THEN r.reasons ELSE '{}' END AS reasons
         FROM supply.referral r
         JOIN supply.referral_programme p ON p.name = r.programme AND p.version_no = r.version_no
         WHERE r.referrer_id = :merchant AND (CAST(:before AS bigint) IS NULL OR r.referral_id < :before)

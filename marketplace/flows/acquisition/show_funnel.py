@@ -11,10 +11,11 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid
 from supply.funnels import months_sql, report_sql
 from supply.funnels import store as funnels
+from supply.funnels.model import Funnel
 from supply.funnels.report import FunnelReport, Period, WonFigures, report
 from supply.funnels.statistics import median, spread
 from supply.leads.channels import store as channels
-from supply.leads.model import Model
+from supply.leads.model import Channel, Model
 
 _ALWAYS = date(2000, 1, 1)
 
@@ -47,23 +48,9 @@ async def show_funnel(tx: Tx, cmd: ShowFunnel, *, counted: bool = True) -> Funne
 
     counted: read what was counted by month, of all leads; else the entries of those leads that the caller may see.
     """
-    funnel = await funnels.get_funnel(tx, cmd.model, cmd.version_no)
-    today = local_date(tx.now, "UTC")
-    period = Period(
-        from_on=cmd.from_on or _ALWAYS,
-        to_on=cmd.to_on or today + timedelta(days=1),
-        as_of=today,
-        window_days=cmd.window_days,
-    )
-    if period.to_on <= period.from_on:
-        raise Invalid("to_on: must lie after from_on", field="to_on")
-    known = await channels.list_channels(tx)
-    codes = {channel.channel_id: channel.code for channel in known}
-    ids = {code: channel_id for channel_id, code in codes.items()}
-    if cmd.channel is not None and cmd.channel not in ids:
-        raise Invalid(f"channel: {cmd.channel!r} is no channel", field="channel")
+    funnel, period, known, channel_id = await _asked(tx, cmd)
+    today = period.as_of
     asked: dict[str, Any] = {"model": funnel.model, "version": funnel.version_no, "today": today}
-    channel_id = ids[cmd.channel] if cmd.channel else None
     if counted:
         split = await months_sql.split_period(tx, funnel.model, funnel.version_no, period.from_on, period.to_on)
         longest = await months_sql.longest_days(tx, funnel.model, funnel.version_no, split)
@@ -75,7 +62,26 @@ async def show_funnel(tx: Tx, cmd: ShowFunnel, *, counted: bool = True) -> Funne
         asked |= {"from_on": period.from_on, "to_on": period.to_on, "channel": channel_id}
         stages = await report_sql.stage_days(tx, **asked)
         cohorts = await report_sql.cohort_days(tx, **asked)
-    return report(funnel, period, stages, cohorts, codes)
+    return report(funnel, period, stages, cohorts, {each.channel_id: each.code for each in known})
+
+
+async def _asked(tx: Tx, cmd: ShowFunnel) -> tuple[Funnel, Period, Sequence[Channel], int | None]:
+    """The funnel and the days asked for, every channel, and the one asked for."""
+    funnel = await funnels.get_funnel(tx, cmd.model, cmd.version_no)
+    today = local_date(tx.now, "UTC")
+    period = Period(
+        from_on=cmd.from_on or _ALWAYS,
+        to_on=cmd.to_on or today + timedelta(days=1),
+        as_of=today,
+        window_days=cmd.window_days,
+    )
+    if period.to_on <= period.from_on:
+        raise Invalid("to_on: must lie after from_on", field="to_on")
+    known = await channels.list_channels(tx)
+    ids = {channel.code: channel.channel_id for channel in known}
+    if cmd.channel is not None and cmd.channel not in ids:
+        raise Invalid(f"channel: {cmd.channel!r} is no channel", field="channel")
+    return funnel, period, known, ids[cmd.channel] if cmd.channel else None
 
 
 async def list_stuck(
@@ -98,19 +104,33 @@ async def list_stuck(
 
 _WON = """
     SELECT l.lead_id, c.code, l.merchant_id, CAST(l.ended_at AT TIME ZONE l.zone AS date) AS won_on
-    FROM supply.lead l JOIN supply.channel c ON c.channel_id = l.channel_id
-    WHERE l.state IN ('signed', 'handed_over') AND l.model = :model
+    FROM supply.stage_entry e JOIN supply.lead l ON l.lead_id = e.lead_id
+    JOIN supply.channel c ON c.channel_id = l.channel_id
+    WHERE e.stage_no = 0 AND e.model = :model AND e.version_no = :version
+      AND e.began_on >= :from_on AND e.began_on < :to_on
+      AND l.state IN ('signed', 'handed_over') AND (CAST(:channel AS bigint) IS NULL OR :channel = ANY(c.path))
     ORDER BY c.code
 """
 _SOLD = """
     SELECT merchant_id, currency, min(purchased_on) AS first_on, sum(goods_minor)::bigint AS gmv_minor
-    FROM demand.merchant_order WHERE merchant_id = ANY(:merchants) GROUP BY merchant_id, currency
+    FROM demand.merchant_order WHERE merchant_id = ANY(:merchants) AND state <> 'cancelled'
+    GROUP BY merchant_id, currency
 """
 
 
-async def trace_won(tx: Tx, model: Model = Model.PLATFORM) -> list[WonFigures]:
-    """What came of those who were won, by channel; who has no order here is counted, not left out."""
-    won = await tx.rows(_WON, model=model)
+async def trace_won(tx: Tx, cmd: ShowFunnel) -> list[WonFigures]:
+    """What came of those in a funnel who were won, by channel; who has sold nothing here is counted, not left out.
+    Raises Invalid, NotFound.
+    """
+    funnel, period, _, channel_id = await _asked(tx, cmd)
+    won = await tx.rows(
+        _WON,
+        model=funnel.model,
+        version=funnel.version_no,
+        from_on=period.from_on,
+        to_on=period.to_on,
+        channel=channel_id,
+    )
     merchants = sorted({row.merchant_id for row in won if row.merchant_id is not None})
     sold: dict[int, list[Any]] = {}
     for row in await tx.rows(_SOLD, merchants=merchants):

@@ -73,7 +73,7 @@ class EditLead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewTouch(msgspec.Struct, frozen=True, kw_only=True):
-    """channel None: the lead's own; rep_id None: nobody of ours; at None: now."""
+    """channel None: the lead's own; rep_id None: nobody of ours; at None: now. visit_id: the visit that it was."""
 
     lead_id: int
     kind: TouchKind
@@ -82,6 +82,7 @@ class NewTouch(msgspec.Struct, frozen=True, kw_only=True):
     rep_id: int | None = None
     note: str = ""
     at: datetime | None = None
+    visit_id: int | None = None
 
 
 class MoveLead(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +185,9 @@ async def touch_lead(tx: Tx, cmd: NewTouch, seller: int | None = None) -> Touch:
     if cmd.rep_id is not None:
         await territories.get_rep(tx, cmd.rep_id)
     rep_id = cmd.rep_id if seller is None else seller
-    made = await _touch(tx, held, cmd.kind, channel_id, cmd.campaign, rep_id=rep_id, note=cmd.note, at=at)
+    made = await _touch(
+        tx, held, cmd.kind, channel_id, cmd.campaign, rep_id=rep_id, note=cmd.note, at=at, touch_id=cmd.visit_id
+    )  # fmt: skip
     if cmd.kind in ACTIONS:
         held = await store.note_action(tx, held, at)
     await score_lead(tx, held)
@@ -196,7 +199,7 @@ async def move_lead(tx: Tx, cmd: MoveLead, seller: int | None = None) -> LeadDet
     if cmd.owner_id is not None:
         await territories.get_rep(tx, cmd.owner_id, lock=True)  # before the lead, as whoever claims
     held = await lock_own(tx, cmd.lead_id, seller)
-    if cmd.move in {Move.CLAIM, Move.RECYCLE, Move.MERGE}:
+    if cmd.move in {Move.CLAIM, Move.UNVISIT, Move.RECYCLE, Move.MERGE}:
         raise Invalid(f"move: a lead is not made to {cmd.move} in this way", pointer="/move")
     if cmd.move not in BY_REPS and seller is not None and not await territories.manages(tx, seller, held.territory_id):
         raise Forbidden(f"a rep may not {cmd.move} a lead")
@@ -315,13 +318,14 @@ async def _detail(tx: Tx, lead: Lead) -> LeadDetail:
 
 
 async def _touch(
-    tx: Tx, lead: Lead, kind: TouchKind, channel_id: int, campaign: str, *, rep_id: int | None, note: str, at: datetime
-) -> Touch:
+    tx: Tx, lead: Lead, kind: TouchKind, channel_id: int, campaign: str, *, rep_id: int | None, note: str, at: datetime,
+    touch_id: int | None = None,
+) -> Touch:  # fmt: skip
     return await store.add_touch(
         tx,
         Touch(
-            touch_id=store.new_id(tx), lead_id=lead.lead_id, channel_id=channel_id, campaign=campaign, kind=kind,
-            rep_id=rep_id, note=note, at=at, recorded_at=tx.now,
+            touch_id=touch_id or store.new_id(tx), lead_id=lead.lead_id, channel_id=channel_id, campaign=campaign,
+            kind=kind, rep_id=rep_id, note=note, at=at, recorded_at=tx.now,
         ),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ import msgspec
 from billing.ads.lifecycle import AdParty
 from billing.ads.orders import store
 from billing.ads.orders.lifecycle import OrderMove, OrderState
-from billing.ads.orders.model import LineState, OrderLine, shortfall
+from billing.ads.orders.model import GRACE, LineState, OrderLine, shortfall
 from marketplace.core import audit, policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
@@ -50,7 +50,8 @@ def _check_make_good(new: OrderLine, original: OrderLine, lines: list[OrderLine]
         raise Invalid(f"line_no: it makes good line {original.makes_good_line_no}, name that one", pointer="/line_no")
     left = shortfall(original, lines)
     if original.state is not LineState.ENDED or left == 0:
-        raise Conflict(f"line {original.line_no} has not ended short of what was sold")
+        until = f"a line ends {GRACE.days} days after what was shown last, when no click can come any more"
+        raise Conflict(f"line {original.line_no} has not ended short of what was sold: {until}")
     if new.pricing is not original.pricing:
         raise Invalid(f"placement_id: it must sell by {original.pricing}", pointer="/placement_id")
     if new.quantity > left:

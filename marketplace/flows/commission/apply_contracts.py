@@ -1,6 +1,6 @@
 """Apply contract versions from a file or the API: all of them or none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, Text, bindparam, text
@@ -56,7 +56,7 @@ async def apply_versions(tx: Tx, versions: Sequence[Terms]) -> Applied:
     await _tell_merchants(tx, touched)
     if touched:
         await audit.record(tx, "contracts applied", "contract", added=len(new), changed=len(changed), contracts=touched)
-    unknown = await _unknown_merchants(tx, versions)
+    unknown = await unknown_merchants(tx, (ref for terms in versions for ref in terms.merchants or ()))
     return Applied(len(new), len(changed), len(versions) - len(new) - len(changed), unknown)
 
 
@@ -81,9 +81,9 @@ async def _check_unused(tx: Tx, version: store.Version, terms: Terms) -> None:
         raise Conflict(f"{key}: an order of {last_sale} was sold under it, so it cannot end on {terms.valid_until}")
 
 
-async def _unknown_merchants(tx: Tx, versions: Sequence[Terms]) -> list[str]:
-    named = sorted({ref for terms in versions for ref in terms.merchants or ()})
-    rows = await tx.rows(_UNKNOWN, refs=named)
+async def unknown_merchants(tx: Tx, refs: Iterable[str]) -> list[str]:
+    """Those of these refs that no merchant has yet, by name."""
+    rows = await tx.rows(_UNKNOWN, refs=sorted(set(refs)))
     return [row.ref for row in rows]
 
 

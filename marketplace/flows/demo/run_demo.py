@@ -235,6 +235,7 @@ async def _summary(db: Database, actor: str, loaded: Loaded, refunds: int, live:
         statements = await tx.scalar("SELECT count(*) FROM billing.statement WHERE state = 'final'")
         payouts = await tx.row(
             "SELECT count(*) AS payouts, coalesce(sum(amount_minor), 0)::bigint AS minor FROM billing.payout"
+            " WHERE state <> 'cancelled'"
         )
         currency = await tx.scalar("SELECT currency FROM billing.entity ORDER BY entity_id LIMIT 1")
         reconciliation = (await last_of_payments(tx, currency)).answer

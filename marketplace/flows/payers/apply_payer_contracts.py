@@ -11,14 +11,16 @@ from billing.payers.terms import PayerTerms, check_versions, parse_payer_contrac
 from marketplace.core import audit
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict, NotFound
+from marketplace.flows.commission.apply_contracts import unknown_merchants
 
 
 class PayersApplied(msgspec.Struct, frozen=True):
-    """How many versions were added, changed and found as they were."""
+    """How many versions were added, changed and found as they were; unknown_merchants: named, and not there yet."""
 
     added: int
     changed: int
     unchanged: int
+    unknown_merchants: list[str]
 
 
 async def apply_payer_file(db: Database, actor: str, document: bytes) -> PayersApplied:
@@ -68,7 +70,8 @@ async def apply_payer_versions(tx: Tx, versions: Sequence[PayerTerms]) -> Payers
     if added or changed:
         names = sorted({terms.name for terms in versions})
         await audit.record(tx, "payer contracts applied", "payer_contract", added=added, changed=changed, names=names)
-    return PayersApplied(added, changed, len(versions) - added - changed)
+    unknown = await unknown_merchants(tx, (ref for terms in versions for ref in terms.merchants or ()))
+    return PayersApplied(added, changed, len(versions) - added - changed, unknown)
 
 
 async def _check_unused(tx: Tx, version: store.Version, terms: PayerTerms) -> None:

@@ -23,13 +23,13 @@ from marketplace.metrics.definitions import definition
 from marketplace.metrics.drivers import NORTH_STAR
 from marketplace.metrics.formulas import Number, evaluate, inputs_of
 from marketplace.metrics.inputs_sql import ROLLED, Found, Of, Source
-from marketplace.metrics.periods import Span, before
+from marketplace.metrics.periods import Span, compared
 from marketplace.metrics.tables import TOLD
 from supply.funnels.statistics import counted, median_survival
 
 
 async def _growth(tx: Tx, of: Of, span: Span) -> Found:
-    found = await earned_growth(tx, span, before(span), of.currency, of.entity_id)
+    found = await earned_growth(tx, *compared(span, of.as_of), of.currency, of.entity_id)
     return {
         "start_revenue_minor": found.start_minor,
         "kept_revenue_minor": found.start_minor - found.contraction_minor - found.churned_minor,
@@ -50,7 +50,7 @@ async def _year(tx: Tx, of: Of, span: Span) -> Found:
 
 
 async def _sold(tx: Tx, of: Of, span: Span) -> Found:
-    found = await sold_growth(tx, span, before(span), of.currency, of.entity_id)
+    found = await sold_growth(tx, *compared(span, of.as_of), of.currency, of.entity_id)
     return {
         "start_gmv_minor": found.start_minor,
         "gmv_expansion_minor": found.expansion_minor,

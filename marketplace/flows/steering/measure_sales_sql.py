@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from marketplace.core.db import Tx
+from supply.leads.visits.tables import VISIT_COUNTS
 
 QUALIFIES_WITHIN = 30
 """Days in which an MQL is to become an SQL, to count as one of its cohort."""
@@ -29,7 +30,7 @@ def _in(at: str) -> str:
 _VISITS = f"""
 WITH over AS (
     SELECT v.rep_id, {_DAY.format(at="v.in_at")} AS day,
-           coalesce(v.valid, v.flags = CAST('[]' AS jsonb)) AS counts
+           {VISIT_COUNTS} AS counts
     FROM supply.visit v JOIN supply.lead l ON l.lead_id = v.lead_id
     WHERE v.state = 'done' AND {_in("v.in_at")} AND {_OWN.format(rep="v.rep_id")}
 ), worked AS (
@@ -37,6 +38,7 @@ WITH over AS (
     UNION
     SELECT t.rep_id, {_DAY.format(at="t.at")} FROM supply.touch t JOIN supply.lead l ON l.lead_id = t.lead_id
     WHERE t.rep_id IS NOT NULL AND {_in("t.at")} AND {_OWN.format(rep="t.rep_id")}
+      AND NOT EXISTS (SELECT FROM supply.visit v WHERE v.visit_id = t.touch_id)
 )
 SELECT (SELECT count(*) FROM over WHERE counts) AS valid_visits, (SELECT count(*) FROM worked) AS rep_days
 """

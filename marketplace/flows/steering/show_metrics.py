@@ -13,7 +13,7 @@ from marketplace.core.money import check_currency
 from marketplace.flows.steering.measure_inputs import read_inputs
 from marketplace.metrics import reports_sql
 from marketplace.metrics.contributions import Op, explain
-from marketplace.metrics.definitions import DEFINITIONS, Definition, Direction, Unit, definition
+from marketplace.metrics.definitions import DEFINITIONS, STILL_OPEN, Definition, Direction, Unit, definition
 from marketplace.metrics.drivers import DRIVERS, NORTH_STAR, names_below
 from marketplace.metrics.formulas import evaluate, inputs_of
 from marketplace.metrics.inputs_sql import Of
@@ -42,8 +42,9 @@ class AskMetrics(msgspec.Struct, frozen=True, kw_only=True):
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A figure of a period, in whole numbers of its unit (ratios in ppm), and what it was before.
 
-    complete: the period is over. missing: inputs that are not known here. first_reported: what was said of the
-    period when it was over; restated: how far it has moved since.
+    complete: the period is over, and nothing is missing: inputs that are not known here. mature: the period is over,
+    and nobody of its cohort is still on the way. first_reported: what was said of the period when it was over;
+    restated: how far it has moved since.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     basis: str
     value: int | None
     complete: bool
+    mature: bool
     missing: list[str]
     before: int | None
     change: int | None
@@ -141,7 +143,9 @@ async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = No
     """Figures of a period and of the one before; of all names, or of these. Raises Invalid, NotFound."""
     of, span, earlier = await scope_of(tx, cmd)
     wanted = [definition(name) for name in (names if names is not None else DEFINITIONS)]
-    inputs = await read_inputs(tx, of, span, frozenset().union(*(inputs_of(each.formula) for each in wanted)))
+    formulas = [each.formula for each in wanted] + [STILL_OPEN[each.name] for each in wanted if each.name in STILL_OPEN]
+    inputs = await read_inputs(tx, of, span, frozenset().union(*map(inputs_of, formulas)))
+    over = span.to_on <= of.as_of
     before_it = await values_of(tx, of, earlier, wanted)
     whole_house = not (of.merchant_id or of.channel_id or of.territory_id or of.rep_id)
     reported = await reports_sql.first_reports(tx, of, span) if whole_house else {}
@@ -150,11 +154,12 @@ async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = No
         now, then = evaluate(each.formula, inputs), before_it[each.name]
         value, was = each.unit.whole(now), each.unit.whole(then)
         first = reported.get((each.name, each.version_no))
+        missing = sorted(name for name in inputs_of(each.formula) if inputs.get(name) is None)
         figures.append(
             Figure(
                 name=each.name, version_no=each.version_no, unit=each.unit, direction=each.direction,
-                additive=each.additive, basis=each.basis, value=value, complete=span.to_on <= of.as_of,
-                missing=sorted(name for name in inputs_of(each.formula) if inputs.get(name) is None),
+                additive=each.additive, basis=each.basis, value=value, complete=over and not missing,
+                mature=over and not evaluate(STILL_OPEN.get(each.name, 0), inputs), missing=missing,
                 before=was, change=None if value is None or was is None else value - was,
                 change_ppm=change_ppm(now, then),
                 first_reported=first.value if first else None,

@@ -17,6 +17,10 @@ from supply.leads.pools.rules import protected_until
 from supply.leads.tables import lead, lead_event, lead_pool
 
 _COLUMNS = [lead_pool.c[field] for field in Pool.__struct_fields__]
+_CLAIMED = """
+    SELECT count(*) FROM supply.lead_event e JOIN supply.lead l ON l.lead_id = e.lead_id
+    WHERE e.move = 'claim' AND e.owner_id = :rep AND e.at >= :day_began AND l.pool_id = :pool
+"""
 
 
 class NewPool(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,16 +108,15 @@ async def claim(tx: Tx, pool: Pool, rep: Rep, lead_id: int, day_began: datetime,
     """Give a lead of the pool to a rep, whose row is held, in one statement: whether the rep has it now.
 
     It does not when somebody was faster, when the rep has had it and it still cools down, and when the rep has claimed
-    enough today or holds enough. A lead without a territory becomes one of the rep's.
+    enough of this pool today or holds enough, of all pools. A lead without a territory becomes one of the rep's.
     """
     got = await tx.scalar(
-        """
+        f"""
         UPDATE supply.lead SET state = 'claimed', owner_id = :rep, claimed_at = :now, last_action_at = :now,
                protected_until = :protected, territory_id = coalesce(territory_id, :territory), version = version + 1
         WHERE lead_id = :lead AND pool_id = :pool AND state = 'pooled'
           AND (former_owner_id IS DISTINCT FROM :rep OR coalesce(cooling_until <= :now, true))
-          AND (SELECT count(*) FROM supply.lead_event
-               WHERE move = 'claim' AND owner_id = :rep AND at >= :day_began) < :daily_max
+          AND ({_CLAIMED}) < :daily_max
           AND (SELECT count(*) FROM supply.lead
                WHERE owner_id = :rep AND state IN ('claimed', 'contacted', 'visited', 'negotiating')) < :stock_max
         RETURNING version
@@ -136,15 +139,15 @@ async def claim(tx: Tx, pool: Pool, rep: Rep, lead_id: int, day_began: datetime,
     return True
 
 
-async def taken(tx: Tx, rep_id: int, day_began: datetime) -> tuple[int, int]:
-    """How many leads a rep has claimed since an instant, and how many it holds."""
+async def taken(tx: Tx, pool_id: int, rep_id: int, day_began: datetime) -> tuple[int, int]:
+    """How many leads of a pool a rep has claimed since an instant, and how many it holds, of all pools."""
     row = await tx.row(
-        """
-        SELECT (SELECT count(*) FROM supply.lead_event
-                WHERE move = 'claim' AND owner_id = :rep AND at >= :day_began) AS claimed,
+        f"""
+        SELECT ({_CLAIMED}) AS claimed,
                (SELECT count(*) FROM supply.lead WHERE owner_id = :rep
                 AND state IN ('claimed', 'contacted', 'visited', 'negotiating')) AS held
         """,
+        pool=pool_id,
         rep=rep_id,
         day_began=day_began,
     )

@@ -56,7 +56,7 @@ class ReferralCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Referral(msgspec.Struct, frozen=True, kw_only=True):
-    """referrer_id: the merchant who brought the lead; merchant_id: as whom the lead was won. reasons: why not."""
+    """referrer_id: the merchant who brought the lead; merchant_id: as whom the lead was won. reasons: why not (yet)."""
 
     referral_id: int
     code: str
@@ -85,7 +85,10 @@ class OwnCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who came with a merchant's code, as that merchant sees it: not who it is, but what came of it."""
+    """Somebody who came with a merchant's code, as that merchant sees it: not who it is, but what came of it.
+
+    reasons: why nothing is earned by it, once that is for good.
+    """
 
     referral_id: int
     code: str
@@ -95,6 +98,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
     activated_on: date | None
     currency: str
     earned_minor: int
+    reasons: list[str]
 
 
 class ReferralReward(msgspec.Struct, frozen=True, kw_only=True):

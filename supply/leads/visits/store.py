@@ -12,11 +12,22 @@ from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
+from supply.leads.model import ACTIONS
 from supply.leads.visits.model import Flag, Place, Site, Visit, VisitState
-from supply.leads.visits.tables import lead_site, visit
+from supply.leads.visits.tables import VISIT_COUNTS, lead_site, visit
 
 _VISIT = [visit.c[field] for field in Visit.__struct_fields__]
 _SITE = [lead_site.c[field] for field in Site.__struct_fields__]
+_ACTIONS = ", ".join(f"'{kind}'" for kind in sorted(ACTIONS))
+
+
+class Remains(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead without the visits that do not count. visited_from: the state that such a one took it out of, and in which
+    it is again; None: it was visited all the same. acted_at: when something was last done about it.
+    """
+
+    visited_from: str | None
+    acted_at: datetime | None
 
 
 def blank(tx: Tx, lead_id: int, rep_id: int, **values: Any) -> Visit:
@@ -134,6 +145,35 @@ async def held_at(tx: Tx, lead_id: int, rep_id: int, at: datetime) -> bool:
         at=at,
     )
     return bool(owner == rep_id)
+
+
+async def remains_of(tx: Tx, lead_id: int) -> Remains:
+    """What is left of a lead when a visit was taken back; a move that a visit made names it as its reason."""
+    row = await tx.row(
+        f"""
+        WITH own AS (SELECT lead_id FROM supply.lead WHERE lead_id = :lead OR merged_into = :lead
+        ), over AS (
+            SELECT v.visit_id, {VISIT_COUNTS} AS counts FROM supply.visit v JOIN own ON own.lead_id = v.lead_id
+            WHERE v.state = 'done'
+        ), step AS (
+            SELECT e.event_no, e.move, e.state, e.at,
+                   e.reason IN (SELECT 'visit ' || visit_id FROM over) AS by_visit
+            FROM supply.lead_event e WHERE e.lead_id = :lead
+        ), visited AS (SELECT event_no, by_visit FROM step WHERE move = 'visit' ORDER BY event_no DESC LIMIT 1)
+        SELECT (SELECT s.state FROM step s JOIN visited ON s.event_no < visited.event_no AND visited.by_visit
+                WHERE NOT EXISTS (SELECT FROM over WHERE counts) ORDER BY s.event_no DESC LIMIT 1) AS visited_from,
+               greatest(
+                   (SELECT claimed_at FROM supply.lead WHERE lead_id = :lead),
+                   (SELECT max(at) FROM step WHERE move IN ('contact', 'visit', 'negotiate') AND NOT by_visit),
+                   (SELECT max(t.at) FROM supply.touch t JOIN own ON own.lead_id = t.lead_id
+                    LEFT JOIN over ON over.visit_id = t.touch_id
+                    WHERE t.kind IN ({_ACTIONS}) AND coalesce(over.counts, true))
+               ) AS acted_at
+        """,
+        lead=lead_id,
+    )
+    assert row is not None
+    return Remains(**row._mapping)
 
 
 async def add_site(tx: Tx, lead_id: int, name: str, place: Place) -> Site:

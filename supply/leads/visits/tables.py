@@ -78,3 +78,6 @@ visit = local_table(
     schema="supply",
 )
 """A rep at a lead's place, see `supply.leads.visits.model.Visit`."""
+
+VISIT_COUNTS = "coalesce(v.valid, v.flags = CAST('[]' AS jsonb))"
+"""The SQL of `supply.leads.visits.model.Visit.counts`, for a visit `v` that is done."""
