@@ -71,6 +71,13 @@ def table(heading: str) -> list[str]:
     return section[section.index("\n|") + 1 :].partition("\n\n")[0].splitlines()
 
 
+def test_help_of_a_group_lists_all_its_commands() -> None:
+    for name in MODULES:
+        group = cli.get_command(click.Context(cli), name)
+        if isinstance(group, click.Group):
+            assert group.list_commands(click.Context(group)) == sorted(group.commands), name
+
+
 def test_who_moves_an_order() -> None:
     assert table("### The life of an order") == moves()
 

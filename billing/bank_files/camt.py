@@ -13,6 +13,7 @@ from lxml import etree
 
 from billing.bank_files.model import Items, Kind, Line, Statement, Unreadable
 from billing.bank_files.text import amount, day, short
+from marketplace.core.money import text_from_minor
 
 DETAILS_MAX = 100_000
 """Of one entry, which is held until it ends."""
@@ -303,4 +304,5 @@ def _wrong_totals(statement: _Open) -> Iterator[str]:
             yield f"{statement.place}/{path}: counts {stated[:20]} entries, there are {count}"
         stated = statement.leaves.get(f"{path}/Sum")
         if stated and currency and amount(f"{statement.place}/{path}/Sum", stated, currency) != minor:
-            yield f"{statement.place}/{path}: sums to {stated[:20]}, the entries to {minor} (minor units)"
+            made = f"{text_from_minor(minor, currency)} {currency}"
+            yield f"{statement.place}/{path}: sums to {stated[:20]}, the entries to {made}"

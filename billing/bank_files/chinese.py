@@ -13,6 +13,7 @@ import msgspec
 
 from billing.bank_files.model import Items, Kind, Line, Statement, Unreadable
 from billing.bank_files.text import Row, amount, day, lines, named, rows, short
+from marketplace.core.money import text_from_minor
 
 CURRENCY = "CNY"
 PREAMBLE_ROWS_MAX = 60
@@ -211,7 +212,8 @@ def _wrong_words(texts: list[str], counted: Sums) -> Iterator[str]:
             is_so, minor = counted.get(name, [0, 0])
             stated = amount(f"total {name}", total, CURRENCY)
             if int(number) != is_so or abs(stated) != abs(minor):
-                yield f"{name}: the bill says {number} lines of {total}, it has {is_so} of {minor} (minor units)"
+                made = f"{is_so} of {text_from_minor(minor, CURRENCY)} {CURRENCY}"
+                yield f"{name}: the bill says {number} lines of {total}, it has {made}"
 
 
 _TOTALS = {
@@ -233,7 +235,8 @@ def _wrong_table(behind: list[Row], counted: Sums) -> Iterator[str]:
             place = f"line {values.number}: {name}"
             stated = amount(place, value, CURRENCY) if which else amount(place, value, CURRENCY) // 100
             if stated != found:
-                yield f"{place}: is said to be {value}, the lines make {found}{' (minor units)' if which else ''}"
+                made = f"{text_from_minor(found, CURRENCY)} {CURRENCY}" if which else found
+                yield f"{place}: is said to be {value}, the lines make {made}"
 
 
 _BILLS = (

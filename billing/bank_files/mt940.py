@@ -14,6 +14,7 @@ from mt940 import tags
 
 from billing.bank_files.model import Items, Kind, Line, Statement, Unreadable
 from billing.bank_files.text import Numbered, amount, lines, short
+from marketplace.core.money import text_from_minor
 
 _FIELD = re.compile(r":([0-9]{2}[A-Z]?|NS):(.*)", re.DOTALL)
 _LINE, _BALANCE, _SUM = tags.StatementGLS().re, tags.FinalOpeningBalance().re, tags.SumDebitEntries().re
@@ -172,9 +173,11 @@ class _Open:
         if not self.currency:
             raise Unreadable(f"{place} names no currency (:60F: or :34F:)")
         flaws = [
-            f"{place}: :{tag}: says {count} and {minor}, the lines are {self.counted[tag[2]]} (minor units)"
+            f"{place}: :{tag}: says {count} lines of {text_from_minor(minor, self.currency)} {self.currency},"
+            f" there are {found} of {text_from_minor(made, self.currency)}"
             for tag, count, minor in self.stated
-            if self.counted[tag[2]] != [count, minor]
+            for found, made in [self.counted[tag[2]]]
+            if (found, made) != (count, minor)
         ]
         if not self.interim:
             for what, balance in ((":60F:", self.opening), (":62F:", self.closing)):

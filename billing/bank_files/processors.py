@@ -253,7 +253,8 @@ def _paypal_footer(place: str, row: Row, sums: dict[str, list[int]]) -> Iterator
     names = ("gross credits", "gross debits", "fee credits", "fee debits")
     for name, told, is_so in zip(names, stated, found, strict=True):
         if told != is_so:
-            yield f"{place}: {name} in {currency} are said to be {told}, the lines make {is_so} (minor units)"
+            said, made = (text_from_minor(minor, currency) for minor in (told, is_so))
+            yield f"{place}: {name} in {currency} are said to be {said}, the lines make {made}"
     if len(row.cells) > 9:
         opening, closing = (
             (-1 if _cell(place, row, at) == "DR" else 1) * _whole_minor(place, _cell(place, row, at + 1), currency)
@@ -261,10 +262,8 @@ def _paypal_footer(place: str, row: Row, sums: dict[str, list[int]]) -> Iterator
         )
         moved = found[0] - found[1] + found[2] - found[3]
         if opening + moved != closing:
-            yield (
-                f"{place}: the balance in {currency} begins with {opening} and ends with {closing},"
-                f" the lines make {moved} (minor units)"
-            )
+            began, ended, made = (text_from_minor(minor, currency) for minor in (opening, closing, moved))
+            yield f"{place}: the balance in {currency} begins with {began} and ends with {ended}, the lines make {made}"
 
 
 def _count(place: str, row: Row, counted: int) -> list[str]:

@@ -65,10 +65,11 @@ def _name(statement: Statement) -> str:
 
 def _wrong_fee(line: Line) -> Iterator[str]:
     if line.gross_minor is not None and line.gross_minor - (line.fee_minor or 0) != line.amount_minor:
-        yield (
-            f"line {line.position}: gross {line.gross_minor} less fee {line.fee_minor or 0}"
-            f" is not net {line.amount_minor} (minor units)"
+        gross, fee, net = (
+            text_from_minor(minor, line.currency)
+            for minor in (line.gross_minor, line.fee_minor or 0, line.amount_minor)
         )
+        yield f"line {line.position}: gross {gross} less fee {fee} is not net {net} {line.currency}"
 
 
 def _wrong_balance(statement: Statement, total: int) -> Iterator[str]:

@@ -271,8 +271,10 @@ WITH told AS (
 )
 SELECT account, currency, before_number AS after_number, before_day AS after_day, number AS before_number,
        from_day AS before_day, before_minor AS closing_minor, opening_minor, file_id, statement_no,
-       CASE WHEN from_day < before_day OR (number <> '' AND number = before_number) THEN 'overlap' ELSE 'missing' END
-           AS what
+       CASE WHEN from_day < before_day OR (number <> '' AND number = before_number)
+              OR (SELECT count(*) FROM billing.bank_line l
+                  WHERE l.file_id = chained.file_id AND l.statement_no = chained.statement_no) < lines
+            THEN 'overlap' ELSE 'missing' END AS what
 FROM chained
 WHERE before_minor IS NOT NULL AND before_minor <> opening_minor
 ORDER BY account, currency, to_day, length(number), number, file_id, statement_no

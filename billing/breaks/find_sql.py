@@ -6,8 +6,12 @@ and those that are resolved are closed.
 
 from billing.breaks.model import RESPONSES, BreakKind
 from billing.matching.model import ItemKind
+from marketplace.core.money import MINOR_DIGITS
 
 K = BreakKind
+
+# Equal to what it belongs to, and dated later than today: nothing is booked before its day.
+_TO_COME = "o.amount_minor = t.amount_minor AND o.currency = t.currency AND t.day > CAST(:today AS date)"
 
 TABLE = """
 CREATE TEMP TABLE recon_wanted (subject text PRIMARY KEY, kind text NOT NULL, item_id bigint, other_id bigint,
@@ -45,7 +49,8 @@ PARTNERS = f"CREATE TEMP TABLE recon_partner ON COMMIT DROP AS {_PARTNERS}"
 THEIRS = f"""
 INSERT INTO recon_wanted
 SELECT 'item:' || t.item_id,
-       CASE WHEN o.item_id IS NOT NULL AND o.currency <> t.currency THEN '{K.CURRENCY}'
+       CASE WHEN {_TO_COME} THEN '{K.EXPECTED}'
+            WHEN o.item_id IS NOT NULL AND o.currency <> t.currency THEN '{K.CURRENCY}'
             WHEN o.item_id IS NOT NULL AND (o.amount_minor > 0) <> (t.amount_minor > 0) THEN '{K.STATUS}'
             WHEN o.kind = '{ItemKind.REFUND}' AND NOT o.booked AND o.amount_minor = t.amount_minor THEN '{K.STATUS}'
             WHEN o.item_id IS NULL AND t.reference <> '' AND EXISTS (
@@ -67,14 +72,14 @@ SELECT 'item:' || t.item_id,
             WHEN t.book = 'bank' AND t.amount_minor > 0 THEN '{K.UNIDENTIFIED_RECEIPT}'
             ELSE '{K.MISSING_INTERNAL}' END,
        t.item_id, o.item_id, t.entity_id, t.currency,
-       CASE WHEN o.item_id IS NULL OR o.currency <> t.currency THEN t.amount_minor
+       CASE WHEN o.item_id IS NULL OR o.currency <> t.currency OR {_TO_COME} THEN t.amount_minor
             WHEN o.kind = '{ItemKind.REFUND}' AND NOT o.booked THEN t.amount_minor
             WHEN p.several AND o.batch_ref <> '' THEN t.amount_minor - (
                 SELECT sum(b.amount_minor) FROM billing.match_item b
                 WHERE b.batch_ref = o.batch_ref AND b.group_id IS NULL AND b.side = 'ours' AND b.book = o.book
                   AND b.entity_id = o.entity_id AND b.currency = o.currency)
             ELSE t.amount_minor - o.amount_minor END,
-       t.kind || ' ' || t.reference, t.expected_on
+       t.kind || ' ' || t.reference, greatest(t.expected_on, t.day)
 FROM billing.match_item t
 JOIN billing.entity e ON e.entity_id = t.entity_id
 LEFT JOIN recon_partner p ON p.theirs_id = t.item_id
@@ -125,6 +130,10 @@ ON CONFLICT DO NOTHING"""
 
 # Lines matched since the last pass, those with a live break, and those on days for which fees were approved since: what
 # they cost against what was agreed for the day.
+_OTHERS = " ".join(f"WHEN '{name}' THEN {digits}" for name, digits in MINOR_DIGITS.items() if digits != 2)
+_DIGITS = f"CASE currency {_OTHERS} ELSE 2 END"
+_TEXT = f"round({{minor}} / power(10::numeric, {_DIGITS}), {_DIGITS})"
+
 FEES = f"""
 WITH last AS MATERIALIZED (
     SELECT coalesce(max(started_at), '-infinity') AS began FROM billing.match_run
@@ -164,7 +173,8 @@ WITH last AS MATERIALIZED (
 )
 INSERT INTO recon_wanted
 SELECT 'fee:' || item_id, '{K.FEE_VARIANCE}', item_id, NULL, entity_id, currency, fee_minor - agreed_minor,
-       'fee ' || fee_minor || ' of ' || reference || ', agreed ' || agreed_minor, day
+       'fee ' || {_TEXT.format(minor="fee_minor")} || ' of ' || reference || ', agreed '
+              || {_TEXT.format(minor="agreed_minor")} || ' ' || currency, day
 FROM compared WHERE abs(fee_minor - agreed_minor) > 1"""
 
 # What is not due has until it is.

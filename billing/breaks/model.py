@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from marketplace.core.errors import Conflict, Forbidden
+from marketplace.core.money import text_from_minor
 
 
 class BreakKind(StrEnum):
@@ -137,7 +138,8 @@ def check_move(one: Break, then: BreakState) -> None:
 def check_limit(what: str, minor: int, limits: Limits, *, is_controller: bool) -> None:
     """Raise Forbidden for an approval of more than anybody in the approver's role may write off."""
     if abs(minor) > limits.accountant_minor and not is_controller:
-        raise Forbidden(f"{what}: {abs(minor)} is more than {limits.accountant_minor}, so a controller approves it")
+        asked, most = (text_from_minor(each, limits.currency) for each in (abs(minor), limits.accountant_minor))
+        raise Forbidden(f"{what}: {asked} {limits.currency} is more than {most}, so a controller approves it")
 
 
 def age_class(days: int) -> str:

@@ -44,7 +44,7 @@ async def find(tx: Tx, gaps: Sequence[Gapped]) -> tuple[int, int]:
     await tx.execute(find_sql.TABLE)
     await tx.execute(find_sql.PARTNERS)
     today = tx.now.date()
-    await tx.execute(find_sql.THEIRS)
+    await tx.execute(find_sql.THEIRS, {"today": today})
     await tx.execute(find_sql.OURS, {"today": today})
     await tx.execute(find_sql.CONTROL)
     await tx.execute(find_sql.FEES)
@@ -178,12 +178,12 @@ async def limits_of(tx: Tx, entity_id: int, currency: str) -> Limits:
     return Limits(entity_id=entity_id, currency=currency, **(row._mapping if row else {}))
 
 
-async def set_the_limits(tx: Tx, entity_id: int, currency: str) -> bool:
-    """Whether it was the transaction's actor who set the limits that are in force."""
+async def set_the_limits(tx: Tx, entity_id: int, currency: str, login: str) -> bool:
+    """Whether it was this person who set the limits that are in force."""
     return bool(
         await tx.scalar(
-            "SELECT set_by = :actor FROM billing.write_off_limit WHERE entity_id = :entity AND currency = :currency",
-            actor=tx.actor,
+            "SELECT set_by = :login FROM billing.write_off_limit WHERE entity_id = :entity AND currency = :currency",
+            login=login,
             entity=entity_id,
             currency=currency,
         )

@@ -254,6 +254,21 @@ async def find_items(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> 
     return [_item(row) for row in rows]
 
 
+async def payout_named(tx: Tx, line: Item) -> Item:
+    """The payout that the bank has paid and that a line of it names. Raises NotFound."""
+    row = await tx.row(
+        f"""
+        SELECT {_ITEM} FROM billing.match_item i
+        WHERE i.reference = ANY(CAST(:keys AS text[])) AND i.side = 'ours' AND i.kind = 'payout' AND i.booked
+        ORDER BY i.item_id LIMIT 1
+        """,
+        keys=list(line.keys),
+    )
+    if row is None:
+        raise NotFound(f"item {line.item_id} names no payout that was paid")
+    return _item(row)
+
+
 async def open_items(
     tx: Tx,
     *,

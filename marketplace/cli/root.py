@@ -41,8 +41,10 @@ MODULES = {
 class CommandsOnDemand(click.RichGroup):
     """A group that knows its commands by name and imports them by need.
 
-    Wrong usage of a command that was asked for `--json` is told as one JSON object, too.
+    Wrong usage of a command that was asked for `--json` is told as one JSON object, too. Groups in it know theirs.
     """
+
+    group_class = click.RichGroup
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         if "--json" not in (kwargs.get("args") or sys.argv[1:]):

@@ -18,6 +18,7 @@ class FileLine(msgspec.Struct, frozen=True):
     """A line as the file has it, and what it is matched with: the group, and the name and kind of its other side.
 
     place: by which lines are paged through. position: as the file counts. waits: for the next pass of matching.
+    named: whether somebody has said whose its account is.
     item_id: None before that, and for what is not matched at all, of an account that nobody has named or not booked.
     break_id: of the live break that is about it.
     """
@@ -32,6 +33,7 @@ class FileLine(msgspec.Struct, frozen=True):
     refs: str
     words: str
     waits: bool
+    named: bool
     item_id: int | None
     suspended: bool
     group_id: int | None
@@ -64,7 +66,8 @@ SELECT l.line_no, l.position, l.day, l.amount_minor, l.fee_minor, l.currency, l.
        concat_ws(' · ', nullif(l.end_to_end, ''), nullif(l.bank_ref, ''), nullif(l.batch_ref, '')),
        concat_ws(' ', nullif(l.type_code, ''), nullif(l.text, '')),
        i.item_id IS NULL AND l.booked AND EXISTS (
-           SELECT FROM billing.match_account a WHERE a.account = l.account AND l.day >= a.from_on), {_STATE}
+           SELECT FROM billing.match_account a WHERE a.account = l.account AND l.day >= a.from_on),
+       EXISTS (SELECT FROM billing.match_account a WHERE a.account = l.account), {_STATE}
 FROM billing.bank_line l
 LEFT JOIN billing.match_item i
   ON i.kind IN ('{ItemKind.BANK_LINE}', '{ItemKind.PROCESSOR_LINE}', '{ItemKind.PROCESSOR_PAYOUT}')
@@ -78,7 +81,9 @@ SELECT l.line_id, NULL, (l.at AT TIME ZONE e.zone)::date, l.net_minor, l.fee_min
        i.item_id IS NULL AND EXISTS (
            SELECT FROM billing.match_account a
            WHERE a.processor_id = l.processor_id AND a.entity_id = f.entity_id
-             AND (l.at AT TIME ZONE e.zone)::date >= a.from_on), {_STATE}
+             AND (l.at AT TIME ZONE e.zone)::date >= a.from_on),
+       EXISTS (SELECT FROM billing.match_account a
+               WHERE a.processor_id = l.processor_id AND a.entity_id = f.entity_id), {_STATE}
 FROM billing.processor_line l
 JOIN billing.processor_file f ON f.file_id = l.file_id
 JOIN billing.entity e ON e.entity_id = f.entity_id

@@ -17,6 +17,7 @@ from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, text
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.consoles.ops_queries import Entity
+from marketplace.core import policies
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.paging import cut, decode_cursor, encode_cursor
 from marketplace.flows.bank import work_breaks
@@ -34,6 +35,7 @@ class Deed(StrEnum):
     COMMENT = "comment"
     ACCEPT = "accept"
     WRITE_OFF = "write_off"
+    COME_BACK = "come_back"
     APPROVE = "approve"
     REOPEN = "reopen"
 
@@ -58,12 +60,16 @@ class BreaksPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BreakPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A break with what it is about and what became of it. limits: up to how much one person writes off."""
+    """A break with what it is about and what became of it.
+
+    limits: up to how much one person writes off; own_limits: whether who looks has set them, and so does nothing alone.
+    """
 
     one: Break
     items: list[Item]
     steps: list[Step]
     limits: Limits | None
+    own_limits: bool
     zone: str
 
 
@@ -128,17 +134,23 @@ async def show_break(
             items=await matching.find_items(tx, [each for each in (one.item_id, one.other_id) if each is not None]),
             steps=await store.list_steps(tx, break_id),
             limits=await store.limits_of(tx, one.entity_id or 0, one.currency) if known else None,
+            own_limits=await _own_limits(tx, one, request.user.login),
             zone=entity.zone if entity else "UTC",
         )
     more: dict[str, Any] = {"is_controller": bool(request.user.roles & CONTROL), "me": request.user.login}
     return send(request, "finance/break.html", page, "breaks", refused=refused, **more)
 
 
+async def _own_limits(tx: Tx, one: Break, login: str) -> bool:
+    own = await store.set_the_limits(tx, one.entity_id or 0, one.currency, login)
+    return own and not await policies.is_on(tx, "single_operator")
+
+
 @post("/breaks/{break_id:int}/{deed:str}")
 async def do_deed(
     request: ActorRequest, db: NamedDependency[Database], break_id: PathId, deed: FromPath[Deed]
 ) -> Response[Any]:
-    """Take a break, talk about it, accept it, write it off, or agree to what somebody else wants."""
+    """Take a break, talk about it, accept it, write it off, tell a payout back, agree to what somebody else wants."""
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         if deed is Deed.ASSIGN:
@@ -159,6 +171,8 @@ async def do_deed(
             case Deed.WRITE_OFF:
                 after = await work_breaks.write_off(tx, said)
                 did = "write_off" if after.state is BreakState.WRITTEN_OFF else "ask_write_off"
+            case Deed.COME_BACK:
+                await work_breaks.take_payout_back(tx, said)
             case Deed.APPROVE:
                 await work_breaks.approve_break(tx, said)
             case Deed.REOPEN:

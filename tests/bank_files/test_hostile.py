@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ BAI2 = writers.bai2(
     [Line(position=1, day=DAY, value_day=DAY, amount_minor=500, currency="USD", type_code="142")], 1, "USD"
 ).decode()
 STRIPE = writers.stripe(LINES, "EUR").decode()
+ALIPAY = writers.alipay(LINES).decode("gb18030")
 PAYPAL = writers.paypal(LINES, "EUR").decode()
 
 
@@ -130,8 +132,12 @@ FLAWED: dict[str, tuple[str, str]] = {
     "no closing balance": (CAMT.replace("CLBD", "XXXX"), "Stmt 1: has no closing balance"),
     "twice": (MT940 * 2, "is in the file twice"),
     "mt940 cut off": (MT940.partition(":62F:")[0], "has no balance :62F:"),
-    "fee": (STRIPE.replace(",0.00,5.00,", ",0.01,5.00,"), "line 2: gross 500 less fee 1 is not net 500"),
-    "paypal sums": (PAYPAL.replace("SF,EUR,500", "SF,EUR,501"), "gross credits in EUR are said to be 501"),
+    "fee": (STRIPE.replace(",0.00,5.00,", ",0.01,5.00,"), "line 2: gross 5.00 less fee 0.01 is not net 5.00 EUR"),
+    "alipay sums": (re.sub("(收入合计：.笔，共)", r"\g<1>9", ALIPAY), "lines of 95.00, it has 1 of 5.00 CNY"),
+    "paypal sums": (
+        PAYPAL.replace("SF,EUR,500", "SF,EUR,501"),
+        "gross credits in EUR are said to be 5.01, the lines make 5.00",
+    ),
 }
 
 

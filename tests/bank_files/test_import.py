@@ -202,6 +202,14 @@ async def test_statements_that_do_not_follow_are_named(db: Database) -> None:
         assert await store.list_gaps(tx, account="DE01", limit=10) == []
 
 
+async def test_statements_of_which_one_repeats_lines_of_the_other_overlap(db: Database) -> None:
+    await bring(db, statement([(10, "a"), (5, "b")], 100, "1/1"))
+    await bring(db, statement([(5, "b"), (7, "c")], 110, "2/1"))
+    async with db.read(WORKER) as tx:
+        [gap] = await store.list_gaps(tx, limit=10)
+    assert (gap.after_number, gap.before_number, gap.what) == ("1/1", "2/1", "overlap")
+
+
 async def test_a_table_is_read_by_the_mapping_that_is_named(db: Database) -> None:
     table = "Tag;Betrag;Zweck\n01.09.2018;1.234,56;Miete\n02.09.2018;-1,00;Gebühr\nSumme;1.233,56;\n".encode("latin-1")
     mapping = Mapping(

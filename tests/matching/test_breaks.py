@@ -110,6 +110,14 @@ async def test_a_statement_that_is_missing(market: Database) -> None:
     assert kinds == [K.STATEMENT_GAP, K.UNIDENTIFIED_RECEIPT, K.UNIDENTIFIED_RECEIPT]
 
 
+async def test_a_line_of_a_day_to_come_is_not_due_until_then(market: Database) -> None:
+    later = TODAY + timedelta(days=3)
+    await add_items(market, [theirs(-500, "X", day=later), ours(-500, "X", kind=ItemKind.PAYOUT, booked=False)])
+    await matched(market)
+    [one] = await found(market)
+    assert (one.kind, one.amount_minor, one.expected_on, one.respond_by) == (K.EXPECTED, -500, later, None)
+
+
 async def test_fees_are_checked_against_what_was_agreed(market: Database) -> None:
     """25 cents and 1.4 %; for `gold` nothing but 1 %. A cent apart is rounding."""
     await market.write(WORKER, "test", name_accounts)
@@ -126,8 +134,8 @@ async def test_fees_are_checked_against_what_was_agreed(market: Database) -> Non
     await matched(market)
     wrong = [(one.kind, one.detail, one.amount_minor) for one in await found(market)]
     assert wrong == [
-        (K.FEE_VARIANCE, "fee 180 of D, agreed 165", 15),
-        (K.FEE_VARIANCE, "fee 165 of F, agreed 100", 65),
+        (K.FEE_VARIANCE, "fee 1.80 of D, agreed 1.65 EUR", 15),
+        (K.FEE_VARIANCE, "fee 1.65 of F, agreed 1.00 EUR", 65),
     ]
     assert len(await groups(market)) == 6
     await matched(market)
@@ -152,10 +160,10 @@ async def test_fees_that_are_agreed_later_count_for_lines_of_their_days(market: 
     await tomorrow(market)
     await market.write(WORKER, "col", approve_fees, made.processor_id, made.version)
     await matched(market)
-    assert [one.detail for one in await found(market)] == ["fee 180 of B, agreed 165"]
+    assert [one.detail for one in await found(market)] == ["fee 1.80 of B, agreed 1.65 EUR"]
     await tomorrow(market)
     await matched(market)
-    assert [one.detail for one in await found(market)] == ["fee 180 of B, agreed 165"]
+    assert [one.detail for one in await found(market)] == ["fee 1.80 of B, agreed 1.65 EUR"]
 
 
 async def agreed(db: Database) -> Break:

@@ -7,11 +7,12 @@ import pytest
 from billing.breaks.model import BreakKind, BreakState, Limits
 from billing.ledger.chart import Account
 from billing.matching.model import Item, ResidueKind, Side
+from billing.runs import store as runs
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match, propose_unmatch
-from marketplace.flows.bank.work_breaks import SayOfBreak, approve_break, set_limits, write_off
+from marketplace.flows.bank.work_breaks import SayOfBreak, approve_break, set_limits, take_payout_back, write_off
 from tests.billing.market import check_books
 from tests.billing.test_payouts import instructed
 from tests.builders import ENTITY, HOUSE
@@ -97,6 +98,55 @@ async def test_two_people_match_with_a_difference_and_say_what_it_is(
     back = await db.write(WORKER, "fay", propose_unmatch, group.group_id, "not this one")
     await db.write(WORKER, "ann", approve_match, back.proposal_id)
     assert (account, 0) not in await balances(db, HOUSE)
+    await check_books(db)
+
+
+@pytest.mark.parametrize("short", [30_000, -30_000])
+async def test_the_limit_is_that_of_a_write_off_whichever_side_has_more(db: Database, short: int) -> None:
+    """Above both limits a break is written off by two, one of them a controller; so is a difference explained."""
+    theirs, ours = await paid_with_another_amount(db, short)
+    limits = Limits(entity_id=ENTITY, currency="EUR", accountant_minor=500, controller_minor=5_000)
+    await db.write(WORKER, "cora", set_limits, limits)
+    [one] = [each for each in await live_breaks(db) if each.item_id == theirs.item_id]
+    said = SayOfBreak(break_id=one.break_id, words="its mistake", is_controller=True)
+    assert (await db.write(WORKER, "fay", write_off, said)).state is BreakState.WRITING_OFF
+    refused = r"300\.00 EUR is more than 5\.00, so a controller approves"
+    with pytest.raises(Forbidden, match=refused):
+        await db.write(WORKER, "ann", approve_break, SayOfBreak(break_id=one.break_id, words=""))
+    wanted = ProposeMatch(
+        theirs=(theirs.item_id,), ours=(ours.item_id,), reason="unknown", residue_kind=ResidueKind.ADJUSTMENT
+    )
+    proposal = await db.write(WORKER, "col", propose_match, wanted)
+    for maker in (False, True):
+        with pytest.raises(Forbidden, match="another person" if maker else refused):
+            await db.write(WORKER, "col" if maker else "ann", approve_match, proposal.proposal_id, is_controller=maker)
+    await db.write(WORKER, "cora", approve_match, proposal.proposal_id, is_controller=True)
+    await check_books(db)
+
+
+async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Database) -> None:
+    [payout] = await instructed(db)
+    await db.write(WORKER, "test", policies.switch, "single_operator", on=False)
+    await db.write(WORKER, "fay", name_accounts)
+    name = f"{payout.merchant_id}-{payout.payout_id}"
+    await bank_says(db, [line(-payout.amount_minor, day=DAY, end_to_end=name)])
+    await matched(db)
+    assert await payout_state(db) == "confirmed"
+    day = DAY + timedelta(days=2)
+    sent_back = line(payout.amount_minor, day=day, end_to_end=name, bank_ref="RET-1")
+    await bank_says(db, [sent_back], opening=-payout.amount_minor)
+    await matched(db)
+    [one] = await live_breaks(db)
+    assert (one.kind, one.amount_minor) == (BreakKind.PAYOUT_RETURNED, payout.amount_minor)
+    said = SayOfBreak(break_id=one.break_id, words="account closed")
+    await db.write(WORKER, "fay", take_payout_back, said)
+    async with db.read(WORKER) as tx:
+        back = await runs.get_payout(tx, payout.merchant_id, payout.payout_id)
+    assert (back.state, back.returned_on, back.return_reason) == ("returned", day, "account closed")
+    await matched(db)
+    assert (await live_breaks(db), await open_items(db)) == ([], [])
+    with pytest.raises(Conflict, match="is closed"):
+        await db.write(WORKER, "fay", take_payout_back, said)
     await check_books(db)
 
 

@@ -10,7 +10,7 @@ from billing.bank_files.model import BankFileState
 from billing.bank_files.store import list_files
 from billing.ledger.chart import Account
 from marketplace.core.db import STAFF, Database
-from tests.bank_files.writers import camt
+from tests.bank_files.writers import ACCOUNT, camt
 from tests.builders import ENTITY
 from tests.matching.market import line, matched
 from tests.pages.conftest import plain
@@ -60,6 +60,11 @@ async def test_a_file_shows_what_became_of_each_line_and_what_came_before(spoken
         assert "Lines that were there already were not added again." in more.text
         assert "1 of its lines were there already" in plain(more.text)
         assert ("rent of June" in plain(more.text), "rent of May" in plain(more.text)) == (True, False)
+        wrong = await bring(finance, "wrong.xml", camt([line(999)], 92_999, "EUR").replace(b"939.98", b"940.00"))
+        assert "were there already" not in plain(wrong.text)
+        other = camt([line(999)], 92_999, "EUR").replace(ACCOUNT.encode(), b"DE00OTHER")
+        assert "Nobody has said yet whose this account is" in plain((await bring(finance, "other.xml", other)).text)
+        assert "Nobody has said yet" not in plain(more.text)
         raw = await finance.get(f"{new.url.path}/content")
         assert (raw.content, raw.headers["content-disposition"]) == (content, "attachment; filename*=UTF-8''may.xml")
         assert (await finance.get(f"{FILES}/1")).status_code == 404

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from billing.runs.store import get_payout
 from marketplace.core.db import STAFF, WORKER, Database
 from tests.billing.market import check_books
+from tests.matching.market import bank_says, line, matched, name_accounts
 from tests.pages.conftest import MINE, OTHERS, billed_market, plain
 from tests.pages.forms import send
 from tests.pages.payout_market import add_accounts
@@ -62,6 +64,22 @@ async def test_a_file_goes_to_the_bank_and_the_bank_says_what_became_of_it(fresh
         assert rows[1].endswith(",confirmed,STMT-1")
         for path in (page, one, other):
             assert Page((await maker.get(path)).text).faults == [], path
+        await fresh.write(WORKER, "test", name_accounts)
+        merchant_id, payout_id = one.split("/")[-2:]
+        async with fresh.read(WORKER) as tx:
+            minor = (await get_payout(tx, int(merchant_id), int(payout_id))).amount_minor
+        today = fresh.clock.now().date()
+        named = {"day": today, "end_to_end": f"{merchant_id}-{payout_id}"}
+        await bank_says(fresh, [line(-minor, bank_ref="STMT-1", **named), line(minor, bank_ref="RET-1", **named)])
+        await matched(fresh)
+        came_back = re.search(
+            r'href="(/finance/breaks/\d+)">Payout came back', (await maker.get("/finance/breaks")).text
+        )
+        assert came_back is not None
+        assert Page((await maker.get(came_back[1])).text).faults == []
+        told = await send(maker, came_back[1], f"{came_back[1]}/come_back", words="wrong number")
+        assert "is owed again" in plain((await maker.get(told.headers["location"])).text)
+        assert "wrong number" in plain((await maker.get(one)).text)
     await check_books(fresh)
 
 

@@ -190,6 +190,9 @@ async def test_above_the_limit_a_second_person_decides_among_the_approvals(fresh
         reject = f"/finance/approvals/break_write_off/0/{one.break_id}/reject"
         assert (await send(checker, "/finance/approvals", reject, reason="look again")).status_code == 303
         assert "look again" in (await maker.get(page)).text
+        assert "The limit is yours to set" not in plain((await maker.get(page)).text)
+        await fresh.write(WORKER, "finance", limit)
+        assert "The limit is yours to set" in plain((await maker.get(page)).text)
         await send(maker, page, f"{page}/accept", words="known")
         approve = f"/finance/approvals/break_accept/0/{one.break_id}/approve"
         assert (await send(checker, "/finance/approvals", approve)).status_code == 303

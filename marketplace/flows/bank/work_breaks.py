@@ -1,4 +1,4 @@
-"""What people do about a break: take it, talk about it, accept it, write it off.
+"""What people do about a break: take it, talk about it, accept it, write it off; of a payout that came back, say so.
 
 Within the limit of a role one person writes off; above it, and for what is accepted, a second person agrees. What is
 written off is matched like anything else: it stands on the side that lacks it, and is booked against 6920.
@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import insert
 
 from billing.breaks import store
-from billing.breaks.model import Break, BreakState, Limits, Step, check_limit, check_move
+from billing.breaks.model import Break, BreakKind, BreakState, Limits, Step, check_limit, check_move
 from billing.matching import store as matching
 from billing.matching.agreements import store as agreements
 from billing.matching.model import Draft, Item, ItemKind, Side, Stage
@@ -17,6 +17,7 @@ from marketplace.core import audit, blocks, outbox, policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.bank.book_matches import make_group
+from marketplace.flows.payouts.pay_merchants import ReturnPayout, return_payout
 
 
 class SayOfBreak(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,7 @@ async def write_off(tx: Tx, cmd: SayOfBreak) -> Break:
     one = await _live(tx, cmd.break_id)
     await _in_question(tx, one)
     limits = await _limits(tx, one)
-    own = await store.set_the_limits(tx, limits.entity_id, limits.currency)
+    own = await store.set_the_limits(tx, limits.entity_id, limits.currency, tx.actor)
     single = own and await policies.is_on(tx, "single_operator")
     if abs(one.amount_minor) > limits.of(is_controller=cmd.is_controller) or own is not single:
         return await _ask(tx, cmd, BreakState.WRITING_OFF)
@@ -83,6 +84,28 @@ async def approve_break(tx: Tx, cmd: SayOfBreak) -> Break:
     await audit.record(tx, "break accepted", f"break:{cmd.break_id}", single_operator=single, reason=one.reason)
     noted = {"state": BreakState.ACCEPTED, "decided_by": tx.actor, "single_operator": single}
     return await store.change(tx, cmd.break_id, **noted)
+
+
+async def take_payout_back(tx: Tx, cmd: SayOfBreak) -> Break:
+    """Record that the payout which a line returns came back with it: it is owed again, and the next pass matches both.
+
+    Raises NotFound, and Conflict for a break that is about no returned payout, or one that came back already.
+    """
+    one = await _live(tx, cmd.break_id)
+    if one.kind is not BreakKind.PAYOUT_RETURNED or one.item_id is None:
+        raise Conflict(f"break {cmd.break_id} is of kind {one.kind}: no payout came back with it")
+    [line] = await matching.items_of(tx, [one.item_id])
+    paid = await matching.payout_named(tx, line)
+    back = ReturnPayout(
+        merchant_id=paid.owner_id,
+        payout_id=paid.source_id,
+        on=line.day,
+        reason=cmd.words,
+        bank_ref=line.reference or f"line {line.source_id}",
+    )
+    await return_payout(tx, back)
+    await store.add_step(tx, cmd.break_id, "commented", cmd.words, **_evidence(cmd))
+    return one
 
 
 async def reopen_break(tx: Tx, cmd: SayOfBreak) -> Break:
