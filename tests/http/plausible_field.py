@@ -76,7 +76,7 @@ REAL: dict[tuple[str, ...], str] = {
     ("fair_id",): "SELECT fair_id FROM supply.fair ORDER BY 1",
     ("task_id",): "SELECT task_id FROM supply.lead_task ORDER BY 1",
     ("agent_id",): "SELECT agent_id FROM supply.agent ORDER BY 1",
-    ("agent_id", "user_id"): "SELECT agent_id, user_id FROM supply.agent, core.app_user ORDER BY 1, 2 LIMIT 9",
+    ("agent_id", "user_id"): "SELECT a.agent_id, u.user_id FROM supply.agent a, core.app_user u ORDER BY 1, 2 LIMIT 9",
     ("code",): "SELECT code FROM supply.referral_code ORDER BY 1",
     ("referral_id",): "SELECT referral_id FROM supply.referral ORDER BY 1",
 }

@@ -10,7 +10,7 @@ from billing.matching.model import Item, ResidueKind, Side
 from billing.runs import store as runs
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
-from marketplace.core.errors import Conflict, Forbidden, Invalid
+from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
 from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match, propose_unmatch
 from marketplace.flows.bank.work_breaks import SayOfBreak, approve_break, set_limits, take_payout_back, write_off
 from tests.billing.market import check_books
@@ -140,6 +140,8 @@ async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Data
     assert (one.kind, one.amount_minor) == (BreakKind.PAYOUT_RETURNED, payout.amount_minor)
     said = SayOfBreak(break_id=one.break_id, words="account closed")
     await db.write(WORKER, "fay", take_payout_back, said)
+    with pytest.raises(Conflict, match="is closed"):  # also before the next pass
+        await db.write(WORKER, "fay", write_off, said)
     async with db.read(WORKER) as tx:
         back = await runs.get_payout(tx, payout.merchant_id, payout.payout_id)
     assert (back.state, back.returned_on, back.return_reason) == ("returned", day, "account closed")
@@ -147,6 +149,22 @@ async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Data
     assert (await live_breaks(db), await open_items(db)) == ([], [])
     with pytest.raises(Conflict, match="is closed"):
         await db.write(WORKER, "fay", take_payout_back, said)
+    await check_books(db)
+
+
+async def test_a_line_that_only_names_a_payout_does_not_bring_it_back(db: Database) -> None:
+    [payout] = await instructed(db)
+    await db.write(WORKER, "fay", name_accounts)
+    name = f"{payout.merchant_id}-{payout.payout_id}"
+    await bank_says(db, [line(-payout.amount_minor, day=DAY, end_to_end=name)])
+    await matched(db)
+    other = line(100, day=DAY + timedelta(days=2), end_to_end=name, bank_ref="RET-1")
+    await bank_says(db, [other], opening=-payout.amount_minor)
+    await matched(db)
+    [one] = await live_breaks(db)
+    with pytest.raises(NotFound, match="names no payout of its amount"):
+        await db.write(WORKER, "fay", take_payout_back, SayOfBreak(break_id=one.break_id, words="account closed"))
+    assert await payout_state(db) == "confirmed"
     await check_books(db)
 
 

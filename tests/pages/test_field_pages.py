@@ -111,7 +111,9 @@ async def test_growth_sets_goals_alerts_reviews_and_costs(sign_in: SignIn, marke
              "side": "above", "bound": "5", "clear_bound": "4.5", "owner": "ops"}  # fmt: skip
     assert (await send(ops, "/ops/alerts", "/ops/alerts", **alert)).status_code == 303
     words = plain((await ops.get("/ops/alerts")).text)
-    assert "too many &lt;back&gt; refund rate Week · The figure · a share within bounds above 5.0% 4.5% ops" in words
+    assert (
+        "too many &lt;back&gt; Orders refunded Week · The figure · a share within bounds above 5.0% 4.5% ops" in words
+    )
     review = {"on": "2018-08-29", "causes": "fewer <new> merchants", "learned": "call them", "decision_1": "ask why",
               "owner_1": "ops", "due_on_1": "2018-09-10", "metric_1": ""}  # fmt: skip
     assert (await send(ops, "/ops/reviews", "/ops/reviews", **review)).status_code == 303

@@ -201,7 +201,7 @@ async def compare_merchants(
     span, today = Span(from_on, to_on), tx.now.date()
     now, then = compared(span, today)
     live = await activation(tx, span, entity_id)
-    given = to_on if live.last_on is None else max(to_on, live.last_on + timedelta(days=ACTIVATED_WITHIN))
+    given = to_on if live.last_on is None else max(to_on, live.last_on + timedelta(days=ACTIVATED_WITHIN + 1))
     return MerchantGrowth(
         currency=currency,
         from_on=from_on,

@@ -104,8 +104,12 @@ async def take_payout_back(tx: Tx, cmd: SayOfBreak) -> Break:
         bank_ref=line.reference or f"line {line.source_id}",
     )
     await return_payout(tx, back)
+    [line] = await matching.items_of(tx, [one.item_id], lock=True)
+    if line.group_id is not None:
+        raise Conflict(f"item {line.item_id} is matched already, in group {line.group_id}")
     await store.add_step(tx, cmd.break_id, "commented", cmd.words, **_evidence(cmd))
-    return one
+    await store.close_matched(tx, [one.item_id])  # it waits for the pass, and is no more to be written off
+    return await store.get_break(tx, cmd.break_id)
 
 
 async def reopen_break(tx: Tx, cmd: SayOfBreak) -> Break:
