@@ -36,6 +36,7 @@ def test_ids_of_one_millisecond_differ_and_ids_follow_time() -> None:
     assert made == sorted(made)
     assert made[-1] < time_ordered_id(now + timedelta(seconds=1))
     assert 2**40 < time_ordered_id(now - timedelta(days=1)) < made[0]
+    assert time_ordered_id(now) == made[-1] + 1  # a clock that is set back gives none of them again
 
 
 async def test_a_fresh_database_has_one_operator(db: Database) -> None:

@@ -255,21 +255,22 @@ async def find_items(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> 
 
 
 async def payout_named(tx: Tx, line: Item) -> Item:
-    """The payout that the bank has paid, that a line of it names, and whose amount the line brings. Raises NotFound."""
+    """The payout that the bank has paid and that a line of it names; of several, the one whose amount is the nearest to
+    what the line brings. Raises NotFound."""
     row = await tx.row(
         f"""
         SELECT {_ITEM} FROM billing.match_item i
         WHERE i.reference = ANY(CAST(:keys AS text[])) AND i.side = 'ours' AND i.kind = 'payout' AND i.booked
-          AND i.book = 'bank' AND i.entity_id = :entity AND i.currency = :currency AND i.amount_minor = :minor
-        ORDER BY i.item_id LIMIT 1
+          AND i.book = 'bank' AND i.entity_id = :entity AND i.currency = :currency
+        ORDER BY abs(i.amount_minor + :minor), i.item_id LIMIT 1
         """,
         keys=list(line.keys),
         entity=line.entity_id,
         currency=line.currency,
-        minor=-line.amount_minor,
+        minor=line.amount_minor,
     )
     if row is None:
-        raise NotFound(f"item {line.item_id} names no payout of its amount that was paid")
+        raise NotFound(f"item {line.item_id} names no payout that was paid")
     return _item(row)
 
 

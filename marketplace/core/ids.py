@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 _EPOCH = datetime(2010, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 21
+_KEPT = 1_000
 
-
-_newest: dict[int, int] = {}
-"""The last id given out, by its millisecond; only the latest millisecond is kept."""
+_next: dict[int, int] = {}
+"""The next id of a millisecond, of those that were asked for last: a clock may be set back to one."""
 
 
 def time_ordered_id(now: datetime) -> int:
@@ -19,9 +19,10 @@ def time_ordered_id(now: datetime) -> int:
     Ids of bulk loads come densely from `core.id_block` instead and stay below 2**40, so the two never meet.
     """
     milliseconds = int((now - _EPOCH).total_seconds() * 1000)
-    if milliseconds in _newest:
-        _newest[milliseconds] += 1
-    else:
-        _newest.clear()
-        _newest[milliseconds] = (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
-    return _newest[milliseconds]
+    own = _next.get(milliseconds)
+    if own is None:
+        own = (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+        if len(_next) == _KEPT:
+            del _next[next(iter(_next))]
+    _next[milliseconds] = own + 1
+    return own

@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from billing.breaks.model import BreakKind, BreakState, Limits
+from billing.breaks.model import Break, BreakKind, BreakState, Limits
 from billing.ledger.chart import Account
 from billing.matching.model import Item, ResidueKind, Side
 from billing.runs import store as runs
+from billing.runs.model import Payout
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database
-from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
+from marketplace.core.errors import Conflict, Forbidden, Invalid
 from marketplace.flows.bank.match_by_hand import ProposeMatch, approve_match, propose_match, propose_unmatch
 from marketplace.flows.bank.work_breaks import SayOfBreak, approve_break, set_limits, take_payout_back, write_off
 from tests.billing.market import check_books
@@ -22,6 +23,8 @@ from tests.payments.market import balances
 
 SHORT = 10
 """What the bank paid less than was instructed; what it took more, and no rule explains, is negative."""
+
+CAME_BACK = DAY + timedelta(days=2)
 
 
 async def paid_with_another_amount(db: Database, short: int, *, named: bool = True) -> tuple[Item, Item]:
@@ -124,7 +127,8 @@ async def test_the_limit_is_that_of_a_write_off_whichever_side_has_more(db: Data
     await check_books(db)
 
 
-async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Database) -> None:
+async def paid_and_sent_back(db: Database, short: int = 0) -> tuple[Payout, Break]:
+    """A payout that the bank has paid, and the break of the line by which it came back, less so much."""
     [payout] = await instructed(db)
     await db.write(WORKER, "test", policies.switch, "single_operator", on=False)
     await db.write(WORKER, "fay", name_accounts)
@@ -132,39 +136,60 @@ async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Data
     await bank_says(db, [line(-payout.amount_minor, day=DAY, end_to_end=name)])
     await matched(db)
     assert await payout_state(db) == "confirmed"
-    day = DAY + timedelta(days=2)
-    sent_back = line(payout.amount_minor, day=day, end_to_end=name, bank_ref="RET-1")
+    sent_back = line(payout.amount_minor - short, day=CAME_BACK, end_to_end=name, bank_ref="RET-1")
     await bank_says(db, [sent_back], opening=-payout.amount_minor)
     await matched(db)
     [one] = await live_breaks(db)
-    assert (one.kind, one.amount_minor) == (BreakKind.PAYOUT_RETURNED, payout.amount_minor)
+    assert (one.kind, one.amount_minor) == (BreakKind.PAYOUT_RETURNED, payout.amount_minor - short)
+    return payout, one
+
+
+async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Database) -> None:
+    payout, one = await paid_and_sent_back(db)
     said = SayOfBreak(break_id=one.break_id, words="account closed")
     await db.write(WORKER, "fay", take_payout_back, said)
-    with pytest.raises(Conflict, match="is closed"):  # also before the next pass
-        await db.write(WORKER, "fay", write_off, said)
+    for deed in (write_off, take_payout_back):
+        with pytest.raises(Conflict, match="is closed"):
+            await db.write(WORKER, "fay", deed, said)
     async with db.read(WORKER) as tx:
         back = await runs.get_payout(tx, payout.merchant_id, payout.payout_id)
-    assert (back.state, back.returned_on, back.return_reason) == ("returned", day, "account closed")
+    assert (back.state, back.returned_on, back.return_reason) == ("returned", CAME_BACK, "account closed")
+    assert (await live_breaks(db), await open_items(db)) == ([], [])  # at once: no pass comes in between
+    stands = await balances(db, HOUSE)
     await matched(db)
-    assert (await live_breaks(db), await open_items(db)) == ([], [])
-    with pytest.raises(Conflict, match="is closed"):
-        await db.write(WORKER, "fay", take_payout_back, said)
+    assert (await live_breaks(db), await open_items(db), await balances(db, HOUSE)) == ([], [], stands)
+    assert not [key for key in stands if key[0] == Account.SUSPENSE]
     await check_books(db)
 
 
-async def test_a_line_that_only_names_a_payout_does_not_bring_it_back(db: Database) -> None:
-    [payout] = await instructed(db)
-    await db.write(WORKER, "fay", name_accounts)
-    name = f"{payout.merchant_id}-{payout.payout_id}"
-    await bank_says(db, [line(-payout.amount_minor, day=DAY, end_to_end=name)])
-    await matched(db)
-    other = line(100, day=DAY + timedelta(days=2), end_to_end=name, bank_ref="RET-1")
-    await bank_says(db, [other], opening=-payout.amount_minor)
-    await matched(db)
-    [one] = await live_breaks(db)
-    with pytest.raises(NotFound, match="names no payout of its amount"):
+async def test_what_the_bank_keeps_of_a_payout_that_came_back_is_its_fee(db: Database) -> None:
+    _, one = await paid_and_sent_back(db, short=SHORT)
+    await db.write(WORKER, "fay", take_payout_back, SayOfBreak(break_id=one.break_id, words="account closed"))
+    assert (await live_breaks(db), await open_items(db), await payout_state(db)) == ([], [], "returned")
+    assert at_bank(await balances(db, HOUSE)) == {(1010, 0): -SHORT, (Account.PROCESSOR_FEES, 0): SHORT}
+    await check_books(db)
+
+
+async def test_a_line_of_another_amount_does_not_bring_a_payout_back(db: Database) -> None:
+    _, one = await paid_and_sent_back(db, short=2_000)
+    with pytest.raises(Conflict, match=r"brings [\d.]+ EUR, payout \d+ was [\d.]+"):
         await db.write(WORKER, "fay", take_payout_back, SayOfBreak(break_id=one.break_id, words="account closed"))
     assert await payout_state(db) == "confirmed"
+    await check_books(db)
+
+
+async def test_a_second_line_does_not_bring_a_payout_back_again(db: Database) -> None:
+    payout, one = await paid_and_sent_back(db)
+    await db.write(WORKER, "fay", take_payout_back, SayOfBreak(break_id=one.break_id, words="account closed"))
+    name = f"{payout.merchant_id}-{payout.payout_id}"
+    again = line(payout.amount_minor, day=CAME_BACK, end_to_end=name, bank_ref="RET-2")
+    await bank_says(db, [again])
+    await matched(db)
+    [other] = await live_breaks(db)
+    assert other.break_id != one.break_id
+    with pytest.raises(Conflict, match="came back on|no payout came back with it"):
+        await db.write(WORKER, "fay", take_payout_back, SayOfBreak(break_id=other.break_id, words="account closed"))
+    assert [each.break_id for each in await live_breaks(db)] == [other.break_id]
     await check_books(db)
 
 

@@ -55,10 +55,11 @@ async def send(db: Database, one: Simulator) -> int:
 
 
 async def paid_for(db: Database, sim: Simulator, placed: Placed) -> None:
-    """Send commands as they come until the payment has ended."""
+    """Send commands, and apply events that were passed over, as a worker does until the payment has ended."""
 
     async def ended() -> bool:
         await send(db, sim)
+        await apply_events(db)
         found = await row(db, "SELECT state FROM billing.payment WHERE payment_id = :p", p=placed.payment_id)
         return found.state in {"captured", "failed", "voided"}
 

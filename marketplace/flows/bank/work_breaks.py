@@ -4,6 +4,8 @@ Within the limit of a role one person writes off; above it, and for what is acce
 written off is matched like anything else: it stands on the side that lacks it, and is booked against 6920.
 """
 
+from typing import Any
+
 import msgspec
 from sqlalchemy import insert
 
@@ -12,12 +14,15 @@ from billing.breaks.model import Break, BreakKind, BreakState, Limits, Step, che
 from billing.matching import store as matching
 from billing.matching.agreements import store as agreements
 from billing.matching.model import Draft, Item, ItemKind, Side, Stage
+from billing.matching.rules import residue_of
 from billing.matching.tables import match_item
+from billing.runs import store as runs
 from marketplace.core import audit, blocks, outbox, policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.money import text_from_minor
 from marketplace.flows.bank.book_matches import make_group
-from marketplace.flows.payouts.pay_merchants import ReturnPayout, return_payout
+from marketplace.flows.payouts.pay_merchants import ReturnPayout, hold_books, return_payout
 
 
 class SayOfBreak(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,15 +92,31 @@ async def approve_break(tx: Tx, cmd: SayOfBreak) -> Break:
 
 
 async def take_payout_back(tx: Tx, cmd: SayOfBreak) -> Break:
-    """Record that the payout which a line returns came back with it: it is owed again, and the next pass matches both.
+    """Book that the payout which a line returns came back with it, so that it is owed again, and match both.
 
-    Raises NotFound, and Conflict for a break that is about no returned payout, or one that came back already.
+    What the rules explain of a difference, such as a charge for the return, is booked with the match. No pass lists or
+    names anything meanwhile. Raises NotFound; Conflict for a break that is about no returned payout, a payout that came
+    back already, and a line that brings another amount.
     """
+    await matching.lock_pass(tx)
     one = await _live(tx, cmd.break_id)
     if one.kind is not BreakKind.PAYOUT_RETURNED or one.item_id is None:
         raise Conflict(f"break {cmd.break_id} is of kind {one.kind}: no payout came back with it")
     [line] = await matching.items_of(tx, [one.item_id])
     paid = await matching.payout_named(tx, line)
+    version = await agreements.rules_in_force(tx)
+    minor, residue = -paid.amount_minor, line.amount_minor + paid.amount_minor
+    explained = residue_of(version.rules, line.book, line.amount_minor, minor) if residue else None
+    if residue and explained is None:
+        brings, wanted = (text_from_minor(each, line.currency) for each in (line.amount_minor, minor))
+        raise Conflict(
+            f"item {line.item_id} brings {brings} {line.currency}, payout {paid.source_id} was {wanted}: "
+            "record its return as a payout, then match by hand"
+        )
+    await hold_books(tx, paid.owner_id, paid.source_id)
+    payout = await runs.get_payout(tx, paid.owner_id, paid.source_id)
+    if payout.state == "returned":
+        raise Conflict(f"payout {payout.payout_id} came back on {payout.returned_on} already", state=payout.state)
     back = ReturnPayout(
         merchant_id=paid.owner_id,
         payout_id=paid.source_id,
@@ -104,11 +125,18 @@ async def take_payout_back(tx: Tx, cmd: SayOfBreak) -> Break:
         bank_ref=line.reference or f"line {line.source_id}",
     )
     await return_payout(tx, back)
-    [line] = await matching.items_of(tx, [one.item_id], lock=True)
-    if line.group_id is not None:
-        raise Conflict(f"item {line.item_id} is matched already, in group {line.group_id}")
+    item_id = await _returned(tx, paid, line, minor)
+    draft = Draft(
+        stage=Stage.MANUAL,
+        theirs=(line.item_id,),
+        ours=(item_id,),
+        residue_minor=residue,
+        residue_kind=explained,
+        reasons=(cmd.words,),
+    )
+    await make_group(tx, draft, rules_version=version.version)
     await store.add_step(tx, cmd.break_id, "commented", cmd.words, **_evidence(cmd))
-    await store.close_matched(tx, [one.item_id])  # it waits for the pass, and is no more to be written off
+    await store.close_matched(tx, [line.item_id])
     return await store.get_break(tx, cmd.break_id)
 
 
@@ -211,11 +239,22 @@ async def _write_off(tx: Tx, one: Break, *, single: bool, **detail: str) -> Brea
 async def _missing(tx: Tx, one: Break, like: Item, side: Side, minor: int) -> int:
     """What makes up for what a side lacks, as an item of its own; returns its id. It is booked on the day of the other
     side, so that the book is right by the end of every day, or on the first open one after it."""
+    row = {"side": side, "kind": ItemKind.WRITE_OFF, "owner_id": 0, "source_id": one.break_id, "currency": one.currency}
+    row |= {"amount_minor": minor, "reference": "", "keys": [], "words": one.reason, "expected_on": tx.now.date()}
+    return await _add_item(tx, like, **row, booked=False, sort_key=f"break-{one.break_id}")
+
+
+async def _returned(tx: Tx, paid: Item, line: Item, minor: int) -> int:
+    """What our books expect of a payout that came back, as a pass would list it; returns its id."""
+    row = {"side": Side.OURS, "kind": ItemKind.PAYOUT_RETURN, "owner_id": paid.owner_id, "source_id": paid.source_id}
+    row |= {"currency": paid.currency, "amount_minor": minor, "reference": paid.reference, "words": ""}
+    row |= {"keys": [paid.reference, line.reference], "expected_on": line.day}
+    return await _add_item(tx, line, **row, booked=True, sort_key=paid.reference)
+
+
+async def _add_item(tx: Tx, like: Item, **row: Any) -> int:
     item_id = await blocks.reserve(tx, "match_item", 1) + 1
-    today = tx.now.date()
-    row = {"item_id": item_id, "book": like.book, "side": side, "kind": ItemKind.WRITE_OFF, "owner_id": 0}
-    row |= {"source_id": one.break_id, "entity_id": like.entity_id, "processor_id": like.processor_id}
-    row |= {"currency": one.currency, "amount_minor": minor, "reference": "", "batch_ref": "", "keys": [], "party": ""}
-    row |= {"party_account": "", "words": one.reason, "day": like.day, "expected_on": today, "booked": False}
-    await tx.execute(insert(match_item), row | {"sort_key": f"break-{one.break_id}"})
+    row |= {"item_id": item_id, "book": like.book, "entity_id": like.entity_id, "processor_id": like.processor_id}
+    row |= {"batch_ref": "", "party": "", "party_account": "", "day": like.day}
+    await tx.execute(insert(match_item), row)
     return item_id
