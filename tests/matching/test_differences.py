@@ -187,7 +187,7 @@ async def test_a_second_line_does_not_bring_a_payout_back_again(db: Database) ->
     await matched(db)
     [other] = await live_breaks(db)
     assert other.break_id != one.break_id
-    with pytest.raises(Conflict, match="came back on|no payout came back with it"):
+    with pytest.raises(Conflict, match=r"came back on|no payout came back with it"):
         await db.write(WORKER, "fay", take_payout_back, SayOfBreak(break_id=other.break_id, words="account closed"))
     assert [each.break_id for each in await live_breaks(db)] == [other.break_id]
     await check_books(db)
