@@ -102,7 +102,11 @@ budget_reservation = lookup_table(
     CheckConstraint("state IN ('reserved', 'committed', 'released', 'expired', 'queued')", name="state"),
     CheckConstraint("amount_minor BETWEEN 0 AND grant_minor", name="amounts"),
     CheckConstraint("recycled_minor BETWEEN 0 AND amount_minor", name="recycled"),
-    Index("ix_budget_reservation_expiring", "expires_at", postgresql_where=text("state = 'reserved'")),
+    Index(
+        "ix_budget_reservation_expiring",
+        "expires_at",
+        postgresql_where=text("state = 'reserved' AND expires_at IS NOT NULL"),
+    ),
     Index("ix_budget_reservation_queued", "budget_id", "at", postgresql_where=text("state = 'queued'")),
     schema="incentives",
     key="budget_id",

@@ -85,17 +85,20 @@ async def progress_of(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Win
     return {(one.party_id, one.promotion_id, one.span): one for one in found}
 
 
-async def begun(tx: Tx, merchant_id: int, promotion_ids: Iterable[int]) -> set[tuple[int, str]]:
-    """The windows of more than one event in which something was measured of a merchant, by promotion."""
+async def begun(tx: Tx, merchant_ids: Iterable[int], promotion_ids: Iterable[int]) -> dict[int, set[tuple[int, str]]]:
+    """The windows of more than one event in which something was measured of merchants, by merchant and promotion."""
     rows = await tx.rows(
         """
-        SELECT promotion_id, span FROM incentives.merchant_progress
-        WHERE merchant_id = :merchant AND promotion_id = ANY(:promotions) AND ends_at IS DISTINCT FROM starts_at
+        SELECT merchant_id, promotion_id, span FROM incentives.merchant_progress
+        WHERE merchant_id = ANY(:merchants) AND promotion_id = ANY(:promotions) AND ends_at IS DISTINCT FROM starts_at
         """,
-        merchant=merchant_id,
+        merchants=list(merchant_ids),
         promotions=list(promotion_ids),
     )
-    return {(row.promotion_id, row.span) for row in rows}
+    found: dict[int, set[tuple[int, str]]] = {}
+    for row in rows:
+        found.setdefault(row.merchant_id, set()).add((row.promotion_id, row.span))
+    return found
 
 
 async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None:
@@ -144,15 +147,17 @@ async def contributions_in(tx: Tx, role: Role, window: Window) -> list[Contribut
     return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
 
 
-async def contributions_by(tx: Tx, role: Role, party_id: int, event_ids: Sequence[str]) -> list[Contribution]:
-    """What events of a party contribute under any promotion."""
+async def contributions_by(tx: Tx, role: Role, events: Sequence[tuple[int, str]]) -> list[Contribution]:
+    """What events, each of a party, contribute under any promotion."""
     rows = await tx.rows(
         f"""
-        SELECT {_columns(role, Contribution)} FROM incentives.{role}_contribution t
-        WHERE t.{role}_id = :party AND t.event_id = ANY(:events) ORDER BY t.promotion_id, t.event_id
+        SELECT {_columns(role, Contribution)}
+        FROM unnest(CAST(:parties AS bigint[]), CAST(:events AS text[])) AS k (party, event)
+        JOIN incentives.{role}_contribution t ON t.{role}_id = k.party AND t.event_id = k.event
+        ORDER BY t.promotion_id, t.event_id
         """,
-        party=party_id,
-        events=list(event_ids),
+        parties=[party_id for party_id, _ in events],
+        events=[event_id for _, event_id in events],
     )
     return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
 
@@ -174,17 +179,16 @@ async def newest_versions(tx: Tx, role: Role, windows: Sequence[Window]) -> dict
 
 async def grants_in(tx: Tx, role: Role, window: Window) -> list[Grant]:
     """All that was granted in a window and not void, in order."""
-    rows = await tx.rows(
-        f"""
-        SELECT {_columns(role, Grant)} FROM incentives.{role}_grant t
-        WHERE t.{role}_id = :party AND t.promotion_id = :promotion AND t.span = :span AND t.state <> 'void'
-        ORDER BY t.grant_no
-        """,
-        party=window[0],
-        promotion=window[1],
-        span=window[2],
-    )
-    return [msgspec.convert(dict(row._mapping), Grant) for row in rows]
+    return (await grants_of(tx, role, [window])).get(window, [])
+
+
+async def grants_of(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Window, list[Grant]]:
+    """The same of many windows; those in which nothing was granted are left out."""
+    found: dict[Window, list[Grant]] = {}
+    for one in sorted(await _of_keys(tx, role, "grant", Grant, "span", windows), key=lambda each: each.grant_no):
+        if one.state is not GrantState.VOID:
+            found.setdefault((one.party_id, one.promotion_id, one.span), []).append(one)
+    return found
 
 
 async def save_contributions(tx: Tx, role: Role, changed: Sequence[Contribution]) -> None:

@@ -12,6 +12,7 @@ from marketplace.core.tables import (
     Index,
     Instant,
     Integer,
+    PrimaryKeyConstraint,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -60,9 +61,9 @@ def _contribution(role: str, make: Make) -> None:
     """What one event adds to a window now, under its id: so it counts once."""
     make(
         f"{role}_contribution",
-        Column(f"{role}_id", BigInteger, primary_key=True, autoincrement=False),
-        Column("promotion_id", BigInteger, primary_key=True, autoincrement=False),
-        Column("event_id", Text, primary_key=True),
+        Column(f"{role}_id", BigInteger, nullable=False),
+        Column("promotion_id", BigInteger, nullable=False),
+        Column("event_id", Text, nullable=False),
         Column("span", Text, nullable=False),
         Column("version_no", Integer, nullable=False),
         Column("promised", BigInteger, nullable=False),
@@ -71,6 +72,7 @@ def _contribution(role: str, make: Make) -> None:
         Column("line_nos", ARRAY(SmallInteger), nullable=False),
         Column("at", Instant, nullable=False),
         Column("changed_at", Instant, nullable=False),
+        PrimaryKeyConstraint(f"{role}_id", "event_id", "promotion_id"),  # all that an event contributes lies together
         ForeignKeyConstraint(
             ["promotion_id", "version_no"],
             ["incentives.promotion_version.promotion_id", "incentives.promotion_version.version_no"],

@@ -105,7 +105,7 @@ class Goal:
     def __init__(self, reward: Reward, limits: Limits, role: Role) -> None:
         self._earned: Earned = earned_by(reward.amount)
         self.cap_minor = AMOUNT_MAX if reward.cap_minor is None else reward.cap_minor
-        self._has_lifetime = limits.grants is not None or limits.lifetime_minor is not None
+        self.has_lifetime = limits.grants is not None or limits.lifetime_minor is not None
         self._limits = limits
         self._ignore_below = reward.clawback.ignore_below_minor
         self._policy = reward.clawback.policy or ("strict" if role == "merchant" else "proportional")
@@ -136,7 +136,7 @@ class Goal:
         most = self.cap_minor
         if progress.award_minor is not None:
             most = min(most, progress.award_minor)
-        if self._has_lifetime:
+        if self.has_lifetime:
             limits = self._limits
             if limits.grants is not None and used.grants >= limits.grants:
                 return 0

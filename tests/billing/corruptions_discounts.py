@@ -102,7 +102,7 @@ DISCOUNT_CORRUPTIONS: dict[str, tuple[list[str], set[str]]] = {
         ["UPDATE incentives.order_discount SET own_back_minor = ARRAY[own_back_minor[1] + 1]"], _SHARES,
     ),
     "a discount of a paid order that is said to be reserved": (
-        ["UPDATE incentives.order_discount SET state = 'reserved'"], _ENTRIES | _PRICES | _BUDGETS,
+        ["UPDATE incentives.order_discount SET state = 'reserved'"], _ENTRIES | _PRICES | _BUDGETS | _GRANTS,
     ),
     "a refund that says promotions got back more": (
         ["UPDATE demand.refund SET promotion_minor = promotion_minor + 1 WHERE promotion_minor > 0"],

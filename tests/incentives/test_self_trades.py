@@ -49,8 +49,8 @@ async def test_they_are_known_by_what_the_shop_calls_them(db: Database, ref: str
     await db.write(WORKER, MAKER, own_people)
     await db.write(WORKER, MAKER, known_as, 7, ref)
     async with db.read(WORKER) as tx:
-        [marked] = await with_self_trades(tx, 1, [order_of(7)])
-    assert marked.self_trade == own
+        marked = await with_self_trades(tx, {1: [order_of(7)], 2: [order_of(8)]})
+    assert [each.self_trade for of in marked.values() for each in of] == [own, False]
 
 
 async def test_their_orders_earn_nothing(db: Database, clock: FixedClock) -> None:

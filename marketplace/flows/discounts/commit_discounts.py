@@ -14,7 +14,7 @@ from incentives.discounts import store
 from incentives.discounts.codes import store as codes
 from incentives.discounts.model import OWN, Discount
 from incentives.grants import store as grants
-from incentives.grants.model import GrantState
+from incentives.grants.model import Grant, GrantState
 from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.discounts.cover_discounts import commit_covers, release_covers
@@ -35,9 +35,7 @@ async def commit_discounts(tx: Tx, orders: Sequence[Order]) -> dict[int, tuple[L
     await reservations.commit(tx, await budget_ids(tx, every), [one.key for one in every])
     for each in orders:
         await commit_covers(tx, taken[each.order_id], each.entity_id)
-    named = [(one.buyer_id, one.grant_id) for one in every]
-    await grants.move_grants(tx, BUYER, named, GrantState.AVAILABLE)
-    await grants.move_grants(tx, BUYER, named, GrantState.PAID)
+    await grants.add_grants(tx, BUYER, [_grant(one) for one in every])
     return {
         order_id: tuple(leg for one in of for leg in funder_legs(one, one.funder_minor))
         for order_id, of in taken.items()
@@ -55,10 +53,32 @@ async def release_discounts(tx: Tx, merchant_id: int, order_id: int) -> None:
     await release_covers(tx, taken)
     await codes.give_back(tx, order_id)
     await reservations.release(tx, await budget_ids(tx, taken), [one.key for one in taken])
-    await grants.move_grants(tx, BUYER, [(one.buyer_id, one.grant_id) for one in taken], GrantState.VOID)
     windows = [(one.buyer_id, one.promotion_id, one.span) for one in taken]
     await grants.add_granted(
         tx, BUYER, [(window, -one.amount_minor) for window, one in zip(windows, taken, strict=True)]
+    )
+
+
+def _grant(of: Discount) -> Grant:
+    """What the buyer has got, now that the order is paid: what comes to nothing before was only promised."""
+    return Grant(
+        party_id=of.buyer_id,
+        promotion_id=of.promotion_id,
+        span=of.span,
+        grant_no=1,
+        grant_id=of.grant_id,
+        campaign_id=of.campaign_id,
+        version_no=of.version_no,
+        event_id=of.span,
+        form="discount",
+        currency=of.currency,
+        amount_minor=of.amount_minor,
+        funders=of.funders,
+        funder_minor=of.funder_minor,
+        line_nos=of.line_nos,
+        line_minor=of.line_minor,
+        state=GrantState.PAID,
+        reservation_key=of.key,
     )
 
 

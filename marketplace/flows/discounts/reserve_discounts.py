@@ -4,15 +4,17 @@ Where a shard has too little the order is placed again from the beginning, and t
 before anything else is held: so nothing is refused that could have been given (`incentives.budgets.reservations`).
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import count
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from incentives.budgets.model import Ask, Slot, shard_of
+from incentives.budgets.model import Ask, Slot
 from incentives.budgets.reservations import store as reservations
 from incentives.discounts.model import Discount
 from marketplace.core.clock import local_date
@@ -24,6 +26,9 @@ from marketplace.flows.discounts.read_live import Live, read_live
 from marketplace.flows.payers.bear_order import Merchant
 from marketplace.flows.payers.fund_promotions import with_caps
 
+_turns = count(os.getpid())
+"""Which shard the next order takes from. Orders that are placed at once take from different ones: none waits for
+another, which would not only take time, but have the whole statement prepared once more for what it then finds."""
 _short: set[Slot] = set()
 """Budgets of which this process has lately found one shard short. It decides what is tried first, never who gets it."""
 
@@ -54,14 +59,13 @@ async def reserve_exactly(
     tx: Tx,
     checkout: Checkout,
     taken: Sequence[Taken],
-    order_ids: Mapping[int, int],
+    asks: Sequence[Ask],
     merchants: Mapping[int, Merchant],
     *,
     citus: bool,
 ) -> tuple[bool, dict[Slot, int] | None]:
     """Ask all shards of the budgets, where one was found short: whether that was done, and if they give too little,
     what they have left, the payers' caps among them, of which this order's part is taken already."""
-    asks = asks_of(tx, checkout, taken, order_ids)
     slots = {draw.slot for ask in asks for draw in ask.draws}
     if not asks or (not citus and _short.isdisjoint(slots)):
         return False, None
@@ -83,46 +87,53 @@ def asks_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mappi
 
 
 def discount_values(
-    tx: Tx,
     checkout: Checkout,
     taken: Sequence[Taken],
     discounts: Sequence[Discount],
-    order_ids: Mapping[int, int],
+    asks: Sequence[Ask],
     *,
     reserved: bool,
 ) -> dict[str, Any]:
-    """The parameters of the writes, by name. reserved: the budgets have been asked already."""
-    asks = [] if reserved else asks_of(tx, checkout, taken, order_ids)
+    """The parameters of the writes, by name. asks: `asks_of` these; reserved: they have been answered already."""
+    turn = next(_turns)
     minor: dict[Slot, int] = defaultdict(int)
     shards: dict[Slot, int] = {}
-    draws = []
-    for ask in asks:
+    draws: list[tuple[int, str, date, int, int, int]] = []
+    for ask in [] if reserved else asks:
         for draw in ask.draws:
             part = ask.part_of(draw, ask.amount_minor)
-            n = shards.setdefault(draw.slot, shard_of(ask.key, draw.budget.shards))
+            n = shards.setdefault(draw.slot, turn % draw.budget.shards)
             minor[draw.slot] += part
-            row: dict[str, Any] = {"budget_id": draw.budget.budget_id, "key": ask.key, "n": n}
-            row |= {"period_from": draw.period_from, "grant_minor": ask.amount_minor, "amount_minor": part}
-            draws.append(row)
+            draws.append((draw.budget.budget_id, ask.key, draw.period_from, n, ask.amount_minor, part))
     slots = sorted(minor)
-    periods: list[date] = [period_from for _, period_from in slots]
+    budgets, keys, periods, ns, grants, parts = _columns(draws, 6)
+    rows = [msgspec.structs.asdict(of) for of in discounts]
     return {
         "epoch": checkout.live.epoch,
         "windows": checkout.shopper.windows,
         "codes": [one.code for one in taken if one.code is not None],
-        "code_orders": [order_ids[one.merchant_id] for one in taken if one.code is not None],
+        "code_orders": [of.order_id for of, one in zip(discounts, taken, strict=True) if one.code is not None],
         "budget_ids": [budget_id for budget_id, _ in slots],
-        "budget_periods": periods,
+        "budget_periods": [period_from for _, period_from in slots],
         "budget_shards": [shards[slot] for slot in slots],
         "budget_minor": [minor[slot] for slot in slots],
-        "draws": msgspec.json.encode(draws).decode(),
-        "discounts": msgspec.json.encode(
-            [
-                msgspec.structs.asdict(of) | {"measure": one.measure, "reservation_key": of.key}
-                for of, one in zip(discounts, taken, strict=True)
-            ]
-        ).decode(),
+        "draw_budgets": budgets,
+        "draw_keys": keys,
+        "draw_periods": periods,
+        "draw_shards": ns,
+        "draw_grants": grants,
+        "draw_minor": parts,
+        "discounts": msgspec.json.encode(rows).decode(),
+        "taken_promotions": [of.promotion_id for of in discounts],
+        "taken_orders": [of.order_id for of in discounts],
+        "taken_measures": [one.measure for one in taken],
+        "taken_minor": [of.amount_minor for of in discounts],
     }
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
+    """The same by column, of which there are so many."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
 def discounts_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mapping[int, int]) -> list[Discount]:

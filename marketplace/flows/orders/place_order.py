@@ -31,6 +31,7 @@ from marketplace.flows.discounts.quote_discounts import (
 )
 from marketplace.flows.discounts.reserve_discounts import (
     Checkout,
+    asks_of,
     check_discounts_written,
     checkout_of,
     discount_values,
@@ -111,11 +112,12 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         merchants = merchants_of(rows)
         discounts = discounts_of(tx, checkout, taken, order_ids)
         await reserve_covers(tx, discounts, merchants, placed.order_ref)  # caps before budgets, here as everywhere
-        reserved, short = await reserve_exactly(tx, checkout, taken, order_ids, merchants, citus=citus)
+        asks = asks_of(tx, checkout, taken, order_ids)
+        reserved, short = await reserve_exactly(tx, checkout, taken, asks, merchants, citus=citus)
         if short is not None:
             present, _, _ = await _quote(tx, rows, checkout, short)
             raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
-        values |= discount_values(tx, checkout, taken, discounts, order_ids, reserved=reserved)
+        values |= discount_values(checkout, taken, discounts, asks, reserved=reserved)
     try:
         counts = await sql.write(tx.raw, values, citus=citus)
     except asyncpg.UniqueViolationError as fault:

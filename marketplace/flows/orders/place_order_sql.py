@@ -235,8 +235,9 @@ RETURNING s.budget_id""",
     "reservations": """
 INSERT INTO incentives.budget_reservation (budget_id, key, period_from, n, grant_minor, amount_minor, state, at)
 SELECT budget_id, key, period_from, n, grant_minor, amount_minor, 'reserved', :now::timestamptz
-FROM jsonb_to_recordset(:draws::jsonb)
-     AS d (budget_id bigint, key text, period_from date, n smallint, grant_minor bigint, amount_minor bigint)""",
+FROM unnest(:draw_budgets::bigint[], :draw_keys::text[], :draw_periods::date[], :draw_shards::smallint[],
+            :draw_grants::bigint[], :draw_minor::bigint[])
+     AS d (budget_id, key, period_from, n, grant_minor, amount_minor)""",
     "discounts": f"""
 INSERT INTO incentives.order_discount ({", ".join(Discount.__struct_fields__)})
 SELECT {", ".join(Discount.__struct_fields__)} FROM jsonb_populate_recordset(NULL::incentives.order_discount,
@@ -244,21 +245,10 @@ SELECT {", ".join(Discount.__struct_fields__)} FROM jsonb_populate_recordset(NUL
     "progress": """
 INSERT INTO incentives.buyer_progress (buyer_id, promotion_id, span, starts_at, promised, settled, reached,
        granted_minor, pending_minor, award_minor, grants, changed_at)
-SELECT :buyer::bigint, promotion_id, order_id::text, :now::timestamptz, measure, 0, 0, amount_minor, 0, amount_minor, 1,
+SELECT :buyer::bigint, promotion_id, order_id::text, :now::timestamptz, measure, 0, 0, minor, 0, minor, 1,
        :now::timestamptz
-FROM jsonb_to_recordset(:discounts::jsonb)
-     AS d (promotion_id bigint, order_id bigint, measure bigint, amount_minor bigint)""",
-    "grants": """
-INSERT INTO incentives.buyer_grant (buyer_id, promotion_id, span, grant_no, grant_id, campaign_id, version_no, event_id,
-       form, currency, amount_minor, funders, funder_minor, line_nos, line_minor, state, reservation_key, at,
-       changed_at)
-SELECT :buyer::bigint, promotion_id, order_id::text, 1, grant_id, campaign_id, version_no, order_id::text, 'discount',
-       currency, amount_minor, funders, funder_minor, line_nos, line_minor, 'pending', reservation_key,
-       :now::timestamptz, :now::timestamptz
-FROM jsonb_to_recordset(:discounts::jsonb)
-     AS d (promotion_id bigint, order_id bigint, grant_id bigint, campaign_id bigint, version_no integer, currency text,
-           amount_minor bigint, funders text[], funder_minor bigint[], line_nos smallint[], line_minor bigint[],
-           reservation_key text)""",
+FROM unnest(:taken_promotions::bigint[], :taken_orders::bigint[], :taken_measures::bigint[], :taken_minor::bigint[])
+     AS t (promotion_id, order_id, measure, minor)""",
 }
 """What an order with discounts writes besides: it is placed in the epoch that it was priced in, no other order of the
 buyer's has been placed since, its codes are not used, and one shard of each budget has enough."""

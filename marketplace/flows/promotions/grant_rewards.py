@@ -5,7 +5,7 @@ replaced, never added, and the next grant is the target less what was granted. S
 twice at once. Grants are earned at once (5000 to 2050) and become payable when they vest (2050 to 2000).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -24,17 +24,19 @@ from incentives.promotions.joins import store as joins
 from incentives.rules import target as rules
 from incentives.rules.evaluate import Effect, Verdict
 from incentives.rules.index import Plan
+from incentives.rules.parts import Role
 from marketplace.core import policies
 from marketplace.core.db import Database, Tx
-from marketplace.core.each import FIRST, each
+from marketplace.core.each import FIRST, OneByOne, each, in_bunches
 from marketplace.flows.promotions import grant_rewards_sql as sql
 from marketplace.flows.promotions import use_rewards_sql as used_sql
+from marketplace.flows.promotions.earlier_orders_sql import with_earlier
 from marketplace.flows.promotions.grant_rewards_sql import Settled
-from marketplace.flows.promotions.judge_orders import BuyersDesk, Desk, Plans
+from marketplace.flows.promotions.judge_orders import BuyersDesk, Desk, Plans, Versions
 from marketplace.flows.promotions.reach_targets import reach_targets
 from marketplace.flows.promotions.self_trades import with_self_trades
 from marketplace.flows.promotions.use_rewards import use_rewards
-from marketplace.flows.promotions.weigh_windows import Touched
+from marketplace.flows.promotions.weigh_windows import Side, Touched
 
 PAGE = 200
 LINES_PER_COMMIT = 500
@@ -46,7 +48,8 @@ async def grant_rewards(db: Database, actor: str) -> int:
     """Bring all rewards to what settled orders entitle to; returns how many commits that took."""
     plans = Plans()
     done = 0
-    while passed := await each(db, actor, "rewards were not granted", _behind, partial(_take_page, plans)):
+    take = partial(_take_pages, plans)
+    while passed := await in_bunches(db, actor, "rewards were not granted", _behind, _bunches, take):
         done += passed
     done += await each(db, actor, "rewards that were owed were not granted", _owed, partial(_take_owed, plans))
     done += await each(db, actor, "vouchers did not expire", partial(_expiring, db), partial(_expire, plans))
@@ -55,6 +58,19 @@ async def grant_rewards(db: Database, actor: str) -> int:
 
 async def _behind(tx: Tx, last: Any | None) -> Sequence[Any]:
     return await sql.merchants_behind(tx, last.merchant_id if last else FIRST, PAGE)
+
+
+def _bunches(rows: Sequence[Any]) -> list[list[Any]]:
+    """Merchants together, of whose books no more entries wait than are looked at in one commit; others alone."""
+    bunches: list[list[Any]] = []
+    room = 0
+    for row in rows:
+        if row.entries > room or not bunches:
+            bunches.append([])
+            room = LINES_PER_COMMIT
+        bunches[-1].append(row)
+        room -= row.entries
+    return bunches
 
 
 async def _owed(tx: Tx, last: Any | None) -> Sequence[Any]:
@@ -72,36 +88,58 @@ async def _expiring(db: Database, tx: Tx, last: Any | None) -> Sequence[Any]:
 
 async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     """Hold a merchant's books and what it has under promotions, and keep these from being moved."""
-    await ledger.lock_books(tx, merchant_id)
-    await grants.hold_parties(tx, "merchant", [merchant_id])
-    merchant = await sql.get_merchant(tx, merchant_id)
-    versions = await promotions.approved_versions(tx, COUNTING)
-    joined = await joins.joined_at(tx, "merchant", [merchant_id], {row.promotion_id for row in versions})
-    desk = Desk(merchant, plans, versions, joined)
-    ended = {row.promotion_id for row in versions if row.state == State.ENDED}
-    desk.holds_out = not await policies.is_on(tx, "no_merchant_holdout")
-    if desk.holds_out:
-        desk.begun = await grants.begun(tx, merchant_id, desk.campaigns)
-    desk.granting = await promotions.hold_granting(tx, desk.campaigns) | ended
+    [desk] = await _desks_of(tx, plans, [merchant_id])
     return desk
 
 
-async def _take_page(plans: Plans, tx: Tx, row: Any) -> bool:
-    """The next page of a merchant's books."""
-    desk = await desk_of(tx, plans, row.merchant_id)
-    if desk.campaigns:
-        page = await sql.next_page(tx, row.merchant_id, LINES_PER_COMMIT, promised=await desk.promises(tx))
-        if await desk.counts_orders(tx):
-            page = msgspec.structs.replace(page, orders=await sql.with_earlier(tx, row.merchant_id, page.orders))
-        page = msgspec.structs.replace(page, orders=await with_self_trades(tx, row.merchant_id, page.orders))
-    else:
-        page = sql.Page(orders=[], upto_no=None)
-    buyers = await _buyers_of(tx, desk, page.orders)
-    sides = [desk] if buyers is None else [desk, buyers]
-    await reach_targets(tx, [(side, await _contributions(tx, side, page.orders)) for side in sides])
-    await use_rewards(tx, desk, page.orders)
-    await sql.advance(tx, row.merchant_id, page.upto_no)
+async def _desks_of(tx: Tx, plans: Plans, merchant_ids: Sequence[int]) -> list[Desk]:
+    """The same of several merchants, in the order of their ids."""
+    for merchant_id in merchant_ids:
+        await ledger.lock_books(tx, merchant_id)
+    await grants.hold_parties(tx, "merchant", merchant_ids)
+    versions = Versions(await promotions.approved_versions(tx, COUNTING))
+    joined = await joins.joined_at(tx, "merchant", merchant_ids, versions.campaigns)
+    desks = [Desk(each, plans, versions, joined) for each in await sql.get_merchants(tx, merchant_ids)]
+    holds_out = not await policies.is_on(tx, "no_merchant_holdout")
+    begun = await grants.begun(tx, merchant_ids, versions.campaigns) if holds_out else {}
+    ended = {row.promotion_id for row in versions.rows if row.state == State.ENDED}
+    granting = await promotions.hold_granting(tx, versions.campaigns) | ended
+    for desk in desks:
+        desk.holds_out, desk.granting = holds_out, granting
+        desk.begun = begun.get(desk.merchant.merchant_id, frozenset())
+    return desks
+
+
+async def _take_pages(plans: Plans, tx: Tx, rows: Sequence[Any]) -> bool:
+    """The next page of the books of each of these merchants; one by one where others than they have a part in it."""
+    desks = await _desks_of(tx, plans, [row.merchant_id for row in rows])
+    first = desks[0]  # what it says of promotions, all say
+    if len(desks) > 1 and await first.concerns_others(tx):
+        raise OneByOne
+    pages = await _pages(tx, desks) if first.campaigns else {}
+    orders = {desk: page.orders for desk, page in pages.items()}
+    buyers = await _buyers_of(tx, first, orders.get(first, ()))
+    if buyers is not None:
+        orders[buyers] = orders[first]
+    await reach_targets(tx, await _contributions(tx, orders))
+    await use_rewards(tx, {desk: page.orders for desk, page in pages.items()})
+    await sql.advance(tx, {desk.merchant.merchant_id: pages[desk].upto_no if pages else None for desk in desks})
     return True
+
+
+async def _pages(tx: Tx, desks: Sequence[Desk]) -> dict[Desk, sql.Page]:
+    first = desks[0]  # what it says of promotions, all say
+    merchant_ids = [desk.merchant.merchant_id for desk in desks]
+    pages = await sql.next_pages(tx, merchant_ids, LINES_PER_COMMIT, promised=await first.promises(tx))
+    if await first.counts_orders(tx):
+        for merchant_id, page in pages.items():
+            orders = await with_earlier(tx, merchant_id, page.orders)
+            pages[merchant_id] = msgspec.structs.replace(page, orders=orders)
+    marked = await with_self_trades(tx, {merchant_id: page.orders for merchant_id, page in pages.items()})
+    return {
+        desk: msgspec.structs.replace(pages[number], orders=marked[number])
+        for desk, number in zip(desks, merchant_ids, strict=True)
+    }
 
 
 async def _buyers_of(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> BuyersDesk | None:
@@ -175,42 +213,75 @@ async def _reach_again(tx: Tx, desk: Desk, promotion_ids: Sequence[int], *, void
     return await reach_targets(tx, [(side, await _untouched(tx, side, windows, void=void)) for side, windows in found])
 
 
-async def _contributions(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> dict[Window, Touched]:
-    """Store what the orders contribute now, each under the version that it first counted under; by window."""
-    touched: dict[Window, Touched] = {}
-    known: dict[str, list[Contribution]] = {}
-    for party_id in sorted({desk.party_of(order) for order in orders}):
-        events = [order.event_id for order in orders if desk.party_of(order) == party_id]
-        for one in await grants.contributions_by(tx, desk.role, party_id, events):
-            if one.promotion_id in desk.campaigns:
-                known.setdefault(one.event_id, []).append(one)
-    changed: list[Contribution] = []
+async def _contributions(tx: Tx, orders: Mapping[Desk, Sequence[Settled]]) -> list[Side]:
+    """Store what the orders contribute now, each under the version that it first counted under; by desk and window."""
+    known = await _known(tx, orders)
+    changed: dict[Role, list[Contribution]] = {}
     exposed: list[Exposure] = []
-    promised = await desk.promises(tx)
-    for order in orders:
-        before = known.get(order.event_id, [])
-        for was in before:
-            plan = await desk.plans.get(tx, was.promotion_id, was.version_no)
-            if order.settled_at is None and _too_late(desk, plan, was, order):
-                continue
-            now = _counted(plan, was, order)
-            progress = Touched(starts=was.at, ends=None, award_minor=None, at=order.changed_at)
-            _touch(touched, progress, was, now)
-            changed.append(now)
-        seen = {was.promotion_id for was in before}
-        for on, at in order.happened(promised=promised):
-            for verdict in await desk.judged(tx, order.event(desk.merchant, on), at):
-                exposed += await desk.exposed(tx, verdict, order.buyer_id, at)
-                for effect in verdict.effects if verdict.promotion_id not in seen else ():
-                    plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
-                    now = _counted(plan, _first(effect, verdict, order, at), order)
-                    last = order.settled_at or at
-                    window = Touched(starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=last)
-                    _touch(touched, window, None, now)
-                    changed.append(now)
-    await grants.save_contributions(tx, desk.role, changed)
+    sides: list[Side] = []
+    for desk, of in orders.items():
+        touched: dict[Window, Touched] = {}
+        promised = await desk.promises(tx)
+        for order in of:
+            before = known.get((desk.role, desk.party_of(order), order.event_id), [])
+            now = await _again(tx, desk, order, before, touched)
+            seen = {was.promotion_id for was in before}
+            for on, at in order.happened(promised=promised):
+                for verdict in await desk.judged(tx, order.event(desk.merchant, on), at):
+                    exposed += await desk.exposed(tx, verdict, order.buyer_id, at)
+                    if verdict.promotion_id not in seen:
+                        now += await _counted_first(tx, desk, order, verdict, at, touched)
+            changed.setdefault(desk.role, []).extend(now)
+        sides.append((desk, touched))
+    for role, found in changed.items():
+        await grants.save_contributions(tx, role, found)
     await expose(tx, exposed)
-    return touched
+    return sides
+
+
+async def _known(tx: Tx, orders: Mapping[Desk, Sequence[Settled]]) -> dict[tuple[Role, int, str], list[Contribution]]:
+    """What the orders have contributed so far, by role, party and event."""
+    events: dict[Role, list[tuple[int, str]]] = {}
+    campaigns: Collection[int] = ()
+    for desk, of in orders.items():
+        events.setdefault(desk.role, []).extend((desk.party_of(order), order.event_id) for order in of)
+        campaigns = desk.campaigns
+    known: dict[tuple[Role, int, str], list[Contribution]] = {}
+    for role, named in events.items():
+        for one in await grants.contributions_by(tx, role, named):
+            if one.promotion_id in campaigns:
+                known.setdefault((role, one.party_id, one.event_id), []).append(one)
+    return known
+
+
+async def _again(
+    tx: Tx, desk: Desk, order: Settled, before: Sequence[Contribution], touched: dict[Window, Touched]
+) -> list[Contribution]:
+    """What an order that has counted before contributes now."""
+    changed = []
+    for was in before:
+        plan = await desk.plans.get(tx, was.promotion_id, was.version_no)
+        if order.settled_at is None and _too_late(desk, plan, was, order):
+            continue
+        now = _counted(plan, was, order)
+        _touch(touched, Touched(starts=was.at, ends=None, award_minor=None, at=order.changed_at), was, now)
+        changed.append(now)
+    return changed
+
+
+async def _counted_first(
+    tx: Tx, desk: Desk, order: Settled, verdict: Verdict, at: datetime, touched: dict[Window, Touched]
+) -> list[Contribution]:
+    """What an order contributes to the windows that a verdict names."""
+    changed = []
+    for effect in verdict.effects:
+        plan = await desk.plans.get(tx, verdict.promotion_id, verdict.version)
+        now = _counted(plan, _first(effect, verdict, order, at), order)
+        last = order.settled_at or at
+        window = Touched(starts=effect.starts, ends=effect.ends, award_minor=effect.amount_minor, at=last)
+        _touch(touched, window, None, now)
+        changed.append(now)
+    return changed
 
 
 def _touch(touched: dict[Window, Touched], new: Touched, was: Contribution | None, now: Contribution) -> None:

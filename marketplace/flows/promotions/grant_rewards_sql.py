@@ -1,6 +1,6 @@
 """What the pass of merchants' rewards reads of orders and their settlement, and how far it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,10 +88,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def merchants_behind(tx: Tx, after: int, limit: int) -> Sequence[Any]:
-    """Merchants in whose books something was posted since the pass looked, by id, those behind `after`."""
+    """Merchants in whose books something was posted since the pass looked, by id, those behind `after`; entries: how
+    much."""
     return await tx.rows(
         """
-        SELECT h.merchant_id FROM billing.ledger_head h
+        SELECT h.merchant_id, h.last_entry_no - coalesce(c.entry_no, 0) AS entries FROM billing.ledger_head h
         JOIN supply.merchant m ON m.merchant_id = h.merchant_id
         LEFT JOIN incentives.reward_cursor c ON c.merchant_id = h.merchant_id
         WHERE h.merchant_id > :after AND h.last_entry_no > coalesce(c.entry_no, 0)
@@ -228,19 +229,25 @@ async def windows_in(
 
 
 async def get_merchant(tx: Tx, merchant_id: int) -> Merchant:
-    row = await tx.row(
+    [merchant] = await get_merchants(tx, [merchant_id])
+    return merchant
+
+
+async def get_merchants(tx: Tx, merchant_ids: Sequence[int]) -> list[Merchant]:
+    """In the order of their ids; all of them have books."""
+    rows = await tx.rows(
         """
         SELECT m.merchant_id, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since, e.zone,
                e.house_merchant_id, e.entity_id
         FROM supply.merchant m
         JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
         JOIN billing.entity e ON e.entity_id = h.entity_id
-        WHERE m.merchant_id = :merchant
+        WHERE m.merchant_id = ANY(:merchants) ORDER BY m.merchant_id
         """,
-        merchant=merchant_id,
+        merchants=list(merchant_ids),
     )
-    assert row is not None
-    return Merchant(**row._mapping)
+    assert len(rows) == len(merchant_ids)
+    return [Merchant(**row._mapping) for row in rows]
 
 
 _SOLD = """
@@ -260,102 +267,73 @@ _PAID = """
 """What happens to an order before it settles."""
 
 
-async def next_page(tx: Tx, merchant_id: int, limit: int, *, promised: bool = False) -> Page:
-    """What comes next in a merchant's books, whose head is held: of at most so many lines.
+async def next_pages(tx: Tx, merchant_ids: Sequence[int], limit: int, *, promised: bool = False) -> dict[int, Page]:
+    """What comes next in the books of each of these merchants, whose heads are held: of at most so many lines each.
 
     promised: whether what was paid and has not settled counts, too.
     """
-    rows = await tx.rows(
-        f"{_SOLD} {_PAID if promised else ''} ORDER BY entry_no LIMIT :limit", merchant=merchant_id, limit=limit
-    )
-    settled = {row.order_id: row.occurred_at for row in rows if row.kind == "sale"}
-    changed: dict[int, datetime] = {}
-    for row in rows:
-        if row.kind != "adjustment":
-            changed[row.order_id] = max(row.occurred_at, changed.get(row.order_id, row.occurred_at))
-    orders = await _orders(tx, merchant_id, settled, changed)
-    return Page(orders=orders, upto_no=rows[-1].entry_no if len(rows) == limit else None)
+    settled: dict[tuple[int, int], datetime] = {}
+    changed: dict[tuple[int, int], datetime] = {}
+    upto: dict[int, int | None] = {}
+    for merchant_id in merchant_ids:  # one by one: each ends where its own page is full
+        rows = await tx.rows(
+            f"{_SOLD} {_PAID if promised else ''} ORDER BY entry_no LIMIT :limit", merchant=merchant_id, limit=limit
+        )
+        upto[merchant_id] = rows[-1].entry_no if len(rows) == limit else None
+        for row in rows:
+            key = merchant_id, row.order_id
+            if row.kind == "sale":
+                settled[key] = row.occurred_at
+            if row.kind != "adjustment":
+                changed[key] = max(row.occurred_at, changed.get(key, row.occurred_at))
+    orders = await _orders(tx, settled, changed)
+    return {
+        merchant_id: Page(orders=orders.get(merchant_id, []), upto_no=upto_no) for merchant_id, upto_no in upto.items()
+    }
 
 
 async def _orders(
-    tx: Tx, merchant_id: int, settled: dict[int, datetime], changed: dict[int, datetime]
-) -> list[Settled]:
-    """The orders with their lines, in the order of their ids."""
+    tx: Tx, settled: Mapping[tuple[int, int], datetime], changed: Mapping[tuple[int, int], datetime]
+) -> dict[int, list[Settled]]:
+    """The orders, named by merchant and id, with their lines; by merchant, in the order of their ids."""
     rows = await tx.rows(
         """
-        SELECT o.order_id, o.buyer_id, o.entity_id, o.currency, o.placed_at, s.sold_at,
+        SELECT o.merchant_id, o.order_id, o.buyer_id, o.entity_id, o.currency, o.placed_at, s.sold_at,
                l.line_no, l.product_id, l.category, l.quantity,
                l.goods_minor - l.discount_minor AS amount_minor, l.refunded_goods_minor,
                l.cancelled_quantity + l.returned_quantity AS gone
-        FROM demand.merchant_order o
+        FROM unnest(CAST(:merchants AS bigint[]), CAST(:orders AS bigint[])) AS k (merchant_id, order_id)
+        JOIN demand.merchant_order o ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
         JOIN demand.order_line l ON l.merchant_id = o.merchant_id AND l.order_id = o.order_id
         LEFT JOIN LATERAL (
             SELECT min(c.occurred_at) AS sold_at FROM billing.commission_line c
             WHERE c.merchant_id = o.merchant_id AND c.order_id = o.order_id AND c.kind = 'sale'
         ) s ON true
-        WHERE o.merchant_id = :merchant AND o.order_id = ANY(:orders) ORDER BY o.order_id, l.line_no
+        ORDER BY o.merchant_id, o.order_id, l.line_no
         """,
-        merchant=merchant_id,
-        orders=list(changed),
+        merchants=[merchant_id for merchant_id, _ in changed],
+        orders=[order_id for _, order_id in changed],
     )
-    lines: dict[int, list[Any]] = {}
+    lines: dict[tuple[int, int], list[Any]] = {}
     for row in rows:
-        lines.setdefault(row.order_id, []).append(row)
-    return [
-        Settled(
-            order_id=order_id,
-            buyer_id=of[0].buyer_id,
-            entity_id=of[0].entity_id,
-            currency=of[0].currency,
-            placed_at=of[0].placed_at,
-            settled_at=settled.get(order_id),
-            sold_at=of[0].sold_at,
-            changed_at=changed[order_id],
-            ordered=tuple(_line(row, row.amount_minor, row.quantity) for row in of),
-            left=tuple(_line(row, *_left(row)) for row in of),
+        lines.setdefault((row.merchant_id, row.order_id), []).append(row)
+    found: dict[int, list[Settled]] = {}
+    for (merchant_id, order_id), of in lines.items():
+        found.setdefault(merchant_id, []).append(
+            Settled(
+                order_id=order_id,
+                buyer_id=of[0].buyer_id,
+                entity_id=of[0].entity_id,
+                currency=of[0].currency,
+                placed_at=of[0].placed_at,
+                settled_at=settled.get((merchant_id, order_id)),
+                sold_at=of[0].sold_at,
+                changed_at=changed[merchant_id, order_id],
+                ordered=tuple(_line(row, row.amount_minor, row.quantity) for row in of),
+                left=tuple(_line(row, *_left(row)) for row in of),
+            )
         )
-        for order_id, of in lines.items()
-    ]
-
-
-async def with_earlier(tx: Tx, merchant_id: int, orders: Sequence[Settled]) -> list[Settled]:
-    """The orders with how many their merchant and their buyers had before each of them."""
-    counted = {
-        on: await _earlier_orders(tx, merchant_id, orders, happens)
-        for on, happens in (("order.placed", "placed_at"), ("order.settled", "delivered_at"))
-    }
-    return [
-        msgspec.structs.replace(
-            order, earlier={on: found[order.order_id] for on, found in counted.items() if order.order_id in found}
-        )
-        for order in orders
-    ]
-
-
-async def _earlier_orders(
-    tx: Tx, merchant_id: int, orders: Sequence[Settled], happens: str
-) -> dict[int, tuple[int, int]]:
-    """By order, how many the merchant and the buyer had placed, or had had delivered, before it; several at the same
-    instant come by merchant and order, as they do where history is replayed."""
-    rows = await tx.rows(
-        f"""
-        WITH mine AS (
-            SELECT order_id, row_number() OVER (ORDER BY {happens}, order_id) - 1 AS earlier
-            FROM demand.merchant_order WHERE merchant_id = :merchant AND {happens} IS NOT NULL
-        ), theirs AS (
-            SELECT merchant_id, order_id,
-                   row_number() OVER (PARTITION BY buyer_id ORDER BY {happens}, merchant_id, order_id) - 1 AS earlier
-            FROM demand.merchant_order WHERE buyer_id = ANY(:buyers) AND {happens} IS NOT NULL
-        )
-        SELECT m.order_id, m.earlier AS of_merchant, t.earlier AS of_buyer
-        FROM mine m JOIN theirs t ON t.merchant_id = :merchant AND t.order_id = m.order_id
-        WHERE m.order_id = ANY(:orders)
-        """,
-        merchant=merchant_id,
-        buyers=sorted({order.buyer_id for order in orders}),
-        orders=[order.order_id for order in orders],
-    )
-    return {row.order_id: (row.of_merchant, row.of_buyer) for row in rows}
+    return found
 
 
 def _left(row: Any) -> tuple[int, int]:
@@ -374,14 +352,15 @@ def _line(row: Any, amount_minor: int, quantity: int) -> Line:
     )
 
 
-async def advance(tx: Tx, merchant_id: int, upto_no: int | None) -> None:
-    """Note how far a merchant's books, whose head is held, were looked at; None: to their end."""
+async def advance(tx: Tx, uptos: Mapping[int, int | None]) -> None:
+    """Note how far the books of merchants, whose heads are held, were looked at; None: to their end."""
     await tx.execute(
         """
         INSERT INTO incentives.reward_cursor AS c (merchant_id, entry_no, changed_at)
-        SELECT h.merchant_id, coalesce(CAST(:upto AS bigint), h.last_entry_no), :now
-        FROM billing.ledger_head h WHERE h.merchant_id = :merchant
+        SELECT h.merchant_id, coalesce(k.upto, h.last_entry_no), :now
+        FROM unnest(CAST(:merchants AS bigint[]), CAST(:uptos AS bigint[])) AS k (merchant_id, upto)
+        JOIN billing.ledger_head h ON h.merchant_id = k.merchant_id
         ON CONFLICT (merchant_id) DO UPDATE SET entry_no = excluded.entry_no, changed_at = excluded.changed_at
         """,
-        {"merchant": merchant_id, "upto": upto_no, "now": tx.now},
+        {"merchants": list(uptos), "uptos": list(uptos.values()), "now": tx.now},
     )

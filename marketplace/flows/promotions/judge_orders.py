@@ -1,11 +1,14 @@
 """Settled orders under the promotions that reward merchants: which count, and under which version."""
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from incentives.discounts.model import payers_of
 from incentives.experiments.model import HELD_OUT, TREATED
 from incentives.experiments.store import Exposure
 from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_payable
@@ -27,6 +30,7 @@ class Plans:
 
     def __init__(self) -> None:
         self._plans: dict[tuple[int, int], Plan] = {}
+        self._indexes: dict[tuple[Role, tuple[tuple[int, int], ...]], Index] = {}
 
     async def get(self, tx: Tx, promotion_id: int, version_no: int) -> Plan:
         key = promotion_id, version_no
@@ -36,30 +40,63 @@ class Plans:
             self._plans[key] = plan_of(promotion_id, version_no, as_it_ends(version.terms, ends_at))
         return self._plans[key]
 
+    async def index(self, tx: Tx, desk: "Desk", keys: tuple[tuple[int, int], ...]) -> Index:
+        """Those of the versions that are decided at such a desk."""
+        if (desk.role, keys) not in self._indexes:
+            found = [await self.get(tx, *key) for key in keys]
+            rewards = [plan for plan in found if desk.is_for(plan.terms) and not not_payable(plan.terms)]
+            self._indexes[desk.role, keys] = Index(rewards)
+        return self._indexes[desk.role, keys]
+
+
+class Versions:
+    """The approved versions of promotions, as they stand while nobody may move them; rows: of `approved_versions`."""
+
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self.rows = rows
+        self.campaigns = {row.promotion_id: row.campaign_id for row in rows}
+        instants = {row.effective_from for row in rows} | {row.ends_at for row in rows if row.ends_at is not None}
+        self._changes = sorted(instants)
+        self._in_force: dict[int, tuple[tuple[int, int], ...]] = {}
+        approved = Counter(row.promotion_id for row in rows)
+        self._only = {row.promotion_id: row.version_no for row in rows if approved[row.promotion_id] == 1}
+
+    def in_force(self, at: datetime) -> tuple[tuple[int, int], ...]:
+        """Of each promotion the newest version that was in force by then, before all of them the first."""
+        since = bisect_right(self._changes, at)
+        if since not in self._in_force:
+            chosen: dict[int, int] = {}
+            for row in self.rows:
+                if row.ends_at is not None and at >= row.ends_at:
+                    continue
+                if row.promotion_id not in chosen or row.effective_from <= at:
+                    chosen[row.promotion_id] = row.version_no
+            self._in_force[since] = tuple(chosen.items())
+        return self._in_force[since]
+
+    def only(self, promotion_id: int) -> int | None:
+        """The version of a promotion of which no other was ever approved."""
+        return self._only.get(promotion_id)
+
 
 class Desk:
     """What a merchant's page is decided with: its promotions, as they stand while nobody may move them."""
 
     role: Role = "merchant"
 
-    def __init__(self, merchant: Merchant, plans: Plans, versions: Sequence[Any], joined: dict[Who, datetime]) -> None:
-        self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
-        self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
+    def __init__(self, merchant: Merchant, plans: Plans, versions: Versions, joined: dict[Who, datetime]) -> None:
+        self.merchant, self.plans, self.versions, self._joined = merchant, plans, versions, joined
+        self.campaigns = versions.campaigns
         self.granting: set[int] = set()
         self.holds_out = False
         self.begun: Set[tuple[int, str]] = frozenset()
         self._reached: set[tuple[int, str]] = set()
-        self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
 
     async def judged(self, tx: Tx, event: Event, at: datetime) -> list[Verdict]:
         """The verdicts on an event under the versions that were in force."""
-        keys = tuple(self._in_force(at).items())
-        if keys not in self._indexes:
-            found = [await self.plans.get(tx, *key) for key in keys]
-            rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
-            self._indexes[keys] = Index(rewards)
+        index = await self.plans.index(tx, self, self.versions.in_force(at))
         facts = Facts(joined_at=self._joined, holdout=self._holdout(event), begun=self.begun)
-        return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
+        return [self._own(verdict) for verdict in evaluate(index, event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
         """What of a verdict is decided here: another desk has the other beneficiary's."""
@@ -100,7 +137,7 @@ class Desk:
 
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
-        desk = BuyersDesk(self.merchant, self.plans, self._versions, self._joined)
+        desk = BuyersDesk(self.merchant, self.plans, self.versions, self._joined)
         desk.granting, desk.holds_out, desk.begun = self.granting, self.holds_out, self.begun
         return desk
 
@@ -114,7 +151,7 @@ class Desk:
 
     async def note_joined(self, tx: Tx, buyer_ids: Sequence[int]) -> None:
         """Find out which of these buyers have joined promotions that ask for it."""
-        plans = [await self.plans.get(tx, row.promotion_id, row.version_no) for row in self._versions]
+        plans = [await self.plans.get(tx, row.promotion_id, row.version_no) for row in self.versions.rows]
         asking = {plan.promotion_id for plan in plans if "buyer" in plan.joins}
         if asking:
             self._joined = self._joined | await joins.joined_at(tx, "buyer", buyer_ids, asking)
@@ -123,8 +160,16 @@ class Desk:
         """Whether any of the promotions is decided here."""
         return any(self.is_for(terms) for terms in await self._terms(tx))
 
+    async def concerns_others(self, tx: Tx) -> bool:
+        """Whether anybody but merchants has a part in any of the promotions: payers bear some of it, buyers get some,
+        or budgets hold what is only promised."""
+        return any(
+            is_rebate(terms) or (is_reward(terms) and (payers_of(terms) or isinstance(terms.trigger, OrderPlaced)))
+            for terms in await self._terms(tx)
+        )
+
     async def _terms(self, tx: Tx) -> list[Terms]:
-        return [(await self.plans.get(tx, row.promotion_id, row.version_no)).terms for row in self._versions]
+        return [(await self.plans.get(tx, row.promotion_id, row.version_no)).terms for row in self.versions.rows]
 
     def is_for(self, terms: Terms) -> bool:
         """Whether a promotion is one of those that are decided here."""
@@ -138,16 +183,6 @@ class Desk:
     def books_id(self) -> int:
         """In whose books its grants are."""
         return self.merchant.merchant_id
-
-    def _in_force(self, at: datetime) -> dict[int, int]:
-        """By promotion the newest version that was in force by then, before all of them the first."""
-        chosen: dict[int, int] = {}
-        for row in self._versions:
-            if row.ends_at is not None and at >= row.ends_at:
-                continue
-            if row.promotion_id not in chosen or row.effective_from <= at:
-                chosen[row.promotion_id] = row.version_no
-        return chosen
 
     def side(self, plan: Plan, buyer_id: int | None) -> PlanSide:
         """Its party's side of a plan, in the arm that the experiment has drawn for it."""

@@ -12,33 +12,29 @@ from incentives.budgets.reservations import store as reservations
 from incentives.grants import store as grants
 from incentives.grants.model import Grant, GrantState, Progress
 from incentives.grants.rewards import NO_PAYERS, borne, of_promise, taken_from
-from incentives.grants.store import Window
 from incentives.promotions.budgets import ask_for
 from incentives.rules.funders import Shares
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.payers.fund_promotions import contracts_of
 from marketplace.flows.promotions.cover_promises import Promised, promised_of
 from marketplace.flows.promotions.cover_rewards import Caps, cover_grants, hold_caps, uncover_grants
-from marketplace.flows.promotions.judge_orders import Desk
 from marketplace.flows.promotions.keep_promises import PROMISED_FOR, drop_promises, promised, spend_promises
 from marketplace.flows.promotions.use_rewards import issue_vouchers
 from marketplace.flows.promotions.vest_rebates import post_rebates
 from marketplace.flows.promotions.vest_rewards import post_grants
-from marketplace.flows.promotions.weigh_windows import Step, Touched, weigh_windows
-
-Side = tuple[Desk, Mapping[Window, Touched]]
-"""Windows of merchants, or of buyers, that are decided at a desk."""
+from marketplace.flows.promotions.weigh_windows import Side, Step, weigh_windows
 
 
 async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
     """Grant and take back, and book it; returns whether there was anything. What the windows' parties have is held, and
     so are the books that it is booked in.
 
-    All desks are of one merchant, and caps and budgets are asked once for all of them: what is taken back returns to
-    them before they are asked for more.
+    Caps and budgets are asked once for all desks: what is taken back returns to them before they are asked for more.
+    Desks of several merchants come together only where nobody else has a part (`Desk.concerns_others`).
     """
-    steps = [step for desk, touched in sides if touched for step in await weigh_windows(tx, desk, touched)]
+    steps = await weigh_windows(tx, [side for side in sides if side[1]])
     if not steps:
         return False
     merchant, campaigns = steps[0].desk.merchant, steps[0].desk.campaigns
@@ -68,19 +64,20 @@ async def reach_targets(tx: Tx, sides: Sequence[Side]) -> bool:
     stands = [(step.desk, step.progress) for step in steps if not step.due_minor]
     stands += [(step.desk, _after(step, new, owed)) for step, new, owed in gifts]
     made += [(step.desk, grant) for step, new, _ in gifts for grant in new]
-    for desk, touched in sides:
-        if not touched:
-            continue
-        await grants.save_progress(tx, desk.role, [now for of, now in stands if of is desk])
-        granted = [grant for of, grant in made if of is desk]
-        await grants.add_grants(tx, desk.role, granted)
-        issued = [(grant, step.plan) for step, new, _ in gifts if step.desk is desk for grant in new]
-        await issue_vouchers(tx, desk, issued)
-        if desk.role == "merchant":
-            await post_grants(tx, granted, merchant.zone, contracts)
+    issued = [(step.desk, grant, step.plan) for step, new, _ in gifts for grant in new]
+    for role in _ROLES:
+        granted = [(desk, grant) for desk, grant in made if desk.role == role]
+        await grants.save_progress(tx, role, [now for desk, now in stands if desk.role == role])
+        await grants.add_grants(tx, role, [grant for _, grant in granted])
+        await issue_vouchers(tx, role, [each for each in issued if each[0].role == role])
+        if role == "merchant":
+            await post_grants(tx, [(grant, desk.merchant.zone) for desk, grant in granted], contracts)
         else:
-            await post_rebates(tx, granted, merchant, contracts)
+            await post_rebates(tx, [grant for _, grant in granted], merchant, contracts)
     return bool(made)
+
+
+_ROLES: tuple[Role, ...] = ("merchant", "buyer")
 
 
 async def _give(

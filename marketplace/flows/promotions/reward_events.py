@@ -40,7 +40,7 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
     days = (what.at - desk.merchant.since).days
     party = Party(party_id=what.merchant_id, region=desk.merchant.region or None, days=days)
     event = Event(event_id=what.event_id, on=what.name, currency=what.currency, merchant=party, lines=(what.line,))
-    before = await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])
+    before = await grants.contributions_by(tx, desk.role, [(what.merchant_id, what.event_id)])
     known = {one.promotion_id for one in before}
     touched, changed = {}, []
     for verdict in await desk.judged(tx, event, what.at):
@@ -59,7 +59,7 @@ async def reward_event(tx: Tx, plans: Plans, what: Happening) -> list[int]:
             )  # fmt: skip
     await grants.save_contributions(tx, desk.role, changed)
     await reach_targets(tx, [(desk, touched)])
-    counted = await grants.contributions_by(tx, desk.role, what.merchant_id, [what.event_id])
+    counted = await grants.contributions_by(tx, desk.role, [(what.merchant_id, what.event_id)])
     windows = [(one.party_id, one.promotion_id, one.span) for one in counted]
     stands = await grants.progress_of(tx, desk.role, windows)
     return sorted(window[1] for window, now in stands.items() if now.granted_minor or now.pending_minor)
@@ -72,7 +72,7 @@ async def unreward_event(tx: Tx, plans: Plans, merchant_id: int, event_id: str) 
     """
     desk = await desk_of(tx, plans, merchant_id)
     touched, changed = {}, []
-    for was in await grants.contributions_by(tx, desk.role, merchant_id, [event_id]):
+    for was in await grants.contributions_by(tx, desk.role, [(merchant_id, event_id)]):
         if was.promotion_id not in desk.campaigns or not was.settled:
             continue
         plan = await desk.plans.get(tx, was.promotion_id, was.version_no)

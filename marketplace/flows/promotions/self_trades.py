@@ -4,7 +4,7 @@ Buyers are known by what the shop calls them. It is one of the merchant's people
 address, or the telephone number or tax id that the merchant itself has given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,32 +15,42 @@ from supply.leads.identity import phone_key, tax_key
 _PHONE_SIGNS = frozenset("0123456789+-()/. ")
 
 
-async def with_self_trades(tx: Tx, merchant_id: int, orders: Sequence[Settled]) -> list[Settled]:
-    """The orders, those of the merchant's own people marked."""
-    if not orders:
-        return []
-    row = await tx.row(
-        """
-        SELECT ARRAY(SELECT lower(unnest(ARRAY[u.login, u.email])) FROM core.app_user u WHERE u.merchant_id = :merchant)
-                   AS names,
-               ARRAY(SELECT l.phone_key FROM supply.lead l WHERE l.merchant_id = :merchant) AS phones,
-               ARRAY(SELECT l.tax_key FROM supply.lead l WHERE l.merchant_id = :merchant) AS taxes,
-               ARRAY(SELECT p.tax_id FROM billing.billing_party p WHERE p.merchant_id = :merchant) AS papers
-        """,
-        merchant=merchant_id,
-    )
-    assert row is not None
-    names, phones = {*row.names} - {None}, {*row.phones} - {None}
-    taxes = {*row.taxes, *(tax_key(each or "") for each in row.papers)} - {None}
-    refs = await tx.rows(
-        "SELECT buyer_id, buyer_ref FROM demand.buyer WHERE buyer_id = ANY(:buyers)",
-        buyers=sorted({order.buyer_id for order in orders}),
-    )
-    own = {
-        of.buyer_id
-        for of in refs
-        if of.buyer_ref.lower() in names
-        or (_PHONE_SIGNS.issuperset(of.buyer_ref) and phone_key(of.buyer_ref) in phones)
-        or tax_key(of.buyer_ref) in taxes
+_PEOPLE = """
+SELECT 'name' AS kind, u.merchant_id, lower(unnest(ARRAY[u.login, u.email])) AS said
+FROM core.app_user u WHERE u.merchant_id = ANY(:merchants)
+UNION ALL SELECT 'phone', l.merchant_id, l.phone_key FROM supply.lead l WHERE l.merchant_id = ANY(:merchants)
+UNION ALL SELECT 'tax', l.merchant_id, l.tax_key FROM supply.lead l WHERE l.merchant_id = ANY(:merchants)
+UNION ALL SELECT 'paper', p.merchant_id, p.tax_id FROM billing.billing_party p WHERE p.merchant_id = ANY(:merchants)
+"""
+
+Sign = tuple[str, str | None]
+"""What somebody is known by: of which kind, and it."""
+
+
+async def with_self_trades(tx: Tx, orders: Mapping[int, Sequence[Settled]]) -> dict[int, list[Settled]]:
+    """The orders, by merchant, those of its own people marked."""
+    buyer_ids = sorted({order.buyer_id for of in orders.values() for order in of})
+    if not buyer_ids:
+        return {merchant_id: [] for merchant_id in orders}
+    own: dict[int, set[Sign]] = {}
+    for row in await tx.rows(_PEOPLE, merchants=list(orders)):
+        sign = ("tax", tax_key(row.said or "")) if row.kind == "paper" else (row.kind, row.said)
+        if sign[1] is not None:
+            own.setdefault(row.merchant_id, set()).add(sign)
+    refs = await tx.rows("SELECT buyer_id, buyer_ref FROM demand.buyer WHERE buyer_id = ANY(:buyers)", buyers=buyer_ids)
+    known = {row.buyer_id: _signs(row.buyer_ref) for row in refs}
+    return {
+        merchant_id: [
+            msgspec.structs.replace(each, self_trade=True)
+            if not own.get(merchant_id, set()).isdisjoint(known.get(each.buyer_id, ()))
+            else each
+            for each in of
+        ]
+        for merchant_id, of in orders.items()
     }
-    return [msgspec.structs.replace(each, self_trade=True) if each.buyer_id in own else each for each in orders]
+
+
+def _signs(ref: str) -> tuple[Sign, ...]:
+    """What a buyer may be known by, whom the shop calls so."""
+    phone = phone_key(ref) if _PHONE_SIGNS.issuperset(ref) else None
+    return ("name", ref.lower()), ("phone", phone), ("tax", tax_key(ref))

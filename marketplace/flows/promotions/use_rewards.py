@@ -8,7 +8,7 @@ paid, under the order's id. It stays as it is, unless commission is given back: 
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,6 +24,7 @@ from incentives.rules.awards import NextOrderVoucher
 from incentives.rules.events import Line
 from incentives.rules.funders import bearing
 from incentives.rules.index import Plan
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.core.ids import time_ordered_id
 from marketplace.flows.promotions import use_rewards_sql as sql
@@ -35,11 +36,11 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 12  # 60 random bits: not to be guessed
 
 
-async def issue_vouchers(tx: Tx, desk: Desk, new: Sequence[tuple[Grant, Plan]]) -> None:
+async def issue_vouchers(tx: Tx, role: Role, new: Sequence[tuple[Desk, Grant, Plan]]) -> None:
     """The vouchers of grants that are some: valid from when they vest."""
     made = []
-    for grant, plan in new:
-        whose = grant.party_id if desk.role == "buyer" else None
+    for desk, grant, plan in new:
+        whose = grant.party_id if role == "buyer" else None
         form = desk.side(plan, whose).side.reward.form if grant.form == VOUCHER else None
         if isinstance(form, NextOrderVoucher) and grant.vests_at is not None and grant.amount_minor > 0:
             made.append(
@@ -57,15 +58,19 @@ async def issue_vouchers(tx: Tx, desk: Desk, new: Sequence[tuple[Grant, Plan]]) 
                 )
             )
     if made:
-        await vouchers.issue(tx, desk.role, made)
+        await vouchers.issue(tx, role, made)
 
 
-async def use_rewards(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> None:
-    """What orders of a merchant use up, in the order in which they settled; its books and grants are held."""
-    who = desk.merchant.merchant_id
-    if not orders or not await sql.uses_any(tx, who):
-        return
-    commission = await sql.commissions(tx, who, [order.order_id for order in orders])
+async def use_rewards(tx: Tx, orders: Mapping[Desk, Sequence[Settled]]) -> None:
+    """What orders of merchants use up, in the order in which they settled; their books and grants are held."""
+    using = await sql.using(tx, [desk.merchant.merchant_id for desk, of in orders.items() if of])
+    for desk, of in orders.items():
+        if desk.merchant.merchant_id in using:
+            await _use(tx, desk, of)
+
+
+async def _use(tx: Tx, desk: Desk, orders: Sequence[Settled]) -> None:
+    commission = await sql.commissions(tx, desk.merchant.merchant_id, [order.order_id for order in orders])
     for order in sorted(orders, key=lambda each: each.changed_at):
         charged = commission.get(order.order_id, 0)
         await _give_back(tx, desk, order, charged)

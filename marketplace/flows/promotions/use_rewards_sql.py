@@ -9,16 +9,16 @@ from marketplace.core.db import Tx
 from marketplace.flows.promotions.grant_rewards_sql import of_merchants
 
 
-async def uses_any(tx: Tx, merchant_id: int) -> bool:
-    """Whether a merchant has ever had a voucher or a reduction of fees."""
-    found = await tx.scalar(
+async def using(tx: Tx, merchant_ids: Sequence[int]) -> set[int]:
+    """Which of these merchants have ever had a voucher or a reduction of fees."""
+    rows = await tx.rows(
         """
-        SELECT 1 FROM incentives.merchant_grant
-        WHERE merchant_id = :merchant AND form IN ('fee_reduction', 'next_order_voucher') LIMIT 1
+        SELECT DISTINCT merchant_id FROM incentives.merchant_grant
+        WHERE merchant_id = ANY(:merchants) AND form IN ('fee_reduction', 'next_order_voucher')
         """,
-        merchant=merchant_id,
+        merchants=list(merchant_ids),
     )
-    return found is not None
+    return {row.merchant_id for row in rows}
 
 
 async def commissions(tx: Tx, merchant_id: int, order_ids: Sequence[int]) -> dict[int, int]:

@@ -45,10 +45,11 @@ async def _vest(tx: Tx, row: Any) -> bool:
     return bool(vested)
 
 
-async def post_grants(tx: Tx, new: Sequence[Grant], zone: str, contracts: Contracts) -> None:
-    """Book new grants of merchants whose books are held. What a merchant bears of its own reward moves nothing."""
+async def post_grants(tx: Tx, new: Sequence[tuple[Grant, str]], contracts: Contracts) -> None:
+    """Book new grants of merchants whose books are held, each with its merchant's zone. What a merchant bears of its
+    own reward moves nothing."""
     entries = []
-    for grant in new:
+    for grant, zone in new:
         minor = moves_minor(grant)
         borne = postings.incentive_borne(minor, grant.promotion_id, parts_of(contracts, grant))
         if grant.state is GrantState.PAID:

@@ -9,8 +9,9 @@ from incentives.grants import store as grants
 from incentives.grants.model import Contribution, Grant, GrantState, Progress
 from incentives.grants.store import Window
 from incentives.rules import target as rules
-from incentives.rules.events import Used
-from incentives.rules.index import Plan
+from incentives.rules.events import NOTHING_USED, Used
+from incentives.rules.index import Plan, PlanSide
+from incentives.rules.parts import Role
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.judge_orders import Desk
 from marketplace.flows.promotions.keep_promises import PROMISED
@@ -26,6 +27,10 @@ class Touched(msgspec.Struct, kw_only=True):
     at: datetime
     changes: list[tuple[Contribution | None, Contribution]] = []
     void: bool = False
+
+
+Side = tuple[Desk, Mapping[Window, Touched]]
+"""Windows of merchants, or of buyers, that are decided at a desk."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,26 +80,72 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         return f"{who}:{window.promotion_id}:{window.span}:{number}"
 
 
-async def weigh_windows(tx: Tx, desk: Desk, touched: Mapping[Window, Touched]) -> list[Step]:
-    """Where the windows of a desk go, in their order."""
-    stored = await grants.progress_of(tx, desk.role, list(touched))
-    used = await grants.used(tx, desk.role, touched)
-    versions = await grants.newest_versions(tx, desk.role, list(touched))
+class _Weighing(msgspec.Struct, frozen=True, kw_only=True):
+    """A window before it is said where it goes. before: where it stood; stands: its totals now; elsewhere: what its
+    party has of the promotion in other windows, as they stood."""
+
+    desk: Desk
+    plan: Plan
+    window: Window
+    touch: Touched
+    before: Progress
+    stands: rules.Progress
+    side: PlanSide
+
+    def target(self, elsewhere: Used) -> tuple[int, int]:
+        """What it is to be given, below zero taken back; and what is to be on the way after that."""
+        before, target = self.before, self.side.goal.target(self.stands, elsewhere)
+        change = max(target.grant_minor, -before.granted_minor)
+        entitled = target.available_minor + target.pending_minor - before.void_minor
+        promise = max(0, entitled - before.granted_minor - change) if self.plan.on == PROMISED else 0
+        return change, promise
+
+    @property
+    def may_matter(self) -> bool:
+        """Whether it must be known what was granted in it before."""
+        if not self.before.grants:
+            return False
+        return self.touch.void or self.side.goal.has_lifetime or any(self.target(NOTHING_USED))
+
+
+async def weigh_windows(tx: Tx, sides: Sequence[Side]) -> list[Step]:
+    """Where the windows of these desks go, in their order."""
+    roles = list(dict.fromkeys(desk.role for desk, _ in sides))
+    return [step for role in roles for step in await _weigh(tx, role, [side for side in sides if side[0].role == role])]
+
+
+async def _weigh(tx: Tx, role: Role, sides: Sequence[Side]) -> list[Step]:
+    """The same of desks of one role: what is stored is read for all of their windows at once."""
+    every = [(desk, *each) for desk, touched in sides for each in sorted(touched.items())]
+    stored = await grants.progress_of(tx, role, [window for _, window, _ in every])
+    newest = await _newest_versions(tx, role, every)
+    weighing = []
+    for desk, window, touch in every:
+        plan = await desk.plans.get(tx, window[1], _version_of(window, touch, newest[window]))
+        weighing.append(await _weighing(tx, desk, plan, window, touch, stored.get(window)))
+    limited = [each.window for each in weighing if each.side.goal.has_lifetime]
+    used = await grants.used(tx, role, limited) if limited else {}
+    granted = await grants.grants_of(tx, role, [each.window for each in weighing if each.may_matter])
     free: dict[tuple[int, str], int] = {}
     steps = []
-    for window, touch in sorted(touched.items()):
-        who = window[0], window[1]
-        plan = await desk.plans.get(tx, window[1], _version_of(window, touch, versions[window]))
-        step = await _step(tx, desk, plan, window, touch, stored.get(window), used.get(who, Used()))
+    for each in weighing:
+        who = each.window[0], each.window[1]
+        step = _step(each, granted.get(each.window, []), used.get(who, Used()))
         used[who] = step.used
-        steps.append(await _within_credit(tx, step, free) if desk.role == "buyer" else step)
+        steps.append(await _within_credit(tx, step, free) if role == "buyer" else step)
     return steps
 
 
-async def _step(
-    tx: Tx, desk: Desk, plan: Plan, window: Window, touch: Touched, was: Progress | None, used: Used
-) -> Step:
-    """Where a window stands after what has changed in it, and what that entitles to."""
+async def _newest_versions(tx: Tx, role: Role, every: Sequence[tuple[Desk, Window, Touched]]) -> dict[Window, int]:
+    """The newest version that anything counts under, by window; of a promotion of which there is but one, that."""
+    only = {window: desk.versions.only(window[1]) for desk, window, _ in every}
+    found = {window: version for window, version in only.items() if version is not None}
+    asked = [window for window in only if window not in found]
+    return found | (await grants.newest_versions(tx, role, asked) if asked else {})
+
+
+async def _weighing(tx: Tx, desk: Desk, plan: Plan, window: Window, touch: Touched, was: Progress | None) -> _Weighing:
+    """Where a window stands after what has changed in it."""
     before = was or Progress(
         party_id=window[0],
         promotion_id=window[1],
@@ -103,28 +154,30 @@ async def _step(
         ends_at=touch.ends,
         award_minor=touch.award_minor,
     )
-    own = before.granted_minor + before.pending_minor + before.promised_minor
-    elsewhere = Used(grants=used.grants - (own > 0), minor=used.minor - own)
     buyer_id = touch.changes[-1][1].of_buyer if touch.changes else None
     if desk.role == "buyer":
         buyer_id = window[0]
-    side = desk.side(plan, buyer_id)
     stands = await _standing(tx, desk, plan, window, before, touch)
-    target = side.goal.target(stands, elsewhere)
-    change = max(target.grant_minor, -before.granted_minor)
-    entitled = target.available_minor + target.pending_minor - before.void_minor
-    promise = max(0, entitled - before.granted_minor - change) if plan.on == PROMISED else 0
-    matters = before.grants and (change or promise or touch.void)
-    granted = await grants.grants_in(tx, desk.role, window) if matters else []
+    side = desk.side(plan, buyer_id)
+    return _Weighing(desk=desk, plan=plan, window=window, touch=touch, before=before, stands=stands, side=side)
+
+
+def _step(of: _Weighing, granted: list[Grant], used: Used) -> Step:
+    """What a window entitles to. granted: in it so far; used: what its party has of the promotion in all windows."""
+    before, stands = of.before, of.stands
+    own = before.granted_minor + before.pending_minor + before.promised_minor
+    elsewhere = Used(grants=used.grants - (own > 0), minor=used.minor - own)
+    change, promise = of.target(elsewhere)
     void_minor = 0
-    if touch.void:
+    if of.touch.void:
         change = -sum(grant.amount_minor for grant in granted if grant.state is GrantState.PENDING)
         void_minor = before.pending_minor + before.promised_minor - change
         promise = 0
     has_minor = before.granted_minor + change + promise
+    reward = of.side.side.reward
     return Step(
-        desk=desk,
-        plan=plan,
+        desk=of.desk,
+        plan=of.plan,
         progress=msgspec.structs.replace(
             before,
             promised=stands.promised,
@@ -135,10 +188,10 @@ async def _step(
         ),
         change_minor=change,
         promise_minor=promise,
-        at=touch.at,
-        vest_seconds=side.side.reward.vest_seconds,
-        form=str(side.side.reward.form.__struct_config__.tag),
-        granted=granted,
+        at=of.touch.at,
+        vest_seconds=reward.vest_seconds,
+        form=str(reward.form.__struct_config__.tag),
+        granted=granted if change or promise or of.touch.void else [],
         used=Used(grants=elsewhere.grants + (has_minor > 0), minor=elsewhere.minor + has_minor),
     )
 

@@ -83,21 +83,24 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "discounts-are-grants",
-        "a buyer's grants, and what its windows say, are the discounts of its orders less what came back",
-        """SELECT buyer_id, promotion_id, span, sum(discounts), sum(grants), sum(windows)
-           FROM (SELECT d.buyer_id, d.promotion_id, CAST(d.order_id AS text) AS span,
-                        d.amount_minor - (SELECT coalesce(sum(back), 0) FROM unnest(d.funder_back_minor) AS back)
-                        AS discounts, 0 AS grants, 0 AS windows
-                 FROM incentives.order_discount d WHERE d.state <> 'released'
+        "a buyer's windows are the discounts of its orders less what came back, and so are its grants once it has paid",
+        """SELECT buyer_id, promotion_id, span, sum(discounts), sum(paid), sum(grants), sum(windows)
+           FROM (SELECT d.buyer_id, d.promotion_id, CAST(d.order_id AS text) AS span, d.amount_minor - back.minor
+                        AS discounts, CASE d.state WHEN 'committed' THEN d.amount_minor - back.minor ELSE 0 END AS paid,
+                        0 AS grants, 0 AS windows
+                 FROM incentives.order_discount d
+                 CROSS JOIN LATERAL (SELECT coalesce(sum(each), 0) AS minor FROM unnest(d.funder_back_minor) AS each)
+                      AS back
+                 WHERE d.state <> 'released'
                  UNION ALL
-                 SELECT buyer_id, promotion_id, span, 0, amount_minor, 0 FROM incentives.buyer_grant
+                 SELECT buyer_id, promotion_id, span, 0, 0, amount_minor, 0 FROM incentives.buyer_grant
                  WHERE form = 'discount' AND state <> 'void'
                  UNION ALL
-                 SELECT p.buyer_id, p.promotion_id, p.span, 0, 0, p.granted_minor FROM incentives.buyer_progress p
-                 WHERE EXISTS (SELECT FROM incentives.buyer_grant g WHERE g.buyer_id = p.buyer_id
-                                  AND g.promotion_id = p.promotion_id AND g.span = p.span AND g.form = 'discount')
+                 SELECT p.buyer_id, p.promotion_id, p.span, 0, 0, 0, p.granted_minor FROM incentives.buyer_progress p
+                 WHERE EXISTS (SELECT FROM incentives.promotion_version v WHERE v.promotion_id = p.promotion_id
+                                  AND v.terms #>> '{reward,form,as}' = 'discount')
                 ) AS said
-           GROUP BY 1, 2, 3 HAVING sum(discounts) <> sum(grants) OR sum(discounts) <> sum(windows)""",
+           GROUP BY 1, 2, 3 HAVING sum(paid) <> sum(grants) OR sum(discounts) <> sum(windows)""",
     ),
     (
         "discounts-are-budgets",
