@@ -18,6 +18,7 @@ from marketplace.bootstrap import open_database
 from marketplace.consoles import page_handlers
 from marketplace.core.db import WORKER, Database
 from marketplace.core.limits import Limits
+from marketplace.flows.orders.place_carts import Checkouts
 from marketplace.migrate import newest_version
 from marketplace.settings import Settings
 from marketplace.web import system
@@ -73,7 +74,7 @@ def furnish(app: Litestar, settings: Settings, database: Opening | None = None) 
 async def _with_database(app: Litestar) -> AsyncIterator[None]:
     settings: Settings = app.state["settings"]
     async with app.state["opening"]() as db:
-        app.state["db"], app.state["limits"] = db, Limits(db)
+        app.state["db"], app.state["limits"], app.state["checkouts"] = db, Limits(db), Checkouts(db)
         if settings.processor_secret:
             await db.write(WORKER, "bootstrap", ensure_processor, settings.processor)
         yield
@@ -90,8 +91,14 @@ async def _get_settings(db: NamedDependency[Database], state: State) -> Settings
     return settings
 
 
+async def _get_checkouts(db: NamedDependency[Database], state: State) -> Checkouts:
+    checkouts: Checkouts = state["checkouts"]
+    return checkouts
+
+
 _DEPENDENCIES = {
     "db": Provide(_get_db),
+    "checkouts": Provide(_get_checkouts),
     "settings": Provide(_get_settings),
     "schema_version": Provide(newest_version, sync_to_thread=False),
 }

@@ -13,7 +13,8 @@ from marketplace.core.db import WORKER, Database, Role, Scope, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_carts import Checkouts
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.routes.fields import CODES_MAX, Currency, Method, Minor, PromotionCode
@@ -154,7 +155,7 @@ async def get_quote(
 )
 async def place(
     request: ActorRequest,
-    db: NamedDependency[Database],
+    checkouts: NamedDependency[Checkouts],
     settings: NamedDependency[Settings],
     buyer_id: PathId,
     cart_id: PathId,
@@ -178,7 +179,7 @@ async def place(
         voucher=data.voucher,
         processor=settings.processor,
     )
-    return respond(await db.write(WORKER, ticket.actor, place_order, ticket, cmd, citus=db.citus))
+    return respond(await checkouts.place(ticket, cmd))
 
 
 HANDLERS = [create_cart, list_carts, get_cart, replace_lines, drop_cart, get_quote, place]

@@ -21,9 +21,10 @@ from marketplace.core.clock import SystemClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.idempotency import Ticket
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.quote_cart import quote_cart
-from tests.bench.place import _CARTS, _MARKET, BUYERS, LISTINGS_PER_MERCHANT, MERCHANTS
+from tests.bench.place import _MARKET, BUYERS, MERCHANTS, larger, open_carts
 from tests.bench.promotions import BUDGET_MINOR, launch, schedule_over
 from tests.bench.scratch import Stopwatch, as_owner, ask_owner, at_most, main, note, scratch_database
 from tests.bench.serving import cpu_s, postmaster_of
@@ -36,8 +37,9 @@ WARM = 200
 async def measure(orders: int, rounds: int, connections: int) -> dict[str, Any]:
     async with scratch_database() as scratch:
         carts = 3 * rounds * orders + 3 * WARM
-        sizes = {"buyers": BUYERS, "carts": carts, "merchants": MERCHANTS, "products": LISTINGS_PER_MERCHANT - 1}
-        await as_owner(scratch, *_MARKET, *(statement.format(**sizes) for statement in _CARTS))
+        await as_owner(scratch, *_MARKET)
+        await open_carts(scratch, [(cart % BUYERS + 1, cart, larger(cart)) for cart in range(1, carts + 1)])
+        await as_owner(scratch, "VACUUM ANALYZE demand.cart", "VACUUM ANALYZE demand.cart_line")
         today = scratch.clock.now().date()
         schedule = schedule_over(today - timedelta(days=1), today + timedelta(days=30))
         await launch(scratch, [_terms(number, schedule) for number in range(PROMOTIONS)])

@@ -187,14 +187,15 @@ async def _fill_carts(db: Database, carts: range, held: Callable[[int], Held], f
         for first in range(carts.start, carts.stop, 10_000):
             some = carts[first - carts.start :][:10_000]
             rows = [(cart % BUYERS + 1, cart, held(cart)) for cart in some]
-            await _open_carts(db, rows)
+            await open_carts(db, rows)
             for buyer, cart, lines in rows:
                 if lines not in quotes:
                     quotes[lines] = _quote(lines)
                 named.write(f"{buyer} {cart} {quotes[lines]}\n")
 
 
-async def _open_carts(db: Database, rows: Sequence[tuple[int, int, Held]]) -> None:
+async def open_carts(db: Database, rows: Sequence[tuple[int, int, Held]]) -> None:
+    """Open carts: of a buyer, under an id, with lines."""
     now = datetime.now(UTC)
     opened = [(buyer, cart, "EUR", now, now) for buyer, cart, _ in rows]
     lines = [(buyer, cart, *line) for buyer, cart, held in rows for line in held]

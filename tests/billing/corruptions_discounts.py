@@ -14,7 +14,8 @@ from incentives.rules.predicates import Equals
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.idempotency import Ticket
 from marketplace.flows.discounts.issue_codes import IssueCodes, issue_codes
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.payments.take_payment import payment_changed

@@ -22,7 +22,8 @@ from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.discounts.issue_codes import IssueCodes, issue_codes, void_code
 from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendment, accept_amendment, propose_amendment
 from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
-from marketplace.flows.orders.place_order import TIME_TO_PAY, PlaceOrder, QuoteChanged, place_order
+from marketplace.flows.orders.place_order import QuoteChanged, place_order
+from marketplace.flows.orders.placement import TIME_TO_PAY, PlaceOrder
 from marketplace.flows.orders.price_amendment import By
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.release_order import expire_orders

@@ -14,7 +14,8 @@ from incentives.rules.model import ByPlatform, FunderBudget, TotalBudget
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx, sqlstate
 from marketplace.core.errors import Conflict
-from marketplace.flows.orders.place_order import TIME_TO_PAY, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import TIME_TO_PAY
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.orders.release_order import expire_orders
 from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order

@@ -11,7 +11,7 @@ from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, Terms, Total
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.flows.orders.place_order import TIME_TO_PAY
+from marketplace.flows.orders.placement import TIME_TO_PAY
 from marketplace.flows.orders.release_order import expire_orders
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares

@@ -17,7 +17,8 @@ from incentives.rules.model import Calendar, OrderSettled, PerEvent, Terms, Wind
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.orders.place_order import TIME_TO_PAY, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import TIME_TO_PAY
 from marketplace.flows.orders.read_placed import Placed
 from marketplace.flows.orders.release_order import expire_orders
 from marketplace.flows.refunds.grant_credit import expire_credit

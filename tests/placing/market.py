@@ -1,6 +1,7 @@
 """A market with listings and stock, and carts to be placed."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert
@@ -9,7 +10,8 @@ from demand.carts import store
 from demand.carts.model import Cart, CartLine
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.idempotency import Ticket
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed
 from supply.tables import offer, stock
@@ -92,3 +94,21 @@ async def stock_of(db: Database, merchant_id: int, product_id: int) -> tuple[int
         )
     assert row is not None
     return row.on_hand, row.reserved
+
+
+class Counting:
+    """A transaction that notes every statement sent through it."""
+
+    def __init__(self, tx: Any, sent: list[str]) -> None:
+        self._tx, self._sent = tx, sent
+        self.raw = self
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"now", "actor"}:
+            return getattr(self._tx, name)
+
+        async def send(sql: str, *given: Any) -> Any:
+            self._sent.append(sql)
+            return await getattr(self._tx.raw, name)(sql, *given)
+
+        return send

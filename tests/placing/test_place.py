@@ -13,7 +13,8 @@ from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.core.idempotency import KeyReused
 from marketplace.flows.commission.apply_contracts import apply_versions
-from marketplace.flows.orders.place_order import TIME_TO_PAY, QuoteChanged, place_order
+from marketplace.flows.orders.place_order import QuoteChanged, place_order
+from marketplace.flows.orders.placement import TIME_TO_PAY
 from marketplace.flows.orders.read_placed import read_placed
 from marketplace.flows.orders.release_order import expire_orders
 from supply.store import join
@@ -26,6 +27,7 @@ from tests.placing.market import (
     LAMP,
     MUG,
     TEA,
+    Counting,
     command,
     line,
     new_cart,
@@ -199,29 +201,11 @@ async def test_every_write_is_one_round_trip_after_the_read(db: Database) -> Non
         sent: list[str] = []
 
         async def counted(tx: Any, *given: Any, sent: list[str] = sent) -> Any:
-            return await place_order(_Counting(tx, sent), *given)  # type: ignore[arg-type]  # as a transaction does
+            return await place_order(Counting(tx, sent), *given)  # type: ignore[arg-type]  # as a transaction does
 
         await db.write(WORKER, "shop", counted, ticket(f"k{len(lines)}"), cmd)
         counts.append(len(sent))
     assert counts == [2, 2]
-
-
-class _Counting:
-    """A transaction that notes every statement sent through it."""
-
-    def __init__(self, tx: Any, sent: list[str]) -> None:
-        self._tx, self._sent = tx, sent
-        self.raw = self
-
-    def __getattr__(self, name: str) -> Any:
-        if name in {"now", "actor"}:
-            return getattr(self._tx, name)
-
-        async def send(sql: str, *given: Any) -> Any:
-            self._sent.append(sql)
-            return await getattr(self._tx.raw, name)(sql, *given)
-
-        return send
 
 
 async def test_a_merchant_in_its_first_months_sells_under_the_rate_for_them(db: Database) -> None:

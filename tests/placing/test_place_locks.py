@@ -14,8 +14,9 @@ from demand.store import lock_order
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.orders import count_stock as counting
-from marketplace.flows.orders import place_order_sql
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders import place_on_cluster, place_order_sql
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.release_order import expire_orders, release_unpaid
 from marketplace.flows.refunds.grant_credit import GrantCredit, grant_credit
 from supply.stock import store as stock
@@ -106,14 +107,15 @@ async def test_a_count_that_begins_between_the_two_round_trips_is_seen(
     await prepare(db)
     cart = await new_cart(db, line(ALPHA, CUP, 4), line(ALPHA, TEA))
     cmd = await command(db, cart)
-    write = place_order_sql.write
+    statements = place_on_cluster if citus else place_order_sql
+    write = statements.write
 
     async def late(*given: Any, **named: Any) -> Any:
         await db.write(WORKER, "mia", begin_count)
         return await write(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(place_order_sql, "write", late)
+        patch.setattr(statements, "write", late)
         with pytest.raises(Conflict, match="has just begun"):
             await db.write(WORKER, "shop", placing(cmd, citus=citus))
     assert await orders(db) == []

@@ -8,7 +8,8 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import Conflict
-from marketplace.flows.orders.place_order import TIME_TO_PAY, QuoteChanged
+from marketplace.flows.orders.place_order import QuoteChanged
+from marketplace.flows.orders.placement import TIME_TO_PAY
 from marketplace.flows.orders.release_order import expire_orders
 from tests.ops.conftest import citus_db, citus_url
 from tests.placing.market import ALPHA, BETA, CUP, LAMP, TEA, line, new_cart, place, prepare, stock_of

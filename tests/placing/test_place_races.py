@@ -8,7 +8,8 @@ import pytest
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.core.errors import AppError, Conflict
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from tests.placing.market import ALPHA, BETA, CUP, LAMP, MUG, TEA, command, line, new_cart, prepare, stock_of, ticket
 
 CONNECTIONS = 16

@@ -45,7 +45,8 @@ from marketplace.flows.orders.cancel_order import Cancelled, CancelLines, Cancel
 from marketplace.flows.orders.fulfil_order import ShipOrder, accept_order, complete_order, ship_order
 from marketplace.flows.orders.hold_order import Act
 from marketplace.flows.orders.pay_purchase import PayPurchase, pay_purchase
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.price_amendment import By
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.orders.read_placed import Placed

@@ -29,7 +29,8 @@ from marketplace.flows.orders.amend_order import DecideAmendment, ProposeAmendme
 from marketplace.flows.orders.cancel_order import CancelOrder, cancel_order
 from marketplace.flows.orders.fulfil_order import DeliverShipment, ShipOrder, accept_order, deliver_shipment, ship_order
 from marketplace.flows.orders.hold_order import Act
-from marketplace.flows.orders.place_order import PlaceOrder, place_order
+from marketplace.flows.orders.place_order import place_order
+from marketplace.flows.orders.placement import PlaceOrder
 from marketplace.flows.orders.price_amendment import By
 from marketplace.flows.orders.quote_cart import quote_cart
 from marketplace.flows.payments.apply_payment_events import ACTOR as TELLER

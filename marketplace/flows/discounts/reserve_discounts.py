@@ -86,20 +86,27 @@ def asks_of(tx: Tx, checkout: Checkout, taken: Sequence[Taken], order_ids: Mappi
     return [one.ask(checkout.live, checkout.shopper, order_ids[one.merchant_id], tx.now) for one in taken]
 
 
-def discount_values(
-    checkout: Checkout,
-    taken: Sequence[Taken],
-    discounts: Sequence[Discount],
-    asks: Sequence[Ask],
-    *,
-    reserved: bool,
-) -> dict[str, Any]:
-    """The parameters of the writes, by name. asks: `asks_of` these; reserved: they have been answered already."""
+class Discounted(msgspec.Struct, frozen=True, kw_only=True):
+    """What promotions take off one cart that is placed. asks: of their budgets, those that are not answered yet."""
+
+    checkout: Checkout
+    taken: Sequence[Taken]
+    discounts: Sequence[Discount]
+    asks: Sequence[Ask]
+
+    @property
+    def may_be_short(self) -> bool:
+        """Whether all shards of its budgets are to be asked: `reserve_exactly`."""
+        return not _short.isdisjoint(draw.slot for ask in self.asks for draw in ask.draws)
+
+
+def discount_values(carts: Sequence[Discounted]) -> dict[str, Any]:
+    """The parameters of the writes, by name; all carts were read in one epoch."""
     turn = next(_turns)
     minor: dict[Slot, int] = defaultdict(int)
     shards: dict[Slot, int] = {}
     draws: list[tuple[int, str, date, int, int, int]] = []
-    for ask in [] if reserved else asks:
+    for ask in (ask for each in carts for ask in each.asks):
         for draw in ask.draws:
             part = ask.part_of(draw, ask.amount_minor)
             n = shards.setdefault(draw.slot, turn % draw.budget.shards)
@@ -107,10 +114,12 @@ def discount_values(
             draws.append((draw.budget.budget_id, ask.key, draw.period_from, n, ask.amount_minor, part))
     slots = sorted(minor)
     budgets, keys, periods, ns, grants, parts = _columns(draws, 6)
-    rows = [msgspec.structs.asdict(of) for of in discounts]
+    taken = [one for each in carts for one in each.taken]
+    discounts = [of for each in carts for of in each.discounts]
     return {
-        "epoch": checkout.live.epoch,
-        "windows": checkout.shopper.windows,
+        "epoch": carts[0].checkout.live.epoch,
+        "window_buyers": [each.checkout.shopper.buyer_id for each in carts],
+        "windows": [each.checkout.shopper.windows for each in carts],
         "codes": [one.code for one in taken if one.code is not None],
         "code_orders": [of.order_id for of, one in zip(discounts, taken, strict=True) if one.code is not None],
         "budget_ids": [budget_id for budget_id, _ in slots],
@@ -123,7 +132,8 @@ def discount_values(
         "draw_shards": ns,
         "draw_grants": grants,
         "draw_minor": parts,
-        "discounts": msgspec.json.encode(rows).decode(),
+        "discounts": msgspec.json.encode([msgspec.structs.asdict(of) for of in discounts]).decode(),
+        "taken_buyers": [of.buyer_id for of in discounts],
         "taken_promotions": [of.promotion_id for of in discounts],
         "taken_orders": [of.order_id for of in discounts],
         "taken_measures": [one.measure for one in taken],
@@ -168,7 +178,7 @@ def _discount(tx: Tx, shopper: Shopper, one: Taken, order_id: int, contracts: Ma
 
 def check_discounts_written(counts: Mapping[str, int], values: Mapping[str, Any]) -> None:
     """Raise to start again where promotions or the buyer's discounts have changed, or a budget's shard was short."""
-    if not counts["epoch"] or not counts["windows"]:
+    if not counts["epoch"] or counts["windows"] < len(values["windows"]):
         raise asyncpg.SerializationError("what promotions give has changed meanwhile")
     if counts["codes"] < len(values["codes"]):
         raise Conflict("codes: somebody else has just used one of them; quote the cart again", pointer="/codes")

@@ -21,7 +21,7 @@ from demand.store import lock_order
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
-from marketplace.flows.orders.place_order import TIME_TO_COLLECT
+from marketplace.flows.orders.placement import TIME_TO_COLLECT
 from marketplace.flows.payments.take_payment import capture_credit_only, hold_books
 
 TRIES_MAX = 20

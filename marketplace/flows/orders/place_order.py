@@ -4,33 +4,29 @@ The price is computed again from the catalogue and must be the quoted one. A car
 it a second time gets the first result, under whatever key.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from billing.payments.model import CASH
-from demand.carts.model import CartLine, Listing, Quote, QuoteLine, price
+from demand.carts.model import CartLine, Listing, Quote, price
 from incentives.budgets.model import Slot
-from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.core.errors import Conflict, Invalid, NotFound
+from marketplace.core.errors import AppError, Conflict, Invalid, NotFound
 from marketplace.core.idempotency import Answer, Ticket, earlier_answer, remember, twin_was_first
 from marketplace.core.ids import time_ordered_id
-from marketplace.core.money import allocate
 from marketplace.flows.discounts.cover_discounts import reserve_covers
 from marketplace.flows.discounts.quote_discounts import (
     Taken,
     joined_of,
-    own_discounts,
     quote_discounts,
     rooms_of,
 )
 from marketplace.flows.discounts.reserve_discounts import (
     Checkout,
+    Discounted,
     asks_of,
     check_discounts_written,
     checkout_of,
@@ -39,34 +35,12 @@ from marketplace.flows.discounts.reserve_discounts import (
     reserve_exactly,
 )
 from marketplace.flows.discounts.use_voucher import find_voucher, use_voucher
+from marketplace.flows.orders import place_on_cluster as cluster
 from marketplace.flows.orders import place_order_sql as sql
-from marketplace.flows.orders.read_placed import Placed, PlacedOrder, order_ref, read_placed
+from marketplace.flows.orders.placement import Placement, PlaceOrder, placement_of, values_of
+from marketplace.flows.orders.read_placed import order_ref, read_placed
 from marketplace.flows.payers.bear_order import Borne, Merchant, bear_quote, reserve_shares
 from marketplace.flows.payments.take_payment import capture_credit_only, hold_books
-
-TIME_TO_PAY = timedelta(minutes=30)
-"""How long stock stays reserved for a purchase that is not paid."""
-
-TIME_TO_COLLECT = timedelta(days=30)
-"""The same where it is cash, and the merchants collect the money themselves."""
-
-
-class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Place this cart at the price of this quote. method: the processor's token of what the buyer pays with.
-
-    codes: what the buyer has typed in. processor: the name of the one that is asked for the money. credit_minor: how
-    much of it the buyer pays out of its credit. voucher: the code of one that it uses up for this order. A method of
-    `cash` asks nobody: each merchant collects at the door.
-    """
-
-    buyer_id: int
-    cart_id: int
-    quote: str
-    method: str
-    credit_minor: int = 0
-    codes: tuple[str, ...] = ()
-    voucher: str | None = None
-    processor: str
 
 
 class QuoteChanged(Conflict):
@@ -90,20 +64,24 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
     Raises NotFound, QuoteChanged, OutOfStock, Conflict for a cart that was dropped or credit that is not there,
     Invalid for more credit than the price. Nothing is stored then.
     """
-    rows = await sql.read(tx, ticket, cmd.buyer_id, cmd.cart_id, cmd.processor, cmd.codes, citus=citus)
+    asked = sql.Asked(ticket=ticket, buyer_id=cmd.buyer_id, cart_id=cmd.cart_id)
+    if citus:
+        rows = await cluster.read(tx, asked, cmd.processor, cmd.codes)
+    else:
+        [rows] = await sql.read(tx, [asked], cmd.processor, cmd.codes)
     earlier = await _earlier(tx, ticket, cmd, rows[0])
     if earlier is not None:
         return earlier
     checkout = await checkout_of(tx, cmd.buyer_id, rows[0], cmd.codes)
     quote, taken, borne = await _agreed(tx, cmd, rows, checkout)
-    if rows[0]["processor_id"] is None:
-        raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
+    _check_processor(cmd, rows)
     purchase_id = time_ordered_id(tx.now)
     if cmd.voucher is not None:
         cmd = await _with_voucher(tx, cmd, cmd.voucher, quote, order_ref(purchase_id))
-    placed = _placed(tx, cmd, quote, purchase_id)
+    one = placement_of(tx.now, ticket, cmd, quote, rows, taken, purchase_id)
+    placed = one.placed
     order_ids = {order.merchant_id: order.order_id for order in placed.orders}
-    values = _values(tx, ticket, cmd, quote, placed, rows, taken)
+    values = values_of(tx.now, [one])
     if placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock and credit
         await hold_books(tx, [order.merchant_id for order in placed.orders], with_house=True)
     if borne:
@@ -117,15 +95,101 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         if short is not None:
             present, _, _ = await _quote(tx, rows, checkout, short)
             raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
-        values |= discount_values(checkout, taken, discounts, asks, reserved=reserved)
+        one_cart = Discounted(checkout=checkout, taken=taken, discounts=discounts, asks=() if reserved else asks)
+        values |= discount_values([one_cart])
     try:
-        counts = await sql.write(tx.raw, values, citus=citus)
+        counts = await (cluster.write if citus else sql.write)(tx.raw, values)
     except asyncpg.UniqueViolationError as fault:
         raise twin_was_first() from fault  # or an id that another process has made in the same millisecond
     _check_written(counts, values, cmd)
     if placed.pay_minor == 0:
         await capture_credit_only(tx, cmd.buyer_id, placed.payment_id)
-    return Answer(ticket.status, values["body"], replayed=False)
+    return Answer(ticket.status, one.body, replayed=False)
+
+
+def _check_processor(cmd: PlaceOrder, rows: Sequence[Any]) -> None:
+    if rows[0]["processor_id"] is None:
+        raise Conflict(f"no payment processor {cmd.processor!r} is set up here: see MARKETPLACE_PROCESSOR_SECRET")
+
+
+class PlaceAlone(Exception):
+    """Carts that were to be placed together are to be placed one by one: something came in between."""
+
+
+async def place_together(tx: Tx, asked: Sequence[tuple[Ticket, PlaceOrder]]) -> list[Answer | AppError | None]:
+    """Place carts of different buyers in two round trips for all of them: for each its answer, or why it is refused.
+
+    None for one of which more is to be found out, or done: `place_order` is for it. What is asked for is `is_plain`, at
+    one processor. Raises PlaceAlone; nothing is stored then.
+    """
+    wanted = [sql.Asked(ticket=ticket, buyer_id=cmd.buyer_id, cart_id=cmd.cart_id) for ticket, cmd in asked]
+    outcomes: list[Answer | AppError | None] = []
+    placements: list[Placement] = []
+    discounted: list[Discounted] = []
+    try:
+        for (ticket, cmd), rows in zip(asked, await sql.read(tx, wanted, asked[0][1].processor, ()), strict=True):
+            try:
+                one = await _plainly(tx, ticket, cmd, rows)
+            except AppError as refusal:
+                outcomes.append(refusal)
+                continue
+            if isinstance(one, tuple):
+                placement, off = one
+                placements.append(placement)
+                discounted += [] if off is None else [off]
+                outcomes.append(Answer(ticket.status, placement.body, replayed=False))
+            else:
+                outcomes.append(one)
+        if placements:
+            await _write_together(tx, placements, discounted)
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.TransactionRollbackError) as fault:
+        raise PlaceAlone from fault
+    return outcomes
+
+
+async def _write_together(tx: Tx, placements: Sequence[Placement], discounted: Sequence[Discounted]) -> None:
+    values = values_of(tx.now, placements)
+    if discounted:
+        values |= discount_values(discounted)
+    counts = await sql.write(tx.raw, values)
+    if discounted:
+        check_discounts_written(counts, values)
+    found = tuple(counts[name] for name in ("uncounted", "reserved", "carts"))
+    if found != (len(values["uncounted_products"]), len(values["stock_products"]), len(placements)):
+        raise PlaceAlone
+
+
+def is_plain(cmd: PlaceOrder) -> bool:
+    """Whether a cart may be placed together with others: the processor alone is asked for the money."""
+    return not (cmd.credit_minor or cmd.codes or cmd.voucher)
+
+
+async def _plainly(
+    tx: Tx, ticket: Ticket, cmd: PlaceOrder, rows: Sequence[Any]
+) -> Answer | tuple[Placement, Discounted | None] | None:
+    """A cart as it is placed, and what is taken off it, where nothing has to be asked but what `rows` say; else None,
+    or its earlier answer."""
+    row = rows[0]
+    if (earlier := earlier_answer(ticket, row)) is not None:
+        return earlier
+    if row["cart_state"] == "placed" or row["payers"] or (row["epoch"] is not None and not row["alone"]):
+        return None
+    await _earlier(tx, ticket, cmd, row)
+    checkout = await checkout_of(tx, cmd.buyer_id, row, cmd.codes)
+    if checkout is not None and (checkout.live.contracts or any(checkout.live.joined.values())):
+        return None
+    quote, taken, _ = await _quote(tx, rows, checkout)
+    if checkout is not None and quote.quote != cmd.quote:
+        return None
+    _check(quote, cmd)
+    _check_processor(cmd, rows)
+    one = placement_of(tx.now, ticket, cmd, quote, rows, taken)
+    if checkout is None or not taken:
+        return one, None
+    order_ids = {order.merchant_id: order.order_id for order in one.placed.orders}
+    discounts, asks = discounts_of(tx, checkout, taken, order_ids), asks_of(tx, checkout, taken, order_ids)
+    off = Discounted(checkout=checkout, taken=taken, discounts=discounts, asks=asks)
+    return None if off.may_be_short else (one, off)
 
 
 async def _earlier(tx: Tx, ticket: Ticket, cmd: PlaceOrder, cart: Any) -> Answer | None:
@@ -256,123 +320,10 @@ async def _with_voucher(tx: Tx, cmd: PlaceOrder, code: str, quote: Quote, ref: s
     return msgspec.structs.replace(cmd, credit_minor=cmd.credit_minor + more)
 
 
-def _placed(tx: Tx, cmd: PlaceOrder, quote: Quote, purchase_id: int) -> Placed:
-    return Placed(
-        purchase_id=purchase_id,
-        order_ref=order_ref(purchase_id),
-        buyer_id=cmd.buyer_id,
-        currency=quote.currency,
-        total_minor=quote.total_minor,
-        pay_minor=quote.due_minor - cmd.credit_minor,
-        credit_minor=cmd.credit_minor,
-        payment_id=time_ordered_id(tx.now),
-        expires_at=tx.now + (TIME_TO_COLLECT if cmd.method == CASH else TIME_TO_PAY),
-        orders=[
-            PlacedOrder(
-                merchant_id=order.merchant_id,
-                order_id=time_ordered_id(tx.now),
-                goods_minor=order.goods_minor,
-                freight_minor=order.freight_minor,
-                total_minor=order.total_minor,
-                payer_minor=order.total_minor - order.discount_minor - order.due_minor,
-                discount_minor=order.discount_minor,
-            )
-            for order in quote.orders
-        ],
-        payer_minor=quote.total_minor - quote.discount_minor - quote.due_minor,
-        discount_minor=quote.discount_minor,
-    )
-
-
-def _values(
-    tx: Tx,
-    ticket: Ticket,
-    cmd: PlaceOrder,
-    quote: Quote,
-    placed: Placed,
-    rows: Sequence[Any],
-    taken: Sequence[Taken],
-) -> dict[str, Any]:
-    """The parameters of the writes, by name."""
-    counted = [row for row in rows if row["counted"]]
-    uncounted = [row for row in rows if not row["counted"]]
-    body = msgspec.json.encode(placed)
-    dues = [order.total_minor - order.discount_minor - order.payer_minor for order in placed.orders]
-    own = _own_discounts(quote, taken)
-    credit_shares = allocate(cmd.credit_minor, dues)
-    return {
-        "now": tx.now,
-        "today": local_date(tx.now, rows[0]["zone"]),
-        "expires": placed.expires_at,
-        "entity": rows[0]["entity_id"],
-        "buyer": cmd.buyer_id,
-        "cart": cmd.cart_id,
-        "version": rows[0]["version"],
-        "currency": quote.currency,
-        "purchase": placed.purchase_id,
-        "ref": placed.order_ref,
-        "policy": rows[0]["policy_id"],
-        "payment": placed.payment_id,
-        "processor": rows[0]["processor_id"],
-        "method": cmd.method,
-        "amount": placed.pay_minor,
-        "credit": placed.credit_minor,
-        "command": time_ordered_id(tx.now),
-        "event": time_ordered_id(tx.now),
-        "placed": body.decode(),
-        "uncounted_merchants": [row["merchant_id"] for row in uncounted],
-        "uncounted_products": [row["product_id"] for row in uncounted],
-        "stock_merchants": [row["merchant_id"] for row in counted],
-        "stock_products": [row["product_id"] for row in counted],
-        "stock_quantities": [row["quantity"] for row in counted],
-        "order_merchants": [order.merchant_id for order in placed.orders],
-        "order_ids": [order.order_id for order in placed.orders],
-        "order_goods": [order.goods_minor for order in placed.orders],
-        "order_freights": [order.freight_minor for order in placed.orders],
-        "order_discounts": [sum(own[order.merchant_id]) for order in placed.orders],
-        "part_amounts": [due - credit for due, credit in zip(dues, credit_shares, strict=True)],
-        "part_credits": credit_shares,
-        **_line_values(quote.lines, placed, [row["contract_id"] for row in rows]),
-        "line_discounts": [minor for order in placed.orders for minor in own[order.merchant_id]],
-        "actor": ticket.actor,
-        "key": ticket.key,
-        "fingerprint": ticket.fingerprint,
-        "status": ticket.status,
-        "body": body,
-    }
-
-
-def _own_discounts(quote: Quote, taken: Sequence[Taken]) -> dict[int, list[int]]:
-    """What each merchant itself takes off the lines of its order. Quote and orders stand in the same order."""
-    lines = Counter(line.merchant_id for line in quote.lines)
-    return {merchant_id: own_discounts(taken, merchant_id, count) for merchant_id, count in lines.items()}
-
-
-def _line_values(lines: Sequence[QuoteLine], placed: Placed, contracts: Sequence[int | None]) -> dict[str, list[Any]]:
-    """Lines are numbered within their merchant's order. Quote and rows stand in the same order."""
-    order_of = {order.merchant_id: order.order_id for order in placed.orders}
-    numbers: list[int] = []
-    for position, line in enumerate(lines):
-        same = position > 0 and lines[position - 1].merchant_id == line.merchant_id
-        numbers.append(numbers[-1] + 1 if same else 1)
-    return {
-        "line_merchants": [line.merchant_id for line in lines],
-        "line_orders": [order_of[line.merchant_id] for line in lines],
-        "line_nos": numbers,
-        "line_products": [line.product_id for line in lines],
-        "line_categories": [line.category for line in lines],
-        "line_titles": [line.title for line in lines],
-        "line_quantities": [line.quantity for line in lines],
-        "line_goods": [line.goods_minor for line in lines],
-        "line_freights": [line.freight_minor for line in lines],
-        "line_contracts": list(contracts),
-    }
-
-
 def _check_written(counts: dict[str, int], values: dict[str, Any], cmd: PlaceOrder) -> None:
     if "discounts" in values:
         check_discounts_written(counts, values)
-    if counts["cart"] == 0:
+    if counts["carts"] == 0:
         raise Conflict(f"cart {cmd.cart_id} was changed while it was being placed; quote it again")
     if counts["uncounted"] != len(values["uncounted_products"]):
         raise Conflict("the count of something in the cart has just begun; quote the cart again")

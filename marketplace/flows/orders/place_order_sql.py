@@ -1,37 +1,39 @@
-"""The two statements of placing an order, and how a cluster takes them apart.
+"""The two statements of placing orders: each one round trip, whatever the carts hold and however many (decision D8).
 
-READ takes the request's key and reads all that the price depends on; WRITES is what follows from it. On one server each
-is one statement, so that placing takes two round trips whatever the cart holds (decision D8); a cluster keeps the rows
-on different nodes and is asked for them one after another, in the same transaction.
+READ takes the requests' keys and reads all that the prices depend on; WRITES is what follows from it.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
+import msgspec
 
-from demand.refunds.store import policy_for
 from incentives.discounts.model import Discount
 from incentives.store import LET_PLACE
-from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
-from marketplace.core.idempotency import CLAIM, Ticket
+from marketplace.core.idempotency import Ticket
 from marketplace.flows.discounts.quote_discounts import BUYER
 
 # The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order. The policy is
 # that of `demand.refunds.store.policy_for`.
 # What is written is found by keys whatever the cart holds: to plan it anew each time costs more than to run it.
 # The buyer is held against another placement of its own, without waiting; so are promotions against being moved.
-_LOCKS = f""", {LET_PLACE} AS held,
+LOCKS = f""", {LET_PLACE} AS held,
        pg_try_advisory_xact_lock(hashtextextended('incentives.checkout', {{buyer}})) AS alone"""
+_BUYER = BUYER.format(buyer="a.buyer_id", codes="$8", now="$6", locks=LOCKS.format(buyer="a.buyer_id"))
 READ = f"""
 WITH claim AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock($1) AS mine, set_config('plan_cache_mode', 'force_generic_plan', true)
-),
-buyer AS MATERIALIZED ({BUYER.format(buyer="$4", codes="$8", now="$6", locks=_LOCKS.format(buyer="$4"))})
-SELECT claim.mine, k.fingerprint, k.status, k.body,
+    SELECT a.asked, a.actor, a.key, a.buyer_id, a.cart_id, pg_try_advisory_xact_lock(a.lock_number) AS mine,
+           set_config('plan_cache_mode', 'force_generic_plan', true), buyer.*
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
+        AS a (lock_number, actor, key, buyer_id, cart_id, asked)
+    LEFT JOIN LATERAL ({_BUYER}) AS buyer ON true
+)
+SELECT claim.*, k.fingerprint, k.status, k.body,
        c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity,
        o.title, o.category, o.currency AS offer_currency, o.price_minor, o.freight_minor,
        o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
@@ -40,11 +42,10 @@ SELECT claim.mine, k.fingerprint, k.status, k.body,
        (SELECT r.policy_id FROM demand.refund_policy r WHERE r.valid_from <= ($6::timestamptz AT TIME ZONE e.zone)::date
         ORDER BY r.valid_from DESC, r.policy_id DESC LIMIT 1) AS policy_id,
        m.merchant_ref, m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since,
-       EXISTS (SELECT FROM billing.payer_contract WHERE pays = 'order') AS payers, buyer.*
+       EXISTS (SELECT FROM billing.payer_contract WHERE pays = 'order') AS payers
 FROM claim
-LEFT JOIN buyer ON true
-LEFT JOIN core.idempotency_key k ON k.actor = $2 AND k.key = $3
-LEFT JOIN demand.cart c ON c.buyer_id = $4 AND c.cart_id = $5
+LEFT JOIN core.idempotency_key k ON k.actor = claim.actor AND k.key = claim.key
+LEFT JOIN demand.cart c ON c.buyer_id = claim.buyer_id AND c.cart_id = claim.cart_id
 LEFT JOIN demand.cart_line l ON l.buyer_id = c.buyer_id AND l.cart_id = c.cart_id
 LEFT JOIN supply.offer o ON o.merchant_id = l.merchant_id AND o.product_id = l.product_id
 LEFT JOIN supply.merchant m ON m.merchant_id = o.merchant_id
@@ -63,76 +64,47 @@ LEFT JOIN LATERAL (
     ORDER BY t.negotiated DESC, (t.categories IS NOT NULL) DESC, (t.first_months IS NOT NULL) DESC, t.valid_from DESC,
              t.name COLLATE "C" LIMIT 1
 ) AS contract ON o.merchant_id IS NOT NULL
-ORDER BY l.merchant_id, l.product_id
-"""
-
-CART = """
-SELECT c.state AS cart_state, c.currency, c.version, c.purchase_id, l.merchant_id, l.product_id, l.quantity
-FROM demand.cart c LEFT JOIN demand.cart_line l ON l.buyer_id = c.buyer_id AND l.cart_id = c.cart_id
-WHERE c.buyer_id = $1 AND c.cart_id = $2 ORDER BY l.merchant_id, l.product_id
-"""
-LISTINGS = """
-SELECT DISTINCT ON (o.merchant_id, o.product_id) o.merchant_id, o.product_id, o.title, o.category,
-       o.currency AS offer_currency, o.price_minor, o.freight_minor,
-       o.state = 'listed' AND m.state = 'live' AS sold, m.entity_id, e.zone, o.counted,
-       CASE WHEN o.counted THEN s.on_hand - s.reserved END AS free,
-       CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN t.contract_id END AS contract_id, m.merchant_ref,
-       m.region, coalesce(m.joined_on::timestamptz, m.created_at) AS since
-FROM supply.offer o
-JOIN supply.merchant m ON m.merchant_id = o.merchant_id
-JOIN billing.entity e ON e.entity_id = m.entity_id
-LEFT JOIN supply.stock s ON s.merchant_id = o.merchant_id AND s.product_id = o.product_id
-LEFT JOIN billing.contract t ON t.currency = o.currency
- AND t.valid_from <= ($3::timestamptz AT TIME ZONE e.zone)::date
- AND (t.valid_until IS NULL OR ($3::timestamptz AT TIME ZONE e.zone)::date < t.valid_until)
- AND (t.first_months IS NULL OR ($3::timestamptz AT TIME ZONE e.zone)::date
-                                < m.joined_on + make_interval(months => t.first_months))
- AND (t.categories IS NULL OR o.category = ANY(t.categories))
-LEFT JOIN billing.contract_merchant n ON n.merchant_id = o.merchant_id AND n.contract_id = t.contract_id
-WHERE o.merchant_id = ANY($1::bigint[]) AND o.product_id = ANY($2::bigint[])
-ORDER BY o.merchant_id, o.product_id,
-         CASE WHEN NOT t.negotiated OR n.contract_id IS NOT NULL THEN 0 ELSE 1 END,
-         t.negotiated DESC, (t.categories IS NOT NULL) DESC, (t.first_months IS NOT NULL) DESC, t.valid_from DESC,
-         t.name COLLATE "C"
+ORDER BY claim.asked, l.merchant_id, l.product_id
 """
 
 
-async def read(
-    tx: Tx, ticket: Ticket, buyer_id: int, cart_id: int, processor: str, codes: Sequence[str], *, citus: bool
-) -> list[Any]:
-    """Hold the request's key and read the cart, what its lines cost, and the contract each falls under.
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wants which cart placed, under which key."""
 
-    One row per line by merchant and product, or one without a line; each also says what the key was used for before.
+    ticket: Ticket
+    buyer_id: int
+    cart_id: int
+
+
+async def read(tx: Tx, asked: Sequence[Asked], processor: str, codes: Sequence[str]) -> list[list[Any]]:
+    """Hold the requests' keys and read each cart, what its lines cost, and the contract each falls under.
+
+    For each cart one row per line by merchant and product, or one without a line; each also says what the key was used
+    for before. codes: what buyers have typed in, where one alone asks. processor: its name.
     """
-    key = (ticket.lock_number, ticket.actor, ticket.key)
-    if not citus:
-        rows: list[Any] = await tx.raw.fetch(READ, *key, buyer_id, cart_id, tx.now, processor, list(codes))
-        return rows
-    claimed = dict((await tx.raw.fetchrow(CLAIM, *key)).items())
-    claimed["processor_id"] = await tx.raw.fetchval(
-        "SELECT processor_id FROM billing.processor WHERE name = $1", processor
+    tickets = [one.ticket for one in asked]
+    rows: list[Any] = await tx.raw.fetch(
+        READ,
+        [ticket.lock_number for ticket in tickets],
+        [ticket.actor for ticket in tickets],
+        [ticket.key for ticket in tickets],
+        [one.buyer_id for one in asked],
+        [one.cart_id for one in asked],
+        tx.now,
+        processor,
+        list(codes),
     )
-    claimed["payers"] = await tx.raw.fetchval("SELECT EXISTS (SELECT FROM billing.payer_contract WHERE pays = 'order')")
-    buyer = await tx.raw.fetchrow(
-        BUYER.format(buyer="$1", codes="$2", now="$3", locks=_LOCKS.format(buyer="$1")), buyer_id, list(codes), tx.now
-    )
-    claimed |= dict(buyer.items()) if buyer is not None else {"epoch": None}
-    lines = await tx.raw.fetch(CART, buyer_id, cart_id)
-    wanted = [line["merchant_id"] for line in lines], [line["product_id"] for line in lines]
-    listings = {(row["merchant_id"], row["product_id"]): row for row in await tx.raw.fetch(LISTINGS, *wanted, tx.now)}
-    for zone in {row["zone"] for row in listings.values()}:  # of one legal entity, or the cart is refused
-        claimed["policy_id"] = await policy_for(tx, local_date(tx.now, zone))
-    nothing = defaultdict[str, Any](lambda: None)
-    return [
-        nothing | claimed | dict(listings.get((line["merchant_id"], line["product_id"]), {})) | dict(line)
-        for line in lines
-    ] or [nothing | claimed]
+    return [list(of) for _, of in groupby(rows, key=_ASKED)]
+
+
+_ASKED = itemgetter("asked")
 
 
 # Each by its name, with named parameters. Listings that were not counted when they were read are held, so that they
 # still are not when this commits; counting holds them too, and one whose count has begun meanwhile is not found. The
 # stock rows are locked after them in the order of their keys; a row somebody else
 # holds is looked at again once it is free, so what is not there any more is not promised.
+# {bought} and {orders} are what is placed: its purchases, and their orders.
 WRITES: dict[str, str] = {
     "uncounted": """
 SELECT o.product_id FROM supply.offer o
@@ -149,73 +121,99 @@ FROM (
 ) AS w
 WHERE s.merchant_id = w.merchant_id AND s.product_id = w.product_id AND s.on_hand - s.reserved >= w.quantity
 RETURNING s.product_id""",
-    "cart": """
-UPDATE demand.cart SET state = 'placed', purchase_id = :purchase::bigint, version = version + 1,
+    "carts": """
+UPDATE demand.cart AS c SET state = 'placed', purchase_id = b.purchase_id, version = c.version + 1,
        updated_at = :now::timestamptz
-WHERE buyer_id = :buyer::bigint AND cart_id = :cart::bigint AND state = 'open' AND version = :version::integer
-RETURNING cart_id""",
+FROM {bought} WHERE c.buyer_id = b.buyer_id AND c.cart_id = b.cart_id AND c.state = 'open' AND c.version = b.version
+RETURNING c.cart_id""",
     "credit": """
-UPDATE billing.credit_account SET reserved_minor = reserved_minor + :credit::bigint
-WHERE buyer_id = :buyer::bigint AND currency = :currency::text AND :credit::bigint > 0
-  AND balance_minor - greatest(reserved_minor, (
+UPDATE billing.credit_account AS a SET reserved_minor = a.reserved_minor + b.credit_minor
+FROM {bought} WHERE a.buyer_id = b.buyer_id AND a.currency = b.currency AND b.credit_minor > 0
+  AND a.balance_minor - greatest(a.reserved_minor, (
       SELECT coalesce(sum(g.left_minor), 0)::bigint FROM billing.credit_grant g
-      WHERE g.buyer_id = :buyer::bigint AND g.currency = :currency::text AND g.expires_at <= :now::timestamptz
-  )) >= :credit::bigint
-RETURNING buyer_id""",
-    "purchase": """
+      WHERE g.buyer_id = a.buyer_id AND g.currency = a.currency AND g.expires_at <= :now::timestamptz
+  )) >= b.credit_minor
+RETURNING a.buyer_id""",
+    "purchases": """
 INSERT INTO demand.purchase (buyer_id, purchase_id, order_ref, currency, source_state, placed_at)
-VALUES (:buyer::bigint, :purchase::bigint, :ref::text, :currency::text, 'placed', :now::timestamptz)""",
-    "ref": """
+SELECT buyer_id, purchase_id, order_ref, currency, 'placed', :now::timestamptz FROM {bought}""",
+    "refs": """
 INSERT INTO demand.purchase_ref (order_ref, purchase_id, buyer_id)
-VALUES (:ref::text, :purchase::bigint, :buyer::bigint)""",
+SELECT order_ref, purchase_id, buyer_id FROM {bought}""",
     "orders": """
 INSERT INTO demand.merchant_order (merchant_id, order_id, order_ref, purchase_id, buyer_id, entity_id, currency, state,
        goods_minor, freight_minor, discount_minor, placed_at, purchased_on, refund_policy_id, expires_at)
-SELECT merchant_id, order_id, :ref::text, :purchase::bigint, :buyer::bigint, :entity::integer, :currency::text,
-       'placed', goods_minor, freight_minor, discount_minor, :now::timestamptz, :today::date, :policy::bigint,
-       :expires::timestamptz
-FROM unnest(:order_merchants::bigint[], :order_ids::bigint[], :order_goods::bigint[], :order_freights::bigint[],
-            :order_discounts::bigint[]) AS o (merchant_id, order_id, goods_minor, freight_minor, discount_minor)""",
+SELECT o.merchant_id, o.order_id, b.order_ref, b.purchase_id, b.buyer_id, b.entity_id, b.currency, 'placed',
+       o.goods_minor, o.freight_minor, o.discount_minor, :now::timestamptz, b.purchased_on, b.refund_policy_id,
+       b.expires_at
+FROM {orders} JOIN {bought} ON b.payment_id = o.payment_id""",
     "lines": """
 INSERT INTO demand.order_line (merchant_id, order_id, line_no, product_id, category, title, quantity, goods_minor,
        freight_minor, discount_minor, contract_id)
 SELECT * FROM unnest(:line_merchants::bigint[], :line_orders::bigint[], :line_nos::smallint[], :line_products::bigint[],
        :line_categories::text[], :line_titles::text[], :line_quantities::integer[], :line_goods::bigint[],
        :line_freights::bigint[], :line_discounts::bigint[], :line_contracts::bigint[])""",
-    "payment": """
+    "payments": """
 INSERT INTO billing.payment (buyer_id, payment_id, purchase_id, processor_id, method, currency, amount_minor,
        credit_minor, state, created_at, expires_at)
-VALUES (:buyer::bigint, :payment::bigint, :purchase::bigint, :processor::bigint, :method::text, :currency::text,
-        :amount::bigint, :credit::bigint, 'created', :now::timestamptz, :expires::timestamptz)""",
+SELECT buyer_id, payment_id, purchase_id, :processor::bigint, method, currency, amount_minor, credit_minor, 'created',
+       :now::timestamptz, expires_at
+FROM {bought}""",
     "parts": """
 INSERT INTO billing.payment_part (merchant_id, payment_id, order_id, buyer_id, processor_id, currency, amount_minor,
        credit_minor)
-SELECT merchant_id, :payment::bigint, order_id, :buyer::bigint, :processor::bigint, :currency::text, amount_minor,
-       credit_minor
-FROM unnest(:order_merchants::bigint[], :order_ids::bigint[], :part_amounts::bigint[], :part_credits::bigint[])
-     AS p (merchant_id, order_id, amount_minor, credit_minor)""",
-    "command": """
+SELECT o.merchant_id, o.payment_id, o.order_id, b.buyer_id, :processor::bigint, b.currency, o.part_minor,
+       o.part_credit_minor
+FROM {orders} JOIN {bought} ON b.payment_id = o.payment_id""",
+    "commands": """
 INSERT INTO billing.payment_command (command_id, processor_id, kind, buyer_id, payment_id, currency, amount_minor,
        method, created_at)
-SELECT :command::bigint, :processor::bigint, 'authorise', :buyer::bigint, :payment::bigint, :currency::text,
-       :amount::bigint, :method::text, :now::timestamptz
-WHERE :amount::bigint > 0 AND :method::text <> 'cash'""",
+SELECT command_id, :processor::bigint, 'authorise', buyer_id, payment_id, currency, amount_minor, method,
+       :now::timestamptz
+FROM {bought} WHERE amount_minor > 0 AND method <> 'cash'""",
     "changes": """
 INSERT INTO demand.order_change (change_id, merchant_id, order_id)
-SELECT order_id, merchant_id, order_id FROM unnest(:order_merchants::bigint[], :order_ids::bigint[])
-     AS o (merchant_id, order_id)""",
-    "event": """
+SELECT order_id, merchant_id, order_id FROM {orders}""",
+    "events": """
 INSERT INTO core.outbox (event_id, topic, payload, occurred_at)
-VALUES (:event::bigint, 'demand.purchase_placed.v1', :placed::jsonb, :now::timestamptz)""",
-    "answer": """
+SELECT event_id, 'demand.purchase_placed.v1', convert_from(body, 'UTF8')::jsonb, :now::timestamptz FROM {bought}""",
+    "answers": """
 INSERT INTO core.idempotency_key (actor, key, fingerprint, status, headers, body, created_at)
-VALUES (:actor::text, :key::text, :fingerprint::bytea, :status::smallint, '{}', :body::bytea, :now::timestamptz)""",
+SELECT actor, key, fingerprint, status, '{{}}', body, :now::timestamptz FROM {bought}""",
 }
+_BOUGHT = {
+    "actor": "text", "key": "text", "fingerprint": "bytea", "status": "smallint", "body": "bytea", "buyer_id": "bigint",
+    "cart_id": "bigint", "version": "integer", "currency": "text", "purchase_id": "bigint", "order_ref": "text",
+    "entity_id": "integer", "purchased_on": "date", "refund_policy_id": "bigint", "expires_at": "timestamptz",
+    "payment_id": "bigint", "method": "text", "amount_minor": "bigint", "credit_minor": "bigint",
+    "command_id": "bigint", "event_id": "bigint",
+}  # fmt: skip
+_ORDERS = {
+    "payment_id": "bigint", "merchant_id": "bigint", "order_id": "bigint", "goods_minor": "bigint",
+    "freight_minor": "bigint", "discount_minor": "bigint", "part_minor": "bigint", "part_credit_minor": "bigint",
+}  # fmt: skip
+"""Columns of what is placed, with their types; each is a parameter, an array by the name of both."""
+
+
+def _rows(name: str, columns: Mapping[str, str], alias: str) -> str:
+    arrays = ", ".join(f":{name}_{column}::{kind}[]" for column, kind in columns.items())
+    return f"unnest({arrays}) AS {alias} ({', '.join(columns)})"
+
+
+ROWS = {"bought": _rows("bought", _BOUGHT, "b"), "orders": _rows("orders", _ORDERS, "o")}
+
+
+def columns_of(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows of `bought` or `orders` as the parameters that they are written by."""
+    columns = _BOUGHT if name == "bought" else _ORDERS
+    return {f"{name}_{column}": [row[column] for row in rows] for column in columns}
+
+
 DISCOUNT_WRITES: dict[str, str] = {
     "epoch": "SELECT 1 FROM incentives.live_epoch WHERE epoch = :epoch::bigint",
     "windows": """
-SELECT 1 FROM (SELECT count(*) AS windows FROM incentives.buyer_progress WHERE buyer_id = :buyer::bigint) AS p
-WHERE p.windows = :windows::bigint""",
+SELECT 1 FROM unnest(:window_buyers::bigint[], :windows::bigint[]) AS w (buyer_id, windows)
+WHERE w.windows = (SELECT count(*) FROM incentives.buyer_progress p WHERE p.buyer_id = w.buyer_id)""",
     "codes": """
 UPDATE incentives.promotion_code AS k SET state = 'used', used_for = u.order_id, changed_at = :now::timestamptz
 FROM unnest(:codes::text[], :code_orders::bigint[]) AS u (code, order_id)
@@ -245,15 +243,16 @@ SELECT {", ".join(Discount.__struct_fields__)} FROM jsonb_populate_recordset(NUL
     "progress": """
 INSERT INTO incentives.buyer_progress (buyer_id, promotion_id, span, starts_at, promised, settled, reached,
        granted_minor, pending_minor, award_minor, grants, changed_at)
-SELECT :buyer::bigint, promotion_id, order_id::text, :now::timestamptz, measure, 0, 0, minor, 0, minor, 1,
+SELECT buyer_id, promotion_id, order_id::text, :now::timestamptz, measure, 0, 0, minor, 0, minor, 1,
        :now::timestamptz
-FROM unnest(:taken_promotions::bigint[], :taken_orders::bigint[], :taken_measures::bigint[], :taken_minor::bigint[])
-     AS t (promotion_id, order_id, measure, minor)""",
+FROM unnest(:taken_buyers::bigint[], :taken_promotions::bigint[], :taken_orders::bigint[], :taken_measures::bigint[],
+            :taken_minor::bigint[])
+     AS t (buyer_id, promotion_id, order_id, measure, minor)""",
 }
-"""What an order with discounts writes besides: it is placed in the epoch that it was priced in, no other order of the
-buyer's has been placed since, its codes are not used, and one shard of each budget has enough."""
+"""What orders with discounts write besides: they are placed in the epoch that they were priced in, no other order of
+their buyers has been placed since, their codes are not used, and one shard of each budget has enough."""
 
-COUNTED = ("uncounted", "reserved", "cart", "credit")
+COUNTED = ("uncounted", "reserved", "carts", "credit")
 DISCOUNT_COUNTED = ("epoch", "windows", "codes", "budgets")
 """The parts that may find nothing; how many rows they found decides whether the order is placed. They run in this
 order, whatever the order of the parts: PostgreSQL runs a part when its rows are first asked for."""
@@ -261,7 +260,7 @@ order, whatever the order of the parts: PostgreSQL runs a part when its rows are
 _NAMED = re.compile(r"(?<!:):([a-z_]+)")
 
 
-def _numbered(sql: str, names: list[str]) -> str:
+def numbered(sql: str, names: list[str]) -> str:
     """The statement with $1, $2 … for its named parameters, which are appended to `names` where they are new."""
 
     def number(match: re.Match[str]) -> str:
@@ -274,52 +273,20 @@ def _numbered(sql: str, names: list[str]) -> str:
 
 def _together(writes: Mapping[str, str], counted: Iterable[str]) -> tuple[str, list[str]]:
     names: list[str] = []
-    parts = ",".join(f"\n{name}_ AS ({_numbered(sql, names)})" for name, sql in writes.items())
+    rows = {f"{name}_rows": f"SELECT * FROM {source}" for name, source in ROWS.items()}
+    local = {"bought": "bought_rows AS b", "orders": "orders_rows AS o"}
+    parts = [f"\n{name} AS MATERIALIZED ({numbered(sql, names)})" for name, sql in rows.items()]
+    parts += [f"\n{name}_ AS ({numbered(sql.format(**local), names)})" for name, sql in writes.items()]
     counts = ", ".join(f"(SELECT count(*) FROM {name}_) AS {name}" for name in counted)
-    return f"WITH {parts}\nSELECT {counts}", names
+    return f"WITH {','.join(parts)}\nSELECT {counts}", names
 
 
 _PLAIN = _together(WRITES, COUNTED)
 _DISCOUNTED = _together(DISCOUNT_WRITES | WRITES, DISCOUNT_COUNTED + COUNTED)
 
 
-async def write(raw: asyncpg.Connection, values: Mapping[str, Any], *, citus: bool) -> dict[str, int]:
+async def write(raw: asyncpg.Connection, values: Mapping[str, Any]) -> dict[str, int]:
     """Run the writes, those of discounts where there are any; returns how many rows those that are counted found."""
-    discounted = "discounts" in values
-    if not citus:
-        statement, names = _DISCOUNTED if discounted else _PLAIN
-        row = await raw.fetchrow(statement, *(values[name] for name in names))
-        return dict(row.items())
-    counts = {"uncounted": await _hold_one_by_one(raw, values), "reserved": await _reserve_one_by_one(raw, values)}
-    for name, sql in (DISCOUNT_WRITES | WRITES if discounted else WRITES).items():
-        if name in counts:
-            continue
-        names = []
-        rows = await raw.fetch(_numbered(sql, names), *(values[each] for each in names))
-        if name in DISCOUNT_COUNTED + COUNTED:
-            counts[name] = len(rows)
-    return counts
-
-
-async def _hold_one_by_one(raw: asyncpg.Connection, values: Mapping[str, Any]) -> int:
-    """As `_reserve_one_by_one`, before it."""
-    keys = zip(values["uncounted_merchants"], values["uncounted_products"], strict=True)
-    return sum([len(await raw.fetch(_HOLD_ONE, *key)) for key in keys])
-
-
-_HOLD_ONE = """
-SELECT product_id FROM supply.offer WHERE merchant_id = $1 AND product_id = $2 AND NOT counted FOR SHARE
-"""
-
-
-async def _reserve_one_by_one(raw: asyncpg.Connection, values: Mapping[str, Any]) -> int:
-    """A cluster locks no rows of several shards in one statement. The rows come in the order of their keys."""
-    units = zip(values["stock_merchants"], values["stock_products"], values["stock_quantities"], strict=True)
-    changed = [await raw.fetch(_RESERVE_ONE, *unit) for unit in units]
-    return sum(map(len, changed))
-
-
-_RESERVE_ONE = """
-UPDATE supply.stock SET reserved = reserved + $3
-WHERE merchant_id = $1 AND product_id = $2 AND on_hand - reserved >= $3 RETURNING product_id
-"""
+    statement, names = _DISCOUNTED if "discounts" in values else _PLAIN
+    row = await raw.fetchrow(statement, *(values[name] for name in names))
+    return dict(row.items())
