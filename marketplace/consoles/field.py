@@ -7,15 +7,14 @@ from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from marketplace.consoles import field_queries
 from marketplace.consoles.deeds import Refused, carry_out, chosen, done, instant, number, text
-from marketplace.consoles.field_queries import EARNED, WORK
+from marketplace.consoles.field_queries import EARNED, VISITS, WORK
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition import make_visits
 from marketplace.flows.acquisition.claim_leads import claim_lead
 from marketplace.flows.acquisition.work_leads import MoveLead, NewTouch, lock_own, move_lead, touch_lead
@@ -137,22 +136,23 @@ async def claim(request: ActorRequest, db: NamedDependency[Database], pool_id: P
     return await carry_out(request, db, work, again=lambda why: show_pool(request, db, why))
 
 
-@get("/visits")
-async def visits(
-    request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/visits", "/visits.csv"])
+async def visits(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """Visits, planned and done."""
-    return await show_visits(request, db, before)
+    return await show_visits(request, db)
 
 
-async def show_visits(
-    request: ActorRequest, db: Database, before: str | None = None, refused: Refused | None = None
-) -> Response[str]:
-    (behind,) = decode_cursor(before, tuple[int]) or (None,)
+async def show_visits(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
+    me = request.user.user_id
     async with db.read(request.user.scope) as tx:
-        page = await field_queries.visits_page(tx, request.user.user_id, behind)
-    cursor = encode_cursor((page.older,)) if page.older else None
-    return send(request, "field/visits.html", page, "visits", refused=refused, cursor=cursor, me=request.user.user_id)
+        rep_id = await field_queries.work_of(tx, me)
+        listing = VISITS.asked(request, "/field/visits", rep=rep_id)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+            page = await field_queries.visits_page(tx, rep_id, listing.rows)
+    if listing.is_file:
+        return await listing.as_file(request, db, request.user.scope)
+    return send(request, "field/visits.html", page, "visits", refused=refused, listing=listing, me=me)
 
 
 @post("/visits")

@@ -92,14 +92,12 @@ class PoolPage(msgspec.Struct, frozen=True):
 
 
 class VisitsPage(msgspec.Struct, frozen=True):
-    """Visits, the newest first. leads: those that a visit can be planned to."""
+    """Of what the visits that are shown speak. leads: those that a visit can be planned to."""
 
     now: datetime
-    visits: Sequence[Visit]
     companies: Mapping[int, str]
     people: Mapping[int, str]
     leads: Sequence[tuple[int, str]]
-    older: int | None
 
 
 class DistributorHome(msgspec.Struct, frozen=True):
@@ -176,6 +174,36 @@ JOIN supply.lead l ON l.lead_id = c.lead_id
 """What the agents that one sees have earned with each merchant."""
 
 
+VISITS = Roll(
+    name="visits",
+    first="-came_at",
+    key=("visit_id",),
+    columns=(
+        Column("company", "lead.company", empty=True),
+        Column("rep", "lead.rep", empty=True),
+        Column("came_at", "lead.when", Kind.INSTANT, empty=True),
+        Column("state", "col.state"),
+        Column("counts", "lead.counts", Kind.FLAG, empty=True),
+        Column("flags", "field.odd", Kind.DETAIL, by="", shown=Shown.IN_FILES),
+        Column("result", "lead.result", by=""),
+        Column("next_step", "field.next", by="", shown=Shown.IN_FILES),
+        Column("do", "products.do", by="", shown=Shown.ON_PAGES),
+    ),
+    query="""
+SELECT v.visit_id, v.lead_id, v.rep_id, v.state, v.planned_at, v.device_id, v.device_ref, v.in_at, v.in_latitude_udeg,
+       v.in_longitude_udeg, v.in_accuracy_m, v.out_at, v.out_latitude_udeg, v.out_longitude_udeg, v.out_accuracy_m,
+       v.distance_m, v.skew_s, v.mocked, v.photo_hash, v.result, v.next_step, v.flags,
+       CASE WHEN v.state = 'done' THEN coalesce(v.valid, v.flags = '[]') END AS counts, v.valid, v.reviewed_by,
+       v.review_reason, v.synced_at, v.version, coalesce(v.in_at, v.planned_at) AS came_at, l.company, r.login AS rep
+FROM supply.visit v
+LEFT JOIN supply.lead l ON l.lead_id = v.lead_id
+LEFT JOIN supply.rep r ON r.user_id = v.rep_id
+WHERE CAST(:rep AS bigint) IS NULL OR v.rep_id = :rep
+""",
+    read=visits.visit_of,
+)
+
+
 async def work_of(tx: Tx, user_id: int) -> int | None:
     """Whose leads a person sees: a rep its own; None: who is no rep, those of its territories."""
     return user_id if await is_rep(tx, user_id) else None
@@ -242,16 +270,12 @@ async def pool_page(tx: Tx, user_id: int) -> PoolPage:
     return PoolPage(cards, await is_rep(tx, user_id))
 
 
-async def visits_page(tx: Tx, user_id: int, before: int | None) -> VisitsPage:
-    """A rep's visits; of who is no rep, those of its territories."""
-    rep_id = user_id if await is_rep(tx, user_id) else None
-    rows = await visits.list_visits(tx, limit=LISTED_MAX + 1, before=before, rep_id=rep_id)
-    shown = rows[:LISTED_MAX]
+async def visits_page(tx: Tx, rep_id: int | None, shown: Sequence[Visit]) -> VisitsPage:
+    """Who and where those visits are; a rep may plan others."""
     leads = await tx.rows(_TO_VISIT, rep=rep_id, limit=LISTED_MAX) if rep_id else []
     return VisitsPage(
-        now=tx.now, visits=shown, companies=await companies_of(tx, [each.lead_id for each in shown]),
+        now=tx.now, companies=await companies_of(tx, [each.lead_id for each in shown]),
         people=await _logins(tx, [each.rep_id for each in shown]), leads=[(row.lead_id, row.company) for row in leads],
-        older=shown[-1].visit_id if len(rows) > LISTED_MAX else None,
     )  # fmt: skip
 
 

@@ -176,3 +176,22 @@ LEFT JOIN billing.entity e ON e.house_merchant_id = s.merchant_id
 WHERE s.run_id = :run
 """,
 )
+
+PAYMENT_BREAKS = Roll(
+    name="payments",
+    first="order_ref",
+    key=("order_ref",),
+    texts=frozenset({"order_ref"}),
+    columns=(
+        Column("order_ref", "col.order"),
+        CURRENCY,
+        Column("paid_minor", "rec.paid", Kind.MONEY),
+        Column("due_minor", "rec.due", Kind.MONEY),
+        Column("difference_minor", "rec.difference", Kind.MONEY),
+    ),
+    query="""
+SELECT order_ref, kind, currency, paid_minor, due_minor, paid_minor - due_minor AS difference_minor
+FROM billing.payment_break WHERE currency = :currency AND kind = :kind
+""",
+)
+"""Purchases of one kind that did not match when they were last compared; matched ones are not kept."""

@@ -19,7 +19,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.core.last_checks import LastCheck
-from marketplace.flows.payments.reconcile_payments import MatchKind, PaymentBreak, Reconciliation, list_kept_breaks
+from marketplace.flows.payments.reconcile_payments import MatchKind, Reconciliation
 from marketplace.flows.proofs.check_again import last_of_books, last_of_payments
 from marketplace.flows.proofs.verify_books import Verified
 
@@ -143,13 +143,11 @@ class RunPage(msgspec.Struct, frozen=True):
 
 
 class ReconciliationPage(msgspec.Struct, frozen=True):
-    """Payments against orders by class, and the orders of one class by their refs. `older`: the last ref shown."""
+    """Payments against orders by class."""
 
     entity: Entity
     compared: LastCheck[Reconciliation]
     wanted: MatchKind
-    breaks: Sequence[PaymentBreak]
-    older: str | None
 
 
 class ProofsPage(msgspec.Struct, frozen=True):
@@ -255,20 +253,9 @@ async def run_page(tx: Tx, run_id: int) -> RunPage:
     return RunPage(entity, totals, await run_progress(tx, run_id))
 
 
-async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind, after: str) -> ReconciliationPage:
-    """The classes, and the orders of the class `wanted` whose refs follow `after`; matched ones are not listed."""
-    listed = (
-        []
-        if wanted is MatchKind.MATCHED
-        else await list_kept_breaks(tx, wanted, currency=entity.currency, limit=LISTED_MAX + 1, after=after)
-    )
-    return ReconciliationPage(
-        entity=entity,
-        compared=await last_of_payments(tx, entity.currency),
-        wanted=wanted,
-        breaks=listed[:LISTED_MAX],
-        older=listed[LISTED_MAX - 1].order_ref if len(listed) > LISTED_MAX else None,
-    )
+async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind) -> ReconciliationPage:
+    """The classes, and which is wanted."""
+    return ReconciliationPage(entity=entity, compared=await last_of_payments(tx, entity.currency), wanted=wanted)
 
 
 async def proofs_page(tx: Tx) -> ProofsPage:

@@ -135,7 +135,7 @@ PROMOTIONS = Roll(
     first="-promotion_id",
     key=("promotion_id",),
     columns=(
-        Column("promotion_id", "promotions.number", Kind.NUMBER),
+        Column("promotion_id", "promotions.number", Kind.NUMBER, shown=Shown.IN_FILES),
         Column("name", "promo_field.name"),
         Column("campaign", "incentive.campaign"),
         Column("state", "col.state"),

@@ -1,9 +1,12 @@
 """The lists of the consoles: pages whose rows are shown page by page, sorted by their headings, and had as a file."""
 
-_MERCHANT = ("/orders", "/statements", "/payouts", "/documents", "/listings")
+_MERCHANT = ("/orders", "/statements", "/payouts", "/documents", "/listings", "/ads")
 _PAYER = ("/claims", "/statement", "/documents", "/rejections")
 _OPS = ("merchants", "parked", "leads", "funnel", "campaigns", "promotions", "tasks", "costs", "agents", "academy")
-_FINANCE = ("disputes", "line-disputes", "payouts", "payouts/owed", "payers", "breaks", "files", "exchange")
+_FINANCE = (
+    *("disputes", "line-disputes", "payouts", "payouts/owed", "payers", "breaks"),
+    *("files", "exchange", "reconciliation"),
+)
 _LINES = "claims/{claim_id}"
 
 LISTS = {
@@ -18,6 +21,7 @@ LISTS = {
     "/finance/runs/{run_id}": "/finance/runs/{run_id}/statements.csv",
     "/field": "/field/leads.csv",
     "/field/territory": "/field/territory.csv",
+    "/field/visits": "/field/visits.csv",
     "/field/commissions": "/field/commissions.csv",
     "/distributor": "/distributor/leads.csv",
     "/distributor/commissions": "/distributor/commissions.csv",

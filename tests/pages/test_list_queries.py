@@ -10,6 +10,7 @@ import pytest
 
 from marketplace.consoles import (
     academy_queries,
+    ads_queries,
     field_queries,
     finance_lists_queries,
     growth_queries,
@@ -29,6 +30,7 @@ from tests.pages.conftest import MARKET_NOW, MINE, PAYER
 
 MODULES = (
     academy_queries,
+    ads_queries,
     field_queries,
     finance_lists_queries,
     growth_queries,
@@ -44,7 +46,7 @@ MODULES = (
 BOUND: Mapping[str, Any] = {
     "merchant": MINE, "payer": PAYER, "claim": 1, "entity": 1, "currency": "EUR", "state": None, "kind": None,
     "now": None, "owner": None, "early": True, "today": MARKET_NOW.date(), "model": "platform", "search": "",
-    "unpaid": False, "run": 1, "late_on": None,
+    "unpaid": False, "run": 1, "late_on": None, "rep": None,
     "at": MARKET_NOW, "first": date(2018, 1, 1), "last": date(2018, 12, 31), "earlier_first": date(2017, 1, 1),
 }  # fmt: skip
 
