@@ -271,6 +271,8 @@ payout = merchant_table(
     CheckConstraint("(state = 'returned') = (returned_on IS NOT NULL)", name="returned"),
     Index("uq_payout_retry_of", "merchant_id", "retry_of", unique=True),
     Index("ix_payout_file_id", "file_id", postgresql_where=text("file_id IS NOT NULL")),
+    Index("ix_payout_newest", "instructed_on", "merchant_id", "payout_id"),
+    Index("ix_payout_amount", "amount_minor", "merchant_id", "payout_id"),
     schema="billing",
 )
 """bank_account_id: the merchant's account that was active when the payout was instructed; without one it is held.

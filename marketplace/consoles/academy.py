@@ -9,9 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from marketplace.consoles import ops_queries
-from marketplace.consoles.academy_queries import course_page, courses_page, taking_page
+from marketplace.consoles.academy_queries import COURSES, course_page, taking_page
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
-from marketplace.consoles.layout import PathId, Place, send
+from marketplace.consoles.layout import Nothing, PathId, Place, send
 from marketplace.core.clock import local_date
 from marketplace.core.db import STAFF as STAFF_SCOPE
 from marketplace.core.db import Database, Tx
@@ -27,17 +27,15 @@ from supply.academy.model import Mode
 _TEXT_MAX = 200
 
 
-@get("/academy")
-async def courses(
-    request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
-) -> Response[str]:  # fmt: skip
+@get(["/academy", "/academy.csv"])
+async def courses(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """Courses, with how many merchants have passed them."""
-    (code,) = decode_cursor(after, tuple[str]) or ("",)
+    listing = COURSES.asked(request, "/ops/academy", at=db.clock.now())
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF_SCOPE)
     async with db.read(STAFF_SCOPE) as tx:
-        page = await courses_page(tx, code)
-    return send(
-        request, "ops/courses.html", page, "academy", cursor=encode_cursor((page.older,)) if page.older else None
-    )
+        listing = await listing.page(tx)
+    return send(request, "ops/courses.html", Nothing(), "academy", listing=listing)
 
 
 @get("/academy/{course_id:int}")

@@ -6,6 +6,7 @@ from datetime import date, datetime
 import msgspec
 
 from marketplace.consoles.books_queries import Merchant, get_merchant
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.db import Tx
 from marketplace.flows.academy.weigh_courses import CourseEffect, weigh_course
 from supply.academy import store
@@ -13,22 +14,6 @@ from supply.academy.model import Attempt, AttemptState, Certificate, ClassDate, 
 from supply.academy.rules import counts
 
 ROWS_MAX = 50
-
-
-class CourseCount(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a course: merchants with a certificate that counts, those whose last one ends in 30 days, open attempts."""
-
-    passed: int
-    ending: int
-    open: int
-
-
-class CoursesPage(msgspec.Struct, frozen=True):
-    """Courses by code. older: behind the last of them."""
-
-    courses: Sequence[Course]
-    counted: Mapping[int, CourseCount]
-    older: str | None
 
 
 class CoursePage(msgspec.Struct, frozen=True):
@@ -88,18 +73,6 @@ class TakingPage(msgspec.Struct, frozen=True):
         return len(self.read) == len(self.content.lessons)
 
 
-async def courses_page(tx: Tx, after: str = "") -> CoursesPage:
-    """One page of courses, those behind the code `after`."""
-    rows = await store.list_courses(tx, limit=ROWS_MAX + 1, after=after)
-    courses = rows[:ROWS_MAX]
-    counts = await tx.rows(_COUNTED, courses=[each.course_id for each in courses], at=tx.now)
-    return CoursesPage(
-        courses=courses,
-        counted={row.course_id: CourseCount(passed=row.passed, ending=row.ending, open=row.open) for row in counts},
-        older=courses[-1].code if len(rows) > ROWS_MAX else None,
-    )
-
-
 async def course_page(tx: Tx, course_id: int, today: date, before: tuple[int, int] | None) -> CoursePage:
     """A course with one page of attempts, those behind (attempt_id, merchant_id). Raises NotFound."""
     course = await store.get_course(tx, course_id)
@@ -153,8 +126,22 @@ async def _taken(tx: Tx, course: Course, merchant_id: int, person: str) -> Taken
     )
 
 
-_COUNTED = f"""
-SELECT k.course_id,
+COURSES = Roll(
+    name="courses",
+    first="title",
+    key=("course_id",),
+    columns=(
+        Column("code", "growth.code", shown=Shown.IN_FILES, by=""),
+        Column("title", "academy.course"),
+        Column("mode", "academy.mode"),
+        Column("required", "academy.required", Kind.FLAG),
+        Column("newest_no", "academy.version", Kind.NUMBER),
+        Column("passed", "academy.merchants_passed", Kind.NUMBER),
+        Column("ending", "academy.ending", Kind.NUMBER),
+        Column("open", "academy.open", Kind.NUMBER),
+    ),
+    query=f"""
+SELECT k.course_id, k.code, k.title, k.mode, k.required, k.newest_no, k.active,
        (SELECT count(DISTINCT c.merchant_id) FROM supply.certificate c
         WHERE c.course_id = k.course_id AND {store.COUNTS}) AS passed,
        (SELECT count(*) FROM (
@@ -162,5 +149,7 @@ SELECT k.course_id,
             GROUP BY c.merchant_id
             HAVING bool_and(coalesce(c.expires_at <= :at + interval '30 days', false))) soon) AS ending,
        (SELECT count(*) FROM supply.attempt a WHERE a.course_id = k.course_id AND a.state = 'open') AS open
-FROM supply.course k WHERE k.course_id = ANY(:courses)
-"""
+FROM supply.course k
+""",
+)
+"""Courses with how many merchants have passed them, of those how many soon do not count any more, and who is at it."""

@@ -7,20 +7,20 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from billing.ads.campaigns import store as campaigns
 from billing.ads.lifecycle import CampaignMove, moves_from, party_of
 from billing.ads.model import Pacing, TopUpSource
 from billing.ledger import store as ledger
 from marketplace.consoles import ads_queries
+from marketplace.consoles.ads_queries import CAMPAIGNS
 from marketplace.consoles.books_queries import get_merchant
 from marketplace.consoles.deeds import Refused, amount, carry_out, done, number, text
 from marketplace.consoles.layout import PathId, Place, send
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.ads.fund_ads import TopUp, top_up
 from marketplace.flows.ads.plan_campaign import (
     CampaignChange,
@@ -37,27 +37,25 @@ sellers = needs(MERCHANT_BOOKS, OPS)
 _NAME_MAX, _WORDS_MAX = 200, 50
 
 
-@get("/ads", guards=[readers])
-async def ads(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[Place],
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+@get(["/ads", "/ads.csv"], guards=[readers])
+async def ads(request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place]) -> Response[Any]:
     """What is prepaid, and every campaign with what it cost in four weeks."""
-    return await show_ads(request, db, place, before)
+    return await show_ads(request, db, place)
 
 
-async def show_ads(
-    request: ActorRequest, db: Database, place: Place, before: str | None = None, refused: Refused | None = None
-) -> Response[str]:
-    key = decode_cursor(before, tuple[int])
+async def show_ads(request: ActorRequest, db: Database, place: Place, refused: Refused | None = None) -> Response[Any]:
     async with db.read(place.scope) as tx:
-        page = await ads_queries.ads_page(tx, place.merchant_id, key[0] if key else None)
+        merchant = await get_merchant(tx, place.merchant_id)
+        since = ads_queries.first_of(tx, merchant)
+        listing = CAMPAIGNS.asked(request, f"{place.base}/ads", merchant=place.merchant_id, first=since)
+        if not listing.is_file:
+            page, listing = await ads_queries.ads_page(tx, merchant), await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, place.scope)
     may: dict[str, Any] = {
         "may_sell": bool(request.user.roles & (MERCHANT_BOOKS | OPS)),
         "may_pay": bool(request.user.roles & ({Role.MERCHANT_OWNER} | FINANCE)),
-        "cursor": encode_cursor((page.older,)) if page.older is not None else None,
+        "listing": listing,
     }
     return send(request, "merchant/ads.html", page, "ads", place, refused=refused, **may)
 
@@ -98,7 +96,7 @@ async def pay(request: ActorRequest, db: NamedDependency[Database], place: Named
         await top_up(tx, cmd)
         return done(f"{place.base}/ads", "ads_paid")
 
-    return await carry_out(request, db, work, again=partial(show_ads, request, db, place, None))
+    return await carry_out(request, db, work, again=partial(show_ads, request, db, place))
 
 
 @post("/ads", guards=[sellers])
@@ -131,7 +129,7 @@ async def draft(request: ActorRequest, db: NamedDependency[Database], place: Nam
         await move_campaign(tx, *key, CampaignMove.SUBMIT, party_of(request.user.merchant_id))
         return done(f"{place.base}/ads/{made.campaign.campaign_id}", "campaign_submit")
 
-    return await carry_out(request, db, work, again=partial(show_ads, request, db, place, None))
+    return await carry_out(request, db, work, again=partial(show_ads, request, db, place))
 
 
 @post("/ads/{campaign_id:int}/limits", guards=[sellers])

@@ -13,6 +13,7 @@ from billing.ads.campaigns.store import CampaignDetail
 from billing.ads.figures import Day
 from billing.ads.model import AdAccount, Placement, Pricing
 from marketplace.consoles.books_queries import Merchant, get_merchant
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.ads.report_ads import report_campaign
@@ -37,12 +38,10 @@ class CampaignRow(msgspec.Struct, frozen=True):
 
 
 class AdsPage(msgspec.Struct, frozen=True):
-    """A merchant's ads. listings: (product_id, title). `older`: the last campaign shown."""
+    """A merchant's ads. listings: (product_id, title)."""
 
     merchant: Merchant
     accounts: Sequence[AdAccount]
-    campaigns: Sequence[CampaignRow]
-    older: int | None
     placements: Sequence[Placement]
     listings: Sequence[tuple[int, str]]
 
@@ -57,19 +56,18 @@ class CampaignPage(msgspec.Struct, frozen=True):
     attribution_days: int
 
 
-async def ads_page(tx: Tx, merchant_id: int, before: int | None) -> AdsPage:
-    """A merchant's balances and campaigns, the newest first. Raises NotFound."""
-    merchant = await get_merchant(tx, merchant_id)
-    first = local_date(tx.now, merchant.zone) - timedelta(days=DAYS - 1)
-    bound = {"merchant": merchant_id, "first": first, "before": before, "limit": LISTED_MAX + 1}
-    rows = [_row(row) for row in await tx.rows(_CAMPAIGNS, **bound)]
+def first_of(tx: Tx, merchant: Merchant) -> date:
+    """Since when campaigns are counted."""
+    return local_date(tx.now, merchant.zone) - timedelta(days=DAYS - 1)
+
+
+async def ads_page(tx: Tx, merchant: Merchant) -> AdsPage:
+    """A merchant's balances, and what a campaign can be made of."""
     placements = await campaigns.list_placements(tx, limit=LISTED_MAX, after=None)
-    listed = await tx.rows(_LISTINGS, merchant=merchant_id, limit=LISTINGS_MAX)
+    listed = await tx.rows(_LISTINGS, merchant=merchant.merchant_id, limit=LISTINGS_MAX)
     return AdsPage(
         merchant=merchant,
-        accounts=await accounts.list_accounts(tx, merchant_id),
-        campaigns=rows[:LISTED_MAX],
-        older=rows[LISTED_MAX - 1].campaign_id if len(rows) > LISTED_MAX else None,
+        accounts=await accounts.list_accounts(tx, merchant.merchant_id),
         placements=[each for each in placements if each.open and each.pricing is not Pricing.SLOT],
         listings=[(row.product_id, row.title) for row in listed],
     )
@@ -99,27 +97,46 @@ def _row(row: Any) -> CampaignRow:
     )
 
 
-_CAMPAIGNS = """
-SELECT c.*, coalesce(b.impressions, 0) AS impressions, coalesce(b.clicks, 0) AS clicks,
-       coalesce(b.billed_minor, 0) AS billed_minor, d.daily_minor
+CAMPAIGNS = Roll(
+    name="ads",
+    first="-campaign_id",
+    key=("campaign_id",),
+    columns=(
+        Column("campaign_id", "promotions.number", Kind.NUMBER, shown=Shown.IN_FILES),
+        Column("name", "ads.name"),
+        Column("state", "col.state"),
+        Column("impressions", "ads.impressions", Kind.NUMBER),
+        Column("clicks", "ads.clicks", Kind.NUMBER),
+        Column("ctr_ppm", "ads.ctr", Kind.NUMBER, shown=Shown.ON_PAGES, empty=True),
+        Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+        Column("billed_minor", "ads.spend", Kind.MONEY),
+        Column("cpc_minor", "ads.cpc", Kind.MONEY, shown=Shown.ON_PAGES, empty=True),
+        Column("daily_minor", "ads.daily", Kind.MONEY, empty=True),
+    ),
+    query="""
+SELECT *, clicks * 1000000 / nullif(impressions, 0) AS ctr_ppm,
+       billed_minor / nullif(clicks, 0) AS cpc_minor
 FROM (
-    SELECT merchant_id, campaign_id, name, state, pricing, currency, bid_minor, spent_minor
-    FROM billing.ad_campaign
-    WHERE merchant_id = :merchant AND campaign_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
-    ORDER BY campaign_id DESC LIMIT :limit
+    SELECT c.merchant_id, c.campaign_id, c.name, c.state, c.pricing, c.currency, c.bid_minor, c.spent_minor,
+           coalesce(b.impressions, 0) AS impressions, coalesce(b.clicks, 0) AS clicks,
+           coalesce(b.billed_minor, 0) AS billed_minor, d.daily_minor
+    FROM billing.ad_campaign c
+    LEFT JOIN (
+        SELECT b.campaign_id, sum(b.impressions - b.invalid_impressions)::bigint AS impressions,
+               sum(b.clicks - b.invalid_clicks)::bigint AS clicks, sum(b.billed_minor)::bigint AS billed_minor
+        FROM billing.ad_bucket b WHERE b.merchant_id = :merchant AND b.on_day >= :first GROUP BY b.campaign_id
+    ) AS b ON b.campaign_id = c.campaign_id
+    LEFT JOIN LATERAL (
+        SELECT a.daily_minor FROM billing.ad_budget a
+        WHERE a.merchant_id = :merchant AND a.campaign_id = c.campaign_id ORDER BY a.from_on DESC LIMIT 1
+    ) AS d ON true
+    WHERE c.merchant_id = :merchant
 ) AS c
-LEFT JOIN LATERAL (
-    SELECT sum(b.impressions - b.invalid_impressions)::bigint AS impressions,
-           sum(b.clicks - b.invalid_clicks)::bigint AS clicks, sum(b.billed_minor)::bigint AS billed_minor
-    FROM billing.ad_bucket b
-    WHERE b.merchant_id = :merchant AND b.campaign_id = c.campaign_id AND b.on_day >= :first
-) AS b ON true
-LEFT JOIN LATERAL (
-    SELECT a.daily_minor FROM billing.ad_budget a
-    WHERE a.merchant_id = :merchant AND a.campaign_id = c.campaign_id ORDER BY a.from_on DESC LIMIT 1
-) AS d ON true
-ORDER BY c.campaign_id DESC
-"""
+""",
+    read=_row,
+)
+"""A merchant's campaigns with what they brought since a day."""
+
 _LISTINGS = """
 SELECT product_id, title FROM supply.offer
 WHERE merchant_id = :merchant AND state = 'listed' AND title <> '' ORDER BY title, product_id LIMIT :limit

@@ -9,7 +9,6 @@ import msgspec
 from marketplace.consoles import books_sql as sql
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
-from marketplace.core.paging import cut
 
 LINES_MAX = 50
 LISTED_MAX = 100
@@ -69,14 +68,6 @@ class PayoutRow(msgspec.Struct, frozen=True):
 
 PayoutKey = tuple[date, int]
 """(instructed_on, payout_id)."""
-
-
-class PayoutsPage(msgspec.Struct, frozen=True):
-    """A merchant's payouts, the newest first. older: the key of the last, where there are more."""
-
-    merchant: Merchant
-    payouts: Sequence[PayoutRow]
-    older: PayoutKey | None
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -248,21 +239,9 @@ async def list_statements(tx: Tx, merchant_id: int, *, limit: int = LISTED_MAX) 
     return [StatementRow(*row) for row in await tx.rows(sql.STATEMENTS, merchant=merchant_id, limit=limit)]
 
 
-async def list_payouts(
-    tx: Tx, merchant_id: int, *, limit: int = LISTED_MAX, before: PayoutKey | None = None
-) -> list[PayoutRow]:
-    """At most `limit` payouts, the newest first, those before `before`."""
-    on, payout_id = before or (None, None)
-    rows = await tx.rows(sql.PAYOUTS_PAGED, merchant=merchant_id, limit=limit, on=on, payout=payout_id)
-    return [PayoutRow(*row) for row in rows]
-
-
-async def payouts_page(
-    tx: Tx, merchant_id: int, before: PayoutKey | None = None, limit: int = LISTED_MAX
-) -> PayoutsPage:
-    rows = await list_payouts(tx, merchant_id, limit=limit + 1, before=before)
-    shown, older = cut(rows, limit, lambda row: (row.instructed_on, row.payout_id))
-    return PayoutsPage(await get_merchant(tx, merchant_id), shown, older)
+async def list_payouts(tx: Tx, merchant_id: int, *, limit: int = LISTED_MAX) -> list[PayoutRow]:
+    """The newest payouts."""
+    return [PayoutRow(*row) for row in await tx.rows(sql.PAYOUTS_NEWEST, merchant=merchant_id, limit=limit)]
 
 
 async def order_page(tx: Tx, merchant_id: int, order_id: int) -> OrderPage:

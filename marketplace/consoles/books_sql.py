@@ -16,13 +16,6 @@ SELECT run_id, currency, from_on, to_on, orders, opening_minor, payout_minor, cl
 FROM billing.statement WHERE merchant_id = :merchant AND state IN ('final', 'reversed')
 ORDER BY from_on DESC, run_id DESC, currency LIMIT :limit
 """
-STATEMENTS_SORTED = """
-SELECT run_id, currency, from_on, to_on, orders, opening_minor, payout_minor, closing_minor, state
-FROM billing.statement
-WHERE merchant_id = :merchant AND state IN ('final', 'reversed')
-  AND (CAST(:state AS text) IS NULL OR state = :state)
-ORDER BY {by} {direction}, run_id {direction}, currency LIMIT :limit
-"""
 STATEMENT = """
 SELECT * FROM billing.statement WHERE merchant_id = :merchant AND run_id = :run AND currency = :currency
 """
@@ -32,10 +25,7 @@ SELECT payout_id, run_id, currency, amount_minor, instructed_on, state,
 FROM billing.payout
 WHERE merchant_id = :merchant
 """
-PAYOUTS_PAGED = f"""
-{PAYOUTS} AND (CAST(:on AS date) IS NULL OR (instructed_on, payout_id) < (CAST(:on AS date), CAST(:payout AS bigint)))
-ORDER BY instructed_on DESC, payout_id DESC LIMIT :limit
-"""
+PAYOUTS_NEWEST = f"{PAYOUTS} ORDER BY instructed_on DESC, payout_id DESC LIMIT :limit"
 PAYOUTS_OF_RUN = f"""
 {PAYOUTS} AND payout_id IN (
     SELECT i.payout_id FROM billing.payout_item i WHERE i.merchant_id = :merchant AND i.run_id = :run)
@@ -60,13 +50,6 @@ ORDER_SUMS = f"""
 SELECT count(*) AS orders, coalesce(sum(goods_minor), 0) AS goods_minor,
        coalesce(sum(freight_minor), 0) AS freight_minor, coalesce(sum(discount_minor), 0) AS discount_minor
 FROM demand.merchant_order o WHERE {WANTED}
-"""
-ORDERS = f"""
-SELECT {ORDER_COLUMNS} FROM demand.merchant_order o
-WHERE {WANTED} AND (CAST(:before AS bigint) IS NULL OR ({{by}}, o.order_id) {{beyond}} (
-    SELECT {{by_last}}, b.order_id FROM demand.merchant_order b
-    WHERE b.merchant_id = :merchant AND b.order_id = :before))
-ORDER BY {{by}} {{direction}}, o.order_id {{direction}} LIMIT :limit
 """
 ORDER = f"SELECT {ORDER_COLUMNS} FROM demand.merchant_order o WHERE o.merchant_id = :merchant AND o.order_id = :order"
 ORDER_LINES = """

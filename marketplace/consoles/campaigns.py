@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from incentives.campaigns import store
 from incentives.campaigns.model import Campaign
@@ -18,10 +18,10 @@ from marketplace.consoles import incentives_queries as queries
 from marketplace.consoles.burn import Burn
 from marketplace.consoles.campaign_form import METRICS, campaign_field, fill_campaign, typed_of_campaign
 from marketplace.consoles.deeds import Refused, carry_out, done, text
+from marketplace.consoles.incentives_queries import CAMPAIGNS, InStatePage
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.plan_incentives import DraftCampaign, EditCampaign
 from marketplace.web.auth import ActorRequest
@@ -57,19 +57,15 @@ def burn_chart(burn: Burn, currency: str, say: Speech) -> Chart:
     return Chart(bars(columns, say.text("burn.chart")), top(columns), burn.days[0][0], burn.days[-1][0])
 
 
-@get("/campaigns")
-async def campaigns(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    in_state: InState = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+@get(["/campaigns", "/campaigns.csv"])
+async def campaigns(request: ActorRequest, db: NamedDependency[Database], in_state: InState = None) -> Response[Any]:
     """Campaigns, the newest first, with what they have used of their budgets."""
-    key = decode_cursor(before, tuple[int])
+    listing = CAMPAIGNS.asked(request, "/ops/campaigns", {"state": in_state}, state=in_state)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        page = await queries.campaigns_page(tx, in_state, key[0] if key else None)
-    cursor = encode_cursor((page.older,)) if page.older is not None else None
-    return send(request, "ops/campaigns.html", page, "campaigns", cursor=cursor, states=list(State))
+        listing = await listing.page(tx)
+    return send(request, "ops/campaigns.html", InStatePage(in_state), "campaigns", listing=listing, states=list(State))
 
 
 @get("/campaigns/new")

@@ -1,21 +1,20 @@
 """The pages of people who win merchants: a rep's own leads, pool, visits and commission; a manager's territory."""
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from marketplace.consoles import field_queries
 from marketplace.consoles.deeds import Refused, carry_out, chosen, done, instant, number, text
+from marketplace.consoles.field_queries import EARNED, VISITS, WORK
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition import make_visits
 from marketplace.flows.acquisition.claim_leads import claim_lead
 from marketplace.flows.acquisition.work_leads import MoveLead, NewTouch, lock_own, move_lead, touch_lead
@@ -38,35 +37,37 @@ _NOTE_MAX = 1_000
 _METRES_MAX = 100_000
 
 
-@get("/")
-async def home(
-    request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/", "/leads.csv"])
+async def home(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """Goals and their pace, and leads with stage, limit and next step."""
     me = request.user.user_id
+    async with db.read(request.user.scope) as tx:
+        whose = await field_queries.work_of(tx, me)
+    listing = WORK.asked(request, "/field", file="/field/leads.csv", owner=whose, late_on=None)
+    if listing.is_file:
+        return await listing.as_file(request, db, request.user.scope)
     async with db.read(STAFF) as tx:
         goals = await field_queries.goals_of(tx, me)
         reviews = await list_reviews(tx, limit=field_queries.LISTED_MAX, owner=request.user.login)
     async with db.read(request.user.scope) as tx:
-        page = await field_queries.field_home(tx, me, goals, reviews, decode_cursor(after, tuple[date, int]))
-    return send(request, "field/home.html", page, "home", cursor=encode_cursor(page.older) if page.older else None)
+        page, listing = await field_queries.field_home(tx, goals, reviews), await listing.page(tx)
+    return send(request, "field/home.html", page, "home", listing=listing)
 
 
-@get("/territory", guards=[needs(Role.SALES_MANAGER)])
-async def territory(
-    request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/territory", "/territory.csv"], guards=[needs(Role.SALES_MANAGER)])
+async def territory(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """The reps of a manager's territories, who is stuck, and visits to look into."""
-    return await show_territory(request, db, after)
+    return await show_territory(request, db)
 
 
-async def show_territory(
-    request: ActorRequest, db: Database, after: str | None = None, refused: Refused | None = None
-) -> Response[str]:
+async def show_territory(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
+    late_on = db.clock.now().date()
+    listing = WORK.asked(request, "/field/territory", owner=None, late_on=late_on)
+    if listing.is_file:
+        return await listing.as_file(request, db, request.user.scope)
     async with db.read(request.user.scope) as tx:
-        page = await field_queries.territory_page(tx, request.user.user_id, decode_cursor(after, tuple[date, int]))
-    cursor = encode_cursor(page.older) if page.older else None
-    return send(request, "field/territory.html", page, "territory", refused=refused, cursor=cursor)
+        page, listing = await field_queries.territory_page(tx, request.user.user_id), await listing.page(tx)
+    return send(request, "field/territory.html", page, "territory", refused=refused, listing=listing)
 
 
 @get("/leads/{lead_id:int}")
@@ -135,22 +136,23 @@ async def claim(request: ActorRequest, db: NamedDependency[Database], pool_id: P
     return await carry_out(request, db, work, again=lambda why: show_pool(request, db, why))
 
 
-@get("/visits")
-async def visits(
-    request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/visits", "/visits.csv"])
+async def visits(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """Visits, planned and done."""
-    return await show_visits(request, db, before)
+    return await show_visits(request, db)
 
 
-async def show_visits(
-    request: ActorRequest, db: Database, before: str | None = None, refused: Refused | None = None
-) -> Response[str]:
-    (behind,) = decode_cursor(before, tuple[int]) or (None,)
+async def show_visits(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
+    me = request.user.user_id
     async with db.read(request.user.scope) as tx:
-        page = await field_queries.visits_page(tx, request.user.user_id, behind)
-    cursor = encode_cursor((page.older,)) if page.older else None
-    return send(request, "field/visits.html", page, "visits", refused=refused, cursor=cursor, me=request.user.user_id)
+        rep_id = await field_queries.work_of(tx, me)
+        listing = VISITS.asked(request, "/field/visits", rep=rep_id)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+            page = await field_queries.visits_page(tx, rep_id, listing.rows)
+    if listing.is_file:
+        return await listing.as_file(request, db, request.user.scope)
+    return send(request, "field/visits.html", page, "visits", refused=refused, listing=listing, me=me)
 
 
 @post("/visits")
@@ -213,18 +215,21 @@ async def review(request: ActorRequest, db: NamedDependency[Database], visit_id:
     return await carry_out(request, db, work, again=lambda why: show_territory(request, db, refused=why))
 
 
-@get("/commissions")
-async def commissions(
-    request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/commissions", "/commissions.csv"])
+async def commissions(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """What was earned with each merchant, and what was taken back."""
-    (behind,) = decode_cursor(before, tuple[int]) or (None,)
+    return await show_commissions(request, db, "/field")
+
+
+async def show_commissions(request: ActorRequest, db: Database, at: str) -> Response[Any]:
+    listing = EARNED.asked(request, f"{at}/commissions")
+    if listing.is_file:
+        return await listing.as_file(request, db, request.user.scope)
     async with db.read(request.user.scope) as tx:
-        page = await field_queries.earnings(tx, behind)
+        page, listing = await field_queries.earnings(tx), await listing.page(tx)
     async with db.read(STAFF) as tx:
         page = await field_queries.with_balances(tx, page)
-    cursor = encode_cursor((page.older,)) if page.older else None
-    return send(request, "field/commissions.html", page, "commissions", cursor=cursor)
+    return send(request, "field/commissions.html", page, "commissions", listing=listing)
 
 
 _HANDLERS = [

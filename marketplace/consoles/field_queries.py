@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from marketplace.consoles.leads_queries import LeadPage, lead_page
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.acquisition.pay_agents import AgentBalance, read_statement
@@ -26,24 +27,6 @@ from supply.leads.visits.model import Visit
 
 LISTED_MAX = 50
 _AGENTS_MAX = 1_000
-_NEVER = date(9999, 12, 31)
-
-
-class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead that is worked on. since: in its stage, where it may stay until due_on. next_on: when next_step is due."""
-
-    lead_id: int
-    company: str
-    city: str
-    model: str
-    state: str
-    owner: str | None
-    zone: str
-    stage: str | None
-    since: date | None
-    due_on: date | None
-    next_step: str | None
-    next_on: date | None
 
 
 class RepRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,21 +39,6 @@ class RepRow(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     won: int
     odd: int
-
-
-class EarnedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a merchant has earned its agent, by now."""
-
-    commission_id: int
-    agent: str
-    company: str
-    activated_on: date
-    plan_code: str
-    currency: str
-    earned_minor: int
-    state: str
-    lost_on: date | None
-    reason: str
 
 
 class MovedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +57,12 @@ class Earnings(msgspec.Struct, frozen=True):
     """What is earned. balances: what is owed, this year so far; empty for who sees several agents."""
 
     agents: Sequence[Agent]
-    earned: Sequence[EarnedRow]
     moved: Sequence[MovedRow]
     balances: Sequence[AgentBalance]
-    older: int | None
 
 
 class FieldHome(msgspec.Struct, frozen=True):
-    """Goals with their pace, and leads by the day on which their stage is over. of: whose each goal is, by its id.
+    """Goals with their pace. of: whose each goal is, by its id.
 
     reviews: those with decisions that are one's own, without the others.
     """
@@ -105,18 +71,14 @@ class FieldHome(msgspec.Struct, frozen=True):
     currency: str
     goals: Sequence[GoalProgress]
     of: Mapping[int, str]
-    leads: Sequence[WorkRow]
-    older: tuple[date, int] | None
     reviews: Sequence[Review]
 
 
 class TerritoryPage(msgspec.Struct, frozen=True):
-    """Who sells in a manager's territories, who is stuck there, and visits that are to be looked into."""
+    """Who sells in a manager's territories, and visits that are to be looked into."""
 
     today: date
     reps: Sequence[RepRow]
-    stuck: Sequence[WorkRow]
-    older: tuple[date, int] | None
     odd: Sequence[Visit]
     companies: Mapping[int, str]
     people: Mapping[int, str]
@@ -130,67 +92,121 @@ class PoolPage(msgspec.Struct, frozen=True):
 
 
 class VisitsPage(msgspec.Struct, frozen=True):
-    """Visits, the newest first. leads: those that a visit can be planned to."""
+    """Of what the visits that are shown speak. leads: those that a visit can be planned to."""
 
     now: datetime
-    visits: Sequence[Visit]
     companies: Mapping[int, str]
     people: Mapping[int, str]
-    leads: Sequence[WorkRow]
-    older: int | None
+    leads: Sequence[tuple[int, str]]
 
 
 class DistributorHome(msgspec.Struct, frozen=True):
-    """Who was brought, and what it has earned."""
+    """The agents whose people look."""
 
     today: date
-    leads: Sequence[WorkRow]
-    older: tuple[date, int] | None
-    earnings: Earnings
+    agents: Sequence[Agent]
 
 
-_WORK = f"""
-    SELECT {", ".join(WorkRow.__struct_fields__)} FROM (
-        SELECT l.lead_id, l.company, l.city, l.model, l.state, r.login AS owner, l.owner_id, l.zone, e.stage,
-               e.entered_on AS since, e.entered_on + e.sla_days AS due_on,
-               coalesce(k.what, v.next_step) AS next_step, k.due_on AS next_on
-        FROM supply.lead l
-        LEFT JOIN supply.rep r ON r.user_id = l.owner_id
-        LEFT JOIN LATERAL (
-            SELECT f.stages -> s.stage_no ->> 'key' AS stage, s.entered_on,
-                   CAST(f.stages -> s.stage_no ->> 'sla_days' AS integer) AS sla_days
-            FROM supply.stage_entry s JOIN supply.funnel f ON f.model = s.model AND f.version_no = s.version_no
-            WHERE s.lead_id = l.lead_id ORDER BY s.stage_no DESC LIMIT 1
-        ) e ON true
-        LEFT JOIN LATERAL (
-            SELECT what, due_on FROM supply.lead_task WHERE lead_id = l.lead_id AND state = 'open'
-            ORDER BY due_on, task_id LIMIT 1
-        ) k ON true
-        LEFT JOIN LATERAL (
-            SELECT nullif(next_step, '') AS next_step FROM supply.visit WHERE lead_id = l.lead_id AND state = 'done'
-            ORDER BY in_at DESC LIMIT 1
-        ) v ON true
-        WHERE l.state NOT IN ('lost', 'merged')
-    ) work
-    WHERE (CAST(:owner AS bigint) IS NULL OR owner_id = :owner)
-      AND (CAST(:late_on AS date) IS NULL OR due_on < :late_on)
-      AND (CAST(:due AS date) IS NULL OR (coalesce(due_on, :never), lead_id) > (:due, :lead))
-    ORDER BY coalesce(due_on, :never), lead_id LIMIT :limit
-"""
+_WORK_COLUMNS = (
+    Column("company", "lead.company"),
+    Column("state", "col.state"),
+    Column("owner", "lead.owner", empty=True),
+    Column("stage", "lead.stage", empty=True),
+    Column("due_on", "field.until", Kind.DAY, empty=True),
+    Column("next_step", "field.next", empty=True),
+    Column("next_on", "growth.due", Kind.DAY, by="", shown=Shown.IN_FILES),
+)
+WORK = Roll(
+    name="leads",
+    first="due_on",
+    key=("lead_id",),
+    columns=_WORK_COLUMNS,
+    query="""
+SELECT * FROM (
+    SELECT l.lead_id, l.company, l.city, l.model, l.state, r.login AS owner, l.owner_id, l.zone, e.stage,
+           e.entered_on AS since, e.entered_on + e.sla_days AS due_on,
+           coalesce(k.what, v.next_step) AS next_step, k.due_on AS next_on
+    FROM supply.lead l
+    LEFT JOIN supply.rep r ON r.user_id = l.owner_id
+    LEFT JOIN LATERAL (
+        SELECT f.stages -> s.stage_no ->> 'key' AS stage, s.entered_on,
+               CAST(f.stages -> s.stage_no ->> 'sla_days' AS integer) AS sla_days
+        FROM supply.stage_entry s JOIN supply.funnel f ON f.model = s.model AND f.version_no = s.version_no
+        WHERE s.lead_id = l.lead_id ORDER BY s.stage_no DESC LIMIT 1
+    ) e ON true
+    LEFT JOIN LATERAL (
+        SELECT what, due_on FROM supply.lead_task WHERE lead_id = l.lead_id AND state = 'open'
+        ORDER BY due_on, task_id LIMIT 1
+    ) k ON true
+    LEFT JOIN LATERAL (
+        SELECT nullif(next_step, '') AS next_step FROM supply.visit WHERE lead_id = l.lead_id AND state = 'done'
+        ORDER BY in_at DESC LIMIT 1
+    ) v ON true
+    WHERE l.state NOT IN ('lost', 'merged')
+) work
+WHERE (CAST(:owner AS bigint) IS NULL OR owner_id = :owner)
+  AND (CAST(:late_on AS date) IS NULL OR due_on < :late_on)
+""",
+)
+"""Leads that are worked on, by the day on which their stage is over: a rep's, those that are late, or all."""
+
+EARNED = Roll(
+    name="commissions",
+    first="-activated_on",
+    key=("commission_id",),
+    columns=(
+        Column("company", "col.merchant"),
+        Column("agent", "field.agent"),
+        Column("activated_on", "field.activated", Kind.DAY),
+        Column("plan_code", "field.plan"),
+        Column("state", "col.state"),
+        Column("reason", "col.reason", by="", shown=Shown.IN_FILES),
+        Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+        Column("earned_minor", "field.earned", Kind.MONEY),
+    ),
+    query="""
+SELECT c.commission_id, a.name AS agent, l.company, c.activated_on, c.plan_code, c.currency, c.earned_minor,
+       c.state, c.lost_on, c.reason
+FROM supply.agent_commission c JOIN supply.agent a ON a.agent_id = c.agent_id
+JOIN supply.lead l ON l.lead_id = c.lead_id
+""",
+)
+"""What the agents that one sees have earned with each merchant."""
 
 
-async def _work(
-    tx: Tx, after: tuple[date, int] | None, *, owner: int | None = None, late_on: date | None = None
-) -> tuple[Sequence[WorkRow], tuple[date, int] | None]:
-    """Leads by the day on which their stage is over, behind (day, lead): a rep's, those that are late, or all."""
-    found = await tx.rows(
-        _WORK, owner=owner, late_on=late_on, due=after[0] if after else None, lead=after[1] if after else None,
-        never=_NEVER, limit=LISTED_MAX + 1,
-    )  # fmt: skip
-    rows = [WorkRow(**row._mapping) for row in found]
-    shown = rows[:LISTED_MAX]
-    last = shown[-1] if len(rows) > LISTED_MAX else None
-    return shown, (last.due_on or _NEVER, last.lead_id) if last else None
+VISITS = Roll(
+    name="visits",
+    first="-came_at",
+    key=("visit_id",),
+    columns=(
+        Column("company", "lead.company", empty=True),
+        Column("rep", "lead.rep", empty=True),
+        Column("came_at", "lead.when", Kind.INSTANT, empty=True),
+        Column("state", "col.state"),
+        Column("counts", "lead.counts", Kind.FLAG, empty=True),
+        Column("flags", "field.odd", Kind.DETAIL, by="", shown=Shown.IN_FILES),
+        Column("result", "lead.result", by=""),
+        Column("next_step", "field.next", by="", shown=Shown.IN_FILES),
+        Column("do", "products.do", by="", shown=Shown.ON_PAGES),
+    ),
+    query="""
+SELECT v.visit_id, v.lead_id, v.rep_id, v.state, v.planned_at, v.device_id, v.device_ref, v.in_at, v.in_latitude_udeg,
+       v.in_longitude_udeg, v.in_accuracy_m, v.out_at, v.out_latitude_udeg, v.out_longitude_udeg, v.out_accuracy_m,
+       v.distance_m, v.skew_s, v.mocked, v.photo_hash, v.result, v.next_step, v.flags,
+       CASE WHEN v.state = 'done' THEN coalesce(v.valid, v.flags = '[]') END AS counts, v.valid, v.reviewed_by,
+       v.review_reason, v.synced_at, v.version, coalesce(v.in_at, v.planned_at) AS came_at, l.company, r.login AS rep
+FROM supply.visit v
+LEFT JOIN supply.lead l ON l.lead_id = v.lead_id
+LEFT JOIN supply.rep r ON r.user_id = v.rep_id
+WHERE CAST(:rep AS bigint) IS NULL OR v.rep_id = :rep
+""",
+    read=visits.visit_of,
+)
+
+
+async def work_of(tx: Tx, user_id: int) -> int | None:
+    """Whose leads a person sees: a rep its own; None: who is no rep, those of its territories."""
+    return user_id if await is_rep(tx, user_id) else None
 
 
 async def goals_of(tx: Tx, user_id: int) -> list[GoalProgress]:
@@ -200,19 +216,13 @@ async def goals_of(tx: Tx, user_id: int) -> list[GoalProgress]:
     return [await show_goal(tx, each) for each in found]
 
 
-async def field_home(
-    tx: Tx, user_id: int, goals: Sequence[GoalProgress], reviews: Sequence[Review], after: tuple[date, int] | None
-) -> FieldHome:
-    """A rep's own leads; of who is no rep, those of its territories."""
-    leads, older = await _work(tx, after, owner=user_id if await is_rep(tx, user_id) else None)
+async def field_home(tx: Tx, goals: Sequence[GoalProgress], reviews: Sequence[Review]) -> FieldHome:
     currency = goals[0].goal.currency if goals else ""
     names = {each.territory_id: each.name for each in await territories.list_territories(tx)}
     names |= await _logins(tx, [each.goal.rep_id for each in goals])
     of = {each.goal.goal_id: names.get(each.goal.rep_id or each.goal.territory_id or 0, "") for each in goals}
     today = local_date(tx.now, "UTC")
-    return FieldHome(
-        today=today, currency=currency, goals=goals, of=of, leads=leads, older=older, reviews=reviews
-    )  # fmt: skip
+    return FieldHome(today=today, currency=currency, goals=goals, of=of, reviews=reviews)
 
 
 async def is_rep(tx: Tx, user_id: int) -> bool:
@@ -225,7 +235,7 @@ async def field_lead(tx: Tx, lead_id: int) -> LeadPage:
     return await lead_page(tx, lead_id, _logins)
 
 
-async def territory_page(tx: Tx, user_id: int, after: tuple[date, int] | None) -> TerritoryPage:
+async def territory_page(tx: Tx, user_id: int) -> TerritoryPage:
     """What a manager looks after."""
     today = local_date(tx.now, "UTC")
     reps = await tx.rows(
@@ -245,10 +255,9 @@ async def territory_page(tx: Tx, user_id: int, after: tuple[date, int] | None) -
         """,
         user=user_id,
     )
-    stuck, older = await _work(tx, after, late_on=today)
     odd = [each for each in await visits.list_visits(tx, limit=LISTED_MAX, odd=True) if each.valid is None]
     return TerritoryPage(
-        today=today, reps=[RepRow(**row._mapping) for row in reps], stuck=stuck, older=older, odd=odd,
+        today=today, reps=[RepRow(**row._mapping) for row in reps], odd=odd,
         companies=await companies_of(tx, [each.lead_id for each in odd]),
         people=await _logins(tx, [each.rep_id for each in odd]),
     )  # fmt: skip
@@ -261,33 +270,23 @@ async def pool_page(tx: Tx, user_id: int) -> PoolPage:
     return PoolPage(cards, await is_rep(tx, user_id))
 
 
-async def visits_page(tx: Tx, user_id: int, before: int | None) -> VisitsPage:
-    """A rep's visits; of who is no rep, those of its territories."""
-    rep_id = user_id if await is_rep(tx, user_id) else None
-    rows = await visits.list_visits(tx, limit=LISTED_MAX + 1, before=before, rep_id=rep_id)
-    shown = rows[:LISTED_MAX]
-    leads, _ = await _work(tx, None, owner=rep_id) if rep_id else ([], None)
+async def visits_page(tx: Tx, rep_id: int | None, shown: Sequence[Visit]) -> VisitsPage:
+    """Who and where those visits are; a rep may plan others."""
+    leads = await tx.rows(_TO_VISIT, rep=rep_id, limit=LISTED_MAX) if rep_id else []
     return VisitsPage(
-        now=tx.now, visits=shown, companies=await companies_of(tx, [each.lead_id for each in shown]),
-        people=await _logins(tx, [each.rep_id for each in shown]), leads=leads,
-        older=shown[-1].visit_id if len(rows) > LISTED_MAX else None,
+        now=tx.now, companies=await companies_of(tx, [each.lead_id for each in shown]),
+        people=await _logins(tx, [each.rep_id for each in shown]), leads=[(row.lead_id, row.company) for row in leads],
     )  # fmt: skip
 
 
-async def earnings(tx: Tx, before: int | None) -> Earnings:
-    """What the agents that one sees have earned, without their balances."""
-    rows = await tx.rows(
-        """
-        SELECT c.commission_id, a.name AS agent, l.company, c.activated_on, c.plan_code, c.currency, c.earned_minor,
-               c.state, c.lost_on, c.reason
-        FROM supply.agent_commission c JOIN supply.agent a ON a.agent_id = c.agent_id
-        JOIN supply.lead l ON l.lead_id = c.lead_id
-        WHERE CAST(:before AS bigint) IS NULL OR c.commission_id < :before
-        ORDER BY c.commission_id DESC LIMIT :limit
-        """,
-        before=before,
-        limit=LISTED_MAX + 1,
-    )
+_TO_VISIT = """
+SELECT lead_id, company FROM supply.lead WHERE owner_id = :rep AND state NOT IN ('lost', 'merged')
+ORDER BY company, lead_id LIMIT :limit
+"""
+
+
+async def earnings(tx: Tx) -> Earnings:
+    """What the agents that one sees have earned and lost again lately, without their balances."""
     moved = await tx.rows(
         """
         SELECT m.movement_id, l.company, m.booked_on, m.kind, m.currency, m.amount_minor, m.reason
@@ -296,12 +295,11 @@ async def earnings(tx: Tx, before: int | None) -> Earnings:
         """,
         limit=LISTED_MAX,
     )
-    shown = [EarnedRow(**row._mapping) for row in rows[:LISTED_MAX]]
     return Earnings(
-        agents=await agents.list_agents(tx, limit=_AGENTS_MAX), earned=shown,
-        moved=[MovedRow(**row._mapping) for row in moved], balances=[],
-        older=shown[-1].commission_id if len(rows) > LISTED_MAX else None,
-    )  # fmt: skip
+        agents=await agents.list_agents(tx, limit=_AGENTS_MAX),
+        moved=[MovedRow(**row._mapping) for row in moved],
+        balances=[],
+    )
 
 
 async def with_balances(tx: Tx, seen: Earnings) -> Earnings:
@@ -313,10 +311,8 @@ async def with_balances(tx: Tx, seen: Earnings) -> Earnings:
     return msgspec.structs.replace(seen, balances=year.balances)
 
 
-async def distributor_home(tx: Tx, after: tuple[date, int] | None) -> DistributorHome:
-    """Who a distributor brought."""
-    leads, older = await _work(tx, after)
-    return DistributorHome(local_date(tx.now, "UTC"), leads, older, await earnings(tx, None))
+async def distributor_home(tx: Tx) -> DistributorHome:
+    return DistributorHome(local_date(tx.now, "UTC"), await agents.list_agents(tx, limit=_AGENTS_MAX))
 
 
 async def companies_of(tx: Tx, lead_ids: Sequence[int]) -> dict[int, str]:

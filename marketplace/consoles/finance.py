@@ -18,6 +18,7 @@ from marketplace.consoles.finance_disputes import PAGES as DISPUTES
 from marketplace.consoles.finance_erp import PAGES as ERP
 from marketplace.consoles.finance_exchange import PAGES as EXCHANGE
 from marketplace.consoles.finance_files import PAGES as FILES
+from marketplace.consoles.finance_lists_queries import PAYMENT_BREAKS
 from marketplace.consoles.finance_mappings import PAGES as MAPPINGS
 from marketplace.consoles.finance_payouts import PAGES as PAYOUTS
 from marketplace.consoles.finance_reports import PAGES as REPORTS
@@ -48,16 +49,15 @@ async def account(
     return send(request, "finance/account.html", page, "home", cursor=older)
 
 
-@get("/reconciliation")
+@get(["/reconciliation", "/reconciliation.csv"])
 async def reconciliation(
     request: ActorRequest,
     db: NamedDependency[Database],
     entity: FromQuery[int | None] = None,
     kind: FromQuery[MatchKind] = MatchKind.AMOUNT_BREAK,
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """Payments against orders, by class, and the orders of one class, as they were last compared."""
-    return await _show_reconciliation(request, db, entity, kind, after)
+    return await _show_reconciliation(request, db, entity, kind)
 
 
 async def _show_reconciliation(
@@ -65,19 +65,19 @@ async def _show_reconciliation(
     db: Database,
     entity: int | None,
     kind: MatchKind = MatchKind.AMOUNT_BREAK,
-    after: str | None = None,
     refused: Refused | None = None,
-) -> Response[str]:
-    key = decode_cursor(after, tuple[str])
+) -> Response[Any]:
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "reconciliation")
-        page = await finance_queries.reconciliation_page(tx, shown, kind, key[0] if key else "")
-    more: dict[str, Any] = {
-        "kinds": list(MatchKind),
-        "cursor": encode_cursor((page.older,)) if page.older is not None else None,
-    }
+        said = {"entity": shown.entity_id, "kind": kind}
+        listing = PAYMENT_BREAKS.asked(request, "/finance/reconciliation", said, currency=shown.currency, kind=kind)
+        if not listing.is_file:
+            page, listing = await finance_queries.reconciliation_page(tx, shown, kind), await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
+    more: dict[str, Any] = {"kinds": list(MatchKind), "listing": listing}
     return send(request, "finance/reconciliation.html", page, "reconciliation", refused=refused, **more)
 
 

@@ -15,17 +15,15 @@ from billing.matching import store as matching
 from billing.matching.model import Item
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, text
+from marketplace.consoles.finance_lists_queries import BREAKS
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.consoles.ops_queries import Entity
 from marketplace.core import policies
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.paging import cut, decode_cursor, encode_cursor
 from marketplace.flows.bank import work_breaks
 from marketplace.flows.bank.work_breaks import SayOfBreak
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import CONTROL
-
-LISTED_MAX = 50
 
 
 class Deed(StrEnum):
@@ -50,13 +48,12 @@ class BreaksFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BreaksPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Breaks of an entity, the oldest first."""
+    """How many breaks an entity has, and which are wanted."""
 
     entity: Entity
     entities: list[Entity]
     wanted: BreaksFilter
     counts: BreakCounts
-    breaks: list[Break]
 
 
 class BreakPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +70,7 @@ class BreakPage(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
 
 
-@get("/breaks")
+@get(["/breaks", "/breaks.csv"])
 async def breaks(
     request: ActorRequest,
     db: NamedDependency[Database],
@@ -83,10 +80,8 @@ async def breaks(
     owner: FromQuery[str] = "",
     *,
     early: FromQuery[bool] = False,
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """What does not match, by type, state and owner; what is not due yet only where it is asked for."""
-    (behind,) = decode_cursor(after, tuple[int]) or (None,)
     wanted = BreaksFilter(
         kind=BreakKind(kind) if kind in list(BreakKind) else None,
         state=BreakState(now) if now in list(BreakState) else None,
@@ -97,23 +92,23 @@ async def breaks(
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "breaks")
-        rows = await store.list_breaks(
-            tx,
-            kind=wanted.kind,
-            state=wanted.state,
-            owner=wanted.owner or None,
-            entity_id=shown.entity_id,
-            live=wanted.state is None,
-            due=not wanted.early,
-            after=behind,
-            limit=LISTED_MAX + 1,
-        )
-        counts = await store.count_breaks(tx, entity_id=shown.entity_id)
-        entities = await ops_queries.list_entities(tx)
-    listed, last = cut(rows, LISTED_MAX, lambda row: (row.break_id,))
-    page = BreaksPage(entity=shown, entities=entities, wanted=wanted, counts=counts, breaks=list(listed))
+        said = {
+            "entity": shown.entity_id, "kind": wanted.kind, "now": wanted.state, "owner": wanted.owner,
+            "early": "true" if wanted.early else "",
+        }  # fmt: skip
+        listing = BREAKS.asked(
+            request, "/finance/breaks", said, kind=wanted.kind, state=wanted.state, owner=wanted.owner or None,
+            entity=shown.entity_id, early=wanted.early, today=tx.now.date(), at=tx.now,
+        )  # fmt: skip
+        if not listing.is_file:
+            listing = await listing.page(tx)
+            counts = await store.count_breaks(tx, entity_id=shown.entity_id)
+            entities = await ops_queries.list_entities(tx)
+            page = BreaksPage(entity=shown, entities=entities, wanted=wanted, counts=counts)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     choices: dict[str, Any] = {"kinds": list(BreakKind), "states": list(BreakState)}
-    return send(request, "finance/breaks.html", page, "breaks", cursor=encode_cursor(last) if last else None, **choices)
+    return send(request, "finance/breaks.html", page, "breaks", listing=listing, **choices)
 
 
 @get("/breaks/{break_id:int}")

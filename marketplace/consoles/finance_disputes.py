@@ -1,7 +1,6 @@
 """Disputes on pages: what buyers take back through their banks, and what merchants say is wrong with their books."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -13,19 +12,15 @@ from litestar.params import FromPath, FromQuery
 
 from billing.line_disputes import store as cases
 from billing.line_disputes.model import CaseState, LineDispute, Message, Side
-from demand.refunds import store
-from demand.refunds.store import Dispute
 from marketplace.consoles.books_queries import Merchant, get_merchant
 from marketplace.consoles.deeds import Refused, amount, carry_out, done, text
+from marketplace.consoles.finance_lists_queries import CASES, DISPUTES
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.names_queries import names_of
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.paging import cut, decode_cursor, encode_cursor
 from marketplace.flows.books import dispute_line as flow
 from marketplace.flows.books.dispute_line import AcceptDispute, CaseKey
 from marketplace.web.auth import ActorRequest
 
-LISTED_MAX = 50
 MESSAGES_MAX = 200
 DISPUTE_STATES = ("open", "won", "lost")
 
@@ -39,20 +34,11 @@ class Deed(StrEnum):
     DECLINE = "decline"
 
 
-class DisputesPage(msgspec.Struct, frozen=True):
-    """Disputed payments, the newest first; names of their merchants."""
+class InState(msgspec.Struct, frozen=True):
+    """A list narrowed to one of its states, "" for any."""
 
     wanted: str
-    disputes: Sequence[Dispute]
-    names: dict[int, str]
-
-
-class CasesPage(msgspec.Struct, frozen=True):
-    """Disputed lines, the newest first; names of their merchants."""
-
-    wanted: str
-    cases: Sequence[LineDispute]
-    names: dict[int, str]
+    states: Sequence[str]
 
 
 class CasePage(msgspec.Struct, frozen=True):
@@ -63,40 +49,32 @@ class CasePage(msgspec.Struct, frozen=True):
     messages: Sequence[Message]
 
 
-@get("/disputes")
-async def disputes(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    now: FromQuery[str] = "",
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+@get(["/disputes", "/disputes.csv"])
+async def disputes(request: ActorRequest, db: NamedDependency[Database], now: FromQuery[str] = "") -> Response[Any]:
     """Payments that buyers take back through their banks, by state."""
     wanted = now if now in DISPUTE_STATES else ""
-    key = decode_cursor(after, tuple[datetime, int, int])
+    listing = DISPUTES.asked(request, "/finance/disputes", {"now": wanted}, now=wanted or None)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        rows = await store.list_disputes(tx, state=wanted or None, limit=LISTED_MAX + 1, after=key)
-        shown, last = cut(rows, LISTED_MAX, lambda row: (row.opened_at, row.merchant_id, row.dispute_id))
-        page = DisputesPage(wanted, shown, await names_of(tx, (row.merchant_id for row in shown)))
-    cursor = encode_cursor(last) if last else None
-    return send(request, "finance/disputes.html", page, "disputes", cursor=cursor, states=DISPUTE_STATES)
+        listing = await listing.page(tx)
+    page = InState(wanted, DISPUTE_STATES)
+    return send(request, "finance/disputes.html", page, "disputes", listing=listing)
 
 
-@get("/line-disputes")
+@get(["/line-disputes", "/line-disputes.csv"])
 async def line_disputes(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    now: FromQuery[str] = "",
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+    request: ActorRequest, db: NamedDependency[Database], now: FromQuery[str] = ""
+) -> Response[Any]:
     """Lines of their books that merchants dispute, by state."""
-    wanted = CaseState(now) if now in list(CaseState) else None
-    key = decode_cursor(after, tuple[int, int])
+    wanted = now if now in list(CaseState) else ""
+    listing = CASES.asked(request, "/finance/line-disputes", {"now": wanted}, now=wanted or None)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        rows = await cases.list_cases(tx, merchant_id=None, state=wanted, due_by=None, limit=LISTED_MAX + 1, before=key)
-        shown, last = cut(rows, LISTED_MAX, lambda row: (row.line_dispute_id, row.merchant_id))
-        page = CasesPage(wanted or "", shown, await names_of(tx, (row.merchant_id for row in shown)))
-    cursor = encode_cursor(last) if last else None
-    return send(request, "finance/line_disputes.html", page, "disputes", cursor=cursor, states=list(CaseState))
+        listing = await listing.page(tx)
+    page = InState(wanted, [state.value for state in CaseState])
+    return send(request, "finance/line_disputes.html", page, "disputes", listing=listing)
 
 
 @get("/line-disputes/{merchant_id:int}/{case_id:int}")

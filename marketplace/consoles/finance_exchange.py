@@ -16,12 +16,12 @@ from billing.exchange.model import Exchange, Rate, RateState
 from billing.exchange.store import EntityCurrency, NewRate
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, day_needed, done, number, text
+from marketplace.consoles.finance_lists_queries import RATES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import Entity
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Forbidden, Invalid
 from marketplace.core.money import check_currency
-from marketplace.core.paging import cut, decode_cursor, encode_cursor
 from marketplace.flows.books import exchange_money as flow
 from marketplace.flows.books.exchange_money import ExchangeAtBank, ExchangeBalance, Revalue
 from marketplace.web.auth import ActorRequest
@@ -43,13 +43,12 @@ class Deed(StrEnum):
 
 
 class ExchangePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates in every state, the newest first, and what the house has exchanged at its bank."""
+    """The newest rates, and what the house has exchanged at its bank."""
 
     entity: Entity
     entities: Sequence[Entity]
     currencies: Sequence[str]
     rates: Sequence[Rate]
-    older: tuple[int] | None
     exchanges: Sequence[Exchange]
     today: date
 
@@ -59,43 +58,35 @@ class ExchangePage(msgspec.Struct, frozen=True, kw_only=True):
         return [rate for rate in self.rates if rate.state is RateState.APPROVED]
 
 
-@get("/exchange")
+@get(["/exchange", "/exchange.csv"])
 async def exchange(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    entity: FromQuery[int | None] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+    request: ActorRequest, db: NamedDependency[Database], entity: FromQuery[int | None] = None
+) -> Response[Any]:
     """Rates, exchanges at the bank, and forms for new ones."""
-    return await show_exchange(request, db, entity, before)
+    return await show_exchange(request, db, entity)
 
 
 async def show_exchange(
-    request: ActorRequest,
-    db: Database,
-    entity: int | None = None,
-    before: str | None = None,
-    refused: Refused | None = None,
-) -> Response[str]:
-    (behind,) = decode_cursor(before, tuple[int]) or (None,)
+    request: ActorRequest, db: Database, entity: int | None = None, refused: Refused | None = None
+) -> Response[Any]:
+    listing = RATES.asked(request, "/finance/exchange", {"entity": entity})
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "exchange")
-        rates, older = cut(
-            await store.list_rates(tx, limit=LISTED_MAX + 1, before=behind), LISTED_MAX, lambda row: (row.rate_id,)
-        )
         page = ExchangePage(
             entity=shown,
             entities=await ops_queries.list_entities(tx),
             currencies=await store.currencies_of(tx, shown.entity_id),
-            rates=rates,
-            older=older,
+            rates=await store.list_rates(tx, limit=LISTED_MAX),
             exchanges=await store.list_at_bank(tx, shown.entity_id, limit=LISTED_MAX),
             today=tx.now.date(),
         )
+        listing = await listing.page(tx)
     more: dict[str, Any] = {
-        "cursor": encode_cursor(older) if older else None,
+        "listing": listing,
         "may_open": bool(request.user.roles & CONTROL),
         "me": request.user.login,
     }
@@ -142,7 +133,7 @@ async def exchange_deed(request: ActorRequest, db: NamedDependency[Database], de
                 await flow.revalue(tx, Revalue(entity_id=entity_id, revalued_on=day_needed(typed, "revalued_on")))
         return done("/finance/exchange", f"exchange_{deed}")
 
-    return await carry_out(request, db, work, again=partial(show_exchange, request, db, None, None))
+    return await carry_out(request, db, work, again=partial(show_exchange, request, db, None))
 
 
 def _rate(typed: Mapping[str, str]) -> NewRate:

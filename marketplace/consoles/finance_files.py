@@ -16,6 +16,7 @@ from billing.bank_files import store
 from billing.bank_files.model import UNFINISHED, BankFile, BankFileState
 from marketplace.consoles import files_queries, ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, text
+from marketplace.consoles.finance_lists_queries import FILES
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Invalid
@@ -24,40 +25,34 @@ from marketplace.flows.bank.import_bank_file import import_bank_file
 from marketplace.settings import Settings
 from marketplace.web.auth import ActorRequest
 
-LISTED_MAX = 50
 MAPPINGS_MAX = 200
 FILE_BYTES_MAX = 2**25
 
 
 class FilesPage(msgspec.Struct, frozen=True):
-    """Files, the newest first, and the mappings to choose from by name, "" for none."""
+    """The mappings to choose from by name, "" for none."""
 
-    files: list[BankFile]
     mappings: list[tuple[str, str]]
     zone: str
 
 
-@get("/files")
-async def files(
-    request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/files", "/files.csv"])
+async def files(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """What banks and processors have sent: how far each file is, and what of it does not hold."""
-    return await show_files(request, db, before)
+    return await show_files(request, db)
 
 
-async def show_files(
-    request: ActorRequest, db: Database, before: str | None = None, refused: Refused | None = None
-) -> Response[str]:
-    (behind,) = decode_cursor(before, tuple[int]) or (None,)
+async def show_files(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
+    listing = FILES.asked(request, "/finance/files")
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        rows = await store.list_files(tx, limit=LISTED_MAX + 1, before=behind)
+        listing = await listing.page(tx)
         entity = await ops_queries.get_entity(tx, None)
         saved = await store.list_mappings(tx, limit=MAPPINGS_MAX)
-    listed, last = cut(rows, LISTED_MAX, lambda row: (row.file_id,))
     mappings = [("", "–"), *((name, name) for name in sorted({one.name for one in saved}))]
-    page = FilesPage(list(listed), mappings, entity.zone if entity else "UTC")
-    cursor = encode_cursor(last) if last else None
-    return send(request, "finance/files.html", page, "files", refused=refused, cursor=cursor, unfinished=UNFINISHED)
+    page = FilesPage(mappings, entity.zone if entity else "UTC")
+    return send(request, "finance/files.html", page, "files", refused=refused, listing=listing, unfinished=UNFINISHED)
 
 
 @post("/files", request_max_body_size=FILE_BYTES_MAX + 2**16)
@@ -76,7 +71,7 @@ async def bring(
         )
         return done(f"/finance/files/{brought.file_id}", _outcome(brought))
 
-    return await carry_out(request, db, work, again=lambda why: show_files(request, db, None, why), by_steps=True)
+    return await carry_out(request, db, work, again=lambda why: show_files(request, db, why), by_steps=True)
 
 
 def _outcome(brought: BankFile) -> str:

@@ -1,7 +1,6 @@
 """Payouts on pages: what the bank is told and what it says, whose payouts are held, and on which terms they leave."""
 
 from collections.abc import Mapping
-from datetime import date
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -13,18 +12,15 @@ from litestar.params import FromPath, FromQuery
 from billing.bank_accounts.model import NUMBER_LENGTH_MAX, Scheme
 from billing.payout_files.model import NAME_LENGTH_MAX, Party
 from billing.payout_terms.model import RESERVE_DAYS_MAX, Conditions, PayoutDays
-from billing.runs import store as runs
 from marketplace.consoles import payouts_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, chosen, day_needed, done, number, text
+from marketplace.consoles.finance_lists_queries import OWED, PAYOUTS
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.lists_queries import EXPORTED_MAX
-from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.payouts_queries import STATES
 from marketplace.consoles.reader import ppm
 from marketplace.core import last_checks
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.money import check_currency
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payouts import instruct_bank, pay_merchants, set_payout_terms
 from marketplace.flows.payouts.instruct_bank import MakeFile, SetDebtor
 from marketplace.flows.payouts.pay_due import PayDue, pay_now
@@ -32,11 +28,9 @@ from marketplace.flows.payouts.pay_merchants import ConfirmPayout, ReturnPayout
 from marketplace.flows.payouts.retry_payout import RetryPayout
 from marketplace.flows.payouts.retry_payout import retry_payout as retry
 from marketplace.flows.payouts.set_payout_terms import ProposeTerms
-from marketplace.flows.proofs.check_again import OWED
+from marketplace.flows.proofs.check_again import OWED as OWED_CHECK
 from marketplace.web.auth import ActorRequest
-from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import CONTROL, needs
-from marketplace.web.i18n import speech
 
 _ENTITY_MAX = 2**31 - 1
 
@@ -61,33 +55,26 @@ class TermsDeed(StrEnum):
     PAY = "pay"
 
 
-@get("/payouts")
-async def payouts(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    now: FromQuery[str] = "",
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+@get(["/payouts", "/payouts.csv"])
+async def payouts(request: ActorRequest, db: NamedDependency[Database], now: FromQuery[str] = "") -> Response[Any]:
     """Payouts by state, files for the bank, and who should be getting money and is not."""
-    return await show_payouts(request, db, now if now in STATES else "", after)
+    return await show_payouts(request, db, now if now in STATES else "")
 
 
-@get("/payouts/owed")
-async def owed(
-    request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/payouts/owed", "/payouts/owed.csv"])
+async def owed(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """Who was owed money when the last period closed and gets none, and why."""
-    return await _show_owed(request, db, after=after)
+    return await _show_owed(request, db)
 
 
-async def _show_owed(
-    request: ActorRequest, db: Database, refused: Refused | None = None, after: str | None = None
-) -> Response[str]:
-    key = decode_cursor(after, tuple[int, str])
+async def _show_owed(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
+    listing = OWED.asked(request, "/finance/payouts/owed")
     async with db.read(STAFF) as tx:
-        page = await payouts_queries.owed_page(tx, key)
-    older = encode_cursor(page.older) if page.older else None
-    return send(request, "finance/owed.html", page, "payouts", refused=refused, cursor=older)
+        page = await payouts_queries.owed_page(tx)
+    if listing.is_file:
+        return listing.as_file_of(request, page.waiting)
+    shown = listing.of(page.waiting)
+    return send(request, "finance/owed.html", page, "payouts", refused=refused, listing=shown)
 
 
 @post("/payouts/owed/check")
@@ -96,45 +83,22 @@ async def check_owed(request: ActorRequest, db: NamedDependency[Database]) -> Re
 
     async def work(tx: Tx, typed: Mapping[str, str]) -> str:
         del typed
-        await last_checks.ask(tx, OWED)
+        await last_checks.ask(tx, OWED_CHECK)
         return done("/finance/payouts/owed", "check_asked")
 
     return await carry_out(request, db, work, again=partial(_show_owed, request, db))
 
 
-@get("/payouts.csv")
-async def payouts_file(request: ActorRequest, db: NamedDependency[Database], now: FromQuery[str] = "") -> Response[str]:
-    """All payouts of the list, as a file."""
-    async with db.read(STAFF) as tx:
-        rows = await runs.list_payouts(tx, state=now if now in STATES else None, limit=EXPORTED_MAX)
-        names = await names_of(tx, (row.merchant_id for row in rows))
-    say = speech(request.user.locale)
-    header = ("col.instructed", "col.merchant", "col.currency", "col.amount", "col.state", "claims.bank_ref")
-    return csv_file(
-        "payouts",
-        [say.text(name) for name in header],
-        (
-            (
-                row.instructed_on.isoformat(),
-                names.get(row.merchant_id, row.merchant_id),
-                row.currency,
-                Amount.of(row.amount_minor, row.currency),
-                row.state,
-                row.bank_ref,
-            )
-            for row in rows
-        ),
-    )
-
-
 async def show_payouts(
-    request: ActorRequest, db: Database, state: str = "", after: str | None = None, refused: Refused | None = None
-) -> Response[str]:
-    key = decode_cursor(after, tuple[date, int, int])
+    request: ActorRequest, db: Database, state: str = "", refused: Refused | None = None
+) -> Response[Any]:
+    listing = PAYOUTS.asked(request, "/finance/payouts", {"now": state}, now=state or None)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        page = await payouts_queries.payouts_page(tx, state, key)
+        page, listing = await payouts_queries.payouts_page(tx, state), await listing.page(tx)
     more: dict[str, Any] = {
-        "cursor": encode_cursor(page.older) if page.older else None,
+        "listing": listing,
         "states": STATES,
         "schemes": list(Scheme),
         "may_set": bool(request.user.roles & CONTROL),
@@ -314,7 +278,6 @@ def _terms(merchant_id: int, typed: Mapping[str, str]) -> ProposeTerms:
 
 PAGES = [
     payouts,
-    payouts_file,
     owed,
     check_owed,
     make_file,

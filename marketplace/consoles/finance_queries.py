@@ -19,7 +19,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 from marketplace.core.last_checks import LastCheck
-from marketplace.flows.payments.reconcile_payments import MatchKind, PaymentBreak, Reconciliation, list_kept_breaks
+from marketplace.flows.payments.reconcile_payments import MatchKind, Reconciliation
 from marketplace.flows.proofs.check_again import last_of_books, last_of_payments
 from marketplace.flows.proofs.verify_books import Verified
 
@@ -120,20 +120,6 @@ class FinanceHome(msgspec.Struct, frozen=True):
         return found.amount_break.count + found.payment_without_items.count + found.order_without_payment.count
 
 
-class RunStatement(msgspec.Struct, frozen=True):
-    merchant_id: int
-    merchant_name: str
-    currency: str
-    orders: int
-    opening_minor: int
-    commission_minor: int
-    vat_minor: int
-    payout_minor: int
-    closing_minor: int
-    state: str
-    reason: str | None
-
-
 class Progress(msgspec.Struct, frozen=True):
     """How far a run is, in buckets of merchants; working: something of it is still to be done."""
 
@@ -144,12 +130,10 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class RunPage(msgspec.Struct, frozen=True):
-    """A run, its totals in each currency, and a page of its statements. `older`: merchant and currency of the last."""
+    """A run, and its totals in each currency."""
 
     entity: Entity
     totals: Sequence[Run]
-    statements: Sequence[RunStatement]
-    older: tuple[int, str] | None
     progress: Progress
 
     @property
@@ -159,13 +143,11 @@ class RunPage(msgspec.Struct, frozen=True):
 
 
 class ReconciliationPage(msgspec.Struct, frozen=True):
-    """Payments against orders by class, and the orders of one class by their refs. `older`: the last ref shown."""
+    """Payments against orders by class."""
 
     entity: Entity
     compared: LastCheck[Reconciliation]
     wanted: MatchKind
-    breaks: Sequence[PaymentBreak]
-    older: str | None
 
 
 class ProofsPage(msgspec.Struct, frozen=True):
@@ -256,8 +238,8 @@ async def run_currencies(tx: Tx, run_id: int) -> list[str]:
     return sorted(row.currency for row in await tx.rows(_RUN_CURRENCIES, run=run_id))
 
 
-async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPage:
-    """One run with a page of its statements, by merchant and currency. Raises NotFound."""
+async def run_page(tx: Tx, run_id: int) -> RunPage:
+    """One run. Raises NotFound."""
     entity_id = await tx.scalar("SELECT entity_id FROM billing.billing_run WHERE run_id = :run", run=run_id)
     entity = await get_entity(tx, entity_id) if entity_id is not None else None
     if entity is None:
@@ -268,29 +250,12 @@ async def run_page(tx: Tx, run_id: int, after: tuple[int, str] | None) -> RunPag
         _run(await tx.row(one, run=run_id, currency=currency, limit=1))
         for currency in sorted(currencies, key=lambda currency: (currency != entity.currency, currency))
     ]
-    merchant_id, currency = after or (None, None)
-    statements = await tx.rows(
-        _RUN_STATEMENTS, run=run_id, merchant=merchant_id, currency=currency, limit=LISTED_MAX + 1
-    )
-    shown = [RunStatement(*statement) for statement in statements[:LISTED_MAX]]
-    older = (shown[-1].merchant_id, shown[-1].currency) if len(statements) > LISTED_MAX else None
-    return RunPage(entity, totals, shown, older, await run_progress(tx, run_id))
+    return RunPage(entity, totals, await run_progress(tx, run_id))
 
 
-async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind, after: str) -> ReconciliationPage:
-    """The classes, and the orders of the class `wanted` whose refs follow `after`; matched ones are not listed."""
-    listed = (
-        []
-        if wanted is MatchKind.MATCHED
-        else await list_kept_breaks(tx, wanted, currency=entity.currency, limit=LISTED_MAX + 1, after=after)
-    )
-    return ReconciliationPage(
-        entity=entity,
-        compared=await last_of_payments(tx, entity.currency),
-        wanted=wanted,
-        breaks=listed[:LISTED_MAX],
-        older=listed[LISTED_MAX - 1].order_ref if len(listed) > LISTED_MAX else None,
-    )
+async def reconciliation_page(tx: Tx, entity: Entity, wanted: MatchKind) -> ReconciliationPage:
+    """The classes, and which is wanted."""
+    return ReconciliationPage(entity=entity, compared=await last_of_payments(tx, entity.currency), wanted=wanted)
 
 
 async def proofs_page(tx: Tx) -> ProofsPage:
@@ -348,17 +313,6 @@ LEFT JOIN (
 ORDER BY r.from_on DESC, r.run_id DESC
 """
 _RUN_CURRENCIES = "SELECT DISTINCT currency FROM billing.statement WHERE run_id = :run"
-_RUN_STATEMENTS = """
-SELECT s.merchant_id, coalesce(m.name, e.name), s.currency, s.orders, s.opening_minor, s.commission_minor, s.vat_minor,
-       s.payout_minor, s.closing_minor, s.state, s.reason
-FROM billing.statement s
-LEFT JOIN supply.merchant m ON m.merchant_id = s.merchant_id
-LEFT JOIN billing.entity e ON e.house_merchant_id = s.merchant_id
-WHERE s.run_id = :run
-  AND (CAST(:merchant AS bigint) IS NULL
-       OR (s.merchant_id, s.currency) > (CAST(:merchant AS bigint), CAST(:currency AS text)))
-ORDER BY s.merchant_id, s.currency LIMIT :limit
-"""
 _DEEDS = """
 SELECT at, actor, action, subject
 FROM (SELECT * FROM core.audit ORDER BY audit_id DESC LIMIT :looked_at) AS newest

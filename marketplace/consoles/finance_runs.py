@@ -13,11 +13,11 @@ from billing.receivables import AGES
 from billing.runs.model import RunState, period_named
 from marketplace.consoles import finance_queries, ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, day, done, number
+from marketplace.consoles.finance_lists_queries import RUN_STATEMENTS
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.consoles.plots import Bar, ageing
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.runs import run_billing
 from marketplace.web.auth import ActorRequest
@@ -77,22 +77,22 @@ def age_words(from_days: int, say: Speech) -> str:
     return say.text("ageing.days", first=say.number(from_days), last=say.number(last))
 
 
-@get("/runs/{run_id:int}")
-async def run(
-    request: ActorRequest, db: NamedDependency[Database], run_id: PathId, after: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/runs/{run_id:int}", "/runs/{run_id:int}/statements.csv"])
+async def run(request: ActorRequest, db: NamedDependency[Database], run_id: PathId) -> Response[Any]:
     """One billing run: how far it is, its totals, its statements, and what is to be done with it."""
-    return await show_run(request, db, run_id, after)
+    return await show_run(request, db, run_id)
 
 
-async def show_run(
-    request: ActorRequest, db: Database, run_id: int, after: str | None = None, refused: Refused | None = None
-) -> Response[str]:
-    key = decode_cursor(after, tuple[int, str])
+async def show_run(request: ActorRequest, db: Database, run_id: int, refused: Refused | None = None) -> Response[Any]:
+    here = f"/finance/runs/{run_id}"
+    listing = RUN_STATEMENTS.asked(request, here, file=f"{here}/statements.csv", run=run_id)
     async with db.read(STAFF) as tx:
-        page = await finance_queries.run_page(tx, run_id, key)
-    older = encode_cursor(page.older) if page.older is not None else None
-    more: dict[str, Any] = {"steps": RUN_STEPS, "cursor": older, "may_reverse": bool(request.user.roles & CONTROL)}
+        page = await finance_queries.run_page(tx, run_id)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
+    more: dict[str, Any] = {"steps": RUN_STEPS, "listing": listing, "may_reverse": bool(request.user.roles & CONTROL)}
     return send(request, "finance/run.html", page, "home", refused=refused, **more)
 
 
@@ -141,7 +141,7 @@ async def take_step(
                 await run_billing.abort(tx, run_id)
         return done(f"/finance/runs/{shown}", f"run_{step}")
 
-    again = partial(show_run, request, db, run_id, None)
+    again = partial(show_run, request, db, run_id)
     return await carry_out(request, db, work, again=again, by_steps=step in _BY_STEPS)
 
 
@@ -154,7 +154,7 @@ async def reverse(request: ActorRequest, db: NamedDependency[Database], run_id: 
         await run_billing.reverse_run(db, tx.actor, run_id)
         return done(f"/finance/runs/{run_id}", "run_reverse")
 
-    return await carry_out(request, db, work, again=partial(show_run, request, db, run_id, None), by_steps=True)
+    return await carry_out(request, db, work, again=partial(show_run, request, db, run_id), by_steps=True)
 
 
 PAGES = [home, run, start, take_step, reverse]

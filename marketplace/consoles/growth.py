@@ -13,7 +13,7 @@ from litestar.params import FromQuery
 
 from marketplace.consoles import growth_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, chosen, day_needed, done, number, text
-from marketplace.consoles.growth_queries import FIGURES
+from marketplace.consoles.growth_queries import AGENTS, COSTS, FIGURES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.ops_queries import Entity, get_entity
 from marketplace.core.db import STAFF, Database, Tx
@@ -201,21 +201,19 @@ async def make_alert(request: ActorRequest, db: NamedDependency[Database]) -> Re
     return await carry_out(request, db, work, again=lambda why: show_alerts(request, db, refused=why))
 
 
-@get("/costs")
-async def costs(
-    request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/costs", "/costs.csv"])
+async def costs(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """What channels have cost, the newest days first."""
-    return await show_costs(request, db, before)
+    return await show_costs(request, db)
 
 
-async def show_costs(
-    request: ActorRequest, db: Database, before: str | None = None, refused: Refused | None = None
-) -> Response[str]:
+async def show_costs(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
+    listing = COSTS.asked(request, _COSTS)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        page = await growth_queries.costs_page(tx, decode_cursor(before, tuple[date, int]))
-    cursor = encode_cursor(page.older) if page.older else None
-    return send(request, "ops/costs.html", page, "costs", refused=refused, cursor=cursor)
+        listing = await listing.page(tx)
+    return send(request, "ops/costs.html", Nothing(), "costs", refused=refused, listing=listing)
 
 
 @post("/costs", guards=[needs(GROWTH)], request_max_body_size=BYTES_MAX + 2**16)
@@ -233,18 +231,18 @@ async def bring_costs(request: ActorRequest, db: NamedDependency[Database]) -> R
     return await carry_out(request, db, work, again=lambda why: show_costs(request, db, refused=why))
 
 
-@get("/agents")
-async def agents(
-    request: ActorRequest, db: NamedDependency[Database], before: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/agents", "/agents.csv"])
+async def agents(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """Distributors against the own team, what each has earned, referrals, and visits in the field."""
-    (behind,) = decode_cursor(before, tuple[int]) or (None,)
     async with db.read(STAFF) as tx:
         if (entity := await get_entity(tx, None)) is None:
             return send(request, "empty.html", Nothing(), "agents")
-        page = await growth_queries.agents_page(tx, entity, behind)
-    cursor = encode_cursor((page.older,)) if page.older else None
-    return send(request, "ops/agents.html", page, "agents", cursor=cursor)
+        listing = AGENTS.asked(request, "/ops/agents", currency=entity.currency)
+        if not listing.is_file:
+            page, listing = await growth_queries.agents_page(tx, entity), await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
+    return send(request, "ops/agents.html", page, "agents", listing=listing)
 
 
 PAGES = [goals, make_goal, reviews, make_review, alerts, make_alert, costs, bring_costs, agents]

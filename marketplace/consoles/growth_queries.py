@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import msgspec
 
 from marketplace.consoles.field_queries import companies_of
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.ops_queries import Entity
 from marketplace.core.clock import local_date
@@ -20,8 +20,7 @@ from marketplace.metrics.alerts_sql import AlertEvent, AlertRule
 from marketplace.metrics.definitions import DEFINITIONS, Unit
 from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.reviews_sql import Review
-from supply.leads.channels import store as channels
-from supply.leads.model import ChannelCost, Rep, Territory
+from supply.leads.model import Rep, Territory
 from supply.leads.referrals import store as referrals
 from supply.leads.referrals.model import Referral
 from supply.leads.territories import store as territories
@@ -71,27 +70,26 @@ class AlertsPage(msgspec.Struct, frozen=True):
     older: int | None
 
 
-class CostsPage(msgspec.Struct, frozen=True):
-    """channels: names by id."""
-
-    costs: Sequence[ChannelCost]
-    channels: Mapping[int, str]
-    older: tuple[date, int] | None
-
-
-class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent and what came of its leads. currency: of its plan; taken_back: what its merchants took back, in all."""
-
-    agent_id: int
-    name: str
-    kind: str
-    plan_code: str
-    active: bool
-    merchants: int
-    lost: int
-    currency: str | None
-    earned_minor: int
-    taken_back_minor: int
+COSTS = Roll(
+    name="costs",
+    first="-spent_on",
+    key=("cost_id",),
+    columns=(
+        Column("spent_on", "col.day", Kind.DAY),
+        Column("channel", "lead.channel"),
+        Column("campaign", "incentive.campaign", by="", shown=Shown.IN_FILES),
+        Column("kind", "lead.kind"),
+        Column("seller", "growth.seller"),
+        Column("cost_ref", "growth.ref"),
+        Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+        Column("amount_minor", "col.amount", Kind.MONEY),
+    ),
+    query="""
+SELECT x.cost_id, x.spent_on, c.name AS channel, x.campaign, x.kind, x.seller, x.cost_ref, x.currency, x.amount_minor
+FROM supply.channel_cost x JOIN supply.channel c ON c.channel_id = x.channel_id
+""",
+)
+"""What was spent."""
 
 
 class AgentsPage(msgspec.Struct, frozen=True):
@@ -99,13 +97,11 @@ class AgentsPage(msgspec.Struct, frozen=True):
 
     entity: Entity
     teams: Teams
-    agents: Sequence[AgentRow]
     referrals: Sequence[Referral]
     merchants: Mapping[int, str]
     visits: Sequence[Visit]
     companies: Mapping[int, str]
     people: Mapping[int, str]
-    older: int | None
 
 
 async def goals_page(tx: Tx, entity: Entity, before: tuple[date, int] | None) -> GoalsPage:
@@ -146,33 +142,39 @@ async def alerts_page(tx: Tx, after: int) -> AlertsPage:
     return AlertsPage(alerts, last[0] if last else None)
 
 
-async def costs_page(tx: Tx, before: tuple[date, int] | None) -> CostsPage:
-    """One page of what was spent."""
-    rows = await channels.list_costs(tx, limit=LISTED_MAX + 1, before=before)
-    shown, older = cut(rows, LISTED_MAX, lambda cost: (cost.spent_on, cost.cost_id))
-    names = {each.channel_id: each.name for each in await channels.list_channels(tx)}
-    return CostsPage(shown, names, older)
+AGENTS = Roll(
+    name="agents",
+    first="name",
+    key=("agent_id", "currency"),
+    texts=frozenset({"currency"}),
+    columns=(
+        Column("name", "field.agent"),
+        Column("kind", "lead.kind"),
+        Column("plan_code", "field.plan"),
+        Column("merchants", "tab.merchants", Kind.NUMBER),
+        Column("lost", "growth.lost", Kind.NUMBER),
+        Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+        Column("earned_minor", "field.earned", Kind.MONEY),
+        Column("taken_back_minor", "field.taken_back", Kind.MONEY),
+    ),
+    query="""
+SELECT a.agent_id, a.name, a.kind, a.plan_code, a.active, coalesce(c.currency, CAST(:currency AS text)) AS currency,
+       count(c.commission_id) AS merchants, count(*) FILTER (WHERE c.state = 'clawed_back') AS lost,
+       coalesce(sum(c.earned_minor), 0)::bigint AS earned_minor,
+       coalesce(sum((SELECT -sum(m.amount_minor) FROM supply.agent_movement m
+                     WHERE m.commission_id = c.commission_id AND m.kind = 'agent_commission_clawed_back')
+       ), 0)::bigint AS taken_back_minor
+FROM supply.agent a LEFT JOIN supply.agent_commission c ON c.agent_id = a.agent_id
+GROUP BY a.agent_id, c.currency
+""",
+)
+"""Agents and what came of their leads; who has earned nothing yet, nothing in the house's currency."""
 
 
-_AGENTS = """
-    SELECT a.agent_id, a.name, a.kind, a.plan_code, a.active, c.currency,
-           count(c.commission_id) AS merchants, count(*) FILTER (WHERE c.state = 'clawed_back') AS lost,
-           coalesce(sum(c.earned_minor), 0)::bigint AS earned_minor,
-           coalesce(sum((SELECT -sum(m.amount_minor) FROM supply.agent_movement m
-                         WHERE m.commission_id = c.commission_id AND m.kind = 'agent_commission_clawed_back')
-           ), 0)::bigint AS taken_back_minor
-    FROM supply.agent a LEFT JOIN supply.agent_commission c ON c.agent_id = a.agent_id
-    WHERE CAST(:before AS bigint) IS NULL OR a.agent_id < :before
-    GROUP BY a.agent_id, c.currency ORDER BY a.agent_id DESC, c.currency LIMIT :limit
-"""
-
-
-async def agents_page(tx: Tx, entity: Entity, before: int | None) -> AgentsPage:
-    """One page of agents, with the newest referrals and visits."""
+async def agents_page(tx: Tx, entity: Entity) -> AgentsPage:
+    """The newest referrals and visits."""
     today = local_date(tx.now, entity.zone)
     teams = await compare_teams(tx, today - timedelta(days=_COMPARED_DAYS), today + timedelta(days=1), entity.currency)
-    rows: Sequence[Any] = await tx.rows(_AGENTS, before=before, limit=LISTED_MAX + 1)
-    shown, last = cut([AgentRow(**row._mapping) for row in rows], LISTED_MAX, lambda row: (row.agent_id,))
     brought = await referrals.list_referrals(tx, limit=LISTED_MAX)
     seen = await visits.list_visits(tx, limit=LISTED_MAX)
     sides = {each for one in brought for each in (one.referrer_id, one.merchant_id) if each is not None}
@@ -180,11 +182,9 @@ async def agents_page(tx: Tx, entity: Entity, before: int | None) -> AgentsPage:
     return AgentsPage(
         entity=entity,
         teams=teams,
-        agents=shown,
         referrals=brought,
         merchants=await names_of(tx, sides),
         visits=seen,
         companies=await companies_of(tx, [*(each.lead_id for each in seen), *(each.lead_id for each in brought)]),
         people={each.user_id: each.login for each in reps},
-        older=last[0] if last else None,
     )

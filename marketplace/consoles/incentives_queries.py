@@ -23,6 +23,7 @@ from incentives.simulation.report import Warned
 from incentives.simulation.store import Stored, Summary
 from incentives.store import Step
 from marketplace.consoles.burn import Burn, burn
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.flows.promotions.pass_gate import warnings_of
@@ -45,13 +46,111 @@ class Spent(msgspec.Struct, frozen=True):
         return min(1_000_000, self.used_minor * 1_000_000 // self.limit_minor) if self.limit_minor else 0
 
 
-class CampaignsPage(msgspec.Struct, frozen=True):
-    """wanted: the state that was asked for. `older`: the last campaign shown."""
+class CampaignRow(msgspec.Struct, frozen=True, kw_only=True):
+    """limit_minor: what it may use in all, None where nothing is said of that; used_minor: what it has used of it."""
 
-    campaigns: Sequence[Campaign]
-    spent: Mapping[int, Spent]
+    campaign_id: int
+    name: str
+    state: str
+    starts: str
+    ends: str | None
+    metric: str | None
+    currency: str
+    budget_minor: int | None
+    used_minor: int | None
+    limit_minor: int | None
+    used_ppm: int | None
+
+    @property
+    def spent(self) -> Spent | None:
+        return None if self.limit_minor is None else Spent(self.used_minor or 0, self.limit_minor)
+
+
+class PromotionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """As of campaigns."""
+
+    promotion_id: int
+    name: str
+    campaign_id: int
+    campaign: str
+    state: str
+    currency: str
+    used_minor: int | None
+    limit_minor: int | None
+    used_ppm: int | None
+
+    @property
+    def spent(self) -> Spent | None:
+        return None if self.limit_minor is None else Spent(self.used_minor or 0, self.limit_minor)
+
+
+class InStatePage(msgspec.Struct, frozen=True):
+    """A list narrowed to the state that was asked for."""
+
     wanted: State | None
-    older: int | None
+
+
+def _spent(owner: Owner, of: str) -> str:
+    return f"""
+LEFT JOIN LATERAL (
+    SELECT e.limit_minor, sum(s.reserved_minor + s.spent_minor)::bigint AS used_minor,
+           (sum(s.reserved_minor + s.spent_minor) * 1000000 / nullif(e.limit_minor, 0))::bigint AS used_ppm
+    FROM incentives.budget b
+    JOIN incentives.budget_period e ON e.budget_id = b.budget_id
+    JOIN incentives.budget_shard s ON s.budget_id = e.budget_id AND s.period_from = e.period_from
+    WHERE b.owner = '{owner}' AND b.owner_id = {of} AND b.scope = '{Scope.TOTAL}' AND b.control = '{Control.ABSOLUTE}'
+    GROUP BY b.budget_id, e.period_from, e.limit_minor ORDER BY b.budget_id DESC, e.period_from LIMIT 1
+) AS used ON true"""
+
+
+_BURN = (
+    Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+    Column("used_minor", "burn.spent", Kind.MONEY, by="", shown=Shown.IN_FILES),
+    Column("limit_minor", "promo_field.budget", Kind.MONEY, by="", shown=Shown.IN_FILES),
+    Column("used_ppm", "burn.title", Kind.NUMBER, shown=Shown.ON_PAGES, empty=True),
+)
+CAMPAIGNS = Roll(
+    name="campaigns",
+    first="-starts",
+    key=("campaign_id",),
+    columns=(
+        Column("name", "promo_field.name"),
+        Column("state", "col.state"),
+        Column("starts", "incentive.time"),
+        Column("ends", "promo_field.ends", by="", shown=Shown.IN_FILES),
+        Column("metric", "incentive.target", empty=True),
+        *_BURN,
+    ),
+    query=f"""
+SELECT c.campaign_id, c.name, c.state, c.schedule ->> 'starts' AS starts, c.schedule ->> 'ends' AS ends,
+       c.plan -> 'target' ->> 'metric' AS metric, c.currency, CAST(c.plan ->> 'budget_minor' AS bigint) AS budget_minor,
+       used.used_minor, used.limit_minor, used.used_ppm
+FROM incentives.campaign c {_spent(Owner.CAMPAIGN, "c.campaign_id")}
+WHERE CAST(:state AS text) IS NULL OR c.state = :state
+""",
+    read=lambda row: CampaignRow(**row._mapping),
+)
+PROMOTIONS = Roll(
+    name="promotions",
+    first="-promotion_id",
+    key=("promotion_id",),
+    columns=(
+        Column("promotion_id", "promotions.number", Kind.NUMBER, shown=Shown.IN_FILES),
+        Column("name", "promo_field.name"),
+        Column("campaign", "incentive.campaign"),
+        Column("state", "col.state"),
+        *_BURN,
+        Column("compare", "promotions.compare", by="", shown=Shown.ON_PAGES),
+    ),
+    query=f"""
+SELECT p.promotion_id, p.name, p.campaign_id, c.name AS campaign, p.state, p.currency, used.used_minor,
+       used.limit_minor, used.used_ppm
+FROM incentives.promotion p JOIN incentives.campaign c ON c.campaign_id = p.campaign_id
+{_spent(Owner.PROMOTION, "p.promotion_id")}
+WHERE CAST(:state AS text) IS NULL OR p.state = :state
+""",
+    read=lambda row: PromotionRow(**row._mapping),
+)
 
 
 class CampaignPage(msgspec.Struct, frozen=True):
@@ -64,16 +163,6 @@ class CampaignPage(msgspec.Struct, frozen=True):
     budgets: Sequence[tuple[Budget, Standing | None]]
     changes: Sequence[Change]
     steps: Sequence[Step]
-
-
-class PromotionsPage(msgspec.Struct, frozen=True):
-    """wanted: the state that was asked for. `older`: the last promotion shown."""
-
-    promotions: Sequence[Promotion]
-    spent: Mapping[int, Spent]
-    campaigns: Mapping[int, str]
-    wanted: State | None
-    older: int | None
 
 
 class PromotionPage(msgspec.Struct, frozen=True):
@@ -127,24 +216,6 @@ async def review_page(tx: Tx, promotion_id: int) -> ReviewPage:
         review=written,
         zone=(await promotions.get_version(tx, promotion_id)).terms.schedule.zone,
     )
-
-
-async def campaigns_page(tx: Tx, wanted: State | None, before: int | None) -> CampaignsPage:
-    """Campaigns, the newest first."""
-    rows = await campaigns.list_campaigns(tx, state=wanted, limit=LISTED_MAX + 1, before=before)
-    shown = rows[:LISTED_MAX]
-    spent = await spent_of(tx, Owner.CAMPAIGN, [each.campaign_id for each in shown])
-    return CampaignsPage(shown, spent, wanted, shown[-1].campaign_id if len(rows) > LISTED_MAX else None)
-
-
-async def promotions_page(tx: Tx, wanted: State | None, before: int | None) -> PromotionsPage:
-    """Promotions of all campaigns, the newest first."""
-    rows = await promotions.list_promotions(tx, state=wanted, limit=LISTED_MAX + 1, before=before)
-    shown = rows[:LISTED_MAX]
-    named = await tx.rows(_NAMES, ids=[each.campaign_id for each in shown])
-    spent = await spent_of(tx, Owner.PROMOTION, [each.promotion_id for each in shown])
-    names = {row.campaign_id: row.name for row in named}
-    return PromotionsPage(shown, spent, names, wanted, shown[-1].promotion_id if len(rows) > LISTED_MAX else None)
 
 
 async def campaign_page(tx: Tx, campaign_id: int) -> CampaignPage:
@@ -224,7 +295,6 @@ async def _changes(tx: Tx, owner: Owner, owner_id: int) -> Sequence[Change]:
     return await changes.list_changes(tx, owner=owner, owner_id=owner_id, limit=LISTED_MAX, before=None)
 
 
-_NAMES = "SELECT campaign_id, name FROM incentives.campaign WHERE campaign_id = ANY(:ids)"
 _GRANTED = """
 SELECT CAST(g.at AT TIME ZONE :zone AS date) AS on_day, sum(g.amount_minor)::bigint AS minor
 FROM (

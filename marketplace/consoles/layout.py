@@ -73,7 +73,7 @@ LEADERS = frozenset({Role.MERCHANT_OWNER, Role.ADMIN})
 """Who says who is of a team."""
 
 _TABS = {
-    "distributor": (Tab("home", "/distributor"),),
+    "distributor": (Tab("home", "/distributor"), Tab("commissions", "/distributor/commissions")),
     "field": (
         Tab("home", "/field"),
         Tab("territory", "/field/territory", frozenset({Role.SALES_MANAGER})),

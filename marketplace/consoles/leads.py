@@ -1,7 +1,7 @@
 """The pages of winning merchants: how far leads come, who is stuck, and what became of each."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -9,21 +9,17 @@ from litestar.params import FromQuery, QueryParameter
 
 from marketplace.consoles import leads_queries
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.leads_queries import FunnelPage, LeadFilter
-from marketplace.consoles.lists import Listing, Sort, given
-from marketplace.consoles.lists_queries import EXPORTED_MAX
+from marketplace.consoles.leads_queries import LEADS, STUCK, FunnelPage, LeadFilter
+from marketplace.consoles.lists import given
 from marketplace.consoles.plots import Figure, funnel
 from marketplace.core.db import STAFF, Database
 from marketplace.core.errors import Invalid
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition.show_funnel import ShowFunnel
 from marketplace.metrics.periods import check_day
 from marketplace.web.auth import ActorRequest
-from marketplace.web.files import csv_file
 from marketplace.web.i18n import Speech, speech
 from supply.leads.model import LeadState, Model
 
-_NEWEST, _LONGEST = Sort("entered", falling=True), Sort("since", falling=False)
 _WINDOW_MAX = 3_650
 _ID_MAX = 2**63 - 1
 InState = Annotated[str | None, QueryParameter(name="state")]
@@ -41,7 +37,7 @@ def _number(said: str | None, name: str, most: int) -> int | None:
     return number
 
 
-@get("/funnel")
+@get(["/funnel", "/funnel.csv"])
 async def funnel_board(
     request: ActorRequest,
     db: NamedDependency[Database],
@@ -50,8 +46,7 @@ async def funnel_board(
     from_on: FromQuery[str | None] = None,
     to_on: FromQuery[str | None] = None,
     window: FromQuery[str | None] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """A business model's funnel: how many go on from each stage, how soon, by cohort; and who is stuck."""
     asked = ShowFunnel(
         model=model,
@@ -60,13 +55,15 @@ async def funnel_board(
         to_on=_day(to_on, "to_on"),
         window_days=_number(window, "window", _WINDOW_MAX),
     )
-    async with db.read(STAFF) as tx:
-        page = await leads_queries.funnel_page(tx, asked, decode_cursor(before, tuple[date, int]))
     wanted = {"model": model.value, "channel": channel, "from_on": from_on, "to_on": to_on, "window": window}
+    listing = STUCK.asked(request, "/ops/funnel", wanted, model=model.value, today=db.clock.now().date())
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
+    async with db.read(STAFF) as tx:
+        page, listing = await leads_queries.funnel_page(tx, asked), await listing.page(tx)
     return send(
         request, "ops/funnel.html", page, "funnel",
-        figure=drawn(page, speech(request.user.locale)), models=list(Model),
-        listing=Listing("/ops/funnel", wanted, _LONGEST), cursor=encode_cursor(page.older) if page.older else None,
+        figure=drawn(page, speech(request.user.locale)), models=list(Model), listing=listing,
     )  # fmt: skip
 
 
@@ -75,58 +72,28 @@ def drawn(page: FunnelPage, say: Speech) -> Figure:
     return funnel([(say.name("stage", each.stage), each.figures.entered) for each in page.report.stages])
 
 
-@get("/leads")
+@get(["/leads", "/leads.csv"])
 async def leads(
     request: ActorRequest,
     db: NamedDependency[Database],
     model: FromQuery[str | None] = None,
     in_state: InState = None,
     owner: FromQuery[str | None] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """Leads, the newest first."""
-    (key,) = decode_cursor(before, tuple[int]) or (None,)
-    async with db.read(STAFF) as tx:
-        page = await leads_queries.leads_page(tx, _wanted(model, in_state, owner), key)
-    said = {"model": model, "state": in_state, "owner": owner}
-    return send(
-        request, "ops/leads.html", page, "leads", models=list(Model), states=list(LeadState),
-        listing=Listing("/ops/leads", said, _NEWEST), cursor=encode_cursor((page.older,)) if page.older else None,
-    )  # fmt: skip
-
-
-def _wanted(model: str | None, in_state: str | None, owner: str | None) -> LeadFilter:
-    return LeadFilter(
+    wanted = LeadFilter(
         model=given(model, Model, "model"),
         state=given(in_state, LeadState, "state"),
         owner_id=_number(owner, "owner", _ID_MAX),
     )
-
-
-@get("/leads.csv")
-async def leads_file(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    model: FromQuery[str | None] = None,
-    in_state: InState = None,
-    owner: FromQuery[str | None] = None,
-) -> Response[str]:
-    """All leads of the list, as a file."""
+    where, bound = leads_queries.wanted_leads(wanted)
+    said = {"model": wanted.model, "state": wanted.state, "owner": wanted.owner_id}
+    listing = LEADS.asked(request, "/ops/leads", said, where=where, **bound)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        page = await leads_queries.leads_page(tx, _wanted(model, in_state, owner), None, EXPORTED_MAX)
-    say = speech(request.user.locale)
-    header = [say.label("lead", name) for name in ("company", "model", "owner", "channel", "first_contact")]
-    return csv_file(
-        "leads",
-        [*header, say.label("lead", "fit"), say.label("lead", "engagement"), say.text("col.state")],
-        (
-            (
-                *(row.company, row.model.value, page.people.get(row.owner_id or 0), page.channels[row.channel_id]),
-                *(row.first_contact_at.isoformat(), row.fit, row.engagement, row.state.value),
-            )
-            for row in page.leads
-        ),
-    )
+        page, listing = await leads_queries.leads_page(tx, wanted), await listing.page(tx)
+    return send(request, "ops/leads.html", page, "leads", models=list(Model), states=list(LeadState), listing=listing)
 
 
 @get("/leads/{lead_id:int}")
@@ -137,4 +104,4 @@ async def lead(request: ActorRequest, db: NamedDependency[Database], lead_id: Pa
     return send(request, "ops/lead.html", page, "leads", at="/ops")
 
 
-PAGES = [funnel_board, leads, leads_file, lead]
+PAGES = [funnel_board, leads, lead]

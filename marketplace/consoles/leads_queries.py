@@ -1,12 +1,13 @@
 """What the pages of winning merchants show: the funnel board, leads, and all that happened to one of them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import date
+from typing import Any
 
 import msgspec
 
+from marketplace.consoles.lists import Column, Kind, Roll
 from marketplace.core.db import Tx
-from marketplace.flows.acquisition.show_funnel import ShowFunnel, Stuck, list_stuck, show_funnel
+from marketplace.flows.acquisition.show_funnel import ShowFunnel, show_funnel
 from marketplace.flows.acquisition.work_leads import LeadHistory, history_of
 from supply.funnels import store as funnels
 from supply.funnels.model import Entry
@@ -17,19 +18,15 @@ from supply.leads.model import Channel, Lead, LeadState, Model
 from supply.leads.visits import store as visits
 from supply.leads.visits.model import Visit
 
-ROWS_MAX = 50
 VISITS_MAX = 100
 
 
 class FunnelPage(msgspec.Struct, frozen=True):
-    """A model's funnel, and who is stuck in it. people: names of those who hold leads. older: behind the last row."""
+    """A model's funnel."""
 
     asked: ShowFunnel
     report: FunnelReport
     channels: Sequence[Channel]
-    stuck: Sequence[Stuck]
-    people: Mapping[int, str]
-    older: tuple[date, int] | None
 
     @property
     def channel_names(self) -> dict[str, str]:
@@ -45,14 +42,62 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeadsPage(msgspec.Struct, frozen=True):
-    """Leads, the newest first. reps: who may hold one."""
+    """Which leads are wanted. reps: who may hold one."""
 
     wanted: LeadFilter
-    leads: Sequence[Lead]
-    channels: Mapping[int, str]
     reps: Mapping[int, str]
-    people: Mapping[int, str]
-    older: int | None
+
+
+LEADS = Roll(
+    name="leads",
+    first="-first_contact_at",
+    key=("lead_id",),
+    columns=(
+        Column("company", "lead.company"),
+        Column("model", "lead.model"),
+        Column("state", "col.state"),
+        Column("owner", "lead.owner", empty=True),
+        Column("channel", "lead.channel"),
+        Column("first_contact_at", "lead.first_contact", Kind.INSTANT, by="lead_id"),
+        Column("fit", "lead.fit", Kind.NUMBER),
+        Column("engagement", "lead.engagement", Kind.NUMBER),
+    ),
+    query="""
+SELECT l.lead_id, l.company, l.city, l.model, l.state, l.owner_id, u.name AS owner, c.name AS channel,
+       l.first_contact_at, l.zone, l.fit, l.engagement
+FROM supply.lead l JOIN supply.channel c ON c.channel_id = l.channel_id
+LEFT JOIN core.app_user u ON u.user_id = l.owner_id
+""",
+)
+STUCK = Roll(
+    name="stuck",
+    first="entered_on",
+    key=("lead_id",),
+    columns=(
+        Column("company", "lead.company"),
+        Column("stage", "lead.stage", by="stage_no", by_kind=Kind.NUMBER),
+        Column("owner", "lead.owner", empty=True),
+        Column("entered_on", "col.since", Kind.DAY),
+        Column("days", "funnel.days", Kind.NUMBER),
+    ),
+    query="""
+SELECT e.lead_id, e.stage_no, f.stages -> e.stage_no ->> 'key' AS stage, e.entered_on,
+       CAST(:today AS date) - e.entered_on AS days, l.company, l.owner_id, u.name AS owner
+FROM supply.stage_entry e JOIN supply.lead l ON l.lead_id = e.lead_id
+JOIN supply.funnel f ON f.model = e.model AND f.version_no = e.version_no
+LEFT JOIN core.app_user u ON u.user_id = l.owner_id
+WHERE e.model = :model AND e.version_no = (SELECT max(version_no) FROM supply.funnel WHERE model = :model)
+  AND e.next_on IS NULL AND e.lost_on IS NULL
+  AND e.entered_on + CAST(f.stages -> e.stage_no ->> 'sla_days' AS integer) < :today
+""",
+)
+"""Leads that are in a stage of the newest funnel for longer than its days."""
+
+
+def wanted_leads(wanted: LeadFilter) -> tuple[list[str], dict[str, Any]]:
+    """What is to be true of the leads that are looked for, and what that binds."""
+    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+    return [f"{name} = :{name}" for name in given], given
 
 
 class LeadPage(msgspec.Struct, frozen=True):
@@ -68,34 +113,15 @@ class LeadPage(msgspec.Struct, frozen=True):
     people: Mapping[int, str]
 
 
-async def funnel_page(tx: Tx, asked: ShowFunnel, after: tuple[date, int] | None) -> FunnelPage:
+async def funnel_page(tx: Tx, asked: ShowFunnel) -> FunnelPage:
     """Raises Invalid."""
-    rows = await list_stuck(tx, asked.model, limit=ROWS_MAX + 1, after=after)
-    stuck = rows[:ROWS_MAX]
-    return FunnelPage(
-        asked=asked,
-        report=await show_funnel(tx, asked),
-        channels=await channels.list_channels(tx),
-        stuck=stuck,
-        people=await _people(tx, (each.owner_id for each in stuck)),
-        older=(stuck[-1].entered_on, stuck[-1].lead_id) if len(rows) > ROWS_MAX else None,
-    )
+    return FunnelPage(asked=asked, report=await show_funnel(tx, asked), channels=await channels.list_channels(tx))
 
 
-async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None, limit: int = ROWS_MAX) -> LeadsPage:
-    """One page of leads, those before the lead `before`."""
-    rows = await store.list_leads(tx, limit=limit + 1, before=before, **msgspec.structs.asdict(wanted))
-    leads = rows[:limit]
+async def leads_page(tx: Tx, wanted: LeadFilter) -> LeadsPage:
     reps = [row.user_id for row in await tx.rows("SELECT user_id FROM supply.rep")]
-    people = await _people(tx, [*reps, *(lead.owner_id for lead in leads)])
-    return LeadsPage(
-        wanted=wanted,
-        leads=leads,
-        channels=await _channels(tx),
-        reps={user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])},
-        people=people,
-        older=leads[-1].lead_id if len(rows) > limit else None,
-    )
+    people = await _people(tx, reps)
+    return LeadsPage(wanted, {user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])})
 
 
 async def lead_page(

@@ -6,26 +6,23 @@ from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from marketplace.consoles import listings_queries as queries
 from marketplace.consoles.books_queries import get_merchant
 from marketplace.consoles.deeds import Refused, amount, carry_out, done, number, text
 from marketplace.consoles.layout import PathId, Place, send
-from marketplace.consoles.listings_queries import EXPORTED_MAX, SORTS, ListingFilter
-from marketplace.consoles.lists import Listing, given, sort_of
+from marketplace.consoles.listings_queries import LISTINGS, ListingFilter
+from marketplace.consoles.lists import given
 from marketplace.core import audit
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.orders import count_stock as counting
 from marketplace.flows.orders import list_goods as flow
 from marketplace.flows.orders.list_goods import Goods, GoodsChange
 from marketplace.web.auth import ActorRequest
 from marketplace.web.etag import check_version
-from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import MERCHANT, MERCHANT_BOOKS, OPS, needs
-from marketplace.web.i18n import speech
 from supply.model import ListingState
 from supply.stock import store as stock
 
@@ -36,18 +33,16 @@ InState = Annotated[str | None, QueryParameter(name="state")]
 Search = Annotated[str, QueryParameter(name="q", max_length=_TEXT_MAX)]
 
 
-@get("/listings")
+@get(["/listings", "/listings.csv"])
 async def listings(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[Place],
     in_state: InState = None,
     search: Search = "",
-    sort: FromQuery[str | None] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """What the merchant sells, with the price of each and the units that are left."""
-    return await show_listings(request, db, place, in_state, search, sort, before)
+    return await show_listings(request, db, place, in_state, search)
 
 
 async def show_listings(
@@ -56,62 +51,20 @@ async def show_listings(
     place: Place,
     in_state: str | None = None,
     search: str = "",
-    sort: str | None = None,
-    before: str | None = None,
     refused: Refused | None = None,
-) -> Response[str]:
-    wanted, by, key = _wanted(in_state, search), sort_of(sort, SORTS, "-changed"), decode_cursor(before, tuple[int])
+) -> Response[Any]:
+    wanted = _wanted(in_state, search)
+    listing = LISTINGS.asked(
+        request, f"{place.base}/listings", {"state": wanted.state, "q": wanted.search},
+        merchant=place.merchant_id, state=wanted.state, search=wanted.search.lower(),
+    )  # fmt: skip
+    if listing.is_file:
+        return await listing.as_file(request, db, place.scope)
     async with db.read(place.scope) as tx:
-        page = await queries.listings_page(tx, place.merchant_id, wanted, by, key[0] if key else None)
-    older = encode_cursor((page.older,)) if page.older is not None else None
-    listing = Listing(f"{place.base}/listings", {"state": wanted.state, "q": wanted.search}, by)
+        page, listing = await queries.listings_page(tx, place.merchant_id, wanted), await listing.page(tx)
     may = bool(request.user.roles & (MERCHANT_BOOKS | OPS))
-    return send(
-        request,
-        "merchant/listings.html",
-        page,
-        "listings",
-        place,
-        refused,
-        may_sell=may,
-        cursor=older,
-        listing=listing,
-        states=list(ListingState),
-    )
-
-
-@get("/listings.csv")
-async def listings_file(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[Place],
-    in_state: InState = None,
-    search: Search = "",
-    sort: FromQuery[str | None] = None,
-) -> Response[str]:
-    """All listings of the list, as a file."""
-    wanted, by = _wanted(in_state, search), sort_of(sort, SORTS, "-changed")
-    async with db.read(place.scope) as tx:
-        rows = await queries.all_listings(tx, place.merchant_id, wanted, by)
-    if len(rows) > EXPORTED_MAX:
-        raise Invalid(f"q: a file holds {EXPORTED_MAX} listings; look for fewer", pointer="/q")
-    say = speech(request.user.locale)
-    names = ("sku", "title", "category", "price", "freight", "on_hand", "reserved")
-    header = [say.label("listing", name) for name in names]
-    return csv_file(
-        "listings",
-        [*header, say.text("col.currency"), say.text("col.state")],
-        (
-            (
-                row.sku,
-                row.title,
-                row.category,
-                *(Amount.of(minor, row.currency) for minor in (row.price_minor, row.freight_minor)),
-                *(row.on_hand, row.reserved, row.currency, row.state),
-            )
-            for row in rows
-        ),
-    )
+    more: dict[str, Any] = {"may_sell": may, "listing": listing, "states": list(ListingState)}
+    return send(request, "merchant/listings.html", page, "listings", place, refused, **more)
 
 
 @get("/listings/{product_id:int}")
@@ -229,4 +182,4 @@ def _address(place: Place, product_id: int) -> str:
     return f"{place.base}/listings/{product_id}"
 
 
-PAGES = [listings, listings_file, listing, add, edit, count, correct]
+PAGES = [listings, listing, add, edit, count, correct]

@@ -1,33 +1,101 @@
-"""The lists of a merchant's orders and statements: filtered, sorted by a column, a page at a time or all for a file."""
+"""The lists of a merchant's own books: orders, statements, payouts and documents."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import msgspec
 
 from marketplace.consoles import books_sql as sql
-from marketplace.consoles.books_queries import (
-    LINES_MAX,
-    LISTED_MAX,
-    Merchant,
-    OrderRow,
-    StatementRow,
-    get_merchant,
-)
-from marketplace.consoles.lists import Sort
+from marketplace.consoles.books_queries import Merchant
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.db import Tx
 
-EXPORTED_MAX = 20_000
-"""Rows of one file; a longer list is narrowed by its days first."""
+_CURRENCY = Column("currency", "col.currency", by="", shown=Shown.IN_FILES)
 
-ORDER_SORTS = {
-    "bought": "{o}.placed_at",
-    "goods": "{o}.goods_minor",
-    "total": "{o}.goods_minor + {o}.freight_minor - {o}.discount_minor",
-}
-STATEMENT_SORTS = {"period": "from_on", "orders": "orders", "closing": "closing_minor"}
-"""What lists can be sorted by, and the column or sum behind it."""
+ORDERS = Roll(
+    name="orders",
+    first="-purchased_on",
+    key=("order_id",),
+    columns=(
+        Column("order_ref", "col.order"),
+        Column("purchased_on", "col.bought", Kind.DAY, by="placed_at", by_kind=Kind.INSTANT),
+        Column("state", "col.state"),
+        _CURRENCY,
+        Column("goods_minor", "col.goods", Kind.MONEY),
+        Column("freight_minor", "col.freight", Kind.MONEY),
+        Column("discount_minor", "col.discount", Kind.MONEY),
+        Column("total_minor", "col.total", Kind.MONEY),
+    ),
+    query=f"""
+SELECT {sql.ORDER_COLUMNS}, o.goods_minor + o.freight_minor - o.discount_minor AS total_minor
+FROM demand.merchant_order o WHERE {sql.WANTED}
+""",
+)
+STATEMENTS = Roll(
+    name="statements",
+    first="-from_on",
+    key=("run_id", "currency"),
+    texts=frozenset({"currency"}),
+    columns=(
+        Column("from_on", "col.period", Kind.DAY, shown=Shown.ON_PAGES),
+        Column("from_on", "audit.first", Kind.DAY, by="", shown=Shown.IN_FILES),
+        Column("last_on", "audit.last", Kind.DAY, by="", shown=Shown.IN_FILES),
+        Column("state", "col.state"),
+        _CURRENCY,
+        Column("orders", "kpi.orders", Kind.NUMBER),
+        Column("opening_minor", "statement.opening", Kind.MONEY),
+        Column("earned_minor", "statement.earned", Kind.MONEY),
+        Column("payout_minor", "statement.payout", Kind.MONEY),
+        Column("closing_minor", "statement.closing", Kind.MONEY),
+    ),
+    query="""
+SELECT run_id, currency, from_on, to_on, to_on - 1 AS last_on, orders, opening_minor, payout_minor, closing_minor,
+       state, closing_minor - opening_minor - payout_minor AS earned_minor
+FROM billing.statement
+WHERE merchant_id = :merchant AND state IN ('final', 'reversed')
+  AND (CAST(:state AS text) IS NULL OR state = :state)
+""",
+)
+"""Final and reversed ones: a preview is not yet the merchant's to read."""
+
+PAYOUTS = Roll(
+    name="payouts",
+    first="-instructed_on",
+    key=("payout_id",),
+    columns=(
+        Column("instructed_on", "col.instructed", Kind.DAY),
+        Column("state", "col.state"),
+        _CURRENCY,
+        Column("amount_minor", "col.amount", Kind.MONEY),
+    ),
+    query=f"{sql.PAYOUTS} AND (CAST(:state AS text) IS NULL OR state = :state)",
+)
+DOCUMENTS = Roll(
+    name="documents",
+    first="-issued_on",
+    key=("document_id",),
+    columns=(
+        Column("number", "documents.number"),
+        Column("kind", "documents.kind"),
+        Column("issued_on", "col.day", Kind.DAY),
+        Column("from_on", "col.period", Kind.DAY, shown=Shown.ON_PAGES),
+        Column("from_on", "audit.first", Kind.DAY, by="", shown=Shown.IN_FILES),
+        Column("last_on", "audit.last", Kind.DAY, by="", shown=Shown.IN_FILES),
+        Column("state", "col.state"),
+        _CURRENCY,
+        Column("net_minor", "documents.net", Kind.MONEY),
+        Column("vat_minor", "column.vat", Kind.MONEY),
+        Column("gross_minor", "col.total", Kind.MONEY),
+    ),
+    query="""
+SELECT document_id, series || '-' || lpad(serial::text, greatest(length(serial::text), 6), '0') AS number, kind,
+       issued_on, from_on, to_on - 1 AS last_on, state, void_reason, currency, net_minor, vat_minor,
+       net_minor + vat_minor AS gross_minor
+FROM billing.document
+WHERE merchant_id = :merchant AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+  AND (CAST(:state AS text) IS NULL OR state = :state)
+""",
+)
 
 
 class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +107,7 @@ class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrdersPage(msgspec.Struct, frozen=True):
-    """Orders, newest first, and the sums of all that the filter finds. `older` is the key of the next page."""
+    """The sums of all orders that the filter finds."""
 
     merchant: Merchant
     wanted: OrderFilter
@@ -47,42 +115,10 @@ class OrdersPage(msgspec.Struct, frozen=True):
     goods_minor: int
     freight_minor: int
     discount_minor: int
-    rows: Sequence[OrderRow]
-    older: int | None
 
 
-class StatementsPage(msgspec.Struct, frozen=True):
-    merchant: Merchant
-    state: str | None
-    statements: Sequence[StatementRow]
-
-
-async def orders_page(tx: Tx, merchant_id: int, wanted: OrderFilter, sort: Sort, before: int | None) -> OrdersPage:
-    """One page of orders, those behind the order `before` in the sort's order."""
-    merchant = await get_merchant(tx, merchant_id)
-    bound = _bound(merchant, wanted)
-    sums = await tx.row(sql.ORDER_SUMS, **bound)
-    assert sums is not None
-    rows = await _orders(tx, bound, sort, before, LINES_MAX + 1)
-    return OrdersPage(
-        merchant=merchant,
-        wanted=wanted,
-        count_all=sums.orders,
-        goods_minor=int(sums.goods_minor),
-        freight_minor=int(sums.freight_minor),
-        discount_minor=int(sums.discount_minor),
-        rows=rows[:LINES_MAX],
-        older=rows[LINES_MAX - 1].order_id if len(rows) > LINES_MAX else None,
-    )
-
-
-async def all_orders(tx: Tx, merchant_id: int, wanted: OrderFilter, sort: Sort) -> list[OrderRow]:
-    """Every order that the list shows, over all its pages; one more than EXPORTED_MAX says that there are more."""
-    merchant = await get_merchant(tx, merchant_id)
-    return await _orders(tx, _bound(merchant, wanted), sort, None, EXPORTED_MAX + 1)
-
-
-def _bound(merchant: Merchant, wanted: OrderFilter) -> dict[str, Any]:
+def bound_of(merchant: Merchant, wanted: OrderFilter) -> dict[str, Any]:
+    """What the list of orders binds."""
     return {
         "merchant": merchant.merchant_id,
         "currency": merchant.currency,
@@ -92,16 +128,14 @@ def _bound(merchant: Merchant, wanted: OrderFilter) -> dict[str, Any]:
     }
 
 
-async def _orders(tx: Tx, bound: dict[str, Any], sort: Sort, before: int | None, limit: int) -> list[OrderRow]:
-    by = ORDER_SORTS[sort.key]
-    statement = sql.ORDERS.format(
-        by=by.format(o="o"), by_last=by.format(o="b"), direction=sort.sql, beyond="<" if sort.falling else ">"
+async def orders_page(tx: Tx, merchant: Merchant, wanted: OrderFilter) -> OrdersPage:
+    sums = await tx.row(sql.ORDER_SUMS, **bound_of(merchant, wanted))
+    assert sums is not None
+    return OrdersPage(
+        merchant=merchant,
+        wanted=wanted,
+        count_all=sums.orders,
+        goods_minor=int(sums.goods_minor),
+        freight_minor=int(sums.freight_minor),
+        discount_minor=int(sums.discount_minor),
     )
-    return [OrderRow(*row) for row in await tx.rows(statement, **bound, before=before, limit=limit)]
-
-
-async def statements_page(tx: Tx, merchant_id: int, state: str | None, sort: Sort) -> StatementsPage:
-    """Final and reversed statements: a preview is not yet the merchant's to read."""
-    statement = sql.STATEMENTS_SORTED.format(by=STATEMENT_SORTS[sort.key], direction=sort.sql)
-    rows = await tx.rows(statement, merchant=merchant_id, state=state, limit=LISTED_MAX)
-    return StatementsPage(await get_merchant(tx, merchant_id), state, [StatementRow(*row) for row in rows])

@@ -122,21 +122,6 @@ async def statement(
     return send(request, "books/statement.html", page, "statements", place, cursor=older)
 
 
-@get("/payouts", guards=[keepers])
-async def payouts(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[Place],
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
-    """The merchant's payouts and their state, newest first."""
-    key = decode_cursor(before, tuple[date, int])
-    async with db.read(place.scope) as tx:
-        page = await books_queries.payouts_page(tx, place.merchant_id, key)
-    older = encode_cursor(page.older) if page.older else None
-    return send(request, "books/payouts.html", page, "payouts", place, cursor=older)
-
-
 @get("/payouts/{payout_id:int}", guards=[keepers])
 async def payout(
     request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[Place], payout_id: PathId
@@ -186,7 +171,6 @@ _PAGES = [
     *DOCUMENTS,
     *REWARDS,
     statement,
-    payouts,
     payout,
     account,
     entry,

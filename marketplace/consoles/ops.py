@@ -1,6 +1,6 @@
 """The pages of platform operations: how the marketplace moves, and what is stuck."""
 
-from datetime import datetime
+from typing import Any
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
@@ -17,19 +17,15 @@ from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
 from marketplace.consoles.leads import PAGES as LEADS
 from marketplace.consoles.lists import given_day
-from marketplace.consoles.lists_queries import EXPORTED_MAX
-from marketplace.consoles.ops_queries import Entity, OpsHome
+from marketplace.consoles.ops_queries import MERCHANTS, PARKED, OpsHome, ParkedPage
 from marketplace.consoles.promotion_builder import PAGES as BUILDER
 from marketplace.consoles.promotions import PAGES as PROMOTIONS
 from marketplace.consoles.steering_queries import steering_page
 from marketplace.consoles.tasks import PAGES as TASKS
 from marketplace.consoles.trend import Chart, Column, bars, top
-from marketplace.core.db import STAFF, Database, Tx
-from marketplace.core.errors import NotFound
-from marketplace.core.paging import decode_cursor, encode_cursor
+from marketplace.core.db import STAFF, Database
 from marketplace.metrics.drivers import NORTH_STAR
 from marketplace.web.auth import ActorRequest
-from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import OPS, needs
 from marketplace.web.i18n import Speech, speech
 
@@ -70,98 +66,45 @@ def gmv_chart(page: OpsHome, say: Speech) -> Chart:
     return Chart(bars(columns, title), top(columns), page.trend[0].on, page.trend[-1].on)
 
 
-@get("/merchants")
+@get(["/merchants", "/merchants.csv"])
 async def merchants(
     request: ActorRequest,
     db: NamedDependency[Database],
     on: FromQuery[str] = "",
     entity: FromQuery[int | None] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """Merchants by GMV in the window."""
-    key = decode_cursor(before, tuple[int, int])
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "merchants")
-        page = await ops_queries.merchants_page(tx, shown, given_day(on, "on"), key)
-    older = encode_cursor(page.older) if page.older else None
-    return send(request, "ops/merchants.html", page, "merchants", cursor=older)
+        page = await ops_queries.merchants_page(tx, shown, given_day(on, "on"))
+        said = {"entity": shown.entity_id, "on": page.on}
+        listing = MERCHANTS.asked(request, "/ops/merchants", said, **page.bound)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
+    return send(request, "ops/merchants.html", page, "merchants", listing=listing)
 
 
-@get("/merchants.csv")
-async def merchants_file(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    on: FromQuery[str] = "",
-    entity: FromQuery[int | None] = None,
-) -> Response[str]:
-    """Every merchant of the list, as a file."""
-    async with db.read(STAFF) as tx:
-        shown = await _entity(tx, entity)
-        page = await ops_queries.merchants_page(tx, shown, given_day(on, "on"), None, EXPORTED_MAX)
-    say = speech(request.user.locale)
-    header = [say.label("col", name) for name in ("merchant", "place", "currency")]
-    header += [say.text("kpi.orders"), say.text("kpi.gmv"), say.text("col.before")]
-    return csv_file(
-        "merchants",
-        header,
-        (
-            (
-                *(row.name, row.city, shown.currency, row.orders),
-                *(Amount.of(minor, shown.currency) for minor in (row.goods.now, row.goods.earlier)),
-            )
-            for row in page.rows
-        ),
-    )
-
-
-async def _entity(tx: Tx, entity_id: int | None) -> Entity:
-    """Raises NotFound."""
-    shown = await ops_queries.get_entity(tx, entity_id)
-    if shown is None:
-        raise NotFound("there is no such legal entity")
-    return shown
-
-
-@get("/parked")
+@get(["/parked", "/parked.csv"])
 async def parked(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    entity: FromQuery[int | None] = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
+    request: ActorRequest, db: NamedDependency[Database], entity: FromQuery[int | None] = None
+) -> Response[Any]:
     """Orders that settlement had to leave, each with its reason."""
-    key = decode_cursor(before, tuple[datetime, int, int])
     async with db.read(STAFF) as tx:
         shown = await ops_queries.get_entity(tx, entity)
         if shown is None:
             return send(request, "empty.html", Nothing(), "parked")
-        page = await ops_queries.parked_page(tx, shown, key)
-    older = encode_cursor(page.older) if page.older else None
-    return send(request, "ops/parked.html", page, "parked", cursor=older)
-
-
-@get("/parked.csv")
-async def parked_file(
-    request: ActorRequest, db: NamedDependency[Database], entity: FromQuery[int | None] = None
-) -> Response[str]:
-    """Every parked order, as a file."""
-    async with db.read(STAFF) as tx:
-        page = await ops_queries.parked_page(tx, await _entity(tx, entity), None, EXPORTED_MAX)
-    say = speech(request.user.locale)
-    return csv_file(
-        "parked",
-        [say.label("col", name) for name in ("order", "merchant", "reason", "currency", "goods", "since")],
-        (
-            (
-                *(row.order_ref, row.merchant_name, row.reason, row.currency),
-                Amount.of(row.goods_minor, row.currency),
-                row.parked_at.isoformat(),
-            )
-            for row in page.rows
-        ),
-    )
+        listing = PARKED.asked(
+            request, "/ops/parked", {"entity": shown.entity_id}, entity=shown.entity_id, currency=shown.currency
+        )
+        if not listing.is_file:
+            page, listing = ParkedPage(shown, await ops_queries.parked_total(tx, shown)), await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
+    return send(request, "ops/parked.html", page, "parked", listing=listing)
 
 
 @get("/steering")
@@ -182,7 +125,7 @@ async def steering(
 
 
 _HANDLERS: list[ControllerRouterHandler] = [
-    *(home, steering, merchants, merchants_file, parked, parked_file),
+    *(home, steering, merchants, parked),
     *TASKS,
     *LEADS,
     *GROWTH,

@@ -9,6 +9,7 @@ import msgspec
 from demand.lifecycle import UNDELIVERED
 from demand.model import OrderState
 from marketplace.consoles.figures import Change, Days, weeks_to
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
@@ -19,7 +20,6 @@ WINDOW_WEEKS = 4
 MOVERS_MAX = 5
 REASONS_MAX = 6
 IMPORTS_MAX = 4
-LISTED_MAX = 100
 
 
 class Entity(msgspec.Struct, frozen=True):
@@ -56,17 +56,6 @@ class Parked(msgspec.Struct, frozen=True):
 
     reason: str
     orders: int
-    goods_minor: int
-
-
-class ParkedOrder(msgspec.Struct, frozen=True):
-    merchant_id: int
-    merchant_name: str
-    order_id: int
-    order_ref: str
-    reason: str
-    parked_at: datetime
-    currency: str
     goods_minor: int
 
 
@@ -119,22 +108,23 @@ class OpsHome(msgspec.Struct, frozen=True):
 
 
 class MerchantsPage(msgspec.Struct, frozen=True):
-    """Merchants by GMV in the window, largest first. `older` is the key of the next page: (GMV, merchant id)."""
+    """Whose merchants are listed, by what they did on which days."""
 
     entity: Entity
     on: date
     days: Days
-    rows: Sequence[Mover]
-    older: tuple[int, int] | None
+
+    @property
+    def bound(self) -> dict[str, Any]:
+        """What the list binds."""
+        return _stretch(self.entity, self.days)
 
 
 class ParkedPage(msgspec.Struct, frozen=True):
-    """Parked orders, newest first, and how many there are. `older`: (parked_at, merchant id, order id)."""
+    """How many orders are parked."""
 
     entity: Entity
     total: Waiting
-    rows: Sequence[ParkedOrder]
-    older: tuple[datetime, int, int] | None
 
 
 async def list_entities(tx: Tx) -> list[Entity]:
@@ -208,33 +198,15 @@ async def home(tx: Tx, entity: Entity, wished: date | None) -> OpsHome:
     )
 
 
-async def merchants_page(
-    tx: Tx, entity: Entity, wished: date | None, before: tuple[int, int] | None, limit: int = LISTED_MAX
-) -> MerchantsPage:
+async def merchants_page(tx: Tx, entity: Entity, wished: date | None) -> MerchantsPage:
     on = await day_shown(tx, entity, wished)
-    days = weeks_to(on, WINDOW_WEEKS)
-    goods, merchant_id = before or (2**62, 2**62)
-    rows = await tx.rows(_MERCHANTS, **_stretch(entity, days), goods=goods, merchant=merchant_id, limit=limit + 1)
-    movers = [_mover(row) for row in rows[:limit]]
-    last = movers[-1] if len(rows) > limit else None
-    return MerchantsPage(entity, on, days, movers, (last.goods.now, last.merchant_id) if last else None)
+    return MerchantsPage(entity, on, weeks_to(on, WINDOW_WEEKS))
 
 
-async def parked_page(
-    tx: Tx, entity: Entity, before: tuple[datetime, int, int] | None, limit: int = LISTED_MAX
-) -> ParkedPage:
+async def parked_total(tx: Tx, entity: Entity) -> Waiting:
     total = await tx.row(_PARKED_TOTAL, **_of(entity))
     assert total is not None
-    at, merchant_id, order_id = before or (None, 0, 0)
-    rows = await tx.rows(_PARKED, **_of(entity), at=at, merchant=merchant_id, order=order_id, limit=limit + 1)
-    orders = [ParkedOrder(*row) for row in rows[:limit]]
-    last = orders[-1] if len(rows) > limit else None
-    return ParkedPage(
-        entity=entity,
-        total=Waiting(total.orders, int(total.goods_minor)),
-        rows=orders,
-        older=(last.parked_at, last.merchant_id, last.order_id) if last else None,
-    )
+    return Waiting(total.orders, int(total.goods_minor))
 
 
 def _of(entity: Entity) -> dict[str, Any]:
@@ -312,14 +284,32 @@ LEFT JOIN movers v ON true
 LEFT JOIN supply.merchant m ON m.merchant_id = v.merchant_id
 ORDER BY v.rises, abs(v.goods_minor - v.earlier_minor) DESC, m.merchant_id
 """
-_MERCHANTS = f"""
-SELECT m.merchant_id, m.name, m.city, m.region, coalesce(figures.orders, 0) AS orders,
-       coalesce(figures.goods_minor, 0) AS goods_minor, coalesce(figures.earlier_minor, 0) AS earlier_minor
+MERCHANTS = Roll(
+    name="merchants",
+    first="-goods",
+    key=("merchant_id",),
+    columns=(
+        Column("name", "col.merchant"),
+        Column("city", "col.place"),
+        Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+        Column("orders", "kpi.orders", Kind.NUMBER),
+        Column("goods_minor", "kpi.gmv", Kind.MONEY),
+        Column("earlier_minor", "col.before", Kind.MONEY),
+        Column("change_minor", "col.change", Kind.MONEY),
+    ),
+    query=f"""
+SELECT m.merchant_id, m.name, m.city, m.region, coalesce(figures.orders, 0)::bigint AS orders,
+       coalesce(figures.goods_minor, 0)::bigint AS goods_minor,
+       coalesce(figures.earlier_minor, 0)::bigint AS earlier_minor,
+       (coalesce(figures.goods_minor, 0) - coalesce(figures.earlier_minor, 0))::bigint AS change_minor,
+       CAST(:currency AS text) AS currency
 FROM supply.merchant m LEFT JOIN ({_BY_MERCHANT}) AS figures ON figures.merchant_id = m.merchant_id
 WHERE m.entity_id = :entity
-  AND (coalesce(figures.goods_minor, 0), -m.merchant_id) < (CAST(:goods AS numeric), -CAST(:merchant AS bigint))
-ORDER BY coalesce(figures.goods_minor, 0) DESC, m.merchant_id LIMIT :limit
-"""
+""",
+    read=_mover,
+)
+"""Merchants by what they did in the window and in the one before."""
+
 _DUE = f"""
 SELECT count(*) AS orders, coalesce(sum(o.goods_minor), 0) AS goods_minor
 FROM (SELECT DISTINCT merchant_id, order_id FROM demand.order_due) AS d
@@ -336,12 +326,23 @@ _PARKED_REASONS = f"""
 SELECT p.reason, count(*) AS orders, sum(o.goods_minor) AS goods_minor FROM {_PARKED_ORDERS}
 GROUP BY p.reason ORDER BY count(*) DESC, p.reason LIMIT :limit
 """
-_PARKED = f"""
-SELECT p.merchant_id, m.name, p.order_id, p.order_ref, p.reason, p.parked_at, o.currency, o.goods_minor
+PARKED = Roll(
+    name="parked",
+    first="-parked_at",
+    key=("merchant_id", "order_id"),
+    columns=(
+        Column("order_ref", "col.order"),
+        Column("merchant_name", "col.merchant"),
+        Column("reason", "col.reason"),
+        Column("currency", "col.currency", by="", shown=Shown.IN_FILES),
+        Column("goods_minor", "col.goods", Kind.MONEY),
+        Column("parked_at", "col.since", Kind.INSTANT),
+    ),
+    query=f"""
+SELECT p.merchant_id, m.name AS merchant_name, p.order_id, p.order_ref, p.reason, p.parked_at, o.currency, o.goods_minor
 FROM supply.merchant m, {_PARKED_ORDERS} AND m.merchant_id = p.merchant_id
-  AND (CAST(:at AS timestamptz) IS NULL OR (p.parked_at, p.merchant_id, p.order_id) < (:at, :merchant, :order))
-ORDER BY p.parked_at DESC, p.merchant_id DESC, p.order_id DESC LIMIT :limit
-"""
+""",
+)
 _IMPORTS = """
 SELECT source, summary, imported_at, imported_by FROM billing.data_import ORDER BY imported_at DESC LIMIT :limit
 """

@@ -12,12 +12,11 @@ from litestar.params import FromQuery
 from billing.payers.claims import store as claims
 from marketplace.consoles import ops_queries, payers_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, day_needed, done, number, text
-from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.lists import given_day
-from marketplace.consoles.lists_queries import EXPORTED_MAX
+from marketplace.consoles.layout import Nothing, PathId, send
+from marketplace.consoles.lists import Roll, given_day
+from marketplace.consoles.payers_queries import CLAIM_LINES, CLAIMS, DOCUMENTS, PAYERS, REJECTIONS, REMITTANCES
 from marketplace.core.db import STAFF, Database, Scope, Tx
 from marketplace.core.errors import Forbidden, Invalid
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import (
     RejectLine,
@@ -28,9 +27,7 @@ from marketplace.flows.payers.settle_claim import (
     remit,
 )
 from marketplace.web.auth import ActorRequest
-from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import FINANCE, PAYER, needs
-from marketplace.web.i18n import speech
 
 
 class PayerPlace(msgspec.Struct, frozen=True):
@@ -57,26 +54,15 @@ async def any_payer(payer_id: PathId) -> PayerPlace:
     return PayerPlace(payer_id, STAFF, f"/finance/payers/{payer_id}", "payers")
 
 
-def _cursor(key: tuple[int] | None) -> str | None:
-    return encode_cursor(key) if key else None
-
-
-@get("/payers")
-async def payers(
-    request: ActorRequest, db: NamedDependency[Database], after: FromQuery[str | None] = None
-) -> Response[str]:
+@get(["/payers", "/payers.csv"])
+async def payers(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
     """All payers, with what is open of their claims, by age."""
-    (behind,) = decode_cursor(after, tuple[int]) or (0,)
+    listing = PAYERS.asked(request, "/finance/payers")
     async with db.read(STAFF) as tx:
-        page = await payers_queries.payers_page(tx, behind)
-    return send(
-        request,
-        "finance/payers.html",
-        page,
-        "payers",
-        cursor=_cursor(page.older),
-        buckets=payers_queries.BUCKETS,
-    )
+        rows = await payers_queries.list_payer_rows(tx)
+    if listing.is_file:
+        return listing.as_file_of(request, rows)
+    return send(request, "finance/payers.html", Nothing(), "payers", listing=listing.of(rows))
 
 
 @get("/")
@@ -97,135 +83,97 @@ async def show_home(
     return send(request, "payer/home.html", page, place.tab_of("home"), refused=refused, **more)
 
 
-@get("/claims")
+async def _list(
+    request: ActorRequest, db: Database, place: PayerPlace, roll: Roll, page: str, *, unpaid: bool = False
+) -> Response[Any]:
+    """A list of a payer's own, on a page or as a file."""
+    bound: dict[str, Any] = {"unpaid": unpaid} if roll is CLAIMS else {}
+    wanted = {"unpaid": "1" if unpaid else ""}
+    listing = roll.asked(request, f"{place.at}/{page}", wanted, payer=place.payer_id, **bound)
+    async with db.read(place.scope) as tx:
+        about = await payers_queries.of_payer(tx, place.payer_id, unpaid=unpaid)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, place.scope)
+    return send(request, f"payer/{page}.html", about, place.tab_of(page), at=place.at, listing=listing)
+
+
+@get(["/claims", "/claims.csv"])
 async def list_claims(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[PayerPlace],
     unpaid: FromQuery[str] = "",
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """Claims, the newest first: all, or those of which something is open."""
-    (behind,) = decode_cursor(after, tuple[int]) or (None,)
-    async with db.read(place.scope) as tx:
-        page = await payers_queries.claims_page(tx, place.payer_id, unpaid=bool(unpaid), after=behind)
-    return send(request, "payer/claims.html", page, place.tab_of("claims"), at=place.at, cursor=_cursor(page.older))
+    return await _list(request, db, place, CLAIMS, "claims", unpaid=bool(unpaid))
 
 
-@get("/claims.csv")
-async def claims_file(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[PayerPlace],
-    unpaid: FromQuery[str] = "",
-) -> Response[str]:
-    """All claims of the list, as a file."""
-    async with db.read(place.scope) as tx:
-        rows = await claims.list_claims(tx, place.payer_id, limit=EXPORTED_MAX, unpaid=bool(unpaid))
-    say = speech(request.user.locale)
-    names = ("claims.no", "claims.sent", "claims.due", "col.currency", "claims.share", "claims.fee", "col.vat")
-    return csv_file(
-        "claims",
-        [say.text(name) for name in (*names, "claims.paid", "claims.refused", "claims.open")],
-        (
-            (
-                row.claim_no,
-                row.sent_on.isoformat(),
-                row.due_on.isoformat(),
-                row.currency,
-                *(Amount.of(minor, row.currency) for minor in (
-                    row.amount_minor, row.fee_minor, row.vat_minor, row.remitted_minor, row.rejected_minor,
-                    row.open_minor,
-                )),
-            )
-            for row in rows
-        ),
-    )  # fmt: skip
-
-
-@get("/claims/{claim_id:int}")
+@get(["/claims/{claim_id:int}", "/claims/{claim_id:int}/lines.csv"])
 async def claim(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[PayerPlace],
     claim_id: PathId,
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """One claim, its lines, and what was paid and refused of it."""
-    return await show_claim(request, db, place, claim_id, after=after)
+    return await show_claim(request, db, place, claim_id)
 
 
 async def show_claim(
-    request: ActorRequest,
-    db: Database,
-    place: PayerPlace,
-    claim_id: int,
-    refused: Refused | None = None,
-    after: str | None = None,
-) -> Response[str]:
-    (behind,) = decode_cursor(after, tuple[int]) or (0,)
+    request: ActorRequest, db: Database, place: PayerPlace, claim_id: int, refused: Refused | None = None
+) -> Response[Any]:
+    here = f"{place.at}/claims/{claim_id}"
+    listing = CLAIM_LINES.asked(request, here, file=f"{here}/lines.csv", payer=place.payer_id, claim=claim_id)
     async with db.read(place.scope) as tx:
-        page = await payers_queries.claim_page(tx, place.payer_id, claim_id, behind)
-    more: dict[str, Any] = {"at": place.at, "cursor": _cursor(page.older), "keeps": place.tab is not None}
+        page = await payers_queries.claim_page(tx, place.payer_id, claim_id)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, place.scope)
+    more: dict[str, Any] = {"at": place.at, "listing": listing, "keeps": place.tab is not None}
     return send(request, "payer/claim.html", page, place.tab_of("claims"), refused=refused, **more)
 
 
-@get("/statement")
+@get(["/statement", "/statement.csv"])
 async def statement(
     request: ActorRequest,
     db: NamedDependency[Database],
     place: NamedDependency[PayerPlace],
     first: FromQuery[str] = "",
     last: FromQuery[str] = "",
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+) -> Response[Any]:
     """What was claimed, paid and refused on some days, and the money that came."""
-    (behind,) = decode_cursor(after, tuple[int]) or (None,)
     from_on, to_on = given_day(first, "first"), given_day(last, "last")
     if from_on and to_on and to_on < from_on:
         raise Invalid("last: is before first", pointer="/last")
+    wanted = {"first": from_on, "last": to_on}
+    listing = REMITTANCES.asked(request, f"{place.at}/statement", wanted, payer=place.payer_id)
     async with db.read(place.scope) as tx:
-        page = await payers_queries.statement_page(tx, place.payer_id, from_on, to_on, behind)
-    return send(
-        request,
-        "payer/statement.html",
-        page,
-        place.tab_of("payer_statement"),
-        at=place.at,
-        cursor=_cursor(page.older),
-    )
+        page = await payers_queries.statement_page(tx, place.payer_id, from_on, to_on)
+        if not listing.is_file:
+            listing = await listing.page(tx)
+    if listing.is_file:
+        return await listing.as_file(request, db, place.scope)
+    tab = place.tab_of("payer_statement")
+    return send(request, "payer/statement.html", page, tab, at=place.at, listing=listing)
 
 
-@get("/documents")
+@get(["/documents", "/documents.csv"])
 async def documents(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[PayerPlace],
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[PayerPlace]
+) -> Response[Any]:
     """Invoices for the platform's fee, and credit notes for what of it was given back."""
-    (behind,) = decode_cursor(after, tuple[int]) or (None,)
-    async with db.read(place.scope) as tx:
-        page = await payers_queries.documents_page(tx, place.payer_id, behind)
-    return send(
-        request, "payer/documents.html", page, place.tab_of("documents"), at=place.at, cursor=_cursor(page.older)
-    )
+    return await _list(request, db, place, DOCUMENTS, "documents")
 
 
-@get("/rejections")
+@get(["/rejections", "/rejections.csv"])
 async def rejections(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    place: NamedDependency[PayerPlace],
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+    request: ActorRequest, db: NamedDependency[Database], place: NamedDependency[PayerPlace]
+) -> Response[Any]:
     """What the payer refused, and what of it is claimed again."""
-    (behind,) = decode_cursor(after, tuple[int]) or (None,)
-    async with db.read(place.scope) as tx:
-        page = await payers_queries.rejections_page(tx, place.payer_id, behind)
-    return send(
-        request, "payer/rejections.html", page, place.tab_of("rejections"), at=place.at, cursor=_cursor(page.older)
-    )
+    return await _list(request, db, place, REJECTIONS, "rejections")
 
 
 @post("/claims/{claim_id:int}/accept")
@@ -318,7 +266,7 @@ async def make_claim(
     return await carry_out(request, db, work, again=lambda why: show_home(request, db, place, why))
 
 
-_BOTH = [home, list_claims, claims_file, claim, statement, documents, rejections, accept, reject]
+_BOTH = [home, list_claims, claim, statement, documents, rejections, accept, reject]
 
 PAGES = [
     Router(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 
@@ -10,16 +11,17 @@ from billing.payers.caps import store as caps
 from billing.payers.caps.store import Cap
 from billing.payers.claims import store as claims
 from billing.payers.claims.ageing import Aged, age_claims
-from billing.payers.claims.store import ClaimLine, PayerClaim, PayerStatement, Rejection, Remittance
+from billing.payers.claims.store import PayerClaim, PayerStatement, Rejection, Remittance
 from billing.payers.invoices import store as invoices
 from billing.payers.invoices.store import PayerDocument
 from billing.payers.store import Payer, Version
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core.db import Tx
 from marketplace.core.months import first_of_month
-from marketplace.core.paging import cut
 
 LISTED_MAX = 50
 NEWEST_MAX = 8
+PAYERS_MAX = 10_000
 CONTRACTS_MAX = 200
 BUCKETS = ("not_due", "1_30", "31_60", "61_90", "over_90")
 """Of how long a claim is overdue, the youngest first."""
@@ -36,16 +38,149 @@ class PayerSums(msgspec.Struct, frozen=True, kw_only=True):
     by_bucket: tuple[int, ...]
 
 
-class PayersPage(msgspec.Struct, frozen=True):
-    """Payers by id, each with what is open of its claims."""
+class PayerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A payer with what is open of its claims in a currency, all and by how long it is overdue; "" where nothing is."""
 
-    payers: Sequence[Payer]
-    sums: Sequence[PayerSums]
-    older: tuple[int] | None
+    payer_id: int
+    name: str
+    kind: str
+    currency: str
+    claims: int = 0
+    not_due: int = 0
+    to_30: int = 0
+    to_60: int = 0
+    to_90: int = 0
+    over_90: int = 0
+    open_minor: int = 0
 
-    @property
-    def by_payer(self) -> dict[int, list[PayerSums]]:
-        return {payer.payer_id: [one for one in self.sums if one.payer_id == payer.payer_id] for payer in self.payers}
+
+_CURRENCY = Column("currency", "col.currency", by="", shown=Shown.IN_FILES)
+PAYERS = Roll(
+    name="payers",
+    first="name",
+    key=("payer_id", "currency"),
+    texts=frozenset({"currency"}),
+    columns=(
+        Column("name", "payers.payer"),
+        Column("currency", "col.currency"),
+        Column("claims", "claims.title", Kind.NUMBER),
+        Column("not_due", "claim_age.not_due", Kind.MONEY),
+        Column("to_30", "claim_age.1_30", Kind.MONEY),
+        Column("to_60", "claim_age.31_60", Kind.MONEY),
+        Column("to_90", "claim_age.61_90", Kind.MONEY),
+        Column("over_90", "claim_age.over_90", Kind.MONEY),
+        Column("open_minor", "claims.open", Kind.MONEY),
+    ),
+)
+CLAIMS = Roll(
+    name="claims",
+    first="-sent_on",
+    key=("claim_id",),
+    columns=(
+        Column("claim_no", "claims.no", Kind.NUMBER),
+        Column("sent_on", "claims.sent", Kind.DAY),
+        Column("due_on", "claims.due", Kind.DAY),
+        _CURRENCY,
+        Column("lines", "claims.lines", Kind.NUMBER),
+        Column("amount_minor", "claims.share", Kind.MONEY, by="", shown=Shown.IN_FILES),
+        Column("fee_minor", "claims.fee", Kind.MONEY, by="", shown=Shown.IN_FILES),
+        Column("vat_minor", "col.vat", Kind.MONEY, by="", shown=Shown.IN_FILES),
+        Column("asked_minor", "claims.asked", Kind.MONEY),
+        Column("remitted_minor", "claims.paid", Kind.MONEY),
+        Column("rejected_minor", "claims.refused", Kind.MONEY),
+        Column("open_minor", "claims.open", Kind.MONEY),
+        Column("stands", "col.state", by="", shown=Shown.ON_PAGES),
+    ),
+    query="""
+SELECT * FROM (
+    SELECT *, amount_minor + fee_minor + vat_minor AS asked_minor,
+           amount_minor + fee_minor + vat_minor - rejected_minor - remitted_minor AS open_minor
+    FROM billing.payer_claim WHERE payer_id = :payer
+) AS c WHERE NOT :unpaid OR open_minor <> 0
+""",
+)
+CLAIM_LINES = Roll(
+    name="claim-lines",
+    first="line_no",
+    key=("line_no",),
+    columns=(
+        Column("line_no", "claims.line", Kind.NUMBER),
+        Column("source", "col.what"),
+        Column("source_ref", "growth.ref", by="", shown=Shown.IN_FILES),
+        Column("merchant_id", "col.merchant", Kind.NUMBER),
+        _CURRENCY,
+        Column("amount_minor", "claims.share", Kind.MONEY),
+        Column("fee_minor", "claims.fee", Kind.MONEY),
+        Column("vat_minor", "col.vat", Kind.MONEY),
+        Column("remitted_minor", "claims.paid", Kind.MONEY),
+        Column("refused_minor", "claims.refused", Kind.MONEY),
+        Column("open_minor", "claims.open", Kind.MONEY),
+    ),
+    query="""
+SELECT l.*, c.currency, l.rejected_minor + l.fee_back_minor AS refused_minor,
+       l.amount_minor + l.fee_minor + l.vat_minor - l.rejected_minor - l.fee_back_minor - l.remitted_minor AS open_minor
+FROM billing.payer_claim_line l
+JOIN billing.payer_claim c ON c.payer_id = l.payer_id AND c.claim_id = l.claim_id
+WHERE l.payer_id = :payer AND l.claim_id = :claim
+""",
+)
+REMITTANCES = Roll(
+    name="remittances",
+    first="-received_on",
+    key=("remittance_id",),
+    columns=(
+        Column("received_on", "claims.received", Kind.DAY),
+        Column("claim_no", "claims.no", Kind.NUMBER),
+        Column("bank_ref", "claims.bank_ref"),
+        _CURRENCY,
+        Column("amount_minor", "col.amount", Kind.MONEY),
+    ),
+    query="""
+SELECT r.remittance_id, r.received_on, r.claim_id, c.claim_no, r.bank_ref, r.currency, r.amount_minor
+FROM billing.payer_remittance r JOIN billing.payer_claim c ON c.payer_id = r.payer_id AND c.claim_id = r.claim_id
+WHERE r.payer_id = :payer
+""",
+)
+DOCUMENTS = Roll(
+    name="documents",
+    first="-issued_on",
+    key=("document_id",),
+    columns=(
+        Column("number", "documents.number"),
+        Column("kind", "documents.kind"),
+        Column("issued_on", "col.day", Kind.DAY),
+        Column("state", "col.state"),
+        _CURRENCY,
+        Column("net_minor", "documents.net", Kind.MONEY),
+        Column("vat_minor", "col.vat", Kind.MONEY),
+    ),
+    query="""
+SELECT payer_id, document_id, series || '-' || lpad(serial::text, greatest(length(serial::text), 6), '0') AS number,
+       kind, issued_on, state, void_reason, currency, net_minor, vat_minor
+FROM billing.payer_document WHERE payer_id = :payer
+""",
+)
+REJECTIONS = Roll(
+    name="rejections",
+    first="-booked_on",
+    key=("rejection_id",),
+    columns=(
+        Column("booked_on", "col.day", Kind.DAY),
+        Column("claim_no", "claims.no", Kind.NUMBER),
+        Column("line_no", "claims.line", Kind.NUMBER),
+        Column("kind", "col.what"),
+        _CURRENCY,
+        Column("amount_minor", "col.amount", Kind.MONEY),
+        Column("fee_minor", "claims.fee", Kind.MONEY),
+        Column("reason", "col.reason", by=""),
+    ),
+    query="""
+SELECT r.rejection_id, r.booked_on, r.claim_id, c.claim_no, r.line_no, r.kind, c.currency, r.amount_minor, r.fee_minor,
+       r.reason
+FROM billing.payer_rejection r JOIN billing.payer_claim c ON c.payer_id = r.payer_id AND c.claim_id = r.claim_id
+WHERE r.payer_id = :payer
+""",
+)
 
 
 class PayerHome(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,63 +203,33 @@ class PayerHome(msgspec.Struct, frozen=True, kw_only=True):
         return {version.contract_id: version.terms.currency for version in self.versions}
 
 
-class ClaimsPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Claims on a payer, the newest first."""
+class OfPayer(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of a payer's own. unpaid: only claims of which something is open."""
 
     payer: Payer
-    unpaid: bool
-    claims: Sequence[PayerClaim]
     today: date
-    older: tuple[int] | None
+    unpaid: bool = False
 
 
 class ClaimPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim with a page of its lines, what was paid and refused of it, and the documents on its fee."""
+    """A claim, what was paid and refused of it, and the documents on its fee."""
 
     payer: Payer
     claim: PayerClaim
     contract: str
-    lines: Sequence[ClaimLine]
     remittances: Sequence[Remittance]
     rejections: Sequence[Rejection]
     documents: Sequence[PayerDocument]
     today: date
-    older: tuple[int] | None
 
 
 class StatementPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a payer was asked for and has paid from `first` to `last`, by currency, and the newest money of it."""
+    """What a payer was asked for and has paid from `first` to `last`, by currency."""
 
     payer: Payer
     first: date
     last: date
     statements: Sequence[PayerStatement]
-    remittances: Sequence[Remittance]
-    older: tuple[int] | None
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """What a list says of a claim that a row of it is about."""
-
-    claim_no: int
-    currency: str
-
-
-class DocumentsPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A payer's invoices and credit notes, the newest first, void ones among them."""
-
-    payer: Payer
-    documents: Sequence[PayerDocument]
-    older: tuple[int] | None
-
-
-class RejectionsPage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a payer refused, and what of it is claimed again, the newest first; with the claims by id."""
-
-    payer: Payer
-    rejections: Sequence[Rejection]
-    claims: dict[int, Claimed]
-    older: tuple[int] | None
 
 
 def sums_of(aged: Sequence[Aged]) -> list[PayerSums]:
@@ -145,11 +250,31 @@ def sums_of(aged: Sequence[Aged]) -> list[PayerSums]:
     ]
 
 
-async def payers_page(tx: Tx, after: int) -> PayersPage:
-    shown, older = cut(
-        await store.list_payers(tx, limit=LISTED_MAX + 1, after=after), LISTED_MAX, lambda row: (row.payer_id,)
+async def list_payer_rows(tx: Tx) -> list[PayerRow]:
+    """All payers, each with what is open of its claims."""
+    sums: dict[int, list[PayerSums]] = {}
+    for one in sums_of(age_claims(await claims.open_claims(tx, None), tx.now.date())):
+        sums.setdefault(one.payer_id, []).append(one)
+    rows = []
+    for payer in await store.list_payers(tx, limit=PAYERS_MAX, after=0):
+        named: dict[str, Any] = {"payer_id": payer.payer_id, "name": payer.name, "kind": payer.kind}
+        rows += [_payer_row(one, **named) for one in sums.get(payer.payer_id, [])] or [PayerRow(**named, currency="")]
+    return rows
+
+
+def _payer_row(sums: PayerSums, **named: Any) -> PayerRow:
+    not_due, to_30, to_60, to_90, over_90 = sums.by_bucket
+    return PayerRow(
+        **named,
+        currency=sums.currency,
+        claims=sums.claims,
+        not_due=not_due,
+        to_30=to_30,
+        to_60=to_60,
+        to_90=to_90,
+        over_90=over_90,
+        open_minor=sums.open_minor,
     )
-    return PayersPage(shown, sums_of(age_claims(await claims.open_claims(tx, None), tx.now.date())), older)
 
 
 async def payer_home(tx: Tx, payer_id: int) -> PayerHome:
@@ -165,69 +290,33 @@ async def payer_home(tx: Tx, payer_id: int) -> PayerHome:
     )
 
 
-async def claims_page(tx: Tx, payer_id: int, *, unpaid: bool, after: int | None) -> ClaimsPage:
+async def of_payer(tx: Tx, payer_id: int, *, unpaid: bool = False) -> OfPayer:
     """Raises NotFound."""
-    rows = await claims.list_claims(tx, payer_id, limit=LISTED_MAX + 1, after=after, unpaid=unpaid)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.claim_id,))
-    payer = await store.get_payer(tx, payer_id)
-    return ClaimsPage(payer=payer, unpaid=unpaid, claims=shown, today=tx.now.date(), older=older)
+    return OfPayer(payer=await store.get_payer(tx, payer_id), today=tx.now.date(), unpaid=unpaid)
 
 
-async def claim_page(tx: Tx, payer_id: int, claim_id: int, after: int) -> ClaimPage:
+async def claim_page(tx: Tx, payer_id: int, claim_id: int) -> ClaimPage:
     """Raises NotFound."""
     claim = await claims.get_claim(tx, payer_id, claim_id)
     version = await store.version_on(tx, claim.contract_id, claim.through)
-    rows = await claims.lines_of(tx, payer_id, claim_id, after=after, limit=LISTED_MAX + 1)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.line_no,))
     return ClaimPage(
         payer=await store.get_payer(tx, payer_id),
         claim=claim,
         contract=version.terms.name,
-        lines=shown,
         remittances=await claims.list_remittances(tx, payer_id, claim_id=claim_id, limit=LISTED_MAX),
         rejections=await claims.list_rejections(tx, payer_id, claim_id=claim_id, limit=LISTED_MAX),
         documents=await invoices.list_documents(tx, payer_id, claim_id=claim_id, limit=LISTED_MAX),
         today=tx.now.date(),
-        older=older,
     )
 
 
-async def statement_page(
-    tx: Tx, payer_id: int, first: date | None, last: date | None, after: int | None
-) -> StatementPage:
+async def statement_page(tx: Tx, payer_id: int, first: date | None, last: date | None) -> StatementPage:
     """By default the month up to today. Raises NotFound."""
     last = last or max(tx.now.date(), first or tx.now.date())
     first = first or first_of_month(last)
-    rows = await claims.list_remittances(tx, payer_id, limit=LISTED_MAX + 1, after=after)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.remittance_id,))
     return StatementPage(
         payer=await store.get_payer(tx, payer_id),
         first=first,
         last=last,
         statements=await claims.statement_of(tx, payer_id, first, last + timedelta(days=1)),
-        remittances=shown,
-        older=older,
     )
-
-
-async def documents_page(tx: Tx, payer_id: int, after: int | None) -> DocumentsPage:
-    """Raises NotFound."""
-    rows = await invoices.list_documents(tx, payer_id, limit=LISTED_MAX + 1, after=after)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.document_id,))
-    return DocumentsPage(payer=await store.get_payer(tx, payer_id), documents=shown, older=older)
-
-
-async def rejections_page(tx: Tx, payer_id: int, after: int | None) -> RejectionsPage:
-    """Raises NotFound."""
-    rows = await claims.list_rejections(tx, payer_id, limit=LISTED_MAX + 1, after=after)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.rejection_id,))
-    payer = await store.get_payer(tx, payer_id)
-    about = await tx.rows(_CLAIMED, payer=payer_id, claims=[row.claim_id for row in shown])
-    named = {row.claim_id: Claimed(row.claim_no, row.currency) for row in about}
-    return RejectionsPage(payer=payer, rejections=shown, claims=named, older=older)
-
-
-_CLAIMED = """
-SELECT claim_id, claim_no, currency FROM billing.payer_claim
-WHERE payer_id = :payer AND claim_id = ANY(CAST(:claims AS bigint[]))
-"""

@@ -11,7 +11,7 @@ from billing.payout_files.store import DebtorAccount
 from billing.payout_terms import store as terms_store
 from billing.payout_terms.dues import store as dues_store
 from billing.payout_terms.model import Due, Hold, Reserve, Terms
-from billing.payouts.store import BalanceKey, OwedPayout
+from billing.payouts.store import OwedPayout
 from billing.runs import store as runs
 from billing.runs.model import Payout
 from marketplace.consoles.books_queries import Merchant, get_merchant
@@ -19,39 +19,41 @@ from marketplace.consoles.names_queries import names_of
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core.db import Tx
 from marketplace.core.last_checks import LastCheck
-from marketplace.core.paging import cut
 from marketplace.flows.proofs.check_again import last_of_owed
 
-LISTED_MAX = 50
 FILES_SHOWN = 10
 LINES_SHOWN = 200
 TERMS_SHOWN = 12
 STATES = ("instructed", "confirmed", "returned", "cancelled")
 
-PayoutKey = tuple[date, int, int]
-
 
 class PayoutsPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Payouts of all merchants in one state or any, the newest first, and the newest files for the bank."""
+    """Payouts of all merchants in one state or any, and the newest files for the bank."""
 
     state: str
-    payouts: Sequence[Payout]
-    names: dict[int, str]
-    older: PayoutKey | None
     files: Sequence[PayoutFile]
     debtors: Sequence[DebtorAccount]
     entities: Sequence[Entity]
     today: date
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """Who should have been getting money and was not. why: the reasons as their codes."""
+
+    merchant: str
+    found: OwedPayout
+    merchant_id: int
+    currency: str
+    owed_minor: int
+    why: str
+
+
 class OwedPage(msgspec.Struct, frozen=True):
-    """Who should have been getting money and was not, by merchant, as was last checked."""
+    """Who waits, as was last checked."""
 
     checked: LastCheck[list[OwedPayout]]
     zone: str
-    waiting: Sequence[OwedPayout]
-    names: dict[int, str]
-    older: BalanceKey | None
+    waiting: Sequence[Waiting]
 
 
 class FilePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,14 +89,9 @@ class TermsPage(msgspec.Struct, frozen=True, kw_only=True):
         return next((hold for hold in self.holds if hold.released_at is None), None)
 
 
-async def payouts_page(tx: Tx, state: str, after: PayoutKey | None) -> PayoutsPage:
-    rows = await runs.list_payouts(tx, state=state or None, limit=LISTED_MAX + 1, after=after)
-    shown, older = cut(rows, LISTED_MAX, lambda row: (row.instructed_on, row.merchant_id, row.payout_id))
+async def payouts_page(tx: Tx, state: str) -> PayoutsPage:
     return PayoutsPage(
         state=state,
-        payouts=shown,
-        names=await names_of(tx, (row.merchant_id for row in shown)),
-        older=older,
         files=await files.list_files(tx, limit=FILES_SHOWN),
         debtors=await files.list_debtors(tx),
         entities=await list_entities(tx),
@@ -102,13 +99,23 @@ async def payouts_page(tx: Tx, state: str, after: PayoutKey | None) -> PayoutsPa
     )
 
 
-async def owed_page(tx: Tx, after: BalanceKey | None) -> OwedPage:
+async def owed_page(tx: Tx) -> OwedPage:
     checked = await last_of_owed(tx)
-    behind = [row for row in checked.answer or [] if after is None or (row.merchant_id, row.currency) > after]
-    shown, older = cut(behind, LISTED_MAX, lambda row: (row.merchant_id, row.currency))
+    found = checked.answer or []
+    names = await names_of(tx, (row.merchant_id for row in found))
     entity = await get_entity(tx, None)
-    zone = entity.zone if entity else "UTC"
-    return OwedPage(checked, zone, shown, await names_of(tx, (row.merchant_id for row in shown)), older)
+    waiting = [
+        Waiting(
+            merchant=names.get(row.merchant_id, str(row.merchant_id)),
+            found=row,
+            merchant_id=row.merchant_id,
+            currency=row.currency,
+            owed_minor=row.owed_minor,
+            why=", ".join(reason.why for reason in row.reasons),
+        )
+        for row in found
+    ]
+    return OwedPage(checked, entity.zone if entity else "UTC", waiting)
 
 
 async def file_page(tx: Tx, file_id: int) -> FilePage:

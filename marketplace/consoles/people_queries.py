@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
 
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core import policies
 from marketplace.core.clock import day_begins
 from marketplace.core.db import Tx
@@ -15,10 +15,8 @@ from marketplace.core.people.links import Link
 from marketplace.core.people.second_factor import Standing
 from marketplace.core.people.team import Member
 from marketplace.core.sessions import SessionInfo, hash_secret, list_sessions
-from marketplace.core.tables import audit
 from marketplace.core.users import User, get_user
 
-AUDIT_PAGE = 50
 ZONE = "UTC"
 """The clocks of pages that belong to no merchant."""
 
@@ -101,29 +99,46 @@ def _told(value: Any) -> str:
 
 
 class AuditPage(msgspec.Struct, frozen=True):
-    """Who did what, newest first. older: the id after which the next page begins."""
+    """Who did what, narrowed to `wanted`."""
 
     wanted: AuditFilter
-    deeds: Sequence[Deed]
-    older: int | None
     zone: str
 
 
-async def audit_page(tx: Tx, wanted: AuditFilter, before: int | None) -> AuditPage:
-    """Each filter but the days has an index that ends with the id."""
-    query = select(*(audit.c[name] for name in Deed.__struct_fields__))
+AUDIT = Roll(
+    name="audit",
+    first="-at",
+    key=("audit_id",),
+    columns=(
+        Column("at", "audit.at", Kind.INSTANT, by="audit_id"),
+        Column("actor", "audit.actor"),
+        Column("action", "audit.action", by=""),
+        Column("subject", "audit.subject"),
+        Column("detail", "audit.detail", Kind.DETAIL, by=""),
+        Column("single_operator", "audit.single", Kind.FLAG, by="", shown=Shown.IN_FILES),
+    ),
+    query="SELECT audit_id, at, actor, action, subject, detail, single_operator FROM core.audit",
+    read=lambda row: Deed(*row),
+)
+"""Each way to sort has an index that ends with the id, and so has each filter but the days."""
+
+
+def wanted_deeds(wanted: AuditFilter) -> tuple[list[str], dict[str, Any]]:
+    """What is to be true of the deeds that are looked for, and what that binds."""
+    where, bound = list[str](), dict[str, Any]()
     if wanted.actor:
-        query = query.where(audit.c.actor == wanted.actor)
+        where.append("actor = :actor")
+        bound["actor"] = wanted.actor
     if wanted.subject and ":" in wanted.subject:
-        query = query.where(audit.c.subject == wanted.subject)
+        where.append("subject = :subject")
+        bound["subject"] = wanted.subject
     elif wanted.subject:
-        query = query.where(audit.c.subject >= f"{wanted.subject}:", audit.c.subject < f"{wanted.subject};")
+        where.append("subject >= :subject AND subject < :behind")
+        bound |= {"subject": f"{wanted.subject}:", "behind": f"{wanted.subject};"}
     if wanted.first:
-        query = query.where(audit.c.at >= day_begins(wanted.first, ZONE))
+        where.append("at >= :first")
+        bound["first"] = day_begins(wanted.first, ZONE)
     if wanted.last:
-        query = query.where(audit.c.at < day_begins(wanted.last + timedelta(days=1), ZONE))
-    if before is not None:
-        query = query.where(audit.c.audit_id < before)
-    rows = await tx.rows(query.order_by(audit.c.audit_id.desc()).limit(AUDIT_PAGE + 1))
-    deeds = [Deed(*row) for row in rows[:AUDIT_PAGE]]
-    return AuditPage(wanted, deeds, deeds[-1].audit_id if len(rows) > AUDIT_PAGE else None, ZONE)
+        where.append("at < :beyond")
+        bound["beyond"] = day_begins(wanted.last + timedelta(days=1), ZONE)
+    return where, bound

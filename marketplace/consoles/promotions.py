@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from incentives.experiments.store import Decision
 from incentives.lifecycle import AGREED, FOR_APPROVERS, Move, State
@@ -20,12 +20,12 @@ from incentives.simulation.store import Asked
 from marketplace.consoles import incentives_queries as queries
 from marketplace.consoles.campaigns import InState, burn_chart, moves_of
 from marketplace.consoles.deeds import Refused, carry_out, day, done, text
+from marketplace.consoles.incentives_queries import PROMOTIONS, InStatePage
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.promotion_fields import typed_of
 from marketplace.consoles.promotion_form import DEFAULTS
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Invalid
-from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.promotions import plan_incentives as flow
 from marketplace.flows.promotions.preview_promotion import last_weeks
 from marketplace.flows.promotions.review_promotion import ReviewPromotion, review_promotion
@@ -60,19 +60,17 @@ def facts_of(terms: Terms) -> list[tuple[str, str]]:
     return [(name, value) for name in (*_ALWAYS, *rest) if (value := typed.get(name, "")) and value != "0"]
 
 
-@get("/promotions")
-async def promotions(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    in_state: InState = None,
-    before: FromQuery[str | None] = None,
-) -> Response[str]:
-    """Promotions of all campaigns, the newest first."""
-    key = decode_cursor(before, tuple[int])
+@get(["/promotions", "/promotions.csv"])
+async def promotions(request: ActorRequest, db: NamedDependency[Database], in_state: InState = None) -> Response[Any]:
+    """Promotions of all campaigns, the newest first, with what they have used of their budgets."""
+    listing = PROMOTIONS.asked(request, "/ops/promotions", {"state": in_state}, state=in_state)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        page = await queries.promotions_page(tx, in_state, key[0] if key else None)
-    cursor = encode_cursor((page.older,)) if page.older is not None else None
-    return send(request, "ops/promotions.html", page, "promotions", cursor=cursor, states=list(State))
+        listing = await listing.page(tx)
+    return send(
+        request, "ops/promotions.html", InStatePage(in_state), "promotions", listing=listing, states=list(State)
+    )
 
 
 @get("/promotions/{promotion_id:int}")

@@ -1,7 +1,6 @@
 """What the house has to do with merchants, on pages: follow-ups with an owner and a day, work, services."""
 
 from collections.abc import Mapping
-from datetime import date
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, day, done, instant, number, text
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.tasks_queries import service_page, tasks_page
+from marketplace.consoles.tasks_queries import TASKS, TasksPage, service_page
 from marketplace.core.clock import local_date
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
@@ -25,35 +24,29 @@ from marketplace.web.etag import check_version
 
 _TEXT_MAX = 200
 _STATES = ("open", "done")
-InState = Annotated[Literal["open", "done", ""], QueryParameter(name="state")]
+_ANY = "any"
+InState = Annotated[Literal["open", "done", "any", ""], QueryParameter(name="state")]
 
 
-@get("/tasks")
+@get(["/tasks", "/tasks.csv"])
 async def tasks(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    in_state: InState = "open",
-    owner: FromQuery[str] = "",
-    after: FromQuery[str | None] = None,
-) -> Response[str]:
+    request: ActorRequest, db: NamedDependency[Database], in_state: InState = "open", owner: FromQuery[str] = ""
+) -> Response[Any]:
     """Tasks of all merchants, what is due first first."""
-    return await show_tasks(request, db, in_state, owner, after)
+    return await show_tasks(request, db, in_state, owner)
 
 
 async def show_tasks(
-    request: ActorRequest,
-    db: Database,
-    in_state: str = "open",
-    owner: str = "",
-    after: str | None = None,
-    refused: Refused | None = None,
-) -> Response[str]:
-    key = decode_cursor(after, tuple[date, int])
+    request: ActorRequest, db: Database, in_state: str = "open", owner: str = "", refused: Refused | None = None
+) -> Response[Any]:
+    state, whose = None if in_state in {"", _ANY} else in_state, owner or None
+    listing = TASKS.asked(request, "/ops/tasks", {"state": state or _ANY, "owner": owner}, state=state, owner=whose)
+    if listing.is_file:
+        return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        today = local_date(tx.now, await _zone(tx))
-        page = await tasks_page(tx, in_state or None, owner or None, today, key)
-    cursor = encode_cursor(page.older) if page.older else None
-    return send(request, "ops/tasks.html", page, "tasks", refused=refused, cursor=cursor, states=_STATES)
+        page = TasksPage(state, whose, local_date(tx.now, await _zone(tx)))
+        listing = await listing.page(tx)
+    return send(request, "ops/tasks.html", page, "tasks", refused=refused, listing=listing, states=_STATES)
 
 
 @post("/tasks/{merchant_id:int}/{task_id:int}/{deed:str}")

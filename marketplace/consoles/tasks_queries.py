@@ -7,6 +7,7 @@ import msgspec
 
 from marketplace.consoles.academy_queries import Taken, taken_courses
 from marketplace.consoles.books_queries import Merchant, get_merchant
+from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.consoles.products_queries import Deal, deals
 from marketplace.core.db import Tx
 from marketplace.flows.acquisition.onboard_merchant import read_checklist
@@ -16,8 +17,6 @@ from supply.products.hardware import store as hardware
 from supply.products.hardware.model import HardwareState, WorkOrder, WorkState
 from supply.products.services import store as services
 from supply.products.services.model import Agreement, AgreementState
-from supply.products.subscriptions import store
-from supply.products.subscriptions.store import Task
 
 LISTED_MAX = 50
 
@@ -48,14 +47,33 @@ class MerchantTasks(msgspec.Struct, frozen=True):
 
 
 class TasksPage(msgspec.Struct, frozen=True):
-    """Tasks of the house, what is due first first, and the names of their merchants."""
+    """Which tasks of the house are wanted."""
 
     state: str | None
     owner: str | None
     today: date
-    tasks: Sequence[Task]
-    names: Mapping[int, str]
-    older: tuple[date, int] | None
+
+
+TASKS = Roll(
+    name="tasks",
+    first="due_on",
+    key=("merchant_id", "task_id"),
+    columns=(
+        Column("due_on", "ops_tasks.due", Kind.DAY),
+        Column("title", "col.what"),
+        Column("merchant", "col.merchant"),
+        Column("owner", "ops_tasks.owner"),
+        Column("state", "col.state"),
+        Column("outcome", "ops_tasks.outcome", by="", shown=Shown.IN_FILES),
+        Column("do", "products.do", by="", shown=Shown.ON_PAGES),
+    ),
+    query="""
+SELECT t.merchant_id, t.task_id, t.title, t.owner, t.due_on, t.state, t.outcome, t.done_by, t.version,
+       m.name AS merchant
+FROM supply.task t JOIN supply.merchant m ON m.merchant_id = t.merchant_id
+WHERE (CAST(:state AS text) IS NULL OR t.state = :state) AND (CAST(:owner AS text) IS NULL OR t.owner = :owner)
+""",
+)
 
 
 class ServicePage(msgspec.Struct, frozen=True):
@@ -82,22 +100,6 @@ async def merchant_tasks(tx: Tx, merchant_id: int, person: str) -> MerchantTasks
         agreements=[one for one in proposed if one.state is AgreementState.PROPOSED],
         visits=[one for one in work if one.state in {WorkState.PLANNED, WorkState.APPOINTED}],
         courses=await taken_courses(tx, merchant_id, person),
-    )
-
-
-async def tasks_page(
-    tx: Tx, state: str | None, owner: str | None, today: date, after: tuple[date, int] | None
-) -> TasksPage:
-    """One page of tasks of all merchants, those behind (due_on, task_id)."""
-    rows = await store.list_tasks(tx, limit=LISTED_MAX + 1, state=state, owner=owner, after=after)
-    shown = rows[:LISTED_MAX]
-    return TasksPage(
-        state=state,
-        owner=owner,
-        today=today,
-        tasks=shown,
-        names=await _names(tx, [task.merchant_id for task in shown]),
-        older=(shown[-1].due_on, shown[-1].task_id) if len(rows) > LISTED_MAX else None,
     )
 
 

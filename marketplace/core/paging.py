@@ -15,7 +15,8 @@ from marketplace.core.errors import Invalid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
-_CURSOR_LENGTH_MAX = 400
+_CURSOR_LENGTH_MAX = 2_000
+"""Room for the longest text that a list is sorted by, with its key."""
 
 T = TypeVar("T")
 Row = TypeVar("Row")

@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from litestar import Response
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
 
 from marketplace.core.money import text_from_minor
 
@@ -27,11 +28,24 @@ class Amount(str):
 
 def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[str]:
     """A list as a file. Amounts are plain decimals, days as ISO 8601 has them, so that any program can read them."""
+    return Response(_lines([header, *rows]), media_type=CSV, headers=attached(f"{name}.csv"))
+
+
+def csv_stream(name: str, header: Sequence[str], parts: AsyncIterator[Iterable[Sequence[object]]]) -> Stream:
+    """The same of a list of any length, which is sent part by part."""
+
+    async def written() -> AsyncIterator[str]:
+        yield _lines([header])
+        async for rows in parts:
+            yield _lines(rows)
+
+    return Stream(written(), media_type=CSV, headers=attached(f"{name}.csv"))
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return Response(out.getvalue(), media_type=CSV, headers=attached(f"{name}.csv"))
+    csv.writer(out, lineterminator="\r\n").writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
 
 
 def attached(name: str) -> dict[str, str]:

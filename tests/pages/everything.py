@@ -105,7 +105,7 @@ async def addresses(browser: httpx.AsyncClient, more: Sequence[str] = ()) -> Map
     while waiting and len(seen) < PAGES_MAX:
         path = waiting.pop(0).partition("#")[0]
         bare = path.partition("?")[0]
-        shape = re.sub(r"\d+|before=[\w-]+", "*", path)
+        shape = re.sub(r"\d+|(before|after|sort)=[\w-]+", "*", path)
         name = next((name for name, route in routes.items() if route.fullmatch(bare)), None)
         if path in seen or name is None or shapes.get(shape, 0) >= 3 or (name in found and bare == found[name]):
             continue

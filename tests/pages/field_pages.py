@@ -15,7 +15,7 @@ FIELD_PAGES: dict[str, set[UserRole]] = {
     "POST /field/pools/{pool_id}/claim": {UserRole.SALES_REP},
     "GET /field/territory": {UserRole.SALES_MANAGER},
     "POST /field/visits/{visit_id}/review": {UserRole.SALES_MANAGER},
-    "GET /distributor": {UserRole.DISTRIBUTOR},
+    **{f"GET /distributor{path}": {UserRole.DISTRIBUTOR} for path in ("", "/commissions")},
     **{f"GET /ops/{name}": set(_OPS) for name in ("funnel", "leads", "leads/{lead_id}", "agents")},
     **{f"GET /ops/{name}": set(_OPS) for name in _STEERED},
     **{f"POST /ops/{name}": set(_GROWTH) for name in _STEERED},

@@ -15,7 +15,6 @@ _OF_PAYERS = (
     *(
         "GET ",
         "GET /claims",
-        "GET /claims.csv",
         "GET /claims/{claim_id}",
         "GET /statement",
         "GET /documents",
@@ -28,7 +27,6 @@ _OF_PAYERS_TOO = ("POST /claims", "POST /claims/{claim_id}/reclaim", "POST /clai
 _MONEY = (
     *(
         "GET /payouts",
-        "GET /payouts.csv",
         "GET /payouts/owed",
         "POST /payout-files",
         "GET /payout-files/{file_id}",

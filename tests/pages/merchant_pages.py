@@ -8,7 +8,6 @@ OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
 
 _WORK: dict[str, tuple[set[UserRole], set[UserRole]]] = {
     "GET /listings": (MERCHANT, set(STAFF_ROLES)),
-    "GET /listings.csv": (MERCHANT, set(STAFF_ROLES)),
     "GET /listings/{product_id}": (MERCHANT, set(STAFF_ROLES)),
     "POST /listings": (OWNERS, OPS),
     "POST /listings/{product_id}": (OWNERS, OPS),

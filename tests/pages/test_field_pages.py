@@ -43,7 +43,7 @@ async def test_commission_with_what_was_taken_back(sign_in: SignIn) -> None:
     rita = plain((await (await sign_in("rita")).get("/field/commissions")).text)
     assert "Won &lt;1&gt; Rita Sep 3, 2018 flat may change €200.00" in rita
     assert "Brought" not in rita
-    dora = plain((await (await sign_in("dora")).get("/distributor")).text)
+    dora = plain((await (await sign_in("dora")).get("/distributor/commissions")).text)
     assert "taken back the merchant was closed, Sep 3, 2018" in dora
     assert "−200.00" in dora
     assert "EUR 0.00 200.00 −200.00 0.00 €0.00" in dora

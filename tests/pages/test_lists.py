@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from marketplace.consoles.books_queries import list_payouts, payouts_page
 from marketplace.consoles.lists import Listing, Sort, sort_of
+from marketplace.consoles.lists_queries import ORDERS
 from marketplace.core.db import STAFF, Database
 from marketplace.core.errors import Invalid
 from marketplace.core.money import text_from_minor
@@ -19,14 +19,14 @@ TOTAL = "goods_minor + freight_minor - discount_minor"
 
 
 @pytest.mark.parametrize(
-    ("sort", "by"), [("-total", f"{TOTAL} DESC"), ("goods", "goods_minor"), ("-bought", "placed_at DESC")]
+    ("sort", "by"), [("-total", f"{TOTAL} DESC"), ("goods", "goods_minor"), ("-purchased_on", "placed_at DESC")]
 )
 async def test_pages_of_a_sorted_list_are_all_orders_once(
     sign_in: SignIn, market: Database, sort: str, by: str
 ) -> None:
-    browser, refs, query = await sign_in("merchant"), list[str](), f"?sort={sort}"
+    browser, refs, query = await sign_in("merchant"), list[str](), f"/merchant/orders?sort={sort}"
     while query:
-        html = (await browser.get(f"/merchant/orders{query}")).text
+        html = (await browser.get(query)).text
         refs += re.findall(r'class="ref" href="/merchant/orders/\d+">([^<]+)</a>', html)
         older = re.search(r'class="more"><a class="button" href="([^"]+)"', html)
         query = older[1].replace("&amp;", "&") if older else ""
@@ -68,14 +68,14 @@ async def test_statements_are_filtered_sorted_and_taken_along(sign_in: SignIn) -
     browser = await sign_in("merchant")
     [newest, *_] = re.findall(r"/merchant/statements/(\d+)/EUR", (await browser.get("/merchant/statements")).text)
     [oldest, *_] = re.findall(
-        r"/merchant/statements/(\d+)/EUR", (await browser.get("/merchant/statements?sort=period")).text
+        r"/merchant/statements/(\d+)/EUR", (await browser.get("/merchant/statements?sort=from_on")).text
     )
     assert int(oldest) < int(newest)
     assert (
         "/merchant/statements/"
         not in (await browser.get("/merchant/statements?state=reversed")).text.split("<table")[-1]
     )
-    rows = list(csv.reader(io.StringIO((await browser.get("/merchant/statements.csv?sort=period")).text)))
+    rows = list(csv.reader(io.StringIO((await browser.get("/merchant/statements.csv?sort=from_on")).text)))
     assert len(rows) == 3
     assert rows[1][0] < rows[2][0]
 
@@ -94,13 +94,17 @@ async def test_another_merchants_orders_are_in_no_file(sign_in: SignIn, market: 
 
 
 def test_a_listing_says_itself_in_addresses() -> None:
-    listing = Listing(
-        "/merchant/orders", {"first": date(2018, 8, 1), "last": None, "state": "paid & sent"}, Sort("goods", True)
-    )
-    assert listing.query == "first=2018-08-01&state=paid+%26+sent&sort=-goods&"
-    assert listing.by("goods").endswith("sort=goods")  # turned
-    assert listing.by("total").endswith("sort=-total")
-    assert (listing.turned("goods"), listing.turned("total")) == ("descending", "none")
+    wanted = {"first": date(2018, 8, 1), "last": None, "state": "paid & sent"}
+    listing = Listing(ORDERS, "/o", "/o.csv", wanted, {}, (), Sort("goods", True), None, is_file=False)
+    said = "first=2018-08-01&state=paid+%26+sent"
+    goods, total, ref = (ORDERS.sorts[name] for name in ("goods", "total", "order_ref"))
+    assert listing.file == f"/o.csv?{said}&sort=-goods"
+    assert listing.by(goods) == f"/o?{said}&sort=goods"  # turned
+    assert listing.by(total).endswith("sort=-total")
+    assert listing.by(ref).endswith("sort=order_ref")  # words from A on
+    assert (listing.turned(goods), listing.turned(total)) == ("descending", "none")
+    assert listing.narrowed(state="", last="x") == "/o?first=2018-08-01&last=x&sort=-goods"
+    assert listing.more is None
     with pytest.raises(Invalid):
         sort_of("-secret", ["goods"], "-goods")
 
@@ -136,7 +140,7 @@ async def test_a_day_with_none_beyond_it_is_refused(sign_in: SignIn) -> None:
         ("ops", "/ops/merchants", 0),
         ("ops", "/ops/parked", 0),
         ("ops", "/ops/leads?state=new", 0),
-        ("merchant", "/merchant/payouts", 2),
+        ("merchant", "/merchant/payouts", 3),
     ],
 )
 async def test_the_file_of_a_list_begins_as_the_list_does(sign_in: SignIn, login: str, page: str, column: int) -> None:
@@ -151,15 +155,3 @@ async def test_the_file_of_a_list_begins_as_the_list_does(sign_in: SignIn, login
     assert bool(rows) == bool(shown) == bool(link)
     if rows:
         assert rows[0][column] in plain(shown[0]).replace(",", "")
-
-
-async def test_pages_of_payouts_are_all_of_them_once(market: Database) -> None:
-    async with market.read(STAFF) as tx:
-        merchant_id = await tx.scalar(
-            "SELECT merchant_id FROM billing.payout GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
-        )
-        whole = await list_payouts(tx, merchant_id)
-        first = await payouts_page(tx, merchant_id, limit=1)
-        rest = await list_payouts(tx, merchant_id, before=first.older)
-    assert len(whole) > 1
-    assert [*first.payouts, *rest] == whole

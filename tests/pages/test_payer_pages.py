@@ -74,7 +74,7 @@ async def test_finance_sees_what_is_open_and_claims_the_rest(fresh: Database, tm
         assert re.findall(r">(\d+)</a></td>", html) == ["2", "1"]
         assert (await finance.get(f"{page}/claims/1")).status_code == 404
         rows = (await finance.get(f"{page}/claims.csv?unpaid=1")).text.splitlines()
-        assert rows[1].endswith("EUR,100.00,1.00,0.19,0.00,0.00,101.19")
+        assert rows[1].endswith("EUR,2,100.00,1.00,0.19,101.19,0.00,0.00,101.19")
         assert len(rows) == 3
         for path in ("", "/claims", f"/claims/{claim.claim_id}", "/statement", "/documents", "/rejections"):
             assert Page((await finance.get(page + path)).text).faults == [], path

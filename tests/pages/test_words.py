@@ -80,6 +80,7 @@ ELSEWHERE = [
 """What speaks to people beside the pages."""
 
 CALL = re.compile(r"""\b(?:t|text)\(\s*"([^"]+)"\s*[,)]""")
+COLUMN = re.compile(r"""\bColumn\(\s*"[^"]+",\s*"([^"]+)\"""")
 COUNT = re.compile(r"""\bcount\(\s*"([^"]+)\"""")
 FAMILY = re.compile(r"""\b(?:label|name_of|pill)\(\s*"([^"]+)\"""")
 EMPTY = re.compile(r"""ui\.empty\("([^"]+)"\)""")
@@ -112,7 +113,7 @@ def test_every_language_has_every_key_with_the_same_places(code: str) -> None:
 
 def test_every_key_that_is_used_exists_and_every_key_is_used() -> None:
     text, known = source(), set(keys(read_catalogue("en")))
-    direct, families = set(CALL.findall(text)) | set(COUNT.findall(text)), set(FAMILY.findall(text))
+    direct, families = set().union(*(found.findall(text) for found in (CALL, COLUMN, COUNT))), set(FAMILY.findall(text))
     assert direct <= known
     assert {key.split(".")[0] for key in known - direct} <= families | {"empty", "empty_next"}
     assert set(EMPTY.findall(text)) | {"runs"} == {k.split(".")[1] for k in known if k.startswith("empty.")}

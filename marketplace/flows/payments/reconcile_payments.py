@@ -101,27 +101,15 @@ _KEEP_BREAKS = (
     + f"""
 SELECT :currency, kind, order_ref, paid_minor, due_minor FROM purchase WHERE kind <> '{MatchKind.MATCHED}'"""
 )
-_KEPT_BREAKS = """
-SELECT order_ref, kind, paid_minor, due_minor, paid_minor - due_minor AS difference_minor FROM billing.payment_break
-WHERE currency = :currency AND kind = :kind AND order_ref > :after ORDER BY order_ref LIMIT :limit
-"""
 
 
 async def keep_payment_breaks(tx: Tx, currency: str) -> Reconciliation:
-    """Count every purchase of a currency, and keep those that do not match for `list_kept_breaks`."""
+    """Count every purchase of a currency, and keep those that do not match, to be listed."""
     await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # the breaks and their sums are of one instant
     await tx.plan_in_bulk()
     await tx.execute("DELETE FROM billing.payment_break WHERE currency = :currency", {"currency": currency})
     await tx.execute(_KEEP_BREAKS, {"currency": currency})
     return await reconcile_payments(tx, currency)
-
-
-async def list_kept_breaks(
-    tx: Tx, kind: MatchKind, *, currency: str, limit: int, after: str = ""
-) -> list[PaymentBreak]:
-    """Purchases of one kind that did not match when they were last compared, by their refs, those behind `after`."""
-    rows = await tx.rows(_KEPT_BREAKS, currency=currency, kind=kind.value, limit=limit, after=after)
-    return [_break(row) for row in rows]
 
 
 async def reconcile_payments(tx: Tx, currency: str | None = None) -> Reconciliation:

@@ -55,13 +55,13 @@ async def get_visit(tx: Tx, visit_id: int, *, lock: bool = False) -> Visit:
     row = await tx.row(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(f"there is no visit {visit_id}")
-    return _visit(row)
+    return visit_of(row)
 
 
 async def told_of(tx: Tx, device_id: str, device_ref: str) -> Visit | None:
     """The visit that a device has told of under its own id."""
     row = await tx.row(select(*_VISIT).where(visit.c.device_id == device_id, visit.c.device_ref == device_ref))
-    return _visit(row) if row else None
+    return visit_of(row) if row else None
 
 
 async def change_visit(tx: Tx, held: Visit, **values: Any) -> Visit:
@@ -101,7 +101,7 @@ async def list_visits(
         query = query.where(visit.c.flags != [] if odd else visit.c.flags == [])
     if before is not None:
         query = query.where(visit.c.visit_id < before)
-    return [_visit(row) for row in await tx.rows(query.order_by(visit.c.visit_id.desc()).limit(limit))]
+    return [visit_of(row) for row in await tx.rows(query.order_by(visit.c.visit_id.desc()).limit(limit))]
 
 
 async def around(tx: Tx, rep_id: int, from_at: datetime, to_at: datetime, but: int) -> list[Visit]:
@@ -121,7 +121,7 @@ async def around(tx: Tx, rep_id: int, from_at: datetime, to_at: datetime, but: i
         to_at=to_at,
         but=but,
     )
-    return [_visit(row) for row in rows]
+    return [visit_of(row) for row in rows]
 
 
 async def photo_seen(tx: Tx, photo_hash: str, but: int) -> bool:
@@ -197,6 +197,7 @@ async def sites_of(tx: Tx, lead_id: int) -> Sequence[Site]:
     return [Site(**row._mapping) for row in rows]
 
 
-def _visit(row: Any) -> Visit:
-    flags = msgspec.convert(row.flags, list[Flag])
-    return Visit(**{**row._mapping, "state": VisitState(row.state), "flags": flags})
+def visit_of(row: Any) -> Visit:
+    """The visit in a row that has its columns, among others."""
+    known = {name: getattr(row, name) for name in Visit.__struct_fields__}
+    return Visit(**{**known, "state": VisitState(row.state), "flags": msgspec.convert(row.flags, list[Flag])})
