@@ -162,11 +162,11 @@ async def contributions_by(tx: Tx, role: Role, events: Sequence[tuple[int, str]]
     return [msgspec.convert(dict(row._mapping), Contribution) for row in rows]
 
 
-async def newest_versions(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Window, int]:
-    """The newest version under which anything counts in each window: under it the whole window is looked at."""
+async def first_versions(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Window, int]:
+    """The first version under which anything counts in each window: under it the whole window is looked at."""
     rows = await tx.rows(
         f"""
-        SELECT k.party, k.promotion, k.span, max(t.version_no) AS version_no
+        SELECT k.party, k.promotion, k.span, min(t.version_no) AS version_no
         FROM {_KEYS} AS k (party, promotion, span)
         JOIN incentives.{role}_contribution t
           ON t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.span = k.span

@@ -172,7 +172,7 @@ async def test_all_three_bear_it_and_what_the_payer_rejects_comes_back_to_whoeve
     await check_books(db)
 
 
-async def test_a_payer_that_bears_nothing_by_the_newest_version_gets_back_what_it_bore_before(
+async def test_a_payer_that_bears_nothing_by_a_later_version_gets_back_what_it_bore_before(
     db: Database, clock: FixedClock
 ) -> None:
     made = await market(db, clock, shared())

@@ -118,10 +118,10 @@ async def _weigh(tx: Tx, role: Role, sides: Sequence[Side]) -> list[Step]:
     """The same of desks of one role: what is stored is read for all of their windows at once."""
     every = [(desk, *each) for desk, touched in sides for each in sorted(touched.items())]
     stored = await grants.progress_of(tx, role, [window for _, window, _ in every])
-    newest = await _newest_versions(tx, role, every)
+    first = await _first_versions(tx, role, every)
     weighing = []
     for desk, window, touch in every:
-        plan = await desk.plans.get(tx, window[1], _version_of(window, touch, newest[window]))
+        plan = await desk.plans.get(tx, window[1], _version_of(window, touch, first[window]))
         weighing.append(await _weighing(tx, desk, plan, window, touch, stored.get(window)))
     limited = [each.window for each in weighing if each.side.goal.has_lifetime]
     used = await grants.used(tx, role, limited) if limited else {}
@@ -136,12 +136,12 @@ async def _weigh(tx: Tx, role: Role, sides: Sequence[Side]) -> list[Step]:
     return steps
 
 
-async def _newest_versions(tx: Tx, role: Role, every: Sequence[tuple[Desk, Window, Touched]]) -> dict[Window, int]:
-    """The newest version that anything counts under, by window; of a promotion of which there is but one, that."""
+async def _first_versions(tx: Tx, role: Role, every: Sequence[tuple[Desk, Window, Touched]]) -> dict[Window, int]:
+    """The first version that anything counts under, by window; of a promotion of which there is but one, that."""
     only = {window: desk.versions.only(window[1]) for desk, window, _ in every}
     found = {window: version for window, version in only.items() if version is not None}
     asked = [window for window in only if window not in found]
-    return found | (await grants.newest_versions(tx, role, asked) if asked else {})
+    return found | (await grants.first_versions(tx, role, asked) if asked else {})
 
 
 async def _weighing(tx: Tx, desk: Desk, plan: Plan, window: Window, touch: Touched, was: Progress | None) -> _Weighing:
@@ -212,11 +212,12 @@ async def _within_credit(tx: Tx, step: Step, free: dict[tuple[int, str], int]) -
     return msgspec.structs.replace(step, change_minor=-taken)
 
 
-def _version_of(window: Window, touch: Touched, newest: int) -> int:
-    """A window of one event is looked at under that event's version, a longer one under the newest that counts."""
+def _version_of(window: Window, touch: Touched, first: int) -> int:
+    """A window of one event is looked at under that event's version, a longer one to its end under the first that
+    counts in it: what an edit promises is for windows that begin after it, and takes nothing back."""
     if touch.changes and touch.changes[-1][1].event_id == window[2]:
         return touch.changes[-1][1].version_no
-    return newest
+    return first
 
 
 async def _standing(tx: Tx, desk: Desk, plan: Plan, window: Window, before: Progress, touch: Touched) -> rules.Progress:
