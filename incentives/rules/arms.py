@@ -33,8 +33,12 @@ def is_held_out(holdout: Holdout | None, merchant_id: int, since: datetime) -> b
     if holdout is None:
         return False
     since = since.astimezone(UTC)
-    half = f"{holdout.salt} {since.year}-{1 if since.month <= 6 else 2}"
-    return slot(half, str(merchant_id)) < holdout.slots
+    return _slot_in(holdout.salt, since.year, 1 if since.month <= 6 else 2, merchant_id) < holdout.slots
+
+
+@lru_cache(maxsize=100_000)
+def _slot_in(salt: str, year: int, half: int, merchant_id: int) -> int:
+    return slot(f"{salt} {year}-{half}", str(merchant_id))
 
 
 def arm_of(experiment: Experiment, unit: str) -> Arm | None:

@@ -13,7 +13,7 @@ import msgspec
 
 from incentives.rules.allocation import share_out
 from incentives.rules.arms import arm_of, is_held_out
-from incentives.rules.awards import Form, Limits
+from incentives.rules.awards import Form
 from incentives.rules.events import NOTHING_USED, Event, Facts, Line, Room, measured, once
 from incentives.rules.index import Index, Plan, PlanSide
 from incentives.rules.model import Stacking
@@ -261,9 +261,9 @@ class _Desk:
         return candidate.worth
 
     def _most(self, candidate: _Candidate, side: PlanSide) -> int:
-        limits = side.side.limits
-        if limits == _NO_LIMITS:
+        if not side.is_limited:
             return side.goal.cap_minor
+        limits = side.side.limits
         party = self.event.party(side.side.role)
         assert party is not None
         used = self.facts.used.get((candidate.promotion_id, side.side.role, party.party_id), NOTHING_USED)
@@ -327,13 +327,11 @@ class _Desk:
     def _window(self, plan: Plan, role: Role, span: Span) -> str:
         if plan.per_event:
             return self.event.event_id
-        starts = span.starts.isoformat()
-        return starts if role == "merchant" else f"{self.event.entity_id}:{starts}"
+        return span.name if role == "merchant" else f"{self.event.entity_id}:{span.name}"
 
 
 _BY_ID = attrgetter("promotion_id")
 _NO_CLAMP = 2**62
-_NO_LIMITS = Limits()
 _NO_PROGRESS = Progress()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from incentives.rules.awards import Discount, Side, ToBuyer, sides
+from incentives.rules.awards import Discount, Limits, Side, ToBuyer, sides
 from incentives.rules.events import Event
 from incentives.rules.model import CustomEvent, PerEvent, SinceOptIn, Stacking, Terms, Trigger
 from incentives.rules.parts import OptIn, Role
@@ -38,6 +38,7 @@ class PlanSide(msgspec.Struct, frozen=True, kw_only=True):
     earned: Earned
     goal: Goal
     is_discount: bool
+    is_limited: bool
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ def _side(side: Side) -> PlanSide:
         earned=earned_by(side.reward.amount),
         goal=Goal(side.reward, side.limits, side.role),
         is_discount=isinstance(side.reward.form, Discount),
+        is_limited=side.limits != Limits(),
     )
 
 

@@ -11,15 +11,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from incentives.rules.events import once
 from incentives.rules.model import Calendar, Hours, PerEvent, Recurring, Schedule, SinceOptIn, WholePromotion, Window
 from marketplace.core.months import add_months
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, dict=True):
     """[starts, ends), in UTC; ends None: open."""
 
     starts: datetime
     ends: datetime | None
+
+    @once
+    def name(self) -> str:
+        """What windows that start then are known by."""
+        return self.starts.isoformat()
 
     def holds(self, at: datetime) -> bool:
         return self.starts <= at and (self.ends is None or at < self.ends)
