@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     The tests' own folders are in it, too; it goes when the run ends. And where Python may leave no compiled modules in
     the tree, they are kept there: hundreds of processes of this run need not compile a thousand modules each.
 
-    Garbage is looked for less often: with what a thousand modules hold, that was a fifth of what the tests computed.
+    Garbage is looked for less often: over what a thousand modules hold, that was a fifth of what some tests computed.
     """
     gc.set_threshold(*_GARBAGE)
     if not hasattr(config, "workerinput"):
