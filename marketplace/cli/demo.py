@@ -16,8 +16,9 @@ from rich.table import Table
 
 from marketplace.bootstrap import OPERATOR, open_database
 from marketplace.cli.base import EXIT_INCOMPLETE, out, print_json, progress_bar, report_refusal
+from marketplace.cli.listening import listen
 from marketplace.cli.root import cli
-from marketplace.cli.serve import listen, serve_until_stopped
+from marketplace.cli.serve import serve_until_stopped
 from marketplace.core.db import Database
 from marketplace.core.errors import AppError
 from marketplace.core.log import configure_logging

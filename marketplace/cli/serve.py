@@ -16,6 +16,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from marketplace.app import create_app
 from marketplace.bootstrap import open_database
 from marketplace.cli.base import err, report_refusal
+from marketplace.cli.listening import listen
 from marketplace.cli.root import cli
 from marketplace.core.db import Database
 from marketplace.core.errors import AppError, Conflict
@@ -137,14 +138,6 @@ def _end_with_parent() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     asyncio.get_running_loop().add_reader(0, look)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises Conflict naming the address when something else does already."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as fault:
-        raise Conflict(f"cannot listen on {host}:{port}: {fault.strerror}; name another with --port") from fault
 
 
 @cli.command("serve")

@@ -9,8 +9,8 @@ import rich_click as click
 import uvicorn
 
 from marketplace.cli.base import err, report_refusal
+from marketplace.cli.listening import listen
 from marketplace.cli.root import cli
-from marketplace.cli.serve import listen
 from marketplace.core.errors import AppError, Invalid
 from marketplace.settings import Settings, load_settings
 from marketplace.simulator.app import create_simulator

@@ -13,7 +13,8 @@ from litestar import Litestar, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from marketplace.cli.serve import listen, make_server
+from marketplace.cli.listening import listen
+from marketplace.cli.serve import make_server
 from marketplace.core.db import WORKER, Database
 from marketplace.settings import Settings
 from marketplace.web.body import BODY_BYTES_MAX, StrictBody
