@@ -255,7 +255,15 @@ async def find_items(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> 
 
 
 async def payout_named(tx: Tx, line: Item) -> Item:
-    """The payout that the bank has paid, that a line of it names, and whose amount the line brings. Raises NotFound."""
+    """As `find_payout`. Raises NotFound."""
+    found = await find_payout(tx, line)
+    if found is None:
+        raise NotFound(f"item {line.item_id} names no payout of its amount that was paid")
+    return found
+
+
+async def find_payout(tx: Tx, line: Item) -> Item | None:
+    """The payout that the bank has paid, that a line of it names, and whose amount the line brings back, if any."""
     row = await tx.row(
         f"""
         SELECT {_ITEM} FROM billing.match_item i
@@ -268,9 +276,7 @@ async def payout_named(tx: Tx, line: Item) -> Item:
         currency=line.currency,
         minor=-line.amount_minor,
     )
-    if row is None:
-        raise NotFound(f"item {line.item_id} names no payout of its amount that was paid")
-    return _item(row)
+    return _item(row) if row is not None else None
 
 
 async def open_items(

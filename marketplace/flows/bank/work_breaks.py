@@ -13,6 +13,7 @@ from billing.matching import store as matching
 from billing.matching.agreements import store as agreements
 from billing.matching.model import Draft, Item, ItemKind, Side, Stage
 from billing.matching.tables import match_item
+from billing.runs.store import local_today
 from marketplace.core import audit, blocks, outbox, policies
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
@@ -212,7 +213,7 @@ async def _missing(tx: Tx, one: Break, like: Item, side: Side, minor: int) -> in
     """What makes up for what a side lacks, as an item of its own; returns its id. It is booked on the day of the other
     side, so that the book is right by the end of every day, or on the first open one after it."""
     item_id = await blocks.reserve(tx, "match_item", 1) + 1
-    today = tx.now.date()
+    today = await local_today(tx, like.entity_id)
     row = {"item_id": item_id, "book": like.book, "side": side, "kind": ItemKind.WRITE_OFF, "owner_id": 0}
     row |= {"source_id": one.break_id, "entity_id": like.entity_id, "processor_id": like.processor_id}
     row |= {"currency": one.currency, "amount_minor": minor, "reference": "", "batch_ref": "", "keys": [], "party": ""}
