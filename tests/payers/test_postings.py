@@ -347,8 +347,8 @@ async def test_d2_money_goes_to_the_lines_that_it_names_with_what_is_rejected_of
     paid = await named(db, made, 6_144, said)
     assert (paid.rejected_minor, paid.remitted_minor, paid.open_minor) == (1_024, 6_144, 7_168)
     async with db.read(WORKER) as tx:
-        lines = await lines_of(tx, PAYER, made.claim_id)
-    assert [(line.rejected_minor, line.remitted_minor, line.open_minor) for line in lines] == [
+        after = await lines_of(tx, PAYER, made.claim_id)
+    assert [(line.rejected_minor, line.remitted_minor, line.open_minor) for line in after] == [
         (1_000, 6_144, 0), (0, 0, 7_168),
     ]  # fmt: skip
     await check_books(db)
