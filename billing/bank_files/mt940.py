@@ -88,10 +88,11 @@ class _Open:
     def __init__(self, reference: str) -> None:
         self.reference = reference
         self.account = self.number = self.currency = ""
+        self.floor = ""
+        """The currency of the amount from which on lines are told (MT942): theirs only where no balance says it."""
         self.opening: tuple[int, date] | None = None
         self.closing: tuple[int, date] | None = None
         self.line: dict[str, Any] | None = None
-        self.interim = False
         self.counted = {"C": [0, 0], "D": [0, 0]}
         self.stated: list[tuple[str, int, int]] = []
         self.first_at = 0
@@ -119,7 +120,7 @@ class _Open:
             case "28" | "28C":
                 self.number = short(place, field.text.strip())
             case "34F":
-                self.interim, self.currency = True, _match(place, _FLOOR, field)[1]
+                self.floor = self.floor or _match(place, _FLOOR, field)[1]
             case "60F" | "60M":
                 self.opening = self._balance(place, field)
             case "62F" | "62M":
@@ -142,6 +143,7 @@ class _Open:
         told = _match(place, _LINE, field)
         if not told["id"]:
             raise Unreadable(f"{place}: :61: has no transaction type behind the amount {told['amount']!r}")
+        self.currency = self.currency or self.floor
         if not self.currency:
             raise Unreadable(f"{place}: :61: stands before any :60F: or :34F:, which say the currency")
         status = told["status"].upper()
@@ -170,8 +172,10 @@ class _Open:
         place = f"the statement {self.reference[:40]!r} of line {self.first_at}"
         if not self.account:
             raise Unreadable(f"{place} names no account (:25:)")
+        self.currency = self.currency or self.floor
         if not self.currency:
             raise Unreadable(f"{place} names no currency (:60F: or :34F:)")
+        interim = bool(self.floor) and (self.opening is None or self.closing is None)
         flaws = [
             f"{place}: :{tag}: says {count} lines of {text_from_minor(minor, self.currency)} {self.currency},"
             f" there are {found} of {text_from_minor(made, self.currency)}"
@@ -179,12 +183,12 @@ class _Open:
             for found, made in [self.counted[tag[2]]]
             if (found, made) != (count, minor)
         ]
-        if not self.interim:
+        if not interim:
             for what, balance in ((":60F:", self.opening), (":62F:", self.closing)):
                 if balance is None:
                     flaws.append(f"{place} has no balance {what}")
         yield Statement(
-            kind=Kind.INTERIM if self.interim else Kind.STATEMENT,
+            kind=Kind.INTERIM if interim else Kind.STATEMENT,
             account=self.account,
             currency=self.currency,
             number=self.number,

@@ -6,12 +6,15 @@ and those that are resolved are closed.
 
 from billing.breaks.model import RESPONSES, BreakKind
 from billing.matching.model import ItemKind
-from marketplace.core.money import MINOR_DIGITS
+from marketplace.core.money_sql import written_sql
 
 K = BreakKind
 
+# The day that it is for a legal entity e; what belongs to none goes by UTC.
+_TODAY = "(CAST(:now AS timestamptz) AT TIME ZONE coalesce(e.zone, 'UTC'))::date"
+
 # Equal to what it belongs to, and dated later than today: nothing is booked before its day.
-_TO_COME = "o.amount_minor = t.amount_minor AND o.currency = t.currency AND t.day > CAST(:today AS date)"
+_TO_COME = f"o.amount_minor = t.amount_minor AND o.currency = t.currency AND t.day > {_TODAY}"
 
 TABLE = """
 CREATE TEMP TABLE recon_wanted (subject text PRIMARY KEY, kind text NOT NULL, item_id bigint, other_id bigint,
@@ -95,11 +98,12 @@ SELECT 'item:' || o.item_id,
                   AND twin.book = o.book AND twin.currency = o.currency AND twin.amount_minor = o.amount_minor
                   AND (twin.group_id IS NOT NULL OR (twin.day, twin.sort_key) < (o.day, o.sort_key)))
                 THEN '{K.DUPLICATE_INTERNAL}'
-            WHEN o.expected_on < CAST(:today AS date) THEN '{K.MISSING_EXTERNAL}'
-            WHEN date_trunc('month', o.day) < date_trunc('month', CAST(:today AS date)) THEN '{K.CUT_OFF}'
+            WHEN o.expected_on < {_TODAY} THEN '{K.MISSING_EXTERNAL}'
+            WHEN date_trunc('month', o.day) < date_trunc('month', {_TODAY}) THEN '{K.CUT_OFF}'
             ELSE '{K.EXPECTED}' END,
        o.item_id, NULL, o.entity_id, o.currency, o.amount_minor, o.kind || ' ' || o.reference, o.expected_on
 FROM billing.match_item o
+JOIN billing.entity e ON e.entity_id = o.entity_id
 WHERE o.group_id IS NULL AND o.side = 'ours'
   AND NOT EXISTS (SELECT FROM recon_partner p WHERE p.ours_id = o.item_id)
   AND (o.batch_ref = '' OR NOT EXISTS (
@@ -130,10 +134,6 @@ ON CONFLICT DO NOTHING"""
 
 # Lines matched since the last pass, those with a live break, and those on days for which fees were approved since: what
 # they cost against what was agreed for the day.
-_OTHERS = " ".join(f"WHEN '{name}' THEN {digits}" for name, digits in MINOR_DIGITS.items() if digits != 2)
-_DIGITS = f"CASE currency {_OTHERS} ELSE 2 END"
-_TEXT = f"round({{minor}} / power(10::numeric, {_DIGITS}), {_DIGITS})"
-
 FEES = f"""
 WITH last AS MATERIALIZED (
     SELECT coalesce(max(started_at), '-infinity') AS began FROM billing.match_run
@@ -173,13 +173,13 @@ WITH last AS MATERIALIZED (
 )
 INSERT INTO recon_wanted
 SELECT 'fee:' || item_id, '{K.FEE_VARIANCE}', item_id, NULL, entity_id, currency, fee_minor - agreed_minor,
-       'fee ' || {_TEXT.format(minor="fee_minor")} || ' of ' || reference || ', agreed '
-              || {_TEXT.format(minor="agreed_minor")} || ' ' || currency, day
+       'fee ' || {written_sql("fee_minor", "currency")} || ' of ' || reference || ', agreed '
+              || {written_sql("agreed_minor", "currency")}, day
 FROM compared WHERE abs(fee_minor - agreed_minor) > 1"""
 
 # What is not due has until it is.
 _HOURS = f"WHEN w.kind IN ('{K.EXPECTED}', '{K.CUT_OFF}') THEN NULL " + " ".join(
-    f"WHEN abs(w.amount_minor) >= {least} OR CAST(:today AS date) - w.expected_on >= {days} THEN {hours}"
+    f"WHEN abs(w.amount_minor) >= {least} OR {_TODAY} - w.expected_on >= {days} THEN {hours}"
     for least, days, hours in RESPONSES
 )
 
@@ -190,7 +190,7 @@ WITH opened AS (
     SELECT :last + row_number() OVER (ORDER BY w.expected_on, w.subject), w.subject, w.kind, 'open', w.item_id,
            w.other_id, w.entity_id, w.currency, w.amount_minor, w.detail, w.expected_on,
            CAST(:now AS timestamptz) + (CASE {_HOURS} END) * interval '1 hour', :now
-    FROM recon_wanted w
+    FROM recon_wanted w LEFT JOIN billing.entity e ON e.entity_id = w.entity_id
     WHERE NOT EXISTS (SELECT FROM billing.recon_break b WHERE b.subject = w.subject AND b.closed_at IS NULL)
     RETURNING break_id, kind
 )
@@ -213,6 +213,7 @@ WITH turned AS (
            (b.kind, b.amount_minor, b.other_id) IS DISTINCT FROM (w.kind, w.amount_minor, w.other_id) AS anew,
            CAST(:now AS timestamptz) + (CASE {_HOURS} END) * interval '1 hour' AS by
     FROM billing.recon_break b JOIN recon_wanted w ON w.subject = b.subject
+    LEFT JOIN billing.entity e ON e.entity_id = w.entity_id
     WHERE b.closed_at IS NULL AND (b.kind, b.amount_minor, b.other_id, b.expected_on)
                                   IS DISTINCT FROM (w.kind, w.amount_minor, w.other_id, w.expected_on)
 ), changed AS (

@@ -12,11 +12,15 @@ from billing.breaks import find_sql
 from billing.breaks.model import Break, BreakCounts, BreakKind, BreakState, Limits, Step, age_class
 from billing.breaks.tables import recon_break_step, write_off_limit
 from marketplace.core import blocks
+from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
 
 _DERIVED = {"age_days", "age_class", "overdue"}
-_BREAK = ", ".join(f"b.{name}" for name in Break.__struct_fields__ if name not in _DERIVED)
+_BREAK = ", ".join(f"b.{name}" for name in Break.__struct_fields__ if name not in _DERIVED) + (
+    ", coalesce(e.zone, 'UTC') AS zone"
+)
+_OF = "billing.recon_break b LEFT JOIN billing.entity e ON e.entity_id = b.entity_id"
 _STEP = ", ".join(Step.__struct_fields__)
 
 
@@ -32,30 +36,30 @@ class Gapped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _break(row: Any, tx: Tx) -> Break:
-    days = max((tx.now.date() - row.expected_on).days, 0)
+    told = dict(row._mapping)
+    days = max((local_date(tx.now, told.pop("zone")) - row.expected_on).days, 0)
     derived = {"age_days": days, "age_class": age_class(days)}
     waits = row.closed_at is None and row.state == BreakState.OPEN and row.respond_by is not None
     derived["overdue"] = waits and row.respond_by < tx.now
-    return Break(**{**row._mapping, "kind": BreakKind(row.kind), "state": BreakState(row.state), **derived})
+    return Break(**{**told, "kind": BreakKind(row.kind), "state": BreakState(row.state), **derived})
 
 
 async def find(tx: Tx, gaps: Sequence[Gapped]) -> tuple[int, int]:
     """Open, turn and close breaks by what is open now; returns how many were opened and how many closed."""
     await tx.execute(find_sql.TABLE)
     await tx.execute(find_sql.PARTNERS)
-    today = tx.now.date()
-    await tx.execute(find_sql.THEIRS, {"today": today})
-    await tx.execute(find_sql.OURS, {"today": today})
+    await tx.execute(find_sql.THEIRS, {"now": tx.now})
+    await tx.execute(find_sql.OURS, {"now": tx.now})
     await tx.execute(find_sql.CONTROL)
     await tx.execute(find_sql.FEES)
     if gaps:
         await tx.execute(find_sql.GAP, [msgspec.structs.asdict(gap) for gap in gaps])
     stamp = {"actor": tx.actor, "now": tx.now}
     last = await blocks.reserve(tx, "recon_break", 0)
-    opened = (await tx.execute(find_sql.OPEN, {"last": last, "today": today, **stamp})).rowcount
+    opened = (await tx.execute(find_sql.OPEN, {"last": last, **stamp})).rowcount
     if opened:
         await blocks.reserve(tx, "recon_break", opened)
-    await tx.execute(find_sql.TURN, {"today": today, **stamp})
+    await tx.execute(find_sql.TURN, stamp)
     closed = (await tx.execute(find_sql.CLOSE, stamp)).rowcount
     await tx.execute("DROP TABLE recon_wanted, recon_partner")
     return opened, closed
@@ -69,12 +73,20 @@ async def close_matched(tx: Tx, item_ids: Sequence[int]) -> None:
 async def get_break(tx: Tx, break_id: int, *, lock: bool = False) -> Break:
     """Raises NotFound."""
     row = await tx.row(
-        f"SELECT {_BREAK} FROM billing.recon_break b WHERE b.break_id = :id" + (" FOR UPDATE" if lock else ""),
+        f"SELECT {_BREAK} FROM {_OF} WHERE b.break_id = :id" + (" FOR UPDATE OF b" if lock else ""),
         id=break_id,
     )
     if row is None:
         raise NotFound(f"there is no break {break_id}")
     return _break(row, tx)
+
+
+async def live_of_item(tx: Tx, item_id: int) -> Break | None:
+    """The break that is not dealt with and is about an item, if any."""
+    row = await tx.row(
+        f"SELECT {_BREAK} FROM {_OF} WHERE b.subject = :subject AND b.closed_at IS NULL", subject=f"item:{item_id}"
+    )
+    return _break(row, tx) if row is not None else None
 
 
 async def list_breaks(
@@ -94,7 +106,7 @@ async def list_breaks(
     """
     rows = await tx.rows(
         f"""
-        SELECT {_BREAK} FROM billing.recon_break b
+        SELECT {_BREAK} FROM {_OF}
         WHERE b.break_id > coalesce(CAST(:after AS bigint), 0) AND (CAST(:kind AS text) IS NULL OR b.kind = :kind)
           AND (CAST(:state AS text) IS NULL OR b.state = :state) AND (CAST(:owner AS text) IS NULL OR b.owner = :owner)
           AND (CAST(:entity AS integer) IS NULL OR b.entity_id = :entity) AND (NOT :live OR b.closed_at IS NULL)

@@ -25,13 +25,16 @@ _TYPE_CODE = {
 _ONE = "C62"
 """UN/ECE recommendation 20: one, of whatever it is."""
 _EXEMPT_REASON = "Not subject to VAT"
+_DECIMALS_MAX = 2
+"""BR-DEC-01 to 28: of every amount, whatever its currency has."""
 _SETTLED = {Subject.CLAIM: "Taken off the claim"}
 
 
 def write_einvoice(written: Written, syntax: Syntax, names: Mapping[Category, str]) -> bytes:
     """The document as XML. names: what its lines charge for.
 
-    Raises Conflict where a party has no country, without which there is no e-invoice.
+    Raises Conflict where a party has no country, without which there is no e-invoice, and for an amount with more
+    decimals than one may have.
     """
     one = written.document
     for party in (one.seller, one.buyer):
@@ -49,7 +52,7 @@ def _fields(written: Written, names: Mapping[Category, str]) -> dict[str, Any]:
     one = written.document
 
     def amount(minor: int) -> str:
-        return text_from_minor(minor, one.currency)
+        return _amount(minor, one)
 
     fields: dict[str, Any] = {
         "BT-1": written.number,
@@ -83,6 +86,17 @@ def _party(party: Party) -> dict[str, Any]:
     return {**named, "vat_identifier": party.tax_id} if party.tax_id else named
 
 
+def _amount(minor: int, one: Document) -> str:
+    text = text_from_minor(minor, one.currency)
+    whole, _, fraction = text.partition(".")
+    if fraction[_DECIMALS_MAX:].strip("0"):
+        raise Conflict(
+            f"document {one.number}: {text} {one.currency} has {len(fraction)} decimals; in an e-invoice of EN 16931"
+            f" an amount has at most {_DECIMALS_MAX}; send it as PDF"
+        )
+    return f"{whole}.{fraction[:_DECIMALS_MAX]}" if fraction else whole
+
+
 def _category(vat_ppm: int) -> str:
     """UNCL5305: standard rate, or exempt."""
     return "S" if vat_ppm else "E"
@@ -94,8 +108,8 @@ def _percent(vat_ppm: int) -> str:
 
 def _tax(tax: Tax, one: Document) -> dict[str, Any]:
     fields = {
-        "BT-116": text_from_minor(tax.net_minor, one.currency),
-        "BT-117": text_from_minor(tax.vat_minor, one.currency),
+        "BT-116": _amount(tax.net_minor, one),
+        "BT-117": _amount(tax.vat_minor, one),
         "BT-118": _category(tax.vat_ppm),
         "BT-119": _percent(tax.vat_ppm),
     }
@@ -108,8 +122,8 @@ def _line(place: int, line: Line, one: Document, names: Mapping[Category, str]) 
         "BT-126": str(place),
         "BT-129": "-1" if line.net_minor < 0 else "1",
         "BT-130": _ONE,
-        "BT-131": text_from_minor(line.net_minor, one.currency),
-        "BT-146": text_from_minor(abs(line.net_minor), one.currency),
+        "BT-131": _amount(line.net_minor, one),
+        "BT-146": _amount(abs(line.net_minor), one),
         "BT-151": _category(line.vat_ppm),
         "BT-152": _percent(line.vat_ppm),
         "BT-153": names[line.category],

@@ -9,6 +9,7 @@ import msgspec
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg
 from marketplace.core.errors import Conflict, Forbidden, Invalid
+from marketplace.core.money import written
 
 LEGS_MAX = 20
 
@@ -129,7 +130,7 @@ def moved(legs: Sequence[Leg]) -> int:
     return sum(leg.amount_minor for leg in legs if leg.amount_minor > 0)
 
 
-def check_legs(legs: Sequence[Leg], *, of_house: bool, residue_minor: int) -> None:
+def check_legs(legs: Sequence[Leg], currency: str, *, of_house: bool, residue_minor: int) -> None:
     """Raise Invalid naming the leg unless a person may post these: balanced, on accounts open to a hand.
 
     What a proof ties to rows of their own stays closed. Account 1020 only takes the residue of a match, against 6900.
@@ -153,39 +154,40 @@ def check_legs(legs: Sequence[Leg], *, of_house: bool, residue_minor: int) -> No
                 pointer=f"{at}/dimension",
             )
     if off := sum(leg.amount_minor for leg in legs):
-        raise Invalid(f"legs: debits and credits differ by {off}", pointer="/legs")
+        raise Invalid(f"legs: debits and credits differ by {written(abs(off), currency)}", pointer="/legs")
     accounts = {leg.account for leg in legs}
     if Account.PROCESSOR_CLEARING in accounts:
         if accounts != {Account.PROCESSOR_CLEARING, Account.ROUNDING}:
             raise Invalid("legs: 1020 takes the residue of a match, against 6900 only", pointer="/legs")
         if moved(legs) > residue_minor:
-            raise Invalid(f"legs: {moved(legs)} is more than a residue, which is {residue_minor} here", pointer="/legs")
+            asked, most = written(moved(legs), currency), written(residue_minor, currency)
+            raise Invalid(f"legs: {asked} is more than a residue, which is {most} here", pointer="/legs")
 
 
-def check_limit(legs: Sequence[Leg], limits: Limits, *, is_controller: bool) -> None:
+def check_limit(legs: Sequence[Leg], currency: str, limits: Limits, *, is_controller: bool) -> None:
     """Raise Forbidden when this needs a controller and the approver is none."""
     if not is_controller and moved(legs) > limits.accountant_minor:
-        raise Forbidden(
-            f"the journal moves {moved(legs)}, and above {limits.accountant_minor} (minor units) a controller approves"
-        )
+        asked, most = written(moved(legs), currency), written(limits.accountant_minor, currency)
+        raise Forbidden(f"the journal moves {asked}, and above {most} a controller approves")
 
 
-def check_opened(account: int, before_minor: int, change_minor: int) -> None:
+def check_opened(account: int, currency: str, before_minor: int, change_minor: int) -> None:
     """Raise Conflict unless a change only releases what was brought over: towards zero, and not beyond it."""
     after = before_minor + change_minor
     if abs(after) > abs(before_minor) or after * before_minor < 0:
         raise Conflict(
-            f"legs: {abs(before_minor)} of what was brought over is left on account {account}, and a journal may only"
-            " release that",
+            f"legs: {written(abs(before_minor), currency)} of what was brought over is left on account {account}, and a"
+            " journal may only release that",
             pointer="/legs",
         )
 
 
-def check_owed(owed_minor: int, change_minor: int) -> None:
+def check_owed(currency: str, owed_minor: int, change_minor: int) -> None:
     """Raise Conflict when more of account 1100 would be given up than is owed there without a charge."""
     if change_minor < 0 and owed_minor + change_minor < 0:
         raise Conflict(
-            f"legs: {max(owed_minor, 0)} is owed on account 1100 without a charge, and a journal gives up no more",
+            f"legs: {written(max(owed_minor, 0), currency)} is owed on account 1100 without a charge, and a journal"
+            " gives up no more",
             pointer="/legs",
         )
 

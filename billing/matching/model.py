@@ -259,12 +259,25 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     single_operator: bool
 
 
+class PayoutBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A payout that the bank has paid and whose amount a line brings back; break_id: the break to say so of."""
+
+    merchant_id: int
+    payout_id: int
+    break_id: int
+
+
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """Items that may be the other side of an open line, and why. auto: whether the next pass would match them."""
+    """Items that may be the other side of an open line, and why.
+
+    payout_back: instead of items, the payout that came back with the line. Nothing is matched before somebody has said
+    so of its break, which makes it owed again.
+    """
 
     ours: tuple[int, ...]
     score: int
     reasons: tuple[str, ...]
+    payout_back: PayoutBack | None = None
 
 
 class FeeLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

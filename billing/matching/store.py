@@ -255,8 +255,16 @@ async def find_items(tx: Tx, item_ids: Sequence[int], *, lock: bool = False) -> 
 
 
 async def payout_named(tx: Tx, line: Item) -> Item:
-    """The payout that the bank has paid and that a line of it names; of several, the one whose amount is the nearest to
-    what the line brings. Raises NotFound."""
+    """As `find_payout`. Raises NotFound."""
+    found = await find_payout(tx, line)
+    if found is None:
+        raise NotFound(f"item {line.item_id} names no payout that was paid")
+    return found
+
+
+async def find_payout(tx: Tx, line: Item) -> Item | None:
+    """The payout that the bank has paid and that a line of it names, if any; of several, the one whose amount is the
+    nearest to what the line brings."""
     row = await tx.row(
         f"""
         SELECT {_ITEM} FROM billing.match_item i
@@ -269,9 +277,7 @@ async def payout_named(tx: Tx, line: Item) -> Item:
         currency=line.currency,
         minor=line.amount_minor,
     )
-    if row is None:
-        raise NotFound(f"item {line.item_id} names no payout that was paid")
-    return _item(row)
+    return _item(row) if row is not None else None
 
 
 async def open_items(

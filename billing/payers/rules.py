@@ -1,6 +1,6 @@
 """What payers bear of an order, how that unwinds, and what the platform earns by it. Pure. Amounts are minor units."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -199,19 +199,31 @@ def fee_for(claimed_minor: int, fee_ppm: int) -> int:
     return apply_half_even(claimed_minor, fee_ppm)
 
 
-def vat_by_line(fees: Iterable[tuple[int, int]], so_far: Mapping[int, tuple[int, int]]) -> list[int]:
-    """The VAT of a claim's fees, each (fee, VAT rate). so_far: (fee, VAT) that the contract's documents have, by rate.
+class Charged(msgspec.Struct, frozen=True):
+    """A fee of a claim and the rate of its VAT. before: fee and VAT that its share bears from earlier claims."""
 
-    Of all of them together it is rounded once: a claim's VAT is the difference that it makes to that, and a line's the
-    difference to the line before, so lines sum to documents, and what is taken back to nothing leaves nothing.
+    fee_minor: int
+    vat_ppm: int
+    fee_before_minor: int = 0
+    vat_before_minor: int = 0
+
+
+def vat_by_line(fees: Iterable[Charged]) -> list[int]:
+    """The VAT of a claim's fees.
+
+    What a claim charges is taxed in one go: of all of it at a rate VAT is rounded once, and a line's is the difference
+    to the line before, so that lines sum to the document. What it sets off of shares that earlier claims charged takes
+    their VAT back in proportion, and all of it with the last of a share's fee: taken back to nothing leaves nothing.
     """
-    sums = dict(so_far)
+    sums: dict[int, int] = {}
     vats = []
-    for fee, rate in fees:
-        net, vat = sums.get(rate, (0, 0))
-        now = apply_half_even(net + fee, rate) if fee else vat
-        vats.append(now - vat)
-        sums[rate] = (net + fee, now)
+    for one in fees:
+        if one.fee_minor < 0:
+            vats.append(divide_half_even(one.vat_before_minor * one.fee_minor, one.fee_before_minor))
+        else:
+            net = sums.get(one.vat_ppm, 0)
+            sums[one.vat_ppm] = net + one.fee_minor
+            vats.append(apply_half_even(net + one.fee_minor, one.vat_ppm) - apply_half_even(net, one.vat_ppm))
     return vats
 
 

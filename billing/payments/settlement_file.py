@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from marketplace.core.errors import Invalid
-from marketplace.core.money import check_currency, minor_from_text
+from marketplace.core.money import check_currency, minor_from_text, written
 
 COLUMNS = ["id", "kind", "reference", "dispute", "gross", "fee", "net", "currency", "at"]
 _TOTAL = "total"
@@ -52,6 +52,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
     currency: str
     at: datetime
+
+    def written(self, minor: int) -> str:
+        """An amount in the line's currency."""
+        return written(minor, self.currency)
 
 
 class SettlementFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +155,8 @@ def _proved(number: int, cells: dict[str, str], currency: str, lines: list[Line]
         stated = _amount(number, name, cells, currency)
         found = sum(getattr(line, f"{name}_minor") for line in lines)
         if stated != found:
-            raise Invalid(f"line {number}: {name}: the total says {stated}, the lines sum to {found} (minor units)")
+            said, summed = written(stated, currency), written(found, currency)
+            raise Invalid(f"line {number}: {name}: the total says {said}, the lines sum to {summed}")
     if not cells["reference"]:
         raise Invalid(f"line {number}: reference: the total names no batch")
     paid_on = _field(number, "at", cells["at"], date.fromisoformat)

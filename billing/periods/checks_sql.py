@@ -1,5 +1,4 @@
-"""The proofs of a month's checklist, each as one SQL query that must find nothing: what, currency, amount, in words
-(with amounts in minor units).
+"""The proofs of a month's checklist, each as one SQL query that must find nothing: what, currency, amount, in words.
 
 They take :entity, :from_on and :to_on, and read the roll-up and the entries behind it, and what the last matching pass
 has listed. What is compared with banks and processors is on accounts that somebody has named (`/match-accounts`).
@@ -11,6 +10,7 @@ books on a later day, and therefore found.
 from billing.breaks.model import BreakKind, BreakState
 from billing.ledger.movements_sql import MOVED
 from billing.matching.model import Book, ItemKind, Side
+from marketplace.core.money_sql import written_sql
 
 _RESIDUES = """
     SELECT t.currency, t.processor_id, g.residue_minor AS minor
@@ -73,10 +73,10 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "bank-is-statement",
         "the bank's account in the books is what the last statements of the month close at, and what is on its way",
         f"""SELECT 'bank', m.currency, m.books - m.said - m.way,
-                   CASE WHEN m.statements = 0 THEN 'nothing to compare: no statement by the end of the month, books '
-                             || m.books || ' (minor units)'
-                        ELSE 'books ' || m.books || ', statements ' || m.said || ', on the way ' || m.way
-                             || ' (minor units)' END
+                   'books ' || {written_sql("m.books", "m.currency")}
+                   || CASE WHEN m.statements = 0 THEN ', and nothing to compare: no statement by the end of the month'
+                           ELSE ', statements ' || {written_sql("m.said", "m.currency")} || ', on the way '
+                                || {written_sql("m.way", "m.currency")} END
             FROM (SELECT currency, coalesce(sum(minor) FILTER (WHERE what = 'books'), 0)::bigint AS books,
                          coalesce(sum(minor) FILTER (WHERE what = 'said'), 0)::bigint AS said,
                          coalesce(sum(minor) FILTER (WHERE what = 'way'), 0)::bigint AS way,
@@ -92,7 +92,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         "what the processors' clearing account stands at is what its open items come to, since it is matched",
         f"""SELECT 'processor ' || coalesce(b.processor_id, i.processor_id), coalesce(b.currency, i.currency),
                    coalesce(b.minor, 0) - coalesce(i.minor, 0),
-                   'books ' || coalesce(b.minor, 0) || ', open items ' || coalesce(i.minor, 0)
+                   'books ' || {written_sql("coalesce(b.minor, 0)", "coalesce(b.currency, i.currency)")}
+                   || ', open items ' || {written_sql("coalesce(i.minor, 0)", "coalesce(b.currency, i.currency)")}
             FROM (SELECT a.processor_id, m.currency, sum(m.minor)::bigint AS minor
                   FROM (SELECT dimension, currency, effective_on, sum(minor) AS minor
                         FROM {MOVED.format(accounts="1020")} GROUP BY dimension, currency, effective_on) AS m
@@ -112,7 +113,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    coalesce(b.currency, i.currency), coalesce(b.minor, 0) - coalesce(i.minor, 0),
                    CASE WHEN i.line_id IS NULL THEN 'booked, and no line of a bank' WHEN b.line_id IS NULL
                         THEN 'open, and not booked in the month'
-                        ELSE 'books ' || b.minor || ', the line ' || i.minor END
+                        ELSE 'books ' || {written_sql("b.minor", "b.currency")} || ', the line '
+                             || {written_sql("i.minor", "i.currency")} END
             FROM (SELECT dimension AS line_id, currency, -sum(minor)::bigint AS minor
                   FROM {MOVED.format(accounts="2900")} GROUP BY dimension, currency HAVING sum(minor) <> 0) AS b
             FULL JOIN (SELECT source_id AS line_id, currency, amount_minor AS minor, suspense_id FROM billing.match_item
@@ -131,10 +133,11 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "clearing-is-lines",
         "what has left the processors' clearing account is, line by line, what their settlement files say",
-        """SELECT 'line ' || coalesce(l.line_ref, b.line_id::text), coalesce(l.currency, b.currency),
+        f"""SELECT 'line ' || coalesce(l.line_ref, b.line_id::text), coalesce(l.currency, b.currency),
                   coalesce(b.minor, 0) + coalesce(l.minor, 0),
                   CASE WHEN l.line_id IS NULL THEN 'booked, and in no file' WHEN b.line_id IS NULL THEN 'not booked'
-                       ELSE 'booked ' || b.minor || ', the file says ' || -l.minor END
+                       ELSE 'booked ' || {written_sql("b.minor", "b.currency")} || ', the file says '
+                            || {written_sql("-l.minor", "l.currency")} END
            FROM (SELECT e.source_id AS line_id, e.currency, sum(leg.amount)::bigint AS minor
                  FROM billing.entry e, unnest(e.accounts, e.amounts) AS leg (account, amount)
                  WHERE e.kind = 'processor_settled' AND leg.account = 1020 AND e.entity_id = :entity
@@ -161,7 +164,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         f"""SELECT 'merchant ' || coalesce(b.merchant_id, s.merchant_id), coalesce(b.currency, s.currency),
                    coalesce(b.minor, 0) - coalesce(s.closing_minor, 0),
                    CASE WHEN s.merchant_id IS NULL THEN 'no final statement'
-                        ELSE 'books ' || coalesce(b.minor, 0) || ', statement ' || s.closing_minor END
+                        ELSE 'books ' || {written_sql("coalesce(b.minor, 0)", "s.currency")} || ', statement '
+                             || {written_sql("s.closing_minor", "s.currency")} END
             FROM (SELECT m.merchant_id, m.currency, -sum(m.minor)::bigint AS minor,
                          max(m.effective_on) AS last_on
                   FROM {MOVED.format(accounts="2000")} GROUP BY m.merchant_id, m.currency) AS b

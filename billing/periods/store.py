@@ -105,8 +105,13 @@ async def save(tx: Tx, was: BookPeriod, **values: Any) -> BookPeriod:
 
 async def takes_journals(tx: Tx, entity_id: int, on: date) -> bool:
     """Whether a day's month is soft-closed or reopened: and it stays so until this transaction ends."""
+    return (await hold_month(tx, entity_id, on)).state in TAKES_JOURNALS
+
+
+async def hold_month(tx: Tx, entity_id: int, on: date) -> BookPeriod:
+    """A day's month, which stays as it is until this transaction ends."""
     await tx.execute("SELECT entity_id FROM billing.entity WHERE entity_id = :entity FOR SHARE", {"entity": entity_id})
-    return (await get_period(tx, entity_id, month_of(on).from_on)).state in TAKES_JOURNALS
+    return await get_period(tx, entity_id, month_of(on).from_on)
 
 
 async def close_heads(tx: Tx, entity_id: int, last_on: date) -> None:

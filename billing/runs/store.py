@@ -123,12 +123,12 @@ def _run(row: Any) -> Run:
     return Run(**{**values, "state": RunState(values["state"])})
 
 
-async def has_closed(tx: Tx, run: Run) -> bool:
-    """Whether books of the entity are closed through the run's period: also of merchants without a statement."""
+async def has_closed(tx: Tx, entity_id: int, last_on: date) -> bool:
+    """Whether any books of the entity are closed through a day, also those of merchants without a statement."""
     found = await tx.scalar(
         "SELECT 1 FROM billing.ledger_head WHERE entity_id = :entity AND closed_through >= :last_on LIMIT 1",
-        entity=run.entity_id,
-        last_on=run.period.last_on,
+        entity=entity_id,
+        last_on=last_on,
     )
     return found is not None
 

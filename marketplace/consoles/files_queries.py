@@ -7,6 +7,7 @@ import msgspec
 
 from billing.bank_files import store
 from billing.bank_files.model import BankFile, BankStatement
+from billing.bank_files.readers import Format
 from billing.matching.model import ItemKind
 from marketplace.core.db import Tx
 
@@ -44,11 +45,15 @@ class FileLine(msgspec.Struct, frozen=True):
 
 
 class FilePage(msgspec.Struct, frozen=True, kw_only=True):
-    """A file with the first of its statements, and a page of the lines that it was the first to bring."""
+    """A file with the first of its statements, and a page of the lines that it was the first to bring.
+
+    lines_unknown: it is a settlement file of the time before it was kept as what such a file is booked.
+    """
 
     file: BankFile
     statements: Sequence[BankStatement]
     lines: Sequence[FileLine]
+    lines_unknown: bool
     zone: str
 
 
@@ -102,5 +107,6 @@ async def file_page(tx: Tx, file_id: int, zone: str, after: int) -> FilePage:
         file=file,
         statements=await store.list_statements(tx, file_id, limit=STATEMENTS_MAX),
         lines=[FileLine(*row) for row in rows],
+        lines_unknown=file.format == Format.SETTLEMENT and file.settlement_id is None and file.new_lines > 0,
         zone=zone,
     )

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery
 
 from billing.periods import store
 from billing.periods.model import BookPeriod, Check, Seal, month_named, month_of
+from billing.runs.store import has_closed
 from marketplace.consoles import ops_queries
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
 from marketplace.consoles.layout import Nothing, send
@@ -49,12 +50,13 @@ class Final(StrEnum):
 
 class ClosePage(msgspec.Struct, frozen=True, kw_only=True):
     """A month with its proofs, as they were last run, and its seals, the newest that were moved, and by name the newest
-    that are not closed.
+    that are not closed. billed: whether a run has closed books through it.
     """
 
     entity: Entity
     entities: list[Entity]
     standing: BookPeriod
+    billed: bool
     checked: LastCheck[list[Check]]
     seals: list[Seal]
     moved: list[BookPeriod]
@@ -85,6 +87,7 @@ async def show_month(
             entity=shown,
             entities=await ops_queries.list_entities(tx),
             standing=standing,
+            billed=await has_closed(tx, shown.entity_id, standing.period.last_on),
             checked=await last_of_period(tx, standing),
             seals=await store.list_seals(tx, shown.entity_id, standing.month_on),
             moved=await store.list_periods(tx, shown.entity_id, limit=MONTHS_SHOWN),

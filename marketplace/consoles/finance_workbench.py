@@ -41,6 +41,7 @@ REASONS = {
     "the counterparty is the same": "party",
     "another counterparty": "other_party",
     "a person took these apart": "taken_apart",
+    "a payout that was paid came back": "payout_back",
     r"the only (?P<items>\d+) items of this counterparty that sum to it": "subset",
     "the same reference": "same_reference",
     rf"-?\d+ explained as (?P<kind>{_KINDS})": "explained",

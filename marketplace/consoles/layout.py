@@ -142,8 +142,9 @@ _ENTRANCE = {
 }
 
 
-DEMONSTRATION_LOGINS = ("merchant", "ops", "finance")
-"""The people who come with the demonstration, one for each console."""
+DEMONSTRATION_LOGINS = {"merchant": "merchant", "ops": "ops", "finance": "finance", "rep": "field", "payer": "payer"}
+"""The people who come with the demonstration, one for each console; a demonstration of real orders has the first three.
+"""
 
 
 class Frame(msgspec.Struct, frozen=True):

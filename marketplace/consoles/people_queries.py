@@ -1,10 +1,11 @@
 """What the pages about people show: one's own account, a team, and who did what."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy import select
 
 from marketplace.consoles.lists import Column, Kind, Roll, Shown
 from marketplace.core import policies
@@ -15,6 +16,7 @@ from marketplace.core.people.links import Link
 from marketplace.core.people.second_factor import Standing
 from marketplace.core.people.team import Member
 from marketplace.core.sessions import SessionInfo, hash_secret, list_sessions
+from marketplace.core.tables import app_user
 from marketplace.core.users import User, get_user
 
 ZONE = "UTC"
@@ -30,6 +32,12 @@ class AccountPage(msgspec.Struct, frozen=True):
     standing: Standing
     required: bool
     zone: str
+
+
+async def known_logins(tx: Tx, logins: Iterable[str]) -> set[str]:
+    """Those of these logins that somebody active has."""
+    query = select(app_user.c.login).where(app_user.c.login.in_(list(logins)), app_user.c.active)
+    return {row.login for row in await tx.rows(query)}
 
 
 async def account_page(tx: Tx, login: str, token: str, issuer: str) -> AccountPage:

@@ -1,5 +1,6 @@
 """Signing in and out with a browser, the language of the pages, and the way to one's own console."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -11,9 +12,10 @@ from litestar.response import Redirect
 
 from marketplace.consoles.doors import LANGUAGE_COOKIE, AnyRequest, client_of, language_of, local_path
 from marketplace.consoles.layout import DEMONSTRATION_LOGINS, consoles_of, send
+from marketplace.consoles.people_queries import known_logins
 from marketplace.consoles.second_step import lead_in
 from marketplace.core import policies, sessions, users
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Invalid, NotFound
 from marketplace.core.people.attempts import TooManyAttempts
 from marketplace.flows.demo.run_demo import PASSWORD
@@ -30,14 +32,17 @@ DEMONSTRATION = "demonstration"
 
 
 class SignInPage(msgspec.Struct, frozen=True):
-    """The sign-in form. `fault` is the code of what went wrong; `login` what was typed."""
+    """The sign-in form. `fault` is the code of what went wrong; `login` what was typed.
+
+    people: of the demonstration, and the console of each.
+    """
 
     next_path: str
     login: str
     fault: str
     retry_after_s: int
     demonstration: bool
-    logins: tuple[str, ...]
+    people: Mapping[str, str]
     password: str
     path: str
     provider: bool
@@ -66,7 +71,7 @@ async def sign_in_page(
     next_path: Annotated[str, QueryParameter(name="next")] = "/",
     lang: FromQuery[str] = "",
 ) -> Response[str]:
-    """The form to sign in with; on demonstration data also its three people."""
+    """The form to sign in with; on demonstration data also its people."""
     response = await _form(db, settings, language=language_of(request, lang), next_path=next_path)
     if lang in LANGUAGES:
         response.set_cookie(_language_cookie(lang))
@@ -95,13 +100,14 @@ async def _form(
 ) -> Response[str]:
     async with db.read(WORKER) as tx:
         demonstration = await policies.is_on(tx, DEMONSTRATION)
+        people = await _people(tx) if demonstration else {}
     page = SignInPage(
         next_path=local_path(next_path),
         login=login,
         fault=fault.code if fault else "",
         retry_after_s=fault.extra.get("retry_after_s", 0) if fault else 0,
         demonstration=demonstration,
-        logins=DEMONSTRATION_LOGINS if demonstration else (),
+        people=people,
         password=PASSWORD if demonstration else "",
         path=SIGN_IN_PATH,
         provider=settings.oidc_issuer is not None,
@@ -130,16 +136,18 @@ async def sign_in(
 
 
 class SwitchPage(msgspec.Struct, frozen=True):
-    """The people of the demonstration, one for each console."""
+    """The people of the demonstration, and the console of each."""
 
-    logins: tuple[str, ...]
+    people: Mapping[str, str]
 
 
 @get("/switch", guards=[signed_in])
 async def switch_page(request: ActorRequest, db: NamedDependency[Database]) -> Response[str]:
     """Who else there is in the demonstration."""
     await _check_demonstration(db)
-    return send(request, "people/switch.html", SwitchPage(DEMONSTRATION_LOGINS), "")
+    async with db.read(WORKER) as tx:
+        page = SwitchPage(await _people(tx))
+    return send(request, "people/switch.html", page, "")
 
 
 @post("/switch", guards=[signed_in], status_code=303)
@@ -155,6 +163,11 @@ async def switch_role(
     if request.auth.is_cookie:
         await db.write(WORKER, request.user.login, sessions.close_session, request.auth.secret)
     return lead_in(opened, "/", secure=settings.cookie_secure)
+
+
+async def _people(tx: Tx) -> dict[str, str]:
+    known = await known_logins(tx, DEMONSTRATION_LOGINS)
+    return {login: console for login, console in DEMONSTRATION_LOGINS.items() if login in known}
 
 
 async def _check_demonstration(db: Database) -> None:

@@ -40,9 +40,14 @@ async def is_working(tx: Tx, subject: str) -> bool:
 
 
 async def ask(tx: Tx, subject: str) -> None:
-    """Have a subject checked anew, soon."""
-    await jobs.enqueue(tx, JOB, subject, once_key=f"{JOB}:{subject}")
+    """Have a subject checked anew, soon, and say so on its page."""
+    await queue(tx, subject)
     await _set(tx, subject, asked_at=tx.now)
+
+
+async def queue(tx: Tx, subject: str) -> None:
+    """Have a subject checked by a job of its own, unless one waits for it or is at it."""
+    await jobs.enqueue(tx, JOB, subject, once_key=f"{JOB}:{subject}")
 
 
 async def keep(tx: Tx, subject: str, answer: object, at: datetime) -> None:

@@ -73,6 +73,11 @@ def text_from_minor(minor: int, currency: str) -> str:
     return f"{sign}{body[:-digits]}.{body[-digits:]}" if digits else f"{sign}{body}"
 
 
+def written(minor: int, currency: str) -> str:
+    """An amount as people write it, such as "199.00 BRL"."""
+    return f"{text_from_minor(minor, currency)} {currency}"
+
+
 def allocate(amount: int, weights: Sequence[int]) -> list[int]:
     """Divide `amount` (minor units) over `weights` by largest remainder; ties go to the earlier position.
 

@@ -147,6 +147,16 @@ async def write_off_break(
     return await once(request, db, work_breaks.write_off, _said(request, break_id, data.reason, data.evidence))
 
 
+@post(f"{_ONE}/come-back", dto=StrictBody[Because], guards=[needs(FINANCE)], status_code=200, opt=_WORK)
+async def take_payout_back(
+    request: ActorRequest, db: NamedDependency[Database], break_id: PathNo, data: JSONBody[Because]
+) -> Response[Break]:
+    """Record that the payout which the break's line returns came back with it: it is owed again, and matched with the
+    line by the next pass.
+    """
+    return await once(request, db, work_breaks.take_payout_back, _said(request, break_id, data.reason, data.evidence))
+
+
 @post(f"{_ONE}/approve", dto=StrictBody[Remark], guards=[needs(FINANCE)], status_code=200, opt=_WORK)
 async def approve_break(
     request: ActorRequest, db: NamedDependency[Database], break_id: PathNo, data: JSONBody[Remark]
@@ -195,6 +205,7 @@ HANDLERS = [
     comment_break,
     accept_break,
     write_off_break,
+    take_payout_back,
     approve_break,
     reopen_break,
     get_write_off_limits,

@@ -14,9 +14,9 @@ from marketplace.core.db import Database, Tx
 from marketplace.core.money import AMOUNT_MAX
 from marketplace.core.paging import Page, decode_cursor, page
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
-from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
+from marketplace.flows.payers.settle_claim import PaidLine, RejectLine, Remit, reclaim_line, reject_line, remit
 from marketplace.flows.payers.settle_claim import accept_claim as accept
-from marketplace.routes.fields import Label, Note
+from marketplace.routes.fields import Label, Minor, Note
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, QueryId
 from marketplace.routes.payers import check_payer, own_payer_or
 from marketplace.web.auth import Actor, ActorRequest
@@ -28,6 +28,7 @@ from marketplace.web.openapi import ONCE
 
 _ID = msgspec.Meta(ge=1, le=2**63 - 1)
 _AMOUNT = msgspec.Meta(ge=1, le=AMOUNT_MAX)
+_NAMED_MAX = 500
 _HEADER = ("claim_no", "line_no", "merchant_id", "source", "reference", "amount", "fee", "vat", "currency")
 _CLAIM = "/payers/{payer_id:int}/claims/{claim_id:int}"
 
@@ -42,12 +43,28 @@ class NewClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     through: date
 
 
+class RemittedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What of the money is for a line, with the platform's fee: below zero where the line is owed to the payer.
+
+    rejected_minor: what of the line's share is refused with it, for a reason.
+    """
+
+    line_no: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    amount_minor: Annotated[int, msgspec.Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
+    rejected_minor: Minor = 0
+    reason: Note = ""
+
+
 class NewRemittance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """bank_ref: the bank's name of the money, which books it once for a claim."""
+    """bank_ref: the bank's name of the money, which books it once for a claim.
+
+    lines: what the money is for, which comes to the amount; none: it is divided over what is open.
+    """
 
     amount_minor: Annotated[int, _AMOUNT]
     bank_ref: Annotated[Label, msgspec.Meta(min_length=1)]
     received_on: date
+    lines: Annotated[tuple[RemittedLine, ...], msgspec.Meta(max_length=_NAMED_MAX)] = ()
 
 
 class LineAmount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -180,13 +197,16 @@ async def create_remittance(
     claim_id: PathId,
     data: JSONBody[NewRemittance],
 ) -> Response[PayerClaim]:
-    """A payer's money for a claim is in the bank: all of it or a part. 409 for more than is open."""
+    """A payer's money for a claim is in the bank: all of it or a part, of all lines or of those that are named, with
+    what is rejected of them. 409 for more than is open.
+    """
     cmd = Remit(
         payer_id=payer_id,
         claim_id=claim_id,
         amount_minor=data.amount_minor,
         bank_ref=data.bank_ref,
         received_on=data.received_on,
+        lines=tuple(PaidLine(**msgspec.structs.asdict(line)) for line in data.lines),
     )
     return await once(request, db, remit, cmd)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
-from marketplace.core.ids import time_ordered_id
+from marketplace.core.rows import edit_row
 from supply.academy.model import Attempt, AttemptState, Certificate, ClassDate, Course, CourseVersion, Mode
 from supply.academy.tables import attempt, certificate, class_date, course, course_answers, course_version
 
@@ -25,10 +25,6 @@ COUNTS = """
     c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > :at) AND c.version_no >= k.counts_from
 """
 """When a certificate c of a course k counts at an instant, as `rules.counts`."""
-
-
-def new_id(tx: Tx) -> int:
-    return time_ordered_id(tx.now)
 
 
 async def add_course(tx: Tx, new: Course) -> Course:
@@ -51,10 +47,7 @@ async def get_course(tx: Tx, course_id: int, *, lock: bool = False) -> Course:
 
 async def edit_course(tx: Tx, held: Course, **values: Any) -> Course:
     """Change what is said of a held course."""
-    changed = msgspec.structs.replace(held, version=held.version + 1, **values)
-    statement = update(course).where(course.c.course_id == held.course_id)
-    await tx.execute(statement.values(version=changed.version, **values))
-    return changed
+    return await edit_row(tx, course, held, **values)
 
 
 async def list_courses(tx: Tx, *, limit: int, after: str = "") -> list[Course]:

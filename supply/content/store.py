@@ -5,23 +5,19 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, tuple_, update
+from sqlalchemy import insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
-from marketplace.core.ids import time_ordered_id
+from marketplace.core.rows import edit_row
 from supply.content.model import Partner, Piece, PieceKind, Send, SendDay, SendState
 from supply.content.tables import content_day, content_partner, content_piece, content_send
 
 _PARTNER = [content_partner.c[field] for field in Partner.__struct_fields__]
 _PIECE = [content_piece.c[field] for field in Piece.__struct_fields__]
 _SEND = [content_send.c[field] for field in Send.__struct_fields__]
-
-
-def new_id(tx: Tx) -> int:
-    return time_ordered_id(tx.now)
 
 
 async def add_partner(tx: Tx, new: Partner) -> Partner:
@@ -43,10 +39,7 @@ async def get_partner(tx: Tx, partner_id: int, *, lock: bool = False) -> Partner
 
 
 async def edit_partner(tx: Tx, held: Partner, **values: Any) -> Partner:
-    changed = msgspec.structs.replace(held, version=held.version + 1, **values)
-    statement = update(content_partner).where(content_partner.c.partner_id == held.partner_id)
-    await tx.execute(statement.values(version=changed.version, **values))
-    return changed
+    return await edit_row(tx, content_partner, held, **values)
 
 
 async def list_partners(tx: Tx, *, limit: int, after: str = "") -> list[Partner]:
@@ -74,10 +67,7 @@ async def get_piece(tx: Tx, piece_id: int, *, lock: bool = False) -> Piece:
 
 
 async def edit_piece(tx: Tx, held: Piece, **values: Any) -> Piece:
-    changed = msgspec.structs.replace(held, version=held.version + 1, **values)
-    statement = update(content_piece).where(content_piece.c.piece_id == held.piece_id)
-    await tx.execute(statement.values(version=changed.version, **values))
-    return changed
+    return await edit_row(tx, content_piece, held, **values)
 
 
 async def list_pieces(tx: Tx, *, limit: int, before: int | None = None) -> list[Piece]:
@@ -103,10 +93,7 @@ async def get_send(tx: Tx, send_id: int, *, lock: bool = False) -> Send:
 
 
 async def change_send(tx: Tx, held: Send, **values: Any) -> Send:
-    changed = msgspec.structs.replace(held, version=held.version + 1, **values)
-    statement = update(content_send).where(content_send.c.send_id == held.send_id)
-    await tx.execute(statement.values(version=changed.version, **values))
-    return changed
+    return await edit_row(tx, content_send, held, **values)
 
 
 async def list_sends(

@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
-from marketplace.core.ids import time_ordered_id
 from supply.leads.identity import phone_key, place_key, tax_key
 from supply.leads.lifecycle import Move, check_move
 from supply.leads.model import HELD, Lead, LeadEvent, LeadState, Model, Touch, TouchKind
@@ -224,10 +223,6 @@ async def held_by(tx: Tx, owner_id: int) -> list[Lead]:
     """The leads that a rep works on, held until the transaction ends."""
     query = select(*_COLUMNS).where(lead.c.owner_id == owner_id, lead.c.state.in_(HELD))
     return [lead_of(row) for row in await tx.rows(query.order_by(lead.c.lead_id).with_for_update())]
-
-
-def new_id(tx: Tx) -> int:
-    return time_ordered_id(tx.now)
 
 
 def lead_of(row: Any) -> Lead:

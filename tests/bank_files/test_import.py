@@ -182,6 +182,18 @@ async def test_what_is_announced_or_intraday_is_not_the_statement_s_line(db: Dat
     assert line.kind is Kind.INTERIM
 
 
+async def test_a_floor_limit_in_another_currency_says_nothing_of_the_account(db: Database) -> None:
+    """`:34F:` is from which amount on lines are told; the balances say what the lines are in."""
+    for limit in (":34F:USDD1000,\n:34F:USDC1000,\n:60F:", ":60F:"):
+        told = statement([(500, "A")]).replace(":60F:", limit)
+        told = told if limit != ":60F:" else told.replace(":61:", ":34F:USD0,\n:61:", 1)
+        file = await bring(db, told)
+        assert (file.state, file.flaws) == (BankFileState.READ, ())
+        async with db.read(WORKER) as tx:
+            [one] = await store.list_statements(tx, file.file_id, limit=10)
+        assert (one.kind, one.currency, one.closing_minor) == (Kind.STATEMENT, "EUR", 100_500)
+
+
 async def test_statements_that_do_not_follow_are_named(db: Database) -> None:
     def on(day: str, number: str, opening: int, cents: int) -> str:
         return (

@@ -192,10 +192,10 @@ async def test_what_was_brought_over_is_released_by_journals_and_no_more(db: Dat
         decided = DecideJournal(merchant_id=1, journal_id=journal.journal_id, is_controller=True)
         await db.write(WORKER, CHECKER, approve_journal, decided)
 
-    with pytest.raises(Conflict, match="4000 of what was brought over is left on account 2020"):
+    with pytest.raises(Conflict, match=r"40\.00 EUR of what was brought over is left on account 2020"):
         await released(2020, 4_001, 2900)
     await released(2020, 4_000, 2900)
-    with pytest.raises(Conflict, match="0 of what was brought over"):
+    with pytest.raises(Conflict, match=r"0\.00 EUR of what was brought over"):
         await released(2020, 1, 2900)
     await released(2200, 10_000, 4020)
     after = await standing(db, 1)

@@ -30,6 +30,24 @@ def test_every_kind_of_document_is_valid(kind: Kind, syntax: str) -> None:
     assert all(part in said for part in (written.number, "1-INV-01-000041", "79.45", "-0.55", "Commission on refunds"))
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_an_amount_has_as_many_decimals_as_its_currency_and_at_most_two(syntax: str) -> None:
+    """BR-DEC: dinars have three, of which an e-invoice takes those that are two in truth; yen have none."""
+    pytest.importorskip("facturx")
+
+    def said(currency: str, net: int, vat: int) -> str:
+        lines = (Line(category=Category.COMMISSION, description="", quantity=1, vat_ppm=50_000, net_minor=net),)
+        taxes = (Tax(vat_ppm=50_000, net_minor=net, vat_minor=vat),)
+        written = invoice(currency=currency, net_minor=net, vat_minor=vat, due_on=date(2018, 7, 1))
+        return render_einvoice(msgspec.structs.replace(written, lines=lines, taxes=taxes), "en", syntax).decode()
+
+    dinars, yen = said("KWD", 10_200, 510), said("JPY", 10_000, 500)
+    assert all(f">{amount}<" in dinars for amount in ("10.20", "0.51", "10.71"))
+    assert all(f">{amount}<" in yen for amount in ("10000", "500", "10500"))
+    with pytest.raises(Conflict, match=r"10\.205 BHD has 3 decimals; in an e-invoice of EN 16931 an amount has"):
+        said("BHD", 10_205, 510)
+
+
 def test_without_a_country_there_is_none() -> None:
     pytest.importorskip("facturx")
     with pytest.raises(Conflict, match="Nowhere Ltd has no country"):

@@ -43,6 +43,7 @@ ROUTES: dict[str, set[UserRole]] = {
             f"POST {_BREAK}/comments",
             f"POST {_BREAK}/accept",
             f"POST {_BREAK}/write-off",
+            f"POST {_BREAK}/come-back",
             f"POST {_BREAK}/approve",
             f"POST {_BREAK}/reopen",
             f"GET {_API}/write-off-limits",
@@ -93,6 +94,7 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_BREAK}/comments": lambda _, n: {"words": f"seen {n}", "evidence": "ticket 7"},
     f"POST {_BREAK}/accept": lambda *_: {"reason": "the bank is late"},
     f"POST {_BREAK}/write-off": lambda *_: {"reason": "not worth it"},
+    f"POST {_BREAK}/come-back": lambda *_: {"reason": "account closed"},
     f"POST {_BREAK}/approve": lambda *_: {},
     f"POST {_BREAK}/reopen": lambda *_: {"reason": "look again"},
 }  # fmt: skip

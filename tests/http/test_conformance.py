@@ -84,6 +84,7 @@ UNREACHED = {
     "GET /api/v1/ads/sponsored": "only a placement's name that there is: tests/ads/test_sponsored.py",
     "POST /api/v1/merchants/{merchant_id}/payouts/{payout_id}/retry": "no account is new since a payout came back",
     "POST /api/v1/merchants/{merchant_id}/payout-dues/{run_id}/pay": "nobody has days of its own: test_payout_dues.py",
+    "POST /api/v1/breaks/{break_id}/come-back": "no payout came back: tests/matching/test_differences.py",
     "POST /api/v1/match-groups": "only items of both sides that fit: tests/matching/test_by_hand.py",
     "POST /api/v1/merchants/{merchant_id}/journals/{journal_id}/withdraw": "only whoever proposed it: test_journals",
     "POST /api/v1/payment-events/{processor}": "only a processor can sign: tests/payments/test_inbox.py",

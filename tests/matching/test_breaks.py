@@ -18,6 +18,7 @@ from tests.builders import ENTITY
 from tests.matching.items import DAY, add_items, ours, theirs
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, tomorrow
 from tests.payments.market import MERCHANTS, add_merchants
+from tests.periods.market import as_owner
 
 TODAY = date(2018, 9, 3)
 BANK: dict[str, Any] = {"book": Book.BANK}
@@ -85,6 +86,16 @@ async def test_a_break_turns_into_another_and_is_closed_when_it_matches(market: 
     assert [step.what for step in steps] == ["opened", "turned", "closed"]
 
 
+async def test_the_day_is_that_of_the_entity(market: Database) -> None:
+    """At noon in UTC it is tomorrow already in Kiritimati, and what was due today is late."""
+    far = "UPDATE billing.entity SET zone = 'Pacific/Kiritimati'"
+    await as_owner(market, lambda tx: tx.execute(far))
+    await add_items(market, [ours(700, "X", day=TODAY, expected_on=TODAY)])
+    await matched(market)
+    [one] = await found(market)
+    assert (one.kind, one.age_days) == (K.MISSING_EXTERNAL, 1)
+
+
 async def test_a_batch_on_1030_that_is_not_even(market: Database) -> None:
     async def half(tx: Tx) -> None:
         entry = NewEntry(
@@ -134,8 +145,8 @@ async def test_fees_are_checked_against_what_was_agreed(market: Database) -> Non
     await matched(market)
     wrong = [(one.kind, one.detail, one.amount_minor) for one in await found(market)]
     assert wrong == [
-        (K.FEE_VARIANCE, "fee 1.80 of D, agreed 1.65 EUR", 15),
-        (K.FEE_VARIANCE, "fee 1.65 of F, agreed 1.00 EUR", 65),
+        (K.FEE_VARIANCE, "fee 1.80 EUR of D, agreed 1.65 EUR", 15),
+        (K.FEE_VARIANCE, "fee 1.65 EUR of F, agreed 1.00 EUR", 65),
     ]
     assert len(await groups(market)) == 6
     await matched(market)
@@ -160,10 +171,10 @@ async def test_fees_that_are_agreed_later_count_for_lines_of_their_days(market: 
     await tomorrow(market)
     await market.write(WORKER, "col", approve_fees, made.processor_id, made.version)
     await matched(market)
-    assert [one.detail for one in await found(market)] == ["fee 1.80 of B, agreed 1.65 EUR"]
+    assert [one.detail for one in await found(market)] == ["fee 1.80 EUR of B, agreed 1.65 EUR"]
     await tomorrow(market)
     await matched(market)
-    assert [one.detail for one in await found(market)] == ["fee 1.80 of B, agreed 1.65 EUR"]
+    assert [one.detail for one in await found(market)] == ["fee 1.80 EUR of B, agreed 1.65 EUR"]
 
 
 async def agreed(db: Database) -> Break:

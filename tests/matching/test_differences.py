@@ -1,7 +1,9 @@
 """What was paid with another amount is matched all the same: explained by people, or written off."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from billing.breaks.model import Break, BreakKind, BreakState, Limits
@@ -17,10 +19,15 @@ from marketplace.flows.bank.work_breaks import SayOfBreak, approve_break, set_li
 from tests.billing.market import check_books
 from tests.billing.test_payouts import instructed
 from tests.builders import ENTITY, HOUSE
+from tests.http.conftest import app, caller
+from tests.http.market import send
 from tests.matching.market import bank_says, groups, line, matched, name_accounts, open_items
 from tests.matching.test_by_hand import DAY, live_breaks, one_each
 from tests.payments.market import balances
 
+__all__ = ["app", "caller"]
+
+Make = Callable[..., Awaitable[httpx.AsyncClient]]
 SHORT = 10
 """What the bank paid less than was instructed; what it took more, and no rule explains, is negative."""
 
@@ -144,10 +151,15 @@ async def paid_and_sent_back(db: Database, short: int = 0) -> tuple[Payout, Brea
     return payout, one
 
 
-async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Database) -> None:
+async def test_a_payout_that_came_back_is_told_on_its_break_and_matched(db: Database, caller: Make) -> None:
     payout, one = await paid_and_sent_back(db)
+    ann = await caller("ann", "accountant")
+    [first] = (await ann.get(f"/api/v1/open-items/{one.item_id}/suggestions")).json()
+    back_with = {"merchant_id": payout.merchant_id, "payout_id": payout.payout_id, "break_id": one.break_id}
+    assert (first["ours"], first["payout_back"]) == ([], back_with)
+    told = await send(ann, f"/breaks/{one.break_id}/come-back", {"reason": "account closed"})
+    assert (told.status_code, told.json()["state"]) == (200, "closed")
     said = SayOfBreak(break_id=one.break_id, words="account closed")
-    await db.write(WORKER, "fay", take_payout_back, said)
     for deed in (write_off, take_payout_back):
         with pytest.raises(Conflict, match="is closed"):
             await db.write(WORKER, "fay", deed, said)

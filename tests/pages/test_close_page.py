@@ -29,11 +29,12 @@ async def test_a_month_is_closed_and_reopened_on_its_page(fresh: Database, tmp_p
     async with browser_of(fresh, tmp_path, "finance") as maker, browser_of(fresh, tmp_path, "admin") as checker:
         html = (await maker.get("/finance/close?entity=1")).text
         assert f'<option value="{month}">' in html, "a month that is not closed is offered, though it is not the last"
-        assert "Open" in plain((await maker.get(page)).text)
+        assert "Billed and open: its days take no entries any more" in plain((await maker.get(page)).text)
         moved = await send(maker, page, f"{deeds}/soft_close")
         assert moved.status_code == 303, plain(moved.text)
         html = (await maker.get(moved.headers["location"])).text
         assert "The month is soft-closed" in html
+        assert "Billed and open" not in plain(html)
         assert "Not checked yet Being checked" in plain(html)
         await check_again(fresh, "worker", f"period:1/{month}")
         refused = await send(maker, page, f"{deeds}/final/close")

@@ -1,5 +1,6 @@
 """Finance matches by hand on pages without a script: suggestions, sums, the second person, undoing, breaks, files."""
 
+import io
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from billing.breaks.model import Break, BreakKind, Limits
 from billing.matching.model import Book, Item, Side, Stage
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.bank.import_bank_file import import_bank_file
 from marketplace.flows.bank.work_breaks import set_limits
-from tests.bank_files.writers import camt
+from tests.bank_files.writers import ACCOUNT, camt
 from tests.billing.market import check_books
 from tests.builders import ENTITY
 from tests.matching.items import add_items, ours, theirs
@@ -21,6 +23,7 @@ from tests.pages.conftest import plain
 from tests.pages.forms import form, send
 from tests.pages.test_deeds import browser_of, two_people
 from tests.pages.test_pages import Page
+from tests.periods.market import as_owner
 
 BENCH = "/finance/workbench"
 EARLY_MINOR = 4_321
@@ -219,6 +222,18 @@ async def test_the_lists_are_narrowed_and_paged_by_the_address(fresh: Database, 
 
 def key_of(html: str) -> dict[str, str]:
     return {"form_key": html.partition('name="form_key" value="')[2].partition('"')[0]}
+
+
+async def test_a_settlement_file_of_an_earlier_version_says_why_it_lists_no_lines(
+    fresh: Database, tmp_path: Path
+) -> None:
+    content = camt([line(1_234, text="old")], 0, "EUR").replace(ACCOUNT.encode(), b"DE00123456780000000042")
+    file = await import_bank_file(fresh, "fay", "old.xml", io.BytesIO(content), processor="card")
+    old = f"UPDATE billing.bank_file SET format = 'settlement' WHERE file_id = {file.file_id}"
+    await as_owner(fresh, lambda tx: tx.execute(f"DELETE FROM billing.bank_line WHERE file_id = {file.file_id}"))
+    await as_owner(fresh, lambda tx: tx.execute(old))
+    async with browser_of(fresh, tmp_path, "finance") as browser:
+        assert "which did not keep which lines it brought" in (await browser.get(f"/finance/files/{file.file_id}")).text
 
 
 async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tax documents to payers: the fee on a claim invoiced, what a rejection takes back credited, void and issued again."""
 
 from collections.abc import Sequence
+from random import Random
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from billing.payers import store as payers
 from billing.payers.claims.store import PayerClaim
 from billing.payers.invoices import store as invoices
 from billing.payers.invoices.store import PayerDocument
-from billing.payers.rules import part_back, vat_by_line
+from billing.payers.rules import Charged, part_back, vat_by_line
 from marketplace.consoles import approvals
 from marketplace.consoles.approvals import DECIDED, Decision
 from marketplace.consoles.approvals_sql import WAITING
@@ -168,16 +169,36 @@ async def test_it_is_printed_and_sent_as_any_other(db: Database) -> None:
             render_einvoice(written, "en", "cii")
 
 
-@given(st.lists(st.lists(st.tuples(st.integers(-2_000, 20_000), rates), max_size=6), max_size=4))
-def test_the_vat_of_claims_is_the_vat_of_their_sum_and_back_to_nothing(claims: list[list[tuple[int, int]]]) -> None:
-    so_far: dict[int, tuple[int, int]] = {}
-    everything = [fee for fees in claims for fee in fees]
-    for fees in [*claims, [(-fee, rate) for fee, rate in everything]]:
-        for (fee, rate), vat in zip(fees, vat_by_line(fees, so_far), strict=True):
-            net, before = so_far.get(rate, (0, 0))
-            so_far[rate] = (net + fee, before + vat)
-            assert before + vat == apply_half_even(net + fee, rate)
-    assert set(so_far.values()) <= {(0, 0)}
+async def test_the_vat_of_each_claim_is_its_rate_on_what_it_charges(db: Database) -> None:
+    """7.02 at 2 % is a fee of 0.14, whose VAT of 0.028 is 0.03 in every claim, whatever was claimed before."""
+    await market(db, terms(share_ppm=1_000_000, order_cap_minor=702, vat_ppm=200_000))
+    for key in ("k1", "k2", "k3"):
+        await sold(db, key)
+        made = await claim(db)
+        assert (made.fee_minor, made.vat_minor) == (14, 3)
+    assert {(one.net_minor, one.vat_minor) for one in await documents(db)} == {(14, 3)}
+    await check_books(db)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20_000), rates), max_size=9), st.randoms(use_true_random=False))
+def test_the_vat_of_a_claim_is_rounded_once_and_taken_back_to_nothing(
+    fees: list[tuple[int, int]], lots: Random
+) -> None:
+    vats = vat_by_line([Charged(fee, rate) for fee, rate in fees])
+    for rate in {rate for _, rate in fees}:
+        due = apply_half_even(sum(fee for fee, of in fees if of == rate), rate)
+        assert sum(vat for (_, of), vat in zip(fees, vats, strict=True) if of == rate) == due
+    left = [Charged(-fee, rate, fee, vat) for (fee, rate), vat in zip(fees, vats, strict=True) if fee]
+    while left:  # each claim sets a part of some shares off, until nothing is left of any
+        parts = [msgspec.structs.replace(one, fee_minor=-lots.randint(1, one.fee_before_minor)) for one in left]
+        backs = vat_by_line(parts)
+        after = [
+            Charged(-1, one.vat_ppm, one.fee_before_minor + one.fee_minor, one.vat_before_minor + back)
+            for one, back in zip(parts, backs, strict=True)
+        ]
+        assert all(one.vat_before_minor == 0 for one in after if not one.fee_before_minor)
+        assert all(one.vat_before_minor >= 0 for one in after)
+        left = [one for one in after if one.fee_before_minor]
 
 
 @given(st.integers(-50, 5_000), st.lists(st.integers(1, 700), min_size=1, max_size=8))

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from billing.payers.claims.store import PayerClaim
+from billing.payers.claims.store import PayerClaim, lines_of
 from demand.amendments.model import Add, Changes
 from demand.lifecycle import Move, Party
 from demand.store import lock_order
@@ -14,7 +14,7 @@ from marketplace.core.errors import Conflict, Invalid
 from marketplace.flows.orders.amend_order import ProposeAmendment, propose_amendment
 from marketplace.flows.orders.price_amendment import By
 from marketplace.flows.orders.release_order import release_unpaid
-from marketplace.flows.payers.settle_claim import RejectLine, Remit, reclaim_line, reject_line, remit
+from marketplace.flows.payers.settle_claim import PaidLine, RejectLine, Remit, reclaim_line, reject_line, remit
 from marketplace.flows.refunds.cancel_refund import cancel_refund
 from marketplace.flows.refunds.pay_refund import RefundKey
 from marketplace.flows.refunds.refund_order import Refunded, RefundLine, RefundOrder, refund_order
@@ -29,6 +29,14 @@ PAYER = 1
 
 async def money(db: Database, made: PayerClaim, minor: int, ref: str = "b1") -> PayerClaim:
     cmd = Remit(payer_id=PAYER, claim_id=made.claim_id, amount_minor=minor, bank_ref=ref, received_on=date(2018, 9, 3))
+    return await db.write(WORKER, "test", remit, cmd)
+
+
+async def named(db: Database, made: PayerClaim, minor: int, *lines: PaidLine, ref: str = "b1") -> PayerClaim:
+    cmd = Remit(
+        payer_id=PAYER, claim_id=made.claim_id, amount_minor=minor, bank_ref=ref, received_on=date(2018, 9, 3),
+        lines=lines,
+    )  # fmt: skip
     return await db.write(WORKER, "test", remit, cmd)
 
 
@@ -317,3 +325,30 @@ async def test_the_merchant_sees_the_payers_entries_on_the_page_of_its_order(db:
         page = await order_page(tx, ALPHA, placed.orders[0].order_id)
     kinds = {booked.kind for booked in page.entries}
     assert kinds >= {"order_paid", "order_settled", "payer_held", "payer_fee", "payer_rejected", "payer_remitted"}
+
+
+async def test_d2_money_goes_to_the_lines_that_it_names_with_what_is_rejected_of_them(db: Database) -> None:
+    """Two shares of 70.00 with 1.40 and VAT of 0.28: the first is paid but for 10.00, the second not."""
+    await market(db)
+    for key in ("k1", "k2"):
+        await sold(db, key)
+    made = await claim(db)
+    for wrong, lines in {
+        "the lines come to 5, not to 6": (PaidLine(line_no=1, amount_minor=5),),
+        "lines/1/line_no: is named twice": (PaidLine(line_no=1, amount_minor=3), PaidLine(line_no=1, amount_minor=3)),
+        "lines/0/line_no: claim .* has no line 9": (PaidLine(line_no=9, amount_minor=6),),
+        "lines/0/reason: says why": (PaidLine(line_no=1, amount_minor=6, rejected_minor=1),),
+    }.items():
+        with pytest.raises(Invalid, match=wrong):
+            await named(db, made, 6, *lines)
+    with pytest.raises(Conflict, match="lines/0/amount_minor: 8000 is not within 7168, what is open of line 1"):
+        await named(db, made, 8_000, PaidLine(line_no=1, amount_minor=8_000))
+    said = PaidLine(line_no=1, amount_minor=6_144, rejected_minor=1_000, reason="not covered")
+    paid = await named(db, made, 6_144, said)
+    assert (paid.rejected_minor, paid.remitted_minor, paid.open_minor) == (1_024, 6_144, 7_168)
+    async with db.read(WORKER) as tx:
+        after = await lines_of(tx, PAYER, made.claim_id)
+    assert [(line.rejected_minor, line.remitted_minor, line.open_minor) for line in after] == [
+        (1_000, 6_144, 0), (0, 0, 7_168),
+    ]  # fmt: skip
+    await check_books(db)

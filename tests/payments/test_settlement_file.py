@@ -138,12 +138,16 @@ async def test_a_line_is_booked_once_whatever_files_bring_it(market: Database, p
     assert (await balances(market, HOUSE))[1010, 0] == 11814 + 458
     assert (await row(market, "SELECT sum(fee_minor) AS fees FROM billing.payment_part")).fees == 186 + 42
     await check_books(market)
-    with pytest.raises(Invalid, match=r"line 2: fee: an earlier file said 186"):
+    with pytest.raises(Invalid, match=r"line 2: fee: an earlier file said 1\.86 EUR"):
         await import_file(market, first.replace("1.86,118.14", "1.85,118.15"))
 
 
 REFUSED = {
-    "the total lies": ("1,total,{batch},,120.00", "1,total,{batch},,120.01", "line 3: gross: the total says 12001"),
+    "the total lies": (
+        "1,total,{batch},,120.00",
+        "1,total,{batch},,120.01",
+        "line 3: gross: the total says 120.01 EUR, the lines sum to 120.00 EUR",
+    ),
     "a line is missing": ("1,total", "2,total", "line 3: id: the total counts '2' lines"),
     "net is not the difference": ("1.86,118.14,EUR,2018", "1.86,118.13,EUR,2018", "line 2: net"),
     "an amount is none": ("capture,{ref},,120.00", "capture,{ref},,12o.00", "line 2: gross: '12o.00' is not"),

@@ -121,6 +121,8 @@ async def test_a_deposit_waits_until_the_goods_are_shipped(shop: Shop, db: Datab
         ("deposit", 0, 0),
         ("goods", 20_000, 0),
     ]
+    named = f"1 x {shop.item.name}"
+    assert [charge.description for charge in await charges(db)] == [f"{named}: deposit", f"{named}: goods"]
     await check_books(db)
 
 
@@ -227,6 +229,7 @@ async def test_work_by_a_partner_costs_the_house_and_begins_the_warranty(
     ]
     assert (await house(db))[2060] == -47_000
     [unit] = await shop.units(order)
+    assert (await charges(db))[-1].description == f"{plan.kind} on 2018-05-20: {shop.item.name} {unit.serial}"
     assert (unit.installed_on, unit.warranty_until) == (MAY_20, date(2020, 5, 19))
     repair = msgspec.structs.replace(plan, kind=WorkKind.REPAIR)
     with pytest.raises(Invalid, match="under warranty"):

@@ -15,6 +15,7 @@ from billing.ads.orders.model import AdOrder, Bill, LineState, OrderLine
 from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
+from marketplace.core.rows import edit_row
 
 _ORDER = [ad_order.c[field] for field in AdOrder.__struct_fields__]
 _LINE = [ad_order_line.c[field] for field in OrderLine.__struct_fields__]
@@ -84,13 +85,7 @@ async def list_orders(
 
 async def set_order(tx: Tx, held: AdOrder, **values: Any) -> AdOrder:
     """Change columns of a held order; its version is counted up."""
-    values = {**values, "version": held.version + 1}
-    await tx.execute(
-        update(ad_order)
-        .where(ad_order.c.merchant_id == held.merchant_id, ad_order.c.order_id == held.order_id)
-        .values(**values)
-    )
-    return msgspec.structs.replace(held, **values)
+    return await edit_row(tx, ad_order, held, **values)
 
 
 async def move_order(

@@ -105,26 +105,6 @@ async def find_invoice(tx: Tx, claim: PayerClaim) -> PayerDocument | None:
     return None if row is None else _document(row)
 
 
-async def taxed_so_far(tx: Tx, payer_id: int, contract_id: int, entity_id: int) -> dict[int, tuple[int, int]]:
-    """Fee and VAT that the documents about a contract's claims come to, by VAT rate. The claims' house is held."""
-    rows = await tx.rows(
-        """
-        SELECT (tax ->> 'vat_ppm')::integer AS vat_ppm, sum(side.sign * (tax ->> 'net_minor')::bigint)::bigint AS net,
-               sum(side.sign * (tax ->> 'vat_minor')::bigint)::bigint AS vat
-        FROM billing.payer_document d
-        JOIN billing.payer_claim c ON c.payer_id = d.payer_id AND c.claim_id = d.claim_id,
-             jsonb_array_elements(d.taxes) AS tax,
-             LATERAL (SELECT CASE d.kind WHEN 'invoice' THEN 1 ELSE -1 END) AS side (sign)
-        WHERE d.payer_id = :payer AND d.entity_id = :entity AND c.contract_id = :contract AND d.replaces_id IS NULL
-        GROUP BY 1
-        """,
-        payer=payer_id,
-        entity=entity_id,
-        contract=contract_id,
-    )
-    return {row.vat_ppm: (row.net, row.vat) for row in rows}
-
-
 async def list_documents(
     tx: Tx, payer_id: int, *, limit: int, after: int | None = None, claim_id: int | None = None
 ) -> Sequence[PayerDocument]:

@@ -7,6 +7,7 @@ import msgspec
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid
+from marketplace.core.ids import time_ordered_id
 from supply.academy import store
 from supply.academy.model import ClassDate, Course, CourseVersion, Lesson, Mode, Question
 from supply.academy.rules import check_content
@@ -42,7 +43,12 @@ class NewClass(msgspec.Struct, frozen=True, kw_only=True):
 async def make_course(tx: Tx, cmd: NewCourse) -> Course:
     """A course that nobody can take before it has a version. Raises Conflict for a code in use."""
     new = Course(
-        course_id=store.new_id(tx), active=True, newest_no=0, counts_from=1, version=1, **msgspec.structs.asdict(cmd)
+        course_id=time_ordered_id(tx.now),
+        active=True,
+        newest_no=0,
+        counts_from=1,
+        version=1,
+        **msgspec.structs.asdict(cmd),
     )
     await audit.record(tx, "course made", f"course:{new.course_id}", code=new.code, required=new.required)
     return await store.add_course(tx, new)
@@ -80,7 +86,7 @@ async def plan_class(tx: Tx, cmd: NewClass) -> ClassDate:
     if cmd.starts_at <= tx.now:
         raise Invalid("starts_at: lies in the past", pointer="/starts_at")
     return await store.add_class(
-        tx, ClassDate(class_id=store.new_id(tx), cancelled=False, **msgspec.structs.asdict(cmd))
+        tx, ClassDate(class_id=time_ordered_id(tx.now), cancelled=False, **msgspec.structs.asdict(cmd))
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import msgspec
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid
+from marketplace.core.ids import time_ordered_id
 from marketplace.flows.acquisition.onboard_merchant import go_live_if_ready
 from supply.academy import store
 from supply.academy.model import Attempt, AttemptState, Certificate, Course, CourseVersion, Mode
@@ -37,7 +38,7 @@ async def begin(tx: Tx, cmd: Begin) -> Attempt:
     check_again(await store.last_attempt(tx, cmd.merchant_id, course.course_id, tx.actor), version, tx.now)
     await _take_seat(tx, course, cmd.class_id)
     new = Attempt(
-        merchant_id=cmd.merchant_id, attempt_id=store.new_id(tx), course_id=course.course_id,
+        merchant_id=cmd.merchant_id, attempt_id=time_ordered_id(tx.now), course_id=course.course_id,
         version_no=version.version_no, class_id=cmd.class_id, person=tx.actor, state=AttemptState.OPEN, lessons=[],
         score_ppm=None, begun_at=tx.now, ended_at=None,
     )  # fmt: skip

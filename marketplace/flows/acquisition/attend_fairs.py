@@ -125,7 +125,7 @@ async def make_fair(tx: Tx, cmd: NewFair) -> Fair:
         raise Invalid("ends_on: lies within a year after starts_on", pointer="/ends_on")
     channel = await channels.channel_of(tx, cmd.channel)
     values = {name: value for name, value in msgspec.structs.asdict(cmd).items() if name != "channel"}
-    new = Fair(fair_id=store.new_id(tx), channel_id=channel.channel_id, version=1, **values)
+    new = Fair(fair_id=time_ordered_id(tx.now), channel_id=channel.channel_id, version=1, **values)
     await audit.record(tx, "fair made", f"fair:{new.fair_id}", code=new.code)
     return await store.add_fair(tx, new)
 
@@ -138,7 +138,7 @@ async def register(tx: Tx, fair_id: int, who: Sequence[NewAttendee]) -> int:
 
 def _attendee(tx: Tx, fair_id: int, who: NewAttendee) -> Attendee:
     return Attendee(
-        attendee_id=store.new_id(tx), fair_id=fair_id, registered_at=tx.now, scanned_at=None, scanned_by=None,
+        attendee_id=time_ordered_id(tx.now), fair_id=fair_id, registered_at=tx.now, scanned_at=None, scanned_by=None,
         device_id=None, note="", lead_id=None, **msgspec.structs.asdict(who),
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.core.errors import Conflict, Invalid, NotFound
+from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import check_currency
 from marketplace.core.users import UserRole, get_user
 from marketplace.flows.acquisition import pay_agents_sql as sql
@@ -99,7 +100,7 @@ async def make_agent(tx: Tx, cmd: NewAgent) -> Agent:
         await territories.get_territory(tx, territory_id)
     provider = await providers.add_provider(tx, cmd.name)
     new = Agent(
-        agent_id=store.new_id(tx), kind=AgentKind.DISTRIBUTOR if cmd.user_id is None else AgentKind.REP,
+        agent_id=time_ordered_id(tx.now), kind=AgentKind.DISTRIBUTOR if cmd.user_id is None else AgentKind.REP,
         name=cmd.name, user_id=cmd.user_id, territory_id=territory_id, provider_id=provider.provider_id,
         plan_code=cmd.plan, since_on=cmd.since_on or local_date(tx.now, "UTC"), active=True, version=1,
     )  # fmt: skip
@@ -161,9 +162,10 @@ async def _begin(tx: Tx, row: Any) -> bool:
     agent = await store.get_agent(tx, row.agent_id)
     plan = await store.get_plan(tx, agent.plan_code, row.version_no)
     new = AgentCommission(
-        commission_id=store.new_id(tx), agent_id=agent.agent_id, lead_id=row.lead_id, merchant_id=row.merchant_id,
-        plan_code=plan.code, version_no=plan.version_no, currency=plan.terms.currency, activated_on=row.activated_on,
-        base_minor=0, earned_minor=0, state=CommissionState.OPEN, lost_on=None, reason="",
+        commission_id=time_ordered_id(tx.now), agent_id=agent.agent_id, lead_id=row.lead_id,
+        merchant_id=row.merchant_id, plan_code=plan.code, version_no=plan.version_no,
+        currency=plan.terms.currency, activated_on=row.activated_on, base_minor=0, earned_minor=0,
+        state=CommissionState.OPEN, lost_on=None, reason="",
     )  # fmt: skip
     await store.add_commission(tx, new)
     await _bring(tx, new, agent, house)
@@ -205,8 +207,9 @@ async def _book(tx: Tx, of: AgentCommission, agent: Agent, change: int, house_id
     lost = of.state is CommissionState.CLAWED_BACK
     kind = CLAWED_BACK if lost else EARNED
     moved = AgentMovement(
-        movement_id=store.new_id(tx), commission_id=of.commission_id, agent_id=of.agent_id, merchant_id=of.merchant_id,
-        kind=kind, currency=of.currency, amount_minor=change, booked_on=today, reason=of.reason,
+        movement_id=time_ordered_id(tx.now), commission_id=of.commission_id, agent_id=of.agent_id,
+        merchant_id=of.merchant_id, kind=kind, currency=of.currency,
+        amount_minor=change, booked_on=today, reason=of.reason,
     )  # fmt: skip
     await store.add_movement(tx, moved)
     legs = postings.agent_commission(change, agent.provider_id)

@@ -18,6 +18,7 @@ from marketplace.core.clock import day_begins, local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.core.errors import AppError, Conflict
+from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import check_currency
 from marketplace.flows.acquisition import refer_merchants_sql as sql
 from marketplace.flows.acquisition.note_stages import check_alive
@@ -85,7 +86,7 @@ async def refer_lead(tx: Tx, cmd: NewReferral, seller: int | None = None) -> Ref
     if await sql.activated_of(tx, held.lead_id) is not None:
         raise Conflict("lead_id: the lead is activated already", pointer="/lead_id")
     new = Referral(
-        referral_id=store.new_id(tx), code=code.code, programme=programme.name, version_no=programme.version_no,
+        referral_id=time_ordered_id(tx.now), code=code.code, programme=programme.name, version_no=programme.version_no,
         referrer_id=code.merchant_id, lead_id=held.lead_id, merchant_id=None, device=cmd.device, referred_at=tx.now,
         expires_at=tx.now + timedelta(days=programme.terms.window_days), state=ReferralState.PENDING, reasons=[],
         activated_on=None, version=1,

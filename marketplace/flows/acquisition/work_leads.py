@@ -13,6 +13,7 @@ import msgspec
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Forbidden, Invalid, NotFound
+from marketplace.core.ids import time_ordered_id
 from marketplace.flows.acquisition.milestones_sql import is_new_since
 from marketplace.flows.acquisition.note_stages import (
     check_alive,
@@ -136,7 +137,7 @@ async def add_lead(tx: Tx, cmd: NewLead, seller: int | None = None) -> LeadDetai
         state = LeadState.CLAIMED
     held = seller is not None
     new = Lead(
-        lead_id=store.new_id(tx), model=cmd.model, funnel_version=funnel.version_no, source=cmd.source,
+        lead_id=time_ordered_id(tx.now), model=cmd.model, funnel_version=funnel.version_no, source=cmd.source,
         source_ref=cmd.source_ref, company=cmd.company, contact=cmd.contact, phone=cmd.phone, email=cmd.email,
         tax_id=cmd.tax_id, city=cmd.city, region=cmd.region, segment=cmd.segment, zone=cmd.zone,
         channel_id=channel.channel_id, campaign=cmd.campaign, territory_id=territory, pool_id=cmd.pool_id,
@@ -324,8 +325,8 @@ async def _touch(
     return await store.add_touch(
         tx,
         Touch(
-            touch_id=touch_id or store.new_id(tx), lead_id=lead.lead_id, channel_id=channel_id, campaign=campaign,
-            kind=kind, rep_id=rep_id, note=note, at=at, recorded_at=tx.now,
+            touch_id=touch_id or time_ordered_id(tx.now), lead_id=lead.lead_id, channel_id=channel_id,
+            campaign=campaign, kind=kind, rep_id=rep_id, note=note, at=at, recorded_at=tx.now,
         ),
     )  # fmt: skip
 

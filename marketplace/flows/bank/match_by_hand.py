@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import msgspec
 
 from billing.breaks import store as breaks
-from billing.breaks.model import check_limit
+from billing.breaks.model import BreakKind, check_limit
 from billing.matching import rules as pure
 from billing.matching import store
 from billing.matching.agreements import store as agreements
@@ -16,6 +16,7 @@ from billing.matching.model import (
     FeeLine,
     FeeSchedule,
     Item,
+    PayoutBack,
     Proposal,
     ResidueKind,
     Rules,
@@ -66,7 +67,24 @@ async def suggest(tx: Tx, item_id: int) -> list[Suggestion]:
         until=line.day + timedelta(days=pure.HINT_DAYS),
         limit=CANDIDATES_MAX,
     )
-    return pure.suggestions(line, items, version.rules)
+    found = pure.suggestions(line, items, version.rules)
+    back = await _payout_back(tx, line, version.rules)
+    return [back, *found] if back else found
+
+
+async def _payout_back(tx: Tx, line: Item, rules: Rules) -> Suggestion | None:
+    """That a payout came back with the line, where that is what its break is about."""
+    about = await breaks.live_of_item(tx, line.item_id)
+    if about is None or about.kind is not BreakKind.PAYOUT_RETURNED:
+        return None
+    paid = await store.find_payout(tx, line)
+    if paid is None:
+        return None
+    minor = -paid.amount_minor
+    if line.amount_minor != minor and pure.residue_of(rules, line.book, line.amount_minor, minor) is None:
+        return None
+    payout = PayoutBack(merchant_id=paid.owner_id, payout_id=paid.source_id, break_id=about.break_id)
+    return Suggestion(ours=(), score=100, reasons=("a payout that was paid came back",), payout_back=payout)
 
 
 async def propose_match(tx: Tx, cmd: ProposeMatch) -> Proposal:

@@ -240,7 +240,8 @@ async def _missing(tx: Tx, one: Break, like: Item, side: Side, minor: int) -> in
     """What makes up for what a side lacks, as an item of its own; returns its id. It is booked on the day of the other
     side, so that the book is right by the end of every day, or on the first open one after it."""
     row = {"side": side, "kind": ItemKind.WRITE_OFF, "owner_id": 0, "source_id": one.break_id, "currency": one.currency}
-    row |= {"amount_minor": minor, "reference": "", "keys": [], "words": one.reason, "expected_on": tx.now.date()}
+    row |= {"amount_minor": minor, "reference": "", "keys": [], "words": one.reason}
+    row |= {"expected_on": await runs.local_today(tx, like.entity_id)}
     return await _add_item(tx, like, **row, booked=False, sort_key=f"break-{one.break_id}")
 
 

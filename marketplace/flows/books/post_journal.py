@@ -29,7 +29,8 @@ from billing.ledger import store as ledger
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg, NewEntry, legs
 from billing.line_disputes.store import journal_decided
-from billing.periods.store import takes_journals
+from billing.periods.model import TAKES_JOURNALS, PeriodState
+from billing.periods.store import hold_month
 from marketplace.core import audit, policies
 from marketplace.core.clock import day_begins
 from marketplace.core.db import Tx
@@ -78,7 +79,7 @@ async def propose_journal(tx: Tx, cmd: ProposeJournal) -> Journal:
     books = await hold(tx, cmd.merchant_id)
     await check_kept(tx, books.entity_id, cmd.currency)
     limits = await store.limits_of(tx, books.entity_id, cmd.currency)
-    check_legs(cmd.legs, of_house=_of_house(books), residue_minor=limits.residue_minor)
+    check_legs(cmd.legs, cmd.currency, of_house=_of_house(books), residue_minor=limits.residue_minor)
     await _check_processors(tx, cmd.legs)
     on = cmd.effective_on or books.today
     if on > books.today:
@@ -127,7 +128,7 @@ async def approve_journal(tx: Tx, cmd: DecideJournal) -> Journal:
         raise Conflict(f"journal {cmd.journal_id} is {held.state} already", state=held.state.value)
     single = await policies.check_second_person(tx, held.made_by, f"journal {cmd.journal_id}")
     limits = await store.limits_of(tx, books.entity_id, held.currency)
-    check_limit(held.legs, limits, is_controller=cmd.is_controller)
+    check_limit(held.legs, held.currency, limits, is_controller=cmd.is_controller)
     await _check_balances(tx, cmd.merchant_id, held.currency, held.legs, reversal=held.reversal_of is not None)
     by_hand = held.kind is JournalKind.MANUAL and held.reversal_of is None
     if by_hand and (closed := await _closed(tx, books, held.effective_on, held.legs)) is not None:
@@ -233,7 +234,13 @@ async def _closed(tx: Tx, books: Books, on: date, entry_legs: Sequence[Leg]) -> 
     closed = await store.closed_through(tx, books.merchant_id)
     if closed is None or on > closed:
         return None
-    if not await takes_journals(tx, books.entity_id, on):
+    month = await hold_month(tx, books.entity_id, on)
+    if month.state is PeriodState.OPEN:
+        return (
+            f"the books are closed through {closed}: {month.period.name} is billed, and takes journals once it is"
+            " soft-closed"
+        )
+    if month.state not in TAKES_JOURNALS:
         return f"the books are closed through {closed}"
     if any(leg.account == Account.PAYABLE for leg in entry_legs):
         return f"the books are closed through {closed} for account 2000, of which there is a final statement"
@@ -269,12 +276,12 @@ async def _check_balances(
         changes[leg.account] = changes.get(leg.account, 0) + leg.amount_minor
     for account in sorted(changes.keys() & OPENED) if not reversal else ():
         left = await store.opened_left(tx, merchant_id, account, currency)
-        check_opened(account, left, changes[account])
+        check_opened(account, currency, left, changes[account])
     if Account.MERCHANT_RECEIVABLE in changes:
         key = (Account.MERCHANT_RECEIVABLE, 0, currency)
         found = await ledger.balances(tx, merchant_id)
         owed = sum(one.balance_minor for one in found if (one.account, one.dimension, one.currency) == key)
-        check_owed(owed, changes[Account.MERCHANT_RECEIVABLE])
+        check_owed(currency, owed, changes[Account.MERCHANT_RECEIVABLE])
 
 
 async def _told(tx: Tx, deed: str, about: Journal, *, single_operator: bool = False, **more: Any) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
+from marketplace.core.ids import time_ordered_id
 from marketplace.flows.acquisition.note_stages import check_past
 from supply.content import store
 from supply.content.model import Partner, Piece, PieceKind, Send, SendDay, SendState, check_planned
@@ -37,7 +38,7 @@ class NewSend(msgspec.Struct, frozen=True, kw_only=True):
 
 async def make_partner(tx: Tx, name: str, contact: str) -> Partner:
     """Raises Conflict."""
-    new = Partner(partner_id=store.new_id(tx), name=name, contact=contact, active=True, version=1)
+    new = Partner(partner_id=time_ordered_id(tx.now), name=name, contact=contact, active=True, version=1)
     await audit.record(tx, "content partner made", f"partner:{new.partner_id}", name=name)
     return await store.add_partner(tx, new)
 
@@ -45,7 +46,7 @@ async def make_partner(tx: Tx, name: str, contact: str) -> Partner:
 async def make_piece(tx: Tx, cmd: NewPiece) -> Piece:
     """Raises Invalid, Conflict."""
     await _check_partner(tx, cmd.partner_id)
-    new = Piece(piece_id=store.new_id(tx), active=True, version=1, **msgspec.structs.asdict(cmd))
+    new = Piece(piece_id=time_ordered_id(tx.now), active=True, version=1, **msgspec.structs.asdict(cmd))
     await audit.record(tx, "piece made", f"piece:{new.piece_id}", code=new.code)
     return await store.add_piece(tx, new)
 
@@ -63,8 +64,9 @@ async def plan_send(tx: Tx, cmd: NewSend) -> Send:
     await _check_partner(tx, cmd.partner_id)
     channel = await channels.channel_of(tx, cmd.channel)
     new = Send(
-        send_id=store.new_id(tx), piece_id=piece.piece_id, channel_id=channel.channel_id, partner_id=cmd.partner_id,
-        planned_on=cmd.planned_on, state=SendState.PLANNED, sent_at=None, recipients=0, version=1,
+        send_id=time_ordered_id(tx.now), piece_id=piece.piece_id, channel_id=channel.channel_id,
+        partner_id=cmd.partner_id, planned_on=cmd.planned_on, state=SendState.PLANNED, sent_at=None, recipients=0,
+        version=1,
     )  # fmt: skip
     return await store.add_send(tx, new)
 

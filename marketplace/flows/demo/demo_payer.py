@@ -13,6 +13,7 @@ from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import Remit, remit
 
 PAYER = "Regional development fund"
+PERSON = "payer"
 CONTRACT = "Half of the charges of young shops"
 _SHOPS = 12
 

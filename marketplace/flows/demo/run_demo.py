@@ -9,20 +9,21 @@ from typing import Any
 
 import msgspec
 
+from billing.payers import store as payers
 from billing.runs.model import Period, period_named
 from demand.store import ORDER_STATE
 from marketplace.core import policies
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Conflict
-from marketplace.core.users import UserRole, create_user
+from marketplace.core.users import UserRole, create_user, set_password
 from marketplace.flows.commission.apply_contracts import apply_file
 from marketplace.flows.commission.settle_orders import settle_through
-from marketplace.flows.demo.demo_growth import win_merchants
+from marketplace.flows.demo.demo_growth import REP, win_merchants
 from marketplace.flows.demo.demo_incentives import promote
 from marketplace.flows.demo.demo_market import SEED, SOURCE, demo_contracts, load_demo_market, make_market
 from marketplace.flows.demo.demo_orders import Outside, live_orders
 from marketplace.flows.demo.demo_papers import hand_in_papers
-from marketplace.flows.demo.demo_payer import agree_with_payer, claim_on_payer
+from marketplace.flows.demo.demo_payer import PAYER, PERSON, agree_with_payer, claim_on_payer
 from marketplace.flows.imports.import_olist import import_olist
 from marketplace.flows.imports.load_orders_model import Loaded
 from marketplace.flows.payments.reconcile_payments import Reconciliation
@@ -103,6 +104,7 @@ async def run_demo(
             await db.write(WORKER, actor, claim_on_payer, last_on)
             await db.write(WORKER, actor, win_merchants, largest)
             await promote(db, actor, market)
+            await db.write(WORKER, actor, _let_others_in)
     with bar("Figures"):
         await roll_metrics(db, actor)
     return await _summary(db, actor, loaded, refunds, live, periods)
@@ -228,6 +230,30 @@ async def _ensure_users(tx: Tx) -> int:
     return merchant_id
 
 
+async def _let_others_in(tx: Tx) -> None:
+    """The rep of the made-up leads and a person of the made-up payer sign in like the three."""
+    known = {row.login: row for row in await tx.rows("SELECT login, password_hash FROM core.app_user")}
+    if known[REP].password_hash is None:
+        await set_password(tx, REP, PASSWORD)
+    if PERSON not in known:
+        payer_id = (await payers.payers_named(tx, [PAYER]))[PAYER]
+        await create_user(tx, PERSON, "Petra Payer", [str(UserRole.PAYER)], payer_id=payer_id, password=PASSWORD)
+
+
+async def _sign_ins(tx: Tx) -> list[SignIn]:
+    known = {row.login for row in await tx.rows("SELECT login FROM core.app_user WHERE password_hash IS NOT NULL")}
+    return [SignIn(login, PASSWORD, role) for login, role in _ROLES.items() if login in known]
+
+
+_ROLES = {
+    "merchant": "merchant owner",
+    "ops": "growth, incentives, approver",
+    "finance": "accountant, controller",
+    REP: "sales rep",
+    PERSON: "payer",
+}
+
+
 async def _summary(db: Database, actor: str, loaded: Loaded, refunds: int, live: int, periods: list[Period]) -> Demo:
     await check_all(db, actor)
     async with db.read(WORKER) as tx:
@@ -240,6 +266,7 @@ async def _summary(db: Database, actor: str, loaded: Loaded, refunds: int, live:
         currency = await tx.scalar("SELECT currency FROM billing.entity ORDER BY entity_id LIMIT 1")
         reconciliation = (await last_of_payments(tx, currency)).answer
         verified = (await last_of_books(tx)).answer
+        sign_ins = await _sign_ins(tx)
     assert payouts is not None
     assert reconciliation is not None
     assert verified is not None
@@ -256,11 +283,7 @@ async def _summary(db: Database, actor: str, loaded: Loaded, refunds: int, live:
         payouts_minor=payouts.minor,
         reconciliation=reconciliation,
         verified=verified.ok,
-        sign_ins=[
-            SignIn("merchant", PASSWORD, "merchant owner"),
-            SignIn("ops", PASSWORD, "growth, incentives, approver"),
-            SignIn("finance", PASSWORD, "accountant, controller"),
-        ],
+        sign_ins=sign_ins,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from billing.documents.model import Category, Document, Line, Party, State, Subject, Tax, Written
 from billing.documents.pdf import typesetter
-from marketplace.core.rates import PPM
+from marketplace.core.rates import PPM, apply_half_even
 from marketplace.web.i18n import Speech, speech
 
 
@@ -129,6 +129,8 @@ def _notes(written: Written, say: Speech) -> list[str]:
         notes.append(say.text("document.netted"))
     if one.reverses_id is not None:
         notes.append(say.text("document.takes_back", number=written.numbers[str(one.reverses_id)]))
+    if any(tax.vat_minor != apply_half_even(tax.net_minor, tax.vat_ppm) for tax in written.taxes):
+        notes.append(say.text("document.vat_difference"))
     if any(line.category is Category.FEES for line in written.lines):
         notes.append(say.text("document.fees_note"))
     if one.state is State.VOID:

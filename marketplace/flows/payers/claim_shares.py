@@ -3,7 +3,7 @@
 A claim has what is to be claimed of each share since the last one: less where some of it came back or was rejected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -15,9 +15,8 @@ from billing.ledger.model import NewEntry
 from billing.payers import store as payers
 from billing.payers.claims import store as claims
 from billing.payers.claims.store import ClaimLine, PayerClaim
-from billing.payers.invoices import store as invoices
 from billing.payers.invoices.store import PayerDocument
-from billing.payers.rules import fee_for, vat_by_line
+from billing.payers.rules import Charged, fee_for, vat_by_line
 from billing.payers.shares import store as shares
 from billing.payers.shares.store import PayerShare
 from billing.payers.store import Version
@@ -75,8 +74,7 @@ async def claim_shares(tx: Tx, cmd: ClaimShares) -> PayerClaim:
     if not found:
         raise Conflict(f"through: {version.terms.name!r} has nothing to be claimed through {cmd.through}")
     claim_id = time_ordered_id(tx.now)
-    so_far = await invoices.taxed_so_far(tx, version.payer_id, cmd.contract_id, cmd.entity_id)
-    fees = await _fees(tx, found, version, so_far)
+    fees = await _fees(tx, found, version)
     lines = [
         await _claim_one(tx, share, fee, number, today)
         for number, (share, fee) in enumerate(zip(found, fees, strict=False), start=1)
@@ -120,9 +118,7 @@ async def _held(tx: Tx, cmd: ClaimShares, house: int) -> list[PayerShare]:
     return [share for share in again if share.merchant_id in held]
 
 
-async def _fees(
-    tx: Tx, found: Sequence[PayerShare], version: Version, so_far: Mapping[int, tuple[int, int]]
-) -> list[Fee]:
+async def _fees(tx: Tx, found: Sequence[PayerShare], version: Version) -> list[Fee]:
     """What the platform earns by each share, and at the end by the claim itself where its contract says so."""
     versions = sorted({share.version_id for share in found})
     terms = {version_id: (await payers.get_version(tx, version_id)).terms for version_id in versions}
@@ -130,18 +126,19 @@ async def _fees(
     for share in found:
         of = terms[share.version_id]
         claimed = share.claimed_minor + share.standing.claimable_minor
-        earned.append((fee_for(claimed, of.fee_ppm) - share.fee_minor, of.vat_ppm))
+        fee = fee_for(claimed, of.fee_ppm) - share.fee_minor
+        earned.append(Charged(fee, of.vat_ppm, share.fee_minor, share.vat_minor))
     if version.terms.fee_fixed_minor:
-        earned.append((version.terms.fee_fixed_minor, version.terms.vat_ppm))
+        earned.append(Charged(version.terms.fee_fixed_minor, version.terms.vat_ppm))
     return [
         Fee(
             category=Category.PAYER_FEE if place < len(found) else Category.CLAIM_FEE,
             contract=version.terms.name,
-            vat_ppm=vat_ppm,
-            fee_minor=fee,
+            vat_ppm=one.vat_ppm,
+            fee_minor=one.fee_minor,
             vat_minor=vat,
         )
-        for place, ((fee, vat_ppm), vat) in enumerate(zip(earned, vat_by_line(earned, so_far), strict=True))
+        for place, (one, vat) in enumerate(zip(earned, vat_by_line(earned), strict=True))
     ]
 
 

@@ -29,14 +29,29 @@ from marketplace.flows.payers.invoice_payer import Fee, credit_rejection
 from marketplace.flows.payments.take_payment import hold_books
 
 
+class PaidLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payer's advice says of a claim's line: how much of the money is for it, and what of it, the fee apart, is
+    not going to be paid, and why.
+    """
+
+    line_no: int
+    amount_minor: int
+    rejected_minor: int = 0
+    reason: str = ""
+
+
 class Remit(msgspec.Struct, frozen=True, kw_only=True):
-    """A payer's money for a claim is in the bank. bank_ref: the bank's name of it, once per claim."""
+    """A payer's money for a claim is in the bank. bank_ref: the bank's name of it, once per claim.
+
+    lines: what the money is for, where the payer says so; none: it is divided over what is open.
+    """
 
     payer_id: int
     claim_id: int
     amount_minor: int
     bank_ref: str
     received_on: date
+    lines: tuple[PaidLine, ...] = ()
 
 
 class RejectLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,10 +115,16 @@ async def accept_claim(tx: Tx, payer_id: int, claim_id: int) -> PayerClaim:
 async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
     """Book what came (D2): the house's bank, and each merchant's receivable, which meet in the batch on 1030.
 
-    In part it is divided over what is open of the lines, by largest remainder; merchants who wait for it get it.
-    Raises NotFound; Invalid for a day to come, or before what it pays was owed; Conflict for more than is open and for
+    What the payer says that it rejects is rejected first. In part, and of unnamed lines, the money is divided over what
+    is open, by largest remainder; merchants who wait for it get it. Raises NotFound; Invalid for a day to come, or
+    before what it pays was owed, and for lines that do not come to the amount; Conflict for more than is open and for
     money that is booked already.
     """
+    for place, said in enumerate(cmd.lines):
+        if said.rejected_minor:
+            if not said.reason.strip():
+                raise Invalid(f"lines/{place}/reason: says why it is rejected", pointer=f"/lines/{place}/reason")
+            await reject_line(tx, _rejection(cmd, said))
     claim, lines, house = await _hold(tx, cmd.payer_id, cmd.claim_id)
     if cmd.received_on > local_date(tx.now, await zone_of(tx, claim.entity_id)):
         raise Invalid(f"received_on: {cmd.received_on} is still to come", pointer="/received_on")
@@ -113,7 +134,7 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
             " beyond as what it was paid for",
             pointer="/amount_minor",
         )
-    parts = divide_remittance(cmd.amount_minor, [line.open_minor for line in lines])
+    parts = _named(cmd, lines) if cmd.lines else divide_remittance(cmd.amount_minor, [one.open_minor for one in lines])
     paid = [
         (await _share(tx, claim, line), part)
         for line, part in zip(lines, parts, strict=True)
@@ -145,6 +166,40 @@ async def remit(tx: Tx, cmd: Remit) -> PayerClaim:
     )
     await outbox.emit(tx, "billing.payer_remitted.v1", _settled(claim, cmd.amount_minor))
     return claim
+
+
+def _rejection(cmd: Remit, said: PaidLine) -> RejectLine:
+    return RejectLine(
+        payer_id=cmd.payer_id,
+        claim_id=cmd.claim_id,
+        line_no=said.line_no,
+        amount_minor=said.rejected_minor,
+        reason=said.reason,
+    )
+
+
+def _named(cmd: Remit, lines: list[ClaimLine]) -> list[int]:
+    """What of the money is for each line of the claim: between nothing and what is open, which may be owed the payer.
+
+    Raises Invalid and Conflict naming the line of the advice.
+    """
+    still_open = {line.line_no: line.open_minor for line in lines}
+    named: dict[int, int] = {}
+    for place, said in enumerate(cmd.lines):
+        at = f"lines/{place}"
+        if said.line_no in named or said.line_no not in still_open:
+            why = "is named twice" if said.line_no in named else f"claim {cmd.claim_id} has no line {said.line_no}"
+            raise Invalid(f"{at}/line_no: {why}", pointer=f"/{at}/line_no")
+        most = still_open[said.line_no]
+        if not min(most, 0) <= said.amount_minor <= max(most, 0):
+            raise Conflict(
+                f"{at}/amount_minor: {said.amount_minor} is not within {most}, what is open of line {said.line_no}",
+                pointer=f"/{at}/amount_minor",
+            )
+        named[said.line_no] = said.amount_minor
+    if (total := sum(named.values())) != cmd.amount_minor:
+        raise Invalid(f"amount_minor: the lines come to {total}, not to {cmd.amount_minor}", pointer="/amount_minor")
+    return [named.get(line.line_no, 0) for line in lines]
 
 
 def _check_settled(cmd: Remit, paid: list[PayerShare]) -> None:

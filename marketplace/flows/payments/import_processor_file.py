@@ -25,7 +25,7 @@ from marketplace.core.crash import crash_point
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
-from marketplace.core.money import allocate
+from marketplace.core.money import allocate, written
 from marketplace.flows.refunds.recharge_fees import recharge_fees
 
 KIND = "processor_settled"
@@ -104,8 +104,7 @@ async def _plan(tx: Tx, processor: str, file: SettlementFile) -> _Plan:
     if processor_id is None:
         raise NotFound(f"processor: there is no processor {processor!r}")
     new = await _new_lines(tx, processor_id, list(enumerate(file.lines, start=2)))
-    shares = [share for number, line in new for share in await _shares(tx, processor_id, number, line)]
-    merchants = {share.merchant_id for share in shares}
+    merchants = {one.merchant_id for number, line in new for one in await _shares(tx, processor_id, number, line)}
     entity = None
     if new:
         begun = await _unfinished(tx, processor_id, file)
@@ -205,7 +204,8 @@ async def _new_lines(tx: Tx, processor_id: int, lines: Sequence[_Numbered]) -> l
         for name in _COMPARED if line.line_ref in known else ():
             before = getattr(known[line.line_ref], name)
             if before != getattr(line, name):
-                raise Invalid(f"line {number}: {name.removesuffix('_minor')}: an earlier file said {before} here")
+                said = line.written(before) if name in _SUMS else before
+                raise Invalid(f"line {number}: {name.removesuffix('_minor')}: an earlier file said {said} here")
     return [(number, line) for number, line in lines if line.line_ref not in known]
 
 
@@ -249,8 +249,8 @@ async def _check_refund(tx: Tx, processor_id: int, line: Line, merchant_id: int,
         raise Invalid(f"reference: refund {line.reference} is another processor's")
     if (line.currency, -line.gross_minor) not in known:
         raise Invalid(
-            f"gross: {', '.join(str(minor) for _, minor in known)} {known[0][0]} was to be given back under"
-            f" {line.reference}, not {-line.gross_minor} {line.currency} (minor units)"
+            f"gross: {', '.join(written(minor, currency) for currency, minor in known)} was to be given back under"
+            f" {line.reference}, not {line.written(-line.gross_minor)}"
         )
 
 
@@ -268,7 +268,7 @@ def _capture_shares(line: Line, parts: Sequence[PaymentPart]) -> list[_Share]:
     """The fee by largest remainder over what was captured for each order."""
     captured = [part.captured_minor for part in parts]
     if sum(captured) != line.gross_minor:
-        raise Invalid(f"gross: {sum(captured)} was captured, not {line.gross_minor} (minor units)")
+        raise Invalid(f"gross: {line.written(sum(captured))} was captured, not {line.written(line.gross_minor)}")
     fees = allocate(line.fee_minor, captured)
     return [
         _Share(line, part.merchant_id, part.captured_minor, fee, part) for part, fee in zip(parts, fees, strict=True)
@@ -293,7 +293,7 @@ async def _dispute_shares(tx: Tx, line: Line, payment_id: int) -> list[_Share]:
     won = line.kind is LineKind.DISPUTE_WON
     shares = [row.amount_minor if won else -row.amount_minor - row.fee_minor for row in rows]
     if sum(shares) != line.net_minor:
-        raise Invalid(f"net: {sum(shares)} was booked for dispute {line.dispute_ref}, not {line.net_minor}")
+        raise Invalid(f"net: {line.written(sum(shares))} was booked for it, not {line.written(line.net_minor)}")
     return [_Share(line, row.merchant_id, share, 0) for row, share in zip(rows, shares, strict=True)]
 
 

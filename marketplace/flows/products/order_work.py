@@ -4,7 +4,9 @@ A partner's cost is owed to it by the house and stands in the merchant's books, 
 unit's warranty begins that day; what is repaired under it costs the merchant nothing.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from textwrap import shorten
 
 import msgspec
 
@@ -19,7 +21,7 @@ from marketplace.core.ids import time_ordered_id
 from marketplace.core.money import check_currency
 from marketplace.core.months import add_months
 from marketplace.flows.products.charge_products import hold, make_charge
-from marketplace.flows.products.sell_hardware import DUE_DAYS, entry
+from marketplace.flows.products.sell_hardware import DUE_DAYS, GOODS_MAX, entry
 from supply.products.hardware import store
 from supply.products.hardware.model import (
     HardwareDelivery,
@@ -141,18 +143,24 @@ async def finish_work(tx: Tx, cmd: FinishWork) -> WorkOrder:
         entries = [entry(tx, cmd.merchant_id, *bound, own), entry(tx, books.house_merchant_id, *bound, house)]
         await ledger.post(tx, entries)
     if now.price_minor:
-        await make_charge(tx, _charge(books, done))
+        await make_charge(tx, _charge(books, done, await _names(tx, units)))
     return done
 
 
-def _charge(books: Books, done: WorkOrder) -> NewCharge:
+async def _names(tx: Tx, units: Sequence[HardwareDelivery]) -> str:
+    """What was worked on, as people call it."""
+    said = [f"{(await store.get_item(tx, unit.item_id)).name} {unit.serial}" for unit in units]
+    return shorten(", ".join(said), GOODS_MAX, placeholder=" …")
+
+
+def _charge(books: Books, done: WorkOrder, units: str) -> NewCharge:
     assert done.done_on is not None
     return NewCharge(
         merchant_id=done.merchant_id,
         source=ChargeSource.WORK_ORDER,
         source_id=done.work_order_id,
         part="work",
-        description=f"{done.kind}: work order {done.work_order_id}",
+        description=": ".join(filter(None, (f"{done.kind} on {done.done_on}", units))),
         currency=done.currency,
         net_minor=done.price_minor,
         vat_ppm=done.vat_ppm,

@@ -6,6 +6,7 @@ deposit waits as deferred revenue until then. A unit goes by its serial number, 
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from textwrap import shorten
 from typing import Any
 
 import msgspec
@@ -41,6 +42,8 @@ from supply.store import get_merchant
 
 DUE_DAYS = 14
 BATCH = 200
+GOODS_MAX = 150
+"""Characters of what a charge is for."""
 _LAST_ZONE = "Etc/GMT+12"
 """Where a day ends last: everywhere else it is over by then."""
 DEPOSIT, REST = "deposit", "goods"
@@ -143,7 +146,7 @@ async def accept_quote(tx: Tx, cmd: AcceptQuote) -> HardwareOrder:
     if quote.expires_on < books.today:
         raise Conflict(f"the quote held until {quote.expires_on}", expires_on=quote.expires_on)
     if quote.deposit_minor:
-        await make_charge(tx, _charge(books, accepted, quote, DEPOSIT, quote.deposit_minor, deferred=True))
+        await make_charge(tx, await _charge(tx, books, accepted, quote, DEPOSIT, quote.deposit_minor, deferred=True))
     return accepted
 
 
@@ -206,7 +209,7 @@ async def ship_hardware(tx: Tx, cmd: ShipHardware) -> HardwareOrder:
         held = await charges.set_charge(tx, deposit, anchored_minor=deposit.net_minor)
         await recognise_amount(tx, held, deposit.net_minor, books.today)
     if rest := quote.net_minor - quote.deposit_minor:
-        await make_charge(tx, _charge(books, shipped, quote, REST, rest))
+        await make_charge(tx, await _charge(tx, books, shipped, quote, REST, rest))
     prices = {line.item_id: line.price_minor for line in quote.lines}
     for unit in units:
         await store.move_unit(tx, unit, "delivered", merchant_id=cmd.merchant_id, order_id=cmd.order_id)
@@ -269,16 +272,24 @@ async def _credit(tx: Tx, books: Books, order: HardwareOrder, net_minor: int, re
             net_minor -= amount
 
 
-def _charge(
-    books: Books, order: HardwareOrder, quote: HardwareQuote, part: str, net_minor: int, *, deferred: bool = False
+async def _charge(
+    tx: Tx,
+    books: Books,
+    order: HardwareOrder,
+    quote: HardwareQuote,
+    part: str,
+    net_minor: int,
+    *,
+    deferred: bool = False,
 ) -> NewCharge:
     assert order.pays_by is not None
+    goods = [f"{line.quantity} x {(await store.get_item(tx, line.item_id)).name}" for line in quote.lines]
     return NewCharge(
         merchant_id=order.merchant_id,
         source=ChargeSource.HARDWARE,
         source_id=order.order_id,
         part=part,
-        description=f"hardware order {order.order_id}: {part}",
+        description=f"{shorten(', '.join(goods), GOODS_MAX, placeholder=' …')}: {part}",
         currency=quote.currency,
         net_minor=net_minor,
         vat_ppm=quote.vat_ppm,

@@ -93,24 +93,38 @@ async def check_again(db: Database, actor: str, subject: str) -> None:
 
 
 async def check_books(db: Database, subject: str | None, *, actor: str) -> None:
-    """The worker's job: what somebody has asked for, and by the clock all of it."""
-    await (check_again(db, actor, subject) if subject else check_all(db, actor))
+    """The worker's job: one subject, and by the clock a job for each, so that one that fails holds up no other."""
+    if subject:
+        await check_again(db, actor, subject)
+    else:
+        await db.write(WORKER, actor, _queue_all)
 
 
 async def check_all(db: Database, actor: str) -> None:
-    """Check what pages show: payments in each currency, the month that each legal entity has behind it, promotions that
+    """Check all that pages show, here and now."""
+    async with db.read(WORKER) as tx:
+        subjects = await subjects_of(tx)
+    for subject in subjects:
+        await check_again(db, actor, subject)
+
+
+async def _queue_all(tx: Tx) -> None:
+    for subject in await subjects_of(tx):
+        await last_checks.queue(tx, subject)
+
+
+async def subjects_of(tx: Tx) -> list[str]:
+    """What pages show: payments in each currency, the month that each legal entity has behind it, promotions that
     have begun and are not reviewed, who is owed, and the books.
     """
-    async with db.read(WORKER) as tx:
-        entities = await tx.rows("SELECT entity_id, currency, zone FROM billing.entity ORDER BY entity_id")
-        begun = await tx.rows(_BEGUN, now=tx.now, counting=list(COUNTING))
+    entities = await tx.rows("SELECT entity_id, currency, zone FROM billing.entity ORDER BY entity_id")
+    begun = await tx.rows(_BEGUN, now=tx.now, counting=list(COUNTING))
     subjects = [payments_in(currency) for currency in sorted({entity.currency for entity in entities})]
     for entity in entities:
-        over = month_over(local_date(db.clock.now(), entity.zone))
+        over = month_over(local_date(tx.now, entity.zone))
         subjects.append(BookPeriod(entity_id=entity.entity_id, month_on=over.from_on).subject)
     subjects += [review_of(row.promotion_id) for row in begun]
-    for subject in [*subjects, OWED, BOOKS]:
-        await check_again(db, actor, subject)
+    return [*subjects, OWED, BOOKS]
 
 
 async def _check_payments(tx: Tx, currency: str) -> None:

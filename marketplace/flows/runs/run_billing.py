@@ -232,7 +232,7 @@ async def abort(tx: Tx, run_id: int) -> RunResult:
     final = await store.count_statements(tx, run_id, "final")
     if final:
         raise Conflict(f"run {run_id}: {final} of its statements are final already; finish it, then reverse it")
-    if run.parent_run_id is None and await store.has_closed(tx, run):
+    if run.parent_run_id is None and await store.has_closed(tx, run.entity_id, run.period.last_on):
         raise Conflict(f"run {run_id}: it has closed books already; finish it, then reverse it")
     await store.move_run(tx, run_id, RunState.ABORTED)
     await release_covers(tx, run_id)

@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.core.ids import time_ordered_id
 from supply.leads.agents.model import (
     Agent,
     AgentCommission,
@@ -196,10 +195,6 @@ async def movements_of(tx: Tx, agent_id: int, from_on: date, to_on: date) -> Seq
     query = select(*_MOVEMENT).where(agent_movement.c.agent_id == agent_id)
     query = query.where(agent_movement.c.booked_on >= from_on, agent_movement.c.booked_on < to_on)
     return [AgentMovement(**row._mapping) for row in await tx.rows(query.order_by(agent_movement.c.movement_id))]
-
-
-def new_id(tx: Tx) -> int:
-    return time_ordered_id(tx.now)
 
 
 def _agent(row: Any) -> Agent:

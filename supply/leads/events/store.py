@@ -116,10 +116,6 @@ async def list_tasks(
     return [_task(row) for row in rows]
 
 
-def new_id(tx: Tx) -> int:
-    return time_ordered_id(tx.now)
-
-
 async def _tell(tx: Tx, now: LeadTask) -> None:
     told = {"task_id": now.task_id, "lead_id": now.lead_id, "rep_id": now.rep_id, "due_on": now.due_on}
     await outbox.emit(tx, "supply.lead_task_moved.v1", told | {"state": now.state, "version": now.version})

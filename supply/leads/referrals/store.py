@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
-from marketplace.core.ids import time_ordered_id
 from supply.leads.referrals.model import Programme, ProgrammeTerms, Referral, ReferralCode, ReferralState
 from supply.leads.referrals.tables import referral, referral_code, referral_programme, referral_reward
 
@@ -151,10 +150,6 @@ async def brought_already(tx: Tx, merchant_id: int, but: int) -> bool:
 
 async def add_rewards(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await tx.execute(insert(referral_reward), list(rows))
-
-
-def new_id(tx: Tx) -> int:
-    return time_ordered_id(tx.now)
 
 
 def _programme(row: Any) -> Programme:

@@ -12,6 +12,7 @@ from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.core.ids import time_ordered_id
+from marketplace.core.rows import edit_row
 from supply.products.hardware.model import (
     HardwareDelivery,
     HardwareItem,
@@ -203,13 +204,7 @@ async def quotes_expired(tx: Tx, upto: date, after: tuple[int, int], limit: int)
 
 async def move_order(tx: Tx, held: HardwareOrder, move: OrderMove, **values: Any) -> HardwareOrder:
     """Take a locked order where its table of moves lets it go. Raises Conflict."""
-    state = check_order_move(held.state, move)
-    changed = msgspec.structs.replace(held, state=state, version=held.version + 1, **values)
-    await tx.execute(
-        update(hardware_order)
-        .where(hardware_order.c.merchant_id == held.merchant_id, hardware_order.c.order_id == held.order_id)
-        .values(state=state.value, version=changed.version, **values)
-    )
+    changed = await edit_row(tx, hardware_order, held, state=check_order_move(held.state, move), **values)
     await _tell(tx, changed, move)
     return changed
 
@@ -289,13 +284,7 @@ async def list_work(
 
 async def move_work(tx: Tx, held: WorkOrder, move: WorkMove, **values: Any) -> WorkOrder:
     """Take a locked work order where its table of moves lets it go. Raises Conflict."""
-    state = check_work_move(held.state, move)
-    changed = msgspec.structs.replace(held, state=state, version=held.version + 1, **values)
-    await tx.execute(
-        update(work_order)
-        .where(work_order.c.merchant_id == held.merchant_id, work_order.c.work_order_id == held.work_order_id)
-        .values(state=state.value, version=changed.version, **values)
-    )
+    changed = await edit_row(tx, work_order, held, state=check_work_move(held.state, move), **values)
     await _tell_work(tx, changed, move.value)
     return changed
 

@@ -5,11 +5,12 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import func, insert, select, tuple_
 
 from marketplace.core import audit, outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import NotFound
+from marketplace.core.rows import edit_row
 from supply.products.services.model import Agreement, AgreementMove, AgreementState, ServiceMonth, check_move
 from supply.products.services.tables import agreement, service_month
 
@@ -67,13 +68,7 @@ async def move_agreement(tx: Tx, held: Agreement, move: AgreementMove, **values:
 
 async def set_agreement(tx: Tx, held: Agreement, **values: Any) -> Agreement:
     """Change columns of a locked agreement."""
-    changed = msgspec.structs.replace(held, version=held.version + 1, **values)
-    await tx.execute(
-        update(agreement)
-        .where(agreement.c.merchant_id == held.merchant_id, agreement.c.agreement_id == held.agreement_id)
-        .values(version=changed.version, **values)
-    )
-    return changed
+    return await edit_row(tx, agreement, held, **values)
 
 
 async def close_month(tx: Tx, closed: ServiceMonth) -> None:

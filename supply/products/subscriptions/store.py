@@ -13,6 +13,7 @@ from marketplace.core import outbox
 from marketplace.core.db import Tx
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.ids import time_ordered_id
+from marketplace.core.rows import edit_row
 from supply.products.model import Means
 from supply.products.subscriptions.lifecycle import By, Move, check_move
 from supply.products.subscriptions.model import (
@@ -167,15 +168,7 @@ async def note_follow_up(tx: Tx, held: Subscription, acts_on: date) -> Subscript
 
 
 async def _set(tx: Tx, held: Subscription, move: str, detail: str, **values: Any) -> Subscription:
-    changed = msgspec.structs.replace(held, version=held.version + 1, **values)
-    await tx.execute(
-        update(subscription)
-        .where(
-            subscription.c.merchant_id == held.merchant_id,
-            subscription.c.subscription_id == held.subscription_id,
-        )
-        .values(version=changed.version, **values)
-    )
+    changed = await edit_row(tx, subscription, held, **values)
     await _tell(tx, changed, move, detail)
     return changed
 
@@ -266,12 +259,7 @@ async def list_tasks(
 
 async def edit_task(tx: Tx, held: Task, **values: Any) -> Task:
     """Give a locked task to somebody else, put it off, or mark it done."""
-    await tx.execute(
-        update(task)
-        .where(task.c.merchant_id == held.merchant_id, task.c.task_id == held.task_id)
-        .values(version=held.version + 1, **values)
-    )
-    return msgspec.structs.replace(held, version=held.version + 1, **values)
+    return await edit_row(tx, task, held, **values)
 
 
 def _plan(row: Any) -> Plan:
