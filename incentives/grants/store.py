@@ -85,19 +85,6 @@ async def progress_of(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Win
     return {(one.party_id, one.promotion_id, one.span): one for one in found}
 
 
-async def begun(tx: Tx, merchant_id: int, promotion_ids: Iterable[int]) -> set[tuple[int, str]]:
-    """The windows of more than one event in which something was measured of a merchant, by promotion."""
-    rows = await tx.rows(
-        """
-        SELECT promotion_id, span FROM incentives.merchant_progress
-        WHERE merchant_id = :merchant AND promotion_id = ANY(:promotions) AND ends_at IS DISTINCT FROM starts_at
-        """,
-        merchant=merchant_id,
-        promotions=list(promotion_ids),
-    )
-    return {(row.promotion_id, row.span) for row in rows}
-
-
 async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None:
     """Store where parties stand now, in the place of what was before."""
     if not changed:

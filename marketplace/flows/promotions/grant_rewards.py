@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from billing.ledger import store as ledger
-from incentives.experiments.store import Exposure, expose
+from incentives.experiments.store import Exposure, expose, get_holdout
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution
 from incentives.grants.store import Window
@@ -24,7 +24,6 @@ from incentives.promotions.joins import store as joins
 from incentives.rules import target as rules
 from incentives.rules.evaluate import Effect, Verdict
 from incentives.rules.index import Plan
-from marketplace.core import policies
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
 from marketplace.flows.promotions import grant_rewards_sql as sql
@@ -79,9 +78,7 @@ async def desk_of(tx: Tx, plans: Plans, merchant_id: int) -> Desk:
     joined = await joins.joined_at(tx, "merchant", [merchant_id], {row.promotion_id for row in versions})
     desk = Desk(merchant, plans, versions, joined)
     ended = {row.promotion_id for row in versions if row.state == State.ENDED}
-    desk.holds_out = not await policies.is_on(tx, "no_merchant_holdout")
-    if desk.holds_out:
-        desk.begun = await grants.begun(tx, merchant_id, desk.campaigns)
+    desk.holdout = await get_holdout(tx)
     desk.granting = await promotions.hold_granting(tx, desk.campaigns) | ended
     return desk
 

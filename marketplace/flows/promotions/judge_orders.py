@@ -1,6 +1,6 @@
 """Settled orders under the promotions that reward merchants: which count, and under which version."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_
 from incentives.promotions import store as promotions
 from incentives.promotions.joins import store as joins
 from incentives.promotions.model import as_it_ends
-from incentives.rules.arms import HOLDOUT, arm_of
+from incentives.rules.arms import arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts, Holdout, Who
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
@@ -46,8 +46,7 @@ class Desk:
         self.merchant, self.plans, self._versions, self._joined = merchant, plans, versions, joined
         self.campaigns = {row.promotion_id: row.campaign_id for row in versions}
         self.granting: set[int] = set()
-        self.holds_out = False
-        self.begun: Set[tuple[int, str]] = frozenset()
+        self.holdout: Holdout | None = None
         self._reached: set[tuple[int, str]] = set()
         self._indexes: dict[tuple[tuple[int, int], ...], Index] = {}
 
@@ -58,7 +57,7 @@ class Desk:
             found = [await self.plans.get(tx, *key) for key in keys]
             rewards = [plan for plan in found if self.is_for(plan.terms) and not not_payable(plan.terms)]
             self._indexes[keys] = Index(rewards)
-        facts = Facts(joined_at=self._joined, holdout=self._holdout(event), begun=self.begun)
+        facts = Facts(joined_at=self._joined, holdout=self.holdout)
         return [self._own(verdict) for verdict in evaluate(self._indexes[keys], event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
@@ -66,11 +65,6 @@ class Desk:
         if all(effect.role == self.role for effect in verdict.effects):
             return verdict
         return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
-
-    def _holdout(self, event: Event) -> Holdout | None:
-        """Who is held out of all promotions for orders; what a merchant was promised by name, such as for bringing
-        another, it gets."""
-        return HOLDOUT if self.holds_out and event.on.startswith("order.") else None
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
@@ -101,7 +95,7 @@ class Desk:
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
         desk = BuyersDesk(self.merchant, self.plans, self._versions, self._joined)
-        desk.granting, desk.holds_out, desk.begun = self.granting, self.holds_out, self.begun
+        desk.granting, desk.holdout = self.granting, self.holdout
         return desk
 
     async def promises(self, tx: Tx) -> bool:

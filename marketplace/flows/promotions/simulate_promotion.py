@@ -213,6 +213,8 @@ async def run_simulation(db: Database, actor: str, simulation_id: int) -> None:
         asked = await store.get_summary(tx, simulation_id)
         terms = (await promotions.get_version(tx, asked.promotion_id, asked.version_no)).terms
         holdout = await get_holdout(tx)
+    if holdout is not None:  # of the windows to come, for which the recorded ones stand
+        holdout = msgspec.structs.replace(holdout, since=None)
     if asked.state in {store.State.DONE, store.State.FAILED}:
         return
 
