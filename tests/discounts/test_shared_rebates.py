@@ -1,6 +1,9 @@
 """Posting G per funder: platform, merchant and a brand bear a buyer's rebate by weight, each in its own books."""
 
+import csv
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,15 +12,18 @@ import pytest
 from billing.payers import store as payers
 from billing.payers.claims.store import PayerClaim
 from billing.payers.terms import PayerTerms
+from billing.runs.model import period_named
+from billing.runs.store import totals
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Credit, Fixed, NextOrderVoucher, Once, Reward
 from incentives.rules.model import ByMerchant, ByPlatform, Calendar, FunderBudget, Terms, TotalBudget
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.books.export_books import export_statements
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import RejectLine, Remit, reject_line, remit
-from tests.billing.market import check_books
+from tests.billing.market import billed, check_books, figures, statements
 from tests.builders import ENTITY, HOUSE
 from tests.discounts.market import Stand, bought, market, off, refund, sold, stands
 from tests.discounts.test_payers import BRAND, contract
@@ -32,6 +38,7 @@ from tests.placing.market import ALPHA
 __all__ = ["app", "caller", "client"]
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
+SEPTEMBER = period_named("2018-09")
 ALL_THREE = (ByPlatform(weight=1), ByMerchant(weight=1), BRAND)
 
 
@@ -72,6 +79,29 @@ async def test_g_all_three_bear_a_rebate_by_weight_and_have_their_part_back_with
     assert (await stands(db, sale), await used(db)) == (Stand(reserved=0, spent=0, granted=0, cost=0), 0)
     assert [(await balances(db, HOUSE)).get(account, 0) for account in (5000, 1110, 2050, 2410)] == [0, 0, 0, 0]
     await check_budgets(db)
+    await check_books(db)
+
+
+async def test_a_merchants_part_has_a_column_of_its_own_on_its_statement(
+    db: Database, clock: FixedClock, tmp_path: Path
+) -> None:
+    """3.00 of the rebate are the merchant's, of which 1.00 comes back with a third of the order."""
+    await shared(db, clock, back(funding=ALL_THREE))
+    placed = await sold(db)
+    await look(db)
+    await refund(db, placed, 4_000)
+    await look(db)
+    clock.move_to(datetime(2018, 10, 2, tzinfo=UTC))
+    run = (await billed(db, SEPTEMBER)).run
+    found = figures((await statements(db, run.run_id))[ALPHA, "EUR"])
+    assert found["rebate"] == -200
+    assert "other" not in found
+    async with db.read(WORKER) as tx:
+        [total] = await totals(tx, run.run_id)
+    assert (total.rebate_minor, total.other_minor) == (-200, 0)
+    assert await export_statements(db, SEPTEMBER, tmp_path / "month.csv") > 0
+    rows = list(csv.DictReader((tmp_path / "month.csv").read_text().splitlines()))
+    assert {row["rebate_minor"] for row in rows if row["orders"] != "0"} == {"-200"}
     await check_books(db)
 
 
