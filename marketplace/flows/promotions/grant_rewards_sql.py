@@ -26,12 +26,21 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: int
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """How many orders a merchant and a buyer had before one, and how many days ago the last of them was."""
+
+    of_merchant: int | None = None
+    of_buyer: int | None = None
+    merchant_idle: int | None = None
+    buyer_idle: int | None = None
+
+
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """An order that was paid, has settled, or was refunded. ordered: its lines as sold; left: as they are now.
 
     settled_at: None where it settled before the page began, or has not yet. sold_at: when it settled, whenever that
-    was. changed_at: when it did any of it last. earlier: how many orders its merchant and its buyer had before it, by
-    what happened to them (`earlier_orders`), where anybody asks. self_trade: its buyer is one of the merchant's people.
+    was. changed_at: when it did any of it last. earlier: what its merchant and its buyer had before it, by what
+    happened to it, where anybody asks. self_trade: its buyer is one of the merchant's people.
     """
 
     order_id: int
@@ -44,7 +53,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
     ordered: tuple[Line, ...]
     left: tuple[Line, ...]
-    earlier: dict[str, tuple[int, int]] = {}
+    earlier: dict[str, Earlier] = {}
     self_trade: bool = False
 
     @property
@@ -64,16 +73,20 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
     def event(self, of: Merchant, on: str = "order.settled") -> Event:
         """The order as the engine sees it. Freight counts for nothing; the merchant's own discount is off the price."""
-        of_merchant, of_buyer = self.earlier.get(on, (None, None))
+        before = self.earlier.get(on, Earlier())
         at = self.placed_at if on == "order.placed" else self.settled_at or self.changed_at
         return Event(
             event_id=self.event_id,
             on=on,
             currency=self.currency,
             merchant=Party(
-                party_id=of.merchant_id, region=of.region or None, orders=of_merchant, days=(at - of.since).days
+                party_id=of.merchant_id,
+                region=of.region or None,
+                orders=before.of_merchant,
+                days=(at - of.since).days,
+                idle_days=before.merchant_idle,
             ),
-            buyer=Party(party_id=self.buyer_id, orders=of_buyer),
+            buyer=Party(party_id=self.buyer_id, orders=before.of_buyer, idle_days=before.buyer_idle),
             entity_id=self.entity_id,
             lines=self.ordered,
             self_trade=self.self_trade,
@@ -319,7 +332,7 @@ async def _orders(
 
 
 async def with_earlier(tx: Tx, merchant_id: int, orders: Sequence[Settled]) -> list[Settled]:
-    """The orders with how many their merchant and their buyers had before each of them."""
+    """The orders with what their merchant and their buyers had before each of them."""
     counted = {
         on: await _earlier_orders(tx, merchant_id, orders, happens)
         for on, happens in (("order.placed", "placed_at"), ("order.settled", "delivered_at"))
@@ -332,22 +345,22 @@ async def with_earlier(tx: Tx, merchant_id: int, orders: Sequence[Settled]) -> l
     ]
 
 
-async def _earlier_orders(
-    tx: Tx, merchant_id: int, orders: Sequence[Settled], happens: str
-) -> dict[int, tuple[int, int]]:
-    """By order, how many the merchant and the buyer had placed, or had had delivered, before it; several at the same
+async def _earlier_orders(tx: Tx, merchant_id: int, orders: Sequence[Settled], happens: str) -> dict[int, Earlier]:
+    """By order, what the merchant and the buyer had placed, or had had delivered, before it; several at the same
     instant come by merchant and order, as they do where history is replayed."""
+    before = f"row_number() OVER w - 1 AS orders, extract(day FROM {happens} - lag({happens}) OVER w)::int AS idle"
     rows = await tx.rows(
         f"""
         WITH mine AS (
-            SELECT order_id, row_number() OVER (ORDER BY {happens}, order_id) - 1 AS earlier
-            FROM demand.merchant_order WHERE merchant_id = :merchant AND {happens} IS NOT NULL
+            SELECT order_id, {before} FROM demand.merchant_order
+            WHERE merchant_id = :merchant AND {happens} IS NOT NULL WINDOW w AS (ORDER BY {happens}, order_id)
         ), theirs AS (
-            SELECT merchant_id, order_id,
-                   row_number() OVER (PARTITION BY buyer_id ORDER BY {happens}, merchant_id, order_id) - 1 AS earlier
-            FROM demand.merchant_order WHERE buyer_id = ANY(:buyers) AND {happens} IS NOT NULL
+            SELECT merchant_id, order_id, {before} FROM demand.merchant_order
+            WHERE buyer_id = ANY(:buyers) AND {happens} IS NOT NULL
+            WINDOW w AS (PARTITION BY buyer_id ORDER BY {happens}, merchant_id, order_id)
         )
-        SELECT m.order_id, m.earlier AS of_merchant, t.earlier AS of_buyer
+        SELECT m.order_id, m.orders AS of_merchant, t.orders AS of_buyer, m.idle AS merchant_idle,
+               t.idle AS buyer_idle
         FROM mine m JOIN theirs t ON t.merchant_id = :merchant AND t.order_id = m.order_id
         WHERE m.order_id = ANY(:orders)
         """,
@@ -355,7 +368,7 @@ async def _earlier_orders(
         buyers=sorted({order.buyer_id for order in orders}),
         orders=[order.order_id for order in orders],
     )
-    return {row.order_id: (row.of_merchant, row.of_buyer) for row in rows}
+    return {row.order_id: Earlier(*row[1:]) for row in rows}
 
 
 def _left(row: Any) -> tuple[int, int]:

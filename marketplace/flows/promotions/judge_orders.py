@@ -103,7 +103,7 @@ class Desk:
         return any(isinstance(terms.trigger, OrderPlaced) and self.is_for(terms) for terms in await self._terms(tx))
 
     async def counts_orders(self, tx: Tx) -> bool:
-        """Whether any of the promotions asks how many orders there were before."""
+        """Whether any of the promotions asks for the orders that there were before."""
         return any(not COUNTED.isdisjoint(asked(terms)) for terms in await self._terms(tx))
 
     async def note_joined(self, tx: Tx, buyer_ids: Sequence[int]) -> None:
