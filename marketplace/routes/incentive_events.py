@@ -8,9 +8,15 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from incentives.rules.events import Line
-from marketplace.core.db import STAFF, Database, Tx
+from marketplace.core.db import STAFF, Database
 from marketplace.flows.promotions.explain_event import Explained, Trial, explain_event
-from marketplace.flows.promotions.tell_events import ReportedEvent, TellEvent, tell_event, untell_event
+from marketplace.flows.promotions.tell_events import (
+    ReportedEvent,
+    TakenBack,
+    TellEvent,
+    tell_event,
+    untell_event,
+)
 from marketplace.routes.fields import BuyerId, Currency, Id, Label, Minor, Name, Past, Positive, PromotionCode
 from marketplace.routes.parameters import PathId
 from marketplace.web.auth import ActorRequest
@@ -91,14 +97,9 @@ async def report_event(
 @post(f"{_EVENTS}/reverse", dto=StrictBody[ReversedEvent], guards=[needs(OPS)], status_code=200, opt=ONCE)
 async def reverse_event(
     request: ActorRequest, db: NamedDependency[Database], merchant_id: PathId, data: JSONBody[ReversedEvent]
-) -> Response[ReversedEvent]:
+) -> Response[TakenBack]:
     """Take an event back: what it was rewarded with is void, or taken from what the merchant is owed."""
-
-    async def work(tx: Tx) -> ReversedEvent:
-        await untell_event(tx, merchant_id, data.event_id)
-        return data
-
-    return await once(request, db, work)
+    return await once(request, db, untell_event, merchant_id, data.event_id)
 
 
 HANDLERS = [evaluate_event, report_event, reverse_event]

@@ -48,6 +48,13 @@ class ReportedEvent(msgspec.Struct, frozen=True, kw_only=True):
     promotions: list[int]
 
 
+class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that counts for nothing any more."""
+
+    merchant_id: int
+    event_id: str
+
+
 async def tell_event(tx: Tx, cmd: TellEvent) -> ReportedEvent:
     """Reward a merchant for an event; told again it gives no more.
 
@@ -74,13 +81,14 @@ async def tell_event(tx: Tx, cmd: TellEvent) -> ReportedEvent:
     return ReportedEvent(merchant_id=cmd.merchant_id, event_id=cmd.event_id, name=cmd.name, at=at, promotions=rewarded)
 
 
-async def untell_event(tx: Tx, merchant_id: int, event_id: str) -> None:
+async def untell_event(tx: Tx, merchant_id: int, event_id: str) -> TakenBack:
     """Take an event back, with what it was rewarded with; taken back before it stays so. Raises NotFound."""
     await get_merchant(tx, merchant_id)
     await unreward_event(tx, Plans(), merchant_id, _id(event_id))
     if not await grants.contributions_by(tx, "merchant", merchant_id, [_id(event_id)]):
         raise NotFound(f"event_id: no promotion counts an event {event_id!r} of merchant {merchant_id}")
     await audit.record(tx, "event taken back", f"merchant:{merchant_id}", event_id=event_id)
+    return TakenBack(merchant_id=merchant_id, event_id=event_id)
 
 
 def _id(event_id: str) -> str:
