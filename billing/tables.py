@@ -191,6 +191,7 @@ statement = merchant_table(
     Column("commission_minor", BigInteger, nullable=False),
     Column("vat_minor", BigInteger, nullable=False),
     Column("incentive_minor", BigInteger, nullable=False),
+    Column("rebate_minor", BigInteger, nullable=False),
     Column("ads_minor", BigInteger, nullable=False),
     Column("products_minor", BigInteger, nullable=False),
     Column("other_minor", BigInteger, nullable=False),
@@ -201,8 +202,8 @@ statement = merchant_table(
     CheckConstraint("state IN ('preview', 'final', 'parked', 'reversed')", name="state"),
     CheckConstraint(
         "state = 'parked' OR closing_minor = opening_minor + goods_minor + freight_minor + discount_minor"
-        " + refund_minor + commission_minor + vat_minor + incentive_minor + ads_minor + products_minor"
-        " + other_minor + payout_minor",
+        " + refund_minor + commission_minor + vat_minor + incentive_minor + rebate_minor + ads_minor"
+        " + products_minor + other_minor + payout_minor",
         name="ties",
     ),
     Index(None, "merchant_id", "from_on"),

@@ -9,6 +9,7 @@ from marketplace.core.tables import (
     Column,
     Date,
     ForeignKeyConstraint,
+    Index,
     Instant,
     Integer,
     Text,
@@ -88,6 +89,7 @@ offer = merchant_table(
     CheckConstraint("price_minor >= 0", name="price"),
     CheckConstraint("freight_minor >= 0", name="freight"),
     CheckConstraint("state IN ('listed', 'hidden')", name="state"),
+    Index(None, "listed_at"),
     schema="supply",
 )
 """What a merchant sells of a product: a listing. Price and freight are of one unit; sku is the merchant's own code.

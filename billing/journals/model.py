@@ -25,6 +25,7 @@ class JournalKind(StrEnum):
     ADS_DISPUTE = "ads_dispute_upheld"
     PRODUCT_DISPUTE = "product_dispute_upheld"
     INCENTIVE_DISPUTE = "incentive_dispute_upheld"
+    REBATE_DISPUTE = "rebate_dispute_upheld"
     LINE_DISPUTE = "line_dispute_upheld"
 
 

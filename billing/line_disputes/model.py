@@ -131,4 +131,5 @@ _KINDS = {
     "ad_": JournalKind.ADS_DISPUTE,
     "product_": JournalKind.PRODUCT_DISPUTE,
     "incentive_": JournalKind.INCENTIVE_DISPUTE,
+    "rebate_": JournalKind.REBATE_DISPUTE,
 }

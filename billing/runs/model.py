@@ -129,6 +129,7 @@ COLUMNS = (
     "commission_minor",
     "vat_minor",
     "incentive_minor",
+    "rebate_minor",
     "ads_minor",
     "products_minor",
     "other_minor",
@@ -158,6 +159,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     commission_minor: int
     vat_minor: int
     incentive_minor: int
+    rebate_minor: int
     ads_minor: int
     products_minor: int
     other_minor: int
@@ -193,6 +195,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     commission_minor: int
     vat_minor: int
     incentive_minor: int
+    rebate_minor: int
     ads_minor: int
     products_minor: int
     other_minor: int
@@ -230,7 +233,9 @@ class Payout(msgspec.Struct, frozen=True, kw_only=True):
 
 PAYOUT_KINDS = ("payout_instructed", "payout_cancelled", "payout_returned")
 INCENTIVE_KINDS = ("incentive_vested", "incentive_clawed_back", "incentive_dispute_upheld")
+REBATE_KINDS = ("rebate_shared", "rebate_dispute_upheld")
 AD_KINDS = ("ad_topped_up", "ad_refunded", "ad_order_netted", "ad_order_credited", "ads_dispute_upheld")
 PRODUCT_KINDS = ("product_netted", "product_credited", "product_dispute_upheld")
+NAMED_KINDS = (*PAYOUT_KINDS, *INCENTIVE_KINDS, *REBATE_KINDS, *AD_KINDS, *PRODUCT_KINDS)
 """Entry kinds by statement column; goods to vat come from the commission lines, those of `ledger.tables.BESIDE_ORDERS`
 that are not named here are other."""

@@ -4,7 +4,15 @@ from sqlalchemy import ARRAY, BigInteger, Date, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
 from billing.ledger.tables import BESIDE_ORDERS
-from billing.runs.model import AD_KINDS, COLUMNS, INCENTIVE_KINDS, PAYOUT_KINDS, PRODUCT_KINDS
+from billing.runs.model import (
+    AD_KINDS,
+    COLUMNS,
+    INCENTIVE_KINDS,
+    NAMED_KINDS,
+    PAYOUT_KINDS,
+    PRODUCT_KINDS,
+    REBATE_KINDS,
+)
 
 
 def _bucket(sql: str) -> TextClause:
@@ -51,8 +59,8 @@ SELECT held.merchant_id, held.currency, h.last_entry_no AS to_no, coalesce(rated
        coalesce(rated.goods_minor, 0) AS goods_minor, coalesce(rated.freight_minor, 0) AS freight_minor,
        coalesce(rated.discount_minor, 0) AS discount_minor, coalesce(rated.refund_minor, 0) AS refund_minor,
        coalesce(rated.commission_minor, 0) AS commission_minor, coalesce(rated.vat_minor, 0) AS vat_minor,
-       coalesce(moved.incentive_minor, 0) AS incentive_minor, coalesce(moved.ads_minor, 0) AS ads_minor,
-       coalesce(moved.products_minor, 0) AS products_minor,
+       coalesce(moved.incentive_minor, 0) AS incentive_minor, coalesce(moved.rebate_minor, 0) AS rebate_minor,
+       coalesce(moved.ads_minor, 0) AS ads_minor, coalesce(moved.products_minor, 0) AS products_minor,
        coalesce(moved.other_minor, 0) - coalesce(charged.minor, 0) AS other_minor,
        coalesce(moved.payout_minor, 0) AS payout_minor
 FROM (
@@ -101,10 +109,10 @@ LEFT JOIN (
     SELECT e.merchant_id, e.currency,
            -sum(leg.amount) FILTER (WHERE {_any_of(PAYOUT_KINDS)})::bigint AS payout_minor,
            -sum(leg.amount) FILTER (WHERE {_any_of(INCENTIVE_KINDS)})::bigint AS incentive_minor,
+           -sum(leg.amount) FILTER (WHERE {_any_of(REBATE_KINDS)})::bigint AS rebate_minor,
            -sum(leg.amount) FILTER (WHERE {_any_of(AD_KINDS)})::bigint AS ads_minor,
            -sum(leg.amount) FILTER (WHERE {_any_of(PRODUCT_KINDS)})::bigint AS products_minor,
-           -sum(leg.amount) FILTER (
-               WHERE NOT {_any_of((*PAYOUT_KINDS, *INCENTIVE_KINDS, *AD_KINDS, *PRODUCT_KINDS))})::bigint AS other_minor
+           -sum(leg.amount) FILTER (WHERE NOT {_any_of(NAMED_KINDS)})::bigint AS other_minor
     FROM ({span(2000)}) AS span
     JOIN billing.entry e ON e.merchant_id = span.merchant_id AND e.entry_no BETWEEN span.first_no AND span.last_no,
          unnest(e.accounts, e.amounts) AS leg (account, amount)

@@ -50,8 +50,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get_holdout(tx: Tx) -> Holdout | None:
-    """The merchants that no promotion for orders reaches; None where the house does not want any."""
-    return None if await policies.is_on(tx, "no_merchant_holdout") else HOLDOUT
+    """The merchants that no promotion for orders reaches, from when on; None where the house does not want any."""
+    without, since = await policies.set_since(tx, "no_merchant_holdout")
+    return None if without else msgspec.structs.replace(HOLDOUT, since=since)
 
 
 class Precedent(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,8 +112,8 @@ _EVENT = frozenset({"merchant.id", "merchant.region", "merchant.days"})
 _ORDER = _EVENT | {"order.amount", "order.quantity", "market.entity", "buyer.id"}
 _LINE = frozenset({"line.amount", "line.quantity", "line.product", "line.category"})
 _BUYER = frozenset({"buyer.region", "buyer.orders", "buyer.days", "buyer.idle_days"})
-COUNTED = frozenset({"merchant.orders", "buyer.orders"})
-"""What is counted only where a promotion asks for it."""
+COUNTED = frozenset({"merchant.orders", "merchant.idle_days", "buyer.orders", "buyer.idle_days"})
+"""What is looked up of earlier orders only where a promotion asks for it."""
 KNOWN: dict[type[Trigger], tuple[str, frozenset[str]]] = {
     OrderPlaced: ("at checkout", _ORDER | _LINE | _BUYER | {"order.code"}),
     OrderSettled: ("when an order settles", _ORDER | _LINE | COUNTED),

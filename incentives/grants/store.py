@@ -85,22 +85,6 @@ async def progress_of(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Win
     return {(one.party_id, one.promotion_id, one.span): one for one in found}
 
 
-async def begun(tx: Tx, merchant_ids: Iterable[int], promotion_ids: Iterable[int]) -> dict[int, set[tuple[int, str]]]:
-    """The windows of more than one event in which something was measured of merchants, by merchant and promotion."""
-    rows = await tx.rows(
-        """
-        SELECT merchant_id, promotion_id, span FROM incentives.merchant_progress
-        WHERE merchant_id = ANY(:merchants) AND promotion_id = ANY(:promotions) AND ends_at IS DISTINCT FROM starts_at
-        """,
-        merchants=list(merchant_ids),
-        promotions=list(promotion_ids),
-    )
-    found: dict[int, set[tuple[int, str]]] = {}
-    for row in rows:
-        found.setdefault(row.merchant_id, set()).add((row.promotion_id, row.span))
-    return found
-
-
 async def save_progress(tx: Tx, role: Role, changed: Sequence[Progress]) -> None:
     """Store where parties stand now, in the place of what was before."""
     if not changed:

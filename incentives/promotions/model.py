@@ -13,7 +13,7 @@ from incentives.rules.index import event_name
 from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window, merchants_pay
 from incentives.rules.predicates import AllOf, AnyOf, Not, Predicate
 from incentives.rules.qualifying import required
-from incentives.rules.windows import schedule_span, zone_named
+from incentives.rules.windows import Timeline, schedule_span, zone_named
 from marketplace.core.rates import PPM
 
 OnPause = Literal["honour", "void"]
@@ -102,11 +102,14 @@ def unfit_for_live(before: Terms, after: Terms) -> list[Problem]:
 
 def as_it_ends(terms: Terms, ends_at: datetime | None) -> Terms:
     """The terms with the end that was agreed last: versions keep the schedule that they were written with."""
-    if ends_at is None or schedule_span(terms.schedule).ends == ends_at:
-        return terms
-    local = ends_at.astimezone(zone_named(terms.schedule.zone))
-    schedule = msgspec.structs.replace(terms.schedule, ends=f"{local:%Y-%m-%dT%H:%M}")
-    return msgspec.structs.replace(terms, schedule=schedule)
+    return msgspec.structs.replace(terms, schedule=_ending(terms.schedule, ends_at))
+
+
+def _ending(schedule: Schedule, ends_at: datetime | None) -> Schedule:
+    if ends_at is None or schedule_span(schedule).ends == ends_at:
+        return schedule
+    local = ends_at.astimezone(zone_named(schedule.zone))
+    return msgspec.structs.replace(schedule, ends=f"{local:%Y-%m-%dT%H:%M}")
 
 
 def last_instants(terms: Terms, ends_at: datetime | None) -> tuple[datetime | None, datetime | None]:
@@ -159,6 +162,17 @@ def public_terms(terms: Terms) -> PublicTerms:
         schedule=terms.schedule,
         merchant_ppm=own * PPM // weights,
     )
+
+
+def rewards_for_orders(terms: PublicTerms) -> bool:
+    """Whether merchants are rewarded for orders by it: what they are held out of."""
+    return terms.trigger.startswith("order.") and not isinstance(terms.beneficiary, ToBuyer)
+
+
+def window_begins(terms: PublicTerms, ends_at: datetime | None, joined_at: datetime | None, now: datetime) -> datetime:
+    """When the window began that is running for a merchant; where none is, one would begin now."""
+    window = Timeline(_ending(terms.schedule, ends_at), terms.window).window_at(now, joined_at)
+    return now if window is None else window.starts
 
 
 def _public(predicate: Predicate | None) -> Predicate | None:

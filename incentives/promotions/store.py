@@ -19,6 +19,8 @@ from incentives.promotions.model import (
     concerns_merchants,
     merchants_of,
     public_terms,
+    rewards_for_orders,
+    window_begins,
 )
 from incentives.rules.arms import is_held_out
 from incentives.rules.events import Holdout
@@ -314,30 +316,38 @@ async def public_promotions(
 ) -> list[PublicPromotion]:
     """The live promotions that concern a merchant, the newest first, below the promotion `before`.
 
-    A merchant that is held out of all is not told of those that would reward it for orders, unless it takes part.
+    A merchant is not told of those that would reward it for orders while it is held out of them: in the window that is
+    running for it, as when its orders are judged.
     """
-    rows = await tx.rows(
-        """
-        SELECT p.promotion_id, p.name, p.currency, p.starts_at, p.ends_at, p.terms, o.at AS joined_at
-        FROM incentives.public_promotion p
-        LEFT JOIN incentives.opt_in o ON o.promotion_id = p.promotion_id AND o.merchant_id = :merchant
-        WHERE p.live AND (p.merchants IS NULL OR :merchant = ANY(p.merchants))
-          AND (NOT :held_out OR o.at IS NOT NULL OR EXISTS (
-                   SELECT FROM incentives.merchant_progress g
-                   WHERE g.merchant_id = :merchant AND g.promotion_id = p.promotion_id AND g.ends_at > :now)
-               OR p.terms -> 'beneficiary' ->> 'to' = 'buyer' OR p.terms ->> 'trigger' NOT LIKE 'order.%')
-          AND (CAST(:promotion AS bigint) IS NULL OR p.promotion_id = :promotion)
-          AND p.promotion_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
-        ORDER BY p.promotion_id DESC LIMIT :limit
-        """,
-        merchant=merchant_id,
-        held_out=is_held_out(holdout, merchant_id, tx.now),
-        now=tx.now,
-        promotion=promotion_id,
-        before=before,
-        limit=limit,
-    )
-    return [msgspec.convert(dict(row._mapping), PublicPromotion) for row in rows]
+    found: list[PublicPromotion] = []
+    while len(found) < limit:
+        wanted = limit - len(found)
+        rows = await tx.rows(
+            """
+            SELECT p.promotion_id, p.name, p.currency, p.starts_at, p.ends_at, p.terms, o.at AS joined_at
+            FROM incentives.public_promotion p
+            LEFT JOIN incentives.opt_in o ON o.promotion_id = p.promotion_id AND o.merchant_id = :merchant
+            WHERE p.live AND (p.merchants IS NULL OR :merchant = ANY(p.merchants))
+              AND (CAST(:promotion AS bigint) IS NULL OR p.promotion_id = :promotion)
+              AND p.promotion_id < coalesce(CAST(:before AS bigint), 9223372036854775807)
+            ORDER BY p.promotion_id DESC LIMIT :limit
+            """,
+            merchant=merchant_id,
+            promotion=promotion_id,
+            before=before,
+            limit=wanted,
+        )
+        page = [msgspec.convert(dict(row._mapping), PublicPromotion) for row in rows]
+        found += [
+            one
+            for one in page
+            if not rewards_for_orders(one.terms)
+            or not is_held_out(holdout, merchant_id, window_begins(one.terms, one.ends_at, one.joined_at, tx.now))
+        ]
+        if len(page) < wanted:
+            break
+        before = page[-1].promotion_id
+    return found
 
 
 async def promotions_to_look_at(tx: Tx, after: int, limit: int) -> Sequence[Any]:

@@ -27,13 +27,13 @@ HOLDOUT = Holdout(salt="of all")
 """Whom no promotion for orders reaches: 5 % of all merchants."""
 
 
-def is_held_out(holdout: Holdout | None, merchant_id: int, since: datetime) -> bool:
-    """Others are drawn in each half of a year (UTC). since: when the window begins that it is asked for, so that nobody
-    is taken out of one that is running."""
-    if holdout is None:
+def is_held_out(holdout: Holdout | None, merchant_id: int, begins: datetime) -> bool:
+    """Others are drawn in each half of a year (UTC). begins: the window that it is asked for, so that nobody is taken
+    out of one that is running: neither where the half year ends in it, nor where the holdout begins."""
+    if holdout is None or (holdout.since is not None and begins < holdout.since):
         return False
-    since = since.astimezone(UTC)
-    return _slot_in(holdout.salt, since.year, 1 if since.month <= 6 else 2, merchant_id) < holdout.slots
+    begins = begins.astimezone(UTC)
+    return _slot_in(holdout.salt, begins.year, 1 if begins.month <= 6 else 2, merchant_id) < holdout.slots
 
 
 @lru_cache(maxsize=100_000)

@@ -215,7 +215,7 @@ class _Desk:
     def _arm(self, plan: Plan, spans: dict[Role, Span]) -> str:
         """The arm of the event's unit, "" without an experiment. Raises _Refusal when it is held out."""
         experiment = plan.terms.experiment
-        if "merchant" in spans and self._is_out_of_all(plan, spans["merchant"]):
+        if "merchant" in spans and self._is_out_of_all(spans["merchant"]):
             raise _Refusal("experiment", "the merchant is held out of all promotions", "held_out")
         if experiment is None:
             return ""
@@ -227,10 +227,11 @@ class _Desk:
             raise _Refusal("experiment", f"the {experiment.unit} is held out", "held_out")
         return arm.name
 
-    def _is_out_of_all(self, plan: Plan, span: Span) -> bool:
-        if not is_held_out(self.facts.holdout, self.event.merchant.party_id, span.starts):
+    def _is_out_of_all(self, span: Span) -> bool:
+        """What a merchant was promised by name, such as for bringing another, it gets."""
+        if not self.event.on.startswith("order."):
             return False
-        return (plan.promotion_id, self._window(plan, "merchant", span)) not in self.facts.begun
+        return is_held_out(self.facts.holdout, self.event.merchant.party_id, span.starts)
 
     def _unit(self, of: str) -> str | None:
         """What an experiment draws lots for, as a text."""

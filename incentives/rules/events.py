@@ -1,6 +1,6 @@
 """What happens, as the engine sees it, and what it must know besides. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -96,10 +96,14 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Holdout(msgspec.Struct, frozen=True, kw_only=True):
-    """Merchants that no promotion reaches, so that all of them together can be measured: 500 slots are 5 %."""
+    """Merchants that no promotion for orders reaches, so that all together can be measured: 500 slots are 5 %.
+
+    since: they are held out of windows that begin from then on, None: of all.
+    """
 
     salt: str
     slots: int = 500
+    since: datetime | None = None
 
 
 Who = tuple[int, Role, int]
@@ -109,7 +113,6 @@ Who = tuple[int, Role, int]
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What an evaluation must know beside the event. What is not named has not joined, has used nothing, has no limit.
 
-    begun: windows, by promotion, in which the merchant has had something measured: it is held out of none of them.
     clamp_ppm: the largest share of an order that the incentives decided on it may come to in all.
     """
 
@@ -117,7 +120,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     used: Mapping[Who, Used] = {}
     room: Mapping[int, Room] = {}
     holdout: Holdout | None = None
-    begun: Set[tuple[int, str]] = frozenset()
     clamp_ppm: int = PPM
 
 

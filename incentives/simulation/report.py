@@ -131,7 +131,7 @@ def simulation(
 
 def _power(plan: Plan, volume: Mapping[int, list[int]], holdout: Holdout | None, length: timedelta) -> Power:
     experiment = plan.terms.experiment
-    out = 0 if holdout is None else holdout.slots
+    out = 0 if holdout is None or not plan.on.startswith("order.") else holdout.slots
     if experiment is not None:
         out += experiment.holdout_slots * (SLOTS - out) // SLOTS
     merchants = len(volume)

@@ -14,7 +14,8 @@ LINES_MAX = 50
 LISTED_MAX = 100
 
 STATEMENT_COLUMNS = (
-    "goods", "freight", "discount", "refund", "commission", "vat", "incentive", "ads", "products", "other", "payout",
+    "goods", "freight", "discount", "refund", "commission", "vat", "incentive", "rebate", "ads", "products", "other",
+    "payout",
 )  # fmt: skip
 
 

@@ -303,3 +303,26 @@ FROM (
     SELECT at, amount_minor FROM incentives.buyer_grant WHERE promotion_id = ANY(:promotions) AND state <> 'void'
 ) AS g GROUP BY 1 ORDER BY 1
 """
+
+
+async def most_listed_category(tx: Tx) -> str:
+    """The category that most listings are of, "" where none has one."""
+    found: str | None = await tx.scalar(
+        """
+        SELECT category FROM supply.offer WHERE state = 'listed' AND category IS NOT NULL
+        GROUP BY category ORDER BY count(*) DESC, category LIMIT 1
+        """
+    )
+    return found or ""
+
+
+async def promotion_contract(tx: Tx, currency: str) -> str | None:
+    """The newest contract by which a payer bears costs of promotions."""
+    found: str | None = await tx.scalar(
+        """
+        SELECT name FROM billing.payer_contract WHERE pays = 'promotion' AND currency = :currency
+        ORDER BY contract_id DESC LIMIT 1
+        """,
+        currency=currency,
+    )
+    return found

@@ -21,7 +21,7 @@ from marketplace.consoles import incentives_queries as queries
 from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.promotion_fields import fresh, is_shown, typed_of
-from marketplace.consoles.promotion_form import SHAPES, by_field, field_of, fill
+from marketplace.consoles.promotion_form import SHAPES, TEMPLATES, by_field, field_of, fill
 from marketplace.consoles.promotions import CHOICES, facts_of
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database, Tx
@@ -102,7 +102,7 @@ def show_form(
     """The form with its preview, or the preview alone."""
     say = speech(request.user.locale)
     drawn = None if form.preview is None else preview_chart(form.preview, form.campaign.currency, say)
-    more: dict[str, Any] = {"drawn": drawn, "shapes": SHAPES}
+    more: dict[str, Any] = {"drawn": drawn, "shapes": SHAPES, "templates": () if form.promotion else TEMPLATES}
     if alone:
         return Response(render("ops/promotion_preview.html", request.user.locale, form, **more), media_type="text/html")
     return send(request, "ops/promotion_form.html", form, "promotions", refused=refused, **more)
@@ -143,17 +143,34 @@ async def _filled(
     return PromotionForm(campaign, promotion, typed, {**outside, **filled.faults}, preview, unseen)
 
 
+async def _a_category(tx: Tx, _currency: str) -> dict[str, str]:
+    return {"categories": await queries.most_listed_category(tx)}
+
+
+async def _a_contract(tx: Tx, currency: str) -> dict[str, str]:
+    contract = await queries.promotion_contract(tx, currency)
+    return {"fund_payers": f"{contract} = 1"} if contract else {}
+
+
+_HERE = {"category_push": _a_category, "co_funded": _a_contract}
+"""Templates of which a part is known only here: which category, whose contract."""
+
+
 @get("/campaigns/{campaign_id:int}/promotions/new")
 async def new_promotion(
     request: ActorRequest,
     db: NamedDependency[Database],
     campaign_id: PathId,
     gives: FromQuery[str] = SHAPES[0],
+    template: FromQuery[str] = "",
     like: FromQuery[int | None] = None,
 ) -> Response[str]:
-    """A form with a usual beginning, or with what another promotion says."""
+    """A form with a usual beginning, after a template, or with what another promotion says."""
     campaign = await _campaign(db, campaign_id)
-    typed = fresh(gives if gives in SHAPES else SHAPES[0], campaign)
+    typed = fresh(gives if gives in SHAPES else SHAPES[0], campaign, TEMPLATES.get(template))
+    if template in _HERE:
+        async with db.read(STAFF) as tx:
+            typed |= await _HERE[template](tx, campaign.currency)
     if like is not None:
         other, _, terms = await _promotion(db, like)
         typed = {**typed_of(terms, other.on_pause), "name": ""}

@@ -19,11 +19,11 @@ _LISTS = {
 }  # fmt: skip
 
 
-def fresh(shape: str, campaign: Campaign) -> dict[str, str]:
-    """What a new form of this shape begins with."""
+def fresh(shape: str, campaign: Campaign, template: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a new form of this shape begins with, or one after a template."""
     schedule = campaign.schedule
     times = {"zone": schedule.zone, "starts": schedule.starts, "ends": schedule.ends or ""}
-    return {**DEFAULTS, **PRESETS[shape], **times, "gives": shape}
+    return {**DEFAULTS, **times, **(template or {**PRESETS[shape], "gives": shape})}
 
 
 def typed_of(terms: Terms, on_pause: str = "honour") -> dict[str, str]:
@@ -159,7 +159,7 @@ class _Of:
         whom = self.plain["beneficiary"]
         buyer = whom.get("buyer_reward")
         if buyer is None:
-            return {"beneficiary": whom["to"]}
+            return {"beneficiary": whom["to"], "buyer_opt_in": whom.get("opt_in", "not_needed")}
         award = self.minor(buyer["amount"].get("amount_minor"))
         return {"beneficiary": whom["to"], "buyer_award": award, "buyer_cap": self.minor(buyer["cap_minor"])}
 

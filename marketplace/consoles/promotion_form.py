@@ -33,8 +33,31 @@ DEFAULTS = {
     "trigger": "order.settled", "measure": "amount", "opt_in": "not_needed", "week_starts": "1", "form": "credit",
     "beneficiary": "merchant", "fund_platform": "1", "shortfall": "reject", "lane": "standard", "base": "original",
     "unit": "merchant", "holdout": "10", "vest_days": "7", "horizon_days": "60", "on_pause": "honour",
-    "shown_as": "highest_tier", "window_unit": "day",
+    "shown_as": "highest_tier", "window_unit": "day", "buyer_opt_in": "not_needed",
 }  # fmt: skip
+TEMPLATES: dict[str, dict[str, str]] = {
+    "first_order": {"gives": "percent", "rate": "10", "cap": "20", "window": "event", "beneficiary": "buyer",
+                    "first_order": "1"},
+    "next_order": {"gives": "once", "threshold": "100", "award": "10", "window": "event", "form": "next_order_voucher",
+                   "voucher_days": "30"},
+    "weekly_threshold": {"gives": "once", "threshold": "100", "award": "20", "window": "week"},
+    "milestones": {"gives": "ladder", "steps": "100 = 5\n300 = 20\n1000 = 80", "window": "month",
+                   "shown_as": "each_adds"},
+    "win_back": {"gives": "once", "threshold": "100", "award": "10", "window": "event", "trigger": "order.placed",
+                 "form": "discount", "beneficiary": "buyer", "vest_days": "0",
+                 "event_json": '{"is":"range","attribute":"buyer.idle_days","at_least":60}'},
+    "new_listing": {"gives": "fixed", "award": "5", "window": "event", "trigger": "listing.published",
+                    "measure": "orders", "grants": "20", "vest_days": "14"},
+    "category_push": {"gives": "percent", "rate": "5", "cap": "50", "window": "month"},
+    "spend_and_save": {"gives": "once", "threshold": "100", "award": "10", "window": "event",
+                       "trigger": "order.placed", "form": "discount", "beneficiary": "buyer", "vest_days": "0"},
+    "co_funded": {"gives": "percent", "rate": "4", "cap": "80", "window": "month"},
+    "joined_buyers": {"gives": "once", "threshold": "200", "award": "10", "window": "month", "beneficiary": "buyer",
+                      "buyer_opt_in": "from_opt_in"},
+    "referral": {"gives": "fixed", "award": "50", "window": "event", "trigger": "custom", "measure": "orders",
+                 "trigger_name": "referral.referrer"},
+}  # fmt: skip
+"""Rules that people of operations know by name, as the form begins with them."""
 _CALENDAR = ("day", "week", "month")
 
 
@@ -216,6 +239,8 @@ def _amount(read: Reader, shape: str) -> dict[str, Any]:
 
 def _beneficiary(read: Reader) -> dict[str, Any]:
     to = read.typed.get("beneficiary") or "merchant"
+    if to == "buyer":
+        return {"to": to, "opt_in": read.typed.get("buyer_opt_in") or "not_needed"}
     if to != "both":
         return {"to": to}
     read.need("buyer_award")
@@ -297,7 +322,8 @@ _FIELDS = {
     "/window/every": "window_every", "/window/days": "window_every", "/reward": "award", "/reward/amount": "award",
     "/reward/amount/tiers": "steps", "/reward/amount/bands": "steps", "/reward/form": "form",
     "/reward/vest_seconds": "vest_days", "/reward/clawback": "clawback", "/reward/cap_minor": "cap",
-    "/beneficiary": "beneficiary", "/beneficiary/buyer_reward": "buyer_award", "/funding": "fund_platform",
+    "/beneficiary": "beneficiary", "/beneficiary/opt_in": "buyer_opt_in",
+    "/beneficiary/buyer_reward": "buyer_award", "/funding": "fund_platform",
     "/budgets": "budget", "/limits/per_event_minor": "per_event", "/limits/order_share_ppm": "order_share",
     "/limits": "lifetime", "/stacking": "lane", "/stacking/base": "base", "/stacking/priority": "priority",
     "/schedule": "starts", "/schedule/zone": "zone", "/schedule/ends": "ends", "/schedule/only": "hours",

@@ -39,7 +39,7 @@ ACKNOWLEDGED = "because_"
 """Before the name of a warning, the field in which it is said why it does not matter."""
 CHOICES = frozenset(
     {*("trigger", "measure", "opt_in", "form", "beneficiary", "shortfall", "base", "unit", "gives", "window"),
-     *("on_pause", "shown_as", "clawback", "window_unit")}
+     *("buyer_opt_in", "on_pause", "shown_as", "clawback", "window_unit")}
 )  # fmt: skip
 """Fields whose values are named."""
 _ALWAYS = ("gives", "rate", "threshold", "award", "steps", "window", "cap", "budget", "beneficiary", "holdout")
@@ -84,7 +84,7 @@ async def show_promotion(
 ) -> Response[str]:
     async with db.read(STAFF) as tx:
         page = await queries.promotion_page(tx, promotion_id)
-        days = await last_weeks(tx, page.version.terms.schedule.zone, SIMULATED_WEEKS)
+        days = await last_weeks(tx, page.version.terms, SIMULATED_WEEKS)
     more: dict[str, Any] = {
         "moves": moves_of(request, page.promotion.state),
         "drawn": burn_chart(page.burn, page.promotion.currency, speech(request.user.locale)),

@@ -1,5 +1,7 @@
 """Switches that an administrator sets, never code; each change is audited."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -22,12 +24,20 @@ async def is_on(tx: Tx, name: str) -> bool:
     return bool(await tx.scalar(select(policy.c.value).where(policy.c.name == name)))
 
 
+async def set_since(tx: Tx, name: str) -> tuple[bool, datetime | None]:
+    """Whether the switch `name` is on, and since when it stands so; None for one that nobody has set."""
+    row = await tx.row("SELECT value, set_at FROM core.policy WHERE name = :name", name=name)
+    return (False, None) if row is None else (bool(row.value), row.set_at)
+
+
 async def switch(tx: Tx, name: str, *, on: bool) -> None:
-    """Set a switch. Raises Invalid for a name that is none."""
+    """Set a switch; one that stands so already has done so since before. Raises Invalid for a name that is none."""
     if name not in POLICIES:
         raise Invalid(f"policy: {name!r} is none of {', '.join(sorted(POLICIES))}")
     row = {"name": name, "value": on, "set_by": tx.actor, "set_at": tx.now}
-    await tx.execute(insert(policy).values(row).on_conflict_do_update(index_elements=["name"], set_=row))
+    new = insert(policy).values(row)
+    changed = policy.c.value != new.excluded.value
+    await tx.execute(new.on_conflict_do_update(index_elements=["name"], set_=row, where=changed))
     await audit.record(tx, "policy set", f"policy:{name}", on=on)
 
 

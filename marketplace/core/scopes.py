@@ -78,7 +78,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     ),
     "incentives": (
         *("incentive-campaigns", "incentive-changes", "budgets", "promotions", "versions", "opt-in", "simulations"),
-        *("rewards", "vouchers", "codes", "exposures", "review"),
+        *("rewards", "vouchers", "codes", "exposures", "review", "incentive-events"),
     ),
     "leads": ("leads", "lead-pools", "lead-scorings", "territories", "reps"),
     "field": (

@@ -142,7 +142,10 @@ async def test_from_a_line_to_a_case_to_an_adjustment_to_the_next_statement(db: 
 
 @pytest.mark.parametrize(
     ("kind", "column"),
-    [("ad_topped_up", "ads"), ("product_netted", "products"), ("incentive_clawed_back", "incentive"), ("x", "other")],
+    [
+        *(("ad_topped_up", "ads"), ("product_netted", "products"), ("incentive_clawed_back", "incentive")),
+        *(("rebate_shared", "rebate"), ("x", "other")),
+    ],
 )
 async def test_the_next_statement_shows_it_in_the_column_of_the_line(
     db: Database, clock: FixedClock, kind: str, column: str

@@ -1,24 +1,33 @@
 """Posting G per funder: platform, merchant and a brand bear a buyer's rebate by weight, each in its own books."""
 
+import csv
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from billing.ledger import store as ledger
 from billing.payers import store as payers
 from billing.payers.claims.store import PayerClaim
 from billing.payers.terms import PayerTerms
+from billing.runs.model import period_named
+from billing.runs.store import totals
 from incentives.promotions.model import Promotion
 from incentives.rules.awards import Credit, Fixed, NextOrderVoucher, Once, Reward
 from incentives.rules.model import ByMerchant, ByPlatform, Calendar, FunderBudget, Terms, TotalBudget
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.books.export_books import export_statements
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.claim_shares import ClaimShares, claim_shares
 from marketplace.flows.payers.settle_claim import RejectLine, Remit, reject_line, remit
-from tests.billing.market import check_books
+from marketplace.migrate import migrate, newest_version
+from tests.billing.market import billed, check_books, figures, goodwill, statements
 from tests.builders import ENTITY, HOUSE
+from tests.conftest import connect
 from tests.discounts.market import Stand, bought, market, off, refund, sold, stands
 from tests.discounts.test_payers import BRAND, contract
 from tests.discounts.test_rebates import back, credit_of, look
@@ -32,6 +41,14 @@ from tests.placing.market import ALPHA
 __all__ = ["app", "caller", "client"]
 
 Make = Callable[..., Awaitable[httpx.AsyncClient]]
+BEFORE_0027 = (
+    "ALTER TABLE billing.statement DROP CONSTRAINT ck_statement_ties",
+    "UPDATE billing.statement SET other_minor = other_minor + rebate_minor",
+    "ALTER TABLE billing.statement DROP COLUMN rebate_minor, ADD CONSTRAINT ck_statement_ties CHECK (true)",
+    "DROP INDEX supply.ix_offer_listed_at",
+    "UPDATE public.schema_version SET version_num = '0026'",
+)
+SEPTEMBER = period_named("2018-09")
 ALL_THREE = (ByPlatform(weight=1), ByMerchant(weight=1), BRAND)
 
 
@@ -73,6 +90,53 @@ async def test_g_all_three_bear_a_rebate_by_weight_and_have_their_part_back_with
     assert [(await balances(db, HOUSE)).get(account, 0) for account in (5000, 1110, 2050, 2410)] == [0, 0, 0, 0]
     await check_budgets(db)
     await check_books(db)
+
+
+async def test_a_merchants_part_has_a_column_of_its_own_on_its_statement(
+    db: Database, clock: FixedClock, tmp_path: Path
+) -> None:
+    """3.00 of the rebate are the merchant's, of which 1.00 comes back with a third of the order."""
+    await shared(db, clock, back(funding=ALL_THREE))
+    placed = await sold(db)
+    await look(db)
+    await refund(db, placed, 4_000)
+    await look(db)
+    clock.move_to(datetime(2018, 10, 2, tzinfo=UTC))
+    run = (await billed(db, SEPTEMBER)).run
+    found = figures((await statements(db, run.run_id))[ALPHA, "EUR"])
+    assert found["rebate"] == -200
+    assert "other" not in found
+    async with db.read(WORKER) as tx:
+        [total] = await totals(tx, run.run_id)
+    assert (total.rebate_minor, total.other_minor) == (-200, 0)
+    assert await export_statements(db, SEPTEMBER, tmp_path / "month.csv") > 0
+    rows = list(csv.DictReader((tmp_path / "month.csv").read_text().splitlines()))
+    assert {row["rebate_minor"] for row in rows if row["orders"] != "0"} == {"-200"}
+    await check_books(db)
+
+
+async def test_statements_from_before_there_was_such_a_column_have_it_after_the_upgrade(
+    db: Database, clock: FixedClock
+) -> None:
+    """As schema 0026 had it, all in `other`, with a credit that stays there."""
+    await shared(db, clock, back(funding=ALL_THREE))
+    await sold(db)
+    await look(db)
+    await db.write(WORKER, "test", ledger.post, [goodwill(ALPHA, 1, clock.now().date(), 500)])
+    clock.move_to(datetime(2018, 10, 2, tzinfo=UTC))
+    run = (await billed(db, SEPTEMBER)).run
+    before = await statements(db, run.run_id)
+    owner = await connect(db.url)
+    for statement in BEFORE_0027:
+        await owner.execute(statement)
+    await owner.close()
+    assert await migrate(db.url) == ("0026", newest_version())
+    later = Database(db.url, clock)
+    after = await statements(later, run.run_id)
+    assert after == before
+    assert (after[ALPHA, "EUR"].rebate_minor, after[ALPHA, "EUR"].other_minor) == (-300, 500)
+    await check_books(later)
+    await later.close()
 
 
 async def test_the_brand_is_claimed_for_it_pays_and_rejects_and_no_merchant_bears_the_rejection(

@@ -45,6 +45,11 @@ FIVE_OFF: dict[str, Any] = {
     "reward": {"amount": {"gives": "fixed", "amount_minor": 5}, "form": {"as": "discount"}},
     "beneficiary": {"to": "buyer"}, "schedule": SCHEDULE,
 }  # fmt: skip
+TRAINED: dict[str, Any] = {
+    "currency": "EUR", "trigger": {"on": "custom", "name": "training"}, "window": {"over": "event"},
+    "measure": {"of": "orders"}, "reward": {"amount": {"gives": "fixed", "amount_minor": 300}},
+    "beneficiary": {"to": "merchant"}, "schedule": SCHEDULE,
+}  # fmt: skip
 JOINED = {"opt_in": "from_opt_in"}
 OF_ALPHA = {"event": {"is": "equals", "attribute": "merchant.id", "value": ALPHA}}
 
@@ -60,7 +65,11 @@ async def promote(
     await _promotion(db, ops, approver, of, {"name": "five off", **FIVE_OFF})
     asking = {**TERMS, "name": "buyers' weekly twenty", "beneficiary": {"to": "buyer", **JOINED}}
     asked = await _promotion(db, ops, approver, of, asking)
+    await _promotion(db, ops, approver, of, {"name": "who is trained", **TRAINED})
     await advance_incentives(db, "worker")
+    for merchant_id in owners:
+        deed = {"event_id": "deed", "name": "training", "currency": "EUR"}
+        await _done(ops, f"/merchants/{merchant_id}/incentive-events", deed)
     for merchant_id, owner in owners.items():
         await _done(owner, f"/merchants/{merchant_id}/promotions/{joined}/opt-in")
     [budget] = (await ops.get("/api/v1/budgets", params={"owner_id": joined})).json()["items"]

@@ -5,6 +5,7 @@ from typing import Any
 
 from marketplace.core.users import UserRole
 from tests.http.busy_incentives import CAMPAIGN, SCHEDULE, TERMS
+from tests.http.market import ALPHA
 from tests.incentives.market import WARNED
 
 _OPS = {UserRole.GROWTH, UserRole.INCENTIVES, UserRole.APPROVER, UserRole.ADMIN}
@@ -15,6 +16,7 @@ _APPROVING = {UserRole.APPROVER, UserRole.ADMIN}
 _CAMPAIGN = "/api/v1/incentive-campaigns/{campaign_id}"
 _PROMOTION = "/api/v1/promotions/{promotion_id}"
 _CHANGE = "/api/v1/incentive-changes/{change_id}"
+_EVENTS = "/api/v1/merchants/{merchant_id}/incentive-events"
 _JOIN = "POST /api/v1/merchants/{merchant_id}/promotions/{promotion_id}/opt-in"
 
 ROUTES: dict[str, set[UserRole]] = {
@@ -47,6 +49,9 @@ ROUTES: dict[str, set[UserRole]] = {
     "GET /api/v1/merchants/{merchant_id}/rewards": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/merchants/{merchant_id}/rewards/grants": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
     "GET /api/v1/merchants/{merchant_id}/vouchers": _STAFF | _BOOKS | {UserRole.MERCHANT_CASHIER},
+    "POST /api/v1/promotions/evaluate": _OPS,
+    f"POST {_EVENTS}": _OPS,
+    f"POST {_EVENTS}/reverse": _OPS,
     "GET /api/v1/budgets": _STAFF,
     "GET /api/v1/budgets/{budget_id}": _STAFF,
     "GET /api/v1/incentive-changes": _STAFF,
@@ -95,6 +100,11 @@ SENSIBLE: dict[str, Callable[[Any, int], Any]] = {
     f"POST {_PROMOTION}/versions": lambda _, n: {"terms": {"name": f"better {n}", **TERMS}},
     f"POST {_PROMOTION}/versions/{{version_no}}/approve": lambda *_: {"acknowledged": WARNED},
     f"POST {_PROMOTION}/simulations": lambda *_: {"from_on": "2018-05-01", "to_on": "2018-05-31"},
+    "POST /api/v1/promotions/evaluate": lambda *_: {
+        "on": "order.settled", "merchant_id": ALPHA, "currency": "EUR", "lines": [{"amount_minor": 12_000}],
+    },
+    f"POST {_EVENTS}": lambda _, n: {"event_id": f"deed-{n}", "name": "training", "currency": "EUR"},
+    f"POST {_EVENTS}/reverse": lambda *_: {"event_id": "deed"},
     f"POST {_PROMOTION}/codes": lambda *_: {"count": 2, "expires_at": "2019-01-01T00:00:00Z"},
     "POST /api/v1/incentive-changes": lambda seen, n: {
         "owner": "campaign", "owner_id": seen.named["incentive_campaign"], "reason": "it goes well",

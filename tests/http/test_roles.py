@@ -312,15 +312,14 @@ ROUTES: dict[str, frozenset[UserRole] | set[UserRole] | None] = {
 }
 MERCHANTS = BOOKS | CASHIER
 WITHOUT_ONCE = {
-    "POST /api/v1/session",
-    "POST /api/v1/api-keys",
-    "POST /api/v1/api-keys/{key_id}/rotate",
+    *("POST /api/v1/session", "POST /api/v1/api-keys", "POST /api/v1/api-keys/{key_id}/rotate"),
     "POST /api/v1/merchants/{merchant_id}/bank-accounts/{account_id}/transfer",
     "POST /api/v1/payment-events/{processor}",
     "POST /api/v1/ads/events",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/refunds/preview",
     "POST /api/v1/merchants/{merchant_id}/orders/{order_id}/amendments/preview",
     "POST /api/v1/bank-mappings/preview",
+    "POST /api/v1/promotions/evaluate",
 }
 """POSTs that move no money: a second session, key or code is harmless, and what they answer must not be stored.
 

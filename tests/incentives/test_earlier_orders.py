@@ -20,12 +20,16 @@ from tests.incentives.trade import day, look, settle
 
 FIRST = Equals(attribute="merchant.orders", value=0)
 SECOND_AND_THIRD = Range(attribute="buyer.orders", at_least=1, below=3)
+BACK = Range(attribute="merchant.idle_days", at_least=2)
+AGAIN = Range(attribute="buyer.idle_days", below=2)
 
 _BUYER = "INSERT INTO demand.buyer (buyer_id, buyer_ref, created_at) VALUES (1, 'b1', :at)"
 
 
 @pytest.mark.parametrize("trigger", [OrderSettled(), OrderPlaced()])
-@pytest.mark.parametrize(("asked", "wanted"), [(FIRST, [1, 4]), (SECOND_AND_THIRD, [2, 4])])
+@pytest.mark.parametrize(
+    ("asked", "wanted"), [(FIRST, [1, 4]), (SECOND_AND_THIRD, [2, 4]), (BACK, [3]), (AGAIN, [2, 3, 4])]
+)
 async def test_the_first_and_the_next_orders_are_told_apart_live_and_replayed(
     db: Database, clock: FixedClock, trigger: Any, asked: Any, wanted: list[int]
 ) -> None:

@@ -75,6 +75,6 @@ async def test_another_version_wants_a_simulation_of_its_own(db: Database, clock
 
 async def test_what_no_history_can_tell_is_approved_with_a_reason_only(db: Database) -> None:
     promotion_id = await in_review(db, trigger=CustomEvent(name="first listing"), measure=Measure(of="orders"))
-    with pytest.raises(Invalid, match="unsimulated: only orders are recorded"):
+    with pytest.raises(Invalid, match="unsimulated: only orders and listings are recorded"):
         await approve(db, promotion_id)
     assert await approve(db, promotion_id, unsimulated="a first listing bonus") is State.APPROVED

@@ -1,10 +1,12 @@
 """A merchant is paid for what it lists: once for each listing, not for old ones, and not for what it hides again."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
 
+from incentives.promotions import store as promotions
+from incentives.rules.arms import HOLDOUT
 from incentives.rules.awards import Fixed, Reward
 from incentives.rules.model import ListingPublished, Measure, PerEvent, Qualify, TotalBudget
 from incentives.rules.predicates import Range
@@ -19,7 +21,9 @@ from marketplace.flows.orders.list_goods import (
     list_goods,
     list_goods_in_bulk,
 )
+from marketplace.flows.promotions.preview_promotion import preview_terms
 from marketplace.flows.promotions.reward_listings import JOB, reward_listings
+from marketplace.flows.promotions.simulate_promotion import Recorded, simulate_terms
 from supply.lifecycle import MerchantMove
 from supply.model import Listing, ListingState
 from tests.billing.market import MAKER, check_books, prepare
@@ -132,3 +136,30 @@ async def test_where_no_promotion_waits_for_listings_nothing_is_queued(db: Datab
     await listed(db, goods("new"))
     async with db.read(WORKER) as tx:
         assert await tx.scalar("SELECT count(*) FROM core.job WHERE entrypoint = :job", job=JOB) == 0
+
+
+async def test_a_replay_gives_what_was_given_for_new_listings(db: Database, clock: FixedClock) -> None:
+    """The holdout is of orders alone: merchant 13, drawn for it, is paid for its listings."""
+    await db.write(WORKER, MAKER, prepare, [], [1, 13])
+    await listed(db, goods("old"))
+    _, promotion = await m.live(db, clock, msgspec.structs.replace(BONUS, budgets=()))
+    hidden, *_ = await listed(db, goods("new"), goods("cheap", 500))
+    await db.write(WORKER, MAKER, list_goods, 13, goods("other"))
+    clock.move_to(clock.now() + timedelta(days=1))
+    await listed(db, goods("later"))
+    await change(db, hidden, HIDE)
+    await work(db)
+    assert await granted(db) == {"later": 300, "other": 300}
+    async with db.read(WORKER) as tx:
+        terms = (await promotions.get_version(tx, promotion.promotion_id)).terms
+    first, last = date(2018, 9, 4), date(2018, 9, 30)
+    made = await simulate_terms(db, terms, Recorded(from_on=first, to_on=last, holdout=HOLDOUT))
+    assert (made.limited.granted_minor, made.limited.events, made.limited.breaches) == (600, 3, ())
+    shown = await preview_terms(db, terms, (first, last))
+    assert shown is not None
+    assert (shown.cost_minor, shown.events, shown.listings) == (600, 4, True)
+    assert {each.party_id: each.granted_minor for each in shown.top} == {1: 300, 13: 300}
+    clock.move_to(clock.now() + timedelta(hours=1))
+    glance = await preview_terms(db, terms)
+    assert glance is not None
+    assert glance.to_on == date(2018, 9, 5)

@@ -45,7 +45,7 @@ from marketplace.flows.discounts.quote_discounts import Shopper
 from marketplace.flows.discounts.quote_discounts import _event as at_checkout
 from marketplace.flows.payers.bear_order import Merchant as Seller
 from marketplace.flows.promotions import plan_incentives as flow
-from marketplace.flows.promotions.grant_rewards_sql import Merchant, Settled
+from marketplace.flows.promotions.grant_rewards_sql import Earlier, Merchant, Settled
 from marketplace.flows.promotions.plan_incentives import NewVersion
 from tests.conftest import NOW
 from tests.incentives import market as m
@@ -128,7 +128,7 @@ def _events() -> dict[type, Event]:
     of = Merchant(merchant_id=1, region="n", since=NOW, zone="UTC", house_merchant_id=2, entity_id=1)
     settled = Settled(
         order_id=1, buyer_id=1, entity_id=1, currency="EUR", placed_at=NOW, settled_at=NOW, sold_at=NOW,
-        changed_at=NOW, ordered=(line,), left=(line,), earlier={"order.settled": (3, 2)},
+        changed_at=NOW, ordered=(line,), left=(line,), earlier={"order.settled": Earlier(3, 2, 1, 4)},
     )  # fmt: skip
     quote: Any = type("Q", (), {"currency": "EUR"})()
     quoted: Any = type("L", (), {"goods_minor": 100, "quantity": 2, "product_id": 7, "category": "care"})()
@@ -148,7 +148,15 @@ def test_what_is_said_to_be_known_is_what_the_events_carry(trigger: type) -> Non
 
 @pytest.mark.parametrize(
     "attribute",
-    ["merchant.orders", "merchant.segment", "merchant.level", "buyer.segment", "buyer.level", "order.channel"],
+    [
+        "merchant.orders",
+        "merchant.idle_days",
+        "merchant.segment",
+        "merchant.level",
+        "buyer.segment",
+        "buyer.level",
+        "order.channel",
+    ],
 )
 def test_an_attribute_that_checkout_does_not_know_is_named(attribute: str) -> None:
     tree = AllOf(of=(Equals(attribute="order.code", value="SUMMER"), Not(of=Exists(attribute=attribute))))

@@ -1,7 +1,7 @@
 """Promises that a brand bears a part of: its cap holds them until they are earned or fall away."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +11,13 @@ from billing.payers.caps import store as caps
 from billing.payers.caps.store import CapKey
 from incentives.lifecycle import Move
 from incentives.promotions.model import Promotion
-from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, FunderBudget, TotalBudget
+from incentives.rules.model import ByMerchant, ByPayer, ByPlatform, FunderBudget, TotalBudget, WholePromotion
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.payers.apply_payer_contracts import apply_payer_versions
 from marketplace.flows.payers.fund_promotions import cap_rooms, contracts_of
+from marketplace.flows.promotions.advance_incentives import expire_reservations
+from marketplace.flows.promotions.keep_promises import PROMISED_FOR
 from tests.billing.locks import wait_until_blocked
 from tests.billing.market import MAKER, check_books, prepare
 from tests.builders import add_orders
@@ -126,6 +128,38 @@ async def test_a_promise_of_one_month_is_earned_out_of_that_months_cap(db: Datab
         )
     assert [(row.period_from.month, row.state, row.amount_minor) for row in rows] == [(9, "committed", 1_333)]
     await check(db, 2_000, 0, 1_333)
+
+
+@pytest.mark.parametrize("budgets", [RICH, ()], ids=["with a budget", "without"])
+async def test_a_promise_that_lapses_gives_the_cap_back_and_is_made_again_when_it_settles(
+    db: Database, clock: FixedClock, budgets: tuple[TotalBudget, ...]
+) -> None:
+    await market(db, clock, budgets=budgets)
+    await pay(db, clock, placed(1, 4, 12_000))
+    clock.move_to(clock.now() + PROMISED_FOR - timedelta(hours=2))
+    await expire_reservations(db, "worker")
+    await check(db, 0, 2_000, 1_333)
+    clock.move_to(clock.now() + timedelta(hours=3))
+    await expire_reservations(db, "worker")
+    await expire_reservations(db, "worker")
+    await check(db, 0, 0, 0)
+    await deliver(db, clock, 1, 5)
+    await check(db, 2_000, 0, 1_333)
+    assert await legs(db) == {1110: 1_333, 5000: 667, 2000: -2_000}
+
+
+async def test_a_lapse_gives_back_what_is_left_of_a_promise_and_no_younger_one(db: Database, clock: FixedClock) -> None:
+    """10 % of each order, two thirds of it the brand's: 12.00, of which 5.00 are earned in time, and later 3.00."""
+    await market(db, clock, reward=PERCENT, budgets=RICH, window=WholePromotion())
+    await pay(db, clock, placed(1, 4, 7_000), placed(2, 4, 5_000))
+    first = clock.now()
+    await deliver(db, clock, 2, 6)
+    await check(db, 500, 700, 800)
+    await pay(db, clock, placed(3, 29, 3_000))
+    await check(db, 500, 1_000, 1_000)
+    clock.move_to(first + PROMISED_FOR + timedelta(days=3))
+    await expire_reservations(db, "worker")
+    await check(db, 500, 300, 533)
 
 
 @pytest.mark.parametrize("void", [True, False])

@@ -200,6 +200,7 @@ class Statement:
     commission_minor: int = 0
     vat_minor: int = 0
     incentive_minor: int = 0
+    rebate_minor: int = 0
     ads_minor: int = 0
     products_minor: int = 0
     other_minor: int = 0

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incentives.campaigns.model import Campaign, Plan
+from incentives.grants.rewards import not_payable
 from incentives.lifecycle import State
-from incentives.rules.awards import EveryN, Fixed, Reward, ToBoth
+from incentives.rules.awards import EveryN, Fixed, Reward, ToBoth, ToBuyer
 from incentives.rules.model import Arm, ByMerchant, ByPlatform, DayBudget, Experiment, Hours, Schedule, SinceOptIn
 from incentives.rules.predicates import AllOf, Equals, Exists, In, Range
 from marketplace.consoles.burn import burn
 from marketplace.consoles.promotion_fields import fresh, is_shown, typed_of
-from marketplace.consoles.promotion_form import SHAPES, fill
+from marketplace.consoles.promotion_form import SHAPES, TEMPLATES, fill
 from tests.incentives.market import terms
 
 CAMPAIGN = Campaign(
@@ -43,6 +44,15 @@ def test_every_shape_begins_with_terms_that_hold_and_is_read_back(shape: str) ->
     assert fill(typed_of(filled.terms), CAMPAIGN).terms == filled.terms
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_is_a_promotion_that_can_be_paid_and_is_read_back(name: str) -> None:
+    filled = fill({**fresh("", CAMPAIGN, TEMPLATES[name]), "name": name}, CAMPAIGN)
+    assert filled.faults == {}
+    assert filled.terms is not None
+    assert not_payable(filled.terms) == []
+    assert fill(typed_of(filled.terms), CAMPAIGN).terms == filled.terms
+
+
 TWO = (Arm(name="a"), Arm(name="b", weight=3))
 REGIONS = In(attribute="merchant.region", values=("SP", "RJ"))
 FIRST = Equals(attribute="buyer.orders", value=0)
@@ -52,6 +62,7 @@ SAID: list[dict[str, Any]] = [
     {"qualify": {"event": FIRST, "lines": In(attribute="line.brand", values=("a",))}},
     {"window": SinceOptIn(days=30)},
     {"reward": Reward(amount=EveryN(every=100, amount_minor=7, times_max=3), cap_minor=9)},
+    {"beneficiary": ToBuyer(opt_in="from_window_start"), "window": SinceOptIn(days=7)},
     {"beneficiary": ToBoth(buyer_reward=Reward(amount=Fixed(amount_minor=150), cap_minor=300))},
     {"funding": (ByPlatform(weight=2), ByMerchant(weight=1)), "budgets": (DayBudget(limit_minor=5, currency="EUR"),)},
     {"schedule": Schedule(zone="UTC", starts="2026-12-01T08:30", only=(Hours(weekdays=(1, 5), to_time="12:00"),))},

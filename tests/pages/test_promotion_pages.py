@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from incentives.promotions import store as promotions
+from incentives.rules.awards import ToBuyer
+from incentives.rules.model import ListingPublished
 from incentives.simulation import store as simulations
+from marketplace.consoles.promotion_form import TEMPLATES
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.promotions.advance_incentives import advance_incentives
 from marketplace.flows.promotions.grant_rewards import grant_rewards
 from marketplace.flows.promotions.simulate_promotion import run_simulation
@@ -27,6 +31,7 @@ CAMPAIGN = {
 }  # fmt: skip
 
 
+LISTED = "UPDATE supply.offer SET listed_at = :at, state = 'listed'"
 MORE = {"top_up": "100", "reason": "it goes well"}
 
 
@@ -107,6 +112,45 @@ async def test_ops_builds_previews_submits_and_another_approves(fresh: Database,
         assert closed.status_code == 303, plain(closed.text)
         assert "the budget was too small" in plain((await maker.get(f"{page}/review")).text)
         assert "reviewed" in plain((await maker.get(page)).text)
+
+
+async def test_buyers_who_join_and_new_listings_are_built_from_templates_previewed_and_approved(
+    fresh: Database, tmp_path: Path
+) -> None:
+    async with browser_of(fresh, tmp_path, "ops") as maker, browser_of(fresh, tmp_path, "admin") as checker:
+        campaign = await approved_campaign(maker, checker)
+        there = f"{campaign}/promotions"
+        await fresh.write(WORKER, "test", Tx.execute, LISTED, {"at": datetime(2018, 8, 20, tzinfo=UTC)})
+        shown = await maker.get(f"{there}/new?template=new_listing")
+        assert re.search(r"[1-9]\d* new listings?", plain(shown.text))
+        joined = await maker.get(f"{there}/new?template=joined_buyers")
+        assert re.search(r"Would have gained", plain(joined.text))
+        assert '<option value="from_opt_in" selected>yes, what they buy' in joined.text
+        for template in TEMPLATES:
+            begun = await maker.get(f"{there}/new?template={template}")
+            assert begun.status_code == 200, plain(begun.text)
+        for template in ("new_listing", "joined_buyers"):
+            new = f"{there}/new?template={template}"
+            filled = form((await maker.get(new)).text, there)
+            alone = await maker.post(f"{there}/preview", data={**filled, "award": "7"}, headers={"X-Fragment": "1"})
+            assert "Would have gained" in plain(alone.text)
+            made = await send(maker, new, there, name=template, budget="200", starts="2018-09-01", then="submit")
+            assert made.status_code == 303, plain(made.text)
+            page = made.headers["location"].partition("?")[0]
+            promotion_id = int(page.rpartition("/")[2])
+            assert (await send(maker, page, f"{page}/simulations")).status_code == 303
+            async with fresh.read(WORKER) as tx:
+                [queued] = await simulations.list_simulations(tx, promotion_id, limit=9, before=None)
+                terms = (await promotions.get_version(tx, promotion_id)).terms
+            await run_simulation(fresh, "worker", queued.simulation_id)
+            html = (await checker.get(page)).text
+            warnings = re.findall(r'name="(because_\w+)"', html)
+            approved = await send(checker, page, f"{page}/moves/approve", **dict.fromkeys(warnings, "we try it"))
+            assert approved.status_code == 303, plain(approved.text)
+            if template == "joined_buyers":
+                assert terms.beneficiary == ToBuyer(opt_in="from_opt_in")
+            else:
+                assert terms.trigger == ListingPublished()
 
 
 async def test_what_is_wrong_is_said_at_every_field_at_once_and_nothing_typed_is_lost(

@@ -18,6 +18,7 @@ from incentives.promotions import store as promotions
 from incentives.store import hold_campaign
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
+from marketplace.flows.promotions.lapse_promises import lapse_promises
 
 _PAGE = 200
 _EXPIRED_AT_ONCE = 1_000
@@ -32,8 +33,8 @@ async def advance_incentives(db: Database, actor: str) -> int:
 
 
 async def expire_reservations(db: Database, actor: str) -> int:
-    """Give back to budgets what was not earned in time; returns how many commits that took."""
-    expired = 0
+    """Give back to budgets and payers' caps what was not earned in time; returns how many commits that took."""
+    expired = await lapse_promises(db, actor)
     while done := await each(db, actor, "reservations did not expire", partial(_expiring, db), _expire):
         expired += done
     return expired

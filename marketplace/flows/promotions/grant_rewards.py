@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from billing.ledger import store as ledger
-from incentives.experiments.store import Exposure, expose
+from incentives.experiments.store import Exposure, expose, get_holdout
 from incentives.grants import store as grants
 from incentives.grants.model import Contribution
 from incentives.grants.store import Window
@@ -25,7 +25,6 @@ from incentives.rules import target as rules
 from incentives.rules.evaluate import Effect, Verdict
 from incentives.rules.index import Plan
 from incentives.rules.parts import Role
-from marketplace.core import policies
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, OneByOne, each, in_bunches
 from marketplace.flows.promotions import grant_rewards_sql as sql
@@ -100,13 +99,11 @@ async def _desks_of(tx: Tx, plans: Plans, merchant_ids: Sequence[int]) -> list[D
     versions = Versions(await promotions.approved_versions(tx, COUNTING))
     joined = await joins.joined_at(tx, "merchant", merchant_ids, versions.campaigns)
     desks = [Desk(each, plans, versions, joined) for each in await sql.get_merchants(tx, merchant_ids)]
-    holds_out = not await policies.is_on(tx, "no_merchant_holdout")
-    begun = await grants.begun(tx, merchant_ids, versions.campaigns) if holds_out else {}
+    holdout = await get_holdout(tx)
     ended = {row.promotion_id for row in versions.rows if row.state == State.ENDED}
     granting = await promotions.hold_granting(tx, versions.campaigns) | ended
     for desk in desks:
-        desk.holds_out, desk.granting = holds_out, granting
-        desk.begun = begun.get(desk.merchant.merchant_id, frozenset())
+        desk.holdout, desk.granting = holdout, granting
     return desks
 
 

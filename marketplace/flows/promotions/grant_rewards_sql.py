@@ -26,12 +26,21 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: int
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """How many orders a merchant and a buyer had before one, and how many days ago the last of them was."""
+
+    of_merchant: int | None = None
+    of_buyer: int | None = None
+    merchant_idle: int | None = None
+    buyer_idle: int | None = None
+
+
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """An order that was paid, has settled, or was refunded. ordered: its lines as sold; left: as they are now.
 
     settled_at: None where it settled before the page began, or has not yet. sold_at: when it settled, whenever that
-    was. changed_at: when it did any of it last. earlier: how many orders its merchant and its buyer had before it, by
-    what happened to them (`earlier_orders`), where anybody asks. self_trade: its buyer is one of the merchant's people.
+    was. changed_at: when it did any of it last. earlier: what its merchant and its buyer had before it, by what
+    happened to it, where anybody asks. self_trade: its buyer is one of the merchant's people.
     """
 
     order_id: int
@@ -44,7 +53,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
     ordered: tuple[Line, ...]
     left: tuple[Line, ...]
-    earlier: dict[str, tuple[int, int]] = {}
+    earlier: dict[str, Earlier] = {}
     self_trade: bool = False
 
     @property
@@ -64,16 +73,20 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
     def event(self, of: Merchant, on: str = "order.settled") -> Event:
         """The order as the engine sees it. Freight counts for nothing; the merchant's own discount is off the price."""
-        of_merchant, of_buyer = self.earlier.get(on, (None, None))
+        before = self.earlier.get(on, Earlier())
         at = self.placed_at if on == "order.placed" else self.settled_at or self.changed_at
         return Event(
             event_id=self.event_id,
             on=on,
             currency=self.currency,
             merchant=Party(
-                party_id=of.merchant_id, region=of.region or None, orders=of_merchant, days=(at - of.since).days
+                party_id=of.merchant_id,
+                region=of.region or None,
+                orders=before.of_merchant,
+                days=(at - of.since).days,
+                idle_days=before.merchant_idle,
             ),
-            buyer=Party(party_id=self.buyer_id, orders=of_buyer),
+            buyer=Party(party_id=self.buyer_id, orders=before.of_buyer, idle_days=before.buyer_idle),
             entity_id=self.entity_id,
             lines=self.ordered,
             self_trade=self.self_trade,

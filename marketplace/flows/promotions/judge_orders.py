@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from incentives.grants.rewards import COUNTED, asked, is_rebate, is_reward, not_
 from incentives.promotions import store as promotions
 from incentives.promotions.joins import store as joins
 from incentives.promotions.model import as_it_ends
-from incentives.rules.arms import HOLDOUT, arm_of
+from incentives.rules.arms import arm_of
 from incentives.rules.evaluate import Verdict, evaluate
 from incentives.rules.events import Event, Facts, Holdout, Who
 from incentives.rules.index import Index, Plan, PlanSide, plan_of
@@ -88,14 +88,13 @@ class Desk:
         self.merchant, self.plans, self.versions, self._joined = merchant, plans, versions, joined
         self.campaigns = versions.campaigns
         self.granting: set[int] = set()
-        self.holds_out = False
-        self.begun: Set[tuple[int, str]] = frozenset()
+        self.holdout: Holdout | None = None
         self._reached: set[tuple[int, str]] = set()
 
     async def judged(self, tx: Tx, event: Event, at: datetime) -> list[Verdict]:
         """The verdicts on an event under the versions that were in force."""
         index = await self.plans.index(tx, self, self.versions.in_force(at))
-        facts = Facts(joined_at=self._joined, holdout=self._holdout(event), begun=self.begun)
+        facts = Facts(joined_at=self._joined, holdout=self.holdout)
         return [self._own(verdict) for verdict in evaluate(index, event, facts, at)]
 
     def _own(self, verdict: Verdict) -> Verdict:
@@ -103,11 +102,6 @@ class Desk:
         if all(effect.role == self.role for effect in verdict.effects):
             return verdict
         return msgspec.structs.replace(verdict, effects=tuple(e for e in verdict.effects if e.role == self.role))
-
-    def _holdout(self, event: Event) -> Holdout | None:
-        """Who is held out of all promotions for orders; what a merchant was promised by name, such as for bringing
-        another, it gets."""
-        return HOLDOUT if self.holds_out and event.on.startswith("order.") else None
 
     async def exposed(self, tx: Tx, verdict: Verdict, buyer_id: int | None, at: datetime) -> list[Exposure]:
         """Whom an experiment has reached by an event, or held out of it, if nobody of them was before on this desk."""
@@ -138,7 +132,7 @@ class Desk:
     def for_buyers(self) -> "BuyersDesk":
         """The same promotions, as they stand, for the buyers of the orders."""
         desk = BuyersDesk(self.merchant, self.plans, self.versions, self._joined)
-        desk.granting, desk.holds_out, desk.begun = self.granting, self.holds_out, self.begun
+        desk.granting, desk.holdout = self.granting, self.holdout
         return desk
 
     async def promises(self, tx: Tx) -> bool:
@@ -146,7 +140,7 @@ class Desk:
         return any(isinstance(terms.trigger, OrderPlaced) and self.is_for(terms) for terms in await self._terms(tx))
 
     async def counts_orders(self, tx: Tx) -> bool:
-        """Whether any of the promotions asks how many orders there were before."""
+        """Whether any of the promotions asks for the orders that there were before."""
         return any(not COUNTED.isdisjoint(asked(terms)) for terms in await self._terms(tx))
 
     async def note_joined(self, tx: Tx, buyer_ids: Sequence[int]) -> None:

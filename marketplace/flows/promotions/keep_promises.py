@@ -4,7 +4,7 @@ A window's promises are spent from the first on and given back from the last, so
 that it was made of.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 
 import msgspec
@@ -39,12 +39,8 @@ async def drop_promises(
 ) -> Progress:
     """The promises of a window without those that have expired, and without what is not due any more."""
     ids = [budget.budget_id for budget in kept]
-    gone = await promises.lapsed(tx, ids, progress.promise_keys)
+    progress = await without(tx, progress, await promises.lapsed(tx, ids, progress.promise_keys), covers)
     held = list(zip(progress.promise_keys, progress.promise_minor, strict=True))
-    for key, minor in held:
-        if key in gone:
-            await covers.give_back(tx, key, minor, minor)
-    held = [each for each in held if each[0] not in gone]
     surplus = sum(minor for _, minor in held) - due_minor
     while surplus > 0:
         key, minor = held.pop()
@@ -58,6 +54,15 @@ async def drop_promises(
             held.append((key, minor - surplus))
         surplus -= minor
     return _holding(progress, held)
+
+
+async def without(tx: Tx, progress: Progress, gone: Set[str], covers: Promised) -> Progress:
+    """A window without the promises that have lapsed: the caps of payers, which are held, have their parts again."""
+    held = list(zip(progress.promise_keys, progress.promise_minor, strict=True))
+    for key, minor in held:
+        if key in gone:
+            await covers.give_back(tx, key, minor, minor)
+    return _holding(progress, [each for each in held if each[0] not in gone])
 
 
 async def spend_promises(

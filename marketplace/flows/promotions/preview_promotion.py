@@ -1,8 +1,8 @@
 """What terms would have cost on the last weeks of recorded orders, at once: for a form while it is filled in.
 
-It is the replay of a simulation without its intervals, in this process, over no more than ORDERS_MAX orders. Where
-there were more of them, it is over those of one merchant in so many, with budgets as much smaller, and what it comes to
-is multiplied; what is approved is always simulated over all of them.
+It is the replay of a simulation without its intervals, in this process, over no more than ORDERS_MAX orders, or new
+listings. Where there were more of them, it is over those of one merchant in so many, with budgets as much smaller, and
+what it comes to is multiplied; what is approved is always simulated over all of them.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from incentives.rules.index import event_name, plan_of
-from incentives.rules.model import Budget, Terms
+from incentives.rules.index import plan_of
+from incentives.rules.model import Budget, ListingPublished, Terms
 from incentives.rules.windows import schedule_span
 from incentives.simulation.model import Answer, Grant, Record, Replayed
 from incentives.simulation.purse import Purse
@@ -24,15 +24,20 @@ from incentives.simulation.spool import Everybody
 from incentives.simulation.store import Asked
 from marketplace.core.clock import local_date
 from marketplace.core.db import STAFF, Database, Tx
-from marketplace.flows.promotions.simulate_promotion import attributes_of, check_simulated
-from marketplace.flows.promotions.simulate_promotion_sql import history
+from marketplace.flows.promotions.simulate_promotion import check_simulated, records_of
 
 WEEKS = 4
 ORDERS_MAX = 10_000
 TOP = 5
-_PAST = frozenset({"merchant.orders", "merchant.idle_days"})
-_LAST = "SELECT max(placed_at) FROM demand.merchant_order WHERE placed_at < :before"
-_COUNT = "SELECT count(*) FROM demand.merchant_order WHERE placed_at >= :starts AND placed_at < :ends"
+_LAST: dict[bool, str] = {
+    False: "SELECT max(placed_at) FROM demand.merchant_order WHERE placed_at < :before",
+    True: "SELECT max(listed_at) FROM supply.offer WHERE listed_at < :before",
+}
+_COUNT: dict[bool, str] = {
+    False: "SELECT count(*) FROM demand.merchant_order WHERE placed_at >= :starts AND placed_at < :ends",
+    True: "SELECT count(*) FROM supply.offer WHERE listed_at >= :starts AND listed_at < :ends",
+}
+"""Of orders, and of listings (True)."""
 _NAMES = "SELECT merchant_id, name FROM supply.merchant WHERE merchant_id = ANY(:ids)"
 
 
@@ -46,6 +51,7 @@ class Gainer(msgspec.Struct, frozen=True, kw_only=True):
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """Local days, both inclusive. one_in: of so many merchants one was looked at; amounts are already multiplied.
+    events: how many orders, or listings, were.
 
     limited, unlimited: with the budgets and without, not multiplied. cost, wanted: what is given, and what would be
     without budgets; expected: with the response that simulations count on; days: what each day burned.
@@ -53,7 +59,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
     from_on: date
     to_on: date
-    orders: int
+    events: int
+    listings: bool
     one_in: int
     limited: Replayed
     unlimited: Replayed
@@ -65,12 +72,17 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     top: tuple[Gainer, ...]
 
 
-async def last_weeks(tx: Tx, zone: str, weeks: int = WEEKS) -> tuple[date, date] | None:
-    """The weeks that end with the local day of the newest order, so far; None where there was none."""
-    last: datetime | None = await tx.scalar(_LAST, before=tx.now)
+def is_of_listings(terms: Terms) -> bool:
+    """Whether it is listings that terms are replayed over."""
+    return isinstance(terms.trigger, ListingPublished)
+
+
+async def last_weeks(tx: Tx, terms: Terms, weeks: int = WEEKS) -> tuple[date, date] | None:
+    """The weeks that end with the local day of the newest order, or listing, so far; None where there was none."""
+    last: datetime | None = await tx.scalar(_LAST[is_of_listings(terms)], before=tx.now)
     if last is None:
         return None
-    to_on = local_date(last, zone)
+    to_on = local_date(last, terms.schedule.zone)
     return to_on - timedelta(days=7 * weeks - 1), to_on
 
 
@@ -80,21 +92,23 @@ async def preview_terms(
     """None where nothing is recorded yet. Raises Invalid for terms that cannot be replayed, naming all that stands
     against it."""
     async with db.read(STAFF) as tx:
-        found = days or await last_weeks(tx, terms.schedule.zone)
+        found = days or await last_weeks(tx, terms)
         if found is None:
             return None
         asked = Asked(from_on=found[0], to_on=found[1], expected=EXPECTED, seed=1)
         replayed = check_simulated(terms, asked)
         one_in = -(-await _count(tx, replayed) // orders_max) or 1
-        records = await _read(tx, replayed, one_in)
-    parts = msgspec.structs.replace(replayed, budgets=tuple(_part(each, one_in) for each in replayed.budgets))
-    limited, unlimited, grants, expected = await asyncio.to_thread(_replayed, parts, records)
+        parts = records_of(tx, replayed, one_in=one_in, glance=True)
+        records = [record async for part in parts for record in part]
+    smaller = msgspec.structs.replace(replayed, budgets=tuple(_part(each, one_in) for each in replayed.budgets))
+    limited, unlimited, grants, expected = await asyncio.to_thread(_replayed, smaller, records)
     async with db.read(STAFF) as tx:
         top = await _top(tx, grants)
     return Preview(
         from_on=found[0],
         to_on=found[1],
-        orders=sum(record.event is not None for record in records),
+        events=sum(record.event is not None for record in records),
+        listings=is_of_listings(terms),
         one_in=one_in,
         limited=limited.replayed,
         unlimited=unlimited.replayed,
@@ -109,26 +123,8 @@ async def preview_terms(
 
 async def _count(tx: Tx, terms: Terms) -> int:
     span = schedule_span(terms.schedule)
-    found: int = await tx.scalar(_COUNT, starts=span.starts, ends=span.ends)
+    found: int = await tx.scalar(_COUNT[is_of_listings(terms)], starts=span.starts, ends=span.ends)
     return found
-
-
-async def _read(tx: Tx, terms: Terms, one_in: int) -> list[Record]:
-    span = schedule_span(terms.schedule)
-    assert span.ends is not None
-    asked = attributes_of(terms.qualify.event)
-    parts = history(
-        tx,
-        event_name(terms.trigger),
-        span.starts,
-        span.ends,
-        currency=terms.currency,
-        zone=terms.schedule.zone,
-        buyers=any(name.startswith("buyer.") and name != "buyer.id" for name in asked),
-        earlier=bool(asked & _PAST),
-        one_in=one_in,
-    )
-    return [record async for part in parts for record in part]
 
 
 def _part(budget: Budget, one_in: int) -> Budget:

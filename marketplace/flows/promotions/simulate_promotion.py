@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from hashlib import sha256
@@ -15,14 +15,16 @@ import msgspec
 import incentives.rules
 import incentives.simulation
 from incentives.experiments.store import get_holdout
+from incentives.grants.rewards import KNOWN as KNOWN_LIVE
 from incentives.promotions import store as promotions
 from incentives.rules.check import Problem, problems, refuse
 from incentives.rules.events import Holdout
 from incentives.rules.index import event_name, plan_of
-from incentives.rules.model import Terms
+from incentives.rules.model import CustomEvent, ListingPublished, Terms
 from incentives.rules.predicates import AllOf, AnyOf, Not, Predicate
 from incentives.rules.windows import schedule_span
 from incentives.simulation import store
+from incentives.simulation.model import Record
 from incentives.simulation.report import EXPECTED, Pins, Simulation, digest_of, over, simulation
 from incentives.simulation.scenarios import Response
 from incentives.simulation.spool import Job, Spool, replay_spool
@@ -32,7 +34,7 @@ from marketplace.core.clock import local_date
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Invalid
 from marketplace.core.rates import PPM
-from marketplace.flows.promotions.simulate_promotion_sql import COMMISSION, history
+from marketplace.flows.promotions.simulate_promotion_sql import COMMISSION, history, listings
 
 JOB = "simulate_promotion"
 DAYS_MAX = 3_660
@@ -44,6 +46,9 @@ KNOWN = frozenset(
     }
 )
 """The attributes that recorded orders have; terms that ask for others would silently match nothing."""
+KNOWN_OF_LISTINGS = KNOWN_LIVE[ListingPublished][1]
+"""Those of recorded listings."""
+_PAST = frozenset({"merchant.orders", "merchant.idle_days"})
 OnProgress = Callable[[int, int], Awaitable[None]]
 """Told how many of how many steps are done."""
 
@@ -84,13 +89,16 @@ def check_simulated(terms: Terms, recorded: Recorded | Asked) -> Terms:
 
 
 def not_recorded(terms: Terms) -> list[Problem]:
-    """What terms ask for that no recorded order can say: they cannot be replayed."""
+    """What terms ask for that no recorded order, or listing, can say: they cannot be replayed."""
     found = []
-    if event_name(terms.trigger) not in {"order.placed", "order.settled"}:
-        found.append(("/trigger", "only orders are recorded: order.placed or order.settled"))
+    of, known = ("listings", KNOWN_OF_LISTINGS) if isinstance(terms.trigger, ListingPublished) else ("orders", KNOWN)
+    if isinstance(terms.trigger, CustomEvent):
+        found.append(
+            ("/trigger", "only orders and listings are recorded: take an order's trigger or listing.published")
+        )
     for part, predicate in (("event", terms.qualify.event), ("lines", terms.qualify.lines)):
-        unknown = sorted(attributes_of(predicate) - KNOWN)
-        found += [(f"/qualify/{part}", f"recorded orders have no {name}") for name in unknown]
+        unknown = sorted(attributes_of(predicate) - known)
+        found += [(f"/qualify/{part}", f"recorded {of} have no {name}") for name in unknown]
     return found
 
 
@@ -163,25 +171,36 @@ async def simulate_terms(
     return made
 
 
-async def _spool(db: Database, terms: Terms, path: Path) -> tuple[str, int]:
-    """Write the history down; its digest, and the commission of its time."""
+def records_of(tx: Tx, terms: Terms, *, one_in: int = 1, glance: bool = False) -> AsyncIterator[list[Record]]:
+    """What is recorded over the time of terms, in parts. one_in: of so many merchants one. glance: what was before that
+    time is read only where the terms ask for it."""
     span = schedule_span(terms.schedule)
     assert span.ends is not None
-    buyers = any(name.startswith("buyer.") for name in attributes_of(terms.qualify.event))
+    if isinstance(terms.trigger, ListingPublished):
+        return listings(tx, span.starts, span.ends, currency=terms.currency, one_in=one_in)
+    asked = attributes_of(terms.qualify.event)
+    return history(
+        tx,
+        event_name(terms.trigger),
+        span.starts,
+        span.ends,
+        currency=terms.currency,
+        zone=terms.schedule.zone,
+        buyers=any(name.startswith("buyer.") and not (glance and name == "buyer.id") for name in asked),
+        earlier=not glance or bool(asked & _PAST),
+        one_in=one_in,
+    )
+
+
+async def _spool(db: Database, terms: Terms, path: Path) -> tuple[str, int]:
+    """Write the history down; its digest, and the commission of its time."""
     with path.open("wb") as file:
         spool = Spool(file)
         async with db.read(WORKER) as tx:
-            records = history(
-                tx,
-                event_name(terms.trigger),
-                span.starts,
-                span.ends,
-                currency=terms.currency,
-                zone=terms.schedule.zone,
-                buyers=buyers,
-            )
-            async for part in records:
+            async for part in records_of(tx, terms):
                 spool.write(part)
+            span = schedule_span(terms.schedule)
+            assert span.ends is not None
             zone, first, last = terms.schedule.zone, span.starts, span.ends
             bound = {"first": local_date(first, zone), "end": local_date(last, zone), "currency": terms.currency}
             commission: int = await tx.scalar(COMMISSION, **bound)
@@ -213,6 +232,8 @@ async def run_simulation(db: Database, actor: str, simulation_id: int) -> None:
         asked = await store.get_summary(tx, simulation_id)
         terms = (await promotions.get_version(tx, asked.promotion_id, asked.version_no)).terms
         holdout = await get_holdout(tx)
+    if holdout is not None:  # of the windows to come, for which the recorded ones stand
+        holdout = msgspec.structs.replace(holdout, since=None)
     if asked.state in {store.State.DONE, store.State.FAILED}:
         return
 

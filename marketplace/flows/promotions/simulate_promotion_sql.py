@@ -1,16 +1,22 @@
 """The history of orders as records of a replay, in the order of arrival, read as one stream of one snapshot."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from datetime import date, datetime
 from typing import Any
 
 from incentives.rules.events import Event, Line, Party
+from incentives.rules.index import event_name
+from incentives.rules.model import ListingPublished
 from incentives.rules.target import Standing
 from incentives.simulation.model import Record
 from marketplace.core.clock import local_date
 from marketplace.core.db import Tx
+from marketplace.flows.promotions.self_trades import own_people, self_trades
 
 PREFETCH = 2_000
+LISTED = event_name(ListingPublished())
+_HAPPENS = 0
+"""The turn of records that are orders; of later ones something has only changed."""
 
 HISTORY = """
 WITH wanted AS (
@@ -64,7 +70,7 @@ SELECT c.at, 3, 'cancelled', c.merchant_id, c.order_id, NULL, NULL, NULL, NULL, 
 ORDER BY 1, 2, 4, 5
 """
 """$1, $2: [from, to) of what happens; $3: the currency; $4: one merchant in how many, by lot. What is settled, refunded
-and cancelled follows however late.
+and cancelled follows however late. Orders of a merchant's own people are marked, as when they are judged.
 
 An order settles when it is delivered: the pass that books it comes within the day. Amounts are of goods, after the
 merchant's own discount. Refunds of imported orders have no lines: they take back what the lines say in the end.
@@ -76,6 +82,16 @@ FROM supply.merchant m LEFT JOIN demand.merchant_order o ON o.merchant_id = m.me
 WHERE $3 = 1 OR (hashint8(m.merchant_id) & 2147483647) % $3 = 0
 GROUP BY m.merchant_id, m.region, m.joined_on
 """
+LISTINGS = """
+SELECT o.listed_at AS at, o.merchant_id, o.product_id, o.price_minor, o.category, m.region,
+       extract(day FROM o.listed_at - coalesce(m.joined_on::timestamptz, m.created_at))::int AS days,
+       CASE WHEN o.state = 'hidden' THEN greatest(o.updated_at, o.listed_at) END AS hidden_at
+FROM supply.offer o JOIN supply.merchant m ON m.merchant_id = o.merchant_id
+WHERE o.listed_at >= $1 AND o.listed_at < $2 AND o.currency = $3
+  AND ($4 = 1 OR (hashint8(o.merchant_id) & 2147483647) % $4 = 0)
+ORDER BY o.listed_at, o.merchant_id, o.product_id
+"""
+"""Those that could be bought first in [$1, $2); what is hidden by now has been so since it was last changed."""
 COMMISSION = """
 SELECT coalesce(sum(commission_minor), 0)::bigint FROM billing.commission_line
 WHERE effective_on >= :first AND effective_on < :end AND currency = :currency
@@ -139,14 +155,40 @@ async def history(
     }
     known_buyers = await _buyers(tx, starts, happens) if buyers else {}
     query = HISTORY.format(happens=happens, standing="'placed'" if placed else "'settled'")
-    part: list[Record] = []
+    people = await own_people(tx)
+
+    async def records(rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        own = await self_trades(tx, people, [row["buyer_id"] for row in rows if row["turn"] == _HAPPENS])
+        return [_record(row, on, currency, zone, merchants, known_buyers, own) for row in rows]
+
+    part: list[Mapping[str, Any]] = []
     async for row in tx.raw.cursor(query, starts, ends, currency, one_in, prefetch=PREFETCH):
-        part.append(_record(row, on, currency, zone, merchants, known_buyers))
+        part.append(row)
         if len(part) == PREFETCH:
-            yield part
+            yield await records(part)
             part = []
     if part:
-        yield part
+        yield await records(part)
+
+
+async def listings(
+    tx: Tx, starts: datetime, ends: datetime, *, currency: str, one_in: int = 1
+) -> AsyncIterator[list[Record]]:
+    """Records of the listings that could be bought first in [starts, ends), as they are rewarded live; in parts."""
+    records: list[Record] = []
+    for row in await tx.raw.fetch(LISTINGS, starts, ends, currency, one_in):
+        event_id = f"listing:{row['product_id']}"
+        line = Line(
+            line_no=1, amount_minor=row["price_minor"], product_id=row["product_id"], category=row["category"]
+        )  # fmt: skip
+        party = Party(party_id=row["merchant_id"], region=row["region"] or None, days=row["days"])
+        event = Event(event_id=event_id, on=LISTED, currency=currency, merchant=party, lines=(line,))
+        records.append(Record(row["at"], event_id, "settled", event))
+        if row["hidden_at"] is not None:
+            records.append(Record(row["hidden_at"], event_id, "cancelled"))
+    records.sort(key=lambda record: record.at)
+    for first in range(0, len(records), PREFETCH):
+        yield records[first : first + PREFETCH]
 
 
 async def _buyers(tx: Tx, starts: datetime, happens: str) -> dict[int, _Known]:
@@ -165,6 +207,7 @@ def _record(
     zone: str,
     merchants: Mapping[int, _Known],
     buyers: Mapping[int, _Known],
+    own: Set[tuple[int, int]],
 ) -> Record:
     event_id = f"order:{row['order_id']}"
     standing: Standing = row["standing"]
@@ -189,6 +232,7 @@ def _record(
             Line(line_no=no, amount_minor=minor, quantity=quantity, product_id=product, category=category)
             for no, minor, quantity, product, category in numbers
         ),
+        self_trade=(row["merchant_id"], row["buyer_id"]) in own,
     )
     return Record(at, event_id, standing, event)
 

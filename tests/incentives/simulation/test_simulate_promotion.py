@@ -105,7 +105,11 @@ async def test_a_promotion_is_simulated_over_recorded_orders(db: Database) -> No
 @pytest.mark.parametrize(
     ("promotion", "reason"),
     [
-        (terms(trigger={"on": "listing.published"}), "only orders are recorded"),
+        (terms(trigger={"on": "custom", "name": "visit"}), "only orders and listings are recorded"),
+        (
+            terms(trigger={"on": "listing.published"}, qualify={"event": {"is": "exists", "attribute": "buyer.id"}}),
+            "recorded listings have no buyer.id",
+        ),
         (terms(qualify={"event": {"is": "exists", "attribute": "buyer.level"}}), "recorded orders have no buyer.level"),
         (terms(qualify={"lines": {"is": "exists", "attribute": "line.brand"}}), "recorded orders have no line.brand"),
     ],
