@@ -59,7 +59,7 @@ from supply.funnels.standard import STANDARD
 from supply.leads.agents.model import AgentKind, CommissionState
 from supply.leads.lifecycle import Move as LeadMove
 from supply.leads.model import CostKind, LeadState, Model, TouchKind
-from supply.leads.referrals.model import ReferralState
+from supply.leads.referrals.model import ReferralState, WhyNot
 from supply.leads.visits.model import Oddity, VisitState
 from supply.lifecycle import MerchantMove
 from supply.model import ListingState, MerchantState
@@ -172,6 +172,7 @@ FAMILIES: dict[str, set[str]] = {
     "agent_kind": {str(kind) for kind in AgentKind},
     "agent_commission": {str(state) for state in CommissionState},
     "referral_state": {str(state) for state in ReferralState},
+    "referral_why_not": {str(why) for why in WhyNot},
     "cost_kind": {str(kind) for kind in CostKind},
     "weighing": {str(method) for method in Weighing},
     "proof": {name for name, _, _ in PROOFS},
