@@ -21,6 +21,7 @@ from marketplace.metrics.definitions import DEFINITIONS, Unit
 from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.reviews_sql import Review
 from supply.leads.channels import store as channels
+from supply.leads.channels.store import CostFilter
 from supply.leads.model import ChannelCost, Rep, Territory
 from supply.leads.referrals import store as referrals
 from supply.leads.referrals.model import Referral
@@ -72,8 +73,9 @@ class AlertsPage(msgspec.Struct, frozen=True):
 
 
 class CostsPage(msgspec.Struct, frozen=True):
-    """channels: names by id."""
+    """What was spent where it is asked so. channels: names by id."""
 
+    wanted: CostFilter
     costs: Sequence[ChannelCost]
     channels: Mapping[int, str]
     older: tuple[date, int] | None
@@ -146,12 +148,12 @@ async def alerts_page(tx: Tx, after: int) -> AlertsPage:
     return AlertsPage(alerts, last[0] if last else None)
 
 
-async def costs_page(tx: Tx, before: tuple[date, int] | None) -> CostsPage:
+async def costs_page(tx: Tx, wanted: CostFilter, before: tuple[date, int] | None) -> CostsPage:
     """One page of what was spent."""
-    rows = await channels.list_costs(tx, limit=LISTED_MAX + 1, before=before)
+    rows = await channels.list_costs(tx, limit=LISTED_MAX + 1, before=before, wanted=wanted)
     shown, older = cut(rows, LISTED_MAX, lambda cost: (cost.spent_on, cost.cost_id))
     names = {each.channel_id: each.name for each in await channels.list_channels(tx)}
-    return CostsPage(shown, names, older)
+    return CostsPage(wanted, shown, names, older)
 
 
 _AGENTS = """

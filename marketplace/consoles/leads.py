@@ -1,5 +1,6 @@
 """The pages of winning merchants: how far leads come, who is stuck, and what became of each."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated
 
@@ -10,11 +11,10 @@ from litestar.params import FromQuery, QueryParameter
 from marketplace.consoles import leads_queries
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.leads_queries import FunnelPage, LeadFilter
-from marketplace.consoles.lists import Listing, Sort, given
+from marketplace.consoles.lists import Listing, Sort, given, given_number
 from marketplace.consoles.lists_queries import EXPORTED_MAX
 from marketplace.consoles.plots import Figure, funnel
 from marketplace.core.db import STAFF, Database
-from marketplace.core.errors import Invalid
 from marketplace.core.paging import decode_cursor, encode_cursor
 from marketplace.flows.acquisition.show_funnel import ShowFunnel
 from marketplace.metrics.periods import check_day
@@ -25,20 +25,12 @@ from supply.leads.model import LeadState, Model
 
 _NEWEST, _LONGEST = Sort("entered", falling=True), Sort("since", falling=False)
 _WINDOW_MAX = 3_650
-_ID_MAX = 2**63 - 1
 InState = Annotated[str | None, QueryParameter(name="state")]
 
 
 def _day(said: str | None, name: str) -> date | None:
     on = given(said, date, name)
     return check_day(on, name) if on else None
-
-
-def _number(said: str | None, name: str, most: int) -> int | None:
-    number = given(said, int, name)
-    if number is not None and not 0 <= number <= most:
-        raise Invalid(f"{name}: must be from 0 to {most}", pointer=f"/{name}")
-    return number
 
 
 @get("/funnel")
@@ -58,7 +50,7 @@ async def funnel_board(
         channel=channel or None,
         from_on=_day(from_on, "from_on"),
         to_on=_day(to_on, "to_on"),
-        window_days=_number(window, "window", _WINDOW_MAX),
+        window_days=given_number(window, "window", most=_WINDOW_MAX),
     )
     async with db.read(STAFF) as tx:
         page = await leads_queries.funnel_page(tx, asked, decode_cursor(before, tuple[date, int]))
@@ -82,24 +74,28 @@ async def leads(
     model: FromQuery[str | None] = None,
     in_state: InState = None,
     owner: FromQuery[str | None] = None,
+    channel: FromQuery[str | None] = None,
+    territory: FromQuery[str | None] = None,
+    pool: FromQuery[str | None] = None,
     before: FromQuery[str | None] = None,
 ) -> Response[str]:
     """Leads, the newest first."""
     (key,) = decode_cursor(before, tuple[int]) or (None,)
+    said = {"owner": owner, "channel": channel, "territory": territory, "pool": pool}
     async with db.read(STAFF) as tx:
-        page = await leads_queries.leads_page(tx, _wanted(model, in_state, owner), key)
-    said = {"model": model, "state": in_state, "owner": owner}
+        page = await leads_queries.leads_page(tx, _wanted(model, in_state, said), key)
+    said |= {"model": model, "state": in_state}
     return send(
         request, "ops/leads.html", page, "leads", models=list(Model), states=list(LeadState),
         listing=Listing("/ops/leads", said, _NEWEST), cursor=encode_cursor((page.older,)) if page.older else None,
     )  # fmt: skip
 
 
-def _wanted(model: str | None, in_state: str | None, owner: str | None) -> LeadFilter:
+def _wanted(model: str | None, in_state: str | None, ids: Mapping[str, str | None]) -> LeadFilter:
     return LeadFilter(
         model=given(model, Model, "model"),
         state=given(in_state, LeadState, "state"),
-        owner_id=_number(owner, "owner", _ID_MAX),
+        **{f"{name}_id": given_number(each, name) for name, each in ids.items()},
     )
 
 
@@ -110,10 +106,14 @@ async def leads_file(
     model: FromQuery[str | None] = None,
     in_state: InState = None,
     owner: FromQuery[str | None] = None,
+    channel: FromQuery[str | None] = None,
+    territory: FromQuery[str | None] = None,
+    pool: FromQuery[str | None] = None,
 ) -> Response[str]:
     """All leads of the list, as a file."""
+    said = {"owner": owner, "channel": channel, "territory": territory, "pool": pool}
     async with db.read(STAFF) as tx:
-        page = await leads_queries.leads_page(tx, _wanted(model, in_state, owner), None, EXPORTED_MAX)
+        page = await leads_queries.leads_page(tx, _wanted(model, in_state, said), None, EXPORTED_MAX)
     say = speech(request.user.locale)
     header = [say.label("lead", name) for name in ("company", "model", "owner", "channel", "first_contact")]
     return csv_file(

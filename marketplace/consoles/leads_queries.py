@@ -14,6 +14,8 @@ from supply.funnels.report import FunnelReport
 from supply.leads import store
 from supply.leads.channels import store as channels
 from supply.leads.model import Channel, Lead, LeadState, Model
+from supply.leads.pools import store as pools
+from supply.leads.territories import store as territories
 from supply.leads.visits import store as visits
 from supply.leads.visits.model import Visit
 
@@ -42,16 +44,21 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     model: Model | None = None
     state: LeadState | None = None
     owner_id: int | None = None
+    channel_id: int | None = None
+    territory_id: int | None = None
+    pool_id: int | None = None
 
 
 class LeadsPage(msgspec.Struct, frozen=True):
-    """Leads, the newest first. reps: who may hold one."""
+    """Leads, the newest first. reps: who may hold one; territories, pools: by id, as channels and people are."""
 
     wanted: LeadFilter
     leads: Sequence[Lead]
     channels: Mapping[int, str]
     reps: Mapping[int, str]
     people: Mapping[int, str]
+    territories: Mapping[int, str]
+    pools: Mapping[int, str]
     older: int | None
 
 
@@ -94,6 +101,8 @@ async def leads_page(tx: Tx, wanted: LeadFilter, before: int | None, limit: int 
         channels=await _channels(tx),
         reps={user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])},
         people=people,
+        territories={each.territory_id: each.name for each in await territories.list_territories(tx)},
+        pools={each.pool_id: each.name for each in await pools.list_pools(tx)},
         older=leads[-1].lead_id if len(rows) > limit else None,
     )
 
