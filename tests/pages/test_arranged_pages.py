@@ -138,3 +138,10 @@ async def test_a_fair_from_the_first_registration_to_the_follow_up(sign_in: Sign
     refused = await send(ops, "/ops/fairs", "/ops/fairs", **new)
     assert (refused.status_code, "lies within a year after starts_on" in refused.text) == (422, True)
     assert (await send(ops, "/ops/fairs", "/ops/fairs", **{**new, "ends_on": "2018-10-03"})).status_code == 303
+
+
+async def test_a_running_week_stands_against_as_many_days(sign_in: SignIn) -> None:
+    """It is Monday: that day so far against the Monday before, and a week that is over against a whole one."""
+    ops = await sign_in("ops")
+    assert "against as many days: Aug 27, 2018" in plain((await ops.get("/ops/steering?on=2018-09-03")).text)
+    assert "against the week of Aug 20, 2018" in plain((await ops.get("/ops/steering?on=2018-08-27")).text)
