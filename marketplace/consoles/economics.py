@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any, cast, get_args
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
@@ -13,7 +14,7 @@ from marketplace.consoles import economics_queries as queries
 from marketplace.consoles.deeds import Refused, carry_out, done, number, text
 from marketplace.consoles.economics_queries import EconomicsPage
 from marketplace.consoles.layout import Nothing, PathId, send
-from marketplace.consoles.lists import Listing, Sort, given, given_day, given_number, sort_of
+from marketplace.consoles.lists import Sort, given, given_day, given_number, sort_of
 from marketplace.consoles.ops_queries import Entity, get_entity
 from marketplace.core.clock import local_date
 from marketplace.core.db import STAFF, Database, Tx
@@ -50,6 +51,29 @@ SORTS: Mapping[str, _Figure] = {
     "ratio": lambda each: each.ltv_to_cac_ppm,
 }
 """What economics can be sorted by; what is not defined comes last, whichever way."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """How the table is sorted, and the addresses of the same one. It is weighed as a whole, not read by pages."""
+
+    wanted: Mapping[str, Any]
+    sort: Sort
+
+    @property
+    def file(self) -> str:
+        """Where the table is a CSV file."""
+        return f"/ops/economics.csv?{urlencode({**self.wanted, 'sort': self.sort.said})}"
+
+    def by(self, key: str) -> str:
+        """The address sorted by this column: the largest first, and by the one that is sorted by already turned."""
+        falling = not self.sort.falling if key == self.sort.key else True
+        return f"?{urlencode({**self.wanted, 'sort': Sort(key, falling).said})}"
+
+    def turned(self, key: str) -> str:
+        """The value of `aria-sort` of this column's heading."""
+        if key != self.sort.key:
+            return "none"
+        return "descending" if self.sort.falling else "ascending"
 
 
 @get("/channels")
@@ -167,9 +191,9 @@ async def economics(
     page = await _weighed(db, {**said, "horizon": horizon})
     if page is None:
         return send(request, "empty.html", Nothing(), "economics")
-    listing = Listing("/ops/economics", {**_wanted(page.asked), "horizon": page.asked.horizon}, ordered)
+    order = Order({**_wanted(page.asked), "horizon": page.asked.horizon}, ordered)
     return send(
-        request, "ops/economics.html", page, "economics", listing=listing, rows=_sorted(page, ordered), bys=BYS,
+        request, "ops/economics.html", page, "economics", order=order, rows=_sorted(page, ordered), bys=BYS,
         models=list(Model), ways=list(AttributionModel), last_on=_last(page.asked), wanted=_wanted(page.asked),
     )  # fmt: skip
 
