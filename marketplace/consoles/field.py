@@ -11,12 +11,13 @@ from litestar.params import FromPath
 
 from marketplace.consoles import field_queries
 from marketplace.consoles.deeds import Refused, carry_out, chosen, done, instant, number, text
+from marketplace.consoles.fairs import FIELD as FAIRS
 from marketplace.consoles.field_queries import EARNED, VISITS, WORK
 from marketplace.consoles.layout import PathId, send
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import Invalid
 from marketplace.flows.acquisition import make_visits
-from marketplace.flows.acquisition.claim_leads import claim_lead
+from marketplace.flows.acquisition.claim_leads import claim_lead, deal_leads
 from marketplace.flows.acquisition.work_leads import MoveLead, NewTouch, lock_own, move_lead, touch_lead
 from marketplace.metrics.reviews_sql import list_reviews
 from marketplace.web.auth import ActorRequest
@@ -35,6 +36,7 @@ class Step(StrEnum):
 
 _NOTE_MAX = 1_000
 _METRES_MAX = 100_000
+_DEALT_MAX = 1_000
 
 
 @get(["/", "/leads.csv"])
@@ -121,7 +123,8 @@ async def pool(request: ActorRequest, db: NamedDependency[Database]) -> Response
 async def show_pool(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[str]:
     async with db.read(WORKER) as tx:
         page = await field_queries.pool_page(tx, request.user.user_id)
-    return send(request, "field/pool.html", page, "pool", refused=refused)
+    may = Role.SALES_MANAGER in request.user.roles
+    return send(request, "field/pool.html", page, "pool", refused=refused, may_deal=may)
 
 
 @post("/pools/{pool_id:int}/claim", guards=[needs(Role.SALES_REP)])
@@ -132,6 +135,18 @@ async def claim(request: ActorRequest, db: NamedDependency[Database], pool_id: P
         wanted = number(typed, "lead_id", least=1) if typed.get("lead_id") else None
         taken = await claim_lead(tx, pool_id, request.user.user_id, wanted)
         return done(f"/field/leads/{taken.lead_id}", "lead_claimed")
+
+    return await carry_out(request, db, work, again=lambda why: show_pool(request, db, why))
+
+
+@post("/pools/{pool_id:int}/deals", guards=[needs(Role.SALES_MANAGER)])
+async def deal(request: ActorRequest, db: NamedDependency[Database], pool_id: PathId) -> Response[Any]:
+    """Deal leads of a territory that one manages out to its reps, one to each in turn."""
+
+    async def work(tx: Tx, typed: Mapping[str, str]) -> str:
+        count = number(typed, "count", least=1, most=_DEALT_MAX)
+        await deal_leads(tx, pool_id, count, request.user.user_id)
+        return done("/field/pool", "leads_dealt")
 
     return await carry_out(request, db, work, again=lambda why: show_pool(request, db, why))
 
@@ -233,7 +248,8 @@ async def show_commissions(request: ActorRequest, db: Database, at: str) -> Resp
 
 
 _HANDLERS = [
-    *(home, territory, lead, make_move, make_touch, pool, claim),
+    *(home, territory, lead, make_move, make_touch, pool, claim, deal),
     *(visits, plan, check, review, commissions),
+    *FAIRS,
 ]
 PAGES = [Router("/field", route_handlers=_HANDLERS, guards=[needs(SALES)], include_in_schema=False)]

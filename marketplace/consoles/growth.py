@@ -15,6 +15,7 @@ from marketplace.consoles import growth_queries
 from marketplace.consoles.deeds import Refused, amount, carry_out, chosen, day_needed, done, number, text
 from marketplace.consoles.growth_queries import AGENTS, COSTS, FIGURES
 from marketplace.consoles.layout import Nothing, send
+from marketplace.consoles.lists import given_day, given_number
 from marketplace.consoles.ops_queries import Entity, get_entity
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Invalid
@@ -31,6 +32,7 @@ from marketplace.metrics.reviews_sql import ReviewDecision
 from marketplace.metrics.watch import BoundSide, Compared
 from marketplace.web.auth import ActorRequest
 from marketplace.web.guards import GROWTH, needs
+from supply.leads.channels.store import CostFilter
 
 DECISIONS = (1, 2, 3)
 """How many decisions the form of a review has room for."""
@@ -202,18 +204,38 @@ async def make_alert(request: ActorRequest, db: NamedDependency[Database]) -> Re
 
 
 @get(["/costs", "/costs.csv"])
-async def costs(request: ActorRequest, db: NamedDependency[Database]) -> Response[Any]:
+async def costs(
+    request: ActorRequest,
+    db: NamedDependency[Database],
+    channel: FromQuery[str | None] = None,
+    campaign: FromQuery[str | None] = None,
+    seller: FromQuery[str | None] = None,
+    from_on: FromQuery[str | None] = None,
+    to_on: FromQuery[str | None] = None,
+) -> Response[Any]:
     """What channels have cost, the newest days first."""
-    return await show_costs(request, db)
+    said = {"channel": channel, "campaign": campaign, "seller": seller, "from_on": from_on, "to_on": to_on}
+    return await show_costs(request, db, said)
 
 
-async def show_costs(request: ActorRequest, db: Database, refused: Refused | None = None) -> Response[Any]:
-    listing = COSTS.asked(request, _COSTS)
+async def show_costs(
+    request: ActorRequest, db: Database, asked: Mapping[str, str | None] | None = None, refused: Refused | None = None
+) -> Response[Any]:
+    said = asked or {}
+    wanted = CostFilter(
+        channel_id=given_number(said.get("channel"), "channel"),
+        campaign=said.get("campaign") or None,
+        seller=said.get("seller") or None,
+        from_on=given_day(said.get("from_on"), "from_on"),
+        to_on=given_day(said.get("to_on"), "to_on"),
+    )
+    where, bound = growth_queries.wanted_costs(wanted)
+    listing = COSTS.asked(request, _COSTS, said, where=where, **bound)
     if listing.is_file:
         return await listing.as_file(request, db, STAFF)
     async with db.read(STAFF) as tx:
-        listing = await listing.page(tx)
-    return send(request, "ops/costs.html", Nothing(), "costs", refused=refused, listing=listing)
+        page, listing = await growth_queries.costs_page(tx, wanted), await listing.page(tx)
+    return send(request, "ops/costs.html", page, "costs", refused=refused, listing=listing)
 
 
 @post("/costs", guards=[needs(GROWTH)], request_max_body_size=BYTES_MAX + 2**16)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,8 @@ from marketplace.metrics.alerts_sql import AlertEvent, AlertRule
 from marketplace.metrics.definitions import DEFINITIONS, Unit
 from marketplace.metrics.formulas import inputs_of
 from marketplace.metrics.reviews_sql import Review
+from supply.leads.channels import store as channels
+from supply.leads.channels.store import CostFilter
 from supply.leads.model import Rep, Territory
 from supply.leads.referrals import store as referrals
 from supply.leads.referrals.model import Referral
@@ -85,11 +88,19 @@ COSTS = Roll(
         Column("amount_minor", "col.amount", Kind.MONEY),
     ),
     query="""
-SELECT x.cost_id, x.spent_on, c.name AS channel, x.campaign, x.kind, x.seller, x.cost_ref, x.currency, x.amount_minor
+SELECT x.cost_id, x.spent_on, x.channel_id, c.name AS channel, x.campaign, x.kind, x.seller, x.cost_ref, x.currency,
+       x.amount_minor
 FROM supply.channel_cost x JOIN supply.channel c ON c.channel_id = x.channel_id
 """,
 )
 """What was spent."""
+
+
+class CostsPage(msgspec.Struct, frozen=True):
+    """Which costs are asked for. channels: names by id."""
+
+    wanted: CostFilter
+    channels: Mapping[int, str]
 
 
 class AgentsPage(msgspec.Struct, frozen=True):
@@ -140,6 +151,19 @@ async def alerts_page(tx: Tx, after: int) -> AlertsPage:
         unit = Unit.RATIO if rule.compared == "change" else DEFINITIONS[rule.metric].unit
         alerts.append(AlertRow(rule, unit, events[0] if events else None))
     return AlertsPage(alerts, last[0] if last else None)
+
+
+_COST_IS = {"from_on": "spent_on >= :from_on", "to_on": "spent_on < :to_on"}
+
+
+def wanted_costs(wanted: CostFilter) -> tuple[list[str], dict[str, Any]]:
+    """What is to be true of the costs that are asked for, and what that binds."""
+    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+    return [_COST_IS.get(name, f"{name} = :{name}") for name in given], given
+
+
+async def costs_page(tx: Tx, wanted: CostFilter) -> CostsPage:
+    return CostsPage(wanted, {each.channel_id: each.name for each in await channels.list_channels(tx)})
 
 
 AGENTS = Roll(

@@ -10,10 +10,9 @@ from litestar.params import FromQuery, QueryParameter
 from marketplace.consoles import leads_queries
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.leads_queries import LEADS, STUCK, FunnelPage, LeadFilter
-from marketplace.consoles.lists import given
+from marketplace.consoles.lists import given, given_number
 from marketplace.consoles.plots import Figure, funnel
 from marketplace.core.db import STAFF, Database
-from marketplace.core.errors import Invalid
 from marketplace.flows.acquisition.show_funnel import ShowFunnel
 from marketplace.metrics.periods import check_day
 from marketplace.web.auth import ActorRequest
@@ -21,20 +20,12 @@ from marketplace.web.i18n import Speech, speech
 from supply.leads.model import LeadState, Model
 
 _WINDOW_MAX = 3_650
-_ID_MAX = 2**63 - 1
 InState = Annotated[str | None, QueryParameter(name="state")]
 
 
 def _day(said: str | None, name: str) -> date | None:
     on = given(said, date, name)
     return check_day(on, name) if on else None
-
-
-def _number(said: str | None, name: str, most: int) -> int | None:
-    number = given(said, int, name)
-    if number is not None and not 0 <= number <= most:
-        raise Invalid(f"{name}: must be from 0 to {most}", pointer=f"/{name}")
-    return number
 
 
 @get(["/funnel", "/funnel.csv"])
@@ -53,7 +44,7 @@ async def funnel_board(
         channel=channel or None,
         from_on=_day(from_on, "from_on"),
         to_on=_day(to_on, "to_on"),
-        window_days=_number(window, "window", _WINDOW_MAX),
+        window_days=given_number(window, "window", most=_WINDOW_MAX),
     )
     wanted = {"model": model.value, "channel": channel, "from_on": from_on, "to_on": to_on, "window": window}
     listing = STUCK.asked(request, "/ops/funnel", wanted, model=model.value, today=db.clock.now().date())
@@ -79,15 +70,19 @@ async def leads(
     model: FromQuery[str | None] = None,
     in_state: InState = None,
     owner: FromQuery[str | None] = None,
+    channel: FromQuery[str | None] = None,
+    territory: FromQuery[str | None] = None,
+    pool: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Leads, the newest first."""
+    ids = {"owner": owner, "channel": channel, "territory": territory, "pool": pool}
     wanted = LeadFilter(
         model=given(model, Model, "model"),
         state=given(in_state, LeadState, "state"),
-        owner_id=_number(owner, "owner", _ID_MAX),
+        **{f"{name}_id": given_number(each, name) for name, each in ids.items()},
     )
     where, bound = leads_queries.wanted_leads(wanted)
-    said = {"model": wanted.model, "state": wanted.state, "owner": wanted.owner_id}
+    said = {"model": wanted.model, "state": wanted.state, **ids}
     listing = LEADS.asked(request, "/ops/leads", said, where=where, **bound)
     if listing.is_file:
         return await listing.as_file(request, db, STAFF)

@@ -15,6 +15,8 @@ from supply.funnels.report import FunnelReport
 from supply.leads import store
 from supply.leads.channels import store as channels
 from supply.leads.model import Channel, Lead, LeadState, Model
+from supply.leads.pools import store as pools
+from supply.leads.territories import store as territories
 from supply.leads.visits import store as visits
 from supply.leads.visits.model import Visit
 
@@ -39,13 +41,19 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     model: Model | None = None
     state: LeadState | None = None
     owner_id: int | None = None
+    channel_id: int | None = None
+    territory_id: int | None = None
+    pool_id: int | None = None
 
 
 class LeadsPage(msgspec.Struct, frozen=True):
-    """Which leads are wanted. reps: who may hold one."""
+    """Which leads are wanted. reps: who may hold one; channels, territories, pools: by id."""
 
     wanted: LeadFilter
     reps: Mapping[int, str]
+    channels: Mapping[int, str]
+    territories: Mapping[int, str]
+    pools: Mapping[int, str]
 
 
 LEADS = Roll(
@@ -63,8 +71,8 @@ LEADS = Roll(
         Column("engagement", "lead.engagement", Kind.NUMBER),
     ),
     query="""
-SELECT l.lead_id, l.company, l.city, l.model, l.state, l.owner_id, u.name AS owner, c.name AS channel,
-       l.first_contact_at, l.zone, l.fit, l.engagement
+SELECT l.lead_id, l.company, l.city, l.model, l.state, l.owner_id, l.channel_id, l.territory_id, l.pool_id,
+       u.name AS owner, c.name AS channel, l.first_contact_at, l.zone, l.fit, l.engagement
 FROM supply.lead l JOIN supply.channel c ON c.channel_id = l.channel_id
 LEFT JOIN core.app_user u ON u.user_id = l.owner_id
 """,
@@ -121,7 +129,13 @@ async def funnel_page(tx: Tx, asked: ShowFunnel) -> FunnelPage:
 async def leads_page(tx: Tx, wanted: LeadFilter) -> LeadsPage:
     reps = [row.user_id for row in await tx.rows("SELECT user_id FROM supply.rep")]
     people = await _people(tx, reps)
-    return LeadsPage(wanted, {user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])})
+    return LeadsPage(
+        wanted=wanted,
+        reps={user_id: people[user_id] for user_id in sorted(reps, key=lambda each: people[each])},
+        channels=await _channels(tx),
+        territories={each.territory_id: each.name for each in await territories.list_territories(tx)},
+        pools={each.pool_id: each.name for each in await pools.list_pools(tx)},
+    )
 
 
 async def lead_page(

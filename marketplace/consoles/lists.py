@@ -341,3 +341,11 @@ def given_day(said: str | None, name: str) -> date | None:
     if day == date.max:
         raise Invalid(f"{name}: {day} has no day beyond it", pointer=f"/{name}")
     return day
+
+
+def given_number(said: str | None, name: str, *, least: int = 0, most: int = 2**63 - 1) -> int | None:
+    """A whole number of a filter, as `given`. Raises Invalid also for one that is out of its bounds."""
+    number = given(said, int, name)
+    if number is not None and not least <= number <= most:
+        raise Invalid(f"{name}: must be from {least} to {most}", pointer=f"/{name}")
+    return number

@@ -12,6 +12,8 @@ from marketplace.consoles.academy import PAGES as ACADEMY
 from marketplace.consoles.approvals import PAGES as APPROVALS
 from marketplace.consoles.campaigns import PAGES as CAMPAIGNS
 from marketplace.consoles.content import PAGES as CONTENT
+from marketplace.consoles.economics import PAGES as ECONOMICS
+from marketplace.consoles.fairs import PAGES as FAIRS
 from marketplace.consoles.growth import PAGES as GROWTH
 from marketplace.consoles.incentive_changes import PAGES as CHANGES
 from marketplace.consoles.layout import Nothing, send
@@ -22,6 +24,7 @@ from marketplace.consoles.promotion_builder import PAGES as BUILDER
 from marketplace.consoles.promotions import PAGES as PROMOTIONS
 from marketplace.consoles.steering_queries import steering_page
 from marketplace.consoles.tasks import PAGES as TASKS
+from marketplace.consoles.territories import PAGES as TERRITORIES
 from marketplace.consoles.trend import Chart, Column, bars, top
 from marketplace.core.db import STAFF, Database
 from marketplace.metrics.drivers import NORTH_STAR
@@ -129,6 +132,9 @@ _HANDLERS: list[ControllerRouterHandler] = [
     *TASKS,
     *LEADS,
     *GROWTH,
+    *ECONOMICS,
+    *TERRITORIES,
+    *FAIRS,
     *CONTENT,
     *ACADEMY,
     *CAMPAIGNS,

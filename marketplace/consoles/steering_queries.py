@@ -13,7 +13,7 @@ from marketplace.flows.steering.show_metrics import AskMetrics, Tree, TreeNode, 
 from marketplace.metrics import alerts_sql, goals_sql
 from marketplace.metrics.alerts_sql import AlertRule
 from marketplace.metrics.drivers import NORTH_STARS
-from marketplace.metrics.periods import Grain, check_day, last_complete, span_of
+from marketplace.metrics.periods import Grain, Span, before, check_day, last_complete, span_of
 
 ROOTS = (*NORTH_STARS.values(), "gmv_completed", "platform_revenue")
 GOALS_MAX = 20
@@ -21,7 +21,10 @@ ALERTS_MAX = 20
 
 
 class SteeringPage(msgspec.Struct, frozen=True):
-    """A week's figures against the week before. last_on: the last day of the week; earlier, later: other weeks."""
+    """A week's figures against the week before, of one that is running against as many of its days.
+
+    last_on: the last day of the week; earlier, later: other weeks.
+    """
 
     entity: Entity
     entities: Sequence[Entity]
@@ -33,6 +36,11 @@ class SteeringPage(msgspec.Struct, frozen=True):
     later: date | None
     goals: Sequence[GoalProgress]
     alerts: Sequence[AlertRule]
+
+    @property
+    def last_against(self) -> date:
+        """The last day of what the week is compared with."""
+        return self.tree.asked.against_to - timedelta(days=1)
 
     @property
     def leaves(self) -> list[TreeNode]:
@@ -50,7 +58,13 @@ async def steering_page(tx: Tx, entity: Entity, on: date | None, root: str) -> S
     """The week that a day falls in, the last whole one for None. Raises Invalid."""
     today = local_date(tx.now, entity.zone)
     week = last_complete(Grain.WEEK, today) if on is None else span_of(Grain.WEEK, check_day(on, "on"))
-    ask = AskMetrics(from_on=week.from_on, to_on=week.to_on, entity_id=entity.entity_id)
+    against = before(week)
+    if week.from_on <= today < week.to_on:  # a week that is running against as many days, today among them
+        against = Span(against.from_on, against.from_on + (today - week.from_on) + timedelta(days=1))
+    ask = AskMetrics(
+        from_on=week.from_on, to_on=week.to_on, against_from=against.from_on, against_to=against.to_on,
+        entity_id=entity.entity_id,
+    )  # fmt: skip
     goals = await goals_sql.list_goals(tx, limit=GOALS_MAX, on=min(week.to_on, today))
     following = week.to_on if week.to_on <= today else None
     return SteeringPage(

@@ -62,11 +62,13 @@ def before(span: Span) -> Span:
 
 
 def compared(span: Span, today: date) -> tuple[Span, Span]:
-    """A period and what it is compared with: of one that is running, its days that are over, and as many before."""
+    """A period and what it is compared with: of one that is running, its days that are over, and as many before. On
+    its first day, when none is, that day so far and one before.
+    """
     earlier = before(span)
-    if not span.from_on < today < span.to_on:
+    if not span.from_on <= today < span.to_on:
         return span, earlier
-    seen = Span(span.from_on, today)
+    seen = Span(span.from_on, max(today, span.from_on + timedelta(days=1)))
     return seen, Span(earlier.from_on, min(earlier.from_on + timedelta(days=seen.days), earlier.to_on))
 
 

@@ -22,6 +22,12 @@ class ReviewDecision(msgspec.Struct, frozen=True, kw_only=True):
     metric: str | None = None
 
 
+class Decided(ReviewDecision, frozen=True, kw_only=True):
+    """A decision of a review: numbered from 1 in their order, also where only some of them are shown."""
+
+    decision_no: int
+
+
 class ReviewNote(msgspec.Struct, frozen=True, kw_only=True):
     note_id: int
     decision_no: int | None
@@ -31,7 +37,7 @@ class ReviewNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said of the week from a Monday on. Decisions are numbered from 1 in their order."""
+    """What was said of the week from a Monday on."""
 
     review_id: int
     week_on: date
@@ -39,7 +45,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     learned: str
     made_at: datetime
     made_by: str
-    decisions: list[ReviewDecision]
+    decisions: list[Decided]
     notes: list[ReviewNote]
 
 
@@ -59,7 +65,7 @@ async def add_review(tx: Tx, week_on: date, causes: str, learned: str, decisions
     ]
     if rows:
         await tx.execute(insert(review_decision), rows)
-    return Review(**row, decisions=list(decisions), notes=[])
+    return await get_review(tx, row["review_id"])
 
 
 async def add_note(tx: Tx, review_id: int, decision_no: int | None, note: str) -> Review:
@@ -99,12 +105,10 @@ async def list_reviews(
 
 
 def _own(of: Review, owner: str) -> Review:
-    """A review as the owner of decisions sees it: those, numbered anew, and what came of them."""
-    numbers = [number for number, each in enumerate(of.decisions, start=1) if each.owner == owner]
-    anew: dict[int | None, int] = {number: place for place, number in enumerate(numbers, start=1)}
-    kept = [note for note in of.notes if note.decision_no in anew]
-    notes = [msgspec.structs.replace(note, decision_no=anew[note.decision_no]) for note in kept]
-    mine = [of.decisions[number - 1] for number in numbers]
+    """A review as the owner of decisions sees it: those, and what came of them."""
+    mine = [each for each in of.decisions if each.owner == owner]
+    numbers = {each.decision_no for each in mine}
+    notes = [note for note in of.notes if note.decision_no in numbers]
     return msgspec.structs.replace(of, causes="", learned="", decisions=mine, notes=notes)
 
 
@@ -119,7 +123,7 @@ async def _reviews(tx: Tx, wanted: str, **bound: Any) -> list[Review]:
     ids = [row.review_id for row in rows]
     decisions = await tx.rows(
         """
-        SELECT review_id, decision, owner, due_on, metric FROM metrics.review_decision
+        SELECT review_id, decision_no, decision, owner, due_on, metric FROM metrics.review_decision
         WHERE review_id = ANY(:ids) ORDER BY review_id, decision_no
         """,
         ids=ids,
@@ -134,7 +138,7 @@ async def _reviews(tx: Tx, wanted: str, **bound: Any) -> list[Review]:
     return [
         Review(
             **row._mapping,
-            decisions=[_struct(ReviewDecision, each) for each in decisions if each.review_id == row.review_id],
+            decisions=[_struct(Decided, each) for each in decisions if each.review_id == row.review_id],
             notes=[_struct(ReviewNote, each) for each in notes if each.review_id == row.review_id],
         )
         for row in rows

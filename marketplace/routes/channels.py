@@ -107,7 +107,8 @@ async def list_costs(
     """What was spent, the newest days first."""
     before = decode_cursor(cursor, tuple[date, int])
     async with db.read(request.user.scope) as tx:
-        rows = await store.list_costs(tx, limit=limit + 1, before=before, channel_id=channel_id)
+        wanted = store.CostFilter(channel_id=channel_id)
+        rows = await store.list_costs(tx, limit=limit + 1, before=before, wanted=wanted)
     return page(rows, limit, lambda row: row, lambda row: (row.spent_on, row.cost_id))
 
 

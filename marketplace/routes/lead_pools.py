@@ -10,8 +10,8 @@ from litestar.params import JSONBody
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import Forbidden, NotFound
 from marketplace.core.paging import Page, decode_cursor, page
+from marketplace.flows.acquisition import arrange_field as arrange
 from marketplace.flows.acquisition.claim_leads import Dealt, claim_lead, deal_leads
-from marketplace.flows.acquisition.work_leads import check_zone
 from marketplace.routes.fields import Days, Id, Label, Name
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId, seller_of
 from marketplace.web.auth import ActorRequest
@@ -74,17 +74,7 @@ async def list_pools(request: ActorRequest, db: NamedDependency[Database]) -> li
 async def create_pool(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[PoolBody]) -> Response[Pool]:
     """Make a pool."""
 
-    async def work(tx: Tx) -> Pool:
-        return await store.add_pool(tx, await _checked(tx, data))
-
-    return await once(request, db, work)
-
-
-async def _checked(tx: Tx, data: PoolBody) -> NewPool:
-    check_zone(data.zone)
-    if data.territory_id is not None:
-        await territories.get_territory(tx, data.territory_id)
-    return NewPool(**msgspec.structs.asdict(data))
+    return await once(request, db, arrange.make_pool, NewPool(**msgspec.structs.asdict(data)))
 
 
 @get(_ONE, guards=[needs(STAFF, SALES)])
@@ -102,7 +92,7 @@ async def change_pool(
     """Give a pool other rules, which hold from now on."""
 
     async def change(tx: Tx, _: Pool) -> Pool:
-        return await store.edit_pool(tx, pool_id, await _checked(tx, data))
+        return await arrange.change_pool(tx, pool_id, NewPool(**msgspec.structs.asdict(data)))
 
     return await edited(request, db, lambda tx: store.get_pool(tx, pool_id, lock=True), change)
 
@@ -152,15 +142,7 @@ async def deal(
     request: ActorRequest, db: NamedDependency[Database], pool_id: PathId, data: JSONBody[DealBody]
 ) -> Response[Dealt]:
     """Deal leads out to the reps of the pool's territory, one to each in turn."""
-    seller = seller_of(request.user)
-
-    async def work(tx: Tx) -> Dealt:
-        pool = await store.get_pool(tx, pool_id)
-        if seller is not None and not await territories.manages(tx, seller, pool.territory_id):
-            raise Forbidden("only who manages the pool's territory deals its leads out")
-        return await deal_leads(tx, pool_id, data.count)
-
-    return await once(request, db, work)
+    return await once(request, db, deal_leads, pool_id, data.count, seller_of(request.user))
 
 
 @get("/lead-scorings", guards=[needs(STAFF, SALES)])

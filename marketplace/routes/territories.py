@@ -6,10 +6,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from marketplace.core.db import Database, Tx
-from marketplace.core.errors import Invalid
 from marketplace.core.paging import Page, decode_cursor, page
-from marketplace.core.users import SALES_ROLES, UserRole, get_user
-from marketplace.flows.acquisition.claim_leads import retire_rep
+from marketplace.flows.acquisition import arrange_field as arrange
 from marketplace.routes.fields import Id, Label, Name, Reference
 from marketplace.routes.parameters import LIMIT, Cursor, Limit, PathId
 from marketplace.web.auth import ActorRequest
@@ -18,7 +16,6 @@ from marketplace.web.etag import edited, tagged, versioned
 from marketplace.web.guards import GROWTH, SALES, STAFF, needs
 from marketplace.web.once import once
 from marketplace.web.openapi import ALSO, ONCE
-from supply.leads.identity import plain
 from supply.leads.model import Rep, Territory
 from supply.leads.territories import store
 from supply.leads.territories.store import Area
@@ -63,13 +60,6 @@ class RepChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     pool_id: Id | None = None
 
 
-async def _user_id(tx: Tx, login: str, field: str, *roles: UserRole) -> int:
-    user = await get_user(tx, login)
-    if not set(roles) & set(user.roles):
-        raise Invalid(f"{field}: {login} is {', '.join(user.roles)}, not {' or '.join(roles)}", pointer=f"/{field}")
-    return user.user_id
-
-
 @get("/territories", guards=[needs(STAFF, SALES)])
 async def list_territories(request: ActorRequest, db: NamedDependency[Database]) -> list[Territory]:
     """Every territory, by name."""
@@ -83,16 +73,7 @@ async def create_territory(
 ) -> Response[Territory]:
     """Make a territory, below another one or not."""
 
-    async def work(tx: Tx) -> Territory:
-        parent = await store.get_territory(tx, data.parent_id) if data.parent_id is not None else None
-        manager = await _manager(tx, data.manager)
-        return await store.add_territory(tx, data.name, parent, manager)
-
-    return await once(request, db, work)
-
-
-async def _manager(tx: Tx, login: str | None) -> int | None:
-    return await _user_id(tx, login, "manager", UserRole.SALES_MANAGER) if login is not None else None
+    return await once(request, db, arrange.make_territory, data.name, data.parent_id, data.manager)
 
 
 @get(_ONE, guards=[needs(STAFF, SALES)])
@@ -112,7 +93,7 @@ async def change_territory(
     """Put somebody in charge of a territory."""
 
     async def change(tx: Tx, _: Territory) -> Territory:
-        return await store.set_manager(tx, territory_id, await _manager(tx, data.manager))
+        return await arrange.put_in_charge(tx, territory_id, data.manager)
 
     return await edited(request, db, lambda tx: store.get_territory(tx, territory_id), change)
 
@@ -130,14 +111,7 @@ async def create_area(
     request: ActorRequest, db: NamedDependency[Database], territory_id: PathId, data: JSONBody[AreaBody]
 ) -> Response[Area]:
     """Give a place to a territory: leads that come from there are its own from now on."""
-    if not plain(data.region):
-        raise Invalid("region: has no letter or digit", pointer="/region")
-
-    async def work(tx: Tx) -> Area:
-        await store.get_territory(tx, territory_id)
-        return await store.add_area(tx, territory_id, data.region, data.city)
-
-    return await once(request, db, work)
+    return await once(request, db, arrange.give_area, territory_id, data.region, data.city)
 
 
 @get("/reps", guards=[needs(STAFF, SALES)])
@@ -155,12 +129,7 @@ async def list_reps(
 async def create_rep(request: ActorRequest, db: NamedDependency[Database], data: JSONBody[RepBody]) -> Response[Rep]:
     """Let a user win merchants in a territory."""
 
-    async def work(tx: Tx) -> Rep:
-        await store.get_territory(tx, data.territory_id)
-        user_id = await _user_id(tx, data.login, "login", *sorted(SALES_ROLES))
-        return await store.add_rep(tx, user_id, data.login, data.territory_id)
-
-    return await once(request, db, work)
+    return await once(request, db, arrange.take_on_rep, data.login, data.territory_id)
 
 
 @get(_REP, guards=[needs(STAFF, SALES)])
@@ -178,14 +147,7 @@ async def change_rep(
     """Move a rep, or take it out of service: what it holds goes back to a pool at once."""
 
     async def change(tx: Tx, held: Rep) -> Rep:
-        territory_id = held.territory_id if data.territory_id is None else data.territory_id
-        await store.get_territory(tx, territory_id)
-        active = held.active if data.active is None else data.active
-        if held.active and not active:
-            if data.pool_id is None:
-                raise Invalid("pool_id: say where the rep's leads are to go", pointer="/pool_id")
-            await retire_rep(tx, user_id, data.pool_id)
-        return await store.edit_rep(tx, user_id, territory_id=territory_id, active=active)
+        return await arrange.change_rep(tx, held, arrange.ChangeRep(**msgspec.structs.asdict(data)))
 
     return await edited(request, db, lambda tx: store.get_rep(tx, user_id, lock=True), change)
 

@@ -68,11 +68,11 @@ class FunnelReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WonFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the leads won on a channel: how many have sold here, how soon after they were won, and for how much.
+    """Of the leads won on a channel: how many have orders here, how soon after they were won, and for how much.
 
     without_orders: won, and no order of theirs is here. gmv_minor: the goods of all their orders, later cancelled ones
     with them, by currency; so one with cancelled orders only is here, and not in the funnel's first_order. median_days:
-    from being won to the first order placed, of those who have sold.
+    from being won to the first order placed, of those who have one.
     """
 
     channel: str

@@ -70,10 +70,13 @@ async def list_leads(
     state: str | None = None,
     owner_id: int | None = None,
     pool_id: int | None = None,
+    channel_id: int | None = None,
+    territory_id: int | None = None,
 ) -> list[Lead]:
     """At most `limit` leads, the newest first, behind the id `before`, narrowed to what is given."""
     query = select(*_COLUMNS)
     wanted = {"model": model, "state": state, "owner_id": owner_id, "pool_id": pool_id}
+    wanted |= {"channel_id": channel_id, "territory_id": territory_id}
     for name, value in wanted.items():
         if value is not None:
             query = query.where(lead.c[name] == value)

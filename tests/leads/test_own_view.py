@@ -53,8 +53,8 @@ async def test_who_owns_a_decision_reads_it_and_nothing_else_of_the_review(db: D
         ]
     whole = [(1, "note 1"), (2, "note 2"), (3, "note 3"), (None, "of all")]
     assert seen == {
-        "greta": [("the rain", 3, whole)], "nina": [("", 2, [(1, "note 1"), (2, "note 3")])],
-        "rita": [("", 1, [(1, "note 2")])], "rolf": [],
+        "greta": [("the rain", 3, whole)], "nina": [("", 2, [(1, "note 1"), (3, "note 3")])],
+        "rita": [("", 1, [(2, "note 2")])], "rolf": [],
     }  # fmt: skip
     home = (await who.rita.get("/field")).text
     assert "rita calls the mill" in home

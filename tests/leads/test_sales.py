@@ -14,10 +14,12 @@ from marketplace.flows.acquisition.import_costs import import_costs
 from marketplace.flows.acquisition.note_stages import NoteStage, note_stage
 from marketplace.flows.acquisition.pay_agents import NewAgent, credit_lead, make_agent, make_plan, pay_agents
 from marketplace.flows.acquisition.weigh_channels import ChannelEconomics, WeighChannels, weigh_channels
-from marketplace.flows.acquisition.work_leads import MoveLead, move_lead
+from marketplace.flows.acquisition.work_leads import MoveLead, NewTouch, move_lead, touch_lead
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from supply.leads.agents.model import AgentTerms
+from supply.leads.attribution import AttributionModel
 from supply.leads.lifecycle import Move
+from supply.leads.model import TouchKind
 from tests.builders import add_market
 from tests.leads.market import Organisation, bring, organise
 
@@ -67,9 +69,11 @@ async def sold(db: Database) -> Organisation:
     return org
 
 
-async def weigh(db: Database, by: str) -> dict[str, ChannelEconomics]:
+async def weigh(
+    db: Database, by: str, attribution: AttributionModel = AttributionModel.LAST
+) -> dict[str, ChannelEconomics]:
     async with db.read(WORKER) as tx:
-        found = await weigh_channels(tx, msgspec.structs.replace(SEPTEMBER, by=by))
+        found = await weigh_channels(tx, msgspec.structs.replace(SEPTEMBER, by=by, attribution=attribution))
     assert sum(each.spent_minor for each in found.channels) == found.total.spent_minor
     assert sum(each.activated_ppm for each in found.channels) == found.total.activated_ppm
     return {each.channel: each for each in [found.total, *found.channels] if each is not found.total or by == "channel"}
@@ -93,6 +97,33 @@ async def test_economics_by_rep_distributor_campaign_and_segment(db: Database) -
     assert (segments["s9"].spent_minor, segments["s9"].cac_loaded_minor) == (50_000, None)
     ads = (await weigh(db, "channel"))["online.ads"]
     assert (ads.spent_minor, ads.activated_ppm, ads.marginal_cac_minor) == (50_000, 0, None)
+
+
+async def test_what_a_merchant_cost_by_itself_stands_where_it_is_said_to_come_from(db: Database) -> None:
+    """Rita's merchant came by the last touch from an ad: so did what rita earned for it, not from field push."""
+    org = await organise(db)
+    await db.write(WORKER, "test", add_market, [1])
+
+    async def make(tx: Tx) -> None:
+        await make_plan(tx, "flat", tx.now.date(), AgentTerms(currency="EUR", fixed_minor=20_001))
+        await make_agent(tx, NewAgent(name="Rita", plan="flat", user_id=org.rita.user_id))
+
+    await db.write(WORKER, "greta", make)
+    lead = await bring(db, channel="offline.field")
+
+    async def win(tx: Tx) -> None:
+        await move_lead(tx, MoveLead(lead_id=lead.lead_id, move=Move.ASSIGN, owner_id=org.rita.user_id))
+        await touch_lead(tx, NewTouch(lead_id=lead.lead_id, kind=TouchKind.SEEN, channel="online.ads"))
+        await move_lead(tx, MoveLead(lead_id=lead.lead_id, move=Move.SIGN, reason="signed", merchant_id=1))
+        await note_stage(tx, NoteStage(lead_id=lead.lead_id, stage="first_order", evidence="order 1"))
+
+    await db.write(WORKER, "greta", win)
+    assert await pay_agents(db, "worker") == 1
+    last = await weigh(db, "channel")
+    assert (last["online.ads"].spent_by_kind, last["online.ads"].cac_loaded_minor) == ({"commission": 20_001}, 20_001)
+    assert (last["offline.field"].spent_minor, last["offline.field"].activated_ppm) == (0, 0)
+    linear = await weigh(db, "channel", AttributionModel.LINEAR)
+    assert sorted(linear[code].spent_minor for code in ("online.ads", "offline.field")) == [10_000, 10_001]
 
 
 async def test_the_own_team_against_agents(db: Database) -> None:
@@ -134,6 +165,10 @@ async def test_new_against_existing_merchants(db: Database, clock: FixedClock) -
     assert (growth.nrr_ppm, growth.grr_ppm, growth.quick_ratio_ppm) == (650_000, 500_000, 600_000)
     assert (found.live, found.activated, found.activation_ppm, found.mature) == (1, 0, 0, False)
     assert (found.against_from, found.against_to) == (date(2018, 8, 1), date(2018, 8, 3))  # two days are over
+    clock.move_to(datetime(2018, 10, 1, 9, tzinfo=UTC))
+    async with db.read(WORKER) as tx:
+        begun = await compare_merchants(tx, date(2018, 10, 1), date(2018, 11, 1), "EUR")
+    assert (begun.against_from, begun.against_to) == (date(2018, 9, 1), date(2018, 9, 2))  # a day against a day
     clock.move_to(datetime(2018, 10, 2, 9, tzinfo=UTC))
     async with db.read(WORKER) as tx:
         running = await compare_merchants(tx, date(2018, 10, 1), date(2018, 11, 1), "EUR")

@@ -106,6 +106,24 @@ async def test_a_pools_day_counts_its_own_claims_only(db: Database) -> None:
             await db.write(WORKER, "rita", claim_lead, pool.pool_id, org.rita.user_id)
 
 
+async def test_a_rep_passes_no_pools_limit_by_giving_leads_to_another(db: Database) -> None:
+    """A claim counts for the pool that its lead is of, so a manager alone says that it is of another."""
+    org = await organise(db, daily_max=1)
+    rules = {name: getattr(org.pool, name) for name in pools.NewPool.__struct_fields__}
+    other = await db.write(WORKER, "test", pools.add_pool, pools.NewPool(**{**rules, "name": "another"}))
+    lead = await bring(db, pool_id=org.pool.pool_id)
+    await db.write(WORKER, "rita", claim_lead, org.pool.pool_id, org.rita.user_id)
+    away = MoveLead(lead_id=lead.lead_id, move=Move.RELEASE, pool_id=other.pool_id)
+    with pytest.raises(Forbidden, match="pool_id: a rep releases a lead into the pool that it is of"):
+        await db.write(WORKER, "rita", move_lead, away, org.rita.user_id)
+    back = MoveLead(lead_id=lead.lead_id, move=Move.RELEASE, pool_id=org.pool.pool_id)
+    released = await db.write(WORKER, "rita", move_lead, back, org.rita.user_id)
+    assert (released.lead.state, released.lead.pool_id) == (LeadState.POOLED, org.pool.pool_id)
+    given = MoveLead(lead_id=lead.lead_id, move=Move.ASSIGN, owner_id=org.rolf.user_id)
+    await db.write(WORKER, "nina", move_lead, given, org.nina_id)
+    assert (await db.write(WORKER, "nina", move_lead, away, org.nina_id)).lead.pool_id == other.pool_id
+
+
 async def test_what_lies_goes_back_and_cools_down_for_who_had_it(db: Database, clock: FixedClock) -> None:
     org = await organise(db)
     idle, busy = [await bring(db, name, pool_id=org.pool.pool_id) for name in ("Idle", "Busy")]

@@ -23,7 +23,7 @@ from marketplace.flows.commission.settle_orders import settle_through
 from marketplace.flows.refunds.refund_order import RefundOrder, refund_order
 from marketplace.flows.steering.roll_metrics import roll_metrics
 from marketplace.flows.steering.set_goals import SetGoal, set_goal
-from marketplace.flows.steering.show_metrics import AskMetrics, Figure, show_metrics
+from marketplace.flows.steering.show_metrics import MATURES_IN, AskMetrics, Figure, show_metrics
 from marketplace.flows.steering.tell_observations import TellObservations, tell_observations
 from marketplace.metrics.observations_sql import Observation
 from marketplace.metrics.periods import Grain
@@ -99,6 +99,23 @@ async def test_a_cohort_is_mature_when_nobody_is_on_the_way(db: Database) -> Non
 
     await db.write(WORKER, "test", cancel)
     assert [mature for *_, mature in await figures()] == [True, True, True, True]
+
+
+async def test_a_cohort_is_not_mature_while_its_days_still_count(db: Database, clock: FixedClock) -> None:
+    """Activated is who sells within 30 days: of who joined on the last day that is known 30 days later."""
+    await db.write(WORKER, "test", add_market, [1])
+    names = list(MATURES_IN)
+
+    async def mature(on: date) -> dict[str, bool]:
+        clock.move_to(datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
+        async with db.read(STAFF) as tx:
+            found = (await show_metrics(tx, AskMetrics(**WEEK), names)).figures
+        return {each.name: each.mature for each in found}
+
+    ends = WEEK["to_on"]
+    for name, days in MATURES_IN.items():
+        assert not (await mature(ends + timedelta(days=days - 1)))[name], name
+        assert (await mature(ends + timedelta(days=days)))[name], name
 
 
 async def test_no_part_is_more_than_the_whole(db: Database) -> None:

@@ -117,7 +117,9 @@ def test_periods() -> None:
     [
         (date(2018, 12, 1), Span(date(2018, 11, 1), date(2018, 12, 1)), Span(date(2018, 10, 1), date(2018, 11, 1))),
         (date(2018, 11, 23), Span(date(2018, 11, 1), date(2018, 11, 23)), Span(date(2018, 10, 1), date(2018, 10, 23))),
-        (date(2018, 11, 1), Span(date(2018, 11, 1), date(2018, 12, 1)), Span(date(2018, 10, 1), date(2018, 11, 1))),
+        (date(2018, 11, 2), Span(date(2018, 11, 1), date(2018, 11, 2)), Span(date(2018, 10, 1), date(2018, 10, 2))),
+        (date(2018, 11, 1), Span(date(2018, 11, 1), date(2018, 11, 2)), Span(date(2018, 10, 1), date(2018, 10, 2))),
+        (date(2018, 10, 31), Span(date(2018, 11, 1), date(2018, 12, 1)), Span(date(2018, 10, 1), date(2018, 11, 1))),
     ],
 )
 def test_a_running_month_is_compared_with_as_many_days(today: date, now: Span, then: Span) -> None:

@@ -3,8 +3,10 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from marketplace.core import users
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import STAFF, WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict, Invalid
@@ -18,7 +20,7 @@ from marketplace.metrics import alerts_sql, goals_sql, reviews_sql
 from marketplace.metrics.goals_sql import Goal
 from marketplace.metrics.pace import Colour, Weighing
 from marketplace.metrics.periods import Grain
-from marketplace.metrics.reviews_sql import ReviewDecision
+from marketplace.metrics.reviews_sql import Decided, ReviewDecision
 from marketplace.metrics.watch import BoundSide, Compared
 from supply.leads.lifecycle import Move
 from tests.builders import add_market, add_orders
@@ -230,9 +232,25 @@ async def test_a_week_is_talked_over(db: Database) -> None:
     await db.write(WORKER, "operator", reviews_sql.add_note, held.review_id, 1, "three of five came back")
     async with db.read(STAFF) as tx:
         [found] = await reviews_sql.list_reviews(tx, limit=5)
+    numbered = Decided(**msgspec.structs.asdict(decision), decision_no=1)
     assert (found.decisions, [(note.decision_no, note.note) for note in found.notes]) == (
-        [decision], [(1, "three of five came back")],
+        [numbered], [(1, "three of five came back")],
     )  # fmt: skip
     assert [told["owners"] for told in await topics(db, "metrics.review_held.v1")] == [["operator"]]
     with pytest.raises(AppError, match="has no decision 2"):
         await db.write(WORKER, "operator", reviews_sql.add_note, held.review_id, 2, "no")
+
+
+async def test_a_decision_keeps_its_number_where_its_owner_sees_it_alone(db: Database) -> None:
+    """So that what came of it can be told of by that number."""
+    await db.write(WORKER, "test", users.create_user, "rita", "Rita", ["sales_rep"])
+    of = [
+        ReviewDecision(decision=f"to {owner}", owner=owner, due_on=date(2018, 9, 7)) for owner in ("operator", "rita")
+    ]
+    cmd = HoldReview(on=date(2018, 9, 1), causes="few visits", learned="plan them", decisions=tuple(of))
+    held = await db.write(WORKER, "operator", hold_review, cmd)
+    await db.write(WORKER, "operator", reviews_sql.add_note, held.review_id, 2, "planned ten")
+    async with db.read(STAFF) as tx:
+        [own] = await reviews_sql.list_reviews(tx, limit=5, owner="rita")
+    assert [(each.decision_no, each.decision) for each in own.decisions] == [(2, "to rita")]
+    assert [(note.decision_no, note.note) for note in own.notes] == [(2, "planned ten")]

@@ -23,6 +23,7 @@ from marketplace.flows.demo.run_demo import PASSWORD
 from marketplace.flows.steering.set_goals import SetGoal, set_goal
 from marketplace.metrics.periods import Grain
 from supply.leads.agents.model import AgentTerms
+from supply.leads.events.model import FairKind
 from supply.leads.lifecycle import Move
 from supply.leads.model import Lead
 from supply.leads.referrals.model import ProgrammeTerms
@@ -37,7 +38,8 @@ TODAY = MARKET_NOW.date()
 async def staff_the_field(db: Database) -> list[Lead]:
     """Rita has won one lead (200.00), which came with a code, and holds a late one; Sue holds one far away.
 
-    Dora's distributor brought another, since clawed back; one waits in the northern pool. All may sign in.
+    Dora's distributor brought another, since clawed back; one waits in the northern pool. All may sign in. Somebody is
+    registered for a fair that begins today.
     """
     org = await organise(db)
     found = [await bring(db, name, phone=f"+49 228 5{n}", first_contact_at=MARKET_NOW - timedelta(days=40))
@@ -64,6 +66,11 @@ async def staff_the_field(db: Database) -> list[Lead]:
             await move_lead(tx, sign)
             told = NoteStage(lead_id=lead.lead_id, stage="first_order", evidence="order")
             await note_stage(tx, told)
+        fair = fairs.NewFair(
+            code="expo", name="Expo <x>", kind=FairKind.CONFERENCE, starts_on=TODAY, ends_on=TODAY + timedelta(days=1)
+        )
+        expo = await fairs.make_fair(tx, fair)
+        await fairs.register(tx, expo.fair_id, [fairs.NewAttendee(badge="B-1", company="Met <6>", contact="Kim")])
         await fairs.make_task(tx, found[1].lead_id, "call <them> again", TODAY + timedelta(days=1))
         odd: dict[str, Any] = {"state": VisitState.DONE, "in_at": MARKET_NOW, "out_at": MARKET_NOW}
         far = visits.blank(

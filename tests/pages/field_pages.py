@@ -8,8 +8,18 @@ _FIELD = (
     *("GET /field", "GET /field/leads/{lead_id}", "POST /field/leads/{lead_id}/moves"),
     *("POST /field/leads/{lead_id}/touches", "GET /field/pool", "GET /field/visits", "POST /field/visits"),
     *("POST /field/visits/{visit_id}/{step}", "GET /field/commissions"),
+    *("GET /field/fairs", "GET /field/fairs/{fair_id}", "GET /field/tasks", "POST /field/tasks/{task_id}"),
 )
 _STEERED = ("goals", "reviews", "alerts", "costs")
+_ARRANGED = (
+    *("channels", "channels/{channel_id}", "territories", "reps/{user_id}", "pools", "pools/{pool_id}", "fairs"),
+)
+_READ = ("territories/{territory_id}", "fairs/{fair_id}", "fairs/{fair_id}/attendees.csv")
+_WEIGHED = ("economics", "economics.csv", "economics/leads")
+_DONE = (
+    *("territories/{territory_id}/manager", "territories/{territory_id}/areas", "territories/{territory_id}/reps"),
+    *("pools/{pool_id}/deals", "fairs/{fair_id}/attendees", "fairs/{fair_id}/costs"),
+)
 FIELD_PAGES: dict[str, set[UserRole]] = {
     **{page: set(SALES_ROLES) for page in _FIELD},
     "POST /field/pools/{pool_id}/claim": {UserRole.SALES_REP},
@@ -19,4 +29,8 @@ FIELD_PAGES: dict[str, set[UserRole]] = {
     **{f"GET /ops/{name}": set(_OPS) for name in ("funnel", "leads", "leads/{lead_id}", "agents")},
     **{f"GET /ops/{name}": set(_OPS) for name in _STEERED},
     **{f"POST /ops/{name}": set(_GROWTH) for name in _STEERED},
+    **{f"GET /ops/{name}": set(_OPS) for name in (*_ARRANGED, *_READ, *_WEIGHED)},
+    **{f"POST /ops/{name}": set(_GROWTH) for name in (*_ARRANGED, *_DONE)},
+    "POST /field/fairs/{fair_id}/scans": {UserRole.SALES_REP},
+    "POST /field/pools/{pool_id}/deals": {UserRole.SALES_MANAGER},
 }

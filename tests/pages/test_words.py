@@ -41,8 +41,10 @@ from marketplace.consoles.approvals import Kind
 from marketplace.consoles.finance_breaks import Deed as BreakDeed
 from marketplace.consoles.finance_mappings import DECIMALS, DELIMITERS, KINDS
 from marketplace.consoles.finance_workbench import REASONS
+from marketplace.consoles.territories import LIMITS
 from marketplace.core.money import MINOR_DIGITS, text_from_minor
 from marketplace.core.users import UserRole
+from marketplace.flows.acquisition.weigh_channels import By
 from marketplace.flows.books.check_period import AT_ALL_TIMES
 from marketplace.flows.payments.reconcile_payments import MatchKind
 from marketplace.flows.people.notify_people import RULES
@@ -57,9 +59,11 @@ from supply.academy.model import AttemptState, Mode
 from supply.content.model import PieceKind, SendState
 from supply.funnels.standard import STANDARD
 from supply.leads.agents.model import AgentKind, CommissionState
+from supply.leads.attribution import AttributionModel
+from supply.leads.events.model import FairKind
 from supply.leads.lifecycle import Move as LeadMove
 from supply.leads.model import CostKind, LeadState, Model, TouchKind
-from supply.leads.referrals.model import ReferralState
+from supply.leads.referrals.model import ReferralState, WhyNot
 from supply.leads.visits.model import Oddity, VisitState
 from supply.lifecycle import MerchantMove
 from supply.model import ListingState, MerchantState
@@ -173,6 +177,11 @@ FAMILIES: dict[str, set[str]] = {
     "agent_kind": {str(kind) for kind in AgentKind},
     "agent_commission": {str(state) for state in CommissionState},
     "referral_state": {str(state) for state in ReferralState},
+    "referral_why_not": {str(why) for why in WhyNot},
+    "economics_by": set(get_args(By)),
+    "attribution": {str(model) for model in AttributionModel},
+    "fair_kind": {str(kind) for kind in FairKind},
+    "pool_rule": set(LIMITS),
     "cost_kind": {str(kind) for kind in CostKind},
     "weighing": {str(method) for method in Weighing},
     "proof": {name for name, _, _ in PROOFS},

@@ -27,7 +27,7 @@ from marketplace.flows.acquisition.work_leads import MoveLead, move_lead
 from marketplace.flows.promotions.vest_rewards import vest_rewards
 from supply.leads.lifecycle import Move
 from supply.leads.model import Lead
-from supply.leads.referrals.model import ProgrammeTerms, Referral, ReferralState
+from supply.leads.referrals.model import ProgrammeTerms, Referral, ReferralState, WhyNot
 from supply.lifecycle import MerchantMove
 from tests.billing.market import check_books
 from tests.builders import Line, Order, add_market, add_orders
@@ -103,6 +103,8 @@ async def test_a_referral_is_rewarded_on_both_sides_and_clawed_back(db: Database
     await db.write(WORKER, "ops", move_merchant, 2, MerchantMove.CLOSE, "it was a shop of straw")
     assert await reward_referrals(db, "worker") == 1
     assert await stands(db, referral) == (ReferralState.CLAWED_BACK, [0, 0], ["the merchant was closed"])
+    async with db.read(WORKER) as tx:
+        assert [each.why_not for each in await brought_by(tx, 1, limit=9)] == [WhyNot.LOST]
     assert 2000 not in await books(db, 1)
     assert 2000 not in await books(db, 2)
     await check_books(db)
@@ -118,7 +120,7 @@ async def test_a_reward_waits_for_a_promotion(db: Database, clock: FixedClock) -
     assert await reward_referrals(db, "worker") == 0
     async with db.read(WORKER) as tx:
         assert (await read_referral(tx, referral.referral_id)).referral.version == 3  # said once, not at every pass
-        assert [each.reasons for each in await brought_by(tx, 1, limit=9)] == [[]]  # nothing is for good
+        assert [each.why_not for each in await brought_by(tx, 1, limit=9)] == [None]  # nothing is for good
     await promoted(db, clock)
     assert await reward_referrals(db, "worker") == 1
     assert await stands(db, referral) == (ReferralState.REWARDED, [5_000, 2_000], [])
@@ -145,7 +147,7 @@ async def test_who_is_too_late_is_refused(db: Database, clock: FixedClock) -> No
     await reward_referrals(db, "worker")
     assert await stands(db, referral) == (ReferralState.REFUSED, [], ["not activated within 20 days"])
     async with db.read(WORKER) as tx:
-        assert [each.reasons for each in await brought_by(tx, 1, limit=9)] == [["not activated within 20 days"]]
+        assert [each.why_not for each in await brought_by(tx, 1, limit=9)] == [WhyNot.TOO_LATE]
 
 
 async def test_who_was_active_before_is_brought_by_nobody(db: Database, clock: FixedClock) -> None:
@@ -206,3 +208,6 @@ async def test_nobody_refers_itself(db: Database, clock: FixedClock, same: dict[
     assert why in reasons
     if "merchant_id" not in same:
         assert reasons == [why]
+    async with db.read(WORKER) as tx:
+        [told] = await brought_by(tx, 1, limit=9)
+    assert told.why_not is WhyNot.NOT_ELIGIBLE  # by what it was found is the house's alone to know

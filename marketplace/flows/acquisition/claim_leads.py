@@ -12,7 +12,7 @@ import msgspec
 from marketplace.core.clock import day_begins, local_date
 from marketplace.core.db import Database, Tx
 from marketplace.core.each import FIRST, each
-from marketplace.core.errors import Conflict, NotFound
+from marketplace.core.errors import Conflict, Forbidden, NotFound
 from supply.leads import store
 from supply.leads.lifecycle import Move
 from supply.leads.model import Lead, LeadState, Pool, Rep
@@ -71,9 +71,13 @@ async def _refuse(tx: Tx, pool: Pool, rep: Rep, lead_id: int, day_began: datetim
     raise Conflict(f"{rep.login} has had lead {lead_id}, and may have it again from {found.cooling_until} on")
 
 
-async def deal_leads(tx: Tx, pool_id: int, count: int) -> Dealt:
-    """Deal the most promising leads out, one to each rep in turn; whoever has reached a limit is passed over."""
+async def deal_leads(tx: Tx, pool_id: int, count: int, seller: int | None = None) -> Dealt:
+    """Deal the most promising leads out, one to each rep in turn; whoever has reached a limit is passed over. A person
+    who sells (None: the house) deals the leads of the territories that it manages. Raises NotFound, Forbidden.
+    """
     pool = await pools.get_pool(tx, pool_id, lock=True)
+    if seller is not None and not await territories.manages(tx, seller, pool.territory_id):
+        raise Forbidden("only who manages the pool's territory deals its leads out")
     reps = [row.user_id for row in await territories.active_reps(tx, pool.territory_id)]
     began = _day_began(pool, tx.now)
     held = {rep_id: await territories.get_rep(tx, rep_id, lock=True) for rep_id in reps}

@@ -13,7 +13,7 @@ from marketplace.core import audit
 from marketplace.core.db import Tx
 from marketplace.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from marketplace.flows.acquisition.note_stages import check_alive, check_past
-from marketplace.flows.acquisition.score_leads import score_lead
+from marketplace.flows.acquisition.score_leads import rescore_lead
 from marketplace.flows.acquisition.work_leads import NewTouch, lock_own, touch_lead
 from supply.leads import store as leads
 from supply.leads.lifecycle import RULES, Move
@@ -126,7 +126,7 @@ async def check_out(tx: Tx, cmd: CheckOut, rep_id: int) -> Visit:
 
     Raises NotFound, Conflict, Invalid.
     """
-    lead = await leads.get_lead(tx, (await store.get_visit(tx, cmd.visit_id)).lead_id, lock=True)
+    lead = await _lock_living(tx, (await store.get_visit(tx, cmd.visit_id)).lead_id)
     held = await _lock_own(tx, cmd.visit_id, rep_id, VisitState.OPEN)
     skew, at = _instant(tx, cmd.sent_at, cmd.fix)
     assert held.in_at is not None
@@ -173,11 +173,9 @@ async def _take(tx: Tx, cmd: SyncVisits, told: ToldVisit, rep_id: int) -> Visit:
     left = _instant(tx, cmd.sent_at, told.left)[1]
     if left < came:
         raise Invalid("left: lies before the check-in", pointer="/left")
-    lead = await leads.get_lead(tx, told.lead_id, lock=True)
+    lead = await _lock_living(tx, told.lead_id)
     if lead.owner_id != rep_id and not await store.held_at(tx, told.lead_id, rep_id, came):
         raise NotFound(f"there is no lead {told.lead_id}")
-    if lead.merged_into is not None:
-        lead = await leads.get_lead(tx, lead.merged_into, lock=True)
     new = store.blank(
         tx, lead.lead_id, rep_id, state=VisitState.DONE, device_id=cmd.device_id, device_ref=told.ref, in_at=came,
         in_latitude_udeg=told.came.place.latitude_udeg, in_longitude_udeg=told.came.place.longitude_udeg,
@@ -197,7 +195,7 @@ async def review_visit(tx: Tx, visit_id: int, valid: bool, reason: str, seller: 
     """Say what a visit was, having looked into what is odd about it; its lead follows. Raises Forbidden for one's own,
     Conflict.
     """
-    lead = await leads.get_lead(tx, (await store.get_visit(tx, visit_id)).lead_id, lock=True)
+    lead = await _lock_living(tx, (await store.get_visit(tx, visit_id)).lead_id)
     held = await store.get_visit(tx, visit_id, lock=True)
     if seller is not None:
         if held.rep_id != seller and not await territories.manages(tx, seller, lead.territory_id):
@@ -210,13 +208,23 @@ async def review_visit(tx: Tx, visit_id: int, valid: bool, reason: str, seller: 
         )
     await audit.record(tx, "visit reviewed", f"visit:{visit_id}", valid=valid, reason=reason)
     said = await store.change_visit(tx, held, valid=valid, reviewed_by=tx.actor, review_reason=reason)
-    if lead.merged_into is not None:
-        lead = await leads.get_lead(tx, lead.merged_into, lock=True)
     if said.counts and not held.counts:
         await _note(tx, lead, said)
     elif held.counts and not said.counts:
         await _take_back(tx, lead, said)
     return said
+
+
+async def _lock_living(tx: Tx, lead_id: int) -> Lead:
+    """The lead that one lives on in, itself unless it was merged, held before its visit; and no other lead, as two are
+    held in the order of their ids. Raises NotFound.
+    """
+    found = await leads.get_lead(tx, lead_id)
+    while True:
+        held = await leads.get_lead(tx, found.merged_into or found.lead_id, lock=True)
+        if held.merged_into is None:
+            return held
+        found = held  # it was merged at this very moment
 
 
 async def _lock(tx: Tx, visit_id: int, seller: int | None, state: VisitState) -> Visit:
@@ -273,19 +281,18 @@ async def _flagged(tx: Tx, over: Visit) -> Visit:
 async def _note(tx: Tx, lead: Lead, done: Visit) -> None:
     """A visit that counts is a touch of the lead, never its first, and takes it on where it is the rep's."""
     assert done.in_at is not None
-    if lead.merged_into is None:
-        touch = NewTouch(
-            lead_id=lead.lead_id, kind=TouchKind.VISIT, channel=CHANNEL, rep_id=done.rep_id,
-            at=max(done.in_at, lead.first_contact_at), visit_id=done.visit_id,
-        )  # fmt: skip
-        await touch_lead(tx, touch)
-        if lead.owner_id == done.rep_id and lead.state in RULES[Move.VISIT].sources:
-            await leads.move_lead(tx, lead, Move.VISIT, f"visit {done.visit_id}")
+    touch = NewTouch(
+        lead_id=lead.lead_id, kind=TouchKind.VISIT, channel=CHANNEL, rep_id=done.rep_id,
+        at=max(done.in_at, lead.first_contact_at), visit_id=done.visit_id,
+    )  # fmt: skip
+    await touch_lead(tx, touch)
+    if lead.owner_id == done.rep_id and lead.state in RULES[Move.VISIT].sources:
+        await leads.move_lead(tx, lead, Move.VISIT, f"visit {done.visit_id}")
 
 
 async def _take_back(tx: Tx, lead: Lead, done: Visit) -> None:
     """The lead is again as if there had been no such visit; attribution that was locked stays."""
-    remains = await store.remains_of(tx, lead.lead_id)
+    remains = await store.remains_of(tx, lead.lead_id, done.visit_id)
     if lead.state in HELD:
         lead = await leads.set_action(tx, lead, remains.acted_at)
     if lead.state is LeadState.VISITED and remains.visited_from is not None:
@@ -293,4 +300,4 @@ async def _take_back(tx: Tx, lead: Lead, done: Visit) -> None:
         lead = await leads.move_lead(tx, lead, Move.UNVISIT, why)
         if remains.visited_from == LeadState.CONTACTED:
             lead = await leads.move_lead(tx, lead, Move.CONTACT, why)
-    await score_lead(tx, lead)
+    await rescore_lead(tx, lead, since=remains.noted_at)

@@ -81,10 +81,15 @@ async def void_stage(tx: Tx, lead_id: int, event_id: int) -> StageEvent:
     wrong = await funnels.get_event(tx, lead_id, event_id)
     if wrong.voids is not None or event_id in {event.voids for event in events}:
         raise Conflict(f"stage event {event_id} has been taken back, or is a correction itself")
-    back = {"lead_id": wrong.lead_id, "stage": wrong.stage, "at": wrong.at, "cause": "correction", "voids": event_id}
+    return await take_back(tx, held, wrong, cause="correction")
+
+
+async def take_back(tx: Tx, held: Lead, wrong: StageEvent, *, cause: str) -> StageEvent:
+    """Take a stage event of a held lead back that stands."""
+    back = {"lead_id": wrong.lead_id, "stage": wrong.stage, "at": wrong.at, "cause": cause, "voids": wrong.event_id}
     [new_id] = await funnels.add_events(tx, [back])
-    await funnels.roll(tx, [lead_id])
-    return await funnels.get_event(tx, lead_id, new_id)
+    await funnels.roll(tx, [held.lead_id])
+    return await funnels.get_event(tx, held.lead_id, new_id)
 
 
 def check_past(tx: Tx, at: datetime, field: str) -> None:

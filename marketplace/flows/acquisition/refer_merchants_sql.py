@@ -14,6 +14,7 @@ from supply.leads.referrals.model import (
     Referral,
     ReferralReward,
     ReferralState,
+    WhyNot,
 )
 
 _ENTRY = f"""
@@ -146,7 +147,9 @@ async def brought_by(tx: Tx, merchant_id: int, *, limit: int, before: int | None
                   AND g.promotion_id = w.promotion_id AND g.event_id = w.event_id AND g.state <> 'void'
                 WHERE w.referral_id = r.referral_id AND w.merchant_id = :merchant AND w.side = 'referrer'
                ) AS earned_minor,
-               CASE WHEN r.state IN ('refused', 'clawed_back') THEN r.reasons ELSE '{}' END AS reasons
+               CASE WHEN r.state = 'clawed_back' THEN 'lost'
+                    WHEN r.state = 'refused' AND r.activated_on IS NULL THEN 'too_late'
+                    WHEN r.state = 'refused' THEN 'not_eligible' END AS why_not
         FROM supply.referral r
         JOIN supply.referral_programme p ON p.name = r.programme AND p.version_no = r.version_no
         WHERE r.referrer_id = :merchant AND (CAST(:before AS bigint) IS NULL OR r.referral_id < :before)
@@ -156,7 +159,16 @@ async def brought_by(tx: Tx, merchant_id: int, *, limit: int, before: int | None
         before=before,
         limit=limit,
     )
-    return [Brought(**{**row._mapping, "state": ReferralState(row.state)}) for row in rows]
+    return [
+        Brought(
+            **{
+                **row._mapping,
+                "state": ReferralState(row.state),
+                "why_not": None if row.why_not is None else WhyNot(row.why_not),
+            }
+        )
+        for row in rows
+    ]
 
 
 async def rewards_of(tx: Tx, referral_id: int) -> list[ReferralReward]:

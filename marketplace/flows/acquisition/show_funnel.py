@@ -118,8 +118,8 @@ _SOLD = """
 
 
 async def trace_won(tx: Tx, cmd: ShowFunnel) -> list[WonFigures]:
-    """What came of those in a funnel who were won, by channel; who has sold nothing here is counted, not left out.
-    Raises Invalid, NotFound.
+    """What came of those in a funnel who were won, by channel; who has no order here is counted, not left out (a
+    cancelled order is one). Raises Invalid, NotFound.
     """
     funnel, period, _, channel_id = await _asked(tx, cmd)
     won = await tx.rows(

@@ -2,9 +2,10 @@
 
 Spend of the period is set against the leads that began in it, not those activated in it (a lead takes its time); what
 is of a lead itself, commission and the rewards of a referral, is a cost of its cohort whenever it was booked. Merchants
-are divided over channels by the attribution that was locked when they were activated; contribution is what the house
-earned with them, less what varies with it, read from the journal: accounts 4000 to 5999 of their books, without what
-referrals were rewarded with, which is in the cost.
+are divided over channels by the attribution that was locked when they were activated, and with them such cost: a
+channel bears what it is said to have brought. Contribution is what the house earned with them, less what varies with
+it, read from the journal: accounts 4000 to 5999 of their books, without what referrals were rewarded with, which is in
+the cost.
 """
 
 from collections import defaultdict
@@ -94,6 +95,23 @@ class Economics(msgspec.Struct, frozen=True, kw_only=True):
     channels: list[ChannelEconomics]
 
 
+class CohortLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead behind the figures of a channel, or of what else they are by.
+
+    came: it began there; else only its merchant is divided over it, share_ppm of it, once it is activated. stage: the
+    furthest that it has reached.
+    """
+
+    lead_id: int
+    company: str
+    merchant_id: int | None
+    began_on: date
+    activated_on: date | None
+    came: bool
+    stage: str
+    share_ppm: int | None
+
+
 async def weigh_channels(tx: Tx, cmd: WeighChannels) -> Economics:
     """The economics of a period. Raises Invalid."""
     weigh, keys = await _scales(tx, cmd)
@@ -122,9 +140,7 @@ async def _scales(
     tx: Tx, cmd: WeighChannels
 ) -> tuple[Callable[[str, Collection[str] | None], ChannelEconomics], set[str]]:
     """What weighs what is under these keys, or under all, and the keys that there are."""
-    check_currency(cmd.currency)
-    if cmd.to_on <= cmd.from_on:
-        raise Invalid("to_on: must lie after from_on", field="to_on")
+    _check(cmd)
     funnel = await funnels.newest_funnel(tx, cmd.model)
     now = await _rows(tx, cmd, funnel, cmd.from_on, cmd.to_on)
     before = await _rows(tx, cmd, funnel, cmd.from_on - (cmd.to_on - cmd.from_on), cmd.from_on)
@@ -139,6 +155,31 @@ async def _scales(
         return _weigh(cmd, name, stages, now.of(keys), before.of(keys), earned, today)
 
     return weigh, now.keys()
+
+
+async def leads_behind(
+    tx: Tx, cmd: WeighChannels, key: str | None, *, limit: int, before: tuple[date, int] | None = None
+) -> list[CohortLead]:
+    """What the figures under a key, or all of them (None), are made of, the newest first, behind (day, id).
+    Raises Invalid.
+    """
+    _check(cmd)
+    funnel = await funnels.newest_funnel(tx, cmd.model)
+    of = _cohort(cmd, funnel, cmd.from_on, cmd.to_on)
+    return [
+        CohortLead(
+            lead_id=row.lead_id, company=row.company, merchant_id=row.merchant_id, began_on=row.began_on,
+            activated_on=row.activated_on, came=row.came, stage=funnel.stages[row.stage_no].key,
+            share_ppm=row.share_ppm,
+        )
+        for row in await sql.leads_of(tx, of, cmd.by, key, limit=limit, before=before)
+    ]  # fmt: skip
+
+
+def _check(cmd: WeighChannels) -> None:
+    check_currency(cmd.currency)
+    if cmd.to_on <= cmd.from_on:
+        raise Invalid("to_on: must lie after from_on", field="to_on")
 
 
 class _Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,15 +209,19 @@ class _Rows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _rows(tx: Tx, cmd: WeighChannels, funnel: Funnel, from_on: date, to_on: date) -> _Rows:
-    of = sql.Cohort(
-        model=cmd.model, version=funnel.version_no, from_on=from_on, to_on=to_on, currency=cmd.currency,
-        attribution=cmd.attribution, activated=funnel.place(funnel.activated),
-    )  # fmt: skip
+    of = _cohort(cmd, funnel, from_on, to_on)
     return _Rows(
         spent=await sql.spent(tx, of, cmd.by),
         reached=await sql.reached(tx, of, cmd.by),
         due=await sql.activated(tx, of, cmd.by),
     )
+
+
+def _cohort(cmd: WeighChannels, funnel: Funnel, from_on: date, to_on: date) -> sql.Cohort:
+    return sql.Cohort(
+        model=cmd.model, version=funnel.version_no, from_on=from_on, to_on=to_on, currency=cmd.currency,
+        attribution=cmd.attribution, activated=funnel.place(funnel.activated),
+    )  # fmt: skip
 
 
 def _weigh(

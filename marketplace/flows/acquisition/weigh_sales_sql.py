@@ -45,6 +45,8 @@ OWN_LEADS = f"""
       AND e.began_on >= :from_on AND e.began_on < :to_on
 """
 """The leads of a cohort, each with the distributor it is credited to, or else the rep who holds the contract."""
+_SHARED = {"channel": "h.code", "campaign": "t.campaign"}
+"""Over what merchants are divided by the shares `t` of attribution, by channels `h`; else they are whole."""
 
 
 async def reached(tx: Tx, of: Cohort, by: str) -> Sequence[Any]:
@@ -60,8 +62,8 @@ async def reached(tx: Tx, of: Cohort, by: str) -> Sequence[Any]:
 
 async def activated(tx: Tx, of: Cohort, by: str) -> Sequence[Any]:
     """Merchants activated, by the shares of attribution for what touches say, else whole."""
-    shared = by in {"channel", "campaign"}
-    key = {"channel": "h.code", "campaign": "t.campaign"}.get(by, f"c.{by}")
+    shared = by in _SHARED
+    key = _SHARED.get(by, f"c.{by}")
     ways = """
         JOIN supply.attribution_share t ON t.lead_id = c.lead_id AND t.model = :attribution
         JOIN supply.channel h ON h.channel_id = t.channel_id
@@ -76,6 +78,46 @@ async def activated(tx: Tx, of: Cohort, by: str) -> Sequence[Any]:
         **_cohort(of),
         activated=of.activated,
         **({"attribution": of.attribution} if shared else {}),
+    )
+
+
+async def leads_of(
+    tx: Tx, of: Cohort, by: str, key: str | None, *, limit: int, before: tuple[date, int] | None = None
+) -> Sequence[Any]:
+    """The leads behind the figures of a key (None: of all), the newest first, behind (day, id): who came under it, and
+    whose merchant is divided over it. share_ppm: of the merchant, once it is activated.
+    """
+    share = "CASE WHEN CAST(:key AS text) IS NULL OR c.key = :key THEN c.whole END"
+    if by in _SHARED:
+        share = f"""
+            (SELECT sum(t.share_ppm)::bigint FROM supply.attribution_share t
+             JOIN supply.channel h ON h.channel_id = t.channel_id
+             WHERE t.lead_id = c.lead_id AND t.model = :attribution
+               AND (CAST(:key AS text) IS NULL OR {_SHARED[by]} = :key))
+        """
+    return await tx.rows(
+        f"""
+        SELECT * FROM (
+            SELECT c.lead_id, l.company, c.merchant_id, first.began_on, s.entered_on AS activated_on,
+                   CAST(:key AS text) IS NULL OR c.key = :key AS came,
+                   (SELECT max(stage_no) FROM supply.stage_entry WHERE lead_id = c.lead_id) AS stage_no,
+                   CASE WHEN s.lead_id IS NOT NULL THEN {share} END AS share_ppm
+            FROM (SELECT o.*, o.{by} AS key FROM ({OWN_LEADS}) o) c
+            JOIN supply.lead l ON l.lead_id = c.lead_id
+            JOIN supply.stage_entry first ON first.lead_id = c.lead_id AND first.stage_no = 0
+            LEFT JOIN supply.stage_entry s ON s.lead_id = c.lead_id AND s.stage_no = :activated
+        ) found
+        WHERE (came OR share_ppm > 0)
+          AND (CAST(:day AS date) IS NULL OR (began_on, lead_id) < (:day, :lead))
+        ORDER BY began_on DESC, lead_id DESC LIMIT :limit
+        """,
+        **_cohort(of),
+        key=key,
+        activated=of.activated,
+        day=before[0] if before else None,
+        lead=before[1] if before else None,
+        limit=limit,
+        **({"attribution": of.attribution} if by in _SHARED else {}),
     )
 
 
@@ -131,26 +173,26 @@ async def _allocated(tx: Tx, of: Cohort, period: dict[str, Any]) -> list[Any]:
     return parts
 
 
-async def _of_leads(tx: Tx, of: Cohort, by: str) -> Sequence[Any]:
-    """Commission and rewards of referrals, by the leads that they are of."""
+async def _of_leads(tx: Tx, of: Cohort, by: str) -> list[_Part]:
+    """Commission and rewards of referrals, each where its merchant is: divided as that is over what touches say."""
     commission = await tx.rows(
         f"""
-        SELECT c.{by} AS key, 'commission' AS kind, sum(k.earned_minor)::bigint AS amount_minor
+        SELECT c.lead_id, c.{by} AS key, sum(k.earned_minor)::bigint AS minor
         FROM ({OWN_LEADS}) c
         JOIN supply.lead own ON own.lead_id = c.lead_id OR own.merged_into = c.lead_id
         JOIN supply.agent_commission k ON k.lead_id = own.lead_id
-        WHERE k.currency = :currency GROUP BY 1
+        WHERE k.currency = :currency GROUP BY 1, 2 ORDER BY 1
         """,
         **_cohort(of),
         currency=of.currency,
     )
     rewarded = await tx.rows(
         f"""
-        SELECT c.{by} AS key, w.merchant_id, w.event_id, w.promotion_id FROM ({OWN_LEADS}) c
+        SELECT c.lead_id, c.{by} AS key, w.merchant_id, w.event_id, w.promotion_id FROM ({OWN_LEADS}) c
         JOIN supply.lead own ON own.lead_id = c.lead_id OR own.merged_into = c.lead_id
         JOIN supply.referral r ON r.lead_id = own.lead_id
         JOIN supply.referral_reward w ON w.referral_id = r.referral_id
-        WHERE w.currency = :currency
+        WHERE w.currency = :currency ORDER BY c.lead_id, w.merchant_id, w.event_id, w.promotion_id
         """,
         **_cohort(of),
         currency=of.currency,
@@ -164,10 +206,34 @@ async def _of_leads(tx: Tx, of: Cohort, by: str) -> Sequence[Any]:
         events=[row.event_id for row in rewarded],
     )
     minor = {(row.merchant_id, row.event_id, row.promotion_id): row.minor for row in granted}
-    rewards = [
-        _Part(row.key, "incentive", minor.get((row.merchant_id, row.event_id, row.promotion_id), 0)) for row in rewarded
-    ]
-    return [*commission, *rewards]
+    costs: list[tuple[Any, str, int]] = [(row, "commission", row.minor) for row in commission]
+    costs += [
+        (row, "incentive", minor.get((row.merchant_id, row.event_id, row.promotion_id), 0)) for row in rewarded
+    ]  # fmt: skip
+    shares = await _shares(tx, [row.lead_id for row, _, _ in costs], of.attribution, by) if by in _SHARED else {}
+    parts = []
+    for row, kind, amount in costs:
+        keys = shares.get(row.lead_id) or [(row.key, PPM)]
+        amounts = allocate(amount, [share for _, share in keys])
+        parts += [_Part(key, kind, part) for (key, _), part in zip(keys, amounts, strict=True)]
+    return parts
+
+
+async def _shares(tx: Tx, leads: Sequence[int], attribution: str, by: str) -> dict[int, list[tuple[str, int]]]:
+    """How activated leads are divided over channels or campaigns."""
+    rows = await tx.rows(
+        f"""
+        SELECT t.lead_id, {_SHARED[by]} AS key, sum(t.share_ppm)::bigint AS share_ppm
+        FROM supply.attribution_share t JOIN supply.channel h ON h.channel_id = t.channel_id
+        WHERE t.lead_id = ANY(:leads) AND t.model = :attribution GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        leads=sorted(set(leads)),
+        attribution=attribution,
+    )
+    found: dict[int, list[tuple[str, int]]] = {}
+    for row in rows:
+        found.setdefault(row.lead_id, []).append((row.key, row.share_ppm))
+    return found
 
 
 async def referral_promotions(tx: Tx) -> list[int]:

@@ -202,8 +202,8 @@ async def move_lead(tx: Tx, cmd: MoveLead, seller: int | None = None) -> LeadDet
     held = await lock_own(tx, cmd.lead_id, seller)
     if cmd.move in {Move.CLAIM, Move.UNVISIT, Move.RECYCLE, Move.MERGE}:
         raise Invalid(f"move: a lead is not made to {cmd.move} in this way", pointer="/move")
-    if cmd.move not in BY_REPS and seller is not None and not await territories.manages(tx, seller, held.territory_id):
-        raise Forbidden(f"a rep may not {cmd.move} a lead")
+    if seller is not None and not await territories.manages(tx, seller, held.territory_id):
+        _check_by_rep(held, cmd)
     values = await _values(tx, held, cmd)
     moved = await store.move_lead(tx, held, cmd.move, cmd.reason, **values)
     if cmd.move is Move.SIGN:
@@ -211,6 +211,16 @@ async def move_lead(tx: Tx, cmd: MoveLead, seller: int | None = None) -> LeadDet
     elif cmd.move in {Move.LOSE, Move.REOPEN}:
         await funnels.roll(tx, [moved.lead_id])
     return await _detail(tx, moved)
+
+
+def _check_by_rep(held: Lead, cmd: MoveLead) -> None:
+    """Raise Forbidden for what only a manager may. A claim counts for the pool that the lead is of: were a rep to say
+    which, no pool's day would have a limit.
+    """
+    if cmd.move not in BY_REPS:
+        raise Forbidden(f"a rep may not {cmd.move} a lead")
+    if cmd.pool_id is not None and held.pool_id not in {None, cmd.pool_id}:
+        raise Forbidden(f"pool_id: a rep releases a lead into the pool that it is of, {held.pool_id}")
 
 
 async def _note_signed(tx: Tx, moved: Lead, evidence: str) -> None:

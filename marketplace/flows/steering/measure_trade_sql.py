@@ -11,6 +11,8 @@ from marketplace.core.db import Tx
 
 SHIPS_WITHIN = 3
 """Days from payment in which a merchant is to ship: what shops promise where nothing else is said."""
+CLICK_COUNTS = 7
+"""Days from a buyer's last click in which what it orders is a sale of the ad."""
 _CLAIMS = "('not_delivered', 'damaged', 'wrong_item', 'late', 'out_of_stock', 'returned')"
 _NEAR = (
     "{at} >= CAST(:from_on AS date)::timestamptz - interval '2 days'"
@@ -71,7 +73,7 @@ SELECT CASE WHEN EXISTS (
 FROM billing.ad_event k
 JOIN billing.ad_campaign c ON c.merchant_id = k.merchant_id AND c.campaign_id = k.campaign_id
 JOIN demand.merchant_order o ON o.merchant_id = k.merchant_id AND o.buyer_id = k.buyer_id
- AND o.placed_at >= k.at AND o.placed_at < k.at + interval '7 days'
+ AND o.placed_at >= k.at AND o.placed_at < k.at + interval '{CLICK_COUNTS} days'
 WHERE k.kind = 'click' AND k.verdict = '' AND k.buyer_id IS NOT NULL AND {_own("k")} AND {_on("k.at", "c.zone")}
   AND o.entity_id = :entity AND o.currency = :currency AND o.state NOT IN ('placed', 'cancelled')
   AND NOT EXISTS (

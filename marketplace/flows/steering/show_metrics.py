@@ -1,7 +1,7 @@
 """What the figures are, what they were, and why they moved."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 import msgspec
@@ -11,13 +11,25 @@ from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.money import check_currency
 from marketplace.flows.steering.measure_inputs import read_inputs
+from marketplace.flows.steering.measure_sales_sql import QUALIFIES_WITHIN
+from marketplace.flows.steering.measure_trade_sql import CLICK_COUNTS
+from marketplace.flows.steering.roll_metrics_sql import RETAINED_DAYS
 from marketplace.metrics import reports_sql
 from marketplace.metrics.contributions import Op, explain
 from marketplace.metrics.definitions import DEFINITIONS, STILL_OPEN, Definition, Direction, Unit, definition
 from marketplace.metrics.drivers import DRIVERS, NORTH_STAR, names_below
-from marketplace.metrics.formulas import evaluate, inputs_of
-from marketplace.metrics.inputs_sql import Of
+from marketplace.metrics.formulas import Number, evaluate, inputs_of
+from marketplace.metrics.inputs_sql import ACTIVATED_WITHIN, Of
 from marketplace.metrics.periods import Grain, Span, before, checked, last_complete
+
+MATURES_IN: Mapping[str, int] = {
+    "activation_rate": ACTIVATED_WITHIN,
+    "mql_to_sql": QUALIFIES_WITHIN,
+    "logo_churn": RETAINED_DAYS,
+    "roas": CLICK_COUNTS,
+    "acos": CLICK_COUNTS,
+}
+"""Days behind a period within which what happens still counts for it: before they are over the figure is not mature."""
 
 
 class AskMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +55,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A figure of a period, in whole numbers of its unit (ratios in ppm), and what it was before.
 
     complete: the period is over, and nothing is missing: inputs that are not known here. mature: the period is over,
-    and nobody of its cohort is still on the way. first_reported: what was said of the period when it was over;
-    restated: how far it has moved since.
+    with the days behind it that still count, and nobody of its cohort is still on the way. first_reported: what was
+    said of the period when it was over; restated: how far it has moved since.
     """
 
     name: str
@@ -159,7 +171,7 @@ async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = No
             Figure(
                 name=each.name, version_no=each.version_no, unit=each.unit, direction=each.direction,
                 additive=each.additive, basis=each.basis, value=value, complete=over and not missing,
-                mature=over and not evaluate(STILL_OPEN.get(each.name, 0), inputs), missing=missing,
+                mature=_is_mature(each.name, span, of.as_of, inputs), missing=missing,
                 before=was, change=None if value is None or was is None else value - was,
                 change_ppm=change_ppm(now, then),
                 first_reported=first.value if first else None,
@@ -168,6 +180,11 @@ async def show_metrics(tx: Tx, cmd: AskMetrics, names: Iterable[str] | None = No
             )
         )  # fmt: skip
     return MetricFigures(asked=_asked(of, span, earlier), figures=figures)
+
+
+def _is_mature(name: str, span: Span, as_of: date, inputs: Mapping[str, Number | None]) -> bool:
+    given = span.to_on + timedelta(days=MATURES_IN.get(name, 0))
+    return given <= as_of and not evaluate(STILL_OPEN.get(name, 0), inputs)
 
 
 def change_ppm(now: Fraction | None, then: Fraction | None) -> int | None:

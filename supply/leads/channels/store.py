@@ -93,18 +93,35 @@ async def costs_of_refs(tx: Tx, refs: Sequence[str]) -> dict[str, ChannelCost]:
     return {row.cost_ref: _cost(row) for row in rows}
 
 
+class CostFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Spent in [from_on, to_on); None leaves a side open, and a campaign or seller of "" is none."""
+
+    channel_id: int | None = None
+    campaign: str | None = None
+    seller: str | None = None
+    from_on: date | None = None
+    to_on: date | None = None
+
+
+_EVERY = CostFilter()
+
+
 async def list_costs(
-    tx: Tx, *, limit: int, before: tuple[date, int] | None = None, channel_id: int | None = None
+    tx: Tx, *, limit: int, before: tuple[date, int] | None = None, wanted: CostFilter = _EVERY
 ) -> list[ChannelCost]:
-    """At most `limit` entries, the newest days first, behind (day, id); of one channel if asked so."""
+    """At most `limit` entries, the newest days first, behind (day, id)."""
     rows = await tx.rows(
         f"""
         SELECT {", ".join(ChannelCost.__struct_fields__)} FROM supply.channel_cost
-        WHERE (CAST(:channel AS bigint) IS NULL OR channel_id = :channel)
+        WHERE (CAST(:channel_id AS bigint) IS NULL OR channel_id = :channel_id)
+          AND (CAST(:campaign AS text) IS NULL OR campaign = :campaign)
+          AND (CAST(:seller AS text) IS NULL OR seller = :seller)
+          AND (CAST(:from_on AS date) IS NULL OR spent_on >= :from_on)
+          AND (CAST(:to_on AS date) IS NULL OR spent_on < :to_on)
           AND (CAST(:day AS date) IS NULL OR (spent_on, cost_id) < (:day, :cost))
         ORDER BY spent_on DESC, cost_id DESC LIMIT :limit
         """,
-        channel=channel_id,
+        **msgspec.structs.asdict(wanted),
         day=before[0] if before else None,
         cost=before[1] if before else None,
         limit=limit,

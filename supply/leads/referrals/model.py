@@ -20,6 +20,16 @@ class ReferralState(StrEnum):
     CLAWED_BACK = "clawed_back"
 
 
+class WhyNot(StrEnum):
+    """Why somebody who was brought earns nothing, as its referrer is told: too late; not one that counts, of which the
+    house alone knows what it was checked by; or lost again.
+    """
+
+    TOO_LATE = "too_late"
+    NOT_ELIGIBLE = "not_eligible"
+    LOST = "lost"
+
+
 class ProgrammeTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """window_days: from the referral to the activation. Lost before day clawback_days, both rewards are taken back.
 
@@ -87,7 +97,7 @@ class OwnCode(msgspec.Struct, frozen=True, kw_only=True):
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who came with a merchant's code, as that merchant sees it: not who it is, but what came of it.
 
-    reasons: why nothing is earned by it, once that is for good.
+    why_not: why nothing is earned by it, once that is for good.
     """
 
     referral_id: int
@@ -98,7 +108,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
     activated_on: date | None
     currency: str
     earned_minor: int
-    reasons: list[str]
+    why_not: WhyNot | None
 
 
 class ReferralReward(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,11 +23,13 @@ _ACTIONS = ", ".join(f"'{kind}'" for kind in sorted(ACTIONS))
 
 class Remains(msgspec.Struct, frozen=True, kw_only=True):
     """A lead without the visits that do not count. visited_from: the state that such a one took it out of, and in which
-    it is again; None: it was visited all the same. acted_at: when something was last done about it.
+    it is again; None: it was visited all the same. acted_at: when something was last done about it. noted_at: since
+    when the visit that was taken back had counted.
     """
 
     visited_from: str | None
     acted_at: datetime | None
+    noted_at: datetime | None
 
 
 def blank(tx: Tx, lead_id: int, rep_id: int, **values: Any) -> Visit:
@@ -147,13 +149,16 @@ async def held_at(tx: Tx, lead_id: int, rep_id: int, at: datetime) -> bool:
     return bool(owner == rep_id)
 
 
-async def remains_of(tx: Tx, lead_id: int) -> Remains:
-    """What is left of a lead when a visit was taken back; a move that a visit made names it as its reason."""
+async def remains_of(tx: Tx, lead_id: int, visit_id: int) -> Remains:
+    """What is left of a lead when a visit was taken back; a move that a visit made names it as its reason. Other visits
+    leave it visited where its holder made them, and they were told of since it holds the lead.
+    """
     row = await tx.row(
         f"""
         WITH own AS (SELECT lead_id FROM supply.lead WHERE lead_id = :lead OR merged_into = :lead
         ), over AS (
-            SELECT v.visit_id, {VISIT_COUNTS} AS counts FROM supply.visit v JOIN own ON own.lead_id = v.lead_id
+            SELECT v.visit_id, v.rep_id, {VISIT_COUNTS} AS counts, t.recorded_at AS noted_at
+            FROM supply.visit v JOIN own ON own.lead_id = v.lead_id LEFT JOIN supply.touch t ON t.touch_id = v.visit_id
             WHERE v.state = 'done'
         ), step AS (
             SELECT e.event_no, e.move, e.state, e.at,
@@ -161,16 +166,20 @@ async def remains_of(tx: Tx, lead_id: int) -> Remains:
             FROM supply.lead_event e WHERE e.lead_id = :lead
         ), visited AS (SELECT event_no, by_visit FROM step WHERE move = 'visit' ORDER BY event_no DESC LIMIT 1)
         SELECT (SELECT s.state FROM step s JOIN visited ON s.event_no < visited.event_no AND visited.by_visit
-                WHERE NOT EXISTS (SELECT FROM over WHERE counts) ORDER BY s.event_no DESC LIMIT 1) AS visited_from,
+                WHERE NOT EXISTS (SELECT FROM over o JOIN supply.lead l ON l.lead_id = :lead
+                                  WHERE o.counts AND o.rep_id = l.owner_id AND o.noted_at >= l.claimed_at)
+                ORDER BY s.event_no DESC LIMIT 1) AS visited_from,
                greatest(
                    (SELECT claimed_at FROM supply.lead WHERE lead_id = :lead),
                    (SELECT max(at) FROM step WHERE move IN ('contact', 'visit', 'negotiate') AND NOT by_visit),
                    (SELECT max(t.at) FROM supply.touch t JOIN own ON own.lead_id = t.lead_id
                     LEFT JOIN over ON over.visit_id = t.touch_id
                     WHERE t.kind IN ({_ACTIONS}) AND coalesce(over.counts, true))
-               ) AS acted_at
+               ) AS acted_at,
+               (SELECT noted_at FROM over WHERE visit_id = :visit) AS noted_at
         """,
         lead=lead_id,
+        visit=visit_id,
     )
     assert row is not None
     return Remains(**row._mapping)
