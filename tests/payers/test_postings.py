@@ -317,3 +317,21 @@ async def test_the_merchant_sees_the_payers_entries_on_the_page_of_its_order(db:
         page = await order_page(tx, ALPHA, placed.orders[0].order_id)
     kinds = {booked.kind for booked in page.entries}
     assert kinds >= {"order_paid", "order_settled", "payer_held", "payer_fee", "payer_rejected", "payer_remitted"}
+
+
+async def test_a_payer_of_goods_alone_has_all_of_it_back_when_they_go_and_nothing_with_their_freight(
+    db: Database,
+) -> None:
+    await market(db, terms(base="goods", order_cap_minor=None))
+    await db.write(WORKER, "test", _with_freight)
+    placed = await sold(db)
+    assert (placed.total_minor, placed.payer_minor) == (15_000, 9_600)
+    order_id = placed.orders[0].order_id
+    freight = RefundOrder(merchant_id=ALPHA, order_id=order_id, reason="damaged", lines=(RefundLine(1, 0, 1_000),))
+    assert (await db.write(WORKER, "test", refund_order, freight)).payer_minor == 0
+    assert [(await back(db, order_id, 6_000)).payer_minor for _ in range(2)] == [4_800, 4_800]
+    await check_books(db)
+
+
+async def _with_freight(tx: Tx) -> None:
+    await tx.execute("UPDATE supply.offer SET freight_minor = 3000 WHERE price_minor = 12000")
