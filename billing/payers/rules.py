@@ -124,9 +124,9 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unwind(
-    borne: Sequence[Borne], going: dict[int, Going], *, given_minor: int, buyers_left_minor: int
+    borne: Sequence[tuple[Borne, Mapping[int, Going]]], *, given_minor: int, buyers_left_minor: int
 ) -> list[dict[int, int]]:
-    """What comes back of each contract's share, by line, when these parts of an order's lines go.
+    """What comes back of each contract's share, by line, when parts of an order's lines go: of what the share is for.
 
     Each share returns in the proportion in which its line goes, by cumulative amounts, so that any partition of a full
     refund returns exactly what was borne. given_minor: what the refund gives back in all, to buyer and payers; what is
@@ -134,7 +134,7 @@ def unwind(
     """
     backs: list[dict[int, int]] = []
     room = given_minor
-    for share in borne:
+    for share, going in borne:
         backs.append({})
         for line_no, line in going.items():
             whole, back = share.line_minor.get(line_no, 0), share.back_minor.get(line_no, 0)
@@ -145,7 +145,7 @@ def unwind(
             backs[-1][line_no] = minor
             room -= minor
     short = room - buyers_left_minor
-    for share, moved in zip(borne, backs, strict=True):
+    for (share, _), moved in zip(borne, backs, strict=True):
         for line_no, whole in share.line_minor.items():
             more = min(short, whole - share.back_minor.get(line_no, 0) - moved.get(line_no, 0))
             if more > 0:

@@ -120,7 +120,8 @@ class TakeRateRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IncentiveRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What incentives cost whom. funder: platform (by promotion), payer (by contract), merchant (discounts it gave)."""
+    """What incentives cost whom, less what came back. funder: platform (by promotion), payer (by contract), merchant
+    (its part of buyers' discounts and rebates)."""
 
     entity_id: int
     funder: str

@@ -17,7 +17,6 @@ from billing.reports.model import (
     AgedRow,
     CashRow,
     DeferredRow,
-    IncentiveRow,
     LedgerLine,
     RevenueRow,
     Span,
@@ -212,36 +211,6 @@ async def take_rate(tx: Tx, span: Span) -> list[TakeRateRow]:
         )
         for row in rows
     ]
-
-
-async def incentive_cost(tx: Tx, span: Span) -> list[IncentiveRow]:
-    """What incentives cost: the platform by promotion (5000 and 4090), payers by contract (1110 of rewards), merchants
-    by the discounts on what was settled.
-    """
-    rows = await tx.rows(
-        f"""
-        SELECT entity_id, funder, source_id, currency, sum(cost)::bigint AS cost_minor
-        FROM (
-            SELECT h.entity_id, 'platform' AS funder, m.dimension AS source_id, m.currency, m.minor::numeric AS cost
-            FROM {MOVED.format(accounts="4090, 5000")} JOIN billing.ledger_head h ON h.merchant_id = m.merchant_id
-            WHERE m.effective_on >= :from_on
-            UNION ALL
-            SELECT e.entity_id, 'payer', leg.dimension, e.currency, leg.amount
-            FROM billing.entry e, unnest(e.accounts, e.dimensions, e.amounts) AS leg (account, dimension, amount)
-            WHERE e.kind LIKE 'incentive\\_%' AND leg.account = 1110 AND e.effective_on >= :from_on
-              AND e.effective_on < :to_on AND (CAST(:entity AS integer) IS NULL OR e.entity_id = :entity)
-            UNION ALL
-            SELECT h.entity_id, 'merchant', c.merchant_id, c.currency, c.discount_minor
-            FROM billing.commission_line c JOIN billing.ledger_head h ON h.merchant_id = c.merchant_id
-            WHERE c.effective_on >= :from_on AND c.effective_on < :to_on
-              AND (CAST(:entity AS integer) IS NULL OR h.entity_id = :entity)
-        ) AS s
-        WHERE {_IN_CURRENCY.format("s")}
-        GROUP BY 1, 2, 3, 4 HAVING sum(cost) <> 0 ORDER BY 1, 2, 3, 4
-        """,
-        **_bound(span),
-    )
-    return [IncentiveRow(**row._mapping) for row in rows]
 
 
 # The newest debts that together reach the balance are those which nothing has covered.

@@ -84,5 +84,5 @@ def _back(of: Discount, net: list[int], gone: list[int], number: int, minor: int
         line_minor=dict(zip(of.line_nos, of.borne_minor, strict=True)),
         back_minor=dict(zip(of.line_nos, of.borne_back_minor, strict=True)),
     )
-    [found] = unwind([borne], going, given_minor=minor, buyers_left_minor=buyer)
+    [found] = unwind([(borne, going)], given_minor=minor, buyers_left_minor=buyer)
     return back_of(of, found, own_back(of, going))

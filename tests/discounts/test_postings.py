@@ -3,11 +3,12 @@
 from demand.store import get_order
 from incentives.rules.model import ByMerchant, ByPlatform
 from marketplace.core.clock import FixedClock
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WORKER, Database, Tx
+from marketplace.flows.refunds.refund_order import RefundLine, RefundOrder, refund_order
 from tests.billing.market import check_books
 from tests.discounts.market import Stand, bought, cart, market, off, pay, quoted, refund, settle, sold, stands
 from tests.orders.paid import balances, entry
-from tests.placing.market import ALPHA
+from tests.placing.market import ALPHA, TEA
 
 
 async def test_b_a_live_discount_is_quoted_placed_paid_settled_and_refunded_in_part(
@@ -76,3 +77,42 @@ async def test_funders_share_a_discount_by_weight_on_every_line(db: Database, cl
     assert await stands(db, sale) == Stand(reserved=0, spent=0, granted=0, cost=0)
     assert (await balances(db, ALPHA)).get(2000, 0) == 0
     await check_books(db)
+
+
+async def test_goods_that_go_take_all_of_their_discount_back_whatever_the_freight(
+    db: Database, clock: FixedClock
+) -> None:
+    """Freight earns no discount, so what stays of it keeps none: 9.50 less 5.00, and 2.90 of freight."""
+    [sale] = await market(db, clock, off(526_316))
+    await db.write(WORKER, "test", _with_freight, 950, 290)
+    placed = await sold(db, settled=False)
+    assert (placed.total_minor, placed.discount_minor, placed.pay_minor) == (1_240, 500, 740)
+    await refund(db, placed, 475)
+    assert await stands(db, sale) == Stand(reserved=0, spent=250, granted=250, cost=250)
+    await refund(db, placed, 475)
+    assert await stands(db, sale) == Stand(reserved=0, spent=0, granted=0, cost=0)
+    assert (await balances(db, ALPHA))[2400] == -450  # what the buyer has paid for the goods
+    await check_books(db)
+    await refund(db, placed)
+    assert (await balances(db, ALPHA))[2400] == -740
+    await check_books(db)
+
+
+async def test_a_part_of_the_freight_leaves_discounts_standing(db: Database, clock: FixedClock) -> None:
+    [sale] = await market(db, clock, off(500_000, ByPlatform(), ByMerchant()))
+    await db.write(WORKER, "test", _with_freight, 1_000, 300)
+    placed = await sold(db)
+    order = placed.orders[0].order_id
+    cmd = RefundOrder(merchant_id=ALPHA, order_id=order, reason="damaged", lines=(RefundLine(1, 0, 300),))
+    await db.write(WORKER, "test", refund_order, cmd)
+    assert await stands(db, sale) == Stand(reserved=0, spent=500, granted=500, cost=250)
+    await refund(db, placed)
+    assert await stands(db, sale) == Stand(reserved=0, spent=0, granted=0, cost=0)
+    await check_books(db)
+
+
+async def _with_freight(tx: Tx, price_minor: int, freight_minor: int) -> None:
+    await tx.execute(
+        "UPDATE supply.offer SET price_minor = :price, freight_minor = :freight WHERE product_id = :tea",
+        {"price": price_minor, "freight": freight_minor, "tea": TEA},
+    )

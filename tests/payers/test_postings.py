@@ -352,3 +352,21 @@ async def test_d2_money_goes_to_the_lines_that_it_names_with_what_is_rejected_of
         (1_000, 6_144, 0), (0, 0, 7_168),
     ]  # fmt: skip
     await check_books(db)
+
+
+async def test_a_payer_of_goods_alone_has_all_of_it_back_when_they_go_and_nothing_with_their_freight(
+    db: Database,
+) -> None:
+    await market(db, terms(base="goods", order_cap_minor=None))
+    await db.write(WORKER, "test", _with_freight)
+    placed = await sold(db)
+    assert (placed.total_minor, placed.payer_minor) == (15_000, 9_600)
+    order_id = placed.orders[0].order_id
+    freight = RefundOrder(merchant_id=ALPHA, order_id=order_id, reason="damaged", lines=(RefundLine(1, 0, 1_000),))
+    assert (await db.write(WORKER, "test", refund_order, freight)).payer_minor == 0
+    assert [(await back(db, order_id, 6_000)).payer_minor for _ in range(2)] == [4_800, 4_800]
+    await check_books(db)
+
+
+async def _with_freight(tx: Tx) -> None:
+    await tx.execute("UPDATE supply.offer SET freight_minor = 3000 WHERE price_minor = 12000")

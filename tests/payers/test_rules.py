@@ -140,17 +140,17 @@ def test_any_partition_of_a_full_refund_returns_exactly_what_was_borne(
             for line in lines
         }
         given_minor = sum(going.values())
+        parts = {
+            line.line_no: Going(
+                base_minor=line.price_minor, before_minor=gone[line.line_no], going_minor=going[line.line_no]
+            )
+            for line in lines
+        }
         moved = unwind(
             [
-                Borne(contract_id=number, line_minor=lines_of, back_minor=back)
+                (Borne(contract_id=number, line_minor=lines_of, back_minor=back), parts)
                 for number, (lines_of, back) in enumerate(zip(whole, backs, strict=True))
             ],
-            {
-                line.line_no: Going(
-                    base_minor=line.price_minor, before_minor=gone[line.line_no], going_minor=going[line.line_no]
-                )
-                for line in lines
-            },
             given_minor=given_minor,
             buyers_left_minor=buyers,
         )

@@ -25,6 +25,7 @@ from billing.reports.model import (
 from marketplace.core.db import Tx
 from marketplace.core.errors import Invalid, NotFound
 from marketplace.core.months import first_of_month
+from marketplace.flows.books.report_incentives_sql import incentive_cost
 
 _CHUNK = 1_000
 
@@ -46,7 +47,7 @@ REPORTS: dict[Report, tuple[type[msgspec.Struct], Callable[[Tx, Span], Awaitable
     Report.AGEING: (AgedRow, store.ageing),
     Report.REVENUE: (RevenueRow, store.revenue),
     Report.TAKE_RATE: (TakeRateRow, store.take_rate),
-    Report.INCENTIVES: (IncentiveRow, store.incentive_cost),
+    Report.INCENTIVES: (IncentiveRow, incentive_cost),
     Report.DEFERRED_REVENUE: (DeferredRow, store.deferred),
     Report.CASH_FORECAST: (CashRow, store.cash),
 }

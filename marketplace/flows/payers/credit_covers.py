@@ -99,8 +99,7 @@ async def credited_covers(tx: Tx, run: Run, merchants: Sequence[int]) -> list[Cr
         borne = held[row.merchant_id, row.currency, row.run_id]
         line = Going(base_minor=row.base_minor, before_minor=row.before_minor, going_minor=row.going_minor)
         backs = unwind(
-            [share.borne for share in borne],
-            {1: line},
+            [(share.borne, {1: line}) for share in borne],
             given_minor=row.going_minor,
             buyers_left_minor=row.going_minor,
         )

@@ -11,6 +11,7 @@ import msgspec
 from billing import postings
 from billing.ledger.chart import Account
 from billing.ledger.model import Leg
+from billing.payers import store as payers
 from billing.payers.caps import store as caps
 from billing.payers.rules import Borne, Going, split_back, unwind
 from billing.payers.shares import store as shares
@@ -69,26 +70,18 @@ async def plan_back(
     taken = await discounts.discounts_of(tx, order.merchant_id, order.order_id, state="committed")
     if not held and not taken:
         return Backs()
-    going = {
-        line.line_no: max(line.goods_minor, borne[line.line_no][0]) + max(line.freight_minor, borne[line.line_no][1])
-        for line in given
-    }
     before = await _before(tx, order)
-    lines = {
-        line_no: Going(
-            base_minor=before[line_no].base, before_minor=before[line_no].before, going_minor=going.get(line_no, 0)
-        )
-        for line_no in before
-    }
+    priced, goods = _going(before, given, borne), _going(before, given, borne, goods_only=True)
+    bases = {held_by: (await payers.get_version(tx, held_by)).terms.base for held_by in {of.version_id for of in held}}
     found = unwind(
-        [share.borne for share in held] + [_borne(discount) for discount in taken],
-        lines,
+        [(share.borne, goods if bases[share.version_id] == "goods" else priced) for share in held]
+        + [(_borne(discount), goods) for discount in taken],
         given_minor=gross,
         buyers_left_minor=max(0, funds.buyers_minor),
     )
     free = _free_lines(before, given, borne)
     backs = [
-        back_of(discount, of, own_back(discount, lines, free))
+        back_of(discount, of, own_back(discount, goods, free))
         for discount, of in zip(taken, found[len(held) :], strict=True)
     ]
     return Backs(
@@ -99,6 +92,33 @@ async def plan_back(
         ],
         discounts=[back for back in backs if back is not None],
     )
+
+
+def _going(
+    before: Mapping[int, Any],
+    given: Sequence[LineLeft],
+    borne: Mapping[int, tuple[int, int]],
+    *,
+    goods_only: bool = False,
+) -> dict[int, Going]:
+    """What goes of each line. goods_only: for what was given for the goods, of which freight keeps nothing and takes
+    nothing back; of a line whose goods cost nothing, its freight alone says that it goes."""
+    of = {line.line_no: line for line in given}
+    lines = {}
+    for line_no, line in before.items():
+        goods = freight = 0
+        if line_no in of:
+            goods = max(of[line_no].goods_minor, borne[line_no][0])
+            freight = max(of[line_no].freight_minor, borne[line_no][1])
+        if goods_only and line.goods:
+            lines[line_no] = Going(base_minor=line.goods_base, before_minor=line.goods_before, going_minor=goods)
+        else:
+            lines[line_no] = Going(
+                base_minor=line.goods_base + line.freight_base,
+                before_minor=line.goods_before + line.freight_before,
+                going_minor=goods + freight,
+            )
+    return lines
 
 
 def _borne(discount: Discount) -> Borne:
@@ -138,25 +158,28 @@ def own_back(discount: Discount, going: Mapping[int, Going], free: Collection[in
 
 
 async def _before(tx: Tx, order: Order) -> dict[int, Any]:
-    """By line: its price, less what standing refunds took of it from the merchant; what went by the others; the price
-    of its goods alone, and what is left of that."""
+    """By line, of its goods and of its freight: the price, less what standing refunds took of it from the merchant, and
+    what went by the others; the price of its goods, and what is left of that."""
     rows = await tx.rows(
         """
-        SELECT l.line_no,
-               (l.goods_minor - l.discount_minor + l.freight_minor - coalesce(g.standing, 0))::bigint AS base,
-               coalesce(g.before, 0)::bigint AS before,
-               (l.goods_minor - l.discount_minor)::bigint AS goods,
-               (l.goods_minor - l.discount_minor - coalesce(g.goods, 0))::bigint AS goods_left
+        SELECT l.line_no, (l.goods_minor - l.discount_minor)::bigint AS goods,
+               (l.goods_minor - l.discount_minor - coalesce(g.goods, 0))::bigint AS goods_left,
+               (l.goods_minor - l.discount_minor - coalesce(g.goods_standing, 0))::bigint AS goods_base,
+               (l.freight_minor - coalesce(g.freight_standing, 0))::bigint AS freight_base,
+               coalesce(g.goods_before, 0)::bigint AS goods_before,
+               coalesce(g.freight_before, 0)::bigint AS freight_before
         FROM demand.order_line l
         LEFT JOIN (
             SELECT b.line_no, sum(greatest(b.goods_minor, b.merchant_goods_minor)) AS goods,
-                   sum(b.merchant_goods_minor + b.merchant_freight_minor)
-                       FILTER (WHERE r.reason = ANY(CAST(:stands AS text[]))) AS standing,
-                   sum(greatest(b.goods_minor, b.merchant_goods_minor)
-                       + greatest(b.freight_minor, b.merchant_freight_minor))
-                       FILTER (WHERE r.reason <> ALL(CAST(:stands AS text[]))) AS before
+                   sum(b.merchant_goods_minor) FILTER (WHERE r.reason = ANY(s.stands)) AS goods_standing,
+                   sum(b.merchant_freight_minor) FILTER (WHERE r.reason = ANY(s.stands)) AS freight_standing,
+                   sum(greatest(b.goods_minor, b.merchant_goods_minor))
+                       FILTER (WHERE r.reason <> ALL(s.stands)) AS goods_before,
+                   sum(greatest(b.freight_minor, b.merchant_freight_minor))
+                       FILTER (WHERE r.reason <> ALL(s.stands)) AS freight_before
             FROM demand.refund_line b
             JOIN demand.refund r ON r.merchant_id = b.merchant_id AND r.refund_id = b.refund_id
+            CROSS JOIN (SELECT CAST(:stands AS text[]) AS stands) AS s
             WHERE b.merchant_id = :merchant AND b.order_id = :order AND r.state = 'booked' GROUP BY b.line_no
         ) AS g ON g.line_no = l.line_no
         WHERE l.merchant_id = :merchant AND l.order_id = :order
