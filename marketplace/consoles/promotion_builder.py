@@ -246,12 +246,13 @@ async def compare(
     db: NamedDependency[Database],
     of: Annotated[list[int] | None, QueryParameter(name="of")] = None,
 ) -> Response[str]:
-    """Some promotions side by side: where their terms differ, and what each would have cost on the same weeks."""
+    """Some promotions side by side: where their terms differ, and what each would have cost on the same weeks, to
+    the same figures as its preview."""
     variants = []
     wanted = list(dict.fromkeys((of or [])[: queries.COMPARED_MAX]))
     for promotion_id in wanted:
         found, _, terms = await _promotion(db, promotion_id)
-        preview, unseen = await _seen(db, terms, GLANCE_MAX // len(wanted))
+        preview, unseen = await _seen(db, terms, ORDERS_MAX)
         variants.append(Variant(found, terms, dict(facts_of(terms)), preview, unseen))
     names = dict.fromkeys(name for each in variants for name in each.facts)
     fields = [(name, len({each.facts.get(name, "") for each in variants}) > 1) for name in names]

@@ -1,8 +1,8 @@
 """What terms would have cost on the last weeks of recorded orders, at once: for a form while it is filled in.
 
 It is the replay of a simulation without its intervals, in this process, over no more than ORDERS_MAX orders. Where
-there were more of them, it is over those of one merchant in so many, with budgets as much smaller, and what it comes to
-is multiplied; what is approved is always simulated over all of them.
+there were more of them, it is an estimate: over those of one merchant in so many, what it comes to multiplied, and
+without budgets, since when a budget ends depends on everybody. What is approved is always simulated over all of them.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from incentives.rules.index import event_name, plan_of
-from incentives.rules.model import Budget, Terms
+from incentives.rules.model import Terms
 from incentives.rules.windows import schedule_span
 from incentives.simulation.model import Answer, Grant, Record, Replayed
 from incentives.simulation.purse import Purse
@@ -48,7 +48,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """Local days, both inclusive. one_in: of so many merchants one was looked at; amounts are already multiplied.
 
     limited, unlimited: with the budgets and without, not multiplied. cost, wanted: what is given, and what would be
-    without budgets; expected: with the response that simulations count on; days: what each day burned.
+    without budgets; expected: with the response that simulations count on; days: what each day burned. is_uncapped:
+    there are budgets, but a sample cannot say what they cap, so that nothing here is with them.
     """
 
     from_on: date
@@ -61,6 +62,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     wanted_minor: int
     expected_minor: int
     limit_minor: int | None
+    is_uncapped: bool
     days: tuple[tuple[date, int], ...]
     top: tuple[Gainer, ...]
 
@@ -87,8 +89,7 @@ async def preview_terms(
         replayed = check_simulated(terms, asked)
         one_in = -(-await _count(tx, replayed) // orders_max) or 1
         records = await _read(tx, replayed, one_in)
-    parts = msgspec.structs.replace(replayed, budgets=tuple(_part(each, one_in) for each in replayed.budgets))
-    limited, unlimited, grants, expected = await asyncio.to_thread(_replayed, parts, records)
+    limited, unlimited, grants, expected = await asyncio.to_thread(_replayed, replayed, records, capped=one_in == 1)
     async with db.read(STAFF) as tx:
         top = await _top(tx, grants)
     return Preview(
@@ -102,6 +103,7 @@ async def preview_terms(
         wanted_minor=unlimited.replayed.cost_minor * one_in,
         expected_minor=expected * one_in,
         limit_minor=Purse(1, replayed).total_minor(),
+        is_uncapped=one_in > 1 and bool(replayed.budgets),
         days=_days(limited.replayed, found, one_in),
         top=top,
     )
@@ -131,12 +133,10 @@ async def _read(tx: Tx, terms: Terms, one_in: int) -> list[Record]:
     return [record async for part in parts for record in part]
 
 
-def _part(budget: Budget, one_in: int) -> Budget:
-    return msgspec.structs.replace(budget, limit_minor=max(1, budget.limit_minor // one_in))
-
-
-def _replayed(terms: Terms, records: Sequence[Record]) -> tuple[Answer, Answer, Counter[tuple[str, int]], int]:
-    """With budgets and without, what each beneficiary was given, and the cost with the expected response."""
+def _replayed(
+    terms: Terms, records: Sequence[Record], *, capped: bool
+) -> tuple[Answer, Answer, Counter[tuple[str, int]], int]:
+    """With budgets (if capped) and without, what each beneficiary was given, and the cost with the expected response."""
     plan = plan_of(1, 1, terms)
     joined = Everybody(schedule_span(terms.schedule).starts)
     grants: Counter[tuple[str, int]] = Counter()
@@ -144,9 +144,9 @@ def _replayed(terms: Terms, records: Sequence[Record]) -> tuple[Answer, Answer, 
     def note(grant: Grant) -> None:
         grants[grant.role, grant.party_id] += grant.granted_minor
 
-    [limited] = replay([plan], records, joined_at=joined, sink=note)
+    [limited] = replay([plan], records, limited=capped, joined_at=joined, sink=note)
     unlimited = limited
-    if terms.budgets:
+    if capped and terms.budgets:
         [unlimited] = replay([plan], records, limited=False, joined_at=joined)
     expected = scenario(plan, unlimited.standings.measures, EXPECTED)
     return limited, unlimited, grants, expected.cost_minor
