@@ -136,7 +136,7 @@ async def _read(tx: Tx, terms: Terms, one_in: int) -> list[Record]:
 def _replayed(
     terms: Terms, records: Sequence[Record], *, capped: bool
 ) -> tuple[Answer, Answer, Counter[tuple[str, int]], int]:
-    """With budgets (if capped) and without, what each beneficiary was given, and the cost with the expected response."""
+    """With budgets (if capped) and without, what each beneficiary was given, and the cost as it is expected."""
     plan = plan_of(1, 1, terms)
     joined = Everybody(schedule_span(terms.schedule).starts)
     grants: Counter[tuple[str, int]] = Counter()
