@@ -20,7 +20,7 @@ from incentives.rules.windows import schedule_span
 from marketplace.consoles import incentives_queries as queries
 from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.promotion_fields import fresh, is_shown, typed_of
+from marketplace.consoles.promotion_fields import fresh, is_shown, reshaped, typed_of
 from marketplace.consoles.promotion_form import SHAPES, by_field, field_of, fill
 from marketplace.consoles.promotions import CHOICES, facts_of
 from marketplace.consoles.trend import Chart, Column, bars, top
@@ -35,6 +35,8 @@ from marketplace.web.templating import render
 
 FRAGMENT = "x-fragment"
 """A request with this header gets the preview alone."""
+TICKS = frozenset({"first_order", "advisory"})
+"""Fields that are ticked."""
 GLANCE_MAX = 500
 """Orders over which a page shows previews at once; the script, or somebody, then asks for one over more of them."""
 
@@ -102,7 +104,7 @@ def show_form(
     """The form with its preview, or the preview alone."""
     say = speech(request.user.locale)
     drawn = None if form.preview is None else preview_chart(form.preview, form.campaign.currency, say)
-    more: dict[str, Any] = {"drawn": drawn, "shapes": SHAPES}
+    more: dict[str, Any] = {"drawn": drawn, "shapes": SHAPES, "choices": CHOICES, "ticks": TICKS}
     if alone:
         return Response(render("ops/promotion_preview.html", request.user.locale, form, **more), media_type="text/html")
     return send(request, "ops/promotion_form.html", form, "promotions", refused=refused, **more)
@@ -132,7 +134,7 @@ async def _filled(
     A name is not needed for that.
     """
     if typed.get("shape") in SHAPES:
-        typed = {**typed, "gives": typed["shape"]}
+        typed = reshaped(typed, typed["shape"])
     filled = fill(typed, campaign)
     terms = filled.terms or fill({**typed, "name": "?"}, campaign).terms
     if terms is None:

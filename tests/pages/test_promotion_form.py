@@ -13,7 +13,7 @@ from incentives.rules.awards import EveryN, Fixed, Reward, ToBoth
 from incentives.rules.model import Arm, ByMerchant, ByPlatform, DayBudget, Experiment, Hours, Schedule, SinceOptIn
 from incentives.rules.predicates import AllOf, Equals, Exists, In, Range
 from marketplace.consoles.burn import burn
-from marketplace.consoles.promotion_fields import fresh, is_shown, typed_of
+from marketplace.consoles.promotion_fields import fresh, is_shown, reshaped, typed_of
 from marketplace.consoles.promotion_form import SHAPES, fill
 from tests.incentives.market import terms
 
@@ -41,6 +41,15 @@ def test_every_shape_begins_with_terms_that_hold_and_is_read_back(shape: str) ->
     assert filled.faults == {}
     assert filled.terms is not None
     assert fill(typed_of(filled.terms), CAMPAIGN).terms == filled.terms
+
+
+def test_another_shape_begins_as_it_does_and_keeps_what_was_typed() -> None:
+    percent = fresh("percent", CAMPAIGN)
+    fixed = reshaped(percent, "fixed")
+    assert (fixed["gives"], fixed["window"], fixed["cap"]) == ("fixed", "event", "")
+    assert reshaped(fixed, "ladder")["window"] == "week"
+    kept = reshaped({**percent, "window": "day", "cap": "70"}, "once")
+    assert (kept["window"], kept["cap"], kept["award"]) == ("day", "70", "20")
 
 
 TWO = (Arm(name="a"), Arm(name="b", weight=3))

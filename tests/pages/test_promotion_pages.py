@@ -109,6 +109,11 @@ async def test_ops_builds_previews_submits_and_another_approves(fresh: Database,
         assert "reviewed" in plain((await maker.get(page)).text)
 
 
+def headings(html: str) -> set[str]:
+    """What the headings of the parts say of their fields."""
+    return {each for said in re.findall(r"<summary>.*?<small[^>]*>(.*?)</small>", html) for each in said.split(" · ")}
+
+
 async def test_what_is_wrong_is_said_at_every_field_at_once_and_nothing_typed_is_lost(
     fresh: Database, tmp_path: Path
 ) -> None:
@@ -130,5 +135,13 @@ async def test_what_is_wrong_is_said_at_every_field_at_once_and_nothing_typed_is
         page = await maker.post(f"{there}/preview", data={**filled, "shape": "volume", "regions": "SP"})
         assert 'name="gives" value="volume"' in page.text
         assert 'value="SP"' in page.text
+        said = headings(page.text)
+        assert {"Held out for comparison, in %: 10", "Who gets it: the merchant"} <= said
+        page = await maker.post(f"{there}/preview", data={**filled, "holdout": "0", "beneficiary": "buyer"})
+        other = headings(page.text)
+        assert "Who gets it: the buyer" in other
+        assert not any("Held out" in each for each in other)
+        page = await maker.post(f"{there}/preview", data={**filled, "beneficiary": "who?"})
+        assert page.status_code == 200
         alone = await maker.post(f"{there}/preview", data={"gives": "fixed"}, headers={"X-Fragment": "preview"})
         assert "<html" not in alone.text
