@@ -12,7 +12,7 @@ from billing.matching.agreements import store as agreements
 from billing.matching.model import Book, Group, Item, ItemKind, Proposal, ResidueKind, Side, Suggestion
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core.db import Tx
-from marketplace.core.money import minor_from_text
+from marketplace.core.money import minor_from_typed
 from marketplace.flows.bank import match_by_hand
 from marketplace.flows.bank.book_matches import pays_part
 
@@ -237,7 +237,7 @@ async def _open(
 def _amount(words: str, currency: str) -> int | None:
     """The amount that was looked for, whichever its sign, None for words that are none."""
     try:
-        return abs(minor_from_text(words.replace(",", "."), currency))
+        return abs(minor_from_typed(words, currency))
     except ValueError:
         return None
 

@@ -75,7 +75,8 @@ async def suggest(tx: Tx, item_id: int) -> list[Suggestion]:
 
 
 async def propose_match(tx: Tx, cmd: ProposeMatch) -> Proposal:
-    """Raises NotFound, Conflict for what is matched or proposed already, Invalid for sides whose difference nothing explains."""
+    """Raises NotFound, Conflict for what is matched or proposed already, Invalid for sides whose difference nothing
+    explains."""
     await _draft(tx, cmd.theirs, cmd.ours, cmd.residue_kind)
     await _check_unproposed(tx, (*cmd.theirs, *cmd.ours))
     proposal = await store.add_proposal(tx, "match", cmd.theirs, cmd.ours, cmd.reason, residue_kind=cmd.residue_kind)
