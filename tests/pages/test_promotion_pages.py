@@ -114,6 +114,26 @@ def headings(html: str) -> set[str]:
     return {each for said in re.findall(r"<summary>.*?<small[^>]*>(.*?)</small>", html) for each in said.split(" · ")}
 
 
+async def test_a_draft_of_a_campaign_may_leave_out_by_when_and_says_that_its_budget_comes(
+    fresh: Database, tmp_path: Path
+) -> None:
+    async with browser_of(fresh, tmp_path, "ops") as maker:
+        new, there = "/ops/campaigns/new", "/ops/campaigns"
+        wrong = await send(maker, new, there, **{**CAMPAIGN, "target_by": "soon", "stop_day": "never"})
+        assert wrong.status_code == 422
+        assert plain(wrong.text).count("must be a day, as 2026-01-31") >= 2
+        assert "RFC3339" not in wrong.text
+        made = await send(maker, new, there, **{**CAMPAIGN, "target_by": ""})
+        assert made.status_code == 303, plain(made.text)
+        page = made.headers["location"].partition("?")[0]
+        words = plain((await maker.get(page)).text)
+        assert "It has a budget, which opens when this is approved." in words
+        assert "Nothing limits it" not in words
+        refused = plain((await send(maker, page, f"{page}/moves/submit")).text)
+        assert "name by when the target is to be reached" in refused
+        assert (await maker.get(f"{page}/edit")).status_code == 200
+
+
 async def test_what_is_wrong_is_said_at_every_field_at_once_and_nothing_typed_is_lost(
     fresh: Database, tmp_path: Path
 ) -> None:
