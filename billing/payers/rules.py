@@ -1,6 +1,6 @@
 """What payers bear of an order, how that unwinds, and what the platform earns by it. Pure. Amounts are minor units."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 

@@ -19,11 +19,12 @@ STOPS_MAX = 10
 
 
 class Target(Part, frozen=True, kw_only=True):
-    """What is to be reached, and by which local day. value: minor units for gmv, otherwise a count or ppm."""
+    """What is to be reached, and by which local day, which a draft may leave out. value: minor units for gmv, otherwise
+    a count or ppm."""
 
     metric: Literal["gmv", "orders", "active_merchants", "new_listings", "buyers", "retention_ppm"]
     value: Positive
-    by: date
+    by: date | None = None
 
 
 class FunderPart(Part, frozen=True, kw_only=True):
@@ -91,6 +92,8 @@ def missing(plan: Plan, span: Span, known_logins: Sequence[str]) -> list[Problem
     found = [*_missing_money(plan)]
     if plan.target is None:
         found.append(("/plan/target", "name what is to be reached: metric, value, by when"))
+    elif plan.target.by is None:
+        found.append(("/plan/target/by", "name by when the target is to be reached"))
     if not plan.stops:
         found.append(("/plan/stops", "name a rule that stops it"))
     if not plan.reviewer.strip():

@@ -76,7 +76,7 @@ async def _serve(settings: Settings, db: Database) -> None:
     async with (
         _ended_in_order(),
         _processor(settings, callback) as url,
-        _child(settings, "worker", MARKETPLACE_PROCESSOR_URL=url),
+        _child(settings, "worker", MARKETPLACE_PROCESSOR_URL=url, MARKETPLACE_ADDRESS=settings.address or address),
     ):
         out.print(f"Open {address} in a browser.", highlight=False)
         await serve_until_stopped(settings, db, fd=listening.detach())

@@ -1,12 +1,14 @@
 """The form of a campaign, read into its plan with every fault at once; and a plan as the form shows it. Pure."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from incentives.campaigns.model import Campaign, OnDay, Plan, SpentShare
 from incentives.rules.model import Schedule
+from marketplace.consoles.deeds import day
 from marketplace.consoles.reader import Reader
 from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency, text_from_minor
@@ -43,12 +45,10 @@ def fill_campaign(typed: Mapping[str, str]) -> FilledCampaign:
         read.need(name)
     metric = typed.get("target_metric") or METRICS[0]
     value = read.threshold("target_value", "amount" if metric == "gmv" else "orders")
-    if value is not None:
-        read.need("target_by")
+    by, stop_day = (read.get(name, partial(day, typed, name), None) for name in ("target_by", "stop_day"))
     share = read.percent("stop_share")
-    stop_day = read.words("stop_day")
     plan: dict[str, Any] = {
-        "target": None if value is None else {"metric": metric, "value": value, "by": typed.get("target_by") or "?"},
+        "target": None if value is None else {"metric": metric, "value": value, "by": by},
         "budget_minor": read.money("budget"),
         "funders": [
             {"funder": funder, "amount_minor": minor} for funder, minor in read.pairs("funders", str, read.money_of)
@@ -79,6 +79,8 @@ def fill_campaign(typed: Mapping[str, str]) -> FilledCampaign:
 def campaign_field(pointer: str) -> str:
     """The field that a pointer into a campaign is about."""
     parts = [part.partition("[")[0].partition(".")[0] for part in pointer.strip("/").split("/")]
+    if pointer.endswith("target/by"):
+        return "target_by"
     return _FIELDS.get(parts[1], parts[1]) if len(parts) > 1 else parts[0]
 
 
@@ -99,7 +101,7 @@ def typed_of_campaign(of: Campaign) -> dict[str, str]:
         "ends": of.schedule.ends or "",
         "target_metric": METRICS[0] if target is None else target.metric,
         "target_value": "" if target is None else money(target.value) if target.metric == "gmv" else str(target.value),
-        "target_by": "" if target is None else target.by.isoformat(),
+        "target_by": "" if target is None or target.by is None else target.by.isoformat(),
         "budget": money(plan.budget_minor),
         "funders": "\n".join(f"{part.funder} = {money(part.amount_minor)}" for part in plan.funders),
         "stop_share": "" if share is None else str(share * 100 // PPM),

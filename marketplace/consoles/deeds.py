@@ -19,7 +19,7 @@ from litestar.response import Redirect
 from marketplace.core.db import Database, Tx
 from marketplace.core.errors import AppError, Invalid
 from marketplace.core.idempotency import Ticket
-from marketplace.core.money import minor_from_text, text_from_minor
+from marketplace.core.money import minor_from_typed, text_from_minor
 from marketplace.web.auth import ActorRequest
 from marketplace.web.once import answer_once
 
@@ -167,10 +167,10 @@ def chosen(typed: Mapping[str, str], name: str, of: type[Choice]) -> Choice:
 
 
 def amount(typed: Mapping[str, str], name: str, currency: str, *, least: int = 0) -> int:
-    """An amount of money in minor units, typed with a point or a comma before its decimals. Raises Invalid."""
-    value = text(typed, name, most=30, least=1).replace(",", ".")
+    """An amount of money in minor units, typed as people of any country write one. Raises Invalid."""
+    said = text(typed, name, most=30, least=1)
     try:
-        minor = minor_from_text(value, currency)
+        minor = minor_from_typed(said, currency)
     except ValueError as fault:
         raise Invalid(f"{name}: {fault}", pointer=f"/{name}") from fault
     if minor < least:

@@ -20,7 +20,7 @@ from incentives.rules.windows import schedule_span
 from marketplace.consoles import incentives_queries as queries
 from marketplace.consoles.deeds import Refused, carry_out, done
 from marketplace.consoles.layout import PathId, send
-from marketplace.consoles.promotion_fields import fresh, is_shown, typed_of
+from marketplace.consoles.promotion_fields import fresh, is_shown, reshaped, typed_of
 from marketplace.consoles.promotion_form import SHAPES, TEMPLATES, by_field, field_of, fill
 from marketplace.consoles.promotions import CHOICES, facts_of
 from marketplace.consoles.trend import Chart, Column, bars, top
@@ -35,6 +35,8 @@ from marketplace.web.templating import render
 
 FRAGMENT = "x-fragment"
 """A request with this header gets the preview alone."""
+TICKS = frozenset({"first_order", "advisory"})
+"""Fields that are ticked."""
 GLANCE_MAX = 500
 """Orders over which a page shows previews at once; the script, or somebody, then asks for one over more of them."""
 
@@ -102,7 +104,9 @@ def show_form(
     """The form with its preview, or the preview alone."""
     say = speech(request.user.locale)
     drawn = None if form.preview is None else preview_chart(form.preview, form.campaign.currency, say)
-    more: dict[str, Any] = {"drawn": drawn, "shapes": SHAPES, "templates": () if form.promotion else TEMPLATES}
+    templates = () if form.promotion else TEMPLATES
+    more: dict[str, Any] = {"drawn": drawn, "shapes": SHAPES, "choices": CHOICES, "ticks": TICKS}
+    more |= {"templates": templates}
     if alone:
         return Response(render("ops/promotion_preview.html", request.user.locale, form, **more), media_type="text/html")
     return send(request, "ops/promotion_form.html", form, "promotions", refused=refused, **more)
@@ -132,7 +136,7 @@ async def _filled(
     A name is not needed for that.
     """
     if typed.get("shape") in SHAPES:
-        typed = {**typed, "gives": typed["shape"]}
+        typed = reshaped(typed, typed["shape"])
     filled = fill(typed, campaign)
     terms = filled.terms or fill({**typed, "name": "?"}, campaign).terms
     if terms is None:
@@ -263,12 +267,13 @@ async def compare(
     db: NamedDependency[Database],
     of: Annotated[list[int] | None, QueryParameter(name="of")] = None,
 ) -> Response[str]:
-    """Some promotions side by side: where their terms differ, and what each would have cost on the same weeks."""
+    """Some promotions side by side: where their terms differ, and what each would have cost on the same weeks, to
+    the same figures as its preview."""
     variants = []
     wanted = list(dict.fromkeys((of or [])[: queries.COMPARED_MAX]))
     for promotion_id in wanted:
         found, _, terms = await _promotion(db, promotion_id)
-        preview, unseen = await _seen(db, terms, GLANCE_MAX // len(wanted))
+        preview, unseen = await _seen(db, terms, ORDERS_MAX)
         variants.append(Variant(found, terms, dict(facts_of(terms)), preview, unseen))
     names = dict.fromkeys(name for each in variants for name in each.facts)
     fields = [(name, len({each.facts.get(name, "") for each in variants}) > 1) for name in names]

@@ -26,6 +26,13 @@ def fresh(shape: str, campaign: Campaign, template: Mapping[str, str] | None = N
     return {**DEFAULTS, **times, **(template or {**PRESETS[shape], "gives": shape})}
 
 
+def reshaped(typed: Mapping[str, str], shape: str) -> dict[str, str]:
+    """What was typed, in another shape: what still stands as the old one began begins as the new one does."""
+    old, new = PRESETS.get(typed.get("gives", ""), {}), PRESETS[shape]
+    untouched = {name for name in {*old, *new} if typed.get(name, "").strip() in {"", old.get(name)}}
+    return {**typed, **{name: new.get(name, "") for name in untouched}, "gives": shape}
+
+
 def typed_of(terms: Terms, on_pause: str = "honour") -> dict[str, str]:
     """What the form would have been told for these terms."""
     of = _Of(terms)

@@ -12,7 +12,7 @@ from billing.matching.agreements import store as agreements
 from billing.matching.model import Book, Group, Item, ItemKind, Proposal, ResidueKind, Side, Suggestion
 from marketplace.consoles.ops_queries import Entity, get_entity, list_entities
 from marketplace.core.db import Tx
-from marketplace.core.money import minor_from_text
+from marketplace.core.money import minor_from_typed
 from marketplace.flows.bank import match_by_hand
 from marketplace.flows.bank.book_matches import pays_part
 
@@ -41,7 +41,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An open item. break_id: of the live break that is about it. apart: a person took a match of it back."""
+    """An open item. break_id: of the live break that is about it. apart: a person took a match of it back.
+    proposal_id: of the match that waits for a second person."""
 
     item_id: int
     kind: ItemKind
@@ -52,6 +53,7 @@ class Row(msgspec.Struct, frozen=True):
     day: date
     break_id: int | None
     apart: bool
+    proposal_id: int | None
 
     @property
     def name(self) -> str:
@@ -142,10 +144,15 @@ WHERE group_id IS NULL AND book = :book AND entity_id = :entity GROUP BY currenc
 """
 
 _OPEN = """
+WITH waiting AS MATERIALIZED (
+    SELECT item_id, min(proposal_id) AS proposal_id
+    FROM billing.match_proposal CROSS JOIN LATERAL unnest(theirs || ours) AS i (item_id)
+    WHERE state = 'proposed' AND action = 'match' GROUP BY item_id
+)
 SELECT i.item_id, i.kind, i.amount_minor, i.reference, i.party, i.words, i.day,
        (SELECT b.break_id FROM billing.recon_break b WHERE b.subject = 'item:' || i.item_id AND b.closed_at IS NULL),
-       i.apart <> '{}'
-FROM billing.match_item i
+       i.apart <> '{}', w.proposal_id
+FROM billing.match_item i LEFT JOIN waiting w ON w.item_id = i.item_id
 WHERE i.group_id IS NULL AND i.book = :book AND i.side = :side AND i.entity_id = :entity AND i.currency = :currency
   AND (CAST(:day AS date) IS NULL OR (i.day, i.item_id) > (CAST(:day AS date), CAST(:item AS bigint)))
   AND (:words = '' OR abs(i.amount_minor) = CAST(:minor AS bigint)
@@ -230,7 +237,7 @@ async def _open(
 def _amount(words: str, currency: str) -> int | None:
     """The amount that was looked for, whichever its sign, None for words that are none."""
     try:
-        return abs(minor_from_text(words.replace(",", "."), currency))
+        return abs(minor_from_typed(words, currency))
     except ValueError:
         return None
 

@@ -1,5 +1,6 @@
 """Money is an integer of minor units with a currency; it is divided once, without losing a unit."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -64,6 +65,30 @@ def minor_from_text(text: str, currency: str) -> int:
     if minor > AMOUNT_MAX:
         raise ValueError(f"{text!r} is larger than this platform books in one amount")
     return sign * minor
+
+
+_GROUPED = re.compile(r"(-?[1-9][0-9]{0,2})((?:([,. \u00a0\u202f'])[0-9]{3})(?:\3[0-9]{3})*)(?:([.,])([0-9]+))?")
+"""Digits in groups of three, and decimals behind another mark."""
+
+
+def minor_from_typed(typed: str, currency: str) -> int:
+    """An amount as people write it, with a point or a comma before its decimals and its thousands in groups or not.
+
+    Raises ValueError as `minor_from_text` does, and for what is a thousand here and one there, such as "1,000".
+    """
+    plain, found = typed.replace(",", ".", 1), _GROUPED.fullmatch(typed)
+    if found is not None and found[3] != found[4]:
+        whole = found[1] + found[2].replace(found[3], "")
+        if found[3] not in {".", ","} or found[4] is not None or found[2].count(found[3]) > 1:
+            plain = f"{whole}.{found[5]}" if found[4] else whole
+        elif (digits := MINOR_DIGITS[check_currency(currency)]) == 0:
+            plain = whole
+        elif digits != 3:
+            raise ValueError(f"{typed!r} may mean {whole} or {plain}: write it without a mark between thousands")
+    try:
+        return minor_from_text(plain, currency)
+    except ValueError as fault:
+        raise ValueError(str(fault).replace(repr(plain), repr(typed))) from fault  # in the words that were typed
 
 
 def text_from_minor(minor: int, currency: str) -> str:

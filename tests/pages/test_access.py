@@ -16,6 +16,7 @@ from marketplace.flows.demo.run_demo import PASSWORD
 from tests.pages.conftest import CHROMIUM, SignIn
 from tests.pages.everything import addresses, fill, is_page
 from tests.pages.test_browser import DESK, PHONE
+from tests.pages.test_notices import happened
 from tests.pages.test_pages import PAGES
 from tests.pages.test_people_browser import sign_in as enter
 from tests.pages.test_people_browser import strict
@@ -162,4 +163,21 @@ async def test_the_judge_finds_what_is_planted(browser: Browser) -> None:
         *("label", "color-contrast", "image-alt"),
     }
     assert [fault for fault in await by_keyboard(page) if fault.startswith("focus is not seen: <button")]
+    await context.close()
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["unread", "all read"])
+async def test_the_persons_menu_has_a_name_on_a_phone(
+    address: str, browser: Browser, market: Database, *, told: bool
+) -> None:
+    context = await browser.new_context(viewport=PHONE, locale="en-GB", reduced_motion="reduce")  # type: ignore[arg-type]
+    page = await context.new_page()
+    await enter(page, address, "finance", PASSWORD)
+    if told:
+        await happened(market, "billing.run_finalised.v1", {"run_id": 1})
+    else:
+        await page.goto(f"{address}/notices")
+    await page.goto(f"{address}/finance")
+    assert await page.locator("details.person .pill").count() == int(told)
+    assert await judged(page) == []
     await context.close()

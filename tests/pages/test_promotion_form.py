@@ -14,7 +14,7 @@ from incentives.rules.awards import EveryN, Fixed, Reward, ToBoth, ToBuyer
 from incentives.rules.model import Arm, ByMerchant, ByPlatform, DayBudget, Experiment, Hours, Schedule, SinceOptIn
 from incentives.rules.predicates import AllOf, Equals, Exists, In, Range
 from marketplace.consoles.burn import burn
-from marketplace.consoles.promotion_fields import fresh, is_shown, typed_of
+from marketplace.consoles.promotion_fields import fresh, is_shown, reshaped, typed_of
 from marketplace.consoles.promotion_form import SHAPES, TEMPLATES, fill
 from tests.incentives.market import terms
 
@@ -51,6 +51,15 @@ def test_every_template_is_a_promotion_that_can_be_paid_and_is_read_back(name: s
     assert filled.terms is not None
     assert not_payable(filled.terms) == []
     assert fill(typed_of(filled.terms), CAMPAIGN).terms == filled.terms
+
+
+def test_another_shape_begins_as_it_does_and_keeps_what_was_typed() -> None:
+    percent = fresh("percent", CAMPAIGN)
+    fixed = reshaped(percent, "fixed")
+    assert (fixed["gives"], fixed["window"], fixed["cap"]) == ("fixed", "event", "")
+    assert reshaped(fixed, "ladder")["window"] == "week"
+    kept = reshaped({**percent, "window": "day", "cap": "70"}, "once")
+    assert (kept["window"], kept["cap"], kept["award"]) == ("day", "70", "20")
 
 
 TWO = (Arm(name="a"), Arm(name="b", weight=3))

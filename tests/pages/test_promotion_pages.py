@@ -153,6 +153,31 @@ async def test_buyers_who_join_and_new_listings_are_built_from_templates_preview
                 assert terms.trigger == ListingPublished()
 
 
+def headings(html: str) -> set[str]:
+    """What the headings of the parts say of their fields."""
+    return {each for said in re.findall(r"<summary>.*?<small[^>]*>(.*?)</small>", html) for each in said.split(" · ")}
+
+
+async def test_a_draft_of_a_campaign_may_leave_out_by_when_and_says_that_its_budget_comes(
+    fresh: Database, tmp_path: Path
+) -> None:
+    async with browser_of(fresh, tmp_path, "ops") as maker:
+        new, there = "/ops/campaigns/new", "/ops/campaigns"
+        wrong = await send(maker, new, there, **{**CAMPAIGN, "target_by": "soon", "stop_day": "never"})
+        assert wrong.status_code == 422
+        assert plain(wrong.text).count("must be a day, as 2026-01-31") >= 2
+        assert "RFC3339" not in wrong.text
+        made = await send(maker, new, there, **{**CAMPAIGN, "target_by": ""})
+        assert made.status_code == 303, plain(made.text)
+        page = made.headers["location"].partition("?")[0]
+        words = plain((await maker.get(page)).text)
+        assert "It has a budget, which opens when this is approved." in words
+        assert "Nothing limits it" not in words
+        refused = plain((await send(maker, page, f"{page}/moves/submit")).text)
+        assert "name by when the target is to be reached" in refused
+        assert (await maker.get(f"{page}/edit")).status_code == 200
+
+
 async def test_what_is_wrong_is_said_at_every_field_at_once_and_nothing_typed_is_lost(
     fresh: Database, tmp_path: Path
 ) -> None:
@@ -174,5 +199,13 @@ async def test_what_is_wrong_is_said_at_every_field_at_once_and_nothing_typed_is
         page = await maker.post(f"{there}/preview", data={**filled, "shape": "volume", "regions": "SP"})
         assert 'name="gives" value="volume"' in page.text
         assert 'value="SP"' in page.text
+        said = headings(page.text)
+        assert {"Held out for comparison, in %: 10", "Who gets it: the merchant"} <= said
+        page = await maker.post(f"{there}/preview", data={**filled, "holdout": "0", "beneficiary": "buyer"})
+        other = headings(page.text)
+        assert "Who gets it: the buyer" in other
+        assert not any("Held out" in each for each in other)
+        page = await maker.post(f"{there}/preview", data={**filled, "beneficiary": "who?"})
+        assert page.status_code == 200
         alone = await maker.post(f"{there}/preview", data={"gives": "fixed"}, headers={"X-Fragment": "preview"})
         assert "<html" not in alone.text

@@ -103,6 +103,12 @@ async def test_a_suggestion_is_taken_by_two_people_and_undone(fresh: Database, t
         assert proposed.status_code == 303, plain(proposed.text)
         assert "Somebody else can approve it now." in (await maker.get(proposed.headers["location"])).text
         assert await groups_by_hand(fresh) == []
+        bench = (await maker.get(f"{BENCH}?book=bank&currency=EUR")).text
+        assert Page(bench).faults == []
+        assert plain(bench).count("Match proposed") == 2  # the line and what it is to be matched with
+        again = await checker.post(f"{BENCH}/match", data=form((await checker.get(page)).text, f"{BENCH}/match"))
+        assert again.status_code == 409
+        assert "waits for a decision: finance proposed to match it" in plain(again.text)
         waiting = (await checker.get("/finance/approvals")).text
         approve = waiting.partition('action="/finance/approvals/match/0/')[2].partition('"')[0]
         own = await maker.post(

@@ -33,6 +33,11 @@ from marketplace.core.errors import Conflict, Invalid, NotFound
 from marketplace.flows.bank.book_matches import check_sides, make_group, take_back
 
 CANDIDATES_MAX = 2_000
+_WAITING = """
+SELECT p.proposal_id, p.made_by, p.action, i.item_id
+FROM billing.match_proposal p CROSS JOIN LATERAL unnest(p.theirs || p.ours) AS i (item_id)
+WHERE p.state = 'proposed' AND i.item_id = ANY(CAST(:items AS bigint[])) ORDER BY p.proposal_id, i.item_id LIMIT 1
+"""
 
 
 class ProposeMatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,18 +93,21 @@ async def _payout_back(tx: Tx, line: Item, rules: Rules) -> Suggestion | None:
 
 
 async def propose_match(tx: Tx, cmd: ProposeMatch) -> Proposal:
-    """Raises NotFound, Conflict for what is matched already, Invalid for sides whose difference nothing explains."""
+    """Raises NotFound, Conflict for what is matched or proposed already, Invalid for sides whose difference nothing
+    explains."""
     await _draft(tx, cmd.theirs, cmd.ours, cmd.residue_kind)
+    await _check_unproposed(tx, (*cmd.theirs, *cmd.ours))
     proposal = await store.add_proposal(tx, "match", cmd.theirs, cmd.ours, cmd.reason, residue_kind=cmd.residue_kind)
     await audit.record(tx, "match proposed", f"match_proposal:{proposal.proposal_id}", reason=cmd.reason)
     return proposal
 
 
 async def propose_unmatch(tx: Tx, group_id: int, reason: str) -> Proposal:
-    """Raises NotFound, Conflict for a group that is taken back already."""
+    """Raises NotFound, Conflict for a group that is taken back already, or is proposed to be."""
     group = await store.get_group(tx, group_id)
     if group.reversed_by is not None or group.stage is Stage.UNMATCH:
         raise Conflict(f"group {group_id} is not live any more")
+    await _check_unproposed(tx, (*group.theirs, *group.ours))
     proposal = await store.add_proposal(tx, "unmatch", group.theirs, group.ours, reason, group_id=group_id)
     await audit.record(tx, "unmatch proposed", f"match_proposal:{proposal.proposal_id}", reason=reason)
     return proposal
@@ -143,6 +151,17 @@ async def reject_match(tx: Tx, proposal_id: int) -> Proposal:
     proposal = await _lock_undecided(tx, proposal_id)
     await audit.record(tx, f"{proposal.action} rejected", f"match_proposal:{proposal_id}")
     return await store.decide_proposal(tx, proposal_id, "rejected", group_id=None)
+
+
+async def _check_unproposed(tx: Tx, items: Sequence[int]) -> None:
+    """Raises Conflict where somebody has proposed what becomes of one of these, and nobody has decided it."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('billing.match_proposal'))")  # two may propose at once
+    waiting = await tx.row(_WAITING, items=list(items))
+    if waiting is not None:
+        raise Conflict(
+            f"items: item {waiting.item_id} waits for a decision: {waiting.made_by} proposed to {waiting.action} it",
+            proposal_id=waiting.proposal_id,
+        )
 
 
 async def _check_limit(tx: Tx, draft: Draft, *, is_controller: bool) -> None:

@@ -1,8 +1,9 @@
 """What terms would have cost on the last weeks of recorded orders, at once: for a form while it is filled in.
 
 It is the replay of a simulation without its intervals, in this process, over no more than ORDERS_MAX orders, or new
-listings. Where there were more of them, it is over those of one merchant in so many, with budgets as much smaller, and
-what it comes to is multiplied; what is approved is always simulated over all of them.
+listings. Where there were more of them, it is an estimate: over those of one merchant in so many, what it comes to
+multiplied, and without budgets, since when a budget ends depends on everybody. What is approved is always simulated
+over all of them.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from incentives.rules.index import plan_of
-from incentives.rules.model import Budget, ListingPublished, Terms
+from incentives.rules.model import ListingPublished, Terms
 from incentives.rules.windows import schedule_span
 from incentives.simulation.model import Answer, Grant, Record, Replayed
 from incentives.simulation.purse import Purse
@@ -54,7 +55,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     events: how many orders, or listings, were.
 
     limited, unlimited: with the budgets and without, not multiplied. cost, wanted: what is given, and what would be
-    without budgets; expected: with the response that simulations count on; days: what each day burned.
+    without budgets; expected: with the response that simulations count on; days: what each day burned. is_uncapped:
+    there are budgets, but a sample cannot say what they cap, so that nothing here is with them.
     """
 
     from_on: date
@@ -68,6 +70,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     wanted_minor: int
     expected_minor: int
     limit_minor: int | None
+    is_uncapped: bool
     days: tuple[tuple[date, int], ...]
     top: tuple[Gainer, ...]
 
@@ -100,8 +103,7 @@ async def preview_terms(
         one_in = -(-await _count(tx, replayed) // orders_max) or 1
         parts = records_of(tx, replayed, one_in=one_in, glance=True)
         records = [record async for part in parts for record in part]
-    smaller = msgspec.structs.replace(replayed, budgets=tuple(_part(each, one_in) for each in replayed.budgets))
-    limited, unlimited, grants, expected = await asyncio.to_thread(_replayed, smaller, records)
+    limited, unlimited, grants, expected = await asyncio.to_thread(_replayed, replayed, records, capped=one_in == 1)
     async with db.read(STAFF) as tx:
         top = await _top(tx, grants)
     return Preview(
@@ -116,6 +118,7 @@ async def preview_terms(
         wanted_minor=unlimited.replayed.cost_minor * one_in,
         expected_minor=expected * one_in,
         limit_minor=Purse(1, replayed).total_minor(),
+        is_uncapped=one_in > 1 and bool(replayed.budgets),
         days=_days(limited.replayed, found, one_in),
         top=top,
     )
@@ -127,12 +130,10 @@ async def _count(tx: Tx, terms: Terms) -> int:
     return found
 
 
-def _part(budget: Budget, one_in: int) -> Budget:
-    return msgspec.structs.replace(budget, limit_minor=max(1, budget.limit_minor // one_in))
-
-
-def _replayed(terms: Terms, records: Sequence[Record]) -> tuple[Answer, Answer, Counter[tuple[str, int]], int]:
-    """With budgets and without, what each beneficiary was given, and the cost with the expected response."""
+def _replayed(
+    terms: Terms, records: Sequence[Record], *, capped: bool
+) -> tuple[Answer, Answer, Counter[tuple[str, int]], int]:
+    """With budgets (if capped) and without, what each beneficiary was given, and the cost as it is expected."""
     plan = plan_of(1, 1, terms)
     joined = Everybody(schedule_span(terms.schedule).starts)
     grants: Counter[tuple[str, int]] = Counter()
@@ -140,9 +141,9 @@ def _replayed(terms: Terms, records: Sequence[Record]) -> tuple[Answer, Answer, 
     def note(grant: Grant) -> None:
         grants[grant.role, grant.party_id] += grant.granted_minor
 
-    [limited] = replay([plan], records, joined_at=joined, sink=note)
+    [limited] = replay([plan], records, limited=capped, joined_at=joined, sink=note)
     unlimited = limited
-    if terms.budgets:
+    if capped and terms.budgets:
         [unlimited] = replay([plan], records, limited=False, joined_at=joined)
     expected = scenario(plan, unlimited.standings.measures, EXPECTED)
     return limited, unlimited, grants, expected.cost_minor
