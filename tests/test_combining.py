@@ -80,6 +80,27 @@ async def test_whoever_goes_away_is_not_worked_for_and_breaks_nothing() -> None:
     assert doubling.goes == [[1], [3], [4]]
 
 
+async def test_who_asks_in_the_turn_in_which_all_goes_end_is_not_left_waiting() -> None:
+    gates: list[asyncio.Future[None]] = []
+
+    async def work(asked: Sequence[int]) -> Sequence[int]:
+        gates.append(asyncio.get_running_loop().create_future())
+        await gates[-1]
+        return asked
+
+    combining = Combining[int, int](work, at_once=2, most=1, fits=lambda *_: True)
+    first = [asyncio.create_task(combining.ask(number)) for number in range(2)]
+    await asyncio.sleep(0.01)
+    assert len(gates) == 2
+    for gate in gates:
+        gate.set_result(None)
+    third = asyncio.create_task(combining.ask(2))
+    assert await asyncio.gather(*first) == [0, 1]
+    await asyncio.sleep(0.01)
+    gates[-1].set_result(None)
+    assert await asyncio.wait_for(third, 10) == 2
+
+
 @given(st.lists(st.integers(0, 12), max_size=30), st.integers(1, 4), st.integers(1, 5))
 def test_each_gets_its_own_whatever_comes(numbers: list[int], at_once: int, most: int) -> None:
     async def run() -> None:

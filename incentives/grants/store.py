@@ -147,10 +147,14 @@ async def contributions_by(tx: Tx, role: Role, events: Sequence[tuple[int, str]]
 
 
 async def first_versions(tx: Tx, role: Role, windows: Sequence[Window]) -> dict[Window, int]:
-    """The first version under which anything counts in each window: under it the whole window is looked at."""
+    """The version under which each window is looked at as a whole: that of its first grant, so that nothing that comes
+    late takes it back; before there is any, the first under which anything counts in it."""
     rows = await tx.rows(
         f"""
-        SELECT k.party, k.promotion, k.span, min(t.version_no) AS version_no
+        SELECT k.party, k.promotion, k.span, coalesce(
+                   (SELECT g.version_no FROM incentives.{role}_grant g
+                    WHERE g.{role}_id = k.party AND g.promotion_id = k.promotion AND g.span = k.span
+                    ORDER BY g.grant_no LIMIT 1), min(t.version_no)) AS version_no
         FROM {_KEYS} AS k (party, promotion, span)
         JOIN incentives.{role}_contribution t
           ON t.{role}_id = k.party AND t.promotion_id = k.promotion AND t.span = k.span

@@ -27,31 +27,41 @@ class Combining(Generic[Asked, Given]):
     ) -> None:
         self._work, self._at_once, self._most, self._fits = work, at_once, most, fits
         self._waiting: list[tuple[Asked, asyncio.Future[Given]]] = []
-        self._going: set[asyncio.Task[None]] = set()
+        self._going = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, asked: Asked) -> Given:
         """What is given for it. Raises what its go failed with."""
         loop = asyncio.get_running_loop()
         given: asyncio.Future[Given] = loop.create_future()
         self._waiting.append((asked, given))
-        if len(self._going) < self._at_once:
-            going = loop.create_task(self._go(), context=Context())  # nobody's own: it works for others, too
-            self._going.add(going)
-            going.add_done_callback(self._going.discard)
+        if self._going < self._at_once:
+            self._going += 1
+            task = loop.create_task(self._go(), context=Context())  # nobody's own: it works for others, too
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await given
 
     async def _go(self) -> None:
-        while taken := self._take():
-            try:
-                results = await self._work([asked for asked, _ in taken])
-            except Exception as fault:  # noqa: BLE001  # it is raised where it was asked for
-                for _, given in taken:
-                    if not given.done():
-                        given.set_exception(fault)
-            else:
-                for (_, given), result in zip(taken, results, strict=True):
-                    if not given.done():
-                        given.set_result(result)
+        try:
+            while taken := self._take():
+                await self._work_for(taken)
+        finally:
+            self._going -= 1  # in the same turn as nothing was left: whoever asks from now on starts the next go
+
+    async def _work_for(self, taken: Sequence[tuple[Asked, asyncio.Future[Given]]]) -> None:
+        try:
+            results = await self._work([asked for asked, _ in taken])
+            for (_, given), result in zip(taken, results, strict=True):
+                if not given.done():
+                    given.set_result(result)
+        except Exception as fault:  # noqa: BLE001  # it is raised where it was asked for
+            for _, given in taken:
+                if not given.done():
+                    given.set_exception(fault)
+        finally:
+            for _, given in taken:
+                given.cancel()  # nobody waits for a go that was ended; what has its answer keeps it
 
     def _take(self) -> list[tuple[Asked, asyncio.Future[Given]]]:
         taken: list[tuple[Asked, asyncio.Future[Given]]] = []

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from marketplace.core.clock import Clock
 
 _RETRIES_MAX = 5
-_WAIT_S = 30
+WAIT_S = 30
 _BESIDE = 2
 """Connections for what is asked as the owner, beside those for transactions."""
 _RETRYABLE = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
@@ -145,7 +145,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=_BESIDE,
             hide_parameters=True,  # an error is logged with its statement, never with what people wrote
-            pool_timeout=_WAIT_S,
+            pool_timeout=WAIT_S,
             connect_args={"server_settings": settings, "prepared_statement_cache_size": 500},
         )
 
@@ -285,10 +285,10 @@ async def _acquire(permits: asyncio.Semaphore) -> None:
         await permits.acquire()
         return
     try:
-        async with asyncio.timeout(_WAIT_S):
+        async with asyncio.timeout(WAIT_S):
             await permits.acquire()
     except TimeoutError as fault:
-        raise PoolTimeout(f"no connection to the database became free within {_WAIT_S} seconds") from fault
+        raise PoolTimeout(f"no connection to the database became free within {WAIT_S} seconds") from fault
 
 
 async def _rollback(connection: AsyncConnection, raw: asyncpg.Connection) -> None:

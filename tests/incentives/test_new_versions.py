@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from incentives.promotions.model import Promotion, VersionState
 from incentives.rules.awards import Band, Graduated, Reward
-from incentives.rules.model import PerEvent, Terms, Window
+from incentives.rules.model import CustomEvent, PerEvent, Terms, Window
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database
 from marketplace.flows.promotions import plan_incentives as plans
 from marketplace.flows.promotions.plan_incentives import NewVersion
+from marketplace.flows.promotions.tell_events import TellEvent, tell_event
 from tests.billing.market import check_books, prepare
 from tests.billing.market import order as paid_order
 from tests.incentives.market import CHECKER, MAKER, WARNED, live, simulated, terms
@@ -75,4 +78,22 @@ async def test_a_reward_of_one_event_is_by_that_events_version(db: Database, clo
     assert await granted(db) == [300, 1_000]
     clock.move_to(datetime(2018, 9, 8, tzinfo=UTC))
     assert await granted(db) == [300, 1_000]
+    await check_books(db)
+
+
+async def test_what_comes_late_takes_nothing_back(db: Database, clock: FixedClock) -> None:
+    """An event of before the edit that is told after the first grant: it counts, under the terms of that grant."""
+    await db.write(WORKER, MAKER, prepare, [])
+    visits = [msgspec.structs.replace(of_sales(rate), trigger=CustomEvent(name="visit")) for rate in (30_000, 100_000)]
+    _, promotion = await live(db, clock, visits[0])
+    clock.move_to(datetime(2018, 9, 4, 12, tzinfo=UTC))
+    before = clock.now()
+    await change(db, clock, promotion, visits[1])
+    clock.move_to(clock.now() + timedelta(hours=1))
+    for number, (at, wanted) in enumerate([(clock.now(), 1_000), (before, 2_000)]):
+        told = TellEvent(
+            merchant_id=1, event_id=f"e{number}", name="visit", currency="EUR", amount_minor=10_000, quantity=1, at=at
+        )
+        await db.write(WORKER, "shop", tell_event, told)
+        assert await granted(db) == [wanted]
     await check_books(db)

@@ -17,6 +17,8 @@ from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.core.errors import AppError, Conflict, NotFound
 from marketplace.core.idempotency import Answer, KeyInFlight, KeyReused
+from marketplace.flows.orders import place_order as module
+from marketplace.flows.orders import placement
 from marketplace.flows.orders.place_carts import Checkouts
 from marketplace.flows.orders.place_order import OutOfStock, PlaceAlone, QuoteChanged, place_together
 from marketplace.flows.orders.placement import PlaceOrder
@@ -292,3 +294,69 @@ async def test_discounted_carts_are_placed_in_one_transaction(db: Database, cloc
     assert [tuple(row) for row in kept] == [(BUYER, 1_500, 1_500), (BUYER + 2, 3_000, 3_000)]
     await check_budgets(db)
     await check_books(db)
+
+
+async def test_what_costs_nothing_is_paid_at_once_beside_others_too(db: Database, clock: FixedClock) -> None:
+    await discounted_market(db, clock, off(1_000_000, limit_minor=5_000_000))
+    cmds = await commands(db, [line(ALPHA, TEA)], [line(ALPHA, TEA, 2)])
+    assert await together(db, cmds) == [None, None]
+    checkouts = Checkouts(db)
+    await asyncio.gather(*(checkouts.place(ticket(f"k{number}"), cmd) for number, cmd in enumerate(cmds)))
+    async with db.read(WORKER) as tx:
+        paid = await tx.rows(
+            "SELECT p.state, o.state FROM billing.payment p JOIN demand.merchant_order o USING (purchase_id)"
+        )
+    assert [tuple(row) for row in paid] == [("captured", "paid")] * 2
+    await check_books(db)
+
+
+async def test_a_row_that_somebody_holds_keeps_nobody_else_waiting(many: Database) -> None:
+    await prepare(many)
+    cmds = await commands(many, [line(ALPHA, TEA)], [line(ALPHA, TEA)], [line(BETA, MUG)], [line(BETA, LAMP)])
+    checkouts, holds, go = Checkouts(many), asyncio.Event(), asyncio.Event()
+
+    async def hold(tx: Tx) -> None:
+        await tx.execute("SELECT FROM supply.stock WHERE product_id = :tea FOR UPDATE", {"tea": TEA})
+        holds.set()
+        await go.wait()
+
+    holding = asyncio.create_task(many.write(WORKER, "import", hold))
+    await holds.wait()
+    placing = []
+    for number, cmd in enumerate(cmds):  # one after another, so that each finds the goes of those before it
+        placing.append(asyncio.create_task(checkouts.place(ticket(f"k{number}"), cmd)))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await asyncio.gather(*placing[2:])
+    assert not any(task.done() for task in placing[:2])
+    go.set()
+    await asyncio.gather(holding, *placing)
+    await check_books(many)
+
+
+async def test_one_carts_fault_is_no_other_carts(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await prepare(db)
+    cmds = await commands(db, [line(ALPHA, TEA)], [line(BETA, MUG)])
+    broken, values_of = cmds[0].cart_id, placement.values_of
+
+    def values(now: Any, placements: Any) -> Any:
+        if any(each.cmd.cart_id == broken for each in placements):
+            raise ArithmeticError("a fault of this cart")
+        return values_of(now, placements)
+
+    monkeypatch.setattr(module, "values_of", values)
+    checkouts = Checkouts(db)
+    outcomes = await asyncio.gather(
+        *(checkouts.place(ticket(f"k{number}"), cmd) for number, cmd in enumerate(cmds)), return_exceptions=True
+    )
+    assert isinstance(outcomes[0], ArithmeticError)
+    assert placed_by(outcomes[1]).total_minor == 550  # type: ignore[arg-type]  # an Answer
+
+
+async def test_discounted_carts_of_one_transaction_take_from_different_shards(db: Database, clock: FixedClock) -> None:
+    await discounted_market(db, clock, off(qualify=Qualify(event=Equals(attribute="merchant.id", value=ALPHA))))
+    await together(db, await commands(db, *([line(ALPHA, TEA)] for _ in range(4))))
+    async with db.read(WORKER) as tx:
+        shards = await tx.rows("SELECT DISTINCT n FROM incentives.budget_reservation")
+    assert len(shards) == 4
+    await check_budgets(db)

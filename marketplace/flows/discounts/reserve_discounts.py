@@ -102,17 +102,15 @@ class Discounted(msgspec.Struct, frozen=True, kw_only=True):
 
 def discount_values(carts: Sequence[Discounted]) -> dict[str, Any]:
     """The parameters of the writes, by name; all carts were read in one epoch."""
-    turn = next(_turns)
-    minor: dict[Slot, int] = defaultdict(int)
-    shards: dict[Slot, int] = {}
+    minor: dict[tuple[Slot, int], int] = defaultdict(int)
     draws: list[tuple[int, str, date, int, int, int]] = []
-    for ask in (ask for each in carts for ask in each.asks):
-        for draw in ask.draws:
-            part = ask.part_of(draw, ask.amount_minor)
-            n = shards.setdefault(draw.slot, turn % draw.budget.shards)
-            minor[draw.slot] += part
-            draws.append((draw.budget.budget_id, ask.key, draw.period_from, n, ask.amount_minor, part))
-    slots = sorted(minor)
+    for each, turn in zip(carts, _turns, strict=False):  # turns never end
+        for ask in each.asks:
+            for draw in ask.draws:
+                part, n = ask.part_of(draw, ask.amount_minor), turn % draw.budget.shards
+                minor[draw.slot, n] += part
+                draws.append((draw.budget.budget_id, ask.key, draw.period_from, n, ask.amount_minor, part))
+    shards = sorted(minor)
     budgets, keys, periods, ns, grants, parts = _columns(draws, 6)
     taken = [one for each in carts for one in each.taken]
     discounts = [of for each in carts for of in each.discounts]
@@ -122,10 +120,10 @@ def discount_values(carts: Sequence[Discounted]) -> dict[str, Any]:
         "windows": [each.checkout.shopper.windows for each in carts],
         "codes": [one.code for one in taken if one.code is not None],
         "code_orders": [of.order_id for of, one in zip(discounts, taken, strict=True) if one.code is not None],
-        "budget_ids": [budget_id for budget_id, _ in slots],
-        "budget_periods": [period_from for _, period_from in slots],
-        "budget_shards": [shards[slot] for slot in slots],
-        "budget_minor": [minor[slot] for slot in slots],
+        "budget_ids": [budget_id for (budget_id, _), _ in shards],
+        "budget_periods": [period_from for (_, period_from), _ in shards],
+        "budget_shards": [n for _, n in shards],
+        "budget_minor": [minor[shard] for shard in shards],
         "draw_budgets": budgets,
         "draw_keys": keys,
         "draw_periods": periods,

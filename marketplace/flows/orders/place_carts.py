@@ -4,10 +4,14 @@ What it costs to place a cart is for the most part what two statements and a com
 takes nothing away from another: those that cannot be placed with others are placed by themselves, as if alone.
 """
 
+import asyncio
 from collections.abc import Sequence
 
+import structlog
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
 from marketplace.core.combining import Combining
-from marketplace.core.db import WORKER, Database
+from marketplace.core.db import WAIT_S, WORKER, Database, is_lost
 from marketplace.core.errors import AppError
 from marketplace.core.idempotency import Answer, Ticket
 from marketplace.flows.orders.place_order import PlaceAlone, is_plain, place_order, place_together
@@ -19,7 +23,12 @@ AT_ONCE = 2
 MOST = 16
 """Carts of one transaction."""
 
+PASSED_BY = 50
+"""Carts that are placed alone without being tried after none of several could be placed together."""
+
 _Asked = tuple[Ticket, PlaceOrder]
+
+log = structlog.get_logger(__name__)
 
 
 class Checkouts:
@@ -27,32 +36,46 @@ class Checkouts:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._pass_by = 0
         self._together = Combining[_Asked, Answer | AppError | None](
             self._place_some, at_once=AT_ONCE, most=MOST, fits=_fits
         )
 
     async def place(self, ticket: Ticket, cmd: PlaceOrder) -> Answer:
         """Place a cart and store the answer under the request's key. Raises as `place_order`."""
-        outcome = None
-        if is_plain(cmd) and not self._db.citus:
-            outcome = await self._together.ask((ticket, cmd))
+        outcome: Answer | AppError | None = None
+        if self._pass_by:
+            self._pass_by -= 1
+        elif is_plain(cmd) and not self._db.citus:
+            outcome = await self._ask((ticket, cmd))
         if isinstance(outcome, AppError):
             raise outcome
-        return outcome or await self._place_alone(ticket, cmd)
-
-    async def _place_alone(self, ticket: Ticket, cmd: PlaceOrder) -> Answer:
+        if outcome is not None:
+            return outcome
         return await self._db.write(WORKER, ticket.actor, place_order, ticket, cmd, citus=self._db.citus)
 
-    async def _place_some(self, asked: Sequence[_Asked]) -> Sequence[Answer | AppError | None]:
-        if len(asked) == 1:
-            try:
-                return [await self._place_alone(*asked[0])]
-            except AppError as refusal:
-                return [refusal]
+    async def _ask(self, asked: _Asked) -> Answer | AppError | None:
         try:
-            return await self._db.write(WORKER, asked[0][0].actor, place_together, asked)
+            async with asyncio.timeout(WAIT_S):
+                return await self._together.ask(asked)
+        except TimeoutError as fault:
+            raise PoolTimeout(f"no carts were placed within {WAIT_S} seconds") from fault
+
+    async def _place_some(self, asked: Sequence[_Asked]) -> Sequence[Answer | AppError | None]:
+        """Whatever keeps them from being placed together is no other cart's matter: each is tried by itself then."""
+        outcomes: Sequence[Answer | AppError | None] = [None] * len(asked)
+        try:
+            outcomes = await self._db.write(WORKER, asked[0][0].actor, place_together, asked)
         except PlaceAlone:
-            return [None] * len(asked)
+            return outcomes
+        except Exception as fault:
+            if is_lost(fault):
+                raise
+            log.warning("carts not placed together", carts=len(asked), error=repr(fault))
+            return outcomes
+        if len(asked) > 1 and not any(outcomes):
+            self._pass_by = PASSED_BY
+        return outcomes
 
 
 def _fits(taken: Sequence[_Asked], one: _Asked) -> bool:

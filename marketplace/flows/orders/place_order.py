@@ -116,6 +116,15 @@ class PlaceAlone(Exception):
     """Carts that were to be placed together are to be placed one by one: something came in between."""
 
 
+_IN_BETWEEN = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+_PATIENCE = "100ms"
+"""How long carts that are placed together wait for a row of somebody else's: others wait behind them."""
+
+
 async def place_together(tx: Tx, asked: Sequence[tuple[Ticket, PlaceOrder]]) -> list[Answer | AppError | None]:
     """Place carts of different buyers in two round trips for all of them: for each its answer, or why it is refused.
 
@@ -127,7 +136,8 @@ async def place_together(tx: Tx, asked: Sequence[tuple[Ticket, PlaceOrder]]) -> 
     placements: list[Placement] = []
     discounted: list[Discounted] = []
     try:
-        for (ticket, cmd), rows in zip(asked, await sql.read(tx, wanted, asked[0][1].processor, ()), strict=True):
+        found = await sql.read(tx, wanted, asked[0][1].processor, (), patience=_PATIENCE)
+        for (ticket, cmd), rows in zip(asked, found, strict=True):
             try:
                 one = await _plainly(tx, ticket, cmd, rows)
             except AppError as refusal:
@@ -142,7 +152,7 @@ async def place_together(tx: Tx, asked: Sequence[tuple[Ticket, PlaceOrder]]) -> 
                 outcomes.append(one)
         if placements:
             await _write_together(tx, placements, discounted)
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.TransactionRollbackError) as fault:
+    except _IN_BETWEEN as fault:
         raise PlaceAlone from fault
     return outcomes
 
@@ -184,12 +194,19 @@ async def _plainly(
     _check(quote, cmd)
     _check_processor(cmd, rows)
     one = placement_of(tx.now, ticket, cmd, quote, rows, taken)
-    if checkout is None or not taken:
-        return one, None
+    if one.placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock
+        return None
+    off = None if checkout is None else _discounted(tx, checkout, one)
+    return None if off is not None and off.may_be_short else (one, off)
+
+
+def _discounted(tx: Tx, checkout: Checkout, one: Placement) -> Discounted | None:
+    """What promotions take off a cart, None when that is nothing."""
+    if not one.taken:
+        return None
     order_ids = {order.merchant_id: order.order_id for order in one.placed.orders}
-    discounts, asks = discounts_of(tx, checkout, taken, order_ids), asks_of(tx, checkout, taken, order_ids)
-    off = Discounted(checkout=checkout, taken=taken, discounts=discounts, asks=asks)
-    return None if off.may_be_short else (one, off)
+    discounts, asks = discounts_of(tx, checkout, one.taken, order_ids), asks_of(tx, checkout, one.taken, order_ids)
+    return Discounted(checkout=checkout, taken=one.taken, discounts=discounts, asks=asks)
 
 
 async def _earlier(tx: Tx, ticket: Ticket, cmd: PlaceOrder, cart: Any) -> Answer | None:

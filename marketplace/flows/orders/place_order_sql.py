@@ -28,7 +28,7 @@ _BUYER = BUYER.format(buyer="a.buyer_id", codes="$8", now="$6", locks=LOCKS.form
 READ = f"""
 WITH claim AS MATERIALIZED (
     SELECT a.asked, a.actor, a.key, a.buyer_id, a.cart_id, pg_try_advisory_xact_lock(a.lock_number) AS mine,
-           set_config('plan_cache_mode', 'force_generic_plan', true), buyer.*
+           set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', $9, true), buyer.*
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
         AS a (lock_number, actor, key, buyer_id, cart_id, asked)
     LEFT JOIN LATERAL ({_BUYER}) AS buyer ON true
@@ -76,11 +76,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     cart_id: int
 
 
-async def read(tx: Tx, asked: Sequence[Asked], processor: str, codes: Sequence[str]) -> list[list[Any]]:
+async def read(
+    tx: Tx, asked: Sequence[Asked], processor: str, codes: Sequence[str], *, patience: str = "0"
+) -> list[list[Any]]:
     """Hold the requests' keys and read each cart, what its lines cost, and the contract each falls under.
 
     For each cart one row per line by merchant and product, or one without a line; each also says what the key was used
-    for before. codes: what buyers have typed in, where one alone asks. processor: its name.
+    for before. codes: what buyers have typed in, where one alone asks. processor: its name. patience: how long the
+    writes wait for a row that somebody else holds, as PostgreSQL says it; "0": as long as it takes.
     """
     tickets = [one.ticket for one in asked]
     rows: list[Any] = await tx.raw.fetch(
@@ -93,6 +96,7 @@ async def read(tx: Tx, asked: Sequence[Asked], processor: str, codes: Sequence[s
         tx.now,
         processor,
         list(codes),
+        patience,
     )
     return [list(of) for _, of in groupby(rows, key=_ASKED)]
 
