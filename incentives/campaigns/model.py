@@ -112,7 +112,7 @@ def _missing_money(plan: Plan) -> Iterator[Problem]:
     if plan.budget_minor is None:
         yield "/plan/budget_minor", "name what it may cost"
     elif sum(part.amount_minor for part in plan.funders) != plan.budget_minor:
-        yield "/plan/funders", f"say who bears the budget: their parts come to {plan.budget_minor} together"
+        yield "/plan/funders", f"say who bears the budget: their parts must come to {plan.budget_minor} together"
     if len({part.funder for part in plan.funders}) < len(plan.funders):
         yield "/plan/funders", "a funder is named twice"
 

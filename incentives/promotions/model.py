@@ -10,7 +10,7 @@ from incentives.lifecycle import State
 from incentives.rules.awards import Beneficiary, Form, Limits, NextOrderVoucher, Reward, ToBuyer, sides
 from incentives.rules.check import Problem
 from incentives.rules.index import event_name
-from incentives.rules.model import ByMerchant, Measure, Schedule, Terms, Window, merchants_pay
+from incentives.rules.model import ByMerchant, Measure, PerEvent, Schedule, Terms, Window, merchants_pay
 from incentives.rules.predicates import AllOf, AnyOf, Not, Predicate
 from incentives.rules.qualifying import required
 from incentives.rules.windows import Timeline, schedule_span, zone_named
@@ -143,6 +143,15 @@ class PublicTerms(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     schedule: Schedule
     merchant_ppm: int
+
+    @property
+    def is_for_buyers(self) -> bool:
+        """Whether buyers alone get what it gives."""
+        return isinstance(self.beneficiary, ToBuyer)
+
+    @property
+    def is_per_event(self) -> bool:
+        return isinstance(self.window, PerEvent)
 
 
 def public_terms(terms: Terms) -> PublicTerms:

@@ -7,7 +7,7 @@ A key that a catalogue does not know raises, and a test compares the catalogues 
 import io
 import re
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -153,6 +153,10 @@ class Speech:
         local = at.astimezone(ZoneInfo(zone))
         clock = dates.format_time(local, "short", locale=self.locale)
         return f"{self.day(local.date())} {clock}"
+
+    def last_day(self, end: datetime, zone: str) -> str:
+        """The last day of something that lasts until just before `end`, on the clocks of `zone`."""
+        return self.day((end - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date())
 
     def _decimal(self, plain: str, digits: int, *, negative: bool) -> str:
         whole, _, fraction = plain.partition(".")

@@ -74,6 +74,11 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
             zones.append(zone)
         return say.instant(at, zone)
 
+    def last_day(end: datetime, zone: str) -> str:
+        if zone not in zones:
+            zones.append(zone)
+        return say.last_day(end, zone)
+
     return {
         "language": say.language,
         "t": say.text,
@@ -95,6 +100,7 @@ def _vocabulary(say: Speech) -> dict[str, Any]:
         "period": say.period,
         "month": say.month,
         "instant": instant,
+        "last_day": last_day,
         "zones": zones,
     }
 

@@ -72,7 +72,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
         return placed + ([] if self.settled_at is None else [("order.settled", self.settled_at)])
 
     def event(self, of: Merchant, on: str = "order.settled") -> Event:
-        """The order as the engine sees it. Freight counts for nothing; the merchant's own discount is off the price."""
+        """The order as the engine sees it. Freight counts for nothing, and neither do discounts: goods count
+        for what they were worth before."""
         before = self.earlier.get(on, Earlier())
         at = self.placed_at if on == "order.placed" else self.settled_at or self.changed_at
         return Event(
@@ -313,7 +314,12 @@ async def _orders(
         """
         SELECT o.merchant_id, o.order_id, o.buyer_id, o.entity_id, o.currency, o.placed_at, s.sold_at,
                l.line_no, l.product_id, l.category, l.quantity,
-               l.goods_minor - l.discount_minor AS amount_minor, l.refunded_goods_minor,
+               l.goods_minor, l.goods_minor - l.discount_minor AS price_minor, l.refunded_goods_minor,
+               CASE WHEN l.goods_minor = l.discount_minor THEN
+                   (SELECT coalesce(sum(part.back), 0) FROM incentives.order_discount d,
+                           unnest(d.line_nos, d.own_back_minor) AS part (line_no, back)
+                    WHERE d.merchant_id = l.merchant_id AND d.order_id = l.order_id AND part.line_no = l.line_no)
+               END::bigint AS own_back_minor,
                l.cancelled_quantity + l.returned_quantity AS gone
         FROM unnest(CAST(:merchants AS bigint[]), CAST(:orders AS bigint[])) AS k (merchant_id, order_id)
         JOIN demand.merchant_order o ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
@@ -342,7 +348,7 @@ async def _orders(
                 settled_at=settled.get((merchant_id, order_id)),
                 sold_at=of[0].sold_at,
                 changed_at=changed[merchant_id, order_id],
-                ordered=tuple(_line(row, row.amount_minor, row.quantity) for row in of),
+                ordered=tuple(_line(row, row.goods_minor, row.quantity) for row in of),
                 left=tuple(_line(row, *_left(row)) for row in of),
             )
         )
@@ -350,9 +356,13 @@ async def _orders(
 
 
 def _left(row: Any) -> tuple[int, int]:
-    """Amount and pieces that are left of a line: none of it once all its money went back."""
-    amount = row.amount_minor - row.refunded_goods_minor
-    return amount, max(0, row.quantity - row.gone) if amount or not row.amount_minor else 0
+    """Amount and pieces that are left of a line: its worth before any discount, in the proportion in which its price is
+    left; none of it once all its money went back. Of a line that was given away, what did not come back."""
+    if row.price_minor:
+        amount = row.goods_minor * (row.price_minor - row.refunded_goods_minor) // row.price_minor
+    else:
+        amount = row.goods_minor - row.own_back_minor
+    return amount, max(0, row.quantity - row.gone) if amount or not row.goods_minor else 0
 
 
 def _line(row: Any, amount_minor: int, quantity: int) -> Line:

@@ -15,10 +15,11 @@ class Booked(msgspec.Struct, frozen=True):
 
 
 class RewardGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """An award, or below zero a clawback. funder_minor: what of it each of the funders bears."""
+    """An award, or below zero a clawback. promotion: its name. funder_minor: what of it each of the funders bears."""
 
     grant_id: int
     promotion_id: int
+    promotion: str
     span: str
     currency: str
     amount_minor: int
@@ -36,8 +37,8 @@ async def reward_grants(
     """A merchant's grants, the newest first, below the grant `before`."""
     rows = await tx.rows(
         """
-        SELECT g.grant_id, g.promotion_id, g.span, g.currency, g.amount_minor, g.funders, g.funder_minor, g.state,
-               g.vests_at, g.at,
+        SELECT g.grant_id, g.promotion_id, p.name AS promotion, g.span, g.currency, g.amount_minor, g.funders,
+               g.funder_minor, g.state, g.vests_at, g.at,
                (SELECT coalesce(jsonb_agg(jsonb_build_object('entry_no', e.entry_no, 'kind', e.kind)
                                           ORDER BY e.entry_no), '[]')
                 FROM billing.entry e
@@ -45,6 +46,7 @@ async def reward_grants(
                   AND e.kind IN ('incentive_earned', 'incentive_unearned', 'incentive_vested', 'incentive_clawed_back')
                ) AS entries
         FROM incentives.merchant_grant g
+        JOIN incentives.public_promotion p ON p.promotion_id = g.promotion_id
         WHERE g.merchant_id = :merchant
           AND (CAST(:promotion AS bigint) IS NULL OR g.promotion_id = :promotion)
           AND g.grant_id < coalesce(CAST(:before AS bigint), 9223372036854775807)

@@ -40,7 +40,7 @@ SELECT w.{happens} AS at, 0 AS turn, CAST({standing} AS text) AS standing, w.mer
        w.entity_id, l.line_nos, l.amounts, l.quantities, l.products, l.categories
 FROM wanted w JOIN (
     SELECT l.merchant_id, l.order_id, array_agg(l.line_no ORDER BY l.line_no) AS line_nos,
-           array_agg(l.goods_minor - l.discount_minor ORDER BY l.line_no) AS amounts,
+           array_agg(l.goods_minor ORDER BY l.line_no) AS amounts,
            array_agg(l.quantity ORDER BY l.line_no) AS quantities,
            array_agg(l.product_id ORDER BY l.line_no) AS products,
            array_agg(l.category ORDER BY l.line_no) AS categories
@@ -52,8 +52,17 @@ SELECT w.delivered_at, 1, 'settled', w.merchant_id, w.order_id, w.buyer_id, w.en
 FROM wanted w WHERE w.delivered_at IS NOT NULL AND w.state = 'delivered' AND {standing} = 'placed'
 UNION ALL
 SELECT r.at, 2, 'placed', r.merchant_id, r.order_id, NULL, NULL, array_agg(l.line_no ORDER BY l.line_no),
-       array_agg(CAST(l.goods_minor - l.discount_minor - coalesce(b.minor, l.refunded_goods_minor) AS bigint)
-                 ORDER BY l.line_no),
+       array_agg(CAST(CASE WHEN l.goods_minor > l.discount_minor THEN
+                     div(CAST(l.goods_minor AS numeric)
+                         * (l.goods_minor - l.discount_minor - coalesce(b.minor, l.refunded_goods_minor)),
+                         l.goods_minor - l.discount_minor)
+                 ELSE l.goods_minor - (
+                     SELECT coalesce(sum(part.minor), 0) FROM returned q
+                     JOIN incentives.discount_back d ON d.merchant_id = q.merchant_id AND d.refund_id = q.refund_id,
+                          unnest(d.line_nos, d.own_minor) AS part (line_no, minor)
+                     WHERE q.merchant_id = r.merchant_id AND q.order_id = r.order_id AND part.line_no = l.line_no
+                       AND (q.at, q.refund_id) <= (r.at, r.refund_id)
+                 ) END AS bigint) ORDER BY l.line_no),
        array_agg(l.quantity ORDER BY l.line_no), NULL, NULL
 FROM returned r JOIN demand.order_line l ON l.merchant_id = r.merchant_id AND l.order_id = r.order_id
 LEFT JOIN LATERAL (
@@ -72,8 +81,9 @@ ORDER BY 1, 2, 4, 5
 """$1, $2: [from, to) of what happens; $3: the currency; $4: one merchant in how many, by lot. What is settled, refunded
 and cancelled follows however late. Orders of a merchant's own people are marked, as when they are judged.
 
-An order settles when it is delivered: the pass that books it comes within the day. Amounts are of goods, after the
-merchant's own discount. Refunds of imported orders have no lines: they take back what the lines say in the end.
+An order settles when it is delivered: the pass that books it comes within the day. Amounts are of goods, before any
+discount; what is left of them is worked out as `grant_rewards_sql` does. Refunds of imported orders have no lines: they
+take back what the lines say in the end.
 """
 
 MERCHANTS = """

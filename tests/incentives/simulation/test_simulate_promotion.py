@@ -69,10 +69,12 @@ async def test_history_comes_in_the_order_in_which_it_arrived(db: Database) -> N
     assert first is not None
     assert refunded is not None
     assert [(line.line_no, line.amount_minor, line.category) for line in first.lines] == [
-        (1, 90, None),
+        (1, 100, None),
         (2, 50, "toys"),
     ]
-    assert [(line.line_no, line.amount_minor) for line in refunded] == [(1, 50)]
+    assert [(line.line_no, line.amount_minor) for line in refunded] == [
+        (1, 55)
+    ]  # of 90 that it was sold for 50 are left
     third = found[2].event
     assert third is not None
     assert (third.merchant.orders, third.merchant.idle_days) == (1, 11)
@@ -90,14 +92,14 @@ async def test_what_is_rewarded_on_settlement_happens_then(db: Database) -> None
 
 
 async def test_a_promotion_is_simulated_over_recorded_orders(db: Database) -> None:
-    """10 % of 140 and of what is left of 90; an order that is not delivered is on the way; another is refused."""
+    """10 % of 150 and of what is left of 100; an order that is not delivered is on the way; another is refused."""
     await db.write(WORKER, "test", market)
     promotion = per_order(
         percent(100_000), schedule=UTC_ZONE, budgets=[{"per": "promotion", "limit_minor": 30, "currency": "EUR"}]
     )
     made = await simulate_terms(db, promotion, MAY)
-    assert (made.unlimited.granted_minor, made.unlimited.cost_minor, made.unlimited.clawed_minor) == (19, 28, 4)
-    assert (made.limited.cost_minor, str(made.limited.exhausted_on)) == (23, "2018-05-03")
+    assert (made.unlimited.granted_minor, made.unlimited.cost_minor, made.unlimited.clawed_minor) == (20, 30, 5)
+    assert (made.limited.cost_minor, str(made.limited.exhausted_on)) == (25, "2018-05-03")
     assert {warning.name for warning in made.warnings} == {"deadweight", "exhaustion", "power"}
     assert digest_of(await simulate_terms(db, promotion, MAY)) == digest_of(made)
 
