@@ -103,6 +103,9 @@ async def test_a_suggestion_is_taken_by_two_people_and_undone(fresh: Database, t
         bench = (await maker.get(f"{BENCH}?book=bank&currency=EUR")).text
         assert Page(bench).faults == []
         assert plain(bench).count("Match proposed") == 2  # the line and what it is to be matched with
+        await checker.post("/language", data={"language": "pt", "next": "/"})
+        assert "os valores são iguais" in plain((await checker.get(BENCH)).text).lower()
+        await checker.post("/language", data={"language": "en", "next": "/"})
         again = await checker.post(f"{BENCH}/match", data=form((await checker.get(page)).text, f"{BENCH}/match"))
         assert again.status_code == 409
         assert "waits for a decision: finance proposed to match it" in plain(again.text)
