@@ -19,8 +19,10 @@ STOPS_MAX = 10
 
 
 class Target(Part, frozen=True, kw_only=True):
-    """What is to be reached, and by which local day, which a draft may leave out. value: minor units for gmv, otherwise a
-    count or ppm."""
+    """What is to be reached, and by which local day, which a draft may leave out.
+
+    value: minor units for gmv, otherwise a count or ppm.
+    """
 
     metric: Literal["gmv", "orders", "active_merchants", "new_listings", "buyers", "retention_ppm"]
     value: Positive

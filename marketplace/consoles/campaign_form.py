@@ -44,7 +44,8 @@ def fill_campaign(typed: Mapping[str, str]) -> FilledCampaign:
         read.need(name)
     metric = typed.get("target_metric") or METRICS[0]
     value = read.threshold("target_value", "amount" if metric == "gmv" else "orders")
-    by, stop_day = (read.get(name, lambda name=name: day(typed, name), None) for name in ("target_by", "stop_day"))
+    by = read.get("target_by", lambda: day(typed, "target_by"), None)
+    stop_day = read.get("stop_day", lambda: day(typed, "stop_day"), None)
     share = read.percent("stop_share")
     plan: dict[str, Any] = {
         "target": None if value is None else {"metric": metric, "value": value, "by": by},

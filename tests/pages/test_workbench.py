@@ -10,6 +10,7 @@ from billing.breaks import store as breaks
 from billing.breaks.model import Break, BreakKind, Limits
 from billing.matching.model import Book, Item, Side, Stage
 from marketplace.core import policies
+from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.work_breaks import set_limits
 from tests.bank_files.writers import camt
@@ -232,7 +233,10 @@ def key_of(html: str) -> dict[str, str]:
 
 async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Path) -> None:
     content = camt([line(1_234, text="late")], 92_999, "EUR")
+    assert isinstance(fresh.clock, FixedClock)
+    fresh.clock.move_to(fresh.clock.now() + timedelta(seconds=1))
     async with browser_of(fresh, tmp_path, "finance") as browser:
+        assert "wait for matching" not in plain((await browser.get(BENCH)).text)
         for said in ("The file holds and is read.", "This file was there already; nothing was added."):
             html = (await browser.get("/finance/files")).text
             sent = key_of(html)
@@ -242,6 +246,10 @@ async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Pat
             assert said in shown
             assert "<h1>late.xml</h1>" in shown
         assert (await browser.get("/finance/files")).text.count("late.xml") == 1
+        assert "Lines that were read wait for matching" in plain((await browser.get(BENCH)).text)
+        fresh.clock.move_to(fresh.clock.now() + timedelta(seconds=1))
+        await matched(fresh)
+        assert "wait for matching" not in plain((await browser.get(BENCH)).text)
         sent = {"form_key": "12345678-nothing"}
         assert (await browser.post("/finance/files", data=sent)).status_code == 422
         page = await browser.get("/finance/files")
