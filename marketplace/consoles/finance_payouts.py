@@ -18,7 +18,7 @@ from marketplace.consoles.finance_lists_queries import OWED, PAYOUTS
 from marketplace.consoles.layout import PathId, send
 from marketplace.consoles.payouts_queries import STATES
 from marketplace.consoles.reader import ppm
-from marketplace.core import last_checks
+from marketplace.core import last_checks, policies
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.money import check_currency
 from marketplace.flows.payouts import instruct_bank, pay_merchants, set_payout_terms
@@ -153,7 +153,8 @@ async def payout_file(request: ActorRequest, db: NamedDependency[Database], file
 async def show_file(request: ActorRequest, db: Database, file_id: int, refused: Refused | None = None) -> Response[str]:
     async with db.read(STAFF) as tx:
         page = await payouts_queries.file_page(tx, file_id)
-    return send(request, "finance/payout_file.html", page, "payouts", refused=refused)
+        may_approve = page.file.made_by != request.user.login or await policies.is_on(tx, "single_operator")
+    return send(request, "finance/payout_file.html", page, "payouts", refused=refused, may_approve=may_approve)
 
 
 @post("/payout-files/{file_id:int}/{deed:str}")

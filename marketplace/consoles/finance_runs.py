@@ -16,6 +16,7 @@ from marketplace.consoles.deeds import Refused, carry_out, day, done, number
 from marketplace.consoles.finance_lists_queries import RUN_STATEMENTS
 from marketplace.consoles.layout import Nothing, PathId, send
 from marketplace.consoles.plots import Bar, ageing
+from marketplace.core.clock import local_date
 from marketplace.core.db import STAFF, Database, Tx
 from marketplace.core.errors import Conflict
 from marketplace.flows.payments.reconcile_payments import MatchKind
@@ -88,11 +89,13 @@ async def show_run(request: ActorRequest, db: Database, run_id: int, refused: Re
     listing = RUN_STATEMENTS.asked(request, here, file=f"{here}/statements.csv", run=run_id)
     async with db.read(STAFF) as tx:
         page = await finance_queries.run_page(tx, run_id)
+        is_over = page.run.last_on < local_date(tx.now, page.entity.zone)
         if not listing.is_file:
             listing = await listing.page(tx)
     if listing.is_file:
         return await listing.as_file(request, db, STAFF)
-    more: dict[str, Any] = {"steps": RUN_STEPS, "listing": listing, "may_reverse": bool(request.user.roles & CONTROL)}
+    more: dict[str, Any] = {"steps": RUN_STEPS, "listing": listing, "is_over": is_over}
+    more["may_reverse"] = bool(request.user.roles & CONTROL)
     return send(request, "finance/run.html", page, "home", refused=refused, **more)
 
 

@@ -196,6 +196,10 @@ def _whys(request: ActorRequest) -> Callable[[Sequence[str]], list[str]]:
     say = speech(request.user.locale)
 
     def said(reason: str) -> str:
+        """A suggestion that was taken has all its reasons in one."""
+        return ", ".join(one(part) for part in reason.split(", "))
+
+    def one(reason: str) -> str:
         for shape, word in REASONS.items():
             if found := re.fullmatch(shape, reason):
                 named = {

@@ -267,6 +267,19 @@ async def spent_of(tx: Tx, owner: Owner, ids: Sequence[int]) -> dict[int, Spent]
     return {of[one.budget_id]: Spent(one.reserved_minor + one.spent_minor, one.limit_minor) for one in stood}
 
 
+async def burn_of(tx: Tx, owner: Owner, owner_id: int) -> tuple[State, Burn]:
+    """How a campaign or a promotion stands and burns. Raises NotFound."""
+    found: Campaign | Promotion
+    if owner is Owner.CAMPAIGN:
+        found = campaign = await campaigns.get_campaign(tx, owner_id)
+        below = await promotions.list_promotions(tx, campaign_id=owner_id, limit=LISTED_MAX)
+        ids = [each.promotion_id for each in below]
+    else:
+        found, ids = await promotions.get_promotion(tx, owner_id), [owner_id]
+        campaign = await campaigns.get_campaign(tx, found.campaign_id)
+    return found.state, await _burn(tx, owner, owner_id, ids, campaign.schedule.zone, found.ends_at)
+
+
 async def _burn(
     tx: Tx, owner: Owner, owner_id: int, promotion_ids: Sequence[int], zone: str, ends_at: datetime | None
 ) -> Burn:

@@ -7,14 +7,17 @@ from functools import partial
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from billing.bank_files import store as bank_files
 from billing.bank_files.model import UNFINISHED
+from incentives.budgets.model import Owner
+from incentives.lifecycle import State
 from incentives.simulation import store as simulations
 from marketplace.consoles import finance_queries
 from marketplace.consoles.finance_queries import Progress
+from marketplace.consoles.incentives_queries import burn_of
 from marketplace.consoles.layout import PathId
 from marketplace.core import last_checks
 from marketplace.core.db import STAFF, Database, Tx
@@ -89,6 +92,17 @@ async def simulation_progress(
     return await _answer(db, look)
 
 
+@get("/ops/burn/{owner:str}/{owner_id:int}/progress", guards=[needs(OPS)], include_in_schema=False)
+async def burn_progress(db: NamedDependency[Database], owner: FromPath[Owner], owner_id: PathId) -> ServerSentEvent:
+    """What a live campaign or promotion has spent and promised."""
+
+    async def look(tx: Tx) -> Progress:
+        state, burn = await burn_of(tx, owner, owner_id)
+        return Progress(state, burn.spent_minor, burn.limit_minor or 0, working=state is State.LIVE)
+
+    return await _answer(db, look)
+
+
 @get("/finance/checks/progress", guards=[needs(FINANCE)], include_in_schema=False)
 async def check_progress(db: NamedDependency[Database], subject: FromQuery[str]) -> ServerSentEvent:
     """Whether something is still to be checked anew."""
@@ -100,4 +114,4 @@ async def check_progress(db: NamedDependency[Database], subject: FromQuery[str])
     return await _answer(db, look)
 
 
-PAGES = [check_progress, run_progress, file_progress, simulation_progress]
+PAGES = [burn_progress, check_progress, run_progress, file_progress, simulation_progress]

@@ -121,7 +121,10 @@ class MatchPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workbench(msgspec.Struct, frozen=True, kw_only=True):
-    """Both lists a page at a time, oldest first. theirs_next, ours_next: where their next pages begin."""
+    """Both lists a page at a time, oldest first. theirs_next, ours_next: where their next pages begin.
+
+    lines_wait: lines have been read since the last pass, which are not listed before the next.
+    """
 
     entity: Entity
     entities: Sequence[Entity]
@@ -136,8 +139,15 @@ class Workbench(msgspec.Struct, frozen=True, kw_only=True):
     suggested: Sequence[Suggested]
     waiting: Sequence[Proposal]
     matched: Sequence[Matched]
+    lines_wait: bool
 
 
+_READ_SINCE = """
+SELECT EXISTS (
+    SELECT FROM billing.bank_file WHERE state = 'read' AND new_lines > 0
+    AND moved_at > coalesce((SELECT max(started_at) FROM billing.match_run WHERE state = 'done'), '-infinity')
+)
+"""
 _CURRENCIES = """
 SELECT currency FROM billing.match_item
 WHERE group_id IS NULL AND book = :book AND entity_id = :entity GROUP BY currency ORDER BY count(*) DESC, currency
@@ -214,6 +224,7 @@ async def workbench(tx: Tx, asked: Asked, after: Mapping[Side, Place | None]) ->
         suggested=await _suggested(tx, line) if line else [],
         waiting=await store.list_proposals(tx, limit=PROPOSALS_MAX, state="proposed"),
         matched=await _matched(tx, scale),
+        lines_wait=await tx.scalar(_READ_SINCE),
     )
 
 

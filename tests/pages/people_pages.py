@@ -46,6 +46,7 @@ PEOPLE_PAGES: dict[str, set[UserRole] | None] = {
     "GET /finance/checks/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/runs/{run_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
     "GET /finance/files/{file_id}/progress": set(FINANCE_ROLES | {UserRole.ADMIN}),
+    "GET /ops/burn/{owner}/{owner_id}/progress": set(OPS_ROLES | {UserRole.ADMIN}),
     "GET /ops/promotions/{promotion_id}/simulations/{simulation_id}/progress": set(OPS_ROLES | {UserRole.ADMIN}),
     "GET /styleguide": set(STAFF_ROLES),
 }

@@ -11,7 +11,7 @@ from marketplace.core.db import STAFF, WORKER, Database
 from tests.billing.market import check_books
 from tests.matching.market import bank_says, line, matched, name_accounts
 from tests.pages.conftest import MINE, OTHERS, billed_market, plain
-from tests.pages.forms import send
+from tests.pages.forms import form, send
 from tests.pages.payout_market import add_accounts
 from tests.pages.test_deeds import browser_of, two_people
 from tests.pages.test_pages import Page
@@ -40,7 +40,8 @@ async def test_a_file_goes_to_the_bank_and_the_bank_says_what_became_of_it(fresh
         html = (await maker.get(file)).text
         assert Page(html).faults == []
         assert "pain.001" not in html, "nothing is downloaded before a second person has approved it"
-        refused = await send(maker, file, f"{file}/approve")
+        assert "Somebody else approves it." in plain(html)
+        refused = await maker.post(f"{file}/approve", data=form(html, f"{file}/cancel"))
         assert refused.status_code == 403
         assert "another person must approve it" in refused.text
         assert (await send(checker, file, f"{file}/approve")).status_code == 303

@@ -182,7 +182,10 @@ async def test_staff_view_as_a_merchant_and_change_nothing(app: Litestar, market
         assert f"as merchant {name} sees them" in plain(home)
         assert Page(home).faults == []
         assert (await browser.get("/merchant/statements")).status_code == 200
-        assert (await browser.get("/finance")).status_code == 403
+        shut = await browser.get("/finance")
+        assert shut.status_code == 403
+        assert f"as merchant {name} sees them" in plain(shut.text)  # and the way back stands beside it
+        assert 'action="/view-as/end"' in shut.text
         assert (await browser.get(f"/api/v1/merchants/{OTHERS}/listings")).status_code in {403, 404}
         for path in ("/merchant/team/invite", "/account/email", "/account/sessions/revoke-others", "/merchant/ads"):
             stopped = await browser.post(path, data={"form_key": "0123456789"})

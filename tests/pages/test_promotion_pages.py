@@ -8,10 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from incentives.budgets.model import Owner
+from incentives.lifecycle import State
 from incentives.promotions import store as promotions
 from incentives.rules.awards import ToBuyer
 from incentives.rules.model import ListingPublished
 from incentives.simulation import store as simulations
+from marketplace.consoles.incentives_queries import burn_of
 from marketplace.consoles.promotion_form import TEMPLATES
 from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
@@ -88,7 +91,13 @@ async def test_ops_builds_previews_submits_and_another_approves(fresh: Database,
         await advance_incentives(fresh, "worker")
         assert "Spent and promised €0.00" in plain((await maker.get(page)).text)
         await grant_rewards(fresh, "worker")
-        burned = plain((await maker.get(page)).text)
+        while_live = (await maker.get(page)).text
+        burned = plain(while_live)
+        live = f"/ops/burn/promotion/{page.rpartition('/')[2]}/progress"
+        assert f'data-live="{live}"' in while_live
+        async with fresh.read(WORKER) as tx:
+            state, told = await burn_of(tx, Owner.PROMOTION, int(page.rpartition("/")[2]))
+        assert (state, told.spent_minor > 0) == (State.LIVE, True)
         assert re.search(r"Spent and promised €[1-9]", burned)
         more = await send(maker, page, page.replace("promotions/", "incentive-changes/promotion/"), **MORE)
         assert more.status_code == 303, plain(more.text)
@@ -99,6 +108,8 @@ async def test_ops_builds_previews_submits_and_another_approves(fresh: Database,
         paused = await send(maker, page, f"{page}/moves/pause", reason="enough")
         assert paused.status_code == 303, plain(paused.text)
         assert "enough" in plain((await maker.get(page)).text)
+        assert "data-live" not in (await maker.get(page)).text
+        assert (await maker.get(live)).text.split() == ["event:", "end", "data:", "paused"]
     await check_books(fresh)
     assert isinstance(fresh.clock, FixedClock)
     for instant in ("2018-11-01", "2018-11-09", "2019-01-09"):

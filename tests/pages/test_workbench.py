@@ -11,6 +11,7 @@ from billing.breaks import store as breaks
 from billing.breaks.model import Break, BreakKind, Limits
 from billing.matching.model import Book, Item, Side, Stage
 from marketplace.core import policies
+from marketplace.core.clock import FixedClock
 from marketplace.core.db import WORKER, Database, Tx
 from marketplace.flows.bank.import_bank_file import import_bank_file
 from marketplace.flows.bank.work_breaks import set_limits
@@ -106,6 +107,9 @@ async def test_a_suggestion_is_taken_by_two_people_and_undone(fresh: Database, t
         bench = (await maker.get(f"{BENCH}?book=bank&currency=EUR")).text
         assert Page(bench).faults == []
         assert plain(bench).count("Match proposed") == 2  # the line and what it is to be matched with
+        await checker.post("/language", data={"language": "pt", "next": "/"})
+        assert "os valores são iguais" in plain((await checker.get(BENCH)).text).lower()
+        await checker.post("/language", data={"language": "en", "next": "/"})
         again = await checker.post(f"{BENCH}/match", data=form((await checker.get(page)).text, f"{BENCH}/match"))
         assert again.status_code == 409
         assert "waits for a decision: finance proposed to match it" in plain(again.text)
@@ -244,7 +248,10 @@ async def test_a_settlement_file_of_an_earlier_version_says_why_it_lists_no_line
 
 async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Path) -> None:
     content = camt([line(1_234, text="late")], 92_999, "EUR")
+    assert isinstance(fresh.clock, FixedClock)
+    fresh.clock.move_to(fresh.clock.now() + timedelta(seconds=1))
     async with browser_of(fresh, tmp_path, "finance") as browser:
+        assert "wait for matching" not in plain((await browser.get(BENCH)).text)
         for said in ("The file holds and is read.", "This file was there already; nothing was added."):
             html = (await browser.get("/finance/files")).text
             sent = key_of(html)
@@ -254,6 +261,10 @@ async def test_a_file_is_brought_on_its_page_once(fresh: Database, tmp_path: Pat
             assert said in shown
             assert "<h1>late.xml</h1>" in shown
         assert (await browser.get("/finance/files")).text.count("late.xml") == 1
+        assert "Lines that were read wait for matching" in plain((await browser.get(BENCH)).text)
+        fresh.clock.move_to(fresh.clock.now() + timedelta(seconds=1))
+        await matched(fresh)
+        assert "wait for matching" not in plain((await browser.get(BENCH)).text)
         sent = {"form_key": "12345678-nothing"}
         assert (await browser.post("/finance/files", data=sent)).status_code == 422
         page = await browser.get("/finance/files")
