@@ -37,7 +37,9 @@ async def match_payout(clerk: httpx.AsyncClient, controller: httpx.AsyncClient, 
     await done(clerk, "/fee-schedules", {"processor": "card", "from_on": "2018-01-01", "fees": fees})
     await done(clerk, "/match-runs")
     [group] = (await clerk.get("/api/v1/match-groups")).json()["items"]
-    for number in range(4):
-        await done(clerk, f"/match-groups/{group['group_id']}/unmatch", {"reason": f"doubt {number}"})
+    unmatch = f"/match-groups/{group['group_id']}/unmatch"
+    refused = await done(clerk, unmatch, {"reason": "a doubt"})
+    await done(controller, f"/match-proposals/{refused['proposal_id']}/reject", {"reason": "it fits"})
+    await done(clerk, unmatch, {"reason": "another doubt"})
     breaks = (await clerk.get("/api/v1/breaks")).json()["items"]
     await done(clerk, f"/breaks/{breaks[0]['break_id']}/accept", {"reason": "the bank is late"})

@@ -37,7 +37,7 @@ async def test_an_accountant_approves_up_to_the_limit_and_a_controller_above_it(
     path = f"/merchants/{ALPHA}/journals/{made['journal_id']}"
     assert (await send(clerk, f"{path}/approve")).json()["detail"].startswith(f"journal {made['journal_id']}: made")
     refused = await send(second, f"{path}/approve")
-    assert (refused.status_code, "above 1000" in refused.json()["detail"]) == (403, True)
+    assert (refused.status_code, "above 10.00" in refused.json()["detail"]) == (403, True)
     posted = await send(controller, f"{path}/approve")
     assert (posted.status_code, posted.json()["decided_by"]) == (200, "fay")
     small = (await send(clerk, f"/merchants/{ALPHA}/goodwill", {**GOODWILL, "amount_minor": 1_000})).json()

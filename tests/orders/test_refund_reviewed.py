@@ -281,7 +281,7 @@ async def test_an_amendment_captured_in_part_goes_back_and_the_days_file_knows_i
     ("reference", "amount", "reason"),
     [
         ("1-987654321", "-77.00", "line 2: reference: nothing was to be given back under 1-987654321"),
-        ("known", "-77.00", "line 2: gross: 12000 EUR was to be given back"),
+        ("known", "-77.00", r"line 2: gross: 120\.00 EUR was to be given back"),
     ],
 )
 async def test_a_refund_line_that_says_what_nobody_knows_is_refused(
