@@ -106,6 +106,8 @@ async def attendees_file(request: ActorRequest, db: NamedDependency[Database], f
         if (entity := await get_entity(tx, None)) is None:
             raise NotFound("there is no legal entity yet")
         page = await queries.fair_page(tx, entity, fair_id, 0, _EXPORTED_MAX)
+    if page.older is not None:
+        raise Invalid(f"there are more than {_EXPORTED_MAX} attendees: page through them over the API")
     say = speech(request.user.locale)
     names = ("badge", "company", "contact", "phone", "email", "city", "region", "segment", "met_at", "met_by", "note")
     return csv_file(

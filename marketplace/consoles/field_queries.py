@@ -42,10 +42,10 @@ class RepRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MovedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A commission was earned, or taken back."""
+    """A commission was earned, or taken back; company: None where one does not see its lead."""
 
     movement_id: int
-    company: str
+    company: str | None
     booked_on: date
     kind: str
     currency: str
@@ -155,7 +155,7 @@ EARNED = Roll(
     first="-activated_on",
     key=("commission_id",),
     columns=(
-        Column("company", "col.merchant"),
+        Column("company", "col.merchant", empty=True),
         Column("agent", "field.agent"),
         Column("activated_on", "field.activated", Kind.DAY),
         Column("plan_code", "field.plan"),
@@ -168,10 +168,10 @@ EARNED = Roll(
 SELECT c.commission_id, a.name AS agent, l.company, c.activated_on, c.plan_code, c.currency, c.earned_minor,
        c.state, c.lost_on, c.reason
 FROM supply.agent_commission c JOIN supply.agent a ON a.agent_id = c.agent_id
-JOIN supply.lead l ON l.lead_id = c.lead_id
+LEFT JOIN supply.lead l ON l.lead_id = c.lead_id
 """,
 )
-"""What the agents that one sees have earned with each merchant."""
+"""What the agents that one sees have earned with each merchant, some of whose leads may be others' by now."""
 
 
 VISITS = Roll(
@@ -272,12 +272,15 @@ async def pool_page(tx: Tx, user_id: int) -> PoolPage:
 
 async def visits_page(tx: Tx, rep_id: int | None, shown: Sequence[Visit]) -> VisitsPage:
     """Who and where those visits are; a rep may plan others."""
-    leads = await tx.rows(_TO_VISIT, rep=rep_id, limit=LISTED_MAX) if rep_id else []
+    leads = await tx.rows(_TO_VISIT, rep=rep_id, limit=_TO_VISIT_MAX) if rep_id else []
     return VisitsPage(
         now=tx.now, companies=await companies_of(tx, [each.lead_id for each in shown]),
         people=await _logins(tx, [each.rep_id for each in shown]), leads=[(row.lead_id, row.company) for row in leads],
     )  # fmt: skip
 
+
+_TO_VISIT_MAX = 10_000
+"""As many as a rep may ever hold."""
 
 _TO_VISIT = """
 SELECT lead_id, company FROM supply.lead WHERE owner_id = :rep AND state NOT IN ('lost', 'merged')
@@ -291,7 +294,7 @@ async def earnings(tx: Tx) -> Earnings:
         """
         SELECT m.movement_id, l.company, m.booked_on, m.kind, m.currency, m.amount_minor, m.reason
         FROM supply.agent_movement m JOIN supply.agent_commission c ON c.commission_id = m.commission_id
-        JOIN supply.lead l ON l.lead_id = c.lead_id ORDER BY m.movement_id DESC LIMIT :limit
+        LEFT JOIN supply.lead l ON l.lead_id = c.lead_id ORDER BY m.movement_id DESC LIMIT :limit
         """,
         limit=LISTED_MAX,
     )

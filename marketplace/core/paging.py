@@ -15,7 +15,7 @@ from marketplace.core.errors import Invalid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
-_CURSOR_LENGTH_MAX = 2_000
+_CURSOR_LENGTH_MAX = 6_000
 """Room for the longest text that a list is sorted by, with its key."""
 
 T = TypeVar("T")

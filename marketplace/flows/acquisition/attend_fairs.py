@@ -20,6 +20,7 @@ from marketplace.core.rates import PPM, divide_half_even
 from marketplace.flows.acquisition.make_visits import check_clock
 from marketplace.flows.acquisition.note_stages import check_alive, check_past
 from marketplace.flows.acquisition.work_leads import NewLead, NewTouch, add_lead, check_zone, lock_own, touch_lead
+from marketplace.metrics.periods import check_day
 from supply.leads import store as leads
 from supply.leads.channels import store as channels
 from supply.leads.economics import cost_per
@@ -121,6 +122,8 @@ class FairReport(msgspec.Struct, frozen=True, kw_only=True):
 async def make_fair(tx: Tx, cmd: NewFair) -> Fair:
     """Raises Invalid, Conflict."""
     check_zone(cmd.zone)
+    check_day(cmd.starts_on, "starts_on")
+    check_day(cmd.ends_on, "ends_on")
     if not cmd.starts_on <= cmd.ends_on <= cmd.starts_on + timedelta(days=366):
         raise Invalid("ends_on: lies within a year after starts_on", pointer="/ends_on")
     channel = await channels.channel_of(tx, cmd.channel)

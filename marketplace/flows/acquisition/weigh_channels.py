@@ -21,6 +21,7 @@ from marketplace.core.errors import Invalid
 from marketplace.core.money import check_currency
 from marketplace.core.rates import PPM, divide_half_even
 from marketplace.flows.acquisition import weigh_sales_sql as sql
+from marketplace.metrics.periods import check_day
 from supply.funnels import store as funnels
 from supply.funnels.model import Funnel
 from supply.leads import economics
@@ -178,6 +179,8 @@ async def leads_behind(
 
 def _check(cmd: WeighChannels) -> None:
     check_currency(cmd.currency)
+    check_day(cmd.from_on, "from_on")
+    check_day(cmd.to_on, "to_on")
     if cmd.to_on <= cmd.from_on:
         raise Invalid("to_on: must lie after from_on", field="to_on")
 

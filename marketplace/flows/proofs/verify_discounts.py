@@ -99,6 +99,9 @@ PROOFS: tuple[tuple[str, str, str], ...] = (
                  SELECT p.buyer_id, p.promotion_id, p.span, 0, 0, 0, p.granted_minor FROM incentives.buyer_progress p
                  WHERE EXISTS (SELECT FROM incentives.promotion_version v WHERE v.promotion_id = p.promotion_id
                                   AND v.terms #>> '{reward,form,as}' = 'discount')
+                   AND NOT EXISTS (SELECT FROM incentives.buyer_grant g
+                                   WHERE g.buyer_id = p.buyer_id AND g.promotion_id = p.promotion_id
+                                     AND g.span = p.span AND g.form <> 'discount')
                 ) AS said
            GROUP BY 1, 2, 3 HAVING sum(paid) <> sum(grants) OR sum(discounts) <> sum(windows)""",
     ),
