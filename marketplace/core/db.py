@@ -50,10 +50,15 @@ _TENANT = {Role.MERCHANT: "merchant", Role.BUYER: "buyer", Role.PAYER: "payer", 
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """As whom the database is asked: a role and, for the tenant roles, the tenant's id."""
+    """As whom the database is asked: a role and, for the tenant roles, the tenant's id.
+
+    plans_once: statements find what they need by keys whatever they are given, so that planning them anew each time,
+    which may cost more than running them, brings nothing.
+    """
 
     role: Role
     tenant_id: int | None = None
+    plans_once: bool = False
 
     def begin(self, *, read_only: bool) -> list[str]:
         """The statements that open the transaction. Ids are formatted by us as integers, never passed as text."""
@@ -61,6 +66,8 @@ class Scope(msgspec.Struct, frozen=True):
         parts = [kind, f"SET LOCAL ROLE {self.role.value}"]
         if self.tenant_id is not None:
             parts.append(f"SET LOCAL app.{_TENANT[self.role]}_id = '{int(self.tenant_id):d}'")
+        if self.plans_once:
+            parts.append("SET LOCAL plan_cache_mode = force_generic_plan")
         return parts
 
 

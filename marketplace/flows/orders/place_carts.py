@@ -11,14 +11,15 @@ import structlog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from marketplace.core.combining import Combining
-from marketplace.core.db import WAIT_S, WORKER, Database, is_lost
+from marketplace.core.db import WAIT_S, Database, Role, Scope, is_lost
 from marketplace.core.errors import AppError
 from marketplace.core.idempotency import Answer, Ticket
 from marketplace.flows.orders.place_order import PlaceAlone, is_plain, place_order, place_together
 from marketplace.flows.orders.placement import PlaceOrder
 
-AT_ONCE = 2
-"""Transactions of this process in which carts are placed together."""
+AT_ONCE = 1
+"""Transactions of this process in which carts are placed together. Two would hold half as many each, at the same cost
+each."""
 
 MOST = 16
 """Carts of one transaction."""
@@ -26,6 +27,7 @@ MOST = 16
 PASSED_BY = 50
 """Carts that are placed alone without being tried after none of several could be placed together."""
 
+_PLACING = Scope(Role.WORKER, plans_once=True)
 _Asked = tuple[Ticket, PlaceOrder]
 
 log = structlog.get_logger(__name__)
@@ -52,7 +54,7 @@ class Checkouts:
             raise outcome
         if outcome is not None:
             return outcome
-        return await self._db.write(WORKER, ticket.actor, place_order, ticket, cmd, citus=self._db.citus)
+        return await self._db.write(_PLACING, ticket.actor, place_order, ticket, cmd, citus=self._db.citus)
 
     async def _ask(self, asked: _Asked) -> Answer | AppError | None:
         try:
@@ -65,7 +67,7 @@ class Checkouts:
         """Whatever keeps them from being placed together is no other cart's matter: each is tried by itself then."""
         outcomes: Sequence[Answer | AppError | None] = [None] * len(asked)
         try:
-            outcomes = await self._db.write(WORKER, asked[0][0].actor, place_together, asked)
+            outcomes = await self._db.write(_PLACING, asked[0][0].actor, place_together, asked)
         except PlaceAlone:
             return outcomes
         except Exception as fault:

@@ -20,7 +20,6 @@ from marketplace.flows.discounts.quote_discounts import BUYER
 
 # The contract is chosen as `billing.contracts.terms.choose` says; freeze_contracts has the same order. The policy is
 # that of `demand.refunds.store.policy_for`.
-# What is written is found by keys whatever the cart holds: to plan it anew each time costs more than to run it.
 # The buyer is held against another placement of its own, without waiting; so are promotions against being moved.
 LOCKS = f""", {LET_PLACE} AS held,
        pg_try_advisory_xact_lock(hashtextextended('incentives.checkout', {{buyer}})) AS alone"""
@@ -28,7 +27,7 @@ _BUYER = BUYER.format(buyer="a.buyer_id", codes="$8", now="$6", locks=LOCKS.form
 READ = f"""
 WITH claim AS MATERIALIZED (
     SELECT a.asked, a.actor, a.key, a.buyer_id, a.cart_id, pg_try_advisory_xact_lock(a.lock_number) AS mine,
-           set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', $9, true), buyer.*
+           set_config('lock_timeout', $9, true), buyer.*
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) WITH ORDINALITY
         AS a (lock_number, actor, key, buyer_id, cart_id, asked)
     LEFT JOIN LATERAL ({_BUYER}) AS buyer ON true
