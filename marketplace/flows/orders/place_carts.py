@@ -27,6 +27,9 @@ MOST = 16
 PASSED_BY = 50
 """Carts that are placed alone without being tried after none of several could be placed together."""
 
+_ACTOR = "checkouts"
+"""Who places carts of several callers; what is stored names each one's own."""
+
 _PLACING = Scope(Role.WORKER, plans_once=True)
 _Asked = tuple[Ticket, PlaceOrder]
 
@@ -67,7 +70,7 @@ class Checkouts:
         """Whatever keeps them from being placed together is no other cart's matter: each is tried by itself then."""
         outcomes: Sequence[Answer | AppError | None] = [None] * len(asked)
         try:
-            outcomes = await self._db.write(_PLACING, asked[0][0].actor, place_together, asked)
+            outcomes = await self._db.write(_PLACING, _ACTOR, place_together, asked)
         except PlaceAlone:
             return outcomes
         except Exception as fault:
@@ -81,12 +84,12 @@ class Checkouts:
 
 
 def _fits(taken: Sequence[_Asked], one: _Asked) -> bool:
-    """Whether a cart may be placed with others: it is asked for by the same caller, at the same processor, for another
-    buyer and under another key. Locks keep twins apart only where their transactions differ."""
+    """Whether a cart may be placed with others: it is paid at the same processor, for another buyer and under another
+    key. Locks keep twins apart only where their transactions differ."""
     ticket, cmd = one
     return all(
-        (ticket.actor, cmd.processor) == (other.actor, of.processor)
-        and ticket.key != other.key
+        cmd.processor == of.processor
+        and (ticket.actor, ticket.key) != (other.actor, other.key)
         and cmd.buyer_id != of.buyer_id
         for other, of in taken
     )
