@@ -91,7 +91,8 @@ async def _get_settings(db: NamedDependency[Database], state: State) -> Settings
     return settings
 
 
-async def _get_checkouts(db: NamedDependency[Database], state: State) -> Checkouts:
+async def _get_checkouts(settings: NamedDependency[Settings], state: State) -> Checkouts:
+    """After the settings, as those come after the database."""
     checkouts: Checkouts = state["checkouts"]
     return checkouts
 

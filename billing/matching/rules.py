@@ -30,6 +30,11 @@ def residue_of(rules: Rules, book: Book, theirs_minor: int, ours_minor: int) -> 
     return next((one.residue for one in allowed), None)
 
 
+def explains(rules: Rules, book: Book, theirs_minor: int, ours_minor: int) -> bool:
+    """Whether two amounts are equal, or something explains their difference."""
+    return theirs_minor == ours_minor or residue_of(rules, book, theirs_minor, ours_minor) is not None
+
+
 @lru_cache(maxsize=20_000)
 def plain(text: str) -> str:
     """A reference or a name as far as it survives the ways of banks: capitals and digits."""

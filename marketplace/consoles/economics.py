@@ -27,7 +27,7 @@ from marketplace.web.auth import ActorRequest
 from marketplace.web.etag import check_version
 from marketplace.web.files import Amount, csv_file
 from marketplace.web.guards import GROWTH, needs
-from marketplace.web.i18n import speech
+from marketplace.web.i18n import Speech, speech
 from supply.leads.attribution import AttributionModel
 from supply.leads.channels import store
 from supply.leads.model import Model
@@ -173,7 +173,7 @@ def _last(asked: WeighChannels) -> date:
     return asked.to_on - timedelta(days=1)
 
 
-@get("/economics")
+@get(["/economics", "/economics.csv"])
 async def economics(
     request: ActorRequest,
     db: NamedDependency[Database],
@@ -185,12 +185,16 @@ async def economics(
     horizon: FromQuery[str | None] = None,
     sort: FromQuery[str | None] = None,
 ) -> Response[str]:
-    """What leads have cost and brought, by channel, campaign, rep, distributor or segment."""
+    """What leads have cost and brought, by channel, campaign, rep, distributor or segment; the same as a file."""
     said = {"by": by, "from_on": from_on, "to_on": to_on, "model": model, "attribution": attribution}
-    ordered = sort_of(sort, SORTS, "-spent")
+    ordered, is_file = sort_of(sort, SORTS, "-spent"), request.url.path.endswith(".csv")
     page = await _weighed(db, {**said, "horizon": horizon})
     if page is None:
+        if is_file:
+            raise NotFound("there is no legal entity yet")
         return send(request, "empty.html", Nothing(), "economics")
+    if is_file:
+        return _as_file(page, ordered, speech(request.user.locale))
     order = Order({**_wanted(page.asked), "horizon": page.asked.horizon}, ordered)
     return send(
         request, "ops/economics.html", page, "economics", order=order, rows=_sorted(page, ordered), bys=BYS,
@@ -218,25 +222,7 @@ def _sorted(page: EconomicsPage, by: Sort) -> list[ChannelEconomics]:
     return known + [each for each in page.found.channels if figure(each) is None]
 
 
-@get("/economics.csv")
-async def economics_file(
-    request: ActorRequest,
-    db: NamedDependency[Database],
-    by: FromQuery[str | None] = None,
-    from_on: FromQuery[str | None] = None,
-    to_on: FromQuery[str | None] = None,
-    model: FromQuery[str | None] = None,
-    attribution: FromQuery[str | None] = None,
-    horizon: FromQuery[str | None] = None,
-    sort: FromQuery[str | None] = None,
-) -> Response[str]:
-    """The whole table, as a file."""
-    said = {"by": by, "from_on": from_on, "to_on": to_on, "model": model, "attribution": attribution}
-    ordered = sort_of(sort, SORTS, "-spent")
-    page = await _weighed(db, {**said, "horizon": horizon})
-    if page is None:
-        raise NotFound("there is no legal entity yet")
-    say = speech(request.user.locale)
+def _as_file(page: EconomicsPage, ordered: Sort, say: Speech) -> Response[str]:
     columns = (
         "spent",
         "paid",
@@ -298,4 +284,4 @@ async def behind(
     )  # fmt: skip
 
 
-PAGES = [channels, make_channel, channel, edit_channel, economics, economics_file, behind]
+PAGES = [channels, make_channel, channel, edit_channel, economics, behind]

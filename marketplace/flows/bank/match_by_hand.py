@@ -83,10 +83,7 @@ async def _payout_back(tx: Tx, line: Item, rules: Rules) -> Suggestion | None:
     if about is None or about.kind is not BreakKind.PAYOUT_RETURNED:
         return None
     paid = await store.find_payout(tx, line)
-    if paid is None:
-        return None
-    minor = -paid.amount_minor
-    if line.amount_minor != minor and pure.residue_of(rules, line.book, line.amount_minor, minor) is None:
+    if paid is None or not pure.explains(rules, line.book, line.amount_minor, -paid.amount_minor):
         return None
     payout = PayoutBack(merchant_id=paid.owner_id, payout_id=paid.source_id, break_id=about.break_id)
     return Suggestion(ours=(), score=100, reasons=("a payout that was paid came back",), payout_back=payout)

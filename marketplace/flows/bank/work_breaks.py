@@ -14,7 +14,7 @@ from billing.breaks.model import Break, BreakKind, BreakState, Limits, Step, che
 from billing.matching import store as matching
 from billing.matching.agreements import store as agreements
 from billing.matching.model import Draft, Item, ItemKind, Side, Stage
-from billing.matching.rules import residue_of
+from billing.matching.rules import explains, residue_of
 from billing.matching.tables import match_item
 from billing.runs import store as runs
 from marketplace.core import audit, blocks, outbox, policies
@@ -106,8 +106,7 @@ async def take_payout_back(tx: Tx, cmd: SayOfBreak) -> Break:
     paid = await matching.payout_named(tx, line)
     version = await agreements.rules_in_force(tx)
     minor, residue = -paid.amount_minor, line.amount_minor + paid.amount_minor
-    explained = residue_of(version.rules, line.book, line.amount_minor, minor) if residue else None
-    if residue and explained is None:
+    if not explains(version.rules, line.book, line.amount_minor, minor):
         brings, wanted = (text_from_minor(each, line.currency) for each in (line.amount_minor, minor))
         raise Conflict(
             f"item {line.item_id} brings {brings} {line.currency}, payout {paid.source_id} was {wanted}: "
@@ -131,7 +130,7 @@ async def take_payout_back(tx: Tx, cmd: SayOfBreak) -> Break:
         theirs=(line.item_id,),
         ours=(item_id,),
         residue_minor=residue,
-        residue_kind=explained,
+        residue_kind=residue_of(version.rules, line.book, line.amount_minor, minor) if residue else None,
         reasons=(cmd.words,),
     )
     await make_group(tx, draft, rules_version=version.version)

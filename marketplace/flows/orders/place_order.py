@@ -80,23 +80,19 @@ async def place_order(tx: Tx, ticket: Ticket, cmd: PlaceOrder, *, citus: bool = 
         cmd = await _with_voucher(tx, cmd, cmd.voucher, quote, order_ref(purchase_id))
     one = placement_of(tx.now, ticket, cmd, quote, rows, taken, purchase_id)
     placed = one.placed
-    order_ids = {order.merchant_id: order.order_id for order in placed.orders}
     values = values_of(tx.now, [one])
     if placed.pay_minor == 0:  # it is paid at once, and whoever posts takes the books before stock and credit
         await hold_books(tx, [order.merchant_id for order in placed.orders], with_house=True)
     if borne:
-        await reserve_shares(tx, borne, order_ids, placed.order_ref)
-    if checkout is not None and taken:
+        await reserve_shares(tx, borne, one.order_ids, placed.order_ref)
+    if checkout is not None and (off := _discounted(tx, checkout, one)) is not None:
         merchants = merchants_of(rows)
-        discounts = discounts_of(tx, checkout, taken, order_ids)
-        await reserve_covers(tx, discounts, merchants, placed.order_ref)  # caps before budgets, here as everywhere
-        asks = asks_of(tx, checkout, taken, order_ids)
-        reserved, short = await reserve_exactly(tx, checkout, taken, asks, merchants, citus=citus)
+        await reserve_covers(tx, off.discounts, merchants, placed.order_ref)  # caps before budgets, as everywhere
+        reserved, short = await reserve_exactly(tx, checkout, taken, off.asks, merchants, citus=citus)
         if short is not None:
             present, _, _ = await _quote(tx, rows, checkout, short)
             raise QuoteChanged(_USED_UP, quote=msgspec.to_builtins(present))
-        one_cart = Discounted(checkout=checkout, taken=taken, discounts=discounts, asks=() if reserved else asks)
-        values |= discount_values([one_cart])
+        values |= discount_values([msgspec.structs.replace(off, asks=()) if reserved else off])
     try:
         counts = await (cluster.write if citus else sql.write)(tx.raw, values)
     except asyncpg.UniqueViolationError as fault:
@@ -204,8 +200,8 @@ def _discounted(tx: Tx, checkout: Checkout, one: Placement) -> Discounted | None
     """What promotions take off a cart, None when that is nothing."""
     if not one.taken:
         return None
-    order_ids = {order.merchant_id: order.order_id for order in one.placed.orders}
-    discounts, asks = discounts_of(tx, checkout, one.taken, order_ids), asks_of(tx, checkout, one.taken, order_ids)
+    discounts = discounts_of(tx, checkout, one.taken, one.order_ids)
+    asks = asks_of(tx, checkout, one.taken, one.order_ids)
     return Discounted(checkout=checkout, taken=one.taken, discounts=discounts, asks=asks)
 
 

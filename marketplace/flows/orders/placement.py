@@ -53,6 +53,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     taken: Sequence[Taken] = ()
     body: bytes
 
+    @property
+    def order_ids(self) -> dict[int, int]:
+        """Its orders by merchant."""
+        return {order.merchant_id: order.order_id for order in self.placed.orders}
+
 
 def placement_of(
     now: datetime,
@@ -192,7 +197,7 @@ def _line_values(
     """Lines are numbered within their merchant's order. Quote and rows stand in the same order."""
     orders, numbers = [], []
     for one in placements:
-        order_of = {order.merchant_id: order.order_id for order in one.placed.orders}
+        order_of = one.order_ids
         of = [order_of[line.merchant_id] for line in one.quote.lines]
         numbers += [at - of.index(order_id) + 1 for at, order_id in enumerate(of)]
         orders += of
